@@ -1,0 +1,123 @@
+"""A random multi-layer trace, and the plainest driver that can let rows leave it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tokenexit.policies import Policy, index_state
+from tokenexit.signals import Signals
+
+NAMES = ("O", "B-PER", "B-LOC", "I-PER")
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What every exit would say of every row, had nobody left: logits ``[L, N, C]``."""
+
+    logits: Tensor
+    gate: Tensor
+    sequence: Tensor
+    position: Tensor
+    item_id: Tensor
+    target: Tensor
+
+    def signals(self, layer: int, rows: Tensor | None = None, **changes: Any) -> Signals:
+        """Signals of one layer; the state is the logits themselves, the gate's one last."""
+        rows = torch.arange(len(self.item_id)) if rows is None else rows
+        states = torch.cat([self.logits, self.gate[..., None].to(self.logits.dtype)], dim=-1)
+        signals = Signals(
+            layer=layer,
+            num_layers=len(self.logits),
+            hidden=states[layer - 1][rows],
+            previous_hidden=None if layer == 1 else states[layer - 2][rows],
+            sequence=self.sequence[rows],
+            position=self.position[rows],
+            item_id=self.item_id[rows],
+            num_sequences=int(self.sequence.max()) + 1,
+            extent=int(self.position.max()) + 1,
+            classes=NAMES[: self.logits.shape[-1]],
+            target=self.target[rows],
+            head=lambda hidden: hidden[:, :-1],
+            gate_head=lambda hidden: hidden[:, -1],
+        )
+        return replace(signals, **changes)
+
+    def take(self, rows: Tensor) -> Trace:
+        """The trace of some rows only, in the order given."""
+        return Trace(
+            self.logits[:, rows],
+            self.gate[:, rows],
+            self.sequence[rows],
+            self.position[rows],
+            self.item_id[rows],
+            self.target[rows],
+        )
+
+    def alone(self, number: int) -> Trace:
+        """One sequence as a batch of its own."""
+        part = self.take((self.sequence == number).nonzero()[:, 0])
+        return replace(part, sequence=torch.zeros_like(part.sequence))
+
+    def exits(self, policy: Policy) -> list[int]:
+        """Exit layer of each row, as a model would find it: halted rows are not asked again."""
+        layers, rows, _ = self.logits.shape
+        exits = torch.full((rows,), layers)
+        active, state = torch.arange(rows), policy.init(rows)
+        for layer in range(1, layers):
+            halt, state = policy.step(self.signals(layer, active), state)
+            exits[active[halt]] = layer
+            active, state = active[~halt], index_state(state, ~halt)
+        return exits.tolist()
+
+
+@pytest.fixture(scope="session")
+def make_trace() -> Callable[..., Trace]:
+    """Factory of traces: seeded, sharper with depth, with a favourite class for each row."""
+
+    def make(
+        seed: int = 0, *, layers: int = 6, lengths: tuple[int, ...] = (4, 1, 6), classes: int = 4
+    ) -> Trace:
+        random = torch.Generator().manual_seed(seed)
+        rows = sum(lengths)
+        sequence = torch.repeat_interleave(torch.tensor(lengths))
+        sharp = torch.linspace(1.0, 6.0, layers)[:, None, None]
+        favourite = torch.randn(rows, classes, generator=random)
+        noise = torch.randn(layers, rows, classes, generator=random)
+        target = torch.randint(classes, (rows,), generator=random)
+        target[torch.rand(rows, generator=random) < 0.2] = -100
+        return Trace(
+            logits=sharp * (favourite + 0.5 * noise),
+            gate=torch.rand(layers, rows, generator=random),
+            sequence=sequence,
+            position=torch.cat([torch.arange(length) for length in lengths]),
+            item_id=torch.randint(30, (rows,), generator=random),
+            target=target,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def trace_of() -> Callable[..., Trace]:
+    """Factory of a trace written by hand: logits ``[L][N][C]``, all rows in one sequence."""
+
+    def make(logits: Any, **changes: Any) -> Trace:
+        values = torch.as_tensor(logits)
+        layers, rows, _ = values.shape
+        trace = Trace(
+            logits=values,
+            gate=torch.full((layers, rows), 0.5),
+            sequence=torch.zeros(rows, dtype=torch.long),
+            position=torch.arange(rows),
+            item_id=torch.arange(rows),
+            target=torch.full((rows,), -100),
+        )
+        return replace(trace, **changes)
+
+    return make

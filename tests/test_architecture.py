@@ -1,0 +1,169 @@
+"""The rules of the house, kept by reading the source."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "tokenexit"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+SCRIPTS = sorted([*ROOT.glob("recipes/**/*.py"), *ROOT.glob("data_scripts/**/*.py")])
+
+# Lowest first. A unit (a package or a single module) imports itself and lower floors only.
+FLOORS = (
+    ("errors",),
+    ("config", "registry"),
+    ("signals", "scores"),
+    ("policies", "heads", "objectives"),
+    ("backbones",),
+    ("halting",),
+    ("data", "decoding"),
+    ("models",),
+    ("calibration", "evaluation", "training"),
+    ("reporting",),
+    ("workflows",),
+    ("cli",),
+)
+FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
+
+# Narrower than their floor: these know nothing of models.
+ONLY = {"config": {"errors"}, "data": {"errors", "registry"}}
+WITHOUT_TRANSFORMERS = {unit for units in FLOORS[:4] for unit in units}
+
+LONGEST_FILE = 350
+UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
+UNSAFE_CALLS = {"torch.save", "torch.load"}
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def unit_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Dotted names of all that a file imports, inside functions as well."""
+    package = path.relative_to(ROOT).parent.parts
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def units_imported(path: Path) -> Iterator[str]:
+    for name in imports_of(path):
+        top, _, rest = name.partition(".")
+        if top == "tokenexit" and rest != "__version__":
+            yield rest.split(".")[0]
+
+
+def violations(path: Path) -> list[str]:
+    unit = unit_of(path)
+    allowed = {unit} | ONLY.get(unit, {u for u in FLOOR_OF if FLOOR_OF[u] < FLOOR_OF[unit]})
+    return [
+        f"{relative(path)} ({unit}) imports tokenexit.{other}"
+        for other in units_imported(path)
+        if other not in allowed
+    ]
+
+
+def floored() -> list[Path]:
+    return [path for path in SOURCES if unit_of(path) in FLOOR_OF]
+
+
+def test_every_unit_has_a_floor():
+    homeless = {unit_of(path) for path in SOURCES} - FLOOR_OF.keys() - {"__init__", "__main__"}
+    assert not homeless, f"Give these a floor in FLOORS: {sorted(homeless)}"
+
+
+def test_imports_run_downwards_only():
+    assert not [line for path in floored() for line in violations(path)]
+
+
+def test_the_vocabularies_know_nothing_of_transformers():
+    guilty = [
+        f"{relative(path)} imports {name}"
+        for path in floored()
+        if unit_of(path) in WITHOUT_TRANSFORMERS
+        for name in imports_of(path)
+        if name.split(".")[0] == "transformers"
+    ]
+    assert not guilty
+
+
+def test_the_package_does_not_import_its_scripts_or_tests():
+    outside = {"recipes", "data_scripts", "tests"}
+    guilty = [
+        f"{relative(path)} imports {name}"
+        for path in SOURCES
+        for name in imports_of(path)
+        if name.split(".")[0] in outside
+    ]
+    assert not guilty
+
+
+def test_no_file_is_long():
+    long = {}
+    for path in [*SOURCES, *SCRIPTS]:
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        if lines > LONGEST_FILE:
+            long[relative(path)] = lines
+    assert not long, f"Split these (at most {LONGEST_FILE} lines each): {long}"
+
+
+def test_nothing_is_pickled():
+    guilty = []
+    for path in SOURCES:
+        guilty += [
+            f"{relative(path)} imports {name}"
+            for name in imports_of(path)
+            if name.split(".")[0] in UNSAFE_MODULES or name in UNSAFE_CALLS
+        ]
+        guilty += [
+            f"{relative(path)}:{node.lineno} uses {ast.unparse(node)}"
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Attribute) and ast.unparse(node) in UNSAFE_CALLS
+        ]
+    assert not guilty, "Save safetensors and JSON instead."
+
+
+@pytest.mark.parametrize("module", ["tokenexit", "tokenexit.config", "tokenexit.cli"])
+def test_heavy_libraries_wait_until_they_are_used(module: str):
+    code = f"import sys, {module}; print({{'torch', 'transformers'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "set()"
+
+
+def test_the_public_names_exist():
+    code = "import tokenexit; [getattr(tokenexit, name) for name in tokenexit.__all__]"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_import_rule_sees_a_violation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    monkeypatch.setattr(sys.modules[__name__], "PACKAGE", tmp_path / "tokenexit")
+    bad = tmp_path / "tokenexit" / "policies" / "bad.py"
+    bad.parent.mkdir(parents=True)
+    bad.write_text(
+        "from tokenexit import models, scores\n"
+        "import tokenexit.halting.engine\n"
+        "from ..heads import linear\n"
+        "from . import base\n"
+        "def f():\n"
+        "    from tokenexit.cli import main\n"
+    )
+    found = [line.rsplit(".", 1)[1] for line in violations(bad)]
+    assert found == ["models", "halting", "heads", "cli"]

@@ -1,0 +1,49 @@
+"""Token-level early exit for Hugging Face transformers.
+
+Names are loaded when first used, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tokenexit import policies
+    from tokenexit.models.token_classification import ExitModelForTokenClassification
+    from tokenexit.registry import load_plugin
+
+    __version__: str
+
+__all__ = ["ExitModelForTokenClassification", "__version__", "load_plugin", "policies"]
+
+_HOMES = {
+    "ExitModelForTokenClassification": "tokenexit.models.token_classification",
+    "load_plugin": "tokenexit.registry",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+    elif name == "policies":
+        value = importlib.import_module("tokenexit.policies")
+    elif name == "__version__":
+        value = _installed_version()
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _installed_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("tokenexit")
+    except PackageNotFoundError:  # used from a checkout that was never installed
+        return "0+unknown"

@@ -1,0 +1,198 @@
+"""A backbone: how one layer of a transformers family runs on chosen rows.
+
+An adapter holds an unmodified transformers model and calls its own sub-modules, so that
+weights, dropout and numerics stay the model's. It offers two views of the same layer:
+
+* ``layer``: the model's own layer on padded batches ``[B, M, H]`` (the reference);
+* ``queries``, ``keys_values``, ``combine``: the same layer in pieces, each on any set of
+  rows ``[T, H]``, between which the engine does the attention.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import PretrainedConfig, PreTrainedModel
+
+from tokenexit.registry import Registry
+
+BACKBONES: Registry[Backbone] = Registry("model type", "tokenexit.backbones")
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """Multiply-accumulates of one layer, per row; attention per query-key pair.
+
+    Attributes:
+        query: Of a row that asks: its query projection.
+        key_value: Of a row that is attended to: key and value projections.
+        combine: Of a row that asks: attention output and feed-forward block.
+        pair: Of one query meeting one key: scores and read-out over all heads.
+        fixed: Of a layer whatever its rows, such as projecting relative positions.
+    """
+
+    query: int
+    key_value: int
+    combine: int
+    pair: int
+    fixed: int = 0
+
+
+@dataclass(frozen=True)
+class Absorbable:
+    """Key and value projections of a layer, for reading unprojected states.
+
+    Attributes:
+        key_weight: ``[H, H]``; the bias adds the same to every score of a query, and so
+            cancels in the softmax.
+        value_weight: ``[H, H]``.
+        value_bias: ``[H]`` or None.
+    """
+
+    key_weight: Tensor
+    value_weight: Tensor
+    value_bias: Tensor | None
+
+
+class Backbone(ABC):
+    """One family of encoders.
+
+    Subclasses are registered under the ``model_type`` of every configuration they serve.
+
+    Args:
+        model: A transformers model with a token-classification head, left unmodified.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self.model = model
+        self.base: Any = model.base_model
+        self.config: Any = model.config
+
+    # --- facts -------------------------------------------------------------------------
+
+    @property
+    def num_layers(self) -> int:
+        """Depth of the network."""
+        return int(self.config.num_hidden_layers)
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of the states, ``H``."""
+        return int(self.config.hidden_size)
+
+    @property
+    def num_heads(self) -> int:
+        """Attention heads; the width of one is ``H / num_heads``."""
+        return int(self.config.num_attention_heads)
+
+    @property
+    def max_length(self) -> int:
+        """Longest text in tokens, special tokens included."""
+        return int(self.config.max_position_embeddings)
+
+    @property
+    def eager(self) -> bool:
+        """Whether the model was asked for eager attention rather than sdpa."""
+        return self.config._attn_implementation == "eager"
+
+    @abstractmethod
+    def cost(self, index: int) -> LayerCost:
+        """Multiply-accumulates of layer ``index`` (from 0)."""
+
+    @classmethod
+    @abstractmethod
+    def example_config(cls, model_type: str) -> PretrainedConfig:
+        """A tiny configuration of the family, for tests: 4 layers, width 32."""
+
+    # --- the layer as the model runs it ---------------------------------------------------
+
+    @abstractmethod
+    def embed(self, input_ids: Tensor, positions: Tensor) -> Tensor:
+        """Embed tokens: two ``[B, M]`` (or ``[1, T]`` packed) give ``[B, M, H]``.
+
+        Args:
+            input_ids: Vocabulary ids.
+            positions: Place of each token in its own text, from 0.
+        """
+
+    @abstractmethod
+    def context(self, hidden: Tensor, attention_mask: Tensor) -> Any:
+        """What ``layer`` needs beside the states: masks, rotary tables.
+
+        Args:
+            hidden: Embedded batch, ``[B, M, H]``.
+            attention_mask: 1 where a token may be attended to, ``[B, M]``.
+        """
+
+    @abstractmethod
+    def layer(self, index: int, hidden: Tensor, context: Any) -> Tensor:
+        """The model's own layer ``index``, ``[B, M, H] -> [B, M, H]``."""
+
+    # --- the same layer in pieces, on rows -------------------------------------------------
+
+    @abstractmethod
+    def queries(self, index: int, rows: Tensor, positions: Tensor) -> Tensor:
+        """Queries of some rows, ``[T, H] -> [T, H]``; ``positions`` is ``[T]``."""
+
+    @abstractmethod
+    def keys_values(self, index: int, rows: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of some rows, ``[T, H] -> ([T, H], [T, H])``."""
+
+    @abstractmethod
+    def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
+        """Everything after the attention: output projection, residuals, norms, feed-forward.
+
+        Args:
+            index: Layer, from 0.
+            rows: States that entered the layer, ``[T, H]``.
+            attended: What the attention read for them, heads joined, ``[T, H]``.
+        """
+
+    def scaling(self, index: int) -> float:
+        """Factor on the scores before the softmax."""
+        return (self.hidden_size // self.num_heads) ** -0.5
+
+    def attention_dropout(self, index: int) -> float:
+        """Dropout on attention weights, 0 outside training."""
+        return 0.0
+
+    def bias(
+        self, index: int, queries: Tensor, keys: Tensor, query_pos: Tensor, key_pos: Tensor
+    ) -> Tensor | None:
+        """What a family adds to the scaled scores, ``[S, heads or 1, A, M]``, or None.
+
+        Args:
+            index: Layer, from 0.
+            queries: ``[S, heads, A, H / heads]``.
+            keys: ``[S, heads, M, H / heads]``.
+            query_pos: ``[S, A]``, places of the queries in their texts.
+            key_pos: ``[S, M]``, places of the keys.
+        """
+        return None
+
+    def absorbable(self, index: int) -> Absorbable | None:
+        """Projections for reading unprojected states, or None where positions enter keys."""
+        return None
+
+    # --- the top ---------------------------------------------------------------------------
+
+    def finish(self, rows: Tensor) -> Tensor:
+        """States as a head sees them; pre-norm families apply their final norm here."""
+        return rows
+
+    def classify(self, rows: Tensor) -> Tensor:
+        """The model's own head on finished rows, ``[T, H] -> [T, C]``."""
+        model: Any = self.model
+        return model.classifier(model.dropout(rows))
+
+    def final_head(self) -> nn.Module:
+        """The module whose weights ``classify`` uses, to be trained with the exit heads."""
+        model: Any = self.model
+        return model.classifier
+
+    def classify_cost(self) -> int:
+        """Multiply-accumulates of ``classify``, per row."""
+        return self.hidden_size * int(self.config.num_labels)

@@ -1,0 +1,102 @@
+"""BERT and the families that share its modules: RoBERTa, XLM-R, CamemBERT, ELECTRA."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AutoConfig, PretrainedConfig
+from transformers.masking_utils import create_bidirectional_mask
+
+from tokenexit.backbones.base import BACKBONES, Absorbable, Backbone, LayerCost
+
+_FROM_PADDING = ("roberta", "xlm-roberta", "camembert")
+
+
+@BACKBONES.register("bert", "roberta", "xlm-roberta", "camembert", "electra")
+class BertBackbone(Backbone):
+    """Post-norm encoder with absolute positions."""
+
+    @property
+    def _first_position(self) -> int:
+        # The RoBERTa line counts positions from the padding id onwards.
+        if self.config.model_type in _FROM_PADDING:
+            return int(self.config.pad_token_id) + 1
+        return 0
+
+    @property
+    def max_length(self) -> int:
+        """Longest text in tokens, special tokens included."""
+        return int(self.config.max_position_embeddings) - self._first_position
+
+    def cost(self, index: int) -> LayerCost:
+        """Multiply-accumulates of layer ``index``."""
+        width, inner = self.hidden_size, int(self.config.intermediate_size)
+        return LayerCost(
+            query=width * width,
+            key_value=2 * width * width,
+            combine=width * width + 2 * width * inner,
+            pair=2 * width,
+        )
+
+    def embed(self, input_ids: Tensor, positions: Tensor) -> Tensor:
+        """Word, position and segment embeddings."""
+        hidden = self.base.embeddings(
+            input_ids=input_ids,
+            position_ids=positions + self._first_position,
+            token_type_ids=torch.zeros_like(input_ids),
+        )
+        if hasattr(self.base, "embeddings_project"):  # ELECTRA with narrow embeddings
+            hidden = self.base.embeddings_project(hidden)
+        return hidden
+
+    def context(self, hidden: Tensor, attention_mask: Tensor) -> Any:
+        """The padding mask in the form the attention wants."""
+        return create_bidirectional_mask(
+            config=self.config, inputs_embeds=hidden, attention_mask=attention_mask
+        )
+
+    def layer(self, index: int, hidden: Tensor, context: Any) -> Tensor:
+        """The model's own layer."""
+        return self.base.encoder.layer[index](hidden, context)
+
+    def queries(self, index: int, rows: Tensor, positions: Tensor) -> Tensor:
+        """Query projection."""
+        return self.base.encoder.layer[index].attention.self.query(rows)
+
+    def keys_values(self, index: int, rows: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Key and value projections."""
+        attention = self.base.encoder.layer[index].attention.self
+        return attention.key(rows), attention.value(rows)
+
+    def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
+        """Output projection and feed-forward block, each with residual and norm."""
+        layer = self.base.encoder.layer[index]
+        return layer.feed_forward_chunk(layer.attention.output(attended, rows))
+
+    def attention_dropout(self, index: int) -> float:
+        """The layer's dropout on attention weights while training."""
+        dropout = self.base.encoder.layer[index].attention.self.dropout
+        return float(dropout.p) if dropout.training else 0.0
+
+    def absorbable(self, index: int) -> Absorbable:
+        """Key and value weights of the layer."""
+        attention = self.base.encoder.layer[index].attention.self
+        return Absorbable(attention.key.weight, attention.value.weight, attention.value.bias)
+
+    @classmethod
+    def example_config(cls, model_type: str) -> PretrainedConfig:
+        """Four layers of width 32."""
+        extra = {"embedding_size": 16} if model_type == "electra" else {}
+        return AutoConfig.for_model(
+            model_type,
+            vocab_size=120,
+            hidden_size=32,
+            num_hidden_layers=4,
+            num_attention_heads=4,
+            intermediate_size=48,
+            max_position_embeddings=66,
+            pad_token_id=1 if model_type in _FROM_PADDING else 0,
+            **extra,
+        )

@@ -1,0 +1,164 @@
+"""DeBERTa-v2 and v3: scores with relative positions on either side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
+from transformers.models.deberta_v2.modeling_deberta_v2 import make_log_bucket_position
+
+from tokenexit.backbones.base import BACKBONES, Backbone, LayerCost
+from tokenexit.errors import UserError
+
+
+@BACKBONES.register("deberta-v2")
+class DebertaV2Backbone(Backbone):
+    """Post-norm encoder with disentangled attention.
+
+    A score has up to three terms: content to content, content to position (``c2p``) and
+    position to content (``p2c``). The latter two are this family's ``bias``.
+
+    Raises:
+        UserError: The model has a convolution after its first layer.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__(model)
+        if self.base.encoder.conv is not None:
+            raise UserError(
+                "This DeBERTa-v2 model mixes neighbouring tokens by a convolution "
+                f"(conv_kernel_size={self.config.conv_kernel_size}), which cannot run on chosen "
+                "tokens alone. Use a checkpoint without one: microsoft/deberta-v3-xsmall, "
+                "-small, -base, -large or microsoft/mdeberta-v3-base."
+            )
+
+    def _attention(self, index: int) -> Any:
+        return self.base.encoder.layer[index].attention.self
+
+    def _kinds(self, index: int) -> set[str]:
+        attention = self._attention(index)
+        return (
+            {"c2p", "p2c"} & set(attention.pos_att_type) if attention.relative_attention else set()
+        )
+
+    def cost(self, index: int) -> LayerCost:
+        """Multiply-accumulates of layer ``index``; a row meets each relative position once."""
+        width, inner = self.hidden_size, int(self.config.intermediate_size)
+        attention, kinds = self._attention(index), self._kinds(index)
+        distances = 2 * attention.pos_ebd_size if kinds else 0
+        # With shared weights the model projects both tables, whichever it uses.
+        tables = 2 if attention.share_att_key else len(kinds)
+        return LayerCost(
+            query=width * width + ("c2p" in kinds) * distances * width,
+            key_value=2 * width * width + ("p2c" in kinds) * distances * width,
+            combine=width * width + 2 * width * inner,
+            pair=2 * width,
+            fixed=tables * distances * width * width,
+        )
+
+    def embed(self, input_ids: Tensor, positions: Tensor) -> Tensor:
+        """Word embeddings, with positions and segments where the model has them.
+
+        Padding is not zeroed as in the model: no real token sees it.
+        """
+        return self.base.embeddings(
+            input_ids=input_ids,
+            position_ids=positions,
+            token_type_ids=torch.zeros_like(input_ids),
+        )
+
+    def context(self, hidden: Tensor, attention_mask: Tensor) -> Any:
+        """Padding mask, relative positions and their embeddings."""
+        encoder = self.base.encoder
+        return {
+            "attention_mask": encoder.get_attention_mask(attention_mask),
+            "relative_pos": encoder.get_rel_pos(hidden),
+            "rel_embeddings": encoder.get_rel_embedding(),
+        }
+
+    def layer(self, index: int, hidden: Tensor, context: Any) -> Tensor:
+        """The model's own layer."""
+        return self.base.encoder.layer[index](hidden, **context)[0]
+
+    def queries(self, index: int, rows: Tensor, positions: Tensor) -> Tensor:
+        """Query projection."""
+        return self._attention(index).query_proj(rows)
+
+    def keys_values(self, index: int, rows: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Key and value projections."""
+        attention = self._attention(index)
+        return attention.key_proj(rows), attention.value_proj(rows)
+
+    def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
+        """Output projection and feed-forward block, each with residual and norm."""
+        layer = self.base.encoder.layer[index]
+        rows = layer.attention.output(attended, rows)
+        return layer.output(layer.intermediate(rows), rows)
+
+    def scaling(self, index: int) -> float:
+        """Factor on the scores, smaller the more terms they have."""
+        attention = self._attention(index)
+        # The model counts the terms it is configured for, used or not.
+        terms = 1 + ("c2p" in attention.pos_att_type) + ("p2c" in attention.pos_att_type)
+        return (attention.attention_head_size * terms) ** -0.5
+
+    def attention_dropout(self, index: int) -> float:
+        """The layer's dropout on attention weights while training."""
+        dropout = self._attention(index).dropout
+        return float(dropout.p) if dropout.training else 0.0
+
+    def bias(
+        self, index: int, queries: Tensor, keys: Tensor, query_pos: Tensor, key_pos: Tensor
+    ) -> Tensor | None:
+        """Scaled c2p and p2c scores, ``[S, heads, A, M]``."""
+        attention, kinds = self._attention(index), self._kinds(index)
+        if not kinds:
+            return None
+        embeddings = attention.pos_dropout(self.base.encoder.get_rel_embedding())
+        shared = attention.share_att_key
+        place = self._places(index, query_pos, key_pos)[:, None].expand(-1, self.num_heads, -1, -1)
+        terms = []
+        if "c2p" in kinds:
+            project = attention.key_proj if shared else attention.pos_key_proj
+            terms.append((queries @ self._table(project(embeddings))).gather(-1, place))
+        if "p2c" in kinds:
+            project = attention.query_proj if shared else attention.pos_query_proj
+            # Buckets are symmetric, so a key finds a query at the same place of the table.
+            terms.append((keys @ self._table(project(embeddings))).gather(-1, place.mT).mT)
+        return sum(terms[1:], terms[0]) * self.scaling(index)
+
+    def _places(self, index: int, query_pos: Tensor, key_pos: Tensor) -> Tensor:
+        """Rows of the relative embeddings, ``[S, A], [S, M] -> [S, A, M]``."""
+        attention = self._attention(index)
+        distance = query_pos[:, :, None] - key_pos[:, None, :]
+        if attention.position_buckets > 0:
+            distance = make_log_bucket_position(
+                distance, attention.position_buckets, attention.max_relative_positions
+            ).long()
+        span = attention.pos_ebd_size
+        return (distance + span).clamp(0, 2 * span - 1)
+
+    def _table(self, projected: Tensor) -> Tensor:
+        """Split heads, ``[R, H] -> [heads, H / heads, R]``."""
+        return projected.unflatten(-1, (self.num_heads, -1)).permute(1, 2, 0)
+
+    @classmethod
+    def example_config(cls, model_type: str) -> PretrainedConfig:
+        """Four layers of width 32, made like v3."""
+        return AutoConfig.for_model(
+            model_type,
+            vocab_size=120,
+            hidden_size=32,
+            num_hidden_layers=4,
+            num_attention_heads=4,
+            intermediate_size=48,
+            max_position_embeddings=66,
+            relative_attention=True,
+            position_buckets=8,
+            pos_att_type=["p2c", "c2p"],
+            share_att_key=True,
+            norm_rel_ebd="layer_norm",
+            position_biased_input=False,
+        )

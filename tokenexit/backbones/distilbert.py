@@ -1,0 +1,79 @@
+"""DistilBERT."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+from transformers import AutoConfig, PretrainedConfig
+from transformers.masking_utils import create_bidirectional_mask
+
+from tokenexit.backbones.base import BACKBONES, Absorbable, Backbone, LayerCost
+
+
+@BACKBONES.register("distilbert")
+class DistilBertBackbone(Backbone):
+    """Post-norm encoder with absolute positions and no segments."""
+
+    def cost(self, index: int) -> LayerCost:
+        """Multiply-accumulates of layer ``index``."""
+        width, inner = self.hidden_size, int(self.config.hidden_dim)
+        return LayerCost(
+            query=width * width,
+            key_value=2 * width * width,
+            combine=width * width + 2 * width * inner,
+            pair=2 * width,
+        )
+
+    def embed(self, input_ids: Tensor, positions: Tensor) -> Tensor:
+        """Word and position embeddings."""
+        return self.base.embeddings(input_ids, position_ids=positions)
+
+    def context(self, hidden: Tensor, attention_mask: Tensor) -> Any:
+        """The padding mask in the form the attention wants."""
+        return create_bidirectional_mask(
+            config=self.config, inputs_embeds=hidden, attention_mask=attention_mask
+        )
+
+    def layer(self, index: int, hidden: Tensor, context: Any) -> Tensor:
+        """The model's own layer."""
+        return self.base.transformer.layer[index](hidden, context)
+
+    def queries(self, index: int, rows: Tensor, positions: Tensor) -> Tensor:
+        """Query projection."""
+        return self.base.transformer.layer[index].attention.q_lin(rows)
+
+    def keys_values(self, index: int, rows: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Key and value projections."""
+        attention = self.base.transformer.layer[index].attention
+        return attention.k_lin(rows), attention.v_lin(rows)
+
+    def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
+        """Output projection and feed-forward block, each with residual and norm."""
+        layer = self.base.transformer.layer[index]
+        rows = layer.sa_layer_norm(layer.attention.out_lin(attended) + rows)
+        # Not `ffn` itself: its chunking cuts along dimension 1, which rows do not have.
+        return layer.output_layer_norm(layer.ffn.ff_chunk(rows) + rows)
+
+    def attention_dropout(self, index: int) -> float:
+        """The layer's dropout on attention weights while training."""
+        dropout = self.base.transformer.layer[index].attention.dropout
+        return float(dropout.p) if dropout.training else 0.0
+
+    def absorbable(self, index: int) -> Absorbable:
+        """Key and value weights of the layer."""
+        attention = self.base.transformer.layer[index].attention
+        return Absorbable(attention.k_lin.weight, attention.v_lin.weight, attention.v_lin.bias)
+
+    @classmethod
+    def example_config(cls, model_type: str) -> PretrainedConfig:
+        """Four layers of width 32."""
+        return AutoConfig.for_model(
+            model_type,
+            vocab_size=120,
+            dim=32,
+            n_layers=4,
+            n_heads=4,
+            hidden_dim=48,
+            max_position_embeddings=66,
+        )

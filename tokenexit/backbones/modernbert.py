@@ -1,0 +1,148 @@
+"""ModernBERT: rotary positions, and windows of attention in most layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import AutoConfig, PretrainedConfig
+from transformers.masking_utils import (
+    create_bidirectional_mask,
+    create_bidirectional_sliding_window_mask,
+)
+from transformers.models.modernbert.modeling_modernbert import rotate_half
+
+from tokenexit.backbones.base import BACKBONES, Backbone, LayerCost
+
+
+@BACKBONES.register("modernbert")
+class ModernBertBackbone(Backbone):
+    """Pre-norm encoder; keys depend on positions, so nothing is absorbable."""
+
+    def cost(self, index: int) -> LayerCost:
+        """Multiply-accumulates of layer ``index``; the gated block has three matrices."""
+        width, inner = self.hidden_size, int(self.config.intermediate_size)
+        return LayerCost(
+            query=width * width,
+            key_value=2 * width * width,
+            combine=width * width + 3 * width * inner,
+            # Windows are cut by a mask: far pairs are computed as well.
+            pair=2 * width,
+        )
+
+    def embed(self, input_ids: Tensor, positions: Tensor) -> Tensor:
+        """Word embeddings; positions enter in the layers."""
+        return self.base.embeddings(input_ids=input_ids)
+
+    def context(self, hidden: Tensor, attention_mask: Tensor) -> Any:
+        """Mask and rotary tables of each kind of layer."""
+        given: dict[str, Any] = {
+            "config": self.config,
+            "inputs_embeds": hidden,
+            "attention_mask": attention_mask,
+        }
+        masks = {
+            "full_attention": create_bidirectional_mask(**given),
+            "sliding_attention": create_bidirectional_sliding_window_mask(**given),
+        }
+        places = torch.arange(hidden.shape[1], device=hidden.device)[None]
+        return {
+            kind: (masks[kind], self.base.rotary_emb(hidden, places, kind))
+            for kind in set(self.config.layer_types)
+        }
+
+    def layer(self, index: int, hidden: Tensor, context: Any) -> Tensor:
+        """The model's own layer."""
+        layer = self.base.layers[index]
+        mask, rotary = context[layer.attention_type]
+        return layer(hidden, attention_mask=mask, position_embeddings=rotary)
+
+    def _project(self, index: int, rows: Tensor, part: slice) -> Tensor:
+        # One fused matrix, rows of which are queries, keys and values in turn.
+        layer = self.base.layers[index]
+        fused = layer.attn.Wqkv
+        bias = None if fused.bias is None else fused.bias[part]
+        return F.linear(layer.attn_norm(rows), fused.weight[part], bias)
+
+    def _rotate(self, index: int, rows: Tensor, positions: Tensor) -> Tensor:
+        cos, sin = self.base.rotary_emb(rows, positions, self.base.layers[index].attention_type)
+        heads = rows.unflatten(-1, (self.num_heads, -1)).float()
+        turned = heads * cos[:, None] + rotate_half(heads) * sin[:, None]
+        return turned.flatten(-2).to(rows.dtype)
+
+    def queries(self, index: int, rows: Tensor, positions: Tensor) -> Tensor:
+        """Norm, query projection and rotation."""
+        return self._rotate(
+            index, self._project(index, rows, slice(0, self.hidden_size)), positions
+        )
+
+    def keys_values(self, index: int, rows: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Norm, key and value projections; keys rotated."""
+        part = slice(self.hidden_size, 3 * self.hidden_size)
+        keys, values = self._project(index, rows, part).chunk(2, dim=-1)
+        return self._rotate(index, keys, positions), values
+
+    def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
+        """Output projection and gated feed-forward block, each with residual."""
+        layer = self.base.layers[index]
+        rows = rows + layer.attn.out_drop(layer.attn.Wo(attended))
+        return rows + layer.mlp(layer.mlp_norm(rows))
+
+    def attention_dropout(self, index: int) -> float:
+        """The layer's dropout on attention weights while training."""
+        attention = self.base.layers[index].attn
+        return float(attention.attention_dropout) if attention.training else 0.0
+
+    def bias(
+        self, index: int, queries: Tensor, keys: Tensor, query_pos: Tensor, key_pos: Tensor
+    ) -> Tensor | None:
+        """The window of a local layer, ``[S, 1, A, M]``; None in a global one."""
+        if self.base.layers[index].attention_type != "sliding_attention":
+            return None
+        distance = (query_pos[:, :, None] - key_pos[:, None, :]).abs()
+        # Finite, so that an unused slot that sees no key gives no NaN; half, so that a
+        # padding mask can be added.
+        far = torch.finfo(queries.dtype).min / 2
+        bias = queries.new_zeros(distance.shape)
+        return bias.masked_fill_(distance > self.config.sliding_window, far)[:, None]
+
+    def finish(self, rows: Tensor) -> Tensor:
+        """Final norm."""
+        return self.base.final_norm(rows)
+
+    def classify(self, rows: Tensor) -> Tensor:
+        """Dense block and classifier."""
+        return self.final_head()(rows)
+
+    def final_head(self) -> nn.Module:
+        """Dense block, dropout and classifier."""
+        model: Any = self.model
+        return nn.Sequential(model.head, model.drop, model.classifier)
+
+    def classify_cost(self) -> int:
+        """Multiply-accumulates of ``classify``, per row."""
+        return self.hidden_size * self.hidden_size + super().classify_cost()
+
+    @classmethod
+    def example_config(cls, model_type: str) -> PretrainedConfig:
+        """Four layers of width 32, every second one with a window of four to each side."""
+        return AutoConfig.for_model(
+            model_type,
+            vocab_size=120,
+            hidden_size=32,
+            num_hidden_layers=4,
+            num_attention_heads=4,
+            intermediate_size=48,
+            max_position_embeddings=66,
+            local_attention=8,
+            global_attn_every_n_layers=2,
+            attention_dropout=0.1,
+            mlp_dropout=0.1,
+            pad_token_id=0,
+            bos_token_id=1,
+            cls_token_id=1,
+            eos_token_id=2,
+            sep_token_id=2,
+        )

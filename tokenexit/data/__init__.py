@@ -1,0 +1,1 @@
+"""Text and tags from files, folders and the Hub, in one form."""

@@ -1,0 +1,86 @@
+"""Which files of a folder make up which split."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tokenexit.data.files import FORMATS
+from tokenexit.errors import UserError
+
+_SPLITS = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "testa": "validation",  # CoNLL-2003's names
+    "test": "test",
+    "testb": "test",
+}
+_SHARD = re.compile(r"-\d+(-of-\d+)?$")
+
+
+def split_of(path: Path) -> str | None:
+    """The split that a file name stands for: ``en_ewt-ud-dev.conllu`` is validation.
+
+    Raises:
+        UserError: The name holds two different splits.
+    """
+    words = re.findall("[a-z]+", path.name.lower())
+    found = sorted({_SPLITS[word] for word in words if word in _SPLITS})
+    if len(found) > 1:
+        raise UserError(
+            f"{path}: the name stands for both {' and '.join(found)}; rename it to one of them."
+        )
+    return found[0] if found else None
+
+
+def find_splits(folder: Path) -> dict[str, list[Path]]:
+    """Files of each split in ``folder``, or in its ``data`` sub-folder.
+
+    A folder whose only data file names no split gives ``{"all": [file]}``.
+
+    Raises:
+        UserError: Nothing to read, or two files claim the same split.
+    """
+    for place in (folder, folder / "data"):
+        files = sorted(p for p in place.glob("*") if p.is_file() and p.suffix.lower() in FORMATS)
+        splits: dict[str, list[Path]] = {}
+        for path in files:
+            split = split_of(path)
+            if split:
+                splits.setdefault(split, []).append(path)
+        for split, paths in splits.items():
+            _check_shards(split, paths)
+        if splits:
+            order = {name: i for i, name in enumerate(("train", "validation", "test"))}
+            return dict(sorted(splits.items(), key=lambda item: order[item[0]]))
+        # README.txt or metrics.json beside it are not data unless their names say so.
+        files = [p for p in files if p.suffix.lower() != ".txt"]
+        files = [p for p in files if p.suffix.lower() != ".json"] or files
+        if len(files) == 1:
+            return {"all": files}
+        if files:
+            raise UserError(
+                f"{folder}: cannot tell the splits apart from the names "
+                f"{', '.join(p.name for p in files[:6])}. Name the files train, validation and "
+                "test (.parquet, .jsonl, .conll, ...), or give one file."
+            )
+    inside = ", ".join(sorted(p.name for p in folder.iterdir())[:6]) or "nothing"
+    raise UserError(
+        f"{folder} holds no data file; expected train, validation and test as one of "
+        f"{', '.join(FORMATS)}, or a save_to_disk folder. There is: {inside}."
+    )
+
+
+def _check_shards(split: str, paths: list[Path]) -> None:
+    bases = {(_SHARD.sub("", p.stem), p.suffix.lower()) for p in paths}
+    numbered = all(_SHARD.search(p.stem) for p in paths)
+    if len(paths) > 1 and not (len(bases) == 1 and numbered):
+        raise UserError(
+            f"{paths[0].parent}: {len(paths)} files claim the {split} split: "
+            f"{', '.join(p.name for p in paths[:6])}. Keep one (shards are named "
+            f"{split}-00000-of-00002.parquet and so on)."
+        )

@@ -1,0 +1,175 @@
+"""Tagged sentences: words and one string tag for each, whatever the data looked like."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+from tokenexit.data.bio import OUTSIDE, entity_types, is_bio
+from tokenexit.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TaggedSplit:
+    """Sentences of one split.
+
+    Attributes:
+        tokens: Words of each sentence; a sentence may be empty.
+        tags: One tag a word, or None for text without tags.
+        origin: Where it comes from, for messages.
+    """
+
+    tokens: list[list[str]]
+    tags: list[list[str]] | None
+    origin: str
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def num_words(self) -> int:
+        """Words of all sentences together."""
+        return sum(map(len, self.tokens))
+
+    def head(self, count: int) -> Self:
+        """The first ``count`` sentences."""
+        return self.take(range(min(count, len(self))))
+
+    def take(self, rows: range | list[int]) -> Self:
+        """The sentences at these places."""
+        return replace(
+            self,
+            tokens=[self.tokens[row] for row in rows],
+            tags=None if self.tags is None else [self.tags[row] for row in rows],
+        )
+
+
+def read_tagged(
+    source: str | Path,
+    column: str | None = "ner_tags",
+    name: str | None = None,
+    revision: str | None = None,
+    convert: bool = False,
+) -> dict[str, TaggedSplit]:
+    """Read every split of a tagged data set.
+
+    Args:
+        source: File, folder or Hub id, as in `tokenexit.data.source.load_splits`.
+        column: Column of the tags; for ``ner_tags`` and ``pos_tags`` the usual other names are
+            found as well. None reads the words alone.
+        name: Configuration or sub-folder.
+        revision: Of a Hub data set.
+        convert: Convert entity tags of other schemes (IOB1, BIOES, BILOU, BMEWO) to BIO.
+
+    Raises:
+        UserError: The source cannot be read, a column is missing, a row is malformed, or entity
+            tags are not BIO and ``convert`` is off.
+    """
+    from tokenexit.data.columns import is_entity_column, read_split
+    from tokenexit.data.scheme import require_bio
+    from tokenexit.data.source import load_splits
+
+    loaded = load_splits(source, name=name, revision=revision)
+    splits = {}
+    for split, dataset in loaded.items():
+        origin = str(source) if split == "all" else f"{source} [{split}]"
+        splits[split] = TaggedSplit(*read_split(dataset, column, origin), origin)
+    if column is not None and is_entity_column(column):
+        splits = require_bio(splits, convert)
+    return splits
+
+
+def label_names(split: TaggedSplit, column: str = "ner_tags") -> tuple[str, ...]:
+    """The label set that a training split implies, always in the same order.
+
+    Entity labels: ``O``, then ``B-X`` and ``I-X`` for each type, both even if only one occurs.
+    Other labels (``column="pos_tags"``): sorted.
+    """
+    from tokenexit.data.columns import is_entity_column
+
+    found = {tag for tags in _tags(split) for tag in tags}
+    if not found:
+        raise UserError(f"{split.origin} holds no word, so no labels can be learned from it.")
+    if is_entity_column(column) or (is_bio(found) and len(found) > 1):
+        return (OUTSIDE, *(f"{p}-{kind}" for kind in entity_types(found) for p in "BI"))
+    return tuple(sorted(found))
+
+
+def check_labels(
+    split: TaggedSplit, labels: tuple[str, ...] | list[str], on_unknown: str = "error"
+) -> TaggedSplit:
+    """Make sure that a split has no tag which the model does not know.
+
+    Args:
+        split: What is to be evaluated, or trained on.
+        labels: The model's labels.
+        on_unknown: ``error``, or ``keep`` to log the finding and let these words count
+            as wrong.
+
+    Returns:
+        The split, unchanged.
+    """
+    if on_unknown not in ("error", "keep"):
+        raise UserError(f"on_unknown must be error or keep, not {on_unknown!r}.")
+    known, unknown, first = set(labels), Counter[str](), None
+    for row, tags in enumerate(_tags(split)):
+        strange = [tag for tag in tags if tag not in known]
+        if strange and first is None:
+            first = row
+        unknown.update(strange)
+    if not unknown:
+        return split
+    listing = ", ".join(f"{tag!r} ({count}x)" for tag, count in unknown.most_common(8))
+    message = (
+        f"{split.origin}: {len(unknown)} label(s) outside the training set: {listing}; first in "
+        f"row {first}. The model knows: {', '.join(labels)}."
+    )
+    if on_unknown == "error":
+        raise UserError(f"{message} Rename them, or train on data that has them.")
+    logger.warning("%s These words will count as wrong.", message)
+    return split
+
+
+def with_validation(
+    splits: dict[str, TaggedSplit], fraction: float = 0.1, seed: int = 0
+) -> dict[str, TaggedSplit]:
+    """Make a validation split from the training split where there is none.
+
+    A random ``fraction`` of the training sentences moves over, the same for the same ``seed``.
+    A lone file (``all``) counts as the training split.
+    """
+    if not 0 < fraction < 1:
+        raise UserError(f"fraction must be between 0 and 1, not {fraction!r}.")
+    splits = dict(splits)
+    if set(splits) == {"all"}:
+        splits["train"] = splits.pop("all")
+    if "train" not in splits:
+        raise UserError(
+            f"Training needs a train split; there is only {', '.join(splits) or 'nothing'}."
+        )
+    if "validation" in splits:
+        return splits
+    train = splits["train"]
+    if len(train) < 2:
+        raise UserError(f"{train.origin}: {len(train)} sentence(s) are too few to part.")
+    count = min(max(1, round(fraction * len(train))), len(train) - 1)
+    chosen = set(random.Random(seed).sample(range(len(train)), count))
+    kept = train.take([row for row in range(len(train)) if row not in chosen])
+    held = replace(train.take(sorted(chosen)), origin=f"{train.origin} (held out)")
+    logger.info(
+        "%s has no validation split: %d of %d training sentences were held out as one (seed %d).",
+        train.origin, count, len(train), seed,
+    )  # fmt: skip
+    return {"train": kept, "validation": held, **{k: v for k, v in splits.items() if k != "train"}}
+
+
+def _tags(split: TaggedSplit) -> list[list[str]]:
+    if split.tags is None:
+        raise UserError(f"{split.origin} has no tags; give data with a tag column.")
+    return split.tags

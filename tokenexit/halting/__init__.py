@@ -1,0 +1,27 @@
+"""Halting: the engine that turns halted rows into saved time."""
+
+from __future__ import annotations
+
+from tokenexit.halting.engine import Fork, encode
+from tokenexit.halting.packing import PackedBatch, Sentence, pack
+from tokenexit.halting.reference import encode_dense
+from tokenexit.halting.rows import HALTED, Halted
+from tokenexit.halting.trace import LayerWork, Work, add_work
+from tokenexit.halting.visitor import Decisions, PolicyVisitor, Visitor
+
+__all__ = [
+    "HALTED",
+    "Decisions",
+    "Fork",
+    "Halted",
+    "LayerWork",
+    "PackedBatch",
+    "PolicyVisitor",
+    "Sentence",
+    "Visitor",
+    "Work",
+    "add_work",
+    "encode",
+    "encode_dense",
+    "pack",
+]

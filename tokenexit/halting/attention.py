@@ -1,0 +1,135 @@
+"""Attention of the active rows: one call a group, projected or absorbed."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tokenexit.backbones import Absorbable, Backbone
+from tokenexit.errors import UserError
+from tokenexit.halting.layout import Group, Layout
+
+
+def attend(
+    backbone: Backbone,
+    index: int,
+    active: Tensor,
+    rows: Tensor,
+    active_pos: Tensor,
+    row_pos: Tensor,
+    layout: Layout,
+) -> Tensor:
+    """What the active rows read from their sentences at one layer, ``[A, H] -> [A, H]``.
+
+    Args:
+        backbone: The model.
+        index: Layer, from 0.
+        active: States of the rows that ask, ``[A, H]``.
+        rows: States of all rows that may be attended to, ``[R, H]``.
+        active_pos: Places of the asking rows in their texts, ``[A]``.
+        row_pos: Places of all rows, ``[R]``.
+        layout: Who meets whom.
+    """
+    queries = backbone.queries(index, active, active_pos)
+    keys = values = key_pos = None
+    if layout.num_projected:
+        source, key_pos = rows, row_pos
+        if layout.projected is not None:
+            source, key_pos = rows[layout.projected], row_pos[layout.projected]
+        keys, values = backbone.keys_values(index, source, key_pos)
+    parts = []
+    for group in layout.groups:
+        asked = _take(queries, group.query_slice, group.query_index, group.size)
+        if group.absorbed:
+            weights = backbone.absorbable(index)
+            if weights is None:
+                raise UserError("This family cannot read unprojected states.")
+            source = _take(rows, group.key_slice, group.key_index, group.size)
+            read = _absorbed(backbone, index, weights, asked, source, group)
+        else:
+            assert keys is not None and values is not None and key_pos is not None
+            key = _take(keys, group.key_slice, group.key_index, group.size)
+            value = _take(values, group.key_slice, group.key_index, group.size)
+            places = (
+                _take(active_pos, group.query_slice, group.query_index, group.size),
+                _take(key_pos, group.key_slice, group.key_index, group.size),
+            )
+            read = _projected(backbone, index, asked, key, value, places, group)
+        read = read.reshape(group.size * group.queries, -1)
+        parts.append(read if group.valid is None else read[group.valid])
+    joined = parts[0] if len(parts) == 1 else torch.cat(parts)
+    return joined if layout.inverse is None else joined[layout.inverse]
+
+
+def _take(rows: Tensor, span: slice | None, index: Tensor | None, size: int) -> Tensor:
+    """Rows of a group, ``[S, A or M, ...]``; a view wherever the rows lie together."""
+    if span is not None:
+        return rows[span].unflatten(0, (size, -1))
+    assert index is not None
+    return rows[index]
+
+
+def _heads(rows: Tensor, heads: int) -> Tensor:
+    return rows.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def _projected(
+    backbone: Backbone,
+    index: int,
+    asked: Tensor,
+    key: Tensor,
+    value: Tensor,
+    places: tuple[Tensor, Tensor],
+    group: Group,
+) -> Tensor:
+    heads = backbone.num_heads
+    asked, key, value = _heads(asked, heads), _heads(key, heads), _heads(value, heads)
+    mask = group.key_mask
+    bias = backbone.bias(index, asked, key, *places)
+    if bias is not None:
+        mask = bias if mask is None else bias.masked_fill(~mask, float("-inf"))
+    dropout, scale = backbone.attention_dropout(index), backbone.scaling(index)
+    if backbone.eager:
+        scores = torch.matmul(asked, key.transpose(2, 3)) * scale
+        if mask is not None and mask.dtype == torch.bool:
+            scores = scores.masked_fill(~mask, float("-inf"))
+        elif mask is not None:
+            scores = scores + mask
+        weights = F.dropout(scores.softmax(dim=-1), dropout, training=dropout > 0)
+        read = torch.matmul(weights, value)
+    else:
+        read = F.scaled_dot_product_attention(
+            asked, key, value, attn_mask=mask, dropout_p=dropout, scale=scale
+        )
+    return read.transpose(1, 2)
+
+
+def _absorbed(
+    backbone: Backbone,
+    index: int,
+    weights: Absorbable,
+    asked: Tensor,
+    source: Tensor,
+    group: Group,
+) -> Tensor:
+    """Score with ``(q W_k) x^T`` and read ``(p x) W_v^T``, head by head, exact to rounding.
+
+    The key bias adds one constant to all scores of a query, and cancels.
+    """
+    heads = backbone.num_heads
+    size, queries, width = asked.shape
+    # One batched product a head: [h, S*A, d] x [h, d, H].
+    by_head = asked.reshape(size * queries, heads, -1).transpose(0, 1)
+    key_weight = weights.key_weight.unflatten(0, (heads, -1))
+    probes = torch.bmm(by_head, key_weight)
+    probes = probes.unflatten(1, (size, queries)).permute(1, 0, 2, 3).reshape(size, heads * queries, width)
+    mask = None if group.key_mask is None else group.key_mask[:, 0]
+    read = F.scaled_dot_product_attention(
+        probes, source, source, attn_mask=mask, scale=backbone.scaling(index)
+    )
+    read = read.unflatten(1, (heads, queries)).transpose(0, 1).reshape(heads, size * queries, width)
+    value_weight = weights.value_weight.unflatten(0, (heads, -1))
+    out = torch.bmm(read, value_weight.transpose(1, 2)).transpose(0, 1)
+    out = out.reshape(size, queries, width)
+    return out if weights.value_bias is None else out + weights.value_bias

@@ -1,0 +1,162 @@
+"""The encoder engine: the layer loop on active rows only.
+
+All token rows of the batch live in one flat matrix. At each exit the words that arrived are
+shown to a visitor; those it halts keep their state, which later layers still read (``copy``)
+or not (``drop``, ``restore``). A sentence whose words have all halted leaves altogether.
+
+One device-to-host transfer is made per exit: the decision. All index arithmetic follows from
+it on the host. ``reference.encode_dense`` is the same in obvious code, and needs none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from tokenexit.backbones import Backbone
+from tokenexit.errors import unknown_name
+from tokenexit.halting.attention import attend
+from tokenexit.halting.packing import PackedBatch
+from tokenexit.halting.rows import HALTED, Halted, LiveRows
+from tokenexit.halting.trace import LayerWork, Work
+from tokenexit.halting.visitor import Visitor
+from tokenexit.heads import ExitHeads
+from tokenexit.signals import Signals
+
+
+class Fork(Protocol):
+    """Splits a state between an exit head and the rest of the network (training only)."""
+
+    def __call__(self, layer: int, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """States after ``layer``: once for the head, once for the next layer."""
+        ...
+
+
+def encode(
+    backbone: Backbone,
+    heads: ExitHeads,
+    batch: PackedBatch,
+    visitor: Visitor,
+    *,
+    halted: Halted = "copy",
+    absorb: bool = True,
+    classes: Sequence[str] = (),
+    fork: Fork | None = None,
+    states: list[Tensor] | None = None,
+) -> Work:
+    """Run a packed batch, letting words leave as the visitor says.
+
+    Args:
+        backbone: The network.
+        heads: Exit heads below the top.
+        batch: Sentences, packed.
+        visitor: Who decides.
+        halted: What halted rows still give to the others.
+        absorb: Whether sentences with few active rows may read unprojected states. Equal up
+            to rounding; never used while gradients are recorded.
+        classes: Names of the classes, for policies that ask.
+        fork: Splits states between head and network, to weigh gradients.
+        states: If given, receives the states of all token rows after each layer, ``[T, H]``
+            (rows that have left: their last state), for analysis and tests.
+
+    Returns:
+        The work done at each layer.
+
+    Raises:
+        UserError: ``halted`` is unknown.
+    """
+    if halted not in HALTED:
+        raise unknown_name("rule for halted states", halted, HALTED)
+    num_layers, absorb = backbone.num_layers, absorb and not torch.is_grad_enabled()
+    embedded = backbone.embed(batch.input_ids[None], batch.positions[None])[0]
+    rows = LiveRows(batch, embedded, halted)
+    previous: Callable[[], Tensor] | None = None
+    work = [LayerWork() for _ in range(num_layers)]
+    for layer in range(1, num_layers + 1):
+        if len(rows.words) == 0:
+            break
+        top = layer == num_layers
+        if top and states is None:
+            rows.only_first_rows()
+        _run_layer(backbone, layer - 1, rows, absorb)
+        if states is not None:
+            _record(states, rows, embedded)
+        work[layer - 1] = _rows_worked(rows)
+        if not top and layer not in heads.layers:
+            continue
+        hidden = rows.hidden
+        if fork is not None and not top:
+            hidden, rows.hidden = fork(layer, rows.hidden)
+        seen = backbone.finish(rows.first_states(hidden))
+        counts = {"head": 0, "gate": 0}
+        head = backbone.classify if top else heads.at(layer)
+        signals = Signals(
+            layer=layer,
+            num_layers=num_layers,
+            hidden=seen,
+            sequence=batch.word_sequence[rows.word_tensor],
+            position=batch.word_position[rows.word_tensor],
+            item_id=batch.word_item[rows.word_tensor],
+            num_sequences=batch.num_sequences,
+            extent=batch.extent,
+            head=partial(_counted, head, counts, "head"),
+            classes=tuple(classes),
+            target=None if batch.word_target is None else batch.word_target[rows.word_tensor],
+            gate_head=None if heads.gate is None else partial(_counted, heads.gate, counts, "gate"),
+            previous=previous,
+        )
+        halt = visitor.arrive(signals, rows.word_tensor)
+        if top:
+            halt = signals.none().logical_not_()
+        gone = None if halt is None else halt.cpu().numpy()  # the one transfer
+        if gone is None or not gone.any():
+            previous = partial(_same, seen)
+        else:
+            left, stay = rows.retire(gone)
+            visitor.leave(left, stay)
+            previous = partial(torch.index_select, seen, 0, stay)
+        work[layer - 1] += LayerWork(**counts)
+    return tuple(work)
+
+
+def _run_layer(backbone: Backbone, index: int, rows: LiveRows, absorb: bool) -> None:
+    """One layer on the active rows."""
+    absorb = absorb and backbone.absorbable(index) is not None
+    rows.plan(backbone.hidden_size, backbone.num_heads, absorb)
+    active, places = rows.asking()
+    read = attend(backbone, index, active, rows.hidden, places, rows.positions, rows.layout)
+    rows.write(backbone.combine(index, active, read))
+
+
+def _rows_worked(rows: LiveRows) -> LayerWork:
+    layout = rows.layout
+    return LayerWork(
+        active=rows.num_active,
+        projected=layout.num_projected,
+        pairs=layout.pairs,
+        absorbed=layout.absorbed_rows,
+        absorbed_pairs=layout.absorbed_pairs,
+        calls=1,
+    )
+
+
+def _record(states: list[Tensor], rows: LiveRows, embedded: Tensor) -> None:
+    after = (states[-1] if states else embedded).clone()
+    after[torch.from_numpy(rows.original).to(after.device)] = rows.hidden
+    states.append(after)
+
+
+def _counted(
+    head: Callable[[Tensor], Tensor], counts: dict[str, int], key: str, hidden: Tensor
+) -> Tensor:
+    """Run a head and note how many rows it scored."""
+    counts[key] += len(hidden)
+    return head(hidden)
+
+
+def _same(hidden: Tensor) -> Tensor:
+    return hidden

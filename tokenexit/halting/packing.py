@@ -1,0 +1,121 @@
+"""Packed batches: every token row of every sentence in one flat matrix, no padding.
+
+Index arithmetic is done here and in ``layout``, on the host in numpy; tensors are made from
+its results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Index = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Sentence:
+    """One text as the model reads it.
+
+    Attributes:
+        input_ids: Vocabulary ids, special tokens included.
+        word_rows: For each word, the places of its sub-words; never empty.
+        targets: Gold class of each word, -100 where unknown; None without labels.
+    """
+
+    input_ids: Sequence[int]
+    word_rows: Sequence[Sequence[int]]
+    targets: Sequence[int] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class PackedBatch:
+    """Sentences laid end to end, longest first, so that neighbours have like lengths.
+
+    Attributes:
+        input_ids: ``[T]``.
+        positions: Place of each token row in its sentence, ``[T]``.
+        row_word: Word of each token row, -1 for special tokens, ``[T]`` (host).
+        row_sequence: Sentence of each token row, ``[T]`` (host).
+        lengths: Token rows of each sentence, ``[S]`` (host).
+        first_row: Token row that decides for each word, ``[W]`` (host).
+        word_sequence: Sentence of each word, ``[W]``.
+        word_position: Place of each word in its sentence, ``[W]``.
+        word_item: Vocabulary id of each word's first sub-word, ``[W]``.
+        word_target: Gold class of each word or None, ``[W]``.
+        order: Original number of the sentence at each place, ``[S]`` (host).
+        extent: Words of the longest sentence.
+    """
+
+    input_ids: Tensor
+    positions: Tensor
+    row_word: Index
+    row_sequence: Index
+    lengths: Index
+    first_row: Index
+    word_sequence: Tensor
+    word_position: Tensor
+    word_item: Tensor
+    word_target: Tensor | None
+    order: Index
+    extent: int
+
+    @property
+    def num_words(self) -> int:
+        """Words in the batch, ``W``."""
+        return len(self.first_row)
+
+    @property
+    def num_sequences(self) -> int:
+        """Sentences in the batch, ``S``."""
+        return len(self.lengths)
+
+
+def pack(sentences: Sequence[Sentence], device: torch.device | str = "cpu") -> PackedBatch:
+    """Lay sentences end to end, longest first (ties keep their order)."""
+    lengths = np.array([len(s.input_ids) for s in sentences], dtype=np.int64)
+    order = np.argsort(-lengths, kind="stable")
+    lengths = lengths[order]
+    starts = np.cumsum(lengths) - lengths
+    total = int(lengths.sum())
+    ids = np.empty(total, dtype=np.int64)
+    row_word = np.full(total, -1, dtype=np.int64)
+    first_row: list[int] = []
+    word_sequence: list[int] = []
+    word_position: list[int] = []
+    targets: list[int] = []
+    labelled = any(s.targets is not None for s in sentences)
+    for place, number in enumerate(order):
+        sentence, start = sentences[number], int(starts[place])
+        ids[start : start + len(sentence.input_ids)] = sentence.input_ids
+        for position, rows in enumerate(sentence.word_rows):
+            for row in rows:
+                row_word[start + row] = len(first_row)
+            first_row.append(start + rows[0])
+            word_sequence.append(place)
+            word_position.append(position)
+        if labelled:
+            targets.extend(sentence.targets or [-100] * len(sentence.word_rows))
+    row_sequence = np.repeat(np.arange(len(lengths)), lengths)
+
+    def tensor(values: Sequence[int] | Index) -> Tensor:
+        return torch.as_tensor(np.asarray(values, dtype=np.int64)).to(device, non_blocking=True)
+
+    return PackedBatch(
+        input_ids=tensor(ids),
+        positions=tensor(np.arange(total) - starts[row_sequence]),
+        row_word=row_word,
+        row_sequence=row_sequence,
+        lengths=lengths,
+        first_row=np.array(first_row, dtype=np.int64),
+        word_sequence=tensor(word_sequence),
+        word_position=tensor(word_position),
+        word_item=tensor(ids[np.array(first_row, dtype=np.int64)]),
+        word_target=tensor(targets) if labelled else None,
+        order=order,
+        extent=max(word_position, default=-1) + 1,
+    )

@@ -1,0 +1,99 @@
+"""The plain reference: dense, padded, masked. Slow, obvious, and equal to the engine.
+
+Every layer runs on every row with the transformers model's own code; halted rows are then put
+back. Nothing is gathered, so nothing can be gathered wrongly: tests hold the engine to it. It
+needs no transfer to the host beyond the visitor's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from tokenexit.backbones import Backbone
+from tokenexit.halting.packing import PackedBatch
+from tokenexit.halting.rows import Halted
+from tokenexit.halting.visitor import Visitor
+from tokenexit.heads import ExitHeads
+from tokenexit.signals import Signals
+
+
+def encode_dense(
+    backbone: Backbone,
+    heads: ExitHeads,
+    batch: PackedBatch,
+    visitor: Visitor,
+    *,
+    halted: Halted = "copy",
+    classes: Sequence[str] = (),
+) -> list[Tensor]:
+    """Run a batch at full width and mask what has halted.
+
+    Args:
+        backbone: The network.
+        heads: Exit heads below the top.
+        batch: Sentences, packed; unpacked here.
+        visitor: Who decides.
+        halted: What halted rows still give to the others.
+        classes: Names of the classes.
+
+    Returns:
+        States of all token rows after each layer, ``[T, H]`` each.
+    """
+    device = batch.input_ids.device
+    sequence = torch.from_numpy(batch.row_sequence).to(device)
+    row_word = torch.from_numpy(batch.row_word).to(device)
+    first_row = torch.from_numpy(batch.first_row).to(device)
+    shape = (batch.num_sequences, int(batch.lengths.max(initial=1)))
+    cell = sequence, batch.positions
+
+    ids = torch.zeros(shape, dtype=torch.long, device=device)
+    places = torch.zeros(shape, dtype=torch.long, device=device)
+    real = torch.zeros(shape, dtype=torch.bool, device=device)
+    ids[cell], places[cell], real[cell] = batch.input_ids, batch.positions, True
+    hidden = backbone.embed(ids, places)
+
+    word_done = torch.zeros(batch.num_words, dtype=torch.bool, device=device)
+    halted_row = torch.zeros(shape, dtype=torch.bool, device=device)
+    previous: Tensor | None = None
+    states = []
+    for layer in range(1, backbone.num_layers + 1):
+        attended = real if halted == "copy" else real & ~halted_row
+        new = backbone.layer(layer - 1, hidden, backbone.context(hidden, attended.long()))
+        hidden = torch.where(halted_row[..., None], hidden, new)
+        states.append(hidden[cell])
+        top = layer == backbone.num_layers
+        if not top and layer not in heads.layers:
+            continue
+        words = (~word_done).nonzero().squeeze(-1)
+        if len(words) == 0:
+            continue
+        seen = backbone.finish(hidden[cell][first_row])
+        before = previous
+        signals = Signals(
+            layer=layer,
+            num_layers=backbone.num_layers,
+            hidden=seen[words],
+            sequence=batch.word_sequence[words],
+            position=batch.word_position[words],
+            item_id=batch.word_item[words],
+            num_sequences=batch.num_sequences,
+            extent=batch.extent,
+            head=backbone.classify if top else heads.at(layer),
+            classes=tuple(classes),
+            target=None if batch.word_target is None else batch.word_target[words],
+            gate_head=heads.gate,
+            previous=None if before is None else lambda b=before, w=words: b[w],
+        )
+        halt = visitor.arrive(signals, words)
+        halt = signals.none() if halt is None else halt
+        if top:
+            halt = ~signals.none()
+        if halt.any():
+            visitor.leave(halt.nonzero().squeeze(-1), (~halt).nonzero().squeeze(-1))
+        word_done[words[halt]] = True
+        halted_row[cell] = (row_word >= 0) & word_done[row_word.clamp_min(0)]
+        previous = seen
+    return states

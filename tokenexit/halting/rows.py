@@ -1,0 +1,144 @@
+"""The rows still in the network: who is active, who is only read, who has left."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tokenexit.halting.layout import Layout, arrange, cheaper_absorbed
+from tokenexit.halting.packing import Index, PackedBatch
+
+Halted = Literal["copy", "drop", "restore"]
+HALTED: tuple[Halted, ...] = ("copy", "drop", "restore")
+"""What halted rows still give to the others.
+
+``copy``: their frozen state; every later layer computes keys and values from it.
+``drop``: nothing, they leave the attention.
+``restore``: as ``drop``, and the top head scores their frozen state.
+"""
+
+
+class LiveRows:
+    """Token rows of one batch, sentence after sentence, as layers and exits thin them out.
+
+    Args:
+        batch: Packed sentences.
+        hidden: Their embedded rows, ``[T, H]``.
+        halted: What halted rows still give.
+    """
+
+    def __init__(self, batch: PackedBatch, hidden: Tensor, halted: Halted) -> None:
+        self.batch = batch
+        self.hidden = hidden
+        self.positions = batch.positions
+        self.original = np.arange(len(batch.row_word))
+        self.active = np.ones(len(batch.row_word), dtype=bool)
+        self.words = np.arange(batch.num_words)
+        self.word_tensor = torch.arange(batch.num_words, device=hidden.device)
+        self.first_row = batch.first_row
+        self._row_word = batch.row_word
+        self._row_sequence = batch.row_sequence
+        self._word_sequence = batch.row_sequence[batch.first_row]
+        self._halted = halted
+        self._layout: Layout | None = None
+        self._index: Tensor | None = None
+        self.num_active = len(self.active)
+        wordless = np.bincount(self._word_sequence, minlength=batch.num_sequences) == 0
+        if wordless.any():
+            self._keep(~wordless[self._row_sequence])
+
+    @property
+    def layout(self) -> Layout:
+        """The groups of the current layer; ``plan`` makes them."""
+        assert self._layout is not None
+        return self._layout
+
+    def plan(self, width: int, heads: int, absorb: bool) -> None:
+        """Arrange the attention of the next layer, unless nothing has changed.
+
+        Args:
+            width: Width of the network.
+            heads: Its attention heads.
+            absorb: Whether sentences may read unprojected states where that is cheaper.
+        """
+        if self._layout is not None:
+            return
+        sentences = np.bincount(self._row_sequence)
+        present = np.flatnonzero(sentences)
+        attended = sentences[present]
+        asking = np.bincount(self._row_sequence[self.active], minlength=len(sentences))[present]
+        absorbed = (
+            cheaper_absorbed(asking, attended, width, heads)
+            if absorb
+            else np.zeros(len(present), dtype=bool)
+        )
+        self._layout = arrange(asking, attended, absorbed, self.hidden.device)
+        self.num_active = int(asking.sum())
+        everybody = self.num_active == len(self.active)
+        self._index = None if everybody else self._tensor(np.flatnonzero(self.active))
+
+    def asking(self) -> tuple[Tensor, Tensor]:
+        """States and positions of the active rows, ``[A, H]`` and ``[A]``."""
+        if self._index is None:
+            return self.hidden, self.positions
+        return self.hidden[self._index], self.positions[self._index]
+
+    def write(self, new: Tensor) -> None:
+        """Replace the states of the active rows; nothing else is touched."""
+        new = new.to(self.hidden.dtype)
+        if self._index is None:
+            self.hidden = new
+        elif torch.is_grad_enabled():
+            self.hidden = self.hidden.index_copy(0, self._index, new)
+        else:
+            self.hidden.index_copy_(0, self._index, new)
+
+    def only_first_rows(self) -> None:
+        """Before the top layer: nobody will read sub-words or special tokens above it."""
+        self.active = np.zeros(len(self.active), dtype=bool)
+        self.active[self.first_row] = True
+        self._layout = None
+
+    def first_states(self, hidden: Tensor) -> Tensor:
+        """The row of each remaining word that decides for it, ``[N, H]``."""
+        return hidden[self._tensor(self.first_row)]
+
+    def retire(self, gone: Index) -> tuple[Tensor, Tensor]:
+        """Halt words; sentences without a word left leave.
+
+        Args:
+            gone: Which of the remaining words halt, ``[N]`` bool, at least one.
+
+        Returns:
+            Places among the words of those that left and of those that stay.
+        """
+        stay = np.flatnonzero(~gone)
+        places = self._tensor(np.flatnonzero(gone)), self._tensor(stay)
+        finished = np.zeros(self.batch.num_words + 1, dtype=bool)
+        finished[self.words[gone]] = True  # the extra entry serves special tokens, word -1
+        self.active &= ~finished[self._row_word]
+        self.words, self.first_row = self.words[stay], self.first_row[stay]
+        self.word_tensor = self.word_tensor[places[1]]
+        self._layout = None
+        unfinished = np.bincount(
+            self._word_sequence[self.words], minlength=self.batch.num_sequences
+        ).astype(bool)
+        keep = unfinished[self._row_sequence]
+        if self._halted != "copy":
+            keep &= self.active
+        if not keep.all():
+            self._keep(keep)
+        return places
+
+    def _keep(self, mask: Index) -> None:
+        rows = self._tensor(np.flatnonzero(mask))
+        self.hidden, self.positions = self.hidden[rows], self.positions[rows]
+        self.original, self.active = self.original[mask], self.active[mask]
+        self._row_word, self._row_sequence = self._row_word[mask], self._row_sequence[mask]
+        self.first_row = (np.cumsum(mask) - 1)[self.first_row]
+
+    def _tensor(self, values: Index) -> Tensor:
+        return torch.from_numpy(values).to(self.hidden.device, non_blocking=True)

@@ -1,0 +1,74 @@
+"""All exit heads of a model, one per exit layer below the top, and the shared gate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from tokenexit.errors import UserError
+from tokenexit.heads.base import ExitHead, build_head
+
+
+class Gate(nn.Module):
+    """BERxiT's learning-to-exit gate (Xin et al. 2021): one ``H -> 1`` for all layers.
+
+    Its output estimates the probability that the exit at hand is wrong.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(width, 1)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """States ``[N, H]`` to probabilities ``[N]``."""
+        return self.project(hidden).squeeze(-1).float().sigmoid()
+
+
+class ExitHeads(nn.Module):
+    """Heads for every exit below the top; the top keeps the model's own classifier.
+
+    Args:
+        config: Head configuration; ``gate: true`` adds the learned gate.
+        layers: Exit layers, counted from 1, the top excluded.
+        width: Width of the states.
+        num_classes: Number of classes.
+    """
+
+    def __init__(
+        self, config: Mapping[str, Any], layers: Sequence[int], width: int, num_classes: int
+    ) -> None:
+        super().__init__()
+        settings = {key: value for key, value in config.items() if key != "gate"}
+        self.layers = tuple(layers)
+        self.exits = nn.ModuleDict(
+            {str(layer): build_head(settings, width, num_classes) for layer in layers}
+        )
+        self.gate = Gate(width) if config.get("gate") else None
+
+    def at(self, layer: int) -> ExitHead:
+        """The head after ``layer``, counted from 1."""
+        head = self.exits[str(layer)]
+        assert isinstance(head, ExitHead)
+        return head
+
+
+def check_exit_layers(layers: Sequence[int] | None, num_layers: int) -> tuple[int, ...]:
+    """Sort and complete a choice of exit layers; the top always counts.
+
+    Args:
+        layers: Layers counted from 1; None means every layer.
+        num_layers: Depth of the network.
+
+    Raises:
+        UserError: A layer outside ``1..num_layers``.
+    """
+    chosen = range(1, num_layers + 1) if layers is None else layers
+    for layer in chosen:
+        if isinstance(layer, bool) or not isinstance(layer, int) or not 1 <= layer <= num_layers:
+            raise UserError(
+                f"Exit layer {layer!r} does not exist: the network has {num_layers} layers, "
+                f"counted from 1. Give exit_layers within 1..{num_layers}."
+            )
+    return tuple(sorted({*chosen, num_layers}))

@@ -1,0 +1,133 @@
+"""A small tokenizer and an untrained encoder, for demos and for languages without a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from tokenexit.errors import UserError, unknown_name
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+_SPECIAL = {
+    "pad_token": "[PAD]",
+    "unk_token": "[UNK]",
+    "cls_token": "[CLS]",
+    "sep_token": "[SEP]",
+    "mask_token": "[MASK]",
+}
+_FROM_TOKENIZER = ("vocab_size", "pad_token_id", "cls_token_id", "sep_token_id", "num_labels")
+
+
+def train_tokenizer(
+    sentences: Iterable[list[str]], vocab_size: int = 4000, lowercase: bool = False
+) -> PreTrainedTokenizerFast:
+    """Train a WordPiece tokenizer that frames text as BERT does.
+
+    Args:
+        sentences: Words of each sentence.
+        vocab_size: Upper bound; a small corpus gives fewer.
+        lowercase: Fold case (and strip accents). Names are easier to find with case.
+
+    Raises:
+        UserError: ``vocab_size`` is too small, or there is not one word.
+    """
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    if vocab_size < 100:
+        raise UserError(f"vocab_size must be at least 100, not {vocab_size!r}.")
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocab_size, special_tokens=list(_SPECIAL.values()), show_progress=False
+    )
+    tokenizer.train_from_iterator((" ".join(words) for words in sentences), trainer)
+    if tokenizer.get_vocab_size() == len(_SPECIAL):
+        raise UserError("A tokenizer needs text to be trained on; the sentences hold no word.")
+    frame = [(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=frame
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        model_max_length=512,
+        # Not every encoder takes token types, and one sequence needs none.
+        model_input_names=["input_ids", "attention_mask"],
+        **_SPECIAL,
+    )
+
+
+def fresh_encoder(
+    description: Mapping[str, Any], tokenizer: PreTrainedTokenizerFast, num_labels: int
+) -> PreTrainedModel:
+    """Build an untrained token classifier; call `transformers.set_seed` before it.
+
+    Args:
+        description: ``model_type`` and any field of that family's config, such as
+            ``{"model_type": "bert", "hidden_size": 128, "num_hidden_layers": 6}``.
+        tokenizer: Gives the vocabulary size and the special ids.
+        num_labels: Classes of the head.
+
+    Raises:
+        UserError: Unknown family or field, or values that do not make a model.
+    """
+    from transformers import AutoModelForTokenClassification
+
+    fields = dict(description)
+    if "model_type" not in fields:
+        raise UserError("The model description names no model_type; add one, such as bert.")
+    config_class = _config_class(fields.pop("model_type"))
+    _check_fields(fields, config_class)
+    special = {
+        f"{kind}_token_id": getattr(tokenizer, f"{kind}_token_id") for kind in ("pad", "cls", "sep")
+    }
+    special |= {"bos_token_id": special["cls_token_id"], "eos_token_id": special["sep_token_id"]}
+    try:
+        config = config_class(**fields, **special, vocab_size=len(tokenizer), num_labels=num_labels)
+        _check_shape(config)
+        return AutoModelForTokenClassification.from_config(config)
+    except UserError:
+        raise
+    except Exception as error:  # whatever a config's own validation raises
+        raise UserError(
+            f"No {config_class.model_type} model can be built from {dict(description)}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _config_class(model_type: object) -> Any:
+    from transformers import AutoConfig
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES as FAMILIES,
+    )
+
+    if model_type not in FAMILIES:
+        raise unknown_name("model_type", model_type, FAMILIES)
+    return type(AutoConfig.for_model(str(model_type)))
+
+
+def _check_fields(fields: dict[str, Any], config_class: Any) -> None:
+    for name in _FROM_TOKENIZER:
+        if name in fields:
+            raise UserError(
+                f"Leave {name!r} out of the model description: it follows from the "
+                "tokenizer and the labels."
+            )
+    allowed = set(config_class().to_dict()) | set(config_class.attribute_map)
+    for name in fields:
+        if name not in allowed:
+            raise unknown_name(f"{config_class.model_type} setting", name, allowed)
+
+
+def _check_shape(config: Any) -> None:
+    if config.num_hidden_layers < 1:
+        raise UserError(f"num_hidden_layers must be at least 1, not {config.num_hidden_layers}.")
+    size, heads = config.hidden_size, config.num_attention_heads
+    if not isinstance(heads, int) or heads < 1 or size % heads:
+        raise UserError(
+            f"hidden_size={size} cannot be shared out among num_attention_heads={heads}; "
+            "the one must be a multiple of the other."
+        )

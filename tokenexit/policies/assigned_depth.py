@@ -1,0 +1,106 @@
+"""Halt at a depth fixed beforehand, for all rows or by a table of tokens."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from tokenexit.errors import UserError
+from tokenexit.policies.base import POLICIES, Knob, Policy, State, check_number, check_pairs
+from tokenexit.signals import Signals
+
+MAX_DEPTH = 1000
+
+
+@POLICIES.register("assigned_depth")
+@dataclass(frozen=True)
+class AssignedDepth(Policy):
+    """Halt at the first exit whose layer has reached the row's assigned depth.
+
+    Without a table this is the static network cut at ``depth``, the baseline every dynamic
+    policy has to beat. With one it is HashEE by frequency or mutual information (Sun et al.
+    2022) and the look-up form of Faster Depth-Adaptive Transformers (Liu et al. 2021). No
+    logits are read.
+
+    Args:
+        depth: Layer of all rows that are not in the table; more is stricter.
+        by_item: ``{token id: layer}`` or pairs of the same; kept as a sorted tuple of pairs.
+
+    Raises:
+        UserError: A depth is no whole number from 1 to 1000, an id no whole number, or an id
+            is given twice.
+    """
+
+    depth: int = 3
+    by_item: Mapping[int, int] | tuple[tuple[int, int], ...] = ()
+    knob = Knob("depth", strict=48, loose=1, integer=True, log=True)
+
+    def __post_init__(self) -> None:
+        check_number(self, "depth", 1, MAX_DEPTH, integer=True)
+        pairs = check_pairs(self, "by_item", "{101: 2, 102: 5}")
+        table = sorted((_whole(item), _whole(depth)) for item, depth in pairs)
+        for item, depth in table:
+            if not 1 <= depth <= MAX_DEPTH:
+                raise UserError(
+                    f"AssignedDepth.by_item must give depths from 1 to {MAX_DEPTH}, "
+                    f"not {depth} for token {item}."
+                )
+        for (item, _), (following, _) in itertools.pairwise(table):
+            if item == following:
+                raise UserError(
+                    f"AssignedDepth.by_item gives token {item} twice; leave one of them out."
+                )
+        object.__setattr__(self, "by_item", tuple(table))
+
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Compare the layer with each row's depth.
+
+        The state is None or, once the table has been looked up, the depths ``[N]``.
+        """
+        if not self.by_item:
+            reached = signals.layer >= self.depth
+            return torch.full_like(signals.item_id, reached, dtype=torch.bool), state
+        depth = self._look_up(signals.item_id) if state is None else state
+        return signals.layer >= depth, depth
+
+    def _look_up(self, item_id: Tensor) -> Tensor:
+        device = item_id.device
+        if device not in self._tables:
+            table = dict(self.by_item)
+            self._tables[device] = (
+                torch.tensor(list(table), device=device),
+                torch.tensor(list(table.values()), device=device),
+            )
+        keys, depths = self._tables[device]
+        place = torch.searchsorted(keys, item_id).clamp_max(len(keys) - 1)
+        return torch.where(keys[place] == item_id, depths[place], self.depth)
+
+    @cached_property
+    def _tables(self) -> dict[torch.device, tuple[Tensor, Tensor]]:
+        # Kept by device: copying the table there at every decoding step would wait for it.
+        return {}
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """The static baseline, and a small table."""
+        return [cls(3), cls(4, ((5, 1), (7, 2)))]
+
+
+def _whole(value: Any) -> int:
+    # Keys of a JSON object are always text.
+    try:
+        number = None if isinstance(value, bool) else int(value)
+    except (TypeError, ValueError, OverflowError):
+        number = None
+    if number is None or (isinstance(value, float) and value != number):
+        raise UserError(
+            f"AssignedDepth.by_item maps token ids to layers, whole numbers, and has {value!r}; "
+            "write for example {101: 2, 102: 5}."
+        )
+    return number

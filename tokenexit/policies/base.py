@@ -1,0 +1,282 @@
+"""A policy: who halts now?
+
+A policy is an immutable value. Its fields are its whole configuration; what it remembers
+between layers is an explicit *state* that the caller keeps and hands back, so that rows may
+leave (``index_state``) and one policy object may serve many batches at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import torch
+import yaml
+from torch import Tensor
+
+from tokenexit.errors import UserError, unknown_name
+from tokenexit.registry import Registry
+from tokenexit.signals import Signals
+
+State = Any
+"""None, a tensor whose first axis is rows, or a (nested) tuple of states."""
+
+POLICIES: Registry[Policy] = Registry("policy", "tokenexit.policies")
+
+
+@dataclass(frozen=True)
+class Knob:
+    """The dial that calibration turns: one number from strict to loose.
+
+    Attributes:
+        field: Name of the policy's field.
+        strict: The value at which (almost) nobody leaves early.
+        loose: The value at which (almost) everybody leaves at once.
+        integer: Whether only whole numbers make sense.
+        log: Whether to search on a logarithmic scale.
+    """
+
+    field: str
+    strict: float
+    loose: float
+    integer: bool = False
+    log: bool = False
+
+
+class Policy(ABC):
+    """Decides at each exit which rows stop computing.
+
+    Subclasses are frozen dataclasses registered under a name in a file of their own.
+    """
+
+    knob: ClassVar[Knob | None] = None
+    """The main dial; a stricter value must never let a row out earlier."""
+
+    levels: ClassVar[tuple[str, ...]] = ("token", "step", "sentence")
+    """Kinds of rows for which the policy has a meaning."""
+
+    needs_target: ClassVar[bool] = False
+    """Whether the decision looks at gold labels, so that it serves analysis only."""
+
+    def init(self, num_rows: int, device: torch.device | str = "cpu") -> State:
+        """State before the first layer, for ``num_rows`` rows."""
+        return None
+
+    @abstractmethod
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Decide at one exit.
+
+        Args:
+            signals: The rows that arrived here.
+            state: What the last call (or ``init``) returned, indexed to the same rows.
+
+        Returns:
+            Who halts, ``[N]`` bool, and the state to hand to the next exit.
+        """
+
+    @classmethod
+    def examples(cls) -> Sequence[Self]:
+        """A few small instances: contract tests and the list of policies use them."""
+        return [cls()]
+
+    def dial(self) -> Knob | None:
+        """The knob calibration may turn, here or in a wrapped policy."""
+        return self.knob
+
+    def setting(self) -> float | None:
+        """Where the dial stands now, or None without one."""
+        return None if self.knob is None else getattr(self, self.knob.field)
+
+    def at(self, value: float) -> Self:
+        """The same policy with its knob set to ``value``.
+
+        Raises:
+            UserError: The policy has no knob, or the value is out of range.
+        """
+        if self.knob is None:
+            raise UserError(f"{type(self).__name__} has no threshold to set.")
+        # Plain numbers only, so that a NumPy scalar never reaches the configuration.
+        setting = round(value) if self.knob.integer and math.isfinite(value) else float(value)
+        return dataclasses.replace(self, **{self.knob.field: setting})  # type: ignore[type-var]
+
+    def to_config(self) -> dict[str, Any]:
+        """The policy as plain data, ready for JSON or YAML."""
+        fields = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
+        return {"name": POLICIES.name_of(type(self)), **fields}
+
+    def to_json(self) -> str:
+        """The policy as one line of JSON; ``from_config`` reads it back."""
+        return json.dumps(self.to_config())
+
+
+def from_config(config: Mapping[str, Any] | str | Policy) -> Policy:
+    """Build a policy from plain data.
+
+    Args:
+        config: ``{"name": "entropy", "threshold": 0.1}``, the same as JSON or YAML text, a
+            bare name, or a policy (returned as it is). Nested mappings with a ``name`` become
+            policies themselves.
+
+    Raises:
+        UserError: Unknown policy or field (the nearest name is given), or a bad value.
+    """
+    if isinstance(config, Policy):
+        return config
+    if isinstance(config, str):
+        parsed = _parse(config)
+        config = {"name": parsed} if isinstance(parsed, str) else parsed
+    if not isinstance(config, Mapping) or "name" not in config:
+        raise UserError(
+            f"A policy is a name or a mapping with a 'name', not {config!r}; for example "
+            '{"name": "entropy", "threshold": 0.1}.'
+        )
+    cls = POLICIES.get(str(config["name"]))
+    types = {f.name: f.type for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    allowed = list(types)
+    for key in config:
+        if key != "name" and key not in allowed:
+            raise unknown_name(f"setting of policy {config['name']}", key, allowed)
+    values = {k: _revive(v, types[k]) for k, v in config.items() if k != "name"}
+    try:
+        return cls(**values)
+    except TypeError as error:
+        raise UserError(
+            f"Policy {config['name']!r} cannot be built from {values}: {error}. "
+            f"Its settings are: {', '.join(allowed) or 'none'}."
+        ) from error
+
+
+def index_state(state: State, rows: Tensor) -> State:
+    """Keep the state of some rows only (row numbers or a mask)."""
+    if state is None:
+        return None
+    if isinstance(state, Tensor):
+        return state[rows]
+    return tuple(index_state(part, rows) for part in state)
+
+
+def check_number(
+    policy: Policy, field: str, low: float, high: float, *, integer: bool = False
+) -> None:
+    """Refuse a field that is not a number in ``low..high``.
+
+    Raises:
+        UserError: The value is not a number, NaN, or out of range.
+    """
+    value = getattr(policy, field)
+    name = f"{type(policy).__name__}.{field}"
+    kind = "a whole number" if integer else "a number"
+    wanted = f"{name} must be {kind} from {low:g} to {high:g}"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UserError(f"{wanted}, not {value!r}.")
+    if math.isnan(value):
+        raise UserError(f"{wanted}, not NaN: a comparison with NaN is never true.")
+    if not low <= value <= high or (integer and value != int(value)):
+        raise UserError(f"{wanted}, not {value!r}.")
+
+
+def check_policy(policy: Policy, field: str) -> None:
+    """Refuse a field that should hold a policy and does not."""
+    value = getattr(policy, field)
+    if not isinstance(value, Policy):
+        raise UserError(
+            f"{type(policy).__name__}.{field} must be a policy such as Entropy(0.1), not {value!r}."
+        )
+
+
+def check_policies(policy: Policy, field: str) -> None:
+    """Refuse a field that should hold several policies and does not; make it a tuple."""
+    value = getattr(policy, field)
+    name = f"{type(policy).__name__}.{field}"
+    if isinstance(value, str | Policy | Mapping) or not isinstance(value, Iterable):
+        raise UserError(
+            f"{name} must be a tuple of policies such as (Entropy(0.1), Patience(2)), "
+            f"not {value!r}."
+        )
+    members = tuple(value)
+    if not members:
+        raise UserError(f"{name} must hold at least one policy, and is empty.")
+    for number, member in enumerate(members):
+        if not isinstance(member, Policy):
+            raise UserError(
+                f"{name}[{number}] must be a policy such as Entropy(0.1), not {member!r}."
+            )
+    object.__setattr__(policy, field, members)
+
+
+def check_pairs(policy: Policy, field: str, example: str) -> list[tuple[Any, Any]]:
+    """Read a field given as a mapping or as ``(key, value)`` pairs.
+
+    Args:
+        policy: Whose field it is.
+        field: Its name.
+        example: A mapping that would be right, for the message.
+
+    Raises:
+        UserError: The value is neither.
+    """
+    value = getattr(policy, field)
+    pairs = value.items() if isinstance(value, Mapping) else value
+    if isinstance(pairs, Iterable) and not isinstance(pairs, str):
+        read = list(pairs)
+        if all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in read):
+            return [(key, item) for key, item in read]
+    raise UserError(
+        f"{type(policy).__name__}.{field} must be a mapping such as {example} or a tuple of "
+        f"pairs, not {value!r}."
+    )
+
+
+def walk(policy: Policy) -> Iterator[Policy]:
+    """The policy and every policy inside it."""
+    yield policy
+    for field in dataclasses.fields(policy):  # type: ignore[arg-type]
+        value = getattr(policy, field.name)
+        parts = value if isinstance(value, tuple) else (value,)
+        for part in parts:
+            inner = part[1] if isinstance(part, tuple) and len(part) == 2 else part
+            if isinstance(inner, Policy):
+                yield from walk(inner)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Policy):
+        return value.to_config()
+    if isinstance(value, tuple | list):
+        return [_plain(v) for v in value]
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    return value
+
+
+def _parse(text: str) -> Any:
+    # JSON first: YAML 1.1 reads its 1e-05 as text.
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        pass
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"The policy {text!r} is neither a name nor JSON: {error}") from error
+
+
+def _revive(value: Any, wanted: Any = None) -> Any:
+    if isinstance(value, Mapping):
+        # A table may have a key "name" as well, but there it does not lead to a string.
+        if isinstance(value.get("name"), str):
+            return from_config(value)
+        return {k: _revive(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(_revive(v) for v in value)
+    if wanted == "float" and isinstance(value, str):
+        # YAML 1.1 needs a point in a number: it reads 1e-4 as text.
+        with contextlib.suppress(ValueError):
+            return float(value)
+    return value

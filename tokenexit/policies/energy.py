@@ -1,0 +1,44 @@
+"""Halt when the exit's free energy is low (E-LANG)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from torch import Tensor
+
+from tokenexit import scores
+from tokenexit.policies.base import POLICIES, Knob, check_number
+from tokenexit.policies.threshold import ThresholdPolicy
+from tokenexit.signals import Signals
+
+
+@POLICIES.register("energy")
+@dataclass(frozen=True)
+class Energy(ThresholdPolicy):
+    """Halt when ``-logsumexp(logits)`` is below ``threshold``.
+
+    E-LANG (Akbari et al. 2022). It reads the size of the logits, which softmax throws away,
+    so the scale depends on the model: calibrate it.
+
+    Args:
+        threshold: Any finite number; lower is stricter.
+
+    Raises:
+        UserError: ``threshold`` is NaN or not finite.
+    """
+
+    threshold: float = -8.0
+    knob = Knob("threshold", strict=-30.0, loose=0.0)
+
+    def __post_init__(self) -> None:
+        check_number(self, "threshold", -1e9, 1e9)
+
+    def score(self, signals: Signals) -> Tensor:
+        """Free energy, ``[N]``."""
+        return scores.energy(signals.logits)
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """A usual and a loose setting."""
+        return [cls(-8.0), cls(-3.0)]

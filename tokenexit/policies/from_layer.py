@@ -1,0 +1,49 @@
+"""Let nobody out before a given layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Self
+
+from torch import Tensor
+
+from tokenexit.policies.base import POLICIES, Policy, State, check_number
+from tokenexit.policies.entropy import Entropy
+from tokenexit.policies.patience import Patience
+from tokenexit.policies.wrapper import WrapperPolicy
+from tokenexit.signals import Signals
+
+
+@POLICIES.register("from_layer")
+@dataclass(frozen=True)
+class FromLayer(WrapperPolicy):
+    """The inner policy is asked from ``layer`` on.
+
+    Earlier exits are not even computed, since nobody reads their logits; a policy that
+    compares exits starts with the first one it is asked at.
+
+    Args:
+        policy: Who decides from there.
+        layer: First layer at which anybody may halt, from 1.
+
+    Raises:
+        UserError: ``policy`` is no policy, or ``layer`` no whole number from 1 to 1000.
+    """
+
+    policy: Policy = field(default=Entropy(0.1))
+    layer: int = 2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number(self, "layer", 1, 1000, integer=True)
+
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Ask the inner policy, unless it is too early."""
+        if signals.layer < self.layer:
+            return signals.none(), state
+        return self.policy.step(signals, state)
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """Around a policy without and one with a state."""
+        return [cls(Entropy(0.5), 2), cls(Patience(1), 3)]

@@ -1,0 +1,85 @@
+"""What all policies made of several others share."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from tokenexit.errors import UserError
+from tokenexit.policies.base import Knob, Policy, State, check_policies
+from tokenexit.signals import Signals
+
+
+class GroupPolicy(Policy):
+    """A policy that asks several; its dial is that of the first member which has one.
+
+    Subclasses are frozen dataclasses with a field ``policies``. The state is a tuple with one
+    entry for each member.
+    """
+
+    policies: tuple[Policy, ...]
+
+    def __post_init__(self) -> None:
+        check_policies(self, "policies")
+
+    def init(self, num_rows: int, device: torch.device | str = "cpu") -> State:
+        """States of all members."""
+        return tuple(policy.init(num_rows, device) for policy in self.policies)
+
+    def dial(self) -> Knob | None:
+        """The knob of the first member that has one."""
+        leader = self.leader()
+        return None if leader is None else self.policies[leader].dial()
+
+    def setting(self) -> float | None:
+        """Where that member's dial stands."""
+        leader = self.leader()
+        return None if leader is None else self.policies[leader].setting()
+
+    def at(self, value: float) -> Self:
+        """The same group with that member set to ``value``, the others as they are."""
+        leader = self.leader()
+        if leader is None:
+            raise UserError(
+                f"{type(self).__name__} has no threshold to set: none of its policies has one."
+            )
+        members = list(self.policies)
+        members[leader] = members[leader].at(value)
+        return dataclasses.replace(self, policies=tuple(members))  # type: ignore[call-arg]
+
+    def leader(self) -> int | None:
+        """Number of the first member with a dial."""
+        dials = (n for n, policy in enumerate(self.policies) if policy.dial() is not None)
+        return next(dials, None)
+
+
+def ask_each(
+    policies: Iterable[Policy], signals: Signals, states: State
+) -> tuple[Tensor, tuple[State, ...]]:
+    """Put the same rows to several policies.
+
+    Returns:
+        Their decisions, ``[P, N]`` bool for ``P`` policies, and their new states.
+    """
+    answers = [policy.step(signals, state) for policy, state in zip(policies, states, strict=True)]
+    return torch.stack([halt for halt, _ in answers]), tuple(state for _, state in answers)
+
+
+def at_same_ratio(policy: Policy, reference: Policy, value: float) -> Policy:
+    """Turn a policy's dial so that it keeps its ratio to a reference set to ``value``.
+
+    A policy with another kind of dial than the reference's, or with no positive ratio to it,
+    stays as it is: a number would not mean the same to both.
+    """
+    knob, now, base = policy.dial(), policy.setting(), reference.setting()
+    if knob is None or knob != reference.dial() or now is None or base is None:
+        return policy
+    if now * base <= 0 or value == base:
+        return policy
+    # The knob's ends, where it stands and what the reference takes are all legal settings.
+    legal = (knob.strict, knob.loose, now, value)
+    return policy.at(min(max(value * now / base, min(legal)), max(legal)))

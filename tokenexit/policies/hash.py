@@ -1,0 +1,79 @@
+"""Halt at a depth drawn once and for all for every token of the vocabulary (HashEE)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from torch import Tensor
+
+from tokenexit.errors import UserError
+from tokenexit.policies.base import POLICIES, Knob, Policy, State, check_number
+from tokenexit.signals import Signals
+
+MAX_LAYER = 1000
+_MASK = 0xFFFFFFFF
+_GOLDEN = 0x9E3779B9
+_MULTIPLIER = 0x45D9F3B
+
+
+@POLICIES.register("hash")
+@dataclass(frozen=True)
+class Hash(Policy):
+    """Halt at the layer to which the token's id is hashed.
+
+    HashEE (Sun et al. 2022), its random consistent form: a token has the same depth in
+    training and inference, wherever it stands, and deciding costs nothing. No logits are
+    read. The depths are the same in every process and on every platform.
+
+    Args:
+        min_layer: Smallest depth a token may get.
+        max_layer: Largest depth; raising it never makes any token's depth smaller.
+        seed: Another seed is another, independent assignment.
+
+    Raises:
+        UserError: A field is no whole number in its range, or ``min_layer > max_layer``.
+    """
+
+    min_layer: int = 1
+    max_layer: int = 6
+    seed: int = 0
+    knob = Knob("max_layer", strict=MAX_LAYER, loose=1, integer=True, log=True)
+
+    def __post_init__(self) -> None:
+        check_number(self, "min_layer", 1, MAX_LAYER, integer=True)
+        check_number(self, "max_layer", 1, MAX_LAYER, integer=True)
+        check_number(self, "seed", 0, _MASK, integer=True)
+        if self.min_layer > self.max_layer:
+            raise UserError(
+                f"Hash.min_layer must not exceed max_layer: {self.min_layer} > {self.max_layer}."
+            )
+
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Compare the layer with each token's depth."""
+        return signals.layer >= self.depth(signals.item_id), state
+
+    def depth(self, item_id: Tensor) -> Tensor:
+        """Depth of tokens, ``[N] -> [N]``, long.
+
+        Args:
+            item_id: Vocabulary ids, long.
+        """
+        # 32 bits of hash in 64-bit integers: no product overflows, so every device agrees.
+        start = (int(self.seed) + 1) * _GOLDEN & _MASK
+        bits = (item_id + start) & _MASK
+        for _ in range(2):
+            bits = ((bits ^ (bits >> 16)) * _MULTIPLIER) & _MASK
+        bits = bits ^ (bits >> 16)
+        # Scaling, unlike a remainder, only ever moves a token up when the range grows.
+        span = int(self.max_layer) - int(self.min_layer) + 1
+        return int(self.min_layer) + ((bits * span) >> 32)
+
+    def dial(self) -> Knob:
+        """``max_layer``, down to ``min_layer``."""
+        return Knob("max_layer", MAX_LAYER, self.min_layer, integer=True, log=True)
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """Two ranges."""
+        return [cls(1, 6), cls(2, 4, seed=1)]

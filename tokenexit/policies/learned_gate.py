@@ -1,0 +1,43 @@
+"""Halt when a trained gate trusts the exit (BERxiT)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from torch import Tensor
+
+from tokenexit.policies.base import POLICIES, Knob, check_number
+from tokenexit.policies.threshold import ThresholdPolicy
+from tokenexit.signals import Signals
+
+
+@POLICIES.register("learned_gate")
+@dataclass(frozen=True)
+class LearnedGate(ThresholdPolicy):
+    """Halt when the gate's probability that this exit is wrong is below ``threshold``.
+
+    BERxiT's learning to exit (Xin et al. 2021): one linear map from the state to a number,
+    shared by all exits. No logits are read, so a large vocabulary costs nothing here.
+
+    Args:
+        threshold: 0 (never) to 1 (always).
+
+    Raises:
+        UserError: ``threshold`` is NaN or outside 0..1; when asked, the model has no gate.
+    """
+
+    threshold: float = 0.1
+    knob = Knob("threshold", strict=1e-4, loose=0.9, log=True)
+
+    def __post_init__(self) -> None:
+        check_number(self, "threshold", 0.0, 1.0)
+
+    def score(self, signals: Signals) -> Tensor:
+        """Probability of being wrong, ``[N]``."""
+        return signals.gate.float()
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """A usual and a loose setting."""
+        return [cls(0.1), cls(0.5)]

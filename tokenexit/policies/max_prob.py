@@ -1,0 +1,45 @@
+"""Halt when the predicted class has a high probability (The Right Tool for the Job)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from torch import Tensor
+
+from tokenexit import scores
+from tokenexit.policies.base import POLICIES, Knob, check_number
+from tokenexit.policies.threshold import ThresholdPolicy
+from tokenexit.signals import Signals
+
+
+@POLICIES.register("max_prob")
+@dataclass(frozen=True)
+class MaxProb(ThresholdPolicy):
+    """Halt when the largest probability is above ``threshold``.
+
+    The Right Tool for the Job (Schwartz et al. 2020), CascadeBERT (Li et al. 2021). Calibrate
+    the exits first: an over-confident exit is believed as it speaks.
+
+    Args:
+        threshold: 1 (never) to 0 (always).
+
+    Raises:
+        UserError: ``threshold`` is NaN or outside 0..1.
+    """
+
+    threshold: float = 0.9
+    knob = Knob("threshold", strict=1.0, loose=0.05)
+    sure_is_low = False
+
+    def __post_init__(self) -> None:
+        check_number(self, "threshold", 0.0, 1.0)
+
+    def score(self, signals: Signals) -> Tensor:
+        """Largest probability, ``[N]``."""
+        return scores.max_prob(signals.logits)
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """A usual and a loose setting."""
+        return [cls(0.9), cls(0.6)]

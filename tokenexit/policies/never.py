@@ -1,0 +1,20 @@
+"""The policy that lets nobody out: the full-depth network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from tokenexit.policies.base import POLICIES, Policy, State
+from tokenexit.signals import Signals
+
+
+@POLICIES.register("never")
+@dataclass(frozen=True)
+class Never(Policy):
+    """Nobody halts before the last layer."""
+
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Let nobody out."""
+        return signals.none(), state

@@ -1,0 +1,36 @@
+"""Halt as soon as the exit is right: the bound no policy can pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from tokenexit import scores
+from tokenexit.errors import UserError
+from tokenexit.policies.base import POLICIES, Policy, State
+from tokenexit.signals import Signals
+
+
+@POLICIES.register("oracle")
+@dataclass(frozen=True)
+class Oracle(Policy):
+    """Halt at the first exit that predicts the gold class. For analysis only.
+
+    Rows without a gold class (-100) never halt.
+
+    Raises:
+        UserError: When asked, there are no gold labels.
+    """
+
+    needs_target = True
+
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Compare the prediction with the gold class."""
+        if signals.target is None:
+            raise UserError(
+                "Oracle looks at gold labels, and none were given; it serves analysis only. "
+                "Evaluate on labelled data, or choose a policy that reads the exit itself."
+            )
+        best = scores.predicted(signals.logits)
+        return (best == signals.target) & (signals.target >= 0), state

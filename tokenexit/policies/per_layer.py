@@ -1,0 +1,71 @@
+"""A policy, or a threshold, of its own for every layer."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from torch import Tensor
+
+from tokenexit.errors import UserError
+from tokenexit.policies.base import POLICIES, Policy, State
+from tokenexit.policies.entropy import Entropy
+from tokenexit.policies.group import GroupPolicy, at_same_ratio
+from tokenexit.policies.never import Never
+from tokenexit.policies.patience import Patience
+from tokenexit.signals import Signals
+
+
+@POLICIES.register("per_layer")
+@dataclass(frozen=True)
+class PerLayer(GroupPolicy):
+    """The exit at layer ``l`` asks the ``l``-th policy, and later ones the last.
+
+    Each policy sees only its own layers; one that compares exits starts with the first of
+    them. The dial is that of the first policy which has one, and turning it keeps the ratio
+    of the others that have the same dial, as in TOKEE's doubled threshold in the upper half.
+
+    Args:
+        policies: One for each layer, from layer 1.
+
+    Raises:
+        UserError: ``policies`` is empty or holds something else.
+    """
+
+    policies: tuple[Policy, ...]
+
+    @classmethod
+    def thresholds(cls, policy: Policy, values: Sequence[float]) -> Self:
+        """One kind of policy with a list of thresholds, from layer 1.
+
+        Args:
+            policy: Whose dial is set to each of the values.
+            values: Settings of its dial.
+        """
+        return cls(tuple(policy.at(value) for value in values))
+
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Ask the layer's policy."""
+        turn = min(signals.layer, len(self.policies)) - 1
+        halt, own = self.policies[turn].step(signals, state[turn])
+        return halt, (*state[:turn], own, *state[turn + 1 :])
+
+    def at(self, value: float) -> Self:
+        """All policies with the same dial turned together, keeping their ratios."""
+        leader = self.leader()
+        if leader is None:
+            raise UserError("PerLayer has no threshold to set: none of its policies has one.")
+        first = self.policies[leader]
+        members = [at_same_ratio(policy, first, value) for policy in self.policies]
+        members[leader] = first.at(value)
+        return dataclasses.replace(self, policies=tuple(members))
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """Rising thresholds, and different policies."""
+        return [
+            cls.thresholds(Entropy(), [0.2, 0.4, 0.6]),
+            cls((Never(), Entropy(0.3), Patience(1))),
+        ]

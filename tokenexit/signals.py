@@ -1,0 +1,116 @@
+"""What a policy may see of the rows that are still computing, at one layer.
+
+Shapes are written with these letters everywhere in the package: ``N`` rows (words when
+tagging, sentences when classifying, sequences at a decoding step), ``H`` the width of the
+network, ``C`` classes, ``S`` sequences of the batch, ``L`` layers, ``T`` token rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from tokenexit.errors import UserError
+
+
+@dataclass(frozen=True, eq=False)
+class Signals:
+    """The rows that arrived at one exit, in order of ``(sequence, position)``.
+
+    ``logits``, ``gate`` and ``previous_hidden`` are computed when a policy first reads them
+    and never otherwise: a vocabulary head can cost more than several layers.
+
+    Attributes:
+        layer: Depth just computed, counted from 1.
+        num_layers: Depth of the whole network.
+        hidden: States as the exit heads see them, ``[N, H]``.
+        sequence: Which sequence of the batch each row belongs to, ``[N]``, long.
+        position: Place of each row in its sequence, from 0, ``[N]``, long.
+        item_id: Vocabulary id of each row's (first) token, ``[N]``, long.
+        num_sequences: Number of sequences in the batch (a bound on ``sequence``).
+        extent: Length of the longest sequence in rows (a bound on ``position``).
+        classes: Names of the classes, where they have names.
+        step: Decoding step of each row, ``[N]``, long; None outside decoding.
+        target: Gold class of each row, ``[N]``, long, -100 where unknown; None at
+            inference. For training and analysis only.
+        head: Computes ``[N, C]`` logits from ``hidden``.
+        gate_head: Computes the learned gate ``[N]`` from ``hidden``; None if not trained.
+        previous: Fetches the same rows' states at the exit before; None at the first exit.
+    """
+
+    layer: int
+    num_layers: int
+    hidden: Tensor
+    sequence: Tensor
+    position: Tensor
+    item_id: Tensor
+    num_sequences: int
+    extent: int
+    head: Callable[[Tensor], Tensor]
+    classes: tuple[str, ...] = ()
+    step: Tensor | None = None
+    target: Tensor | None = None
+    gate_head: Callable[[Tensor], Tensor] | None = None
+    previous: Callable[[], Tensor] | None = None
+
+    def __len__(self) -> int:
+        return int(self.hidden.shape[0])
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """Class scores of this exit's head, ``[N, C]``."""
+        return self.head(self.hidden)
+
+    @cached_property
+    def gate(self) -> Tensor:
+        """Learned probability that this exit is *wrong*, ``[N]`` (BERxiT's gate).
+
+        Raises:
+            UserError: The model was trained without a gate.
+        """
+        if self.gate_head is None:
+            raise UserError(
+                "This policy reads the learned gate, and the model has none: train it with "
+                "heads.gate=true, or choose a policy that reads the exit's own confidence."
+            )
+        return self.gate_head(self.hidden)
+
+    @cached_property
+    def previous_hidden(self) -> Tensor | None:
+        """The same rows' states at the exit before, ``[N, H]``; None at the first exit."""
+        return None if self.previous is None else self.previous()
+
+    def select(self, rows: Tensor) -> Signals:
+        """The same signals for some rows only.
+
+        Args:
+            rows: Row numbers or a boolean mask, ``[K]`` or ``[N]``.
+        """
+        part = replace(
+            self,
+            hidden=self.hidden[rows],
+            sequence=self.sequence[rows],
+            position=self.position[rows],
+            item_id=self.item_id[rows],
+            step=None if self.step is None else self.step[rows],
+            target=None if self.target is None else self.target[rows],
+            previous=None if self.previous is None else lambda: self.previous_rows(rows),
+        )
+        for name in ("logits", "gate", "previous_hidden"):
+            value = self.__dict__.get(name)
+            if value is not None:
+                part.__dict__[name] = value[rows]
+        return part
+
+    def previous_rows(self, rows: Tensor) -> Tensor:
+        """States at the exit before of some rows, ``[K, H]``."""
+        assert self.previous_hidden is not None
+        return self.previous_hidden[rows]
+
+    def none(self) -> Tensor:
+        """A decision that lets nobody out, ``[N]`` bool."""
+        return torch.zeros(len(self), dtype=torch.bool, device=self.hidden.device)
