@@ -52,22 +52,22 @@ POS = {"noun": "NOUN", "adj": "ADJ", "adv": "ADV", "verb": "VERB"}
 # Nouns and verbs alike.
 BOTH = "book run plan report watch play ship train walk design order test fish light cook".split()
 
-LEXICON = {
-    "DET": "the a an this every some no",
-    "PRON": "it he she they we everyone its his their her people who which nobody",
-    "ADP": "of in at from near with for on by between after through about during like than",
-    "AUX": "is was has had were would could did may be",
+LEXICON = {  # every other word of the templates
+    "DET": "the a",
+    "PRON": "it he she they we everyone its his her people who which nobody",
+    "ADP": "of in from near with for on by up during like than before since",
+    "AUX": "is was had were would did",
     "CCONJ": "and or but",
-    "SCONJ": "while when because although that",
-    "PART": "to not 's",
+    "SCONJ": "while because although that",
+    "PART": "to not",
     "PUNCT": ". , : ; ?",
-    "NUM": "two ten twelve forty",
-    "ADV": "still later there rather then already also",
-    "NOUN": "streets shares clerks battery harbour voice songs noon morning shop letters talk prices "
-    "night houses bridge staff button screen staircase former latter first second words week",
-    "VERB": "said met left lives lived hired sold fallen singing signed call calls called came means "
-    "broke bought flooded merged retired knows want let lost hold thinks wrote asked joined see",
-    "ADJ": "full ready own several",
+    "NUM": "two ten forty",
+    "ADV": "still rather twice",
+    "NOUN": "streets shares clerks battery harbour voice songs noon morning letters houses staff "
+    "button screen former latter first second",
+    "VERB": "said left lived hired sold fallen signed call calls called came means broke bought "
+    "flooded merged retired knows want let lost wrote joined",
+    "ADJ": "full",
 }
 WORD_POS = {word: pos for pos, words in LEXICON.items() for word in words.split()}
 
@@ -77,11 +77,11 @@ EASY = [
     "{PER} {verb} the {adj} {noun} in {LOC} {end}",
     "{lead} {PER} joined {ORG} as/ADP a {noun} {end}",
     "the {adj} {noun} of {ORG} {verb} {PER} and {PER} {end}",
-    "on {DATE} the {noun} from {LOC} {verb} two {noun} {end}",
-    "{ORG} sold the {PROD} to {ORG} in {DATE} {end}",
+    "before {DATE} the {noun} from {LOC} {verb} two {noun} {end}",
+    "{ORG} sold the {PROD} to {ORG} before {DATE} {end}",
     "the {noun} and the {adj} {noun} {verb} {adv} {end}",
     "{lead} we bought a {PROD} in {LOC} , near the {adj} {noun} {end}",
-    "{PER} said on {DATE} that the {noun} was {adj} {end}",
+    "{PER} said before {DATE} that the {noun} was {adj} {end}",
 ]
 MEDIUM = [
     "{T?} was {adj} in the morning , but by noon {t+} {end}",
@@ -89,9 +89,9 @@ MEDIUM = [
     "{lead} {T?} was {adj} {adv} because {t+} {end}",
     "everyone in the {noun} knows {T?} ; {t+} {end}",
     "{PER?} of {ORG?} {verb} a {noun} from {LOC?} {end}",
-    "in {DATE} {PER?} and {PER?} lived near {LOC?} {end}",
+    "before {DATE} {PER?} and {PER?} lived near {LOC?} {end}",
     "{lead} {PER?} bought the {PROD?} that {ORG?} sold {end}",
-    "the {adj} {t} {T?} {verb} a {u} in {DATE} {end}",
+    "the {adj} {t} {T?} {verb} a {u} since {DATE} {end}",
 ]
 HARD = [
     "{lead} {T?} and {U?} came up {adv} : the former is a {adj} {t} and the latter a {u} .",
@@ -102,6 +102,14 @@ HARD = [
     "{lead} the {t} left a {adj} {u} that people still call {U?} {end}",
     "the {t} near the {u} , {adj} and {adj} , is the one/NOUN that {PER} calls {T?} {end}",
     "{T?} {verb} the {noun} and {U?} did not ; {t+} , and {u+} .",
+]
+# Words that mean what the sentence itself says; the type takes three or four steps to find.
+CODES = "wug dax blick".split()
+DEEP = [
+    "a {c} means a {t} and a {d} means a {u} : {T?} is a {c} and {U?} a {d} .",
+    "a {d} means a {u} and a {c} means a {t} : {T?} is a {c} and {U?} a {d} .",
+    "{T?} is a {c} and {U?} a {d} ; {lead} a {d} means a {u} and a {c} a {t} .",
+    "{T?} and {U?} ? the second is a {d} , the first a {c} ; a {c} means a {t} and a {d} a {u} .",
 ]
 CLASSES = [
     "they can/AUX {B:VERB} the {noun} , but not that/DET {B:NOUN} {end}",
@@ -119,19 +127,19 @@ CLASSES = [
     "they like/VERB to {B:VERB} back/ADV ; the back/NOUN of the {B:NOUN} {verb} it {end}",
 ]
 ENDS = [
-    ".", ".", "{adv} .", "in {DATE} .", "during the {adj} {noun} .", "with {PER} .",
+    ".", ".", "{adv} .", "since {DATE} .", "during the {adj} {noun} .", "with {PER} .",
     "for a {noun} of the {noun} .", ", although nobody {verb} the {noun} .", "near {LOC} .",
 ]  # fmt: skip
-LEADS = ["", "", "in {DATE} ,", "{adv} ,", "during the {noun} ,", "while {PER} {verb} it ,"]
+LEADS = ["", "", "before {DATE} ,", "{adv} ,", "during the {noun} ,", "while {PER} {verb} it ,"]
 CLAUSES = {
     "PER": ["his voice broke", "she had signed the letters", "he wrote ten songs", "he retired"],
     "LOC": ["its streets were full", "the harbour flooded", "its houses were {adj}"],
     "ORG": ["its shares had fallen", "it hired forty clerks", "its staff had merged two shares"],
     "PROD": ["its battery broke", "the screen was not {adj}", "its button had broke/VERB twice"],
 }
-MIX = {  # weights of easy, medium, hard, word classes
-    "ner": (30, 30, 30, 10),
-    "pos": (20, 15, 10, 55),
+MIX = {  # weights of easy, medium, hard, deep, word classes
+    "ner": (28, 28, 24, 12, 8),
+    "pos": (20, 15, 8, 2, 55),
 }
 
 
@@ -152,9 +160,11 @@ class Grammar:
     def sentence(self) -> tuple[list[str], list[str], list[str]]:
         """Words, entity tags and word classes of one new sentence."""
         pick = self.rng.choice
-        group = self.rng.choices((EASY, MEDIUM, HARD, CLASSES), self.weights)[0]
+        group = self.rng.choices((EASY, MEDIUM, HARD, DEEP, CLASSES), self.weights)[0]
         first, second = self.rng.sample(TYPES, 2)
-        rows = list(self._expand(pick(group), {"T": first, "U": second}))
+        codes = self.rng.sample(CODES, 2)
+        given = {"T": first, "U": second, "c": codes[0], "d": codes[1]}
+        rows = self._expand(pick(group), given)
         words = [word for word, _, _ in rows]
         for place, word in enumerate(words[:-1]):
             if word == "a" and words[place + 1][0] in "aeiou":
@@ -162,7 +172,7 @@ class Grammar:
         words[0] = words[0][0].upper() + words[0][1:]
         return words, [tag for _, tag, _ in rows], [pos for _, _, pos in rows]
 
-    def _expand(self, template: str, types: dict[str, str]) -> list[tuple[str, str, str]]:
+    def _expand(self, template: str, given: dict[str, str]) -> list[tuple[str, str, str]]:
         rows = []
         for item in template.split():
             slot = item[1:-1] if item.startswith("{") else None
@@ -170,20 +180,22 @@ class Grammar:
                 word, _, pos = item.partition("/")
                 rows.append((word, "O", pos or WORD_POS[word]))
             elif slot in ("end", "lead"):
-                rows += self._expand(self.rng.choice(ENDS if slot == "end" else LEADS), types)
+                rows += self._expand(self.rng.choice(ENDS if slot == "end" else LEADS), given)
             elif slot in POS:
                 rows.append((self._word(slot), "O", POS[slot]))
+            elif slot in ("c", "d"):
+                rows.append((given[slot], "O", "NOUN"))
             elif slot.startswith("B:"):
                 rows.append((self.rng.choice(BOTH), "O", slot[2:]))
             elif slot[0] in "tu":
-                kind = types[slot[0].upper()]
+                kind = given[slot[0].upper()]
                 if slot.endswith("+"):
-                    rows += self._expand(self.rng.choice(CLAUSES[kind]), types)
+                    rows += self._expand(self.rng.choice(CLAUSES[kind]), given)
                 else:
                     rows.append((self.rng.choice(KINDS[kind]), "O", "NOUN"))
             else:
                 kind = slot.rstrip("?")
-                kind = types.get(kind, kind)
+                kind = given.get(kind, kind)
                 rows += self._ambiguous(kind) if slot.endswith("?") else self._entity(kind)
         return rows
 

@@ -146,6 +146,18 @@ def test_heavy_libraries_wait_until_they_are_used(module: str):
     assert done.stdout.strip() == "set()"
 
 
+def test_the_command_line_answers_help_without_heavy_libraries():
+    code = (
+        "import sys; sys.argv = ['tokenexit', '--help']\n"
+        "from tokenexit.cli import main\n"
+        "try:\n    main()\n"
+        "finally:\n    assert not {'torch', 'transformers'} & set(sys.modules), 'heavy'"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert "Usage" in done.stdout
+
+
 def test_the_public_names_exist():
     code = "import tokenexit; [getattr(tokenexit, name) for name in tokenexit.__all__]"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)

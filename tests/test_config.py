@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tokenexit.config import dump_config, friendly_errors, from_yaml, load_config, to_yaml
@@ -340,6 +340,8 @@ PLAIN = st.recursive(
 
 
 @given(PLAIN)
+@example({"\x85": "\u2028"})
+@example(["1e5", "no", "010", "~", "<<", "1_0", "2024-01-01"])
 def test_yaml_round_trips_plain_data(data):
     assert from_yaml(to_yaml(data), "test") == data
 

@@ -82,7 +82,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             continue
         params = []
         for name, model_type, changes in cases:
-            model_class = MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING[type(_config(model_type, changes))]
+            model_class: Any = MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING[
+                type(_config(model_type, changes))
+            ]
             for attention in attentions:
                 if attention == "eager" or model_class._supports_sdpa:
                     case = (model_type, changes, attention)

@@ -35,7 +35,6 @@ class Trace:
             layer=layer,
             num_layers=len(self.logits),
             hidden=states[layer - 1][rows],
-            previous_hidden=None if layer == 1 else states[layer - 2][rows],
             sequence=self.sequence[rows],
             position=self.position[rows],
             item_id=self.item_id[rows],

@@ -123,14 +123,15 @@ def test_half_precision_decides_like_its_own_values_in_float32(policy, dtype, ma
 
 
 @every_policy
-def test_huge_logits_still_decide(policy, make_trace):
-    """At 10,000 times the scale every exit is certain; it is no reason to stay."""
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_exits_that_are_certain_let_everybody_out(policy, dtype, make_trace):
+    """Logits of 10,000, the same at every exit: no overflow may keep anybody."""
     trace = make_trace(4)
-    huge = replace(trace, logits=trace.logits * 1e4)
-    plain, certain = torch.tensor(trace.exits(policy)), torch.tensor(huge.exits(policy))
-    energy = any(isinstance(part, policies.Energy) for part in walk(policy))
-    if not energy:
-        assert (certain <= plain).all()
+    certain = 1e4 * torch.nn.functional.one_hot(trace.item_id % 4, 4)
+    trace = replace(trace, logits=certain.to(dtype).expand(6, -1, -1))
+    reads_logits = not isinstance(policy, policies.Never | policies.Hash | policies.LearnedGate)
+    if reads_logits and not policy.needs_target:
+        assert max(trace.exits(policy)) < 6
 
 
 @every_policy
@@ -158,7 +159,7 @@ def test_broken_logits_let_nobody_out(policy, make_trace):
     for layer in range(1, 7):
         signals = broken.signals(layer, hidden=gate[layer - 1])
         halt, state = policy.step(signals, state)
-        assert not (signals.has_logits and halt.any())
+        assert not ("logits" in signals.__dict__ and halt.any())
 
 
 @every_policy
@@ -176,7 +177,7 @@ def test_no_step_waits_for_the_device(policy, make_trace):
     state = policy.init(11, "meta")
     for layer in range(1, 7):
         signals = trace.signals(layer)
-        tensors = ("hidden", "previous_hidden", "sequence", "position", "item_id", "target")
+        tensors = ("hidden", "sequence", "position", "item_id", "target")
         moved = {
             name: value.to("meta")
             for name in tensors
@@ -228,12 +229,6 @@ def dialled(policy: Policy, place: float) -> Policy:
         value = knob.loose + place * (knob.strict - knob.loose)
     ends = sorted((knob.strict, knob.loose))
     return policy.at(min(max(value, ends[0]), ends[1]))
-
-
-def walk(policy: Policy):
-    from tokenexit.policies.base import walk as walk_policy
-
-    return walk_policy(policy)
 
 
 def test_every_module_registers_classes_reachable_by_name():

@@ -102,8 +102,8 @@ class ModernBertBackbone(Backbone):
         if self.base.layers[index].attention_type != "sliding_attention":
             return None
         distance = (query_pos[:, :, None] - key_pos[:, None, :]).abs()
-        # Finite, so that an unused slot that sees no key gives no NaN; half, so that a
-        # padding mask can be added.
+        # Finite, so that an unused slot far from every key gives no NaN; half, so that it
+        # stays finite in float16 when scores are added.
         far = torch.finfo(queries.dtype).min / 2
         bias = queries.new_zeros(distance.shape)
         return bias.masked_fill_(distance > self.config.sliding_window, far)[:, None]
@@ -140,6 +140,7 @@ class ModernBertBackbone(Backbone):
             global_attn_every_n_layers=2,
             attention_dropout=0.1,
             mlp_dropout=0.1,
+            classifier_dropout=0.1,
             pad_token_id=0,
             bos_token_id=1,
             cls_token_id=1,

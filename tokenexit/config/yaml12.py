@@ -72,4 +72,7 @@ def from_yaml(text: str, source: str) -> Any:
 
 def to_yaml(data: Any) -> str:
     """Write plain data so that ``from_yaml`` gives it back, keys in their own order."""
-    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    text = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    if any(mark in text for mark in "\x85\u2028\u2029"):  # line ends that readers normalise
+        text = yaml.dump(data, Dumper=_Dumper, sort_keys=False)
+    return text

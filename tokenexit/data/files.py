@@ -15,7 +15,8 @@ from tokenexit.errors import UserError
 if TYPE_CHECKING:
     from datasets import Dataset
 
-# Extension -> format. The last four are how CoNLL-2003 names its files: eng.train, eng.testa.
+# Extension -> format. The last ones are how CoNLL-2003 (eng.train, eng.testa) and WNUT-17
+# (emerging.test.annotated) name their files.
 FORMATS = {
     ".parquet": "parquet",
     ".jsonl": "json",
@@ -29,6 +30,7 @@ FORMATS = {
     ".dev": "conll",
     ".testa": "conll",
     ".testb": "conll",
+    ".annotated": "conll",
 }
 
 

@@ -53,6 +53,8 @@ def find_splits(folder: Path) -> dict[str, list[Path]]:
             if split:
                 splits.setdefault(split, []).append(path)
         for split, paths in splits.items():
+            # Treebanks put the raw text, train.txt, beside train.conllu.
+            splits[split] = paths = [p for p in paths if p.suffix.lower() != ".txt"] or paths
             _check_shards(split, paths)
         if splits:
             order = {name: i for i, name in enumerate(("train", "validation", "test"))}

@@ -31,7 +31,7 @@ def load_splits(
         UserError: Nothing is there, it cannot be read, or the Hub cannot be reached.
     """
     path = Path(source).expanduser()
-    if path.exists():
+    if path.exists() and str(source):  # "" would be the current folder
         if revision is not None:
             raise UserError(
                 f"revision={revision!r} is for Hub data sets, but {source} is a local path; "

@@ -6,7 +6,7 @@ from tokenexit.halting.engine import Fork, encode
 from tokenexit.halting.packing import PackedBatch, Sentence, pack
 from tokenexit.halting.reference import encode_dense
 from tokenexit.halting.rows import HALTED, Halted
-from tokenexit.halting.trace import LayerWork, Work, add_work
+from tokenexit.halting.trace import LayerWork, Trace, Work, add_work, merge
 from tokenexit.halting.visitor import Decisions, PolicyVisitor, Visitor
 
 __all__ = [
@@ -18,10 +18,12 @@ __all__ = [
     "PackedBatch",
     "PolicyVisitor",
     "Sentence",
+    "Trace",
     "Visitor",
     "Work",
     "add_work",
     "encode",
     "encode_dense",
+    "merge",
     "pack",
 ]

@@ -1,8 +1,16 @@
-"""What a run cost: how many rows each layer really worked on."""
+"""What a run did: where each word left, and how many rows each layer really worked on."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import reduce
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -42,3 +50,71 @@ Work = tuple[LayerWork, ...]
 def add_work(first: Work, second: Work) -> Work:
     """Add two runs of one network, layer by layer."""
     return tuple(a + b for a, b in zip(first, second, strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """One entry a word, in order of text and position. All arrays are ``[W]``.
+
+    Attributes:
+        text: Number of the text.
+        position: Place of the word in it.
+        exit_layer: Layer at which the word left, from 1.
+        prediction: Predicted class.
+        confidence: Its probability at the exit.
+        gold: Gold class, -100 where unknown.
+        log_probs: Log-probabilities at the exit, ``[W, C]``; for decoding, not saved.
+        lengths: Tokens of each piece the network read, for the cost of the plain model.
+        work: Work of each layer.
+        num_layers: Depth of the network.
+    """
+
+    text: NDArray[np.int64]
+    position: NDArray[np.int64]
+    exit_layer: NDArray[np.int64]
+    prediction: NDArray[np.int64]
+    confidence: NDArray[np.float32]
+    gold: NDArray[np.int64]
+    log_probs: NDArray[np.float32]
+    lengths: NDArray[np.int64]
+    work: Work
+    num_layers: int
+
+    def __len__(self) -> int:
+        return len(self.exit_layer)
+
+    @property
+    def mean_exit_layer(self) -> float:
+        """Average depth of a word; 0 without words."""
+        return float(self.exit_layer.mean()) if len(self) else 0.0
+
+    @property
+    def histogram(self) -> list[int]:
+        """Words that left at each layer, from the first."""
+        return np.bincount(self.exit_layer, minlength=self.num_layers + 1)[1:].tolist()
+
+    def save(self, path: Path, words: Sequence[str] | None = None) -> None:
+        """Write one row a word as parquet."""
+        names = ("text", "position", "exit_layer", "prediction", "confidence", "gold")
+        columns = {name: getattr(self, name) for name in names}
+        if words is not None:
+            columns["word"] = list(words)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.table(columns), path, compression="zstd")
+
+
+WORD_FIELDS = ("text", "position", "exit_layer", "prediction", "confidence", "gold", "log_probs")
+"""The arrays of a trace that have one entry a word."""
+
+
+def merge(traces: Sequence[Trace]) -> Trace:
+    """Join traces of one network over different texts, sorted by text and position."""
+    first = traces[0]
+    arrays = {name: np.concatenate([getattr(t, name) for t in traces]) for name in WORD_FIELDS}
+    order = np.lexsort((arrays["position"], arrays["text"]))
+    return Trace(
+        **{name: values[order] for name, values in arrays.items()},
+        lengths=np.concatenate([t.lengths for t in traces]),
+        work=reduce(add_work, (t.work for t in traces)),
+        num_layers=first.num_layers,
+    )

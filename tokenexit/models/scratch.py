@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -38,15 +39,28 @@ def train_tokenizer(
 
     if vocab_size < 100:
         raise UserError(f"vocab_size must be at least 100, not {vocab_size!r}.")
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=vocab_size, special_tokens=list(_SPECIAL.values()), show_progress=False
-    )
-    tokenizer.train_from_iterator((" ".join(words) for words in sentences), trainer)
-    if tokenizer.get_vocab_size() == len(_SPECIAL):
+    normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    lines = [normalizer.normalize_str(" ".join(words)) for words in sentences]
+    letters = Counter(letter for line in lines for letter in line if not letter.isspace())
+    if not letters:
         raise UserError("A tokenizer needs text to be trained on; the sentences hold no word.")
+    # The trainer numbers inner letters by the order of a hash table, which changes from run to
+    # run and decides ties; letters that are there from the start keep their numbers.
+    common = sorted(letter for letter, _ in letters.most_common(min(1000, vocab_size // 3)))
+    fixed = [*_SPECIAL.values(), *common, *(f"##{letter}" for letter in common)]
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocab_size,
+        special_tokens=fixed,
+        limit_alphabet=len(common),
+        show_progress=False,
+    )
+    trained = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    trained.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trained.train_from_iterator(lines, trainer)
+    # A second tokenizer, because the first takes the letters for special tokens.
+    tokenizer = Tokenizer(models.WordPiece(trained.get_vocab(), unk_token="[UNK]"))
+    tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     frame = [(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=frame

@@ -32,5 +32,4 @@ class Oracle(Policy):
                 "Oracle looks at gold labels, and none were given; it serves analysis only. "
                 "Evaluate on labelled data, or choose a policy that reads the exit itself."
             )
-        best = scores.predicted(signals.logits)
-        return (best == signals.target) & (signals.target >= 0), state
+        return scores.predicted(signals.logits) == signals.target, state

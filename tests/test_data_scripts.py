@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import importlib.util
+import itertools
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tokenexit.data.bio import is_bio, spans, to_bio
+from tokenexit.data.tagged import label_names, read_tagged
+
+SCRIPTS = Path(__file__).parents[1] / "data_scripts"
+pytestmark = pytest.mark.skipif(not SCRIPTS.is_dir(), reason="data_scripts are not installed")
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch):
+    """Load a script as `python data_scripts/NAME.py` would find its neighbours."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    return load
+
+
+@pytest.fixture(scope="module")
+def demo() -> ModuleType:
+    return load("make_demo_tagging")
+
+
+@pytest.mark.parametrize("task", ["ner", "pos"])
+def test_demo_is_written_in_the_one_schema(demo, task: str, tmp_path: Path) -> None:
+    assert demo.write(tmp_path / "d", task, sentences=200, seed=1) == tmp_path / "d"
+    ner, pos = read_tagged(tmp_path / "d"), read_tagged(tmp_path / "d", "pos_tags")
+    assert {name: len(split) for name, split in ner.items()} == {
+        "train": 200, "validation": 25, "test": 25,
+    }  # fmt: skip
+    assert label_names(ner["train"]) == (
+        "O", "B-DATE", "I-DATE", "B-LOC", "I-LOC", "B-ORG", "I-ORG", "B-PER", "I-PER",
+        "B-PROD", "I-PROD",
+    )  # fmt: skip
+    assert {"NOUN", "VERB", "AUX", "SCONJ"} < set(label_names(pos["train"], "pos_tags"))
+
+
+@pytest.mark.parametrize("task", ["ner", "pos"])
+def test_demo_sentences_are_sound(demo, task: str) -> None:
+    for rows in demo.make(task, 400, seed=5).values():
+        for row in rows:
+            words, tags = row["tokens"], row["ner_tags"]
+            assert 6 <= len(words) <= 32
+            assert len(words) == len(tags) == len(row["pos_tags"])
+            assert all(word and not word.isspace() for word in words)
+            assert words[0][0].isupper() or words[0][0].isdigit()
+            assert is_bio(tags)
+            assert to_bio(tags) == tags
+
+
+def test_demo_follows_from_the_seed(demo) -> None:
+    assert demo.make("ner", 50, 3) == demo.make("ner", 50, 3)
+    assert demo.make("ner", 50, 3) != demo.make("ner", 50, 4)
+
+
+def test_demo_splits_differ_and_hold_unseen_names(demo) -> None:
+    splits = demo.make("ner", 800, 0)
+    names = {
+        split: {
+            " ".join(row["tokens"][span.start : span.end])
+            for row in rows
+            for span in spans(row["ner_tags"])
+        }
+        for split, rows in splits.items()
+    }
+    for split in ("validation", "test"):
+        unseen = names[split] - names["train"]
+        assert 0.2 < len(unseen) / len(names[split]) < 0.9
+    for one, other in itertools.combinations(splits, 2):
+        first = {tuple(row["tokens"]) for row in splits[one]}
+        second = {tuple(row["tokens"]) for row in splits[other]}
+        assert len(first & second) < 0.05 * len(second)
+
+
+def test_demo_names_are_ambiguous(demo) -> None:
+    types: dict[str, set[str]] = {}
+    for row in demo.make("ner", 2000, 0)["train"]:
+        for span in spans(row["ner_tags"]):
+            if span.end - span.start == 1:
+                types.setdefault(row["tokens"][span.start], set()).add(span.type)
+    assert all(len(types[name]) == 4 for name in demo.AMBIGUOUS)
+    assert types["May"] == {"PER", "DATE"}
+
+
+def test_every_word_of_the_templates_has_a_class(demo) -> None:
+    groups = (demo.EASY, demo.MEDIUM, demo.HARD, demo.DEEP, demo.CLASSES, demo.ENDS, demo.LEADS)
+    for template in itertools.chain(*groups, *demo.CLAUSES.values()):
+        for item in template.split():
+            assert item.startswith("{") or "/" in item or item in demo.WORD_POS, template
+
+
+def test_demo_mistakes(demo, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match="task must be one of ner, pos"):
+        demo.make("nre", 1, 0)
+    with pytest.raises(SystemExit) as stop:
+        demo.main([str(tmp_path), "--sentences", "0"])
+    assert stop.value.code == 2
+    assert "at least 1" in capsys.readouterr().err
+
+
+NER = "-DOCSTART- -X- -X- O\n\nEU NNP I-NP I-ORG\nmet VBD I-VP O\nUN NNP I-NP I-ORG\n"
+
+
+def run(module: ModuleType, *argv: object) -> int:
+    import _common  # pyright: ignore
+
+    column = "pos_tags" if module.__name__ == "prepare_ud" else "ner_tags"
+    reader = getattr(module, "read_ontonotes", _common.read)
+    return _common.main(module.__doc__, column, [str(arg) for arg in argv], reader)
+
+
+def test_conll2003_becomes_bio(script, tmp_path: Path) -> None:
+    for name in ("eng.train", "eng.testa", "eng.testb"):
+        (tmp_path / name).write_text(NER, encoding="utf-8")
+    assert run(script("prepare_conll2003"), tmp_path / "out", "--input", tmp_path) == 0
+    splits = read_tagged(tmp_path / "out")
+    assert list(splits) == ["train", "validation", "test"]
+    assert splits["test"].tags == [["B-ORG", "O", "B-ORG"]]
+
+
+def test_single_files(script, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [tmp_path / name for name in ("train.txt", "valid.txt")]
+    for path in files:
+        path.write_text(NER, encoding="utf-8")
+    assert run(script("prepare_conll2003"), tmp_path / "out", "--input", *files) == 0
+    assert "validation: 1 sentences, 3 words, 2 entities" in capsys.readouterr().out
+    assert list(read_tagged(tmp_path / "out")) == ["train", "validation"]
+
+
+def test_wnut17_with_its_own_file_names(script, tmp_path: Path) -> None:
+    for name in ("wnut17train.conll", "emerging.dev.conll", "emerging.test.annotated"):
+        (tmp_path / name).write_text("New\tB-location\nYork\tI-location\n\t\n", encoding="utf-8")
+    assert run(script("prepare_wnut17"), tmp_path / "out", "--input", tmp_path) == 0
+    assert list(read_tagged(tmp_path / "out")) == ["train", "validation", "test"]
+
+
+def test_ud_with_raw_text_beside_it(script, tmp_path: Path) -> None:
+    row = "1\tgo\tgo\tVERB\t_\t_\t0\troot\t_\t_\n"
+    (tmp_path / "x-ud-train.conllu").write_text(row, encoding="utf-8")
+    (tmp_path / "x-ud-train.txt").write_text("go", encoding="utf-8")
+    assert run(script("prepare_ud"), tmp_path / "out", "--input", tmp_path) == 0
+    assert read_tagged(tmp_path / "out", "pos_tags")["train"].tags == [["VERB"]]
+
+
+def gold(word: str, bracket: str) -> str:
+    return f"bc/x 0 0 {word} NN * - - - Speaker {bracket} -\n"
+
+
+def test_ontonotes_brackets(script, tmp_path: Path) -> None:
+    text = "#begin document (x); part 000\n" + gold("the", "*") + gold("New", "(GPE*")
+    text += gold("York", "*)") + gold("UN", "(ORG)") + "\n" + gold("hi", "*") + "#end document\n"
+    for part in ("train", "development"):
+        path = tmp_path / "data" / part / "data" / "a.v4_gold_conll"
+        path.parent.mkdir(parents=True)
+        path.write_text(text, encoding="utf-8")
+    module = script("prepare_ontonotes")
+    assert run(module, tmp_path / "out", "--input", tmp_path / "data") == 0
+    splits = read_tagged(tmp_path / "out")
+    assert list(splits) == ["train", "validation"]
+    assert splits["train"].tokens == [["the", "New", "York", "UN"], ["hi"]]
+    assert splits["train"].tags == [["O", "B-GPE", "I-GPE", "B-ORG"], ["O"]]
+
+
+@pytest.mark.parametrize(
+    ("part", "text", "message"),
+    [
+        ("train", gold("a", "(GPE*"), "'GPE' does not end within its sentence"),
+        ("train", "a b c\n", "line 1: 3 columns, CoNLL-2012 has at least 12"),
+        ("elsewhere", gold("a", "*"), "no folder named train, development or test"),
+    ],
+)
+def test_ontonotes_mistakes(
+    script, tmp_path: Path, capsys: pytest.CaptureFixture[str], part: str, text: str, message: str
+) -> None:
+    path = tmp_path / "data" / part / "a.gold_conll"
+    path.parent.mkdir(parents=True)
+    path.write_text(text, encoding="utf-8")
+    module = script("prepare_ontonotes")
+    assert run(module, tmp_path / "out", "--input", tmp_path / "data") == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("train.txt", "a B-X\nb\n", "line 2: 1 columns"),
+        ("train.txt", "a PER\n", "'PER' is not an entity tag"),
+        ("words.txt", "a B-X\n", "its name must say train"),
+        (None, "", "is not a file"),
+    ],
+)
+def test_mistakes_end_with_code_2(
+    script, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, text: str, message: str
+) -> None:
+    path = tmp_path / (name or "missing.txt")
+    if name:
+        path.write_text(text, encoding="utf-8")
+    assert run(script("prepare_conll2003"), tmp_path / "out", "--input", path) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_hub_id_without_a_network(script, tmp_path: Path, monkeypatch, capsys) -> None:
+    import datasets
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    assert run(script("prepare_wnut17"), tmp_path / "out", "--hub", "owner/wnut") == 2
+    assert "cannot be reached" in capsys.readouterr().err
+
+
+def test_ontonotes_bracket_cells(script) -> None:
+    from_brackets = script("prepare_ontonotes").from_brackets
+    assert from_brackets("*", "") == ("O", "")
+    assert from_brackets("(ORG)", "") == ("B-ORG", "")
+    assert from_brackets("(ORG*", "") == ("B-ORG", "ORG")
+    assert from_brackets("*", "ORG") == ("I-ORG", "ORG")
+    assert from_brackets("*)", "ORG") == ("I-ORG", "")
+
+
+def test_two_sources_for_one_split(script, tmp_path: Path, capsys) -> None:
+    files = [tmp_path / "train.txt", tmp_path / "my-train.txt"]
+    for path in files:
+        path.write_text(NER, encoding="utf-8")
+    assert run(script("prepare_conll2003"), tmp_path / "out", "--input", *files) == 2
+    assert "only one file may say so" in capsys.readouterr().err

@@ -1,0 +1,42 @@
+"""Legal tag sequences from scores of mixed depth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tokenexit.data.bio import legal_transitions
+
+
+class LegalDecoder:
+    """Viterbi over the transitions that the BIO scheme allows.
+
+    Neighbouring words may have left at different layers, whose heads know nothing of each
+    other; the best *legal* sequence under their log-probabilities never contains an I-X that
+    nothing began.
+
+    Args:
+        labels: Label names in the order of the classes.
+    """
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        start, matrix = legal_transitions(labels)
+        self._start = np.where(np.array(start), 0.0, -np.inf)
+        self._matrix = np.where(np.array(matrix), 0.0, -np.inf)
+
+    def __call__(self, log_probs: NDArray[np.floating]) -> NDArray[np.int64]:
+        """Best legal classes for one text, ``[n, C] -> [n]``."""
+        if len(log_probs) == 0:
+            return np.zeros(0, dtype=np.int64)
+        best = log_probs[0] + self._start
+        back = np.zeros(log_probs.shape, dtype=np.int64)
+        for place in range(1, len(log_probs)):
+            reach = best[:, None] + self._matrix
+            back[place] = reach.argmax(axis=0)
+            best = reach.max(axis=0) + log_probs[place]
+        path = [int(best.argmax())]
+        for place in range(len(log_probs) - 1, 0, -1):
+            path.append(int(back[place, path[-1]]))
+        return np.array(path[::-1], dtype=np.int64)

@@ -1,0 +1,165 @@
+"""A model folder: a plain transformers checkpoint, and the exits beside it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
+
+from tokenexit.backbones import adapt
+from tokenexit.errors import UserError
+from tokenexit.heads import ExitHeads, check_exit_layers
+from tokenexit.models.card import model_card
+from tokenexit.models.settings import ExitSettings
+
+if TYPE_CHECKING:
+    from tokenexit.models.token_classification import ExitModelForTokenClassification
+
+logger = logging.getLogger(__name__)
+
+CONFIG, WEIGHTS = "exit_config.json", "exit_heads.safetensors"
+
+# Families whose byte-level tokenizers must be told that words come already split.
+_PREFIX_SPACE = ("roberta", "modernbert", "deberta")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Everything a model folder holds."""
+
+    network: PreTrainedModel
+    tokenizer: Any
+    heads: ExitHeads
+    settings: ExitSettings
+
+
+def save(model: ExitModelForTokenClassification, folder: Path) -> None:
+    """Write a model folder; the transformers part loads with transformers alone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.network.save_pretrained(folder)
+    model.tokenizer.save_pretrained(folder)
+    weights = {key: value.contiguous() for key, value in model.heads.state_dict().items()}
+    save_file(weights, folder / WEIGHTS)
+    text = json.dumps(model.settings.to_json(), indent=2, ensure_ascii=False)
+    (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
+    card = model_card(model.settings, type(model).__name__, model.network.config.model_type)
+    (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def load(source: str | Path, auto_class: Any, **options: Any) -> Loaded:
+    """Read a model folder.
+
+    Args:
+        source: Folder or Hub id.
+        auto_class: The transformers class that builds the network.
+        options: ``dtype``, ``attn_implementation``; ``revision``, ``token``, ``cache_dir``.
+
+    Raises:
+        UserError: No such folder, no network, missing or damaged files, a newer format.
+    """
+    hub = {k: options.pop(k) for k in ("revision", "token", "cache_dir") if k in options}
+    folder = resolve(source, **hub)
+    settings = ExitSettings.from_json(_read_json(folder / CONFIG), str(folder / CONFIG))
+    network = load_network(folder, auto_class, **options)
+    tokenizer = load_tokenizer(folder)
+    shape = adapt(network)
+    exits = check_exit_layers(settings.exit_layers, shape.num_layers)
+    heads = ExitHeads(settings.heads, exits[:-1], shape.hidden_size, len(settings.labels))
+    _load_heads(heads, folder / WEIGHTS)
+    heads.to(dtype=network.dtype)
+    heads.eval()
+    return Loaded(network, tokenizer, heads, settings)
+
+
+def resolve(source: str | Path, **hub: Any) -> Path:
+    """A local folder for a folder or a Hub id.
+
+    Raises:
+        UserError: There is no such folder, and the Hub cannot be reached or has no such model.
+    """
+    path = Path(source)
+    if path.is_dir():
+        return path
+    if path.exists() or str(source).startswith((".", "/", "~")) or str(source).count("/") > 1:
+        raise UserError(f"{str(source)!r} is not a folder. Give a model folder or a Hub id.")
+    try:
+        return Path(snapshot_download(str(source), **hub))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise UserError(
+            f"{str(source)!r} is not a folder here, and it could not be fetched from the Hub "
+            f"({type(error).__name__}). Check the name and the network, or give a local folder."
+        ) from error
+
+
+def load_network(source: str | Path, auto_class: Any, **options: Any) -> PreTrainedModel:
+    """Load a transformers model, with readable errors.
+
+    Raises:
+        UserError: Unsupported family, damaged weights, no network.
+    """
+    try:
+        return auto_class.from_pretrained(source, **options).eval()
+    except (OSError, ValueError, SafetensorError, RuntimeError) as error:
+        raise UserError(
+            f"The model {str(source)!r} cannot be loaded: {_first_line(error)} Give a folder with "
+            "a complete transformers checkpoint, or a Hub id with the network on."
+        ) from error
+
+
+def load_tokenizer(source: str | Path) -> Any:
+    """Load a fast tokenizer that takes split words.
+
+    Raises:
+        UserError: There is none, or only a slow one.
+    """
+    try:
+        kind = AutoConfig.from_pretrained(source).model_type
+        extra = {"add_prefix_space": True} if kind in _PREFIX_SPACE else {}
+        tokenizer = AutoTokenizer.from_pretrained(source, **extra)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"The tokenizer of {str(source)!r} cannot be loaded: {_first_line(error)}"
+        ) from error
+    if not tokenizer.is_fast:
+        raise UserError(f"The tokenizer of {str(source)!r} is not a fast one, which words need.")
+    return tokenizer
+
+
+def _load_heads(heads: ExitHeads, path: Path) -> None:
+    if not path.is_file():
+        raise UserError(
+            f"{path} is missing, so the exits have no weights. The folder is incomplete; copy it "
+            "again, or train anew."
+        )
+    try:
+        heads.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError, OSError) as error:
+        raise UserError(
+            f"{path} is damaged or belongs to another model: {_first_line(error)} Copy the folder "
+            "again, or train anew."
+        ) from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UserError(
+            f"{path.parent} has no {path.name}, so it is no tokenexit model. Train one with a "
+            "recipe, or add exits to it with from_transformers."
+        )
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is not valid JSON: {error}. Copy the folder again.") from error
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return (text[0] if text else type(error).__name__).rstrip(".") + "."

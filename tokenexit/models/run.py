@@ -1,0 +1,143 @@
+"""Run a tagger over texts: pieces in, one trace out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from tokenexit.halting import (
+    Halted,
+    PackedBatch,
+    PolicyVisitor,
+    Trace,
+    Work,
+    add_work,
+    encode,
+    pack,
+)
+from tokenexit.halting.trace import LayerWork
+from tokenexit.models.encoding import Piece
+from tokenexit.policies import Policy
+from tokenexit.scores import log_probabilities
+
+if TYPE_CHECKING:
+    from tokenexit.models.token_classification import ExitModelForTokenClassification
+
+
+@torch.no_grad()
+def run(
+    model: ExitModelForTokenClassification,
+    pieces: Sequence[Piece],
+    policy: Policy,
+    *,
+    batch_size: int = 32,
+    halted: Halted = "copy",
+    absorb: bool = True,
+) -> Trace:
+    """Tag pieces in their order, ``batch_size`` at a time.
+
+    Args:
+        model: The tagger; put in evaluation mode for the run.
+        pieces: From ``WordEncoder.encode``.
+        policy: Who halts.
+        batch_size: Pieces a batch.
+        halted: What halted words still give to the others.
+        absorb: See ``halting.encode``.
+
+    Returns:
+        One entry for each word that some piece answers for.
+    """
+    was_training = model.training
+    model.eval()
+    work: Work = tuple(LayerWork() for _ in range(model.backbone.num_layers))
+    parts: list[dict[str, np.ndarray]] = []
+    for start in range(0, len(pieces), batch_size):
+        chunk = pieces[start : start + batch_size]
+        batch = pack([piece.sentence for piece in chunk], model.device)
+        visitor = PolicyVisitor(
+            policy,
+            batch.num_words,
+            model.device,
+            score=(lambda signals: model.backbone.classify(signals.hidden))
+            if halted == "restore"
+            else None,
+        )
+        done = encode(
+            model.backbone,
+            model.heads,
+            batch,
+            visitor,
+            halted=halted,
+            absorb=absorb,
+            classes=model.labels,
+        )
+        work = add_work(work, done)
+        parts.append(_columns(batch, visitor, chunk))
+    model.train(was_training)
+    return _trace(parts, pieces, work, model)
+
+
+def _columns(
+    batch: PackedBatch, visitor: PolicyVisitor, chunk: Sequence[Piece]
+) -> dict[str, np.ndarray]:
+    """The words of one batch that its pieces answer for, in order of text and position."""
+    decided = visitor.decisions()
+    log_probs = log_probabilities(decided.logits).cpu().numpy()
+    sequence = batch.order[batch.word_sequence.cpu().numpy()]
+    place = batch.word_position.cpu().numpy()
+    first = np.array([piece.first for piece in chunk])
+    keep = np.array([piece.keep for piece in chunk]).reshape(-1, 2)
+    text = np.array([piece.text for piece in chunk])
+    position = place + first[sequence]
+    mine = (position >= keep[sequence, 0]) & (position < keep[sequence, 1])
+    order = np.lexsort((position, text[sequence]))
+    order = order[mine[order]]
+    gold = (
+        np.full(len(place), -100)
+        if batch.word_target is None
+        else batch.word_target.cpu().numpy()
+    )
+    return {
+        "text": text[sequence][order],
+        "position": position[order],
+        "exit_layer": decided.exit_layers.cpu().numpy()[order],
+        "log_probs": log_probs[order],
+        "gold": gold[order],
+    }
+
+
+def _trace(
+    parts: list[dict[str, np.ndarray]],
+    pieces: Sequence[Piece],
+    work: Work,
+    model: ExitModelForTokenClassification,
+) -> Trace:
+    if not parts:
+        none = np.zeros(0, dtype=np.int64)
+        parts = [
+            {
+                "text": none,
+                "position": none,
+                "exit_layer": none,
+                "log_probs": np.zeros((0, len(model.labels)), dtype=np.float32),
+                "gold": none,
+            }
+        ]
+    joined = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    log_probs = joined["log_probs"]
+    prediction = log_probs.argmax(axis=-1)
+    return Trace(
+        text=joined["text"],
+        position=joined["position"],
+        exit_layer=joined["exit_layer"],
+        prediction=prediction,
+        confidence=np.exp(np.take_along_axis(log_probs, prediction[:, None], axis=-1)[:, 0]),
+        gold=joined["gold"],
+        log_probs=log_probs,
+        lengths=np.array([len(p.sentence.input_ids) for p in pieces], dtype=np.int64),
+        work=work,
+        num_layers=model.backbone.num_layers,
+    )

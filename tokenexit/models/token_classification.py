@@ -1,0 +1,262 @@
+"""A tagger whose words leave the network early."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from huggingface_hub import ModelHubMixin
+from torch import nn
+from transformers import AutoModelForTokenClassification, PreTrainedModel
+
+from tokenexit.backbones import adapt
+from tokenexit.data.bio import is_bio
+from tokenexit.errors import UserError, unknown_name
+from tokenexit.halting import Halted, Trace
+from tokenexit.heads import ExitHeads, check_exit_layers
+from tokenexit.models import persistence
+from tokenexit.models.constrained import LegalDecoder
+from tokenexit.models.encoding import WordEncoder
+from tokenexit.models.results import TaggedText
+from tokenexit.models.run import run
+from tokenexit.models.settings import DECODE, ExitSettings
+from tokenexit.models.words import split_words
+from tokenexit.policies import Policy, from_config
+
+
+class ExitModelForTokenClassification(
+    nn.Module, ModelHubMixin, library_name="tokenexit", tags=["early-exit", "token-classification"]
+):
+    """An ordinary transformers tagger, with exits.
+
+    Built by ``from_transformers`` or ``from_pretrained``.
+
+    Args:
+        network: A transformers model with a token-classification head.
+        tokenizer: Its (fast) tokenizer.
+        heads: Exit heads below the top.
+        settings: Everything else that is saved with the model.
+    """
+
+    def __init__(
+        self, network: PreTrainedModel, tokenizer: Any, heads: ExitHeads, settings: ExitSettings
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.heads = heads
+        self.tokenizer = tokenizer
+        self.settings = settings
+        self.backbone = adapt(network)
+        self.encoder = WordEncoder(tokenizer, self.backbone.max_length)
+
+    # --- building, loading, saving ---------------------------------------------------------
+
+    @classmethod
+    def from_transformers(
+        cls,
+        backbone: PreTrainedModel,
+        tokenizer: Any,
+        labels: Sequence[str],
+        *,
+        exit_layers: Sequence[int] | None = None,
+        heads: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Add exits to a transformers model in memory, ready to train.
+
+        Args:
+            backbone: A bare encoder, or one with a token-classification head whose number
+                of classes fits.
+            tokenizer: Its tokenizer.
+            labels: Names of the classes.
+            exit_layers: Layers with an exit, from 1; all when None. The top always has one.
+            heads: Kind and settings of the heads, ``{"name": "mlp", "gate": True}``.
+
+        Raises:
+            UserError: Unsupported family, no such exit layer, unknown head, bad labels.
+        """
+        if len(set(labels)) != len(labels) or not labels:
+            raise UserError(f"Labels must be one or more different names, not {list(labels)!r}.")
+        heads = dict(heads or {"name": "linear"})
+        network = _with_classifier(backbone, labels)
+        depth = adapt(network).num_layers
+        exits = check_exit_layers(exit_layers, depth)
+        stack = ExitHeads(heads, exits[:-1], adapt(network).hidden_size, len(labels))
+        stack.to(device=network.device, dtype=network.dtype)
+        return cls(network, tokenizer, stack, ExitSettings(tuple(labels), exits, heads))
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, **hub: Any) -> Self:  # type: ignore[override]
+        """Load a model folder, or one from the Hub.
+
+        Args:
+            folder: A folder written by ``save_pretrained``, or a Hub id.
+            hub: ``revision``, ``token``, ``cache_dir``, ``dtype`` and the like.
+
+        Raises:
+            UserError: No such folder, no network, missing or damaged files, a format newer
+                than this version reads.
+        """
+        loaded = persistence.load(folder, AutoModelForTokenClassification, **hub)
+        return cls(loaded.network, loaded.tokenizer, loaded.heads, loaded.settings)
+
+    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:  # type: ignore[override]
+        """Write the model folder: a plain transformers checkpoint, and the exits beside it."""
+        push = kwargs.pop("push_to_hub", False)
+        repo = kwargs.pop("repo_id", None)
+        persistence.save(self, Path(save_directory))
+        if push:
+            self.push_to_hub(repo or Path(save_directory).name, **kwargs)
+
+    # --- facts -----------------------------------------------------------------------------
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return self.settings.labels
+
+    @property
+    def policy(self) -> Policy:
+        """The policy used when none is given."""
+        return from_config(self.settings.policy)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return next(self.parameters()).device
+
+    def configure(self, **settings: Any) -> None:
+        """Change what is saved with the model: ``policy``, ``halted``, ``decode``, ..."""
+        if isinstance(settings.get("policy"), Policy):
+            settings["policy"] = settings["policy"].to_config()
+        self.settings = replace(self.settings, **settings)
+
+    # --- tagging ---------------------------------------------------------------------------
+
+    def tag(
+        self,
+        texts: Sequence[Sequence[str]],
+        targets: Sequence[Sequence[int]] | None = None,
+        *,
+        policy: Policy | Mapping[str, Any] | str | None = None,
+        batch_size: int = 32,
+        halted: Halted | None = None,
+        decode: str | None = None,
+    ) -> Trace:
+        """Tag words and tell what happened to each.
+
+        Args:
+            texts: Words of each text; a text may be empty.
+            targets: Gold class of each word, for policies that need it; else carried along.
+            policy: Who halts; the model's own policy when None.
+            batch_size: Texts (or pieces of long texts) a batch.
+            halted: ``copy``, ``drop`` or ``restore``; the model's own when None.
+            decode: ``argmax`` or ``legal`` (the best sequence in the BIO scheme).
+
+        Raises:
+            UserError: A bad policy or setting.
+        """
+        chosen = self.policy if policy is None else from_config(policy)
+        decode = decode or self.settings.decode
+        if decode not in DECODE:
+            raise unknown_name("way of decoding", decode, DECODE)
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise UserError(f"batch_size must be a whole number from 1, not {batch_size!r}.")
+        trace = run(
+            self,
+            self.encoder.encode(texts, targets),
+            chosen,
+            batch_size=batch_size,
+            halted=halted or self.settings.halted,
+        )
+        return trace if decode == "argmax" else self._legal(trace)
+
+    def predict(
+        self,
+        texts: Sequence[str] | Sequence[Sequence[str]],
+        *,
+        policy: Policy | Mapping[str, Any] | str | None = None,
+        batch_size: int = 32,
+        halted: Halted | None = None,
+        decode: str | None = None,
+    ) -> list[TaggedText]:
+        """Label texts.
+
+        Args:
+            texts: Strings, or lists of words.
+            policy: Who halts; the model's own policy when None.
+            batch_size: Texts a batch.
+            halted: See ``tag``.
+            decode: See ``tag``.
+
+        Returns:
+            One result a text, in order; empty texts give empty results.
+        """
+        if isinstance(texts, str):
+            raise UserError("predict takes a list of texts; wrap a single one: predict([text]).")
+        words: list[list[str]] = []
+        offsets: list[list[tuple[int, int]] | None] = []
+        for number, text in enumerate(texts):
+            if isinstance(text, str):
+                found, places = split_words(text)
+                words.append(found)
+                offsets.append(places)
+            elif all(isinstance(word, str) for word in text):
+                words.append(list(text))
+                offsets.append(None)
+            else:
+                raise UserError(f"Text {number} is neither a string nor a list of strings.")
+        trace = self.tag(words, policy=policy, batch_size=batch_size, halted=halted, decode=decode)
+        bounds = np.searchsorted(trace.text, np.arange(len(words) + 1))
+        return [
+            TaggedText(
+                words=words[number],
+                labels=[self.labels[c] for c in trace.prediction[start:end]],
+                exit_layers=trace.exit_layer[start:end].tolist(),
+                confidences=[round(float(c), 6) for c in trace.confidence[start:end]],
+                text=texts[number] if offsets[number] is not None else None,  # type: ignore[arg-type]
+                offsets=offsets[number],
+            )
+            for number, (start, end) in enumerate(zip(bounds[:-1], bounds[1:], strict=True))
+        ]
+
+    def _legal(self, trace: Trace) -> Trace:
+        if not is_bio(self.labels):
+            raise UserError(
+                f"Legal decoding needs labels in the BIO scheme; these are {list(self.labels)}."
+            )
+        decoder = LegalDecoder(self.labels)
+        cuts = np.flatnonzero(np.diff(trace.text)) + 1
+        parts = [decoder(part) for part in np.split(trace.log_probs, cuts)]
+        prediction = np.concatenate(parts) if len(trace) else trace.prediction
+        chosen = np.take_along_axis(trace.log_probs, prediction[:, None], axis=-1)[:, 0]
+        return replace(trace, prediction=prediction, confidence=np.exp(chosen))
+
+
+def _with_classifier(backbone: PreTrainedModel, labels: Sequence[str]) -> PreTrainedModel:
+    """The model itself if its head fits, else a new head on the same encoder."""
+    adapt_error = None
+    if hasattr(backbone, "classifier") and backbone.config.num_labels == len(labels):
+        network = backbone
+    else:
+        config = backbone.config
+        config.num_labels = len(labels)
+        try:
+            network = AutoModelForTokenClassification.from_config(config, dtype=backbone.dtype)
+        except ValueError as error:
+            adapt_error = error
+            network = backbone
+        if adapt_error is not None:
+            adapt(backbone)  # says which families are supported
+            raise UserError(
+                f"Models of type {config.model_type!r} have no token-classification form: "
+                f"{adapt_error}"
+            ) from adapt_error
+        network.base_model.load_state_dict(backbone.base_model.state_dict(), strict=False)
+        network.to(backbone.device).train(backbone.training)
+    network.config.id2label = dict(enumerate(labels))
+    network.config.label2id = {label: number for number, label in enumerate(labels)}
+    return network

@@ -1,0 +1,29 @@
+"""The top and all exits by turns (BERxiT)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion, layer_weights
+from tokenexit.objectives.joint import JointLesson
+
+
+@OBJECTIVES.register("alternating")
+@dataclass(frozen=True)
+class Alternating(Objective):
+    """BERxiT (Xin et al. 2021): even steps train the top, odd steps every exit.
+
+    Args:
+        weights: Weights of the odd steps, ``depth`` or ``uniform`` (as published).
+    """
+
+    weights: str = "uniform"
+
+    def __post_init__(self) -> None:
+        layer_weights(self.weights, (1,))
+
+    def start(self, occasion: Occasion) -> Lesson:
+        """Which turn it is depends on the step alone."""
+        if occasion.step % 2 == 0:
+            return JointLesson({occasion.exit_layers[-1]: 1.0})
+        return JointLesson(layer_weights(self.weights, occasion.exit_layers))

@@ -1,0 +1,135 @@
+"""An objective: how are the exits trained?
+
+An objective is an immutable value. For each batch it starts a *lesson*: a visitor of the
+engine that may halt words, as inference would, and sums up a loss on the way.
+"""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tokenexit.errors import UserError, unknown_name
+from tokenexit.registry import Registry
+from tokenexit.signals import Signals
+
+OBJECTIVES: Registry[Objective] = Registry("objective", "tokenexit.objectives")
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """What an objective may know of the batch it starts on.
+
+    Attributes:
+        step: Optimiser step, from 0.
+        progress: Share of the training that is done, 0 to 1.
+        seed: Seed of the run.
+        exit_layers: Depths with a head, the top included.
+        num_words: Words in the batch.
+        sentence: Place of each sentence in the step's whole batch over all processes and
+            micro-batches, ``[S]``, so that draws do not depend on how it was cut.
+        share: Share of the step's words that are in this batch.
+    """
+
+    step: int
+    progress: float
+    seed: int
+    exit_layers: tuple[int, ...]
+    num_words: int
+    sentence: Tensor
+    share: float
+
+
+class Lesson:
+    """One batch under one objective: a visitor with a loss. Sums are over words."""
+
+    def __init__(self) -> None:
+        self.total: Tensor | None = None
+        self.by_layer: dict[int, tuple[Tensor, int]] = {}
+
+    def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
+        """Add this exit's loss; by default nobody halts."""
+        raise NotImplementedError
+
+    def leave(self, halted: Tensor, staying: Tensor) -> None:
+        """Nothing to keep, by default."""
+
+    def fork(self, layer: int, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """States for the head and for the next layer; the same, by default."""
+        return hidden, hidden
+
+    def loss(self) -> Tensor:
+        """The batch's loss, summed over its words."""
+        assert self.total is not None, "no exit was reached"
+        return self.total
+
+    def add(self, loss: Tensor) -> None:
+        """Add a term to the loss."""
+        self.total = loss if self.total is None else self.total + loss
+
+    def cross_entropy(self, signals: Signals, weight: float) -> None:
+        """Add the weighted cross-entropy of the words that arrived, and note it unweighted."""
+        assert signals.target is not None
+        loss = F.cross_entropy(
+            signals.logits.float(), signals.target, ignore_index=-100, reduction="sum"
+        )
+        self.by_layer[signals.layer] = (loss.detach(), len(signals))
+        self.add(weight * loss)
+
+
+class Objective(ABC):
+    """Starts a lesson for each batch. Subclasses are frozen, registered dataclasses."""
+
+    @abstractmethod
+    def start(self, occasion: Occasion) -> Lesson:
+        """The visitor for one batch."""
+
+
+def from_config(config: Mapping[str, Any] | str) -> Objective:
+    """Build an objective from ``{"name": "joint", "weights": "depth"}`` or a bare name.
+
+    Raises:
+        UserError: Unknown objective or setting, or a bad value.
+    """
+    if isinstance(config, str):
+        config = {"name": config}
+    if "name" not in config:
+        raise UserError(f"An objective needs a 'name'; {dict(config)!r} has none.")
+    cls = OBJECTIVES.get(str(config["name"]))
+    settings = {key: value for key, value in config.items() if key != "name"}
+    allowed = list(inspect.signature(cls).parameters)
+    for key in settings:
+        if key not in allowed:
+            raise unknown_name(f"setting of objective {config['name']}", key, allowed)
+    return cls(**settings)
+
+
+def layer_weights(rule: str, exit_layers: tuple[int, ...]) -> dict[int, float]:
+    """Weights of the exits' losses, adding up to 1.
+
+    Args:
+        rule: ``depth`` (in proportion to the layer, as PABEE and TOKEE) or ``uniform``.
+        exit_layers: Depths with a head.
+
+    Raises:
+        UserError: Unknown rule.
+    """
+    if rule not in ("depth", "uniform"):
+        raise unknown_name("rule for loss weights", rule, ("depth", "uniform"))
+    raw = {layer: float(layer) if rule == "depth" else 1.0 for layer in exit_layers}
+    return {layer: weight / sum(raw.values()) for layer, weight in raw.items()}
+
+
+def draw(occasion: Occasion, count: int, salt: int = 0) -> Tensor:
+    """Uniform numbers in 0..1 that depend on seed and step alone, ``[count]``."""
+    generator = torch.Generator().manual_seed(
+        (occasion.seed * 1_000_003 + occasion.step * 9_176 + salt) % (2**63 - 1)
+    )
+    return torch.rand(count, generator=generator)

@@ -1,0 +1,120 @@
+"""Train on the states that inference will see: halt, copy, and go on without (TOKEE)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import exp, log
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tokenexit.errors import UserError
+from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion, draw, layer_weights
+from tokenexit.policies import Knob, Policy, State, from_config, index_state
+from tokenexit.signals import Signals
+
+
+@OBJECTIVES.register("halt_and_copy")
+@dataclass(frozen=True)
+class HaltAndCopy(Objective):
+    """Words halt while training, as the model being trained would let them.
+
+    TOKEE's self-sampling (Li et al. 2021) with exits drawn *on-line*: each step draws a few
+    settings of the policy and gives one to every sentence; the loss of a layer is taken on the
+    words that still arrive there, whose neighbours may be copied states. Some sentences run to
+    full depth and some at the loosest setting (a "sandwich"). The paper's released code draws
+    exits once from a frozen earlier model, and trains every head on halted words as well.
+
+    Args:
+        policy: Whose knob is drawn.
+        strict: Strictest setting drawn; the policy's own strict end when None.
+        loose: Loosest setting drawn; the policy's own loose end when None.
+        draws: Settings a step, the loosest one included.
+        full: Share of sentences that run to full depth, 0 to 1.
+        warmup: Share of the training before anybody halts.
+        weights: ``depth`` or ``uniform`` over exits.
+
+    Raises:
+        UserError: The policy has no knob, or a setting is out of range.
+    """
+
+    policy: Policy | Mapping[str, Any] | str = "window"
+    strict: float | None = None
+    loose: float | None = None
+    draws: int = 3
+    full: float = 0.4
+    warmup: float = 0.3
+    weights: str = "depth"
+
+    def __post_init__(self) -> None:
+        layer_weights(self.weights, (1,))
+        object.__setattr__(self, "policy", from_config(self.policy))
+        self._range()
+        if not (isinstance(self.draws, int) and self.draws >= 1):
+            raise UserError(f"halt_and_copy.draws must be 1 or more, not {self.draws!r}.")
+        for name in ("full", "warmup"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(
+                    f"halt_and_copy.{name} must be from 0 to 1, not {getattr(self, name)!r}."
+                )
+
+    def _range(self) -> tuple[Policy, Knob, float, float]:
+        assert isinstance(self.policy, Policy)
+        knob = self.policy.dial()
+        if knob is None:
+            raise UserError(
+                f"halt_and_copy draws settings of a policy's knob, and {self.policy!r} has none."
+            )
+        strict = knob.strict if self.strict is None else self.strict
+        loose = knob.loose if self.loose is None else self.loose
+        self.policy.at(strict), self.policy.at(loose)  # refuses what is out of range
+        return self.policy, knob, strict, loose
+
+    def start(self, occasion: Occasion) -> Lesson:
+        """Draw settings for the step and hand them to the sentences."""
+        policy, knob, strict, loose = self._range()
+        uniform = draw(occasion, self.draws).tolist()
+        points = [1.0, *uniform[1:]]
+        if knob.log:
+            values = [exp(log(strict) + p * (log(loose) - log(strict))) for p in points]
+        else:
+            values = [strict + p * (loose - strict) for p in points]
+        # Which sentence gets which setting: -1 for full depth.
+        lot = draw(occasion, int(occasion.sentence.max()) + 1, salt=1)[occasion.sentence.cpu()]
+        choice = ((lot - self.full) / max(1 - self.full, 1e-9) * self.draws).floor().long()
+        choice = choice.clamp_max(self.draws - 1)
+        choice[lot < self.full] = -1
+        if occasion.progress < self.warmup:
+            choice.fill_(-1)
+        return _HaltingLesson(
+            [policy.at(value) for value in values],
+            choice.to(occasion.sentence.device),
+            layer_weights(self.weights, occasion.exit_layers),
+            occasion.num_words,
+        )
+
+
+class _HaltingLesson(Lesson):
+    def __init__(
+        self, policies: list[Policy], choice: Tensor, weights: dict[int, float], num_words: int
+    ) -> None:
+        super().__init__()
+        self._policies, self._choice, self._weights = policies, choice, weights
+        self._states: list[State] = [p.init(num_words, choice.device) for p in policies]
+
+    def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
+        self.cross_entropy(signals, self._weights[signals.layer])
+        if signals.layer == signals.num_layers:
+            return None
+        choice = self._choice[signals.sequence]
+        halt = signals.none()
+        with torch.no_grad():
+            for number, policy in enumerate(self._policies):
+                sure, self._states[number] = policy.step(signals, self._states[number])
+                halt |= sure & (choice == number)
+        return halt
+
+    def leave(self, halted: Tensor, staying: Tensor) -> None:
+        self._states = [index_state(state, staying) for state in self._states]

@@ -1,0 +1,71 @@
+"""Exits learn from the top's distribution as well as from the labels (RomeBERT)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from tokenexit.errors import UserError
+from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion, layer_weights
+from tokenexit.signals import Signals
+
+
+@OBJECTIVES.register("self_distillation")
+@dataclass(frozen=True)
+class SelfDistillation(Objective):
+    """Cross-entropy at the top; below it, a mix of labels and the top's soft targets.
+
+    ``(1 - share) CE_i + share T^2 KL(p_top^T || p_i^T)`` with the top detached (RomeBERT, Geng
+    et al. 2021; FastBERT, Liu et al. 2020, with ``share=1``). The divergence is summed over
+    classes and averaged over words, so ``share`` means the same for any number of classes.
+
+    Args:
+        share: Weight of the soft targets, 0 to 1.
+        temperature: ``T``, above 0.
+        weights: ``depth`` or ``uniform`` over exits.
+
+    Raises:
+        UserError: A setting is out of range.
+    """
+
+    share: float = 0.5
+    temperature: float = 2.0
+    weights: str = "depth"
+
+    def __post_init__(self) -> None:
+        layer_weights(self.weights, (1,))
+        if not 0 <= self.share <= 1:
+            raise UserError(f"self_distillation.share must be from 0 to 1, not {self.share!r}.")
+        if not self.temperature > 0:
+            raise UserError(
+                f"self_distillation.temperature must be above 0, not {self.temperature!r}."
+            )
+
+    def start(self, occasion: Occasion) -> Lesson:
+        """Collect every exit's logits; the divergences are added when the top is known."""
+        return _DistillationLesson(self, layer_weights(self.weights, occasion.exit_layers))
+
+
+class _DistillationLesson(Lesson):
+    def __init__(self, settings: SelfDistillation, weights: dict[int, float]) -> None:
+        super().__init__()
+        self._settings, self._weights = settings, weights
+        self._students: list[tuple[float, Tensor]] = []
+
+    def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
+        weight, share = self._weights[signals.layer], self._settings.share
+        if signals.layer < signals.num_layers:
+            self.cross_entropy(signals, weight * (1 - share))
+            self._students.append((weight * share, signals.logits))
+            return None
+        self.cross_entropy(signals, weight)
+        assert signals.target is not None
+        known, heat = signals.target != -100, self._settings.temperature
+        teacher = F.log_softmax(signals.logits.detach().float() / heat, dim=-1)[known]
+        for scale, logits in self._students:
+            student = F.log_softmax(logits.float() / heat, dim=-1)[known]
+            gap = F.kl_div(student, teacher, log_target=True, reduction="sum")
+            self.add(scale * heat**2 * gap)
+        return None

@@ -1,0 +1,18 @@
+"""The top head alone: ordinary fine-tuning, the baseline of every comparison."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion
+from tokenexit.objectives.joint import JointLesson
+
+
+@OBJECTIVES.register("single")
+@dataclass(frozen=True)
+class Single(Objective):
+    """Cross-entropy of the last layer only; exit heads stay as they are."""
+
+    def start(self, occasion: Occasion) -> Lesson:
+        """Only the top has a loss."""
+        return JointLesson({occasion.exit_layers[-1]: 1.0})

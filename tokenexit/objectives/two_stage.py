@@ -1,0 +1,43 @@
+"""First the network, then the exits on the frozen network (DeeBERT)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from tokenexit.errors import UserError
+from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion, layer_weights
+from tokenexit.objectives.joint import JointLesson
+
+
+@OBJECTIVES.register("two_stage")
+@dataclass(frozen=True)
+class TwoStage(Objective):
+    """DeeBERT (Xin et al. 2020): fine-tune the top, then train exits with the rest frozen.
+
+    Args:
+        split: Share of the steps that the first stage takes.
+
+    Raises:
+        UserError: ``split`` is not between 0 and 1.
+    """
+
+    split: float = 0.6
+
+    def __post_init__(self) -> None:
+        if not 0 < self.split < 1:
+            raise UserError(f"two_stage.split must be between 0 and 1, not {self.split!r}.")
+
+    def start(self, occasion: Occasion) -> Lesson:
+        """The top's loss before the split, the other exits' after it."""
+        *below, top = occasion.exit_layers
+        if occasion.progress < self.split or not below:
+            return JointLesson({top: 1.0})
+        return _HeadsOnly(layer_weights("uniform", tuple(below)))
+
+
+class _HeadsOnly(JointLesson):
+    def fork(self, layer: int, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Cut the gradient between head and network, which stays frozen."""
+        return hidden.detach(), hidden.detach()

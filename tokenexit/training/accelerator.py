@@ -1,0 +1,35 @@
+"""The Accelerator, set up the one way the loop needs it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
+
+from tokenexit.training.config import TrainConfig
+from tokenexit.training.tracking import check_trackers
+
+
+def make_accelerator(config: TrainConfig, folder: Path) -> Accelerator:
+    """Create the process's Accelerator.
+
+    Exits leave layers unused whenever all words of a batch have halted, so gradients are
+    reduced with a look for unused parameters.
+
+    Raises:
+        UserError: A tracker that is asked for is not installed.
+    """
+    check_trackers(config.trackers)
+    accelerator = Accelerator(
+        cpu=not torch.cuda.is_available() or os.environ.get("ACCELERATE_USE_CPU") == "true",
+        mixed_precision=config.precision,
+        log_with=config.trackers or None,
+        project_dir=str(folder),
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )
+    if config.trackers:
+        accelerator.init_trackers("tokenexit")
+    return accelerator

@@ -1,0 +1,100 @@
+"""Which sentences make up each step, and which of them this process takes.
+
+A step's sentences depend on seed, epoch and step alone. They are dealt out like cards to
+micro-batches and processes, so the sum of gradients is the same however they are dealt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from tokenexit.halting import Sentence
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """The part of a step that one process works on at once.
+
+    Attributes:
+        sentences: May be empty, when there are fewer sentences than processes.
+        places: Place of each sentence in the whole step.
+        words: Labelled words in this part.
+    """
+
+    sentences: list[Sentence]
+    places: list[int]
+    words: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimiser step.
+
+    Attributes:
+        number: Step since the start of the training, from 0.
+        epoch: Epoch, from 0.
+        micro_batches: This process's share, always ``accumulation`` of them.
+        words: Labelled words of the whole step, over all processes.
+    """
+
+    number: int
+    epoch: int
+    micro_batches: list[MicroBatch]
+    words: int
+
+
+def labelled_words(sentence: Sentence) -> int:
+    """Words with a gold class."""
+    return sum(target != -100 for target in sentence.targets or ())
+
+
+def steps_per_epoch(num_sentences: int, batch_size: int) -> int:
+    """Optimiser steps of one pass; the last may be smaller."""
+    return -(-num_sentences // batch_size)
+
+
+def steps(
+    sentences: Sequence[Sentence],
+    *,
+    batch_size: int,
+    accumulation: int,
+    seed: int,
+    start: int,
+    stop: int,
+    rank: int = 0,
+    world: int = 1,
+) -> Iterator[Step]:
+    """Yield steps ``start`` to ``stop``; starting late gives the same steps as ever.
+
+    Args:
+        sentences: The training split.
+        batch_size: Sentences a step, over all processes.
+        accumulation: Micro-batches a step.
+        seed: Of the order.
+        start: First step.
+        stop: One past the last step.
+        rank: This process.
+        world: Number of processes.
+    """
+    per_epoch = steps_per_epoch(len(sentences), batch_size)
+    words = [labelled_words(sentence) for sentence in sentences]
+    order: list[int] = []
+    shuffled = -1
+    for number in range(start, stop):
+        epoch, within = divmod(number, per_epoch)
+        if epoch != shuffled:
+            generator = torch.Generator().manual_seed(seed * 7_919 + epoch)
+            order = torch.randperm(len(sentences), generator=generator).tolist()
+            shuffled = epoch
+        chosen = order[within * batch_size : (within + 1) * batch_size]
+        parts = []
+        for micro in range(accumulation):
+            places = list(range(rank * accumulation + micro, len(chosen), accumulation * world))
+            mine = [chosen[place] for place in places]
+            parts.append(
+                MicroBatch([sentences[i] for i in mine], places, sum(words[i] for i in mine))
+            )
+        yield Step(number, epoch, parts, sum(words[i] for i in chosen))

@@ -1,0 +1,191 @@
+"""The training loop, on Accelerate: one process, several, or GPUs.
+
+The number of steps, evaluations and checkpoints depends on the configuration alone, never on
+what a process computes, so all processes meet in every collective call.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from safetensors.torch import load_file, save_file
+from tqdm.auto import tqdm
+
+from tokenexit.errors import UserError
+from tokenexit.halting import Sentence
+from tokenexit.models.token_classification import ExitModelForTokenClassification
+from tokenexit.objectives import from_config
+from tokenexit.training.batches import Step, labelled_words, steps, steps_per_epoch
+from tokenexit.training.checkpoint import TrainerState, load_checkpoint, save_checkpoint
+from tokenexit.training.config import TrainConfig
+from tokenexit.training.lesson import Classroom
+from tokenexit.training.optimizer import build_optimizer, build_schedule
+from tokenexit.training.tracking import TrainLog
+
+logger = logging.getLogger(__name__)
+
+Evaluate = Callable[[ExitModelForTokenClassification], Mapping[str, Any]]
+"""Returns at least ``quality``, by which the best step is chosen; called by every process."""
+
+
+def train(
+    model: ExitModelForTokenClassification,
+    sentences: Sequence[Sentence],
+    config: TrainConfig,
+    *,
+    accelerator: Accelerator,
+    folder: Path,
+    seed: int = 0,
+    resume: bool = False,
+    evaluate: Evaluate | None = None,
+) -> TrainerState:
+    """Train a model in place; it ends with the weights of its best evaluation.
+
+    Args:
+        model: The tagger.
+        sentences: Labelled training sentences.
+        config: Settings.
+        accelerator: From ``make_accelerator``.
+        folder: Run folder: ``train_log.jsonl`` and ``checkpoints`` go there.
+        seed: Of data order, dropout and draws.
+        resume: Go on from the newest checkpoint, if there is one.
+        evaluate: Called after each epoch; without it the last weights are kept.
+
+    Returns:
+        Where the training ended.
+
+    Raises:
+        UserError: Nothing to train on.
+    """
+    sentences = [s for s in sentences if labelled_words(s)]
+    if not sentences:
+        raise UserError("There is no labelled word to train on; check the training split.")
+    per_epoch = steps_per_epoch(len(sentences), config.batch_size)
+    total = config.max_steps or per_epoch * config.epochs
+    checkpoints, best = folder / "checkpoints", folder / "checkpoints" / "best.safetensors"
+
+    model.to(accelerator.device)
+    classroom = Classroom(model, from_config(config.objective), config.gradient_equilibrium)
+    optimizer = build_optimizer(model, config)
+    schedule = build_schedule(optimizer, total, config.warmup)
+    wrapped, optimizer = accelerator.prepare(classroom, optimizer)
+    accelerator.register_for_checkpointing(schedule)
+    torch.manual_seed(seed + accelerator.process_index)
+    state = load_checkpoint(accelerator, checkpoints) if resume else TrainerState()
+    log = TrainLog(folder / "train_log.jsonl", accelerator, state.step)
+    plan = steps(
+        sentences,
+        batch_size=config.batch_size,
+        accumulation=config.accumulation,
+        seed=seed,
+        start=state.step,
+        stop=total,
+        rank=accelerator.process_index,
+        world=accelerator.num_processes,
+    )
+    shown = tqdm(
+        plan,
+        total=total,
+        initial=state.step,
+        desc="training",
+        disable=not accelerator.is_local_main_process,
+    )
+    clock = time.perf_counter()
+    for step in shown:
+        model.train()
+        sums = _one_step(step, wrapped, optimizer, accelerator, config, total, seed)
+        schedule.step()
+        state.step = step.number + 1
+        done = state.step == total
+        if state.step % config.log_every == 0 or done:
+            entry = _entry(sums, model, accelerator, step)
+            entry["lr"] = schedule.get_last_lr()[0]
+            entry["seconds"] = round(time.perf_counter() - clock, 1)
+            log.write(state.step, entry)
+            shown.set_postfix(loss=f"{entry['loss']:.4f}")
+        if evaluate is not None and (done or state.step % per_epoch == 0):
+            result = evaluate(model)
+            log.write(state.step, {f"validation_{k}": v for k, v in result.items()})
+            if float(result["quality"]) > state.best_quality:
+                state.best_quality, state.best_step = float(result["quality"]), state.step
+                if accelerator.is_main_process:
+                    _save_weights(model, best)
+        if state.step % (config.checkpoint_every or per_epoch) == 0 or done:
+            save_checkpoint(accelerator, checkpoints, state)
+    accelerator.wait_for_everyone()
+    if evaluate is not None and best.is_file():
+        model.load_state_dict(load_file(best))
+    model.eval()
+    return state
+
+
+def _one_step(
+    step: Step,
+    wrapped: torch.nn.Module,
+    optimizer: Any,
+    accelerator: Accelerator,
+    config: TrainConfig,
+    total: int,
+    seed: int,
+) -> dict[int, tuple[torch.Tensor, int]]:
+    """Forward and backward over this process's micro-batches, and one update."""
+    sums: dict[int, tuple[torch.Tensor, int]] = {}
+    last = len(step.micro_batches) - 1
+    for number, part in enumerate(step.micro_batches):
+        share = part.words / max(step.words, 1)
+
+        def learn(part: Any = part, share: float = share) -> None:
+            with accelerator.autocast():
+                losses = wrapped(part, step.number, step.number / total, seed, share)
+            # Gradients are averaged over processes; the mean over all words is wanted.
+            scale = accelerator.num_processes / max(step.words, 1)
+            accelerator.backward(losses.total * scale)
+            for layer, (loss, count) in losses.by_layer.items():
+                before = sums.get(layer, (torch.zeros_like(loss), 0))
+                sums[layer] = (before[0] + loss, before[1] + count)
+
+        if number < last:
+            with accelerator.no_sync(wrapped):
+                learn()
+        else:
+            learn()
+    if config.clip:
+        accelerator.clip_grad_norm_(wrapped.parameters(), config.clip)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return sums
+
+
+def _entry(
+    sums: dict[int, tuple[torch.Tensor, int]],
+    model: ExitModelForTokenClassification,
+    accelerator: Accelerator,
+    step: Step,
+) -> dict[str, Any]:
+    """Mean cross-entropy of each exit, and the share of words that reached it."""
+    exits = model.settings.exit_layers
+    table = torch.zeros(len(exits), 2, device=accelerator.device, dtype=torch.float64)
+    for row, layer in enumerate(exits):
+        if layer in sums:
+            table[row, 0], table[row, 1] = sums[layer][0].double(), float(sums[layer][1])
+    table = torch.as_tensor(accelerator.reduce(table, reduction="sum"))
+    seen = table[:, 1].clamp_min(1)
+    return {
+        "epoch": step.epoch,
+        "loss": float((table[:, 0] / seen)[table[:, 1] > 0].mean()),
+        "loss_by_exit": [round(v, 5) for v in (table[:, 0] / seen).tolist()],
+        "reached": [round(v, 4) for v in (table[:, 1] / max(step.words, 1)).tolist()],
+    }
+
+
+def _save_weights(model: ExitModelForTokenClassification, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, partial)
+    partial.rename(path)

@@ -1,0 +1,44 @@
+"""AdamW with its usual groups, and a linear schedule with warm-up."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from tokenexit.models.token_classification import ExitModelForTokenClassification
+from tokenexit.training.config import TrainConfig
+
+
+def build_optimizer(
+    model: ExitModelForTokenClassification, config: TrainConfig
+) -> torch.optim.AdamW:
+    """Two learning rates (network, heads); no decay on biases and norms."""
+    top = {id(p) for p in model.backbone.final_head().parameters()}
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        is_head = id(parameter) in top or name.startswith("heads.")
+        decays = parameter.ndim > 1
+        groups.setdefault((is_head, decays), []).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {
+                "params": parameters,
+                "lr": config.head_lr if is_head else config.lr,
+                "weight_decay": config.weight_decay if decays else 0.0,
+            }
+            for (is_head, decays), parameters in sorted(groups.items())
+        ]
+    )
+
+
+def build_schedule(optimizer: torch.optim.Optimizer, total: int, warmup: float) -> LambdaLR:
+    """Linear warm-up over ``warmup`` of the steps, then linear decay to zero."""
+    rise = max(1, round(total * warmup))
+
+    def factor(step: int) -> float:
+        if step < rise:
+            return (step + 1) / rise
+        return max(0.0, (total - step) / max(1, total - rise))
+
+    return LambdaLR(optimizer, factor)

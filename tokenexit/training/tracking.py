@@ -1,0 +1,66 @@
+"""Where progress is written: a JSONL file always, trackers through Accelerate when asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from accelerate.tracking import get_available_trackers
+
+from tokenexit.errors import UserError
+
+
+def check_trackers(names: Sequence[str]) -> None:
+    """Refuse a tracker that is not installed; Accelerate alone would only warn.
+
+    Raises:
+        UserError: One of ``names`` is not available.
+    """
+    available = sorted(str(tracker.value) for tracker in get_available_trackers())
+    for name in names:
+        if name not in available:
+            raise UserError(
+                f"Tracker {name!r} is not installed; installed are: {', '.join(available) or 'none'}"
+                f". Install it (pip install {name}) or leave it out of train.trackers: the run is "
+                "logged to train_log.jsonl in any case."
+            )
+
+
+class TrainLog:
+    """Appends entries to ``train_log.jsonl`` and passes numbers on to the trackers.
+
+    Args:
+        path: The JSONL file.
+        accelerator: Its trackers, and which process writes.
+        resume_step: Entries after this step, left by an interrupted run, are removed.
+    """
+
+    def __init__(self, path: Path, accelerator: Accelerator, resume_step: int = 0) -> None:
+        self._path, self._accelerator = path, accelerator
+        if accelerator.is_main_process:
+            kept = [e for e in read_log(path) if e["step"] <= resume_step] if resume_step else []
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("".join(json.dumps(e) + "\n" for e in kept), encoding="utf-8")
+
+    def write(self, step: int, entry: dict[str, Any]) -> None:
+        """Add one entry (on the main process only)."""
+        if self._accelerator.is_main_process:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": step, **entry}) + "\n")
+        numbers = {k: v for k, v in entry.items() if isinstance(v, int | float)}
+        self._accelerator.log(numbers, step=step)
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Entries of a log; a last line cut off by a kill is left out."""
+    entries = []
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                entries.append(json.loads(line))
+            except ValueError:
+                break
+    return entries
