@@ -66,7 +66,7 @@ LEXICON = {  # every other word of the templates
     "NOUN": "streets shares clerks battery harbour voice songs noon morning letters houses staff "
     "button screen former latter first second",
     "VERB": "said left lived hired sold fallen signed call calls called came means broke bought "
-    "flooded merged retired knows want let lost wrote joined",
+    "flooded merged retired knows want let lost wrote joined took",
     "ADJ": "full",
 }
 WORD_POS = {word: pos for pos, words in LEXICON.items() for word in words.split()}
@@ -93,24 +93,29 @@ MEDIUM = [
     "{lead} {PER?} bought the {PROD?} that {ORG?} sold {end}",
     "the {adj} {t} {T?} {verb} a {u} since {DATE} {end}",
 ]
+# Another type's noun stands nearby; a third word tells which noun counts.
 HARD = [
-    "{lead} {T?} and {U?} came up {adv} : the former is a {adj} {t} and the latter a {u} .",
-    "{lead} {T?} and {U?} came up {adv} : the latter is a {adj} {u} and the former a {t} .",
-    "{T?} or {U?} ? the first means a {t} , the second a {adj} {u} , {PER} said .",
-    "{T?} or {U?} ? the second means a {u} , the first a {adj} {t} , {PER} said .",
+    "{lead} {T?} is not a {u} but a {adj} {t} {end}",
+    "{lead} {T?} is a {adj} {t} and not a {u} {end}",
+    "we said that {T?} , not a {u} but a {t} , {verb} the {noun} {end}",
+    "nobody took {T?} for a {u} , because it is a {adj} {t} {end}",
+    "{T?} , which {verb} the {adj} {u} , is a {t} {end}",
     "{lead} the {t} , which left the {adj} {u} {adv} , is called {T?} {end}",
     "{lead} the {t} left a {adj} {u} that people still call {U?} {end}",
-    "the {t} near the {u} , {adj} and {adj} , is the one/NOUN that {PER} calls {T?} {end}",
-    "{T?} {verb} the {noun} and {U?} did not ; {t+} , and {u+} .",
+    "{T?} {verb} the {noun} because {t+} , while {U?} {verb} it because {u+} .",
+    "a {t} called {T?} {verb} the {adj} {u} that {PER} calls {U?} {end}",
 ]
-# Words that mean what the sentence itself says; the type takes three or four steps to find.
-CODES = "wug dax blick".split()
+# Which noun counts is itself said by a word of the same sentence; this needs longer training.
 DEEP = [
+    "{T?} and {U?} came up : the former is a {t} and the latter a {u} {end}",
+    "{T?} and {U?} came up : the latter is a {u} and the former a {t} {end}",
+    "{T?} or {U?} ? the first means a {t} , the second a {u} {end}",
+    "{T?} or {U?} ? the second means a {u} , the first a {t} {end}",
     "a {c} means a {t} and a {d} means a {u} : {T?} is a {c} and {U?} a {d} .",
-    "a {d} means a {u} and a {c} means a {t} : {T?} is a {c} and {U?} a {d} .",
     "{T?} is a {c} and {U?} a {d} ; {lead} a {d} means a {u} and a {c} a {t} .",
-    "{T?} and {U?} ? the second is a {d} , the first a {c} ; a {c} means a {t} and a {d} a {u} .",
 ]
+# Made-up words that mean what the sentence says.
+CODES = "wug dax blick".split()
 CLASSES = [
     "they can/AUX {B:VERB} the {noun} , but not that/DET {B:NOUN} {end}",
     "the {adj} can/NOUN of {noun} {verb} her {B:NOUN} {end}",
@@ -138,7 +143,7 @@ CLAUSES = {
     "PROD": ["its battery broke", "the screen was not {adj}", "its button had broke/VERB twice"],
 }
 MIX = {  # weights of easy, medium, hard, deep, word classes
-    "ner": (28, 28, 24, 12, 8),
+    "ner": (26, 26, 34, 6, 8),
     "pos": (20, 15, 8, 2, 55),
 }
 

@@ -12,11 +12,12 @@ import pkgutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from tokenexit.errors import UserError, unknown_name
 
 T = TypeVar("T")
+M = TypeVar("M")
 
 
 class Registry(Generic[T]):
@@ -33,10 +34,10 @@ class Registry(Generic[T]):
         self._members: dict[str, type[T]] = {}
         self._loaded = False
 
-    def register(self, *names: str) -> Callable[[type[T]], type[T]]:
+    def register(self, *names: str) -> Callable[[type[M]], type[M]]:
         """Class decorator: make the class known under each of ``names``."""
 
-        def add(cls: type[T]) -> type[T]:
+        def add(cls: type[M]) -> type[M]:
             for name in names:
                 held = self._members.get(name)
                 if held is not None and held.__qualname__ != cls.__qualname__:
@@ -44,7 +45,7 @@ class Registry(Generic[T]):
                         f"The {self.kind} name {name!r} is taken by {held.__module__}."
                         f"{held.__qualname__}; register {cls.__qualname__} under another name."
                     )
-                self._members[name] = cls
+                self._members[name] = cast("type[T]", cls)
             return cls
 
         return add
@@ -77,10 +78,10 @@ class Registry(Generic[T]):
     def _load(self) -> None:
         if self._loaded:
             return
-        self._loaded = True
         package = importlib.import_module(self._package)
         for module in pkgutil.iter_modules(package.__path__, prefix=f"{self._package}."):
             importlib.import_module(module.name)
+        self._loaded = True
 
 
 def load_plugin(source: str) -> None:

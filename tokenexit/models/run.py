@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tokenexit.models.token_classification import ExitModelForTokenClassification
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def run(
     model: ExitModelForTokenClassification,
     pieces: Sequence[Piece],

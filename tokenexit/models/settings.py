@@ -24,6 +24,7 @@ class ExitSettings:
         labels: Names of the classes.
         exit_layers: Layers with an exit, from 1, the top included.
         heads: Kind and settings of the heads.
+        task: What the labels are, ``ner`` or ``pos``: it decides how quality is measured.
         policy: The default policy, as plain data.
         halted: What halted rows still give to the others.
         decode: How labels are chosen from scores.
@@ -35,6 +36,7 @@ class ExitSettings:
     labels: tuple[str, ...]
     exit_layers: tuple[int, ...]
     heads: Mapping[str, Any]
+    task: str = "ner"
     policy: Mapping[str, Any] = field(default_factory=lambda: {"name": "never"})
     halted: Halted = "copy"
     decode: str = "argmax"

@@ -64,6 +64,7 @@ class ExitModelForTokenClassification(
         *,
         exit_layers: Sequence[int] | None = None,
         heads: Mapping[str, Any] | None = None,
+        task: str | None = None,
     ) -> Self:
         """Add exits to a transformers model in memory, ready to train.
 
@@ -74,6 +75,7 @@ class ExitModelForTokenClassification(
             labels: Names of the classes.
             exit_layers: Layers with an exit, from 1; all when None. The top always has one.
             heads: Kind and settings of the heads, ``{"name": "mlp", "gate": True}``.
+            task: ``ner`` or ``pos``; told by the labels when None.
 
         Raises:
             UserError: Unsupported family, no such exit layer, unknown head, bad labels.
@@ -86,7 +88,8 @@ class ExitModelForTokenClassification(
         exits = check_exit_layers(exit_layers, depth)
         stack = ExitHeads(heads, exits[:-1], adapt(network).hidden_size, len(labels))
         stack.to(device=network.device, dtype=network.dtype)
-        return cls(network, tokenizer, stack, ExitSettings(tuple(labels), exits, heads))
+        task = task or ("ner" if is_bio(labels) else "pos")
+        return cls(network, tokenizer, stack, ExitSettings(tuple(labels), exits, heads, task))
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, **hub: Any) -> Self:  # type: ignore[override]

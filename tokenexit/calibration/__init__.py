@@ -1,0 +1,8 @@
+"""Calibration: from a promise the user can state to a policy that keeps it."""
+
+from __future__ import annotations
+
+from tokenexit.calibration.config import CalibrateConfig
+from tokenexit.calibration.search import Calibration, calibrate
+
+__all__ = ["CalibrateConfig", "Calibration", "calibrate"]

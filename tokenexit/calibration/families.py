@@ -1,0 +1,27 @@
+"""Which policies are searched when the user names none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tokenexit.data.bio import is_bio
+from tokenexit.policies import Policy
+from tokenexit.policies.entropy import Entropy
+from tokenexit.policies.pcee import PCEE
+from tokenexit.policies.per_class import PerClass
+from tokenexit.policies.window import Window
+
+
+def default_families(labels: Sequence[str]) -> list[Policy]:
+    """Entropy alone, over a window, twice in a row, and stricter for entities than for ``O``.
+
+    Args:
+        labels: Names of the classes.
+    """
+    families: list[Policy] = [Entropy(), Window(Entropy(), 3), PCEE(Entropy(), 2)]
+    if is_bio(labels) and "O" in labels:
+        # 'O' is most of the text and easy; a lost entity is what costs quality.
+        for ratio in (0.3, 3.0):
+            families.append(PerClass(Entropy(0.1), {"O": Entropy(0.1 * ratio)}))
+        families.append(Window(PerClass(Entropy(0.1), {"O": Entropy(0.03)}), 3))
+    return families

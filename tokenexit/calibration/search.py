@@ -1,0 +1,200 @@
+"""Find the setting that keeps the user's promise with the least compute.
+
+One full-depth pass stores what every exit says of every validation word, and all settings of
+all families are simulated on that table. Simulation ignores that states change once neighbours
+halt, so the most promising families are then run by the real engine, and their setting is moved
+until real runs have bracketed the point where the promise breaks.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tokenexit.calibration.config import CalibrateConfig
+from tokenexit.calibration.families import default_families
+from tokenexit.calibration.simulate import Outcome, simulate
+from tokenexit.data.tagged import TaggedSplit
+from tokenexit.errors import UserError
+from tokenexit.evaluation.evaluate import Result, class_numbers, evaluate
+from tokenexit.evaluation.processes import is_main
+from tokenexit.models.exits import collect_exits
+from tokenexit.models.token_classification import ExitModelForTokenClassification
+from tokenexit.policies import Policy
+from tokenexit.policies.base import walk
+from tokenexit.policies.never import Never
+
+logger = logging.getLogger(__name__)
+
+RUNS = 6
+"""Real runs per family that is verified."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One setting that was tried: simulated, or run by the real engine (``verified``)."""
+
+    policy: dict[str, Any]
+    quality_simulated: float | None = None
+    depth_speedup_simulated: float | None = None
+    quality: float | None = None
+    relative_quality: float | None = None
+    depth_speedup: float | None = None
+    mac_ratio: float | None = None
+    verified: bool = False
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The choice, and everything it was made from.
+
+    Attributes:
+        target: ``{"min_quality": q}`` or ``{"speedup": s}``.
+        split: Where it was measured.
+        policy: The choice, as plain data.
+        reached: Whether a real run kept the promise.
+        quality_full_depth: Quality without exits.
+        chosen: Figures of the choice.
+        candidates: Everything that was tried.
+    """
+
+    target: dict[str, float]
+    split: str
+    policy: dict[str, Any]
+    reached: bool
+    quality_full_depth: float
+    chosen: dict[str, Any]
+    candidates: list[Candidate]
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+
+def calibrate(
+    model: ExitModelForTokenClassification,
+    split: TaggedSplit,
+    config: CalibrateConfig,
+    *,
+    name: str = "validation",
+    families: Sequence[Policy] | None = None,
+    batch_size: int = 32,
+) -> Calibration:
+    """Choose a policy for a model. The model is not changed.
+
+    Args:
+        model: The tagger.
+        split: Labelled texts that the model was not trained on.
+        config: The promise.
+        name: Name of the split.
+        families: Policies whose knobs are turned; ``default_families`` when None.
+        batch_size: Texts a batch.
+
+    Raises:
+        UserError: A family has no knob, or looks at gold labels.
+    """
+    policies = list(families or default_families(model.labels))
+    for policy in policies:
+        _check_family(policy)
+    kind, goal = config.target
+    pieces = model.encoder.encode(split.tokens, class_numbers(split, model.labels))
+    table = collect_exits(model, pieces, batch_size)
+    simulated = simulate(table, policies, config.grid, model.settings.task)
+    full, _ = evaluate(model, split, name, Never(), batch_size=batch_size)
+
+    def keeps(quality: float, speedup: float) -> bool:
+        return quality >= goal * full.quality if kind == "min_quality" else speedup >= goal
+
+    ranked = []
+    for policy, outcomes in zip(policies, simulated, strict=True):
+        # In the order in which the settings that keep the promise come first.
+        ordered = outcomes if kind == "min_quality" else outcomes[::-1]
+        kept = [i for i, o in enumerate(ordered) if keeps(o.quality, o.depth_speedup)]
+        place = kept[-1] if kept else 0
+        worth = ordered[place].depth_speedup if kind == "min_quality" else ordered[place].quality
+        ranked.append((worth if kept else float("-inf"), place, ordered, policy))
+    ranked.sort(key=lambda entry: -entry[0])
+
+    measured: list[Result] = []
+    for _, place, ordered, policy in ranked[: config.verify]:
+
+        def measure(value: float, policy: Policy = policy) -> bool:
+            result, _ = evaluate(
+                model, split, name, policy.at(value), full_depth=full.quality, batch_size=batch_size
+            )
+            measured.append(result)
+            return keeps(result.quality, result.depth_speedup)
+
+        find_last(ordered, place, measure)
+    kept = [r for r in measured if keeps(r.quality, r.depth_speedup)]
+    if kind == "min_quality":
+        best = max([full, *kept], key=lambda r: r.depth_speedup)
+    else:
+        best = max(kept, key=lambda r: r.quality) if kept else _fastest(measured, goal)
+    return Calibration(
+        target={kind: goal},
+        split=name,
+        policy=dict(best.policy),
+        reached=kind == "min_quality" or bool(kept),
+        quality_full_depth=full.quality,
+        chosen=best.to_json(),
+        candidates=[_verified(r) for r in [full, *measured]] + _simulated(policies, simulated),
+    )
+
+
+def find_last(outcomes: Sequence[Outcome], start: int, keeps: Callable[[float], bool]) -> None:
+    """Real runs towards the last setting that keeps the promise: gallop, then bisect.
+
+    Args:
+        outcomes: Settings, those that keep the promise before those that break it.
+        start: Where the simulation puts the last one.
+        keeps: Runs one setting.
+    """
+    good, bad = -1, len(outcomes)
+    place, stride = start, 1
+    for _ in range(RUNS):
+        if keeps(outcomes[place].value):
+            good, following = place, place + stride
+        else:
+            bad, following = place, place - stride
+        if bad - good <= 1:
+            return
+        stride *= 2
+        place = following if good < following < bad else (good + bad) // 2
+
+
+def _check_family(policy: Policy) -> None:
+    if policy.dial() is None:
+        raise UserError(f"{policy!r} has no knob to calibrate; use it as it is.")
+    if any(part.needs_target for part in walk(policy)):
+        raise UserError(f"{policy!r} looks at gold labels; it serves analysis only.")
+
+
+def _fastest(measured: Sequence[Result], goal: float) -> Result:
+    best = max(measured, key=lambda r: r.depth_speedup)
+    if is_main():
+        logger.warning(
+            "No setting saves %gx of the layers; took the fastest, %.2fx.", goal, best.depth_speedup
+        )
+    return best
+
+
+def _verified(result: Result) -> Candidate:
+    return Candidate(
+        policy=dict(result.policy),
+        quality=result.quality,
+        relative_quality=result.relative_quality,
+        depth_speedup=result.depth_speedup,
+        mac_ratio=result.mac_ratio,
+        verified=True,
+    )
+
+
+def _simulated(policies: Sequence[Policy], found: Sequence[list[Outcome]]) -> list[Candidate]:
+    return [
+        Candidate(policy.at(o.value).to_config(), o.quality, o.depth_speedup)
+        for policy, outcomes in zip(policies, found, strict=True)
+        for o in outcomes
+    ]

@@ -1,0 +1,73 @@
+"""Try every setting of a policy on the table of one full-depth pass."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tokenexit.evaluation.processes import gather, my_share
+from tokenexit.evaluation.spans import fast_span_f1
+from tokenexit.models.exits import ExitTable
+from tokenexit.policies import Policy
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One simulated setting.
+
+    Attributes:
+        value: Of the knob.
+        quality: 0 to 1.
+        depth_speedup: Depth over mean exit layer.
+    """
+
+    value: float
+    quality: float
+    depth_speedup: float
+
+
+def grid(policy: Policy, count: int) -> list[float]:
+    """Settings of a policy's knob, from strict to loose."""
+    knob = policy.dial()
+    assert knob is not None
+    steps = [i / (count - 1) for i in range(count)]
+    if knob.log:
+        low, high = math.log(knob.strict), math.log(knob.loose)
+        values = [math.exp(low + s * (high - low)) for s in steps]
+    else:
+        values = [knob.strict + s * (knob.loose - knob.strict) for s in steps]
+    return list(dict.fromkeys(float(round(v)) for v in values)) if knob.integer else values
+
+
+def simulate(
+    table: ExitTable, families: Sequence[Policy], count: int, task: str
+) -> list[list[Outcome]]:
+    """Outcomes of each family, from strict to loose.
+
+    Args:
+        table: What every exit says of every word; the same on every process.
+        families: Policies with a knob; processes share them out.
+        count: Settings of a knob.
+        task: ``ner`` or ``pos``.
+    """
+    mine = {
+        number: [_outcome(table, families[number], v, task) for v in grid(families[number], count)]
+        for number in my_share(len(families))
+    }
+    merged = {number: found for part in gather([mine]) for number, found in part.items()}
+    return [merged[number] for number in range(len(families))]
+
+
+def _outcome(table: ExitTable, policy: Policy, value: float, task: str) -> Outcome:
+    layers, prediction = table.simulate(policy.at(value))
+    gold = table.gold.numpy()
+    mine = table.mine & (gold != -100)
+    if not mine.any():
+        return Outcome(value, 0.0, 1.0)
+    prediction, gold = prediction[mine], gold[mine]
+    if task == "ner":
+        quality = fast_span_f1(prediction, gold, table.text[mine], table.classes)
+    else:
+        quality = float((prediction == gold).mean())
+    return Outcome(value, quality, table.num_layers / float(layers[mine].mean()))

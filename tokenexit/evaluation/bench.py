@@ -1,0 +1,157 @@
+"""Wall-clock against the plain transformers model of the same checkpoint.
+
+Both read the same tokens in the same order and batches; tokenising is outside the clock for
+both. The plain model gets padded batches, as users run it; building the batch is inside the
+clock for both. Batches are interleaved, so that whatever else the machine does hits both, and
+the ratio of each pass is reported with its spread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from tokenexit.errors import UserError
+from tokenexit.halting import Sentence
+from tokenexit.halting.cost import macs, plain_macs
+from tokenexit.models.run import run
+from tokenexit.models.token_classification import ExitModelForTokenClassification
+from tokenexit.policies import Policy
+
+
+@dataclass(frozen=True)
+class BenchResult:
+    """One comparison.
+
+    Attributes:
+        baseline: What the times are compared with.
+        batch_size: Texts a batch.
+        threads: Threads torch computes with.
+        device: Where.
+        dtype: Of the weights.
+        repeats: Passes over the texts.
+        n_sentences: Texts (pieces of long ones).
+        policy: Who halts.
+        speedup_median: Time of the baseline over ours, median of the passes.
+        speedup_p10: Its 10th percentile.
+        speedup_p90: Its 90th percentile.
+        mac_ratio: Our multiply-accumulates over the plain model's on real tokens.
+        efficiency: ``speedup_median * mac_ratio``: 1 when saved work is saved time.
+        padding: Share of padding in the baseline's batches.
+    """
+
+    baseline: str
+    batch_size: int
+    threads: int
+    device: str
+    dtype: str
+    repeats: int
+    n_sentences: int
+    policy: dict[str, Any]
+    speedup_median: float
+    speedup_p10: float
+    speedup_p90: float
+    mac_ratio: float
+    efficiency: float
+    padding: float
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+
+def bench(
+    model: ExitModelForTokenClassification,
+    texts: Sequence[Sequence[str]],
+    policy: Policy,
+    *,
+    batch_size: int = 32,
+    repeats: int = 5,
+) -> BenchResult:
+    """Time a policy against the plain model.
+
+    Args:
+        model: The tagger.
+        texts: Words of each text.
+        policy: Who halts.
+        batch_size: Texts a batch.
+        repeats: Passes over all texts, after one that is not counted.
+
+    Raises:
+        UserError: No text with a word.
+    """
+    model.eval()
+    pieces = model.encoder.encode(texts)
+    if not pieces:
+        raise UserError("There is no text with a word to time.")
+    chunks = [pieces[i : i + batch_size] for i in range(0, len(pieces), batch_size)]
+    ratios = []
+    for number in range(repeats + 1):
+        plain = ours = 0.0
+        for place, chunk in enumerate(chunks):
+            pair = [
+                lambda chunk=chunk: plain_forward(model, [p.sentence for p in chunk]),
+                lambda chunk=chunk: run(model, chunk, policy, batch_size=batch_size),
+            ]
+            # Who goes first changes from batch to batch: caches favour the second.
+            first = (number + place) % 2
+            times = {which: _seconds(pair[which], model.device) for which in (first, 1 - first)}
+            plain, ours = plain + times[0], ours + times[1]
+        if number:
+            ratios.append(plain / ours)
+    lengths = [len(p.sentence.input_ids) for p in pieces]
+    work = run(model, pieces, policy, batch_size=batch_size).work
+    ratio = macs(model.backbone, model.heads, work) / plain_macs(
+        model.backbone, lengths, batches=len(pieces)
+    )
+    padded = sum(len(c) * max(len(p.sentence.input_ids) for p in c) for c in chunks)
+    median = float(np.median(ratios))
+    return BenchResult(
+        baseline=f"transformers {type(model.network).__name__}, "
+        f"{model.network.config._attn_implementation}, padded batches",
+        batch_size=batch_size,
+        threads=torch.get_num_threads(),
+        device=str(model.device),
+        dtype=str(model.network.dtype).removeprefix("torch."),
+        repeats=repeats,
+        n_sentences=len(pieces),
+        policy=policy.to_config(),
+        speedup_median=median,
+        speedup_p10=float(np.percentile(ratios, 10)),
+        speedup_p90=float(np.percentile(ratios, 90)),
+        mac_ratio=ratio,
+        efficiency=median * ratio,
+        padding=1 - sum(lengths) / padded,
+    )
+
+
+@torch.inference_mode()
+def plain_forward(
+    model: ExitModelForTokenClassification, sentences: Sequence[Sentence]
+) -> torch.Tensor:
+    """The transformers model itself on one padded batch: predicted classes, ``[B, M]``."""
+    pad = model.network.config.pad_token_id or 0
+    ids = [torch.tensor(s.input_ids) for s in sentences]
+    padded = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True, padding_value=pad)
+    mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(i) for i in ids], batch_first=True)
+    output = model.network(
+        input_ids=padded.to(model.device), attention_mask=mask.to(model.device)
+    )
+    return output.logits.argmax(dim=-1).cpu()
+
+
+def _seconds(work: Callable[[], object], device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    start = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+

@@ -1,0 +1,106 @@
+"""Quality against compute: the chosen family's whole curve, and the baselines beside it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tokenexit.data.tagged import TaggedSplit
+from tokenexit.evaluation.evaluate import Result, evaluate
+from tokenexit.models.token_classification import ExitModelForTokenClassification
+from tokenexit.policies import Policy
+from tokenexit.policies.assigned_depth import AssignedDepth
+from tokenexit.policies.never import Never
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of the curve; a row of ``pareto.csv``."""
+
+    kind: str
+    policy: str
+    family: str
+    value: float | None
+    split: str
+    quality: float
+    relative_quality: float
+    mean_exit_layer: float
+    depth_speedup: float
+    mac_ratio: float
+
+
+def family_name(policy: Policy) -> str:
+    """A readable name that all settings of one knob share: ``window(entropy, 3)``."""
+    config = policy.to_config()
+    dial = policy.knob.field if policy.knob is not None else None
+    inner = []
+    for key, value in config.items():
+        if key in ("name", dial):
+            continue
+        if isinstance(value, dict):
+            inner.append(str(value.get("name", value)))
+        elif isinstance(value, list):
+            names = [v.get("name", "") if isinstance(v, dict) else str(v) for v in value]
+            inner.append("+".join(names) if all(names) else f"{len(value)} parts")
+        else:
+            inner.append(str(value))
+    return f"{config['name']}({', '.join(inner)})" if inner else str(config["name"])
+
+
+def point(kind: str, policy: Policy, value: float | None, result: Result) -> Point:
+    """A measured result as a point."""
+    return Point(
+        kind=kind,
+        policy=policy.to_json(),
+        family=family_name(policy),
+        value=value,
+        split=result.split,
+        quality=result.quality,
+        relative_quality=result.relative_quality,
+        mean_exit_layer=result.mean_exit_layer,
+        depth_speedup=result.depth_speedup,
+        mac_ratio=result.mac_ratio,
+    )
+
+
+def trace_curve(
+    model: ExitModelForTokenClassification,
+    split: TaggedSplit,
+    name: str,
+    policy: Policy,
+    values: Sequence[float],
+    *,
+    batch_size: int = 32,
+) -> list[Point]:
+    """Measure full depth, "stop everybody at layer k", and a policy at several settings.
+
+    Args:
+        model: The tagger.
+        split: Labelled texts.
+        name: Name of the split.
+        policy: Whose knob is turned; none is if it has none.
+        values: Settings of the knob.
+        batch_size: Texts a batch.
+    """
+    full, _ = evaluate(model, split, name, Never(), batch_size=batch_size)
+    known = {"full_depth": full.quality, "batch_size": batch_size}
+    points = [point("full", Never(), None, full)]
+    for layer in model.settings.exit_layers[:-1]:
+        fixed = AssignedDepth(layer)
+        result, _ = evaluate(model, split, name, fixed, **known)  # type: ignore[arg-type]
+        points.append(point("static", fixed, layer, result))
+    for value in values if policy.dial() is not None else ():
+        setting = policy.at(value)
+        result, _ = evaluate(model, split, name, setting, **known)  # type: ignore[arg-type]
+        points.append(point("engine", setting, value, result))
+    return points
+
+
+def save_curve(points: Sequence[Point], path: Path) -> None:
+    """Write ``pareto.csv``."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(asdict(points[0])))
+        writer.writeheader()
+        writer.writerows(asdict(p) for p in points)

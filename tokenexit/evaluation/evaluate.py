@@ -1,0 +1,158 @@
+"""Quality and cost of a tagger on a split, by real runs of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from tokenexit.data.tagged import TaggedSplit, check_labels
+from tokenexit.evaluation.metrics import score
+from tokenexit.evaluation.processes import gather, my_share
+from tokenexit.halting import Halted, Trace, merge
+from tokenexit.halting.cost import macs, plain_macs
+from tokenexit.models.token_classification import ExitModelForTokenClassification
+from tokenexit.policies import Policy
+
+UNKNOWN = -1
+"""Gold class of a label the model has never seen: always wrong, never left out."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one policy gives on one split.
+
+    Attributes:
+        task: ``ner`` or ``pos``.
+        split: Name of the split.
+        n_sentences: Texts.
+        n_rows: Words.
+        metric: Which figure ``quality`` is.
+        quality: 0 to 1.
+        quality_full_depth: The same without exits.
+        relative_quality: Their ratio.
+        mean_exit_layer: Average depth of a word.
+        num_layers: Depth of the network.
+        depth_speedup: ``num_layers / mean_exit_layer``.
+        exit_histogram: Words that left at each layer.
+        mac_ratio: Multiply-accumulates, heads and confidence included, over those of the plain
+            model on real tokens.
+        policy: The policy as plain data.
+        figures: Every metric of the task.
+    """
+
+    task: str
+    split: str
+    n_sentences: int
+    n_rows: int
+    metric: str
+    quality: float
+    quality_full_depth: float
+    relative_quality: float
+    mean_exit_layer: float
+    num_layers: int
+    depth_speedup: float
+    exit_histogram: list[int]
+    mac_ratio: float
+    policy: Mapping[str, Any]
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+
+def class_numbers(split: TaggedSplit, labels: Sequence[str]) -> list[list[int]]:
+    """Gold classes of a split; labels the model does not know become ``UNKNOWN``."""
+    numbers = {label: number for number, label in enumerate(labels)}
+    return [[numbers.get(tag, UNKNOWN) for tag in tags] for tags in split.tags or []]
+
+
+def trace_split(
+    model: ExitModelForTokenClassification,
+    split: TaggedSplit,
+    policy: Policy,
+    *,
+    batch_size: int = 32,
+    halted: Halted | None = None,
+    decode: str | None = None,
+) -> Trace:
+    """Tag a split over all processes; every process gets the whole trace."""
+    mine = my_share(len(split))
+    part = split.take(mine)
+    trace = model.tag(
+        part.tokens,
+        class_numbers(part, model.labels) if split.tags is not None else None,
+        policy=policy,
+        batch_size=batch_size,
+        halted=halted,
+        decode=decode,
+    )
+    numbered = replace(trace, text=np.array(mine, dtype=np.int64)[trace.text])
+    return merge(gather([numbered]))
+
+
+def evaluate(
+    model: ExitModelForTokenClassification,
+    split: TaggedSplit,
+    name: str,
+    policy: Policy | None = None,
+    *,
+    full_depth: float | None = None,
+    batch_size: int = 32,
+    halted: Halted | None = None,
+    decode: str | None = None,
+    on_unknown: str = "error",
+) -> tuple[Result, Trace]:
+    """Measure a policy on a split.
+
+    Args:
+        model: The tagger.
+        split: Labelled texts.
+        name: Name of the split.
+        policy: Who halts; the model's own when None.
+        full_depth: Quality without exits, if it is known already.
+        batch_size: Texts a batch.
+        halted: See ``ExitModelForTokenClassification.tag``.
+        decode: See there.
+        on_unknown: ``error`` or ``keep`` labels outside the training set, as wrong.
+
+    Returns:
+        The figures, and the trace they come from.
+
+    Raises:
+        UserError: No labels, or labels the model does not know.
+    """
+    check_labels(split, model.labels, on_unknown)
+    chosen = model.policy if policy is None else policy
+    options: dict[str, Any] = {"batch_size": batch_size, "halted": halted, "decode": decode}
+    trace = trace_split(model, split, chosen, **options)
+    task = model.settings.task
+    figures = score(task, trace, model.labels)
+    if full_depth is None:
+        from tokenexit.policies.never import Never
+
+        deep = trace if chosen == Never() else trace_split(model, split, Never(), **options)
+        full_depth = float(score(task, deep, model.labels)["quality"])
+    quality = float(figures["quality"])
+    plain = plain_macs(model.backbone, trace.lengths.tolist(), batches=len(trace.lengths))
+    mean = trace.mean_exit_layer
+    return Result(
+        task=task,
+        split=name,
+        n_sentences=len(split),
+        n_rows=len(trace),
+        metric=str(figures["metric"]),
+        quality=quality,
+        quality_full_depth=full_depth,
+        relative_quality=quality / full_depth if full_depth else 0.0,
+        mean_exit_layer=mean,
+        num_layers=trace.num_layers,
+        depth_speedup=trace.num_layers / mean if mean else 1.0,
+        exit_histogram=trace.histogram,
+        mac_ratio=macs(model.backbone, model.heads, trace.work) / plain if plain else 1.0,
+        policy=chosen.to_config(),
+        figures={k: float(v) for k, v in figures.items() if k not in ("metric", "quality")},
+    ), trace

@@ -1,0 +1,32 @@
+"""Several processes, one result: texts are dealt out and what became of them is gathered."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
+
+T = TypeVar("T")
+
+
+def state() -> PartialState:
+    """The process group, alone or started by torchrun or accelerate."""
+    return PartialState() if torch.cuda.is_available() else PartialState(cpu=True)
+
+
+def my_share(count: int) -> list[int]:
+    """Numbers of the items that this process takes, every ``world``-th."""
+    here = state()
+    return list(range(here.process_index, count, here.num_processes))
+
+
+def gather(items: list[T]) -> list[T]:
+    """What all processes have, in the order of processes; the same list everywhere."""
+    return gather_object(items) if state().num_processes > 1 else items
+
+
+def is_main() -> bool:
+    """Whether this process writes files and prints."""
+    return state().is_main_process

@@ -1,0 +1,156 @@
+"""What every exit says of every word when nobody halts: the table calibration searches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tokenexit.halting import encode, pack
+from tokenexit.models.encoding import Piece
+from tokenexit.policies import Policy, State, index_state
+from tokenexit.scores import log_probabilities
+from tokenexit.signals import Signals
+
+if TYPE_CHECKING:
+    from tokenexit.models.token_classification import ExitModelForTokenClassification
+
+
+@dataclass(frozen=True, eq=False)
+class ExitTable:
+    """Scores of all exits for all words of all pieces, at full depth.
+
+    Attributes:
+        log_probs: ``[E, W, C]``, exits from the first, words by piece and position.
+        gate: ``[E, W]`` or None.
+        piece: Piece of each word, ``[W]``.
+        position: Place of the word in its piece, ``[W]``.
+        item_id: Vocabulary id of its first sub-word, ``[W]``.
+        gold: Gold class, -100 where unknown, ``[W]``.
+        text: Text of each word, ``[W]``.
+        mine: Whether the piece answers for the word, ``[W]``.
+        exit_layers: Depth of each exit.
+        num_layers: Depth of the network.
+        classes: Names of the classes.
+    """
+
+    log_probs: Tensor
+    gate: Tensor | None
+    piece: Tensor
+    position: Tensor
+    item_id: Tensor
+    gold: Tensor
+    text: np.ndarray
+    mine: np.ndarray
+    exit_layers: tuple[int, ...]
+    num_layers: int
+    classes: tuple[str, ...]
+
+    def simulate(self, policy: Policy) -> tuple[np.ndarray, np.ndarray]:
+        """Exit layers and predictions if halting changed nobody's states, ``[W]`` each.
+
+        An approximation, for searching only: once neighbours halt, states differ.
+        """
+        num_words = self.log_probs.shape[1]
+        words = torch.arange(num_words)
+        state: State = policy.init(num_words)
+        layers = np.full(num_words, self.exit_layers[-1])
+        prediction = self.log_probs[-1].argmax(dim=-1).numpy().copy()
+        extent = int(self.position.max()) + 1 if num_words else 0
+        pieces = int(self.piece.max()) + 1 if num_words else 0
+        for number, layer in enumerate(self.exit_layers[:-1]):
+            if len(words) == 0:
+                break
+            logits = self.log_probs[number][words]
+            gate = None if self.gate is None else self.gate[number][words]
+            halt, state = policy.step(
+                Signals(
+                    layer=layer,
+                    num_layers=self.num_layers,
+                    hidden=logits,
+                    sequence=self.piece[words],
+                    position=self.position[words],
+                    item_id=self.item_id[words],
+                    num_sequences=pieces,
+                    extent=extent,
+                    head=lambda hidden: hidden,
+                    gate_head=None if gate is None else lambda _, gate=gate: gate,
+                    classes=self.classes,
+                    target=self.gold[words],
+                ),
+                state,
+            )
+            left = words[halt].numpy()
+            layers[left] = layer
+            prediction[left] = logits[halt].argmax(dim=-1).numpy()
+            state, words = index_state(state, ~halt), words[~halt]
+        return layers, prediction
+
+
+class _Collector:
+    """A visitor that halts nobody and keeps every exit's scores."""
+
+    def __init__(self) -> None:
+        self.log_probs: list[Tensor] = []
+        self.gates: list[Tensor] = []
+
+    def arrive(self, signals: Signals, words: Tensor) -> None:
+        self.log_probs.append(log_probabilities(signals.logits).cpu())
+        if signals.gate_head is not None:
+            self.gates.append(signals.gate.cpu())
+
+    def leave(self, halted: Tensor, staying: Tensor) -> None:
+        pass
+
+
+@torch.inference_mode()
+def collect_exits(
+    model: ExitModelForTokenClassification, pieces: Sequence[Piece], batch_size: int = 32
+) -> ExitTable:
+    """Run pieces to full depth and keep what every exit said."""
+    was_training = model.training
+    model.eval()
+    columns: dict[str, list[Tensor]] = {}
+    for start in range(0, len(pieces), batch_size):
+        chunk = pieces[start : start + batch_size]
+        batch = pack([piece.sentence for piece in chunk], model.device)
+        collector = _Collector()
+        encode(model.backbone, model.heads, batch, collector, classes=model.labels)
+        number = torch.from_numpy(batch.order)[batch.word_sequence.cpu()] + start
+        order = number.argsort(stable=True)
+        gold = batch.word_target
+        found = {
+            "log_probs": torch.stack(collector.log_probs, dim=1)[order],
+            "piece": number[order],
+            "position": batch.word_position.cpu()[order],
+            "item_id": batch.word_item.cpu()[order],
+            "gold": (torch.full_like(number, -100) if gold is None else gold.cpu())[order],
+        }
+        if collector.gates:
+            found["gate"] = torch.stack(collector.gates, dim=1)[order]
+        for key, value in found.items():
+            columns.setdefault(key, []).append(value)
+    model.train(was_training)
+    joined = {key: torch.cat(values) for key, values in columns.items()}
+    piece = joined["piece"].numpy()
+    first = np.array([p.first for p in pieces])
+    keep = np.array([p.keep for p in pieces]).reshape(-1, 2)
+    place = joined["position"].numpy() + first[piece]
+    gate = joined.get("gate")
+    return ExitTable(
+        log_probs=joined["log_probs"].transpose(0, 1).contiguous(),
+        gate=None if gate is None else gate.transpose(0, 1).contiguous(),
+        piece=joined["piece"],
+        position=joined["position"],
+        item_id=joined["item_id"],
+        gold=joined["gold"],
+        text=np.array([p.text for p in pieces])[piece],
+        mine=(place >= keep[piece, 0]) & (place < keep[piece, 1]),
+        exit_layers=model.settings.exit_layers,
+        num_layers=model.backbone.num_layers,
+        classes=model.labels,
+    )
