@@ -164,12 +164,11 @@ class Grammar:
 
     def sentence(self) -> tuple[list[str], list[str], list[str]]:
         """Words, entity tags and word classes of one new sentence."""
-        pick = self.rng.choice
         group = self.rng.choices((EASY, MEDIUM, HARD, DEEP, CLASSES), self.weights)[0]
         first, second = self.rng.sample(TYPES, 2)
         codes = self.rng.sample(CODES, 2)
         given = {"T": first, "U": second, "c": codes[0], "d": codes[1]}
-        rows = self._expand(pick(group), given)
+        rows = self._expand(self.rng.choice(group), given)
         words = [word for word, _, _ in rows]
         for place, word in enumerate(words[:-1]):
             if word == "a" and words[place + 1][0] in "aeiou":
@@ -199,8 +198,7 @@ class Grammar:
                 else:
                     rows.append((self.rng.choice(KINDS[kind]), "O", "NOUN"))
             else:
-                kind = slot.rstrip("?")
-                kind = given.get(kind, kind)
+                kind = given.get(slot.rstrip("?"), slot.rstrip("?"))
                 rows += self._ambiguous(kind) if slot.endswith("?") else self._entity(kind)
         return rows
 
@@ -214,10 +212,9 @@ class Grammar:
         return _tagged([self.rng.choice(pool)], kind)
 
     def _entity(self, kind: str) -> list[tuple[str, str, str]]:
-        pick, chance = self.rng.choice, self.rng.random()
+        pick, randint, chance = self.rng.choice, self.rng.randint, self.rng.random()
         if kind == "DATE":
-            day, year = str(self.rng.randint(1, 30)), str(self.rng.randint(1950, 2030))
-            month = pick(MONTHS)
+            day, month, year = str(randint(1, 30)), pick(MONTHS), str(randint(1950, 2030))
             forms = [[month], [month, year], [day, month], [day, month, year], [year], [pick(DAYS)]]
             return _tagged(pick(forms), kind)
         name = pick(self.coined).capitalize()
@@ -231,7 +228,7 @@ class Grammar:
             "PER": [[pick(FIRST), name], [pick(FIRST), pick(FIRST), name]],
             "LOC": [["Lake", name], [name, "Street"], ["Port", "of", name]],
             "ORG": [[name, "Motors"], ["University", "of", name], ["Bank", "of", name]],
-            "PROD": [[name, str(self.rng.randint(2, 900))], [name, "Classic", "X"]],
+            "PROD": [[name, str(randint(2, 900))], [name, "Classic", "X"]],
         }
         return _tagged(pick(forms[kind]), kind)
 
@@ -242,7 +239,7 @@ def _tagged(words: list[str], kind: str) -> list[tuple[str, str, str]]:
 
 
 def _coin(rng: random.Random, count: int) -> list[str]:
-    """Different pronounceable stems, none of them a word used elsewhere."""
+    """Different pronounceable stems."""
     stems: dict[str, None] = {}
     while len(stems) < count:
         syllables = rng.randint(2, 3)
@@ -269,9 +266,8 @@ def make(task: str, sentences: int, seed: int) -> dict[str, list[dict[str, list[
         grammar = Grammar(task, random.Random(f"{task} {seed} {split}"), pool)
         count = sentences if split == "train" else max(1, sentences // 8)
         rows = [grammar.sentence() for _ in range(count)]
-        splits[split] = [
-            {"tokens": words, "ner_tags": tags, "pos_tags": pos} for words, tags, pos in rows
-        ]
+        columns = ("tokens", "ner_tags", "pos_tags")
+        splits[split] = [dict(zip(columns, row, strict=True)) for row in rows]
     return splits
 
 
@@ -288,8 +284,8 @@ def write(folder: str | Path, task: str = "ner", sentences: int = 4000, seed: in
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("output_dir")
     parser.add_argument("--task", choices=TASKS, default="ner")
     parser.add_argument("--sentences", type=int, default=4000, help="training sentences")

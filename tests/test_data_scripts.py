@@ -215,9 +215,9 @@ def test_mistakes_end_with_code_2(
 
 
 def test_a_hub_id_without_a_network(script, tmp_path: Path, monkeypatch, capsys) -> None:
-    import datasets
     import huggingface_hub.constants
 
+    datasets = pytest.importorskip("datasets")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     assert run(script("prepare_wnut17"), tmp_path / "out", "--hub", "owner/wnut") == 2

@@ -21,7 +21,6 @@ def default_families(labels: Sequence[str]) -> list[Policy]:
     families: list[Policy] = [Entropy(), Window(Entropy(), 3), PCEE(Entropy(), 2)]
     if is_bio(labels) and "O" in labels:
         # 'O' is most of the text and easy; a lost entity is what costs quality.
-        for ratio in (0.3, 3.0):
-            families.append(PerClass(Entropy(0.1), {"O": Entropy(0.1 * ratio)}))
+        families += [PerClass(Entropy(0.1), {"O": Entropy(0.1 * r)}) for r in (0.3, 3.0)]
         families.append(Window(PerClass(Entropy(0.1), {"O": Entropy(0.03)}), 3))
     return families

@@ -139,9 +139,7 @@ def plain_forward(
     ids = [torch.tensor(s.input_ids) for s in sentences]
     padded = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True, padding_value=pad)
     mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(i) for i in ids], batch_first=True)
-    output = model.network(
-        input_ids=padded.to(model.device), attention_mask=mask.to(model.device)
-    )
+    output = model.network(input_ids=padded.to(model.device), attention_mask=mask.to(model.device))
     return output.logits.argmax(dim=-1).cpu()
 
 
@@ -153,5 +151,3 @@ def _seconds(work: Callable[[], object], device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter() - start
-
-

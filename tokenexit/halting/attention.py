@@ -123,7 +123,11 @@ def _absorbed(
     by_head = asked.reshape(size * queries, heads, -1).transpose(0, 1)
     key_weight = weights.key_weight.unflatten(0, (heads, -1))
     probes = torch.bmm(by_head, key_weight)
-    probes = probes.unflatten(1, (size, queries)).permute(1, 0, 2, 3).reshape(size, heads * queries, width)
+    probes = (
+        probes.unflatten(1, (size, queries))
+        .permute(1, 0, 2, 3)
+        .reshape(size, heads * queries, width)
+    )
     mask = None if group.key_mask is None else group.key_mask[:, 0]
     read = F.scaled_dot_product_attention(
         probes, source, source, attn_mask=mask, scale=backbone.scaling(index)

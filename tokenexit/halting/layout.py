@@ -87,9 +87,7 @@ def cheaper_absorbed(asking: Index, attended: Index, width: int, heads: int) -> 
     return absorbed < ABSORB_MARGIN * projected
 
 
-def arrange(
-    asking: Index, attended: Index, absorbed: Index, device: torch.device | str
-) -> Layout:
+def arrange(asking: Index, attended: Index, absorbed: Index, device: torch.device | str) -> Layout:
     """Group the sentences of a layer.
 
     Args:
@@ -128,7 +126,9 @@ def arrange(
     if some:
         order = np.concatenate(members_in_order)
         if (np.diff(order) < 0).any():
-            rows = np.concatenate([np.arange(query_start[s], query_start[s] + asking[s]) for s in order])
+            rows = np.concatenate(
+                [np.arange(query_start[s], query_start[s] + asking[s]) for s in order]
+            )
             inverse = tensor(np.argsort(rows))
     pairs = asking * attended
     return Layout(

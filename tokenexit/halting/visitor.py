@@ -96,7 +96,9 @@ class PolicyVisitor:
         self._state = None if everybody else index_state(self._state, staying)
 
     def decisions(self) -> Decisions:
-        """Everything collected, in the order of words."""
+        """Everything collected, in the order of words; no classes where there was no word."""
+        if not self._words:
+            return Decisions(torch.zeros(0, 0), torch.zeros(0, dtype=torch.long))
         layers = torch.cat([torch.full((count,), layer) for layer, count in self._layers])
         words, logits = torch.cat(self._words), torch.cat(self._logits)
         order = words.argsort()

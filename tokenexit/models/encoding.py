@@ -152,4 +152,6 @@ def special_affixes(tokenizer: Any) -> tuple[list[int], list[int]]:
     for start in range(len(full) - len(plain) + 1):
         if full[start : start + len(plain)] == plain:
             return full[:start], full[start + len(plain) :]
-    raise UserError("The tokenizer changes a text when it adds special tokens; that cannot be used.")
+    raise UserError(
+        "The tokenizer changes a text when it adds special tokens; that cannot be used."
+    )

@@ -12,6 +12,7 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
 
 from tokenexit.backbones import adapt
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CONFIG, WEIGHTS = "exit_config.json", "exit_heads.safetensors"
+_CRF = "crf."
 
 # Families whose byte-level tokenizers must be told that words come already split.
 _PREFIX_SPACE = ("roberta", "modernbert", "deberta")
@@ -39,6 +41,7 @@ class Loaded:
     tokenizer: Any
     heads: ExitHeads
     settings: ExitSettings
+    crf: dict[str, Tensor] | None
 
 
 def save(model: ExitModelForTokenClassification, folder: Path) -> None:
@@ -47,6 +50,8 @@ def save(model: ExitModelForTokenClassification, folder: Path) -> None:
     model.network.save_pretrained(folder)
     model.tokenizer.save_pretrained(folder)
     weights = {key: value.contiguous() for key, value in model.heads.state_dict().items()}
+    if model.crf is not None:
+        weights |= {_CRF + key: value.contiguous() for key, value in model.crf.state_dict().items()}
     save_file(weights, folder / WEIGHTS)
     text = json.dumps(model.settings.to_json(), indent=2, ensure_ascii=False)
     (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
@@ -73,10 +78,10 @@ def load(source: str | Path, auto_class: Any, **options: Any) -> Loaded:
     shape = adapt(network)
     exits = check_exit_layers(settings.exit_layers, shape.num_layers)
     heads = ExitHeads(settings.heads, exits[:-1], shape.hidden_size, len(settings.labels))
-    _load_heads(heads, folder / WEIGHTS)
+    crf = _load_heads(heads, folder / WEIGHTS)
     heads.to(dtype=network.dtype)
     heads.eval()
-    return Loaded(network, tokenizer, heads, settings)
+    return Loaded(network, tokenizer, heads, settings, crf)
 
 
 def resolve(source: str | Path, **hub: Any) -> Path:
@@ -133,19 +138,23 @@ def load_tokenizer(source: str | Path) -> Any:
     return tokenizer
 
 
-def _load_heads(heads: ExitHeads, path: Path) -> None:
+def _load_heads(heads: ExitHeads, path: Path) -> dict[str, Tensor] | None:
+    """Fill the heads; returns the weights of a CRF, where there is one."""
     if not path.is_file():
         raise UserError(
             f"{path} is missing, so the exits have no weights. The folder is incomplete; copy it "
             "again, or train anew."
         )
     try:
-        heads.load_state_dict(load_file(path))
+        weights = load_file(path)
+        crf = {k.removeprefix(_CRF): weights.pop(k) for k in list(weights) if k.startswith(_CRF)}
+        heads.load_state_dict(weights)
     except (SafetensorError, RuntimeError, OSError) as error:
         raise UserError(
             f"{path} is damaged or belongs to another model: {_first_line(error)} Copy the folder "
             "again, or train anew."
         ) from error
+    return crf or None
 
 
 def _read_json(path: Path) -> dict[str, Any]:

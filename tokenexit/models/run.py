@@ -96,9 +96,7 @@ def _columns(
     order = np.lexsort((position, text[sequence]))
     order = order[mine[order]]
     gold = (
-        np.full(len(place), -100)
-        if batch.word_target is None
-        else batch.word_target.cpu().numpy()
+        np.full(len(place), -100) if batch.word_target is None else batch.word_target.cpu().numpy()
     )
     return {
         "text": text[sequence][order],

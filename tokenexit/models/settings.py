@@ -12,7 +12,7 @@ from tokenexit.halting import Halted
 FORMAT_VERSION = 1
 """Version of ``exit_config.json`` that this code writes, and the newest it reads."""
 
-DECODE = ("argmax", "legal")
+DECODE = ("argmax", "legal", "crf")
 """Ways of choosing labels from scores."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,6 +21,7 @@ from tokenexit.halting import Halted, Trace
 from tokenexit.heads import ExitHeads, check_exit_layers
 from tokenexit.models import persistence
 from tokenexit.models.constrained import LegalDecoder
+from tokenexit.models.crf import TagCRF
 from tokenexit.models.encoding import WordEncoder
 from tokenexit.models.results import TaggedText
 from tokenexit.models.run import run
@@ -52,6 +54,7 @@ class ExitModelForTokenClassification(
         self.settings = settings
         self.backbone = adapt(network)
         self.encoder = WordEncoder(tokenizer, self.backbone.max_length)
+        self.crf: TagCRF | None = None
 
     # --- building, loading, saving ---------------------------------------------------------
 
@@ -104,7 +107,11 @@ class ExitModelForTokenClassification(
                 than this version reads.
         """
         loaded = persistence.load(folder, AutoModelForTokenClassification, **hub)
-        return cls(loaded.network, loaded.tokenizer, loaded.heads, loaded.settings)
+        model = cls(loaded.network, loaded.tokenizer, loaded.heads, loaded.settings)
+        if loaded.crf is not None:
+            model.crf = TagCRF(len(model.labels))
+            model.crf.load_state_dict(loaded.crf)
+        return model
 
     def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:  # type: ignore[override]
         """Write the model folder: a plain transformers checkpoint, and the exits beside it."""
@@ -157,7 +164,8 @@ class ExitModelForTokenClassification(
             policy: Who halts; the model's own policy when None.
             batch_size: Texts (or pieces of long texts) a batch.
             halted: ``copy``, ``drop`` or ``restore``; the model's own when None.
-            decode: ``argmax`` or ``legal`` (the best sequence in the BIO scheme).
+            decode: ``argmax``, ``legal`` (the best sequence in the BIO scheme) or ``crf`` (the
+                best under transitions learned by ``fit_crf``).
 
         Raises:
             UserError: A bad policy or setting.
@@ -175,7 +183,20 @@ class ExitModelForTokenClassification(
             batch_size=batch_size,
             halted=halted or self.settings.halted,
         )
-        return trace if decode == "argmax" else self._legal(trace)
+        return trace if decode == "argmax" else self._decoded(trace, decode)
+
+    def fit_crf(self, texts: Sequence[Sequence[str]], targets: Sequence[Sequence[int]]) -> None:
+        """Learn a CRF on what the exits say under the model's own policy; all else is frozen.
+
+        Args:
+            texts: Words of each text.
+            targets: Gold classes of each word.
+        """
+        trace = self.tag(texts, targets, decode="argmax")
+        cuts = np.flatnonzero(np.diff(trace.text)) + 1
+        crf = TagCRF(len(self.labels))
+        crf.fit(np.split(trace.log_probs, cuts), np.split(trace.gold, cuts))
+        self.crf = crf.eval()
 
     def predict(
         self,
@@ -223,18 +244,25 @@ class ExitModelForTokenClassification(
                 text=texts[number] if offsets[number] is not None else None,  # type: ignore[arg-type]
                 offsets=offsets[number],
             )
-            for number, (start, end) in enumerate(zip(bounds[:-1], bounds[1:], strict=True))
+            for number, (start, end) in enumerate(pairwise(bounds))
         ]
 
-    def _legal(self, trace: Trace) -> Trace:
-        if not is_bio(self.labels):
+    def _decoded(self, trace: Trace, decode: str) -> Trace:
+        """The same trace with labels chosen for each text as a whole."""
+        if len(trace) == 0:
+            return trace
+        parts = np.split(trace.log_probs, np.flatnonzero(np.diff(trace.text)) + 1)
+        if decode == "crf":
+            if self.crf is None:
+                raise UserError("The model has no CRF: call fit_crf, or train with decode=crf.")
+            prediction = np.concatenate(self.crf.decode(parts))
+        elif is_bio(self.labels):
+            decoder = LegalDecoder(self.labels)
+            prediction = np.concatenate([decoder(part) for part in parts])
+        else:
             raise UserError(
                 f"Legal decoding needs labels in the BIO scheme; these are {list(self.labels)}."
             )
-        decoder = LegalDecoder(self.labels)
-        cuts = np.flatnonzero(np.diff(trace.text)) + 1
-        parts = [decoder(part) for part in np.split(trace.log_probs, cuts)]
-        prediction = np.concatenate(parts) if len(trace) else trace.prediction
         chosen = np.take_along_axis(trace.log_probs, prediction[:, None], axis=-1)[:, 0]
         return replace(trace, prediction=prediction, confidence=np.exp(chosen))
 

@@ -52,7 +52,7 @@ class Lesson:
 
     def __init__(self) -> None:
         self.total: Tensor | None = None
-        self.by_layer: dict[int, tuple[Tensor, int]] = {}
+        self.by_layer: dict[int, tuple[Tensor, Tensor]] = {}
 
     def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
         """Add this exit's loss; by default nobody halts."""
@@ -80,7 +80,7 @@ class Lesson:
         loss = F.cross_entropy(
             signals.logits.float(), signals.target, ignore_index=-100, reduction="sum"
         )
-        self.by_layer[signals.layer] = (loss.detach(), len(signals))
+        self.by_layer[signals.layer] = (loss.detach(), (signals.target != -100).sum())
         self.add(weight * loss)
 
 
@@ -108,7 +108,14 @@ def from_config(config: Mapping[str, Any] | str) -> Objective:
     for key in settings:
         if key not in allowed:
             raise unknown_name(f"setting of objective {config['name']}", key, allowed)
-    return cls(**settings)
+    try:
+        return cls(**settings)
+    except UserError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"Objective {config['name']!r} cannot be built from {settings}: {error}."
+        ) from error
 
 
 def layer_weights(rule: str, exit_layers: tuple[int, ...]) -> dict[int, float]:

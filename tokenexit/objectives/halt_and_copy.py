@@ -70,17 +70,27 @@ class HaltAndCopy(Objective):
         strict = knob.strict if self.strict is None else self.strict
         loose = knob.loose if self.loose is None else self.loose
         self.policy.at(strict), self.policy.at(loose)  # refuses what is out of range
+        if (loose - strict) * (knob.loose - knob.strict) < 0:
+            raise UserError(
+                f"halt_and_copy.strict={strict:g} is looser than halt_and_copy.loose={loose:g}; "
+                "swap them."
+            )
+        if knob.log and min(strict, loose) <= 0:
+            raise UserError(
+                "halt_and_copy draws this policy's settings on a logarithmic scale, so strict "
+                f"and loose must be above 0, not {strict:g} and {loose:g}."
+            )
         return self.policy, knob, strict, loose
 
     def start(self, occasion: Occasion) -> Lesson:
         """Draw settings for the step and hand them to the sentences."""
         policy, knob, strict, loose = self._range()
-        uniform = draw(occasion, self.draws).tolist()
-        points = [1.0, *uniform[1:]]
+        points = draw(occasion, self.draws).tolist()[1:]
         if knob.log:
-            values = [exp(log(strict) + p * (log(loose) - log(strict))) for p in points]
+            between = [exp(log(strict) + p * (log(loose) - log(strict))) for p in points]
         else:
-            values = [strict + p * (loose - strict) for p in points]
+            between = [strict + p * (loose - strict) for p in points]
+        values = [loose, *between]
         # Which sentence gets which setting: -1 for full depth.
         lot = draw(occasion, int(occasion.sentence.max()) + 1, salt=1)[occasion.sentence.cpu()]
         choice = ((lot - self.full) / max(1 - self.full, 1e-9) * self.draws).floor().long()

@@ -9,6 +9,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
+from tokenexit.errors import UserError
 from tokenexit.training.config import TrainConfig
 from tokenexit.training.tracking import check_trackers
 
@@ -20,11 +21,14 @@ def make_accelerator(config: TrainConfig, folder: Path) -> Accelerator:
     reduced with a look for unused parameters.
 
     Raises:
-        UserError: A tracker that is asked for is not installed.
+        UserError: A tracker that is asked for is not installed, or fp16 without a GPU.
     """
     check_trackers(config.trackers)
+    cpu = not torch.cuda.is_available() or os.environ.get("ACCELERATE_USE_CPU") == "true"
+    if cpu and config.precision == "fp16":
+        raise UserError("train.precision=fp16 needs a GPU; on a CPU use bf16 or no.")
     accelerator = Accelerator(
-        cpu=not torch.cuda.is_available() or os.environ.get("ACCELERATE_USE_CPU") == "true",
+        cpu=cpu,
         mixed_precision=config.precision,
         log_with=config.trackers or None,
         project_dir=str(folder),

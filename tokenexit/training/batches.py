@@ -7,7 +7,7 @@ micro-batches and processes, so the sum of gradients is the same however they ar
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -19,7 +19,9 @@ class MicroBatch:
     """The part of a step that one process works on at once.
 
     Attributes:
-        sentences: May be empty, when there are fewer sentences than processes.
+        sentences: Never empty: where there are more parts than sentences, the step's first
+            sentence without its labels, which weighs nothing and yet reaches no parameter
+            that the step leaves alone (a gradient of zero would still move it).
         places: Place of each sentence in the whole step.
         words: Labelled words in this part.
     """
@@ -49,6 +51,10 @@ class Step:
 def labelled_words(sentence: Sentence) -> int:
     """Words with a gold class."""
     return sum(target != -100 for target in sentence.targets or ())
+
+
+def _unlabelled(sentence: Sentence) -> Sentence:
+    return replace(sentence, targets=[-100] * len(sentence.word_rows))
 
 
 def steps_per_epoch(num_sentences: int, batch_size: int) -> int:
@@ -94,7 +100,6 @@ def steps(
         for micro in range(accumulation):
             places = list(range(rank * accumulation + micro, len(chosen), accumulation * world))
             mine = [chosen[place] for place in places]
-            parts.append(
-                MicroBatch([sentences[i] for i in mine], places, sum(words[i] for i in mine))
-            )
+            part = MicroBatch([sentences[i] for i in mine], places, sum(words[i] for i in mine))
+            parts.append(part if mine else MicroBatch([_unlabelled(sentences[chosen[0]])], [0], 0))
         yield Step(number, epoch, parts, sum(words[i] for i in chosen))

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
+from tokenexit.errors import UserError
+
 _STATE = "trainer_state.json"
 
 
@@ -24,11 +26,13 @@ class TrainerState:
         step: Optimiser steps done.
         best_step: Step of the best evaluation so far, 0 before the first.
         best_quality: Its quality.
+        processes: How many processes train.
     """
 
     step: int = 0
     best_step: int = 0
     best_quality: float = float("-inf")
+    processes: int = 1
 
 
 def save_checkpoint(
@@ -53,12 +57,30 @@ def save_checkpoint(
 
 
 def load_checkpoint(accelerator: Accelerator, folder: Path) -> TrainerState:
-    """Restore the newest complete checkpoint; a fresh state where there is none."""
-    found = complete(folder)
+    """Restore the newest complete checkpoint; a fresh state where there is none.
+
+    Raises:
+        UserError: It was written by another number of processes.
+    """
+    world, found = accelerator.num_processes, complete(folder)
     if not found:
-        return TrainerState()
+        return TrainerState(processes=world)
+    state = TrainerState(**json.loads((found[-1] / _STATE).read_text(encoding="utf-8")))
+    if state.processes != world:
+        raise UserError(
+            f"The checkpoint {found[-1]} was written by {state.processes} process(es), and "
+            f"{world} would go on from it. Start as many again, or train anew without resume."
+        )
     accelerator.load_state(str(found[-1]))
-    return TrainerState(**json.loads((found[-1] / _STATE).read_text(encoding="utf-8")))
+    return state
+
+
+def clear_checkpoints(accelerator: Accelerator, folder: Path) -> TrainerState:
+    """Remove what an earlier training left: its checkpoints would pass for this one's."""
+    if accelerator.is_main_process and folder.is_dir():
+        shutil.rmtree(folder)
+    accelerator.wait_for_everyone()
+    return TrainerState(processes=accelerator.num_processes)
 
 
 def complete(folder: Path) -> list[Path]:

@@ -60,5 +60,8 @@ class TrainConfig:
         for name in ("lr", "head_lr"):
             if not getattr(self, name) > 0:
                 raise UserError(f"train.{name} must be above 0, not {getattr(self, name)!r}.")
+        for name in ("clip", "weight_decay"):
+            if not getattr(self, name) >= 0:
+                raise UserError(f"train.{name} must be 0 or more, not {getattr(self, name)!r}.")
         if not 0 <= self.warmup < 1:
             raise UserError(f"train.warmup must be from 0 to below 1, not {self.warmup!r}.")

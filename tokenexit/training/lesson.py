@@ -22,11 +22,11 @@ class Losses:
 
     Attributes:
         total: To be minimised; a sum over words.
-        by_layer: Sum of cross-entropy and number of words at each exit that had a loss.
+        by_layer: Sum of cross-entropy and number of labelled words at each exit that had a loss.
     """
 
     total: Tensor
-    by_layer: dict[int, tuple[Tensor, int]] = field(default_factory=dict)
+    by_layer: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
 
 class Classroom(nn.Module):
@@ -49,7 +49,9 @@ class Classroom(nn.Module):
         self._objective = objective
         self._balance = gradient_equilibrium
 
-    def forward(self, part: MicroBatch, step: int, progress: float, seed: int, share: float) -> Losses:
+    def forward(
+        self, part: MicroBatch, step: int, progress: float, seed: int, share: float
+    ) -> Losses:
         """Loss of one micro-batch, summed over words.
 
         Args:
@@ -60,11 +62,6 @@ class Classroom(nn.Module):
             share: Share of the step's words that are here.
         """
         model = self.model
-        if part.words == 0:
-            # A process without work still takes part in the reduction of gradients.
-            nothing = sum((p.sum() for p in model.heads.parameters()), torch.zeros(()))
-            last = sum((p.sum() for p in model.backbone.final_head().parameters()), nothing)
-            return Losses(0.0 * last)
         batch = pack(part.sentences, model.device)
         exits = model.settings.exit_layers
         lesson = self._objective.start(

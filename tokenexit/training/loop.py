@@ -22,7 +22,12 @@ from tokenexit.halting import Sentence
 from tokenexit.models.token_classification import ExitModelForTokenClassification
 from tokenexit.objectives import from_config
 from tokenexit.training.batches import Step, labelled_words, steps, steps_per_epoch
-from tokenexit.training.checkpoint import TrainerState, load_checkpoint, save_checkpoint
+from tokenexit.training.checkpoint import (
+    TrainerState,
+    clear_checkpoints,
+    load_checkpoint,
+    save_checkpoint,
+)
 from tokenexit.training.config import TrainConfig
 from tokenexit.training.lesson import Classroom
 from tokenexit.training.optimizer import build_optimizer, build_schedule
@@ -54,14 +59,15 @@ def train(
         accelerator: From ``make_accelerator``.
         folder: Run folder: ``train_log.jsonl`` and ``checkpoints`` go there.
         seed: Of data order, dropout and draws.
-        resume: Go on from the newest checkpoint, if there is one.
+        resume: Go on from the newest checkpoint, if there is one; without it, checkpoints of
+            an earlier training in ``folder`` are removed.
         evaluate: Called after each epoch; without it the last weights are kept.
 
     Returns:
         Where the training ended.
 
     Raises:
-        UserError: Nothing to train on.
+        UserError: Nothing to train on, or a checkpoint of another number of processes.
     """
     sentences = [s for s in sentences if labelled_words(s)]
     if not sentences:
@@ -70,14 +76,15 @@ def train(
     total = config.max_steps or per_epoch * config.epochs
     checkpoints, best = folder / "checkpoints", folder / "checkpoints" / "best.safetensors"
 
+    accelerator.free_memory()  # of an earlier training with the same accelerator
     model.to(accelerator.device)
     classroom = Classroom(model, from_config(config.objective), config.gradient_equilibrium)
-    optimizer = build_optimizer(model, config)
-    schedule = build_schedule(optimizer, total, config.warmup)
-    wrapped, optimizer = accelerator.prepare(classroom, optimizer)
-    accelerator.register_for_checkpointing(schedule)
+    adam = build_optimizer(model, config)
+    wrapped, optimizer = accelerator.prepare(classroom, adam)
     torch.manual_seed(seed + accelerator.process_index)
-    state = load_checkpoint(accelerator, checkpoints) if resume else TrainerState()
+    begin = load_checkpoint if resume else clear_checkpoints
+    state = begin(accelerator, checkpoints)
+    schedule = build_schedule(adam, total, config.warmup, state.step)
     log = TrainLog(folder / "train_log.jsonl", accelerator, state.step)
     plan = steps(
         sentences,
@@ -100,12 +107,13 @@ def train(
     for step in shown:
         model.train()
         sums = _one_step(step, wrapped, optimizer, accelerator, config, total, seed)
+        rate = schedule.get_last_lr()[0]
         schedule.step()
         state.step = step.number + 1
         done = state.step == total
         if state.step % config.log_every == 0 or done:
             entry = _entry(sums, model, accelerator, step)
-            entry["lr"] = schedule.get_last_lr()[0]
+            entry["lr"] = rate
             entry["seconds"] = round(time.perf_counter() - clock, 1)
             log.write(state.step, entry)
             shown.set_postfix(loss=f"{entry['loss']:.4f}")
@@ -119,7 +127,7 @@ def train(
         if state.step % (config.checkpoint_every or per_epoch) == 0 or done:
             save_checkpoint(accelerator, checkpoints, state)
     accelerator.wait_for_everyone()
-    if evaluate is not None and best.is_file():
+    if evaluate is not None and state.best_step:
         model.load_state_dict(load_file(best))
     model.eval()
     return state
@@ -133,9 +141,9 @@ def _one_step(
     config: TrainConfig,
     total: int,
     seed: int,
-) -> dict[int, tuple[torch.Tensor, int]]:
+) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
     """Forward and backward over this process's micro-batches, and one update."""
-    sums: dict[int, tuple[torch.Tensor, int]] = {}
+    sums: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
     last = len(step.micro_batches) - 1
     for number, part in enumerate(step.micro_batches):
         share = part.words / max(step.words, 1)
@@ -147,7 +155,7 @@ def _one_step(
             scale = accelerator.num_processes / max(step.words, 1)
             accelerator.backward(losses.total * scale)
             for layer, (loss, count) in losses.by_layer.items():
-                before = sums.get(layer, (torch.zeros_like(loss), 0))
+                before = sums.get(layer, (torch.zeros_like(loss), torch.zeros_like(count)))
                 sums[layer] = (before[0] + loss, before[1] + count)
 
         if number < last:
@@ -163,17 +171,17 @@ def _one_step(
 
 
 def _entry(
-    sums: dict[int, tuple[torch.Tensor, int]],
+    sums: dict[int, tuple[torch.Tensor, torch.Tensor]],
     model: ExitModelForTokenClassification,
     accelerator: Accelerator,
     step: Step,
 ) -> dict[str, Any]:
-    """Mean cross-entropy of each exit, and the share of words that reached it."""
+    """Mean cross-entropy of each exit, and the share of labelled words that reached it."""
     exits = model.settings.exit_layers
     table = torch.zeros(len(exits), 2, device=accelerator.device, dtype=torch.float64)
     for row, layer in enumerate(exits):
         if layer in sums:
-            table[row, 0], table[row, 1] = sums[layer][0].double(), float(sums[layer][1])
+            table[row, 0], table[row, 1] = sums[layer]
     table = torch.as_tensor(accelerator.reduce(table, reduction="sum"))
     seen = table[:, 1].clamp_min(1)
     return {

@@ -32,8 +32,17 @@ def build_optimizer(
     )
 
 
-def build_schedule(optimizer: torch.optim.Optimizer, total: int, warmup: float) -> LambdaLR:
-    """Linear warm-up over ``warmup`` of the steps, then linear decay to zero."""
+def build_schedule(
+    optimizer: torch.optim.Optimizer, total: int, warmup: float, start: int = 0
+) -> LambdaLR:
+    """Linear warm-up over ``warmup`` of the steps, then linear decay to zero.
+
+    Args:
+        optimizer: With its restored state, where ``start`` is not 0.
+        total: Steps of the whole training.
+        warmup: Share of them.
+        start: Steps done already.
+    """
     rise = max(1, round(total * warmup))
 
     def factor(step: int) -> float:
@@ -41,4 +50,4 @@ def build_schedule(optimizer: torch.optim.Optimizer, total: int, warmup: float) 
             return (step + 1) / rise
         return max(0.0, (total - step) / max(1, total - rise))
 
-    return LambdaLR(optimizer, factor)
+    return LambdaLR(optimizer, factor, last_epoch=start - 1)

@@ -22,8 +22,9 @@ def check_trackers(names: Sequence[str]) -> None:
     available = sorted(str(tracker.value) for tracker in get_available_trackers())
     for name in names:
         if name not in available:
+            known = ", ".join(available) or "none"
             raise UserError(
-                f"Tracker {name!r} is not installed; installed are: {', '.join(available) or 'none'}"
+                f"Tracker {name!r} is not installed; installed are: {known}"
                 f". Install it (pip install {name}) or leave it out of train.trackers: the run is "
                 "logged to train_log.jsonl in any case."
             )
@@ -43,7 +44,9 @@ class TrainLog:
         if accelerator.is_main_process:
             kept = [e for e in read_log(path) if e["step"] <= resume_step] if resume_step else []
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("".join(json.dumps(e) + "\n" for e in kept), encoding="utf-8")
+            partial = path.with_suffix(".partial")
+            partial.write_text("".join(json.dumps(e) + "\n" for e in kept), encoding="utf-8")
+            partial.replace(path)
 
     def write(self, step: int, entry: dict[str, Any]) -> None:
         """Add one entry (on the main process only)."""

@@ -1,0 +1,89 @@
+"""What all objectives share: their names, settings, weights and draws."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tokenexit.errors import UserError
+from tokenexit.objectives import OBJECTIVES, Objective, Occasion, from_config
+from tokenexit.objectives.base import draw, layer_weights
+
+
+def occasion(*, step: int = 0, seed: int = 0) -> Occasion:
+    return Occasion(step, 0.0, seed, (1, 2), 1, torch.zeros(1, dtype=torch.long), 1.0)
+
+
+def test_every_file_registers_its_objective():
+    assert {name for name, _ in OBJECTIVES.items()} == {
+        "alternating",
+        "halt_and_copy",
+        "joint",
+        "self_distillation",
+        "single",
+        "two_stage",
+    }
+
+
+@pytest.mark.parametrize("name", [name for name, _ in OBJECTIVES.items()])
+def test_every_objective_teaches_with_its_defaults(name, toy, teach):
+    model = toy.build(sharp=4.0)
+    taught = teach(model, name, toy.sentences(model, 5))
+    assert taught.loss.isfinite()
+    assert taught.by_layer
+    assert any(gradient is not None for gradient in taught.gradients.values())
+
+
+def test_from_config_builds_by_name():
+    assert from_config("joint") == from_config({"name": "joint", "weights": "depth"})
+    built: Objective = from_config({"name": "two_stage", "split": 0.25})
+    assert built == OBJECTIVES.get("two_stage")(split=0.25)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("jointt", "Did you mean 'joint'"),
+        ({"name": "two_stage", "splitt": 0.5}, "Did you mean 'split'"),
+        ({"weights": "depth"}, "needs a 'name'"),
+        ({"name": "joint", "weights": "dept"}, "Did you mean 'depth'"),
+        ({"name": "alternating", "weights": "even"}, "rule for loss weights"),
+        ({"name": "self_distillation", "weights": "x"}, "rule for loss weights"),
+        ({"name": "halt_and_copy", "weights": "x"}, "rule for loss weights"),
+        ({"name": "two_stage", "split": 1.0}, "between 0 and 1"),
+        ({"name": "two_stage", "split": 0}, "between 0 and 1"),
+        ({"name": "two_stage", "split": "half"}, "cannot be built"),
+        ({"name": "self_distillation", "share": 1.1}, "share must be from 0 to 1"),
+        ({"name": "self_distillation", "share": float("nan")}, "share must be from 0 to 1"),
+        ({"name": "self_distillation", "temperature": 0}, "temperature must be above 0"),
+        ({"name": "single", "weights": "depth"}, "Unknown setting"),
+    ],
+)
+def test_mistakes_are_explained(config, said):
+    with pytest.raises(UserError, match=said):
+        from_config(config)
+
+
+def test_layer_weights():
+    assert layer_weights("uniform", (2, 4)) == {2: 0.5, 4: 0.5}
+    assert layer_weights("depth", (1, 3)) == {1: 0.25, 3: 0.75}
+    for rule in ("depth", "uniform"):
+        for layers in ((1,), (1, 2, 3), (2, 5, 12), tuple(range(1, 25))):
+            assert sum(layer_weights(rule, layers).values()) == pytest.approx(1)
+
+
+def test_draws_depend_on_seed_step_and_salt_alone():
+    base = draw(occasion(), 50)
+    torch.manual_seed(5)
+    torch.rand(3)
+    assert torch.equal(draw(occasion(), 50), base)
+    assert not torch.equal(draw(occasion(step=1), 50), base)
+    assert not torch.equal(draw(occasion(seed=1), 50), base)
+    assert not torch.equal(draw(occasion(), 50, salt=1), base)
+
+
+def test_a_longer_draw_begins_with_the_shorter():
+    # A process draws as far as its own last sentence only.
+    long = draw(occasion(step=3), 300)
+    for count in range(300):
+        assert torch.equal(draw(occasion(step=3), count), long[:count])

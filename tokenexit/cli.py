@@ -1,0 +1,281 @@
+"""The console script ``tokenexit``: what can be done with a finished model folder.
+
+Heavy imports stand inside the commands, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tokenexit.config import friendly_errors
+from tokenexit.errors import UserError
+
+if TYPE_CHECKING:
+    from tokenexit.data.tagged import TaggedSplit
+    from tokenexit.models.token_classification import ExitModelForTokenClassification
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Token-level early exit: evaluate, calibrate, time, use and explain a model folder.",
+)
+
+Model = Annotated[str, typer.Argument(help="Model or run folder, or a Hub id.")]
+Data = Annotated[str, typer.Option(help="Hub id, folder or file of labelled sentences.")]
+Json = Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")]
+PolicyText = Annotated[
+    str | None, typer.Option(help="Policy as a name or JSON; the model's own by default.")
+]
+Plugin = Annotated[
+    list[str] | None, typer.Option(help="Your own .py file that registers a policy or head.")
+]
+BatchSize = Annotated[int, typer.Option(help="Sentences a batch.")]
+Column = Annotated[str | None, typer.Option(help="Column of the tags.")]
+
+
+@app.command()
+def evaluate(
+    model: Model,
+    data: Data,
+    split: Annotated[str, typer.Option(help="Which split of the data.")] = "test",
+    policy: PolicyText = None,
+    batch_size: BatchSize = 32,
+    decode: Annotated[str | None, typer.Option(help="argmax, legal or crf.")] = None,
+    column: Column = None,
+    unknown: Annotated[
+        str, typer.Option(help="Labels the model does not know: error, or keep (as wrong).")
+    ] = "error",
+    plugin: Plugin = None,
+    json_file: Json = None,
+) -> None:
+    """Quality, mean depth, multiply-accumulates and exit histogram on a split."""
+    from tokenexit.evaluation.evaluate import evaluate as measure
+    from tokenexit.evaluation.processes import is_main
+    from tokenexit.reporting.tables import results_text
+
+    tagger = _load(model, plugin)
+    result, _ = measure(
+        tagger,
+        _split(tagger, data, split, column),
+        split,
+        _policy(policy),
+        batch_size=batch_size,
+        decode=decode,
+        on_unknown=unknown,
+    )
+    if is_main():
+        typer.echo(results_text(result.to_json()))
+        _write(json_file, result.to_json())
+
+
+@app.command()
+def calibrate(
+    model: Model,
+    data: Data,
+    split: Annotated[str, typer.Option(help="Which split of the data.")] = "validation",
+    min_quality: Annotated[
+        float | None, typer.Option(help="Share of full-depth quality to keep (default 0.99).")
+    ] = None,
+    speedup: Annotated[float | None, typer.Option(help="Layers to save instead.")] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="Family to calibrate; a few by default.")
+    ] = None,
+    batch_size: BatchSize = 32,
+    column: Column = None,
+    plugin: Plugin = None,
+    dry_run: Annotated[bool, typer.Option(help="Do not change the model folder.")] = False,
+    json_file: Json = None,
+) -> None:
+    """Choose the policy that keeps a promise, and save it with the model."""
+    from tokenexit.calibration import CalibrateConfig
+    from tokenexit.calibration import calibrate as search
+    from tokenexit.evaluation.processes import is_main
+
+    tagger = _load(model, plugin)
+    chosen = _policy(policy)
+    found = search(
+        tagger,
+        _split(tagger, data, split, column),
+        CalibrateConfig(min_quality=min_quality, speedup=speedup),
+        name=split,
+        families=None if chosen is None else [chosen],
+        batch_size=batch_size,
+    )
+    if not is_main():
+        return
+    best = found.chosen
+    typer.echo(f"policy:          {json.dumps(found.policy)}")
+    typer.echo(f"quality kept:    {best['relative_quality']:.2%} of {found.quality_full_depth:.4f}")
+    typer.echo(
+        f"layers saved:    {best['depth_speedup']:.2f}x (mean exit {best['mean_exit_layer']:.2f})"
+    )
+    typer.echo(f"multiply-adds:   {best['mac_ratio']:.2f} of the plain model's")
+    data_out = found.to_json()
+    if not dry_run:
+        if not Path(model).is_dir():
+            raise UserError("Only a local model folder can be changed; add --dry-run.")
+        short = {k: v for k, v in data_out.items() if k not in ("candidates", "chosen")}
+        tagger.configure(policy=found.policy, calibration=short)
+        tagger.save_pretrained(model)
+        _write(Path(model) / "calibration.json", data_out)
+    _write(json_file, data_out)
+
+
+@app.command()
+def bench(
+    model: Model,
+    data: Data,
+    split: Annotated[str, typer.Option(help="Which split of the data.")] = "test",
+    policy: PolicyText = None,
+    batch_size: BatchSize = 32,
+    repeats: Annotated[int, typer.Option(help="Timed passes over the texts.")] = 5,
+    limit: Annotated[int | None, typer.Option(help="Only the first so many texts.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads torch computes with.")] = None,
+    column: Column = None,
+    plugin: Plugin = None,
+    json_file: Json = None,
+) -> None:
+    """Wall-clock against the plain transformers model, interleaved in one run."""
+    import torch
+
+    from tokenexit.evaluation import bench as timed
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    tagger = _load(model, plugin)
+    if torch.cuda.is_available():
+        tagger.to("cuda")
+    texts = _split(tagger, data, split, column).tokens[:limit]
+    found = timed(
+        tagger, texts, _policy(policy) or tagger.policy, batch_size=batch_size, repeats=repeats
+    )
+    for key, value in found.to_json().items():
+        shown = f"{value:.3f}" if isinstance(value, float) else value
+        typer.echo(f"{key + ':':<18}{shown}")
+    _write(json_file, found.to_json())
+
+
+@app.command()
+def predict(
+    model: Model,
+    file: Annotated[str, typer.Argument(help="Text file, one text a line; - for stdin.")] = "-",
+    policy: PolicyText = None,
+    batch_size: BatchSize = 32,
+    plugin: Plugin = None,
+) -> None:
+    """Text in, JSON lines out: labels, entities and exit layers of each line."""
+    if file == "-":
+        lines = sys.stdin.read().splitlines()
+    elif Path(file).is_file():
+        lines = Path(file).read_text(encoding="utf-8").splitlines()
+    else:
+        raise UserError(f"There is no file {file!r}; give a text file, or - for standard input.")
+    tagger = _load(model, plugin)
+    for start in range(0, len(lines), 1024):
+        for tagged in tagger.predict(
+            lines[start : start + 1024], policy=_policy(policy), batch_size=batch_size
+        ):
+            typer.echo(json.dumps(tagged.to_dict(), ensure_ascii=False))
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    figures: Annotated[
+        str | None, typer.Option(help="Also save figures: pdf, png or svg (needs matplotlib).")
+    ] = None,
+) -> None:
+    """Draw report.html anew from a run's saved figures."""
+    from tokenexit.reporting import write_report
+
+    typer.echo(write_report(run))
+    if figures is not None:
+        from tokenexit.reporting.figures import save_figures
+
+        for path in save_figures(run, figures):
+            typer.echo(path)
+
+
+@app.command()
+def policies(plugin: Plugin = None) -> None:
+    """What policies exist, with their settings."""
+    import dataclasses
+
+    from tokenexit.policies import POLICIES
+    from tokenexit.registry import load_plugin
+
+    for source in plugin or []:
+        load_plugin(source)
+    for name, cls in POLICIES.items():
+        fields = ", ".join(
+            f"{f.name}={getattr(cls.examples()[0], f.name)!r}"
+            for f in dataclasses.fields(cls)  # type: ignore[arg-type]
+        )
+        summary = (cls.__doc__ or "").strip().splitlines()[0]
+        typer.echo(f"{name:<16}{summary}")
+        typer.echo(f"{'':<16}levels: {', '.join(cls.levels)}" + (f"; {fields}" if fields else ""))
+
+
+@app.command()
+def backbones() -> None:
+    """What transformers families are supported."""
+    from tokenexit.backbones import BACKBONES
+
+    for name, cls in BACKBONES.items():
+        summary = (cls.__doc__ or "").strip().splitlines()[0]
+        typer.echo(f"{name:<16}{summary}")
+
+
+def main() -> None:
+    """Run the console script: 0 on success, 2 and one message on a user's mistake."""
+    with friendly_errors():
+        app()
+
+
+def _load(model: str, plugin: list[str] | None) -> ExitModelForTokenClassification:
+    from transformers.utils import logging
+
+    from tokenexit import ExitModelForTokenClassification
+    from tokenexit.registry import load_plugin
+
+    logging.disable_progress_bar()
+    for source in plugin or []:
+        load_plugin(source)
+    return ExitModelForTokenClassification.from_pretrained(model)
+
+
+def _split(
+    model: ExitModelForTokenClassification, data: str, name: str, column: str | None
+) -> TaggedSplit:
+    from tokenexit.data.tagged import read_tagged
+
+    splits = read_tagged(data, column or f"{model.settings.task}_tags")
+    if name not in splits:
+        if set(splits) == {"all"}:
+            return splits["all"]
+        raise UserError(
+            f"{data} has no split {name!r}; it has {', '.join(splits)}. Choose one with --split."
+        )
+    return splits[name]
+
+
+def _policy(text: str | None) -> Any:
+    from tokenexit.policies import from_config
+
+    return None if text is None else from_config(text)
+
+
+def _write(path: Path | None, data: Any) -> None:
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Quality against compute: which points the picture shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tokenexit.reporting.naming import policy_text
+from tokenexit.reporting.run import Measured, RunData
+
+LOWEST = 0.85
+"""Share of the best quality below which the picture ends: the choice is made above."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What was measured, sorted out.
+
+    Attributes:
+        families: Engine points of each family, by depth.
+        static: All words stopped at one layer.
+        full: The whole network.
+        chosen: The policy the model is saved with.
+        floor: The quality that calibration had to keep, in the metric's own unit.
+        metric: Name of the metric.
+        split: Where all this was measured.
+    """
+
+    families: Mapping[str, list[Measured]]
+    static: list[Measured]
+    full: Measured | None
+    chosen: Measured | None
+    floor: float | None
+    metric: str
+    split: str
+
+    @property
+    def points(self) -> list[Measured]:
+        """All of them."""
+        single = [point for point in (self.full, self.chosen) if point is not None]
+        return [*(p for points in self.families.values() for p in points), *self.static, *single]
+
+    def shown(self) -> tuple[float, float]:
+        """Lowest and highest quality worth showing."""
+        best = max((point.quality for point in self.points), default=1.0)
+        engine = [point.quality for points in self.families.values() for point in points]
+        baseline = [point.quality for point in self.static]
+        # Of the baseline its best point is enough: the line leads out of the picture.
+        values = [*engine, max(baseline), best] if engine and baseline else [*engine, *baseline, best]
+        values += [point.quality for point in (self.full, self.chosen) if point is not None]
+        return min(v for v in values if v >= LOWEST * best), best
+
+    def outside(self) -> int:
+        """Points below the picture."""
+        low, _ = self.shown()
+        return sum(point.quality < low for point in self.points)
+
+
+def curve_of(run: RunData) -> Curve | None:
+    """Sort out the points of a run; None when nothing was measured."""
+    rows = run.pareto or []
+    headline = run.headline
+    split = rows[0].split if rows else headline.split if headline else "test"
+    here = run.results.get(split) or (headline if headline and headline.split == split else None)
+    families: dict[str, list[Measured]] = {}
+    for row in sorted(rows, key=lambda row: row.depth or 0.0):
+        if row.kind == "engine" and row.split == split:
+            families.setdefault(row.family or "engine", []).append(row)
+    static = [r for r in rows if r.kind == "static" and r.split == split] or _static(run, split)
+    full = next((r for r in rows if r.kind == "full"), None)
+    chosen = None
+    if here is not None:
+        name = policy_text(here.policy) if here.policy else ""
+        chosen = Measured(
+            "chosen", name, name, here.quality, here.mean_exit_layer, here.mac_ratio, split
+        )
+        if full is None and here.full is not None:
+            full = Measured("full", "full", "", here.full, float(here.num_layers), 1.0, split)
+    if not (families or static or full or chosen):
+        return None
+    asked = ((run.calibration or {}).get("target") or {}).get("min_quality")
+    return Curve(
+        families=families,
+        static=sorted(static, key=lambda row: row.depth or 0.0),
+        full=full,
+        chosen=chosen,
+        floor=asked * full.quality if asked and full else None,
+        metric=here.metric if here else headline.metric if headline else "quality",
+        split=split,
+    )
+
+
+def _static(run: RunData, split: str) -> list[Measured]:
+    """The baseline as the metrics hold it, on the test split only."""
+    entries: list[Mapping[str, Any]] = (run.metrics or {}).get("static") or []
+    return [
+        Measured(
+            "static",
+            "static",
+            f"all words stop at layer {entry['layer']}",
+            float(entry["quality"]),
+            float(entry["layer"]),
+            entry.get("mac_ratio"),
+            split,
+        )
+        for entry in entries
+        if split == "test" and entry.get("quality") is not None and "layer" in entry
+    ]

@@ -1,0 +1,92 @@
+"""Pictures of quality against compute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tokenexit.reporting.charts import SHAPES, Key, Line, Point, Rule, axis, line_chart
+from tokenexit.reporting.curve import Curve
+from tokenexit.reporting.naming import fixed, metric_name, percent, policy_text
+from tokenexit.reporting.palette import FAMILIES_LIGHT
+from tokenexit.reporting.panel import Panel
+from tokenexit.reporting.run import Measured
+
+Compute = Callable[[Measured], float | None]
+
+
+def curve_panels(curve: Curve) -> list[Panel]:
+    """Two pictures: against multiply-accumulates, and against depth."""
+    return [
+        _panel(curve, "macs", "Multiply-accumulates, plain model = 1", lambda p: p.mac_ratio),
+        _panel(curve, "depth", "Mean exit layer", lambda p: p.depth),
+    ]
+
+
+def curve_keys(curve: Curve) -> list[Key]:
+    """The legend both share."""
+    keys = [Key(name, *_look(row)) for row, name in enumerate(curve.families)]
+    if curve.static:
+        keys.append(Key("baseline: all words stop at one layer", "static dashed", "square"))
+    if curve.full:
+        keys.append(Key("full depth", "full", "diamond", joined=False))
+    if curve.chosen:
+        keys.append(Key("this model's policy", "chosen", "star", joined=False))
+    return keys
+
+
+def curve_note(curve: Curve) -> str:
+    """What the picture leaves out."""
+    outside = curve.outside()
+    if not outside:
+        return ""
+    points = "1 point lies" if outside == 1 else f"{outside} points lie"
+    return f"{points} below the picture, which shows where the choice is made."
+
+
+def _look(row: int) -> tuple[str, str]:
+    """Colour and shape of a family; shapes move on when colours begin again."""
+    count = len(FAMILIES_LIGHT)
+    return f"k{row % count}", SHAPES[(row + row // count) % len(SHAPES)]
+
+
+def _panel(curve: Curve, ident: str, compute: str, of: Compute) -> Panel:
+    metric = metric_name(curve.metric)
+    low, high = curve.shown()
+    values = [value for p in curve.points if (value := of(p)) is not None and p.quality >= low]
+    floor = [] if curve.floor is None else [curve.floor]
+    x = axis(compute, values)
+    y = axis(metric[0].upper() + metric[1:], [low, high, *floor], pad=0.08)
+    lines = []
+    for row, (name, points) in enumerate(curve.families.items()):
+        css, shape = _look(row)
+        lines.append(Line(name, _points(points, of, metric), css, shape))
+    lines.insert(0, Line("baseline", _points(curve.static, of, metric), "static dashed", "square"))
+    if curve.full:
+        lines.append(Line("full depth", _points([curve.full], of, metric, 5), "full", "diamond"))
+    if curve.chosen:
+        lines.append(Line("chosen", _points([curve.chosen], of, metric, 6), "chosen", "star"))
+    rules = []
+    if curve.floor is not None and curve.full and curve.full.quality:
+        share = percent(curve.floor / curve.full.quality, 1).replace(".0%", "%")
+        rules.append(Rule(curve.floor, f"{share} of full depth"))
+    chart = line_chart(
+        f"curve-{ident}",
+        f"{metric} against {compute.lower()}",
+        f"Each point is one setting of a policy, measured on the {curve.split} split.",
+        x,
+        y,
+        lines,
+        rules,
+    )
+    return Panel(compute.split(",")[0], chart)
+
+
+def _points(points: Sequence[Measured], of: Compute, metric: str, size: float = 4) -> list[Point]:
+    found = []
+    for p in points:
+        value = of(p)
+        if value is not None:
+            name = policy_text(p.policy) if p.kind in ("engine", "chosen", "static") else "full depth"
+            cost = f"layer {fixed(p.depth, 2)} on average, {fixed(p.mac_ratio, 2)} of the MACs"
+            found.append(Point(value, p.quality, f"{name}\n{metric} {p.quality:.4f}\n{cost}", size))
+    return found

@@ -1,0 +1,137 @@
+"""Figures for papers, drawn with matplotlib."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tokenexit.errors import UserError, unknown_name
+from tokenexit.reporting import palette
+from tokenexit.reporting.curve import Curve, curve_of
+from tokenexit.reporting.exit_panels import histogram_of
+from tokenexit.reporting.naming import metric_name
+from tokenexit.reporting.reliability import Reliability, reliability
+from tokenexit.reporting.run import PARETO, TRACE, Measured, load_run
+
+FORMATS = ("pdf", "png", "svg")
+MARKERS = "os^DvP"
+STYLE = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "grid.linewidth": 0.4,
+    "grid.color": "#dddddd",
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "legend.fontsize": 7,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    # Text stays text, which journals ask for.
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "tokenexit",
+}
+
+
+def save_figures(run: str | Path, format: str = "pdf") -> list[Path]:
+    """Write the curve, the exit histogram and the reliability plot into ``RUN/figures``.
+
+    Args:
+        run: The run folder; what its files do not tell is left out.
+        format: ``pdf``, ``png`` or ``svg``.
+
+    Returns:
+        The files.
+
+    Raises:
+        UserError: matplotlib is not installed, no run folder, unknown format, nothing to draw.
+    """
+    if format not in FORMATS:
+        raise unknown_name("figure format", format, FORMATS)
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise UserError(
+            'Figures are drawn with matplotlib: pip install "tokenexit[plots]". The HTML report '
+            "does without it."
+        ) from error
+    data = load_run(run)
+    curve, counts = curve_of(data), histogram_of(data)
+    measured = reliability(data.words) if data.words is not None else []
+    wanted: dict[str, Any] = {"curve": curve, "exits": counts, "reliability": measured}
+    draw = {"curve": _curve, "exits": _exits, "reliability": _reliability}
+    if not any(wanted.values()):
+        raise UserError(f"{data.folder} has no metrics.json, {PARETO} or {TRACE} to draw from.")
+    folder = data.folder / "figures"
+    folder.mkdir(exist_ok=True)
+    written = []
+    with mpl.rc_context(STYLE):
+        for name, values in wanted.items():
+            if values:
+                figure = Figure(figsize=(3.4, 2.5), layout="constrained")
+                draw[name](figure.subplots(), values)
+                path = folder / f"{name}.{format}"
+                # No date, so that the same run gives the same file.
+                dates = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
+                figure.savefig(path, dpi=300, metadata=dates.get(format))
+                written.append(path)
+    return written
+
+
+def _curve(axes: Any, curve: Curve) -> None:
+    def draw(points: list[Measured], *style: Any, **options: Any) -> None:
+        shown = [(p.mac_ratio, p.quality) for p in points if p.mac_ratio is not None]
+        if shown:
+            axes.plot(*zip(*shown, strict=True), *style, **options)
+
+    draw(curve.static, "s--", color="#888888", label="static exit", markersize=3)
+    for row, (name, points) in enumerate(curve.families.items()):
+        colour = palette.FAMILIES_LIGHT[row % len(palette.FAMILIES_LIGHT)]
+        draw(points, f"{MARKERS[row % len(MARKERS)]}-", color=colour, label=name)
+    if curve.full:
+        draw([curve.full], "D", color="black", label="full depth", zorder=4)
+    if curve.chosen:
+        draw([curve.chosen], "*", color="#d4006a", markersize=9, label="chosen", zorder=5)
+    if curve.floor is not None:
+        axes.axhline(curve.floor, color="#00755c", linestyle=":", linewidth=1, label="target")
+    low, high = curve.shown()
+    margin = 0.08 * (high - low) or 0.02
+    axes.set_ylim(min(low, curve.floor or low) - margin, high + margin)
+    axes.set_xlabel("Multiply-accumulates (plain model = 1)")
+    name = metric_name(curve.metric)
+    axes.set_ylabel(name[0].upper() + name[1:])
+    axes.grid(True)
+    axes.legend()
+
+
+def _exits(axes: Any, counts: list[int]) -> None:
+    total = max(sum(counts), 1)
+    layers = list(range(1, len(counts) + 1))
+    colours = palette.ramp(palette.LINE_LIGHT, len(layers))
+    axes.bar(layers, [100 * count / total for count in counts], color=colours, width=0.75)
+    step = -(-len(layers) // 12)
+    axes.set_xticks(layers[::step])
+    axes.set_xlabel("Exit layer")
+    axes.set_ylabel("Words (%)")
+    axes.grid(True, axis="y")
+
+
+def _reliability(axes: Any, measured: list[Reliability]) -> None:
+    pooled = measured[0]
+    axes.plot([0, 1], [0, 1], "--", color="#888888", linewidth=0.8)
+    confidence = [b.confidence for b in pooled.bins]
+    accuracy = [b.accuracy for b in pooled.bins]
+    colour = palette.FAMILIES_LIGHT[0]
+    axes.plot(confidence, accuracy, "o-", color=colour, label=f"all exits, ECE {pooled.ece:.3f}")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1.02)
+    axes.set_aspect("equal")
+    axes.set_xlabel("Confidence at the exit")
+    axes.set_ylabel("Accuracy")
+    axes.grid(True)
+    axes.legend(loc="upper left")

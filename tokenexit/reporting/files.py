@@ -1,0 +1,100 @@
+"""Read the files of a run: None where one is missing, a readable error where one is damaged."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tokenexit.errors import UserError
+
+AGAIN = "Copy the run folder again, or make the file anew."
+
+
+def read_text(path: Path) -> str | None:
+    """The whole file as text.
+
+    Raises:
+        UserError: It is not UTF-8 text.
+    """
+    if not path.is_file():
+        return None
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text: {error}. {AGAIN}") from error
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A JSON object.
+
+    Raises:
+        UserError: The file is damaged, or holds something else.
+    """
+    text = read_text(path)
+    if text is None:
+        return None
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{path} is not valid JSON: {error}. {AGAIN}") from error
+    if not isinstance(data, dict):
+        raise UserError(f"{path} holds a {type(data).__name__}, not a JSON object. {AGAIN}")
+    return data
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]] | None:
+    """One JSON object a line; a last line cut off by a kill is left out.
+
+    Raises:
+        UserError: Another line is damaged.
+    """
+    text = read_text(path)
+    if text is None:
+        return None
+    entries = []
+    lines = text.splitlines()
+    for number, line in enumerate(lines, start=1):
+        try:
+            entry = json.loads(line)
+        except ValueError as error:
+            if number == len(lines):
+                break
+            raise UserError(f"{path}, line {number}, is not JSON: {error}. {AGAIN}") from error
+        if not isinstance(entry, dict):
+            raise UserError(f"{path}, line {number}, is not a JSON object. {AGAIN}")
+        entries.append(entry)
+    return entries
+
+
+def read_csv(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]] | None:
+    """Rows of a CSV file with a header.
+
+    Raises:
+        UserError: One of ``columns`` is not there.
+    """
+    text = read_text(path)
+    if text is None:
+        return None
+    rows = csv.DictReader(text.splitlines())
+    missing = [name for name in columns if name not in (rows.fieldnames or ())]
+    if missing:
+        raise UserError(f"{path} lacks the columns {', '.join(missing)}. {AGAIN}")
+    return [{key: value or "" for key, value in row.items() if key} for row in rows]
+
+
+def number(data: Mapping[str, Any], key: str, origin: object) -> float | None:
+    """An optional number of a row or an object.
+
+    Raises:
+        UserError: It is there and no number.
+    """
+    value = data.get(key)
+    if value is None or value == "":
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{origin}: {key} should be a number, not {value!r}.") from error

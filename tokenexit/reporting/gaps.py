@@ -1,0 +1,34 @@
+"""Files that are missing, and the command that makes each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tokenexit.reporting.run import CALIBRATION, LOG, METRICS, PARETO, TRACE, RunData
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A missing file and its remedy."""
+
+    file: str
+    command: str
+
+
+def gaps(run: RunData) -> dict[str, Gap]:
+    """Missing files by name."""
+    task = run.task or (run.exits or {}).get("task") or "ner"
+    again = f"python recipes/{task}.py RUN/config.yaml resume=true"
+    calibrate = "tokenexit calibrate RUN --data DATA --split validation --min-quality 0.99"
+    held = {
+        METRICS: run.metrics,
+        PARETO: run.pareto,
+        TRACE: run.words,
+        LOG: run.log,
+        CALIBRATION: run.calibration,
+    }
+    return {
+        name: Gap(name, calibrate if name == CALIBRATION else again)
+        for name, data in held.items()
+        if data is None
+    }

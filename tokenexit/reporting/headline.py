@@ -1,0 +1,59 @@
+"""What was gained, in three figures and a few plain sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tokenexit.reporting.naming import fixed, metric_name, percent, target_text, times
+from tokenexit.reporting.run import RunData
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One large number: its name, its value, what it means."""
+
+    name: str
+    value: str
+    meaning: str
+
+
+def headline_figures(run: RunData) -> list[Figure]:
+    """Quality kept, layers saved, compute left."""
+    result = run.headline
+    if result is None:
+        return []
+    metric = metric_name(result.metric)
+    whole = f"{metric} {fixed(result.quality)}"
+    if result.full is not None:
+        whole += f", against {fixed(result.full)} at full depth"
+    depth = f"A word leaves after {result.mean_exit_layer:.2f} of {result.num_layers} layers"
+    compute = "of the plain model's multiply-accumulates, exit heads included"
+    return [
+        Figure("Quality kept", percent(result.relative), f"{whole}."),
+        Figure("Fewer layers", times(result.speedup), f"{depth} on average."),
+        Figure("Compute left", percent(result.mac_ratio, 0), f"{compute}."),
+    ]
+
+
+def headline_sentences(run: RunData) -> list[str]:
+    """Where the figures come from and whether the promise held."""
+    result = run.headline
+    sentences = []
+    if result is not None:
+        sentences.append(f"Measured on the {result.split} split with the policy the model keeps.")
+    calibration = run.calibration or {}
+    target = calibration.get("target") or {}
+    if target:
+        split = calibration.get("split", "validation")
+        sentences.append(
+            f"The policy was chosen on the {split} split to {target_text(target)}"
+            + (", and does so there." if calibration.get("reached") else ", which none of them did.")
+        )
+    asked = target.get("min_quality")
+    if result is not None and asked and result.relative is not None and result.split == "test":
+        held = result.relative >= asked
+        kept = percent(result.relative, 2)
+        sentences.append(f"On unseen text it keeps {kept}" + (", as promised." if held else ", less."))
+    if result is not None and result.mac_ratio is not None:
+        sentences.append("Multiply-accumulates are not seconds: tokenexit bench times the model.")
+    return sentences

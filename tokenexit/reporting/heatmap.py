@@ -1,0 +1,118 @@
+"""A sample of texts with each word coloured by the layer at which it left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tokenexit.reporting.run import RunData
+from tokenexit.reporting.words import Words
+
+SAMPLE = 40
+LONGEST = 70
+"""Words shown of one text."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One word.
+
+    Attributes:
+        word: The word.
+        layer: Layer at which it left.
+        wrong: Whether its gold label is another one.
+        strong: Whether it belongs to an entity.
+        tip: What a hover tells.
+    """
+
+    word: str
+    layer: int
+    wrong: bool
+    strong: bool
+    tip: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """One text: its number, its mean exit layer, its words, and how many more there are."""
+
+    number: int
+    depth: float
+    cells: list[Cell]
+    left_out: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """Texts chosen for the same reason."""
+
+    title: str
+    lines: list[Line]
+
+
+def heat_map(run: RunData) -> list[Group]:
+    """Choose texts: with errors, with deep words, and a draw at even distances."""
+    words = run.words
+    if words is None or not len(words):
+        return []
+    every = list(range(len(words.bounds)))
+    if len(every) <= SAMPLE:
+        return [Group("All texts", [_line(run, words, row) for row in every])]
+    third = SAMPLE // 3
+    errors = _best([int(words.wrong[a:b].sum()) for a, b in words.bounds], every, third)
+    rest = sorted(set(every) - set(errors))
+    deep = _best([_depth(words, a, b) for a, b in words.bounds], rest, third)
+    rest = sorted(set(rest) - set(deep))
+    evenly = np.linspace(0, len(rest) - 1, SAMPLE - len(errors) - len(deep)).astype(int)
+    groups = {
+        "Texts with most errors": errors,
+        "Texts with the deepest words": deep,
+        "A draw at even distances, not picked": [rest[row] for row in sorted(set(evenly.tolist()))],
+    }
+    return [
+        Group(title, [_line(run, words, row) for row in rows])
+        for title, rows in groups.items()
+        if rows
+    ]
+
+
+def _best(scores: list[float] | list[int], among: list[int], count: int) -> list[int]:
+    """The ``count`` texts of highest score above 0, in order of the data."""
+    ranked = sorted((row for row in among if scores[row] > 0), key=lambda row: -scores[row])
+    return sorted(ranked[:count])
+
+
+def _depth(words: Words, start: int, end: int) -> float:
+    """Mean depth of the three deepest words: one deep word in a long text is what we look for."""
+    return float(np.sort(words.exit_layer[start:end])[-3:].mean())
+
+
+def _line(run: RunData, words: Words, row: int) -> Line:
+    start, end = words.bounds[row]
+    shown = range(start, min(end, start + LONGEST))
+    return Line(
+        number=int(words.text[start]),
+        depth=float(words.exit_layer[start:end].mean()),
+        cells=[_cell(run, words, place) for place in shown],
+        left_out=end - start - len(shown),
+    )
+
+
+def _cell(run: RunData, words: Words, place: int) -> Cell:
+    predicted = run.label(int(words.prediction[place]))
+    gold = run.label(int(words.gold[place])) if words.known[place] else None
+    layer = int(words.exit_layer[place])
+    tip = [
+        words.word[place],
+        f"predicted {predicted}" + (f", gold {gold}" if gold else ""),
+        f"left at layer {layer} of {run.num_layers}",
+        f"confidence {words.confidence[place]:.2f}",
+    ]
+    return Cell(
+        word=words.word[place],
+        layer=layer,
+        wrong=bool(words.wrong[place]),
+        strong=(gold or predicted)[:2] in ("B-", "I-"),
+        tip="\n".join(tip),
+    )

@@ -1,0 +1,73 @@
+"""How numbers, metrics and policies are written."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+NOTHING = "–"
+METRIC_NAMES = {
+    "f1": "F1",
+    "accuracy": "accuracy",
+    "f1_strict": "strict F1",
+    "macro_f1": "macro F1",
+}
+
+
+def metric_name(metric: str) -> str:
+    """The metric as a reader would write it."""
+    return METRIC_NAMES.get(metric, metric.replace("_", " "))
+
+
+def fixed(value: float | None, digits: int = 3) -> str:
+    """A number with a set number of decimals."""
+    return NOTHING if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A share as a percentage."""
+    return NOTHING if value is None or not math.isfinite(value) else f"{100 * value:.{digits}f}%"
+
+
+def times(value: float | None) -> str:
+    """A factor."""
+    return NOTHING if value is None or not math.isfinite(value) else f"{value:.2f}×"
+
+
+def whole(value: int) -> str:
+    """A count, in groups of three."""
+    return f"{value:,}".replace(",", "\N{NO-BREAK SPACE}")
+
+
+def policy_text(policy: Any) -> str:
+    """A policy in one line: ``window(entropy(0.1), 3)``.
+
+    Args:
+        policy: Its plain data, as mapping or JSON text; anything else is shown as it is.
+    """
+    if isinstance(policy, str):
+        try:
+            policy = json.loads(policy)
+        except ValueError:
+            return policy
+    if isinstance(policy, Mapping) and "name" in policy:
+        inside = [policy_text(value) for key, value in policy.items() if key != "name"]
+        name = str(policy["name"])
+        return f"{name}({', '.join(inside)})" if inside else name
+    if isinstance(policy, Mapping):
+        return "{" + ", ".join(f"{k}: {policy_text(v)}" for k, v in policy.items()) + "}"
+    if isinstance(policy, list | tuple):
+        return "[" + ", ".join(policy_text(value) for value in policy) + "]"
+    return f"{policy:.4g}" if isinstance(policy, float) else str(policy)
+
+
+def target_text(target: Mapping[str, Any]) -> str:
+    """What a calibration aimed at, to follow "the policy was chosen to ..."."""
+    parts = []
+    if target.get("min_quality") is not None:
+        parts.append(f"keep at least {100 * target['min_quality']:.4g}% of the full-depth quality")
+    if target.get("speedup") is not None:
+        parts.append(f"save layers by a factor of {target['speedup']:.4g}")
+    return " and ".join(parts) or "meet " + json.dumps(dict(target))

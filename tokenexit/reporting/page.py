@@ -1,0 +1,142 @@
+"""The report of a run: one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from tokenexit.errors import UserError
+from tokenexit.reporting import palette
+from tokenexit.reporting.candidates import tried
+from tokenexit.reporting.classes import class_depths, entity_depths
+from tokenexit.reporting.curve import curve_of
+from tokenexit.reporting.curve_panels import curve_keys, curve_note, curve_panels
+from tokenexit.reporting.exit_panels import (
+    exit_quality,
+    exit_quality_panel,
+    histogram_of,
+    histogram_panel,
+    reliability_panel,
+)
+from tokenexit.reporting.gaps import gaps
+from tokenexit.reporting.headline import headline_figures, headline_sentences
+from tokenexit.reporting.heatmap import heat_map
+from tokenexit.reporting.naming import target_text
+from tokenexit.reporting.progress import progress_of
+from tokenexit.reporting.reliability import reliability
+from tokenexit.reporting.render import render
+from tokenexit.reporting.run import RunData, load_run
+from tokenexit.reporting.training_panels import training_keys, training_panels
+
+SCRIPT = Path(__file__).parent / "templates" / "tooltip.js"
+
+
+def write_report(run: str | Path) -> Path:
+    """Write ``report.html`` into a run folder.
+
+    Args:
+        run: The folder. Files may be missing; the page says which, and what makes them.
+
+    Returns:
+        The file.
+
+    Raises:
+        UserError: It is no run folder, a file in it is damaged, or it cannot be written to.
+    """
+    data = load_run(run)
+    path = data.folder / "report.html"
+    try:
+        path.write_text(page(data), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}.") from error
+    return path
+
+
+def page(run: RunData) -> str:
+    """The report as HTML."""
+    script = SCRIPT.read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return render(
+        "page.html.j2",
+        run=run,
+        metrics=run.metrics or {},
+        gaps=gaps(run),
+        layers=range(1, run.num_layers + 1),
+        colours=_colours(run.num_layers),
+        script=Markup(script),
+        digest=digest,
+        figures=headline_figures(run),
+        sentences=headline_sentences(run),
+        **_curve(run),
+        **_exits(run),
+        **_training(run),
+        **_calibration(run),
+    )
+
+
+def _curve(run: RunData) -> dict[str, Any]:
+    curve = curve_of(run)
+    return {
+        "curve": curve,
+        "curve_panels": curve_panels(curve) if curve else [],
+        "curve_keys": curve_keys(curve) if curve else [],
+        "curve_note": curve_note(curve) if curve else "",
+    }
+
+
+def _exits(run: RunData) -> dict[str, Any]:
+    counts, alone = histogram_of(run), exit_quality(run)
+    panels = [histogram_panel(counts)] if counts else []
+    panels += [exit_quality_panel(alone, run.headline)] if alone else []
+    measured = reliability(run.words) if run.words is not None else []
+    classes, by_gold = class_depths(run)
+    return {
+        "exit_panels": panels,
+        "groups": heat_map(run),
+        "classes": classes,
+        "by_gold": by_gold,
+        "entity_depths": entity_depths(run),
+        "reliability": measured,
+        "reliability_panel": reliability_panel(measured) if measured else None,
+    }
+
+
+def _training(run: RunData) -> dict[str, Any]:
+    progress = progress_of(run.log or [])
+    metric = run.headline.metric if run.headline else "quality"
+    return {
+        "training_panels": training_panels(progress, run.exit_layers, metric),
+        "training_keys": training_keys(progress, run.exit_layers),
+    }
+
+
+def _calibration(run: RunData) -> dict[str, Any]:
+    calibration = run.calibration or {}
+    verified, simulated = tried(calibration)
+    return {
+        "calibration": calibration,
+        "target": target_text(calibration.get("target") or {}),
+        "verified": verified,
+        "simulated": simulated,
+    }
+
+
+def _colours(layers: int) -> dict[str, list[tuple[str, ...]]]:
+    """Colours of layers and families, for each of the two themes."""
+    themes = {
+        "light": (palette.FILL_LIGHT, palette.LINE_LIGHT, palette.FAMILIES_LIGHT),
+        "dark": (palette.FILL_DARK, palette.LINE_DARK, palette.FAMILIES_DARK),
+    }
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for theme, (fill, line, families) in themes.items():
+        fills, lines = palette.ramp(fill, layers), palette.ramp(line, layers)
+        found[theme] = [
+            *((f".f{n}", f"--f:{c};--t:{palette.ink(c)}") for n, c in enumerate(fills, start=1)),
+            *((f".l{n}", f"--c:{c}") for n, c in enumerate(lines, start=1)),
+            *((f".k{n}", f"--c:{c}") for n, c in enumerate(families)),
+        ]
+    return found

@@ -1,0 +1,37 @@
+"""The templates, with every inserted text escaped: words of a data set are not to be trusted."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from tokenexit.reporting import naming
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "fixed": naming.fixed,
+        "percent": naming.percent,
+        "times": naming.times,
+        "whole": naming.whole,
+        "policy": naming.policy_text,
+        "metric": naming.metric_name,
+    }
+    return environment
+
+
+def render(template: str, **values: Any) -> Markup:
+    """Fill in a template of this package."""
+    return Markup(_environment().get_template(template).render(**values))

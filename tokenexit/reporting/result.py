@@ -1,0 +1,100 @@
+"""Quality and cost of one split, as evaluation saved them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tokenexit.errors import UserError
+from tokenexit.reporting.files import number
+
+REQUIRED = ("split", "metric", "quality", "mean_exit_layer", "num_layers", "exit_histogram")
+
+
+@dataclass(frozen=True)
+class Result:
+    """One evaluation.
+
+    Attributes:
+        split: Which split it was.
+        metric: Which number stands for quality.
+        quality: That number, with early exit.
+        mean_exit_layer: Average depth of a row.
+        num_layers: Depth of the network.
+        histogram: Rows that left at each layer, from the first.
+        full: Quality when every row goes through all layers.
+        relative: Share of it that is kept.
+        speedup: Layers saved, as a factor.
+        mac_ratio: Multiply-accumulates over the plain model's, heads included.
+        rows: Rows (words).
+        sentences: Texts.
+        task: ``ner``, ``pos``, ...
+        policy: Who halted, as plain data.
+        figures: Further metrics.
+    """
+
+    split: str
+    metric: str
+    quality: float
+    mean_exit_layer: float
+    num_layers: int
+    histogram: tuple[int, ...]
+    full: float | None = None
+    relative: float | None = None
+    speedup: float | None = None
+    mac_ratio: float | None = None
+    rows: int = 0
+    sentences: int = 0
+    task: str = ""
+    policy: Any = None
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], origin: str = "The result") -> Result:
+        """Read plain data; ratios that were not saved are worked out.
+
+        Args:
+            data: One result, as ``tokenexit evaluate --json`` writes it.
+            origin: Where it came from, for messages.
+
+        Raises:
+            UserError: Missing or senseless entries.
+        """
+        if not isinstance(data, Mapping):
+            raise UserError(f"{origin} should be an object, not {data!r}.")
+        missing = [name for name in REQUIRED if data.get(name) is None]
+        if missing:
+            raise UserError(f"{origin} lacks {', '.join(missing)}. Evaluate the model again.")
+        quality, depth = number(data, "quality", origin), number(data, "mean_exit_layer", origin)
+        layers, full = (
+            number(data, "num_layers", origin),
+            number(data, "quality_full_depth", origin),
+        )
+        quality, depth, layers = quality or 0.0, depth or 0.0, int(layers or 0)
+        relative = number(data, "relative_quality", origin)
+        speedup = number(data, "depth_speedup", origin)
+        if relative is None and full:
+            relative = quality / full
+        if speedup is None and depth:
+            speedup = layers / depth
+        histogram = data["exit_histogram"]
+        if not isinstance(histogram, list | tuple):
+            raise UserError(f"{origin}: exit_histogram should be a list, not {histogram!r}.")
+        return cls(
+            split=str(data["split"]),
+            metric=str(data["metric"]),
+            quality=quality,
+            mean_exit_layer=depth,
+            num_layers=layers,
+            histogram=tuple(int(count) for count in histogram),
+            full=full,
+            relative=relative,
+            speedup=speedup,
+            mac_ratio=number(data, "mac_ratio", origin),
+            rows=int(data.get("n_rows") or 0),
+            sentences=int(data.get("n_sentences") or 0),
+            task=str(data.get("task") or ""),
+            policy=data.get("policy"),
+            figures=data.get("figures") or {},
+        )

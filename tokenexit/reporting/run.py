@@ -1,0 +1,163 @@
+"""Everything a report may show of one run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tokenexit.errors import UserError
+from tokenexit.reporting.files import number, read_csv, read_json, read_jsonl, read_text
+from tokenexit.reporting.result import Result
+from tokenexit.reporting.words import Words, read_words
+
+METRICS, CALIBRATION, PARETO = "metrics.json", "calibration.json", "pareto.csv"
+TRACE, LOG, CONFIG = "traces/test.parquet", "train_log.jsonl", "config.yaml"
+EXITS = "exit_config.json"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One setting on the quality-against-compute plane.
+
+    Attributes:
+        kind: ``engine``, ``static`` or ``full``.
+        family: The policy without its threshold.
+        policy: The policy, or the layer, in words.
+        quality: Quality reached.
+        depth: Mean exit layer.
+        mac_ratio: Multiply-accumulates over the plain model's.
+        split: Where it was measured.
+    """
+
+    kind: str
+    family: str
+    policy: str
+    quality: float
+    depth: float | None
+    mac_ratio: float | None
+    split: str = "test"
+
+
+@dataclass(frozen=True, eq=False)
+class RunData:
+    """Parsed files of a run; None for those that are missing.
+
+    Attributes:
+        folder: Where they came from.
+        metrics: ``metrics.json``.
+        results: Its splits.
+        calibration: ``calibration.json``.
+        pareto: ``pareto.csv``.
+        words: ``traces/test.parquet``.
+        log: ``train_log.jsonl``.
+        config: ``config.yaml``, as text.
+        exits: ``exit_config.json`` of the model.
+    """
+
+    folder: Path
+    metrics: Mapping[str, Any] | None
+    results: Mapping[str, Result]
+    calibration: Mapping[str, Any] | None
+    pareto: list[Measured] | None
+    words: Words | None
+    log: list[dict[str, Any]] | None
+    config: str | None
+    exits: Mapping[str, Any] | None
+
+    @property
+    def headline(self) -> Result | None:
+        """The split that counts: test, else whatever there is."""
+        return self.results.get("test") or next(iter(self.results.values()), None)
+
+    @cached_property
+    def task(self) -> str:
+        """The task, or an empty string."""
+        return str((self.metrics or {}).get("task") or "")
+
+    @cached_property
+    def num_layers(self) -> int:
+        """Depth of the network, as far as the files tell."""
+        told = [int((self.metrics or {}).get("num_layers") or 0)]
+        told += [max(r.num_layers, len(r.histogram)) for r in self.results.values()]
+        if self.words is not None and len(self.words):
+            told.append(int(self.words.exit_layer.max()))
+        return max(1, *told, *((self.exits or {}).get("exit_layers") or [1]))
+
+    @cached_property
+    def exit_layers(self) -> list[int]:
+        """Layers with an exit."""
+        return list((self.exits or {}).get("exit_layers") or range(1, self.num_layers + 1))
+
+    def label(self, number: int) -> str:
+        """Name of a class."""
+        names = (self.metrics or {}).get("labels") or (self.exits or {}).get("labels") or ()
+        if number < 0:  # evaluation keeps labels that training did not have, as always wrong
+            return "unknown label"
+        return str(names[number]) if number < len(names) else f"class {number}"
+
+
+def load_run(folder: str | Path) -> RunData:
+    """Read a run folder.
+
+    Raises:
+        UserError: There is no such folder, nothing in it is a run's, or a file is damaged.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"{str(folder)!r} is not a folder. Give the output folder of a recipe.")
+    if not any((folder / name).is_file() for name in (METRICS, CALIBRATION, PARETO, TRACE, LOG)):
+        raise UserError(
+            f"{str(folder)!r} holds none of {METRICS}, {CALIBRATION}, {PARETO}, {TRACE} and {LOG}, "
+            "so it is no run folder. Give the output folder of a recipe."
+        )
+    metrics = read_json(folder / METRICS)
+    return RunData(
+        folder=folder,
+        metrics=metrics,
+        results=_results(metrics, folder / METRICS),
+        calibration=read_json(folder / CALIBRATION),
+        pareto=_pareto(folder / PARETO),
+        words=read_words(folder / TRACE),
+        log=read_jsonl(folder / LOG),
+        config=read_text(folder / CONFIG),
+        exits=read_json(folder / EXITS),
+    )
+
+
+def _results(metrics: Mapping[str, Any] | None, path: Path) -> dict[str, Result]:
+    splits = (metrics or {}).get("splits") or {}
+    if not isinstance(splits, Mapping):
+        raise UserError(f"{path}: splits should be an object, not {splits!r}.")
+    return {
+        name: Result.from_json(
+            {"split": name, **data} if isinstance(data, Mapping) else data,
+            f"{path}, splits.{name}",
+        )
+        for name, data in splits.items()
+    }
+
+
+def _pareto(path: Path) -> list[Measured] | None:
+    rows = read_csv(path, ("kind", "family", "quality", "mean_exit_layer", "mac_ratio"))
+    if rows is None:
+        return None
+    points = []
+    for line, row in enumerate(rows, start=2):
+        origin = f"{path}, line {line}"
+        quality = number(row, "quality", origin)
+        if quality is not None:
+            points.append(
+                Measured(
+                    kind=row["kind"],
+                    family=row["family"],
+                    policy=row.get("policy", ""),
+                    quality=quality,
+                    depth=number(row, "mean_exit_layer", origin),
+                    mac_ratio=number(row, "mac_ratio", origin),
+                    split=row.get("split") or "test",
+                )
+            )
+    return points

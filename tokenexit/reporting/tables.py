@@ -1,0 +1,74 @@
+"""Results as text: a Markdown table for a README, a few lines for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tokenexit.reporting.naming import fixed, metric_name, percent, policy_text, times
+from tokenexit.reporting.result import Result
+
+_HEADER = (
+    "Split", "Policy", "Metric", "Early exit", "Full depth", "Kept", "Mean exit layer",
+    "Fewer layers", "MACs",
+)  # fmt: skip
+_LEFT = 3
+"""Columns that hold text."""
+
+
+def results_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Results as a Markdown table, one line each.
+
+    Args:
+        rows: As ``tokenexit evaluate --json`` writes them.
+
+    Raises:
+        UserError: A row lacks figures.
+    """
+    align = [":--"] * _LEFT + ["--:"] * (len(_HEADER) - _LEFT)
+    lines = [_HEADER, align, *(_cells(Result.from_json(row)) for row in rows)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+
+
+def results_text(result: Mapping[str, Any]) -> str:
+    """One result in a few lines.
+
+    Args:
+        result: As ``tokenexit evaluate --json`` writes it.
+
+    Raises:
+        UserError: It lacks figures.
+    """
+    r = Result.from_json(result)
+    against = f" against {fixed(r.full, 4)} at full depth, {percent(r.relative)} kept"
+    total = max(sum(r.histogram), 1)
+    exits = (f"{layer}: {percent(n / total, 0)}" for layer, n in enumerate(r.histogram, start=1))
+    lines = {
+        r.split: f"{r.rows} words in {r.sentences} sentences",
+        "quality": f"{metric_name(r.metric)} {fixed(r.quality, 4)}"
+        + (against if r.full is not None else ""),
+        "depth": f"{r.mean_exit_layer:.2f} of {r.num_layers} layers, {times(r.speedup)} fewer",
+        "compute": f"{fixed(r.mac_ratio)} of the plain model's multiply-accumulates",
+        "exits": "  ".join(exits),
+    }
+    if r.mac_ratio is None:
+        del lines["compute"]
+    if r.policy:
+        lines["policy"] = policy_text(r.policy)
+    width = max(len(name) for name in lines)
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in lines.items())
+
+
+def _cells(r: Result) -> list[str]:
+    policy = policy_text(r.policy).replace("|", "\\|") if r.policy else ""
+    return [
+        r.split,
+        f"`{policy}`" if policy else "",
+        metric_name(r.metric),
+        fixed(r.quality, 4),
+        fixed(r.full, 4),
+        percent(r.relative),
+        f"{fixed(r.mean_exit_layer, 2)} of {r.num_layers}",
+        times(r.speedup),
+        fixed(r.mac_ratio),
+    ]

@@ -1,0 +1,65 @@
+"""Pictures of the training: each exit over the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tokenexit.reporting.charts import Axis, Key, Line, Point, axis, line_chart
+from tokenexit.reporting.naming import metric_name
+from tokenexit.reporting.panel import Panel
+from tokenexit.reporting.progress import Progress, Series
+
+FEW = 20
+"""Points up to which each one is marked."""
+
+
+def training_panels(progress: Progress, layers: Sequence[int], metric: str) -> list[Panel]:
+    """Loss, share of words, and validation quality, as far as the log tells."""
+    metric = metric_name(metric)
+    found = []
+    if any(progress.loss):
+        values = _values(progress.loss)
+        spread = min(values) > 0 and max(values) > 20 * min(values)
+        y = axis("Cross-entropy", values, log=spread, low=None if spread else 0)
+        found.append(_panel("loss", "Loss of each exit", progress.loss, layers, y))
+    if any(progress.reached):
+        y = axis("Share of words", (), low=0, high=1.03, percent=True)
+        title = "Words that reached each exit"
+        found.append(_panel("reached", title, progress.reached, layers, y))
+    if any(progress.validation):
+        y = axis(metric[0].upper() + metric[1:], _values(progress.validation))
+        title = f"Validation {metric} of each exit"
+        found.append(_panel("validation", title, progress.validation, layers, y))
+    return found
+
+
+def training_keys(progress: Progress, layers: Sequence[int]) -> list[Key]:
+    """The legend all share."""
+    count = max(len(progress.loss), len(progress.reached), len(progress.validation))
+    return [Key(f"exit {layer}", f"l{layer}") for layer in _layers(layers, count)]
+
+
+def _layers(layers: Sequence[int], count: int) -> Sequence[int]:
+    return layers if len(layers) == count else range(1, count + 1)
+
+
+def _values(group: Sequence[Series]) -> list[float]:
+    return [value for series in group for _, value in series]
+
+
+def _panel(
+    ident: str, title: str, group: Sequence[Series], layers: Sequence[int], y: Axis
+) -> Panel:
+    lines = [
+        Line(
+            name=f"exit {layer}",
+            points=[Point(s, v, f"exit {layer}, step {s:.0f}: {v:.4g}", 2.6) for s, v in series],
+            css=f"l{layer}",
+            marked=len(series) <= FEW,
+        )
+        for layer, series in zip(_layers(layers, len(group)), group, strict=True)
+    ]
+    steps = [step for series in group for step, _ in series]
+    x = axis("Step", steps, low=0, pad=0.02, whole=True)
+    chart = line_chart(f"training-{ident}", title, f"{title} over the training steps.", x, y, lines)
+    return Panel(title, chart)

@@ -1,0 +1,95 @@
+"""The words of a saved trace: where each one left, and whether it was right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from tokenexit.errors import UserError
+from tokenexit.reporting.files import AGAIN
+
+COLUMNS = ("text", "position", "exit_layer", "prediction", "confidence", "gold")
+UNKNOWN = -100
+"""The gold class of a word without one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Words:
+    """One entry a word, sorted by text and position.
+
+    Attributes:
+        text: Number of the text.
+        position: Place in it.
+        exit_layer: Layer at which the word left, from 1.
+        prediction: Predicted class.
+        confidence: Its probability at the exit.
+        gold: Gold class, -100 where unknown.
+        word: The word itself.
+    """
+
+    text: NDArray[np.int64]
+    position: NDArray[np.int64]
+    exit_layer: NDArray[np.int64]
+    prediction: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    gold: NDArray[np.int64]
+    word: list[str]
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    @cached_property
+    def known(self) -> NDArray[np.bool_]:
+        """Words with a gold class."""
+        return self.gold != UNKNOWN
+
+    @cached_property
+    def wrong(self) -> NDArray[np.bool_]:
+        """Words with a gold class other than the predicted one."""
+        return self.known & (self.prediction != self.gold)
+
+    @cached_property
+    def bounds(self) -> list[tuple[int, int]]:
+        """First and one past the last word of each text."""
+        if not len(self):
+            return []
+        cuts = (np.flatnonzero(np.diff(self.text)) + 1).tolist()
+        return list(zip([0, *cuts], [*cuts, len(self)], strict=True))
+
+
+def read_words(path: Path) -> Words | None:
+    """Read a trace.
+
+    Raises:
+        UserError: The file is damaged, or lacks a column.
+    """
+    if not path.is_file():
+        return None
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} is not a parquet file: {reason} {AGAIN}") from error
+    missing = [name for name in COLUMNS if name not in table.column_names]
+    if missing:
+        raise UserError(f"{path} lacks the columns {', '.join(missing)}. {AGAIN}")
+    columns = {name: table.column(name).to_numpy() for name in COLUMNS}
+    order = np.lexsort((columns["position"], columns["text"]))
+    if "word" in table.column_names:
+        held = table.column("word").to_pylist()
+        word = [str(held[row]) for row in order]
+    else:
+        word = [f"#{columns['position'][row] + 1}" for row in order]
+    return Words(
+        **{
+            name: values[order].astype(np.float64 if name == "confidence" else np.int64)
+            for name, values in columns.items()
+        },
+        word=word,
+    )

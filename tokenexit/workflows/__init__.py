@@ -1,0 +1,1 @@
+"""Workflows: whole runs, as the recipes start them."""

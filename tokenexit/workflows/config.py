@@ -1,0 +1,65 @@
+"""Settings of a tagging recipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tokenexit.calibration import CalibrateConfig
+from tokenexit.training import TrainConfig
+
+
+def _help(text: str) -> dict[str, str]:
+    return {"help": text}
+
+
+@dataclass(frozen=True)
+class TaggingConfig:
+    """Train, calibrate, evaluate and report a tagger with exits, into ``output_dir``."""
+
+    output_dir: str = field(metadata=_help("run folder"))
+    data: str | None = field(
+        default=None, metadata=_help("Hub id, folder or file of labelled sentences")
+    )
+    data_name: str | None = field(default=None, metadata=_help("configuration of a Hub data set"))
+    task: Literal["ner", "pos"] = field(default="ner", metadata=_help("what the tags are"))
+    column: str | None = field(
+        default=None, metadata=_help("column of the tags; ner_tags or pos_tags by default")
+    )
+    convert_tags: bool = field(default=False, metadata=_help("convert BIOES and IOB1 tags to BIO"))
+    model: str | dict[str, Any] = field(
+        default="bert-base-cased",
+        metadata=_help("Hub id or folder, or a description of a fresh small model"),
+    )
+    exit_layers: list[int] | None = field(
+        default=None, metadata=_help("layers with an exit, from 1; all by default")
+    )
+    heads: dict[str, Any] = field(
+        default_factory=lambda: {"name": "linear"}, metadata=_help("kind of exit heads")
+    )
+    train: TrainConfig = field(default_factory=TrainConfig)
+    policy: dict[str, Any] = field(
+        default_factory=dict,
+        metadata=_help("the policy; a few families are calibrated when empty"),
+    )
+    calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
+    halted: Literal["copy", "drop", "restore"] = field(
+        default="copy", metadata=_help("what halted words still give to the others")
+    )
+    decode: Literal["argmax", "legal", "crf"] = field(
+        default="argmax", metadata=_help("legal or crf: entity tags that follow the scheme")
+    )
+    batch_size: int = field(default=32, metadata=_help("sentences a batch when evaluating"))
+    threads: int | None = field(default=None, metadata=_help("threads torch computes with"))
+    seed: int = field(default=0, metadata=_help("of everything random"))
+    plugins: list[str] = field(
+        default_factory=list,
+        metadata=_help("your own .py files that register policies, heads, ..."),
+    )
+    resume: bool = field(default=False, metadata=_help("go on with an interrupted run"))
+    overwrite: bool = field(default=False, metadata=_help("replace the run in output_dir"))
+
+    @property
+    def tag_column(self) -> str:
+        """The column with the tags."""
+        return self.column or f"{self.task}_tags"

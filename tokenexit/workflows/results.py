@@ -1,0 +1,147 @@
+"""After training: choose the policy, measure, save, report."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+
+from tokenexit.calibration import calibrate
+from tokenexit.config import dump_config
+from tokenexit.data.tagged import TaggedSplit
+from tokenexit.evaluation.curve import save_curve, trace_curve
+from tokenexit.evaluation.evaluate import class_numbers, evaluate
+from tokenexit.models.token_classification import ExitModelForTokenClassification
+from tokenexit.policies import Policy, from_config
+from tokenexit.reporting import write_report
+from tokenexit.reporting.tables import results_text
+from tokenexit.workflows.config import TaggingConfig
+from tokenexit.workflows.folder import write_json
+
+logger = logging.getLogger("tokenexit")
+
+CURVE_FACTORS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
+"""Settings of the curve, as multiples of the calibrated one."""
+
+
+def finish(
+    config: TaggingConfig,
+    model: ExitModelForTokenClassification,
+    splits: dict[str, TaggedSplit],
+    run: Path,
+    policy: Policy | None,
+    accelerator: Accelerator,
+) -> None:
+    """Everything after training; each result is on disk as soon as it exists.
+
+    Args:
+        config: The run.
+        model: The trained tagger; gets its policy, calibration and results.
+        splits: The data.
+        run: Run folder.
+        policy: As the user gave it, or None.
+        accelerator: Who writes and speaks.
+    """
+    main = accelerator.is_main_process
+    say = logger.info if main else logger.debug
+    training = {
+        "task": config.task,
+        "model": config.model,
+        "data": config.data or "generated",
+        "seed": config.seed,
+        **dump_config(config)["train"],
+    }
+    model.configure(training=training)
+    if main:
+        model.save_pretrained(run)
+    chosen = _choose(config, model, splits["validation"], policy, run, main, say)
+    model.configure(policy=chosen)
+    if config.decode == "crf":
+        model.fit_crf(splits["train"].tokens, class_numbers(splits["train"], model.labels))
+    model.configure(decode=config.decode)
+
+    results: dict[str, Any] = {}
+    for name in [n for n in ("validation", "test") if n in splits]:
+        result, trace = evaluate(
+            model, splits[name], name, batch_size=config.batch_size, on_unknown="keep"
+        )
+        results[name] = result.to_json()
+        if main:
+            words = [word for text in splits[name].tokens for word in text]
+            trace.save(run / "traces" / f"{name}.parquet", words)
+            say("%s", results_text(results[name]))
+    last = list(results)[-1]
+    model.configure(results=results)
+    setting = chosen.setting() if chosen.dial() is not None else None
+    values = _curve_values(chosen, setting)
+    points = trace_curve(model, splits[last], last, chosen, values, batch_size=config.batch_size)
+    if main:
+        model.save_pretrained(run)
+        save_curve(points, run / "pareto.csv")
+        write_json(
+            run / "metrics.json",
+            {
+                "task": config.task,
+                "model": config.model if isinstance(config.model, str) else "fresh",
+                "data": config.data or "generated",
+                "seed": config.seed,
+                "labels": list(model.labels),
+                "num_layers": model.backbone.num_layers,
+                "num_processes": accelerator.num_processes,
+                "splits": results,
+                "static": [
+                    {"layer": int(p.value or 0), "quality": p.quality, "mac_ratio": p.mac_ratio}
+                    for p in points
+                    if p.kind == "static"
+                ],
+            },
+        )
+        say("report: %s", write_report(run))
+
+
+def _choose(
+    config: TaggingConfig,
+    model: ExitModelForTokenClassification,
+    validation: TaggedSplit,
+    policy: Policy | None,
+    run: Path,
+    main: bool,
+    say: Callable[..., None],
+) -> Policy:
+    """The policy as given, or calibrated."""
+    asked = config.calibrate.min_quality is not None or config.calibrate.speedup is not None
+    if policy is not None and not (asked and policy.dial() is not None):
+        return policy
+    if len(model.settings.exit_layers) == 1 or config.train.objective.get("name") == "single":
+        return from_config("never")  # nothing to choose among
+    families = [policy] if policy is not None else None
+    if config.calibrate.policies:
+        families = [from_config(family) for family in config.calibrate.policies]
+    found = calibrate(
+        model, validation, config.calibrate, families=families, batch_size=config.batch_size
+    )
+    model.configure(
+        calibration={k: v for k, v in found.to_json().items() if k not in ("candidates", "chosen")}
+    )
+    if main:
+        write_json(run / "calibration.json", found.to_json())
+    chosen = from_config(found.policy)
+    say("calibrated policy: %s", chosen)
+    return chosen
+
+
+def _curve_values(policy: Policy, setting: float | None) -> list[float]:
+    knob = policy.dial()
+    if knob is None or setting is None:
+        return []
+    low, high = sorted((knob.strict, knob.loose))
+    if knob.integer:
+        around = {setting + d for d in (-2, -1, 0, 1, 2)}
+    elif knob.log:
+        around = {setting * f for f in CURVE_FACTORS}
+    else:
+        around = {setting + (high - low) * d for d in (-0.2, -0.1, -0.05, 0, 0.05, 0.1)}
+    return sorted(v for v in around if low <= v <= high or v == setting)

@@ -1,0 +1,167 @@
+"""A tagging run from data to report: what the recipes do."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from transformers import AutoModelForTokenClassification
+from transformers.utils import logging as transformers_logging
+
+from tokenexit.data.tagged import (
+    TaggedSplit,
+    check_labels,
+    label_names,
+    read_tagged,
+    with_validation,
+)
+from tokenexit.errors import UserError
+from tokenexit.evaluation.evaluate import class_numbers
+from tokenexit.evaluation.exits import exit_quality
+from tokenexit.halting import Sentence
+from tokenexit.models.persistence import load_network, load_tokenizer
+from tokenexit.models.scratch import fresh_encoder, train_tokenizer
+from tokenexit.models.token_classification import ExitModelForTokenClassification
+from tokenexit.policies import from_config
+from tokenexit.policies.base import walk
+from tokenexit.registry import load_plugin
+from tokenexit.training import make_accelerator, train
+from tokenexit.workflows.config import TaggingConfig
+from tokenexit.workflows.folder import open_run
+from tokenexit.workflows.results import finish
+
+logger = logging.getLogger("tokenexit")
+
+Splits = dict[str, TaggedSplit]
+
+
+def run_tagging(config: TaggingConfig, demo: Callable[[Path, str], None] | None = None) -> Path:
+    """Train, calibrate, evaluate and report.
+
+    Args:
+        config: The run.
+        demo: Writes generated data for a task into a folder; used when no data is given.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        UserError: Anything wrong with the configuration, the data or the model.
+    """
+    for plugin in config.plugins:
+        load_plugin(plugin)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    policy = from_config(config.policy) if config.policy else None
+    if policy is not None and any(part.needs_target for part in walk(policy)):
+        raise UserError(f"{policy!r} looks at gold labels; it serves analysis only.")
+    accelerator = make_accelerator(config.train, Path(config.output_dir))
+    _quiet(accelerator)
+    with accelerator.main_process_first():
+        run = open_run(config, write=accelerator.is_main_process)
+        splits = _read(config, run, demo if accelerator.is_main_process else None)
+    set_seed(config.seed)
+    model = build_model(config, splits["train"])
+    model.configure(halted=config.halted)
+    say = logger.info if accelerator.is_main_process else logger.debug
+    say("%s", _describe(splits, model, accelerator))
+    pieces = model.encoder.encode(
+        splits["train"].tokens, class_numbers(splits["train"], model.labels)
+    )
+    train(
+        model,
+        training_sentences(pieces),
+        config.train,
+        accelerator=accelerator,
+        folder=run,
+        seed=config.seed,
+        resume=config.resume,
+        evaluate=lambda trained: exit_quality(trained, splits["validation"], config.batch_size),
+    )
+    finish(config, model, splits, run, policy, accelerator)
+    accelerator.wait_for_everyone()
+    if config.train.trackers:
+        accelerator.end_training()
+    return run
+
+
+def build_model(config: TaggingConfig, train_split: TaggedSplit) -> ExitModelForTokenClassification:
+    """The model that a run starts from: a checkpoint, or a fresh one with its tokenizer."""
+    labels = label_names(train_split, config.tag_column)
+    if isinstance(config.model, Mapping):
+        description = dict(config.model)
+        vocabulary = description.pop("vocab_size", 4000)
+        lowercase = description.pop("lowercase", False)
+        tokenizer = train_tokenizer(train_split.tokens, vocabulary, lowercase)
+        network = fresh_encoder(description, tokenizer, len(labels))
+    else:
+        tokenizer = load_tokenizer(config.model)
+        network = load_network(
+            config.model,
+            AutoModelForTokenClassification,
+            num_labels=len(labels),
+            ignore_mismatched_sizes=True,
+            dtype=torch.float32,
+        )
+    return ExitModelForTokenClassification.from_transformers(
+        network,
+        tokenizer,
+        labels,
+        exit_layers=config.exit_layers,
+        heads=config.heads,
+        task=config.task,
+    )
+
+
+def training_sentences(pieces: Any) -> list[Sentence]:
+    """Pieces as training examples; a word is learned only where its piece answers for it."""
+    sentences = []
+    for piece in pieces:
+        start, end = (place - piece.first for place in piece.keep)
+        targets = [
+            target if start <= place < end else -100
+            for place, target in enumerate(piece.sentence.targets)
+        ]
+        sentences.append(replace(piece.sentence, targets=targets))
+    return sentences
+
+
+def _read(config: TaggingConfig, run: Path, demo: Callable[[Path, str], None] | None) -> Splits:
+    source = config.data
+    if source is None:
+        folder = run / "data"
+        if demo is not None and not (folder / "test.parquet").is_file():
+            demo(folder, config.task)
+        source = str(folder)
+    splits = read_tagged(
+        source, config.tag_column, name=config.data_name, convert=config.convert_tags
+    )
+    splits = with_validation(splits, seed=config.seed)
+    labels = label_names(splits["train"], config.tag_column)
+    for name in ("validation", "test"):
+        if name in splits:
+            check_labels(splits[name], labels, "keep")
+    return splits
+
+
+def _describe(splits: Splits, model: Any, accelerator: Accelerator) -> str:
+    sizes = ", ".join(f"{len(split)} {name}" for name, split in splits.items())
+    return (
+        f"{sizes} sentences; {len(model.labels)} labels; {model.backbone.num_layers} layers with "
+        f"exits at {list(model.settings.exit_layers)}; {accelerator.num_processes} process(es) "
+        f"on {accelerator.device}"
+    )
+
+
+def _quiet(accelerator: Accelerator) -> None:
+    """Our messages on the main process; transformers' progress bars nowhere."""
+    transformers_logging.disable_progress_bar()
+    level = logging.INFO if accelerator.is_main_process else logging.ERROR
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logger.setLevel(level)
