@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from tokenexit.data.tagged import TaggedSplit
     from tokenexit.models.token_classification import ExitModelForTokenClassification
 
+# Typer exports this class only through the one that is built on it.
+_UsageError: Any = typer.BadParameter.__base__
+
 app = typer.Typer(
     add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Token-level early exit: evaluate, calibrate, time, use and explain a model folder.",
 )
@@ -35,7 +37,7 @@ PolicyText = Annotated[
 Plugin = Annotated[
     list[str] | None, typer.Option(help="Your own .py file that registers a policy or head.")
 ]
-BatchSize = Annotated[int, typer.Option(help="Sentences a batch.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Sentences a batch.")]
 Column = Annotated[str | None, typer.Option(help="Column of the tags.")]
 
 
@@ -97,12 +99,15 @@ def calibrate(
     from tokenexit.calibration import calibrate as search
     from tokenexit.evaluation.processes import is_main
 
+    if not dry_run and not Path(model).is_dir():
+        raise UserError(f"Only a local model folder can be changed, not {model!r}; add --dry-run.")
+    config = CalibrateConfig(min_quality=min_quality, speedup=speedup)
     tagger = _load(model, plugin)
     chosen = _policy(policy)
     found = search(
         tagger,
         _split(tagger, data, split, column),
-        CalibrateConfig(min_quality=min_quality, speedup=speedup),
+        config,
         name=split,
         families=None if chosen is None else [chosen],
         batch_size=batch_size,
@@ -118,8 +123,6 @@ def calibrate(
     typer.echo(f"multiply-adds:   {best['mac_ratio']:.2f} of the plain model's")
     data_out = found.to_json()
     if not dry_run:
-        if not Path(model).is_dir():
-            raise UserError("Only a local model folder can be changed; add --dry-run.")
         short = {k: v for k, v in data_out.items() if k not in ("candidates", "chosen")}
         tagger.configure(policy=found.policy, calibration=short)
         tagger.save_pretrained(model)
@@ -134,9 +137,9 @@ def bench(
     split: Annotated[str, typer.Option(help="Which split of the data.")] = "test",
     policy: PolicyText = None,
     batch_size: BatchSize = 32,
-    repeats: Annotated[int, typer.Option(help="Timed passes over the texts.")] = 5,
-    limit: Annotated[int | None, typer.Option(help="Only the first so many texts.")] = None,
-    threads: Annotated[int | None, typer.Option(help="Threads torch computes with.")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Timed passes over the texts.")] = 5,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many texts.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads torch computes with.")] = None,
     column: Column = None,
     plugin: Plugin = None,
     json_file: Json = None,
@@ -170,12 +173,7 @@ def predict(
     plugin: Plugin = None,
 ) -> None:
     """Text in, JSON lines out: labels, entities and exit layers of each line."""
-    if file == "-":
-        lines = sys.stdin.read().splitlines()
-    elif Path(file).is_file():
-        lines = Path(file).read_text(encoding="utf-8").splitlines()
-    else:
-        raise UserError(f"There is no file {file!r}; give a text file, or - for standard input.")
+    lines = _lines(file)
     tagger = _load(model, plugin)
     for start in range(0, len(lines), 1024):
         for tagged in tagger.predict(
@@ -235,7 +233,15 @@ def backbones() -> None:
 def main() -> None:
     """Run the console script: 0 on success, 2 and one message on a user's mistake."""
     with friendly_errors():
-        app()
+        try:
+            code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
+        except _UsageError as error:
+            place = error.ctx.command_path if error.ctx else "tokenexit"
+            text = error.format_message().rstrip(".")
+            raise UserError(f"{text}. {place} --help lists what there is.") from None
+        except typer.Abort:
+            raise SystemExit(130) from None
+        raise SystemExit(code if isinstance(code, int) else 0)
 
 
 def _load(model: str, plugin: list[str] | None) -> ExitModelForTokenClassification:
@@ -265,6 +271,19 @@ def _split(
     return splits[name]
 
 
+def _lines(file: str) -> list[str]:
+    """Lines of a text file or of standard input, empty ones included."""
+    if file != "-" and not Path(file).is_file():
+        raise UserError(f"There is no file {file!r}; give a text file, or - for standard input.")
+    try:
+        raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        text = raw.decode("utf-8-sig").replace("\r\n", "\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file!r} cannot be read as UTF-8 text: {error}.") from error
+    # Not splitlines: form feeds and the like stand inside lines.
+    return text.removesuffix("\n").split("\n") if text else []
+
+
 def _policy(text: str | None) -> Any:
     from tokenexit.policies import from_config
 
@@ -273,8 +292,12 @@ def _policy(text: str | None) -> Any:
 
 def _write(path: Path | None, data: Any) -> None:
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            text = json.dumps(data, indent=2, ensure_ascii=False)
+            path.write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 if __name__ == "__main__":

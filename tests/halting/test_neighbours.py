@@ -19,9 +19,7 @@ FIRST: list[Policy] = [cls.examples()[0] for _, cls in POLICIES.items()]
 def by_sentence(outcome: Any, sentences: Any) -> list[tuple[Tensor, Tensor]]:
     """Exit layers and logits of each sentence."""
     sizes = [len(sentence.word_rows) for sentence in sentences]
-    return list(
-        zip(outcome.exit_layers.split(sizes), outcome.logits.split(sizes), strict=True)
-    )
+    return list(zip(outcome.exit_layers.split(sizes), outcome.logits.split(sizes), strict=True))
 
 
 def check(network: Any, got: Any, expected: Any) -> None:

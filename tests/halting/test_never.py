@@ -86,7 +86,9 @@ def test_reference_is_the_model_under_sdpa(sdpa_network, sentences, run):
 def test_states_of_the_engine_are_the_hidden_states_of_the_model(sdpa_network, sentences, run):
     worded = [sentence for sentence in sentences if sentence.word_rows]
     _, expected = model_output(sdpa_network, worded)
-    check_states(sdpa_network, run(sdpa_network, worded, Never(), states=[]).states, expected, **CLOSE)
+    check_states(
+        sdpa_network, run(sdpa_network, worded, Never(), states=[]).states, expected, **CLOSE
+    )
 
 
 def test_recording_states_changes_nothing(network, sentences, run):

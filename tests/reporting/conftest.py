@@ -110,9 +110,7 @@ def dump(data: Any) -> Callable[[Path], object]:
     return lambda path: path.write_text(json.dumps(data))
 
 
-def trace(
-    texts: Texts, labels: list[str], layers: int, rng: np.random.Generator
-) -> dict[str, Any]:
+def trace(texts: Texts, labels: list[str], layers: int, rng: np.random.Generator) -> dict[str, Any]:
     """Entities and rarer classes go deeper, and are wrong more often."""
     rows = [(t, p, w, g) for t, text in enumerate(texts) for p, (w, g) in enumerate(text)]
     gold = np.array([row[3] for row in rows], dtype=np.int64)
@@ -135,13 +133,13 @@ def trace(
 def calibration(full: float) -> dict[str, Any]:
     candidates: list[dict[str, Any]] = []
     families = [
-        ("entropy", lambda t: {"name": "entropy", "threshold": t}),
         ("window", lambda t: {**WINDOW, "policy": {"name": "entropy", "threshold": t}}),
+        ("entropy", lambda t: {"name": "entropy", "threshold": t}),
         ("patience", lambda t: {"name": "patience", "patience": int(1 + 10 * t)}),
     ]
     for row, (_, build) in enumerate(families):
         for threshold in (0.02, 0.05, 0.1, 0.2, 0.4):
-            kept = 1 - 0.06 * threshold**0.8 - 0.002 * row
+            kept = 1 - 0.08 * threshold + (-0.004 if row else 0)
             verified = threshold in (0.05, 0.1, 0.2) and row < 2
             speedup = 1.4 + 5 * threshold**0.6 - 0.2 * row
             candidates.append(
@@ -208,6 +206,16 @@ def train_log(full: float, layers: int, rng: np.random.Generator) -> str:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
+def make_run(tmp_path: Path) -> Callable[..., Path]:
+    """``write_run`` into a folder of a given name."""
+
+    def make(name: str = "run", **options: Any) -> Path:
+        return write_run(tmp_path / name, **options)
+
+    return make
+
+
+@pytest.fixture
+def run(make_run: Callable[..., Path]) -> Path:
     """A finished entity run."""
-    return write_run(tmp_path / "ner-run")
+    return make_run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -13,15 +14,28 @@ import torch
 from accelerate.state import AcceleratorState
 
 
-@pytest.fixture(scope="session")
-def toy() -> ModuleType:
-    """``toy.py``, by path: tests are no package."""
-    spec = importlib.util.spec_from_file_location("toy", Path(__file__).with_name("toy.py"))
+def _module(name: str) -> ModuleType:
+    """A file beside this one, by path: tests are no package."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def toy() -> ModuleType:
+    """``toy.py``."""
+    return _module("toy")
+
+
+@pytest.fixture(scope="session")
+def worker(toy: ModuleType) -> Iterator[ModuleType]:
+    """``worker.py``, for trainings in this process like those in others."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "toy", toy)
+        yield _module("worker")
 
 
 @pytest.fixture(autouse=True)

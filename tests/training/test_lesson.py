@@ -71,9 +71,9 @@ def test_the_gate_learns_to_tell_when_exits_are_wrong(toy):
                 ids[rows[0]] = model.tokenizer.unk_token_id
                 targets[word] = int(torch.randint(3, (1,), generator=random))
         sentences.append(type(sentence)(ids, sentence.word_rows, targets))
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
-    for step in range(50):
-        learn(model, sentences[step * 16 % 400 :][:16])
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-2)
+    for step in range(80):
+        learn(model, sentences[step * 10 % 400 :][:10])
         optimizer.step()
     batch = pack(sentences)
     said: dict[bool, list[float]] = {True: [], False: []}
@@ -86,7 +86,7 @@ def test_the_gate_learns_to_tell_when_exits_are_wrong(toy):
 
     with torch.no_grad():
         encode(model.backbone, model.heads, batch, Read())
-    assert sum(said[True]) / len(said[True]) > 0.4
+    assert sum(said[True]) / len(said[True]) > 0.45
     assert sum(said[False]) / len(said[False]) < 0.15
 
 

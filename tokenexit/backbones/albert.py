@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ class AlbertBackbone(Backbone):
     Each of the ``inner_group_num`` layers inside a group counts as a layer of its own.
     """
 
-    @property
+    @cached_property
     def num_layers(self) -> int:
         """Depth of the network, repeated layers counted each time."""
         return int(self.config.num_hidden_layers) * int(self.config.inner_group_num)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from torch import Tensor, nn
@@ -73,17 +74,17 @@ class Backbone(ABC):
 
     # --- facts -------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def num_layers(self) -> int:
         """Depth of the network."""
         return int(self.config.num_hidden_layers)
 
-    @property
+    @cached_property
     def hidden_size(self) -> int:
         """Width of the states, ``H``."""
         return int(self.config.hidden_size)
 
-    @property
+    @cached_property
     def num_heads(self) -> int:
         """Attention heads; the width of one is ``H / num_heads``."""
         return int(self.config.num_attention_heads)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -18,7 +19,11 @@ _FROM_PADDING = ("roberta", "xlm-roberta", "camembert")
 class BertBackbone(Backbone):
     """Post-norm encoder with absolute positions."""
 
-    @property
+    @cached_property
+    def _layers(self) -> list[Any]:
+        return list(self.base.encoder.layer)
+
+    @cached_property
     def _first_position(self) -> int:
         # The RoBERTa line counts positions from the padding id onwards.
         if self.config.model_type in _FROM_PADDING:
@@ -59,30 +64,30 @@ class BertBackbone(Backbone):
 
     def layer(self, index: int, hidden: Tensor, context: Any) -> Tensor:
         """The model's own layer."""
-        return self.base.encoder.layer[index](hidden, context)
+        return self._layers[index](hidden, context)
 
     def queries(self, index: int, rows: Tensor, positions: Tensor) -> Tensor:
         """Query projection."""
-        return self.base.encoder.layer[index].attention.self.query(rows)
+        return self._layers[index].attention.self.query(rows)
 
     def keys_values(self, index: int, rows: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Key and value projections."""
-        attention = self.base.encoder.layer[index].attention.self
+        attention = self._layers[index].attention.self
         return attention.key(rows), attention.value(rows)
 
     def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
         """Output projection and feed-forward block, each with residual and norm."""
-        layer = self.base.encoder.layer[index]
+        layer = self._layers[index]
         return layer.feed_forward_chunk(layer.attention.output(attended, rows))
 
     def attention_dropout(self, index: int) -> float:
         """The layer's dropout on attention weights while training."""
-        dropout = self.base.encoder.layer[index].attention.self.dropout
+        dropout = self._layers[index].attention.self.dropout
         return float(dropout.p) if dropout.training else 0.0
 
     def absorbable(self, index: int) -> Absorbable:
         """Key and value weights of the layer."""
-        attention = self.base.encoder.layer[index].attention.self
+        attention = self._layers[index].attention.self
         return Absorbable(attention.key.weight, attention.value.weight, attention.value.bias)
 
     @classmethod

@@ -16,7 +16,7 @@ from typing import Any
 from tokenexit.calibration.config import CalibrateConfig
 from tokenexit.calibration.families import default_families
 from tokenexit.calibration.simulate import Outcome, simulate
-from tokenexit.data.tagged import TaggedSplit
+from tokenexit.data.tagged import TaggedSplit, check_labels
 from tokenexit.errors import UserError
 from tokenexit.evaluation.evaluate import Result, class_numbers, evaluate
 from tokenexit.evaluation.processes import is_main
@@ -81,6 +81,7 @@ def calibrate(
     name: str = "validation",
     families: Sequence[Policy] | None = None,
     batch_size: int = 32,
+    on_unknown: str = "error",
 ) -> Calibration:
     """Choose a policy for a model. The model is not changed.
 
@@ -91,18 +92,24 @@ def calibrate(
         name: Name of the split.
         families: Policies whose knobs are turned; ``default_families`` when None.
         batch_size: Texts a batch.
+        on_unknown: ``error`` or ``keep`` labels outside the training set, as wrong.
 
     Raises:
-        UserError: A family has no knob, or looks at gold labels.
+        UserError: A family has no knob or looks at gold labels, or the split has no word or
+            labels that the model does not know.
     """
     policies = list(families or default_families(model.labels))
     for policy in policies:
-        _check_family(policy)
+        check_family(policy)
+    check_labels(split, model.labels, on_unknown)
+    if split.num_words == 0:
+        raise UserError(f"{split.origin} holds no word; there is nothing to calibrate on.")
     kind, goal = config.target
     pieces = model.encoder.encode(split.tokens, class_numbers(split, model.labels))
     table = collect_exits(model, pieces, batch_size)
     simulated = simulate(table, policies, config.grid, model.settings.task)
-    full, _ = evaluate(model, split, name, Never(), batch_size=batch_size)
+    options: dict[str, Any] = {"batch_size": batch_size, "on_unknown": None}
+    full, _ = evaluate(model, split, name, Never(), **options)
 
     def keeps(quality: float, speedup: float) -> bool:
         return quality >= goal * full.quality if kind == "min_quality" else speedup >= goal
@@ -122,7 +129,7 @@ def calibrate(
 
         def measure(value: float, policy: Policy = policy) -> bool:
             result, _ = evaluate(
-                model, split, name, policy.at(value), full_depth=full.quality, batch_size=batch_size
+                model, split, name, policy.at(value), full_depth=full.quality, **options
             )
             measured.append(result)
             return keeps(result.quality, result.depth_speedup)
@@ -165,7 +172,12 @@ def find_last(outcomes: Sequence[Outcome], start: int, keeps: Callable[[float], 
         place = following if good < following < bad else (good + bad) // 2
 
 
-def _check_family(policy: Policy) -> None:
+def check_family(policy: Policy) -> None:
+    """Refuse a policy that cannot be calibrated.
+
+    Raises:
+        UserError: It has no knob, or looks at gold labels.
+    """
     if policy.dial() is None:
         raise UserError(f"{policy!r} has no knob to calibrate; use it as it is.")
     if any(part.needs_target for part in walk(policy)):

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.evaluation.evaluate import Result, evaluate
@@ -73,6 +74,7 @@ def trace_curve(
     values: Sequence[float],
     *,
     batch_size: int = 32,
+    on_unknown: str | None = "error",
 ) -> list[Point]:
     """Measure full depth, "stop everybody at layer k", and a policy at several settings.
 
@@ -83,17 +85,22 @@ def trace_curve(
         policy: Whose knob is turned; none is if it has none.
         values: Settings of the knob.
         batch_size: Texts a batch.
+        on_unknown: See ``evaluate``.
     """
-    full, _ = evaluate(model, split, name, Never(), batch_size=batch_size)
-    known = {"full_depth": full.quality, "batch_size": batch_size}
+    full, _ = evaluate(model, split, name, Never(), batch_size=batch_size, on_unknown=on_unknown)
+    known: dict[str, Any] = {
+        "full_depth": full.quality,
+        "batch_size": batch_size,
+        "on_unknown": None,
+    }
     points = [point("full", Never(), None, full)]
     for layer in model.settings.exit_layers[:-1]:
         fixed = AssignedDepth(layer)
-        result, _ = evaluate(model, split, name, fixed, **known)  # type: ignore[arg-type]
+        result, _ = evaluate(model, split, name, fixed, **known)
         points.append(point("static", fixed, layer, result))
     for value in values if policy.dial() is not None else ():
         setting = policy.at(value)
-        result, _ = evaluate(model, split, name, setting, **known)  # type: ignore[arg-type]
+        result, _ = evaluate(model, split, name, setting, **known)
         points.append(point("engine", setting, value, result))
     return points
 

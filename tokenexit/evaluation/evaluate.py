@@ -32,7 +32,7 @@ class Result:
         metric: Which figure ``quality`` is.
         quality: 0 to 1.
         quality_full_depth: The same without exits.
-        relative_quality: Their ratio.
+        relative_quality: Their ratio; 1 where there was nothing to lose.
         mean_exit_layer: Average depth of a word.
         num_layers: Depth of the network.
         depth_speedup: ``num_layers / mean_exit_layer``.
@@ -104,7 +104,7 @@ def evaluate(
     batch_size: int = 32,
     halted: Halted | None = None,
     decode: str | None = None,
-    on_unknown: str = "error",
+    on_unknown: str | None = "error",
 ) -> tuple[Result, Trace]:
     """Measure a policy on a split.
 
@@ -117,7 +117,8 @@ def evaluate(
         batch_size: Texts a batch.
         halted: See ``ExitModelForTokenClassification.tag``.
         decode: See there.
-        on_unknown: ``error`` or ``keep`` labels outside the training set, as wrong.
+        on_unknown: ``error`` or ``keep`` labels outside the training set, as wrong; None keeps
+            them without a word.
 
     Returns:
         The figures, and the trace they come from.
@@ -125,7 +126,8 @@ def evaluate(
     Raises:
         UserError: No labels, or labels the model does not know.
     """
-    check_labels(split, model.labels, on_unknown)
+    if on_unknown is not None:
+        check_labels(split, model.labels, on_unknown)
     chosen = model.policy if policy is None else policy
     options: dict[str, Any] = {"batch_size": batch_size, "halted": halted, "decode": decode}
     trace = trace_split(model, split, chosen, **options)
@@ -147,7 +149,7 @@ def evaluate(
         metric=str(figures["metric"]),
         quality=quality,
         quality_full_depth=full_depth,
-        relative_quality=quality / full_depth if full_depth else 0.0,
+        relative_quality=quality / full_depth if full_depth else 1.0,
         mean_exit_layer=mean,
         num_layers=trace.num_layers,
         depth_speedup=trace.num_layers / mean if mean else 1.0,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tokenexit.data.tagged import TaggedSplit
+from tokenexit.errors import UserError
 from tokenexit.evaluation.evaluate import class_numbers
 from tokenexit.evaluation.metrics import score_classes
 from tokenexit.evaluation.processes import gather, my_share
@@ -23,22 +24,26 @@ def exit_quality(
         model: The tagger.
         split: Labelled texts; shared out among processes.
         batch_size: Texts a batch.
+
+    Raises:
+        UserError: The split has no word.
     """
     mine = my_share(len(split))
     part = split.take(mine)
-    table = collect_exits(
-        model, model.encoder.encode(part.tokens, class_numbers(part, model.labels)), batch_size
-    )
-    own = table.mine
-    found = gather(
-        [
+    pieces = model.encoder.encode(part.tokens, class_numbers(part, model.labels))
+    own: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    if pieces:  # a process may have got no word
+        table = collect_exits(model, pieces, batch_size)
+        own.append(
             (
-                table.log_probs.argmax(dim=-1).numpy()[:, own],
-                table.gold.numpy()[own],
-                np.array(mine, dtype=np.int64)[table.text[own]],
+                table.log_probs.argmax(dim=-1).numpy()[:, table.mine],
+                table.gold.numpy()[table.mine],
+                np.array(mine, dtype=np.int64)[table.text[table.mine]],
             )
-        ]
-    )
+        )
+    found = gather(own)
+    if not found:
+        raise UserError(f"{split.origin} holds no word; there is nothing to evaluate on.")
     guess = np.concatenate([f[0] for f in found], axis=1)
     gold, text = np.concatenate([f[1] for f in found]), np.concatenate([f[2] for f in found])
     order = np.argsort(text, kind="stable")

@@ -19,6 +19,8 @@ def attend(
     active_pos: Tensor,
     row_pos: Tensor,
     layout: Layout,
+    *,
+    eager: bool = False,
 ) -> Tensor:
     """What the active rows read from their sentences at one layer, ``[A, H] -> [A, H]``.
 
@@ -30,6 +32,7 @@ def attend(
         active_pos: Places of the asking rows in their texts, ``[A]``.
         row_pos: Places of all rows, ``[R]``.
         layout: Who meets whom.
+        eager: Products and softmax one by one, as transformers' eager attention.
     """
     queries = backbone.queries(index, active, active_pos)
     keys = values = key_pos = None
@@ -55,7 +58,7 @@ def attend(
                 _take(active_pos, group.query_slice, group.query_index, group.size),
                 _take(key_pos, group.key_slice, group.key_index, group.size),
             )
-            read = _projected(backbone, index, asked, key, value, places, group)
+            read = _projected(backbone, index, asked, key, value, places, group, eager)
         read = read.reshape(group.size * group.queries, -1)
         parts.append(read if group.valid is None else read[group.valid])
     joined = parts[0] if len(parts) == 1 else torch.cat(parts)
@@ -82,6 +85,7 @@ def _projected(
     value: Tensor,
     places: tuple[Tensor, Tensor],
     group: Group,
+    eager: bool,
 ) -> Tensor:
     heads = backbone.num_heads
     asked, key, value = _heads(asked, heads), _heads(key, heads), _heads(value, heads)
@@ -90,7 +94,7 @@ def _projected(
     if bias is not None:
         mask = bias if mask is None else bias.masked_fill(~mask, float("-inf"))
     dropout, scale = backbone.attention_dropout(index), backbone.scaling(index)
-    if backbone.eager:
+    if eager:
         scores = torch.matmul(asked, key.transpose(2, 3)) * scale
         if mask is not None and mask.dtype == torch.bool:
             scores = scores.masked_fill(~mask, float("-inf"))
@@ -120,19 +124,16 @@ def _absorbed(
     heads = backbone.num_heads
     size, queries, width = asked.shape
     # One batched product a head: [h, S*A, d] x [h, d, H].
-    by_head = asked.reshape(size * queries, heads, -1).transpose(0, 1)
-    key_weight = weights.key_weight.unflatten(0, (heads, -1))
-    probes = torch.bmm(by_head, key_weight)
-    probes = (
-        probes.unflatten(1, (size, queries))
-        .permute(1, 0, 2, 3)
-        .reshape(size, heads * queries, width)
-    )
-    mask = None if group.key_mask is None else group.key_mask[:, 0]
-    read = F.scaled_dot_product_attention(
-        probes, source, source, attn_mask=mask, scale=backbone.scaling(index)
-    )
-    read = read.unflatten(1, (heads, queries)).transpose(0, 1).reshape(heads, size * queries, width)
+    by_head = asked.reshape(size * queries, heads, -1).transpose(0, 1) * backbone.scaling(index)
+    probes = torch.bmm(by_head, weights.key_weight.unflatten(0, (heads, -1)))
+    probes = probes.view(heads, size, queries, width).transpose(0, 1)
+    probes = probes.reshape(size, heads * queries, width)
+    scores = torch.bmm(probes, source.transpose(1, 2))
+    if group.key_mask is not None:
+        scores = scores.masked_fill(~group.key_mask[:, 0], float("-inf"))
+    read = torch.bmm(scores.softmax(dim=-1), source)
+    read = read.view(size, heads, queries, width).transpose(0, 1)
+    read = read.reshape(heads, size * queries, width)
     value_weight = weights.value_weight.unflatten(0, (heads, -1))
     out = torch.bmm(read, value_weight.transpose(1, 2)).transpose(0, 1)
     out = out.reshape(size, queries, width)

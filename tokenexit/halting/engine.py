@@ -31,7 +31,7 @@ from tokenexit.signals import Signals
 class Fork(Protocol):
     """Splits a state between an exit head and the rest of the network (training only)."""
 
-    def __call__(self, layer: int, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, layer: int, hidden: Tensor, /) -> tuple[Tensor, Tensor]:
         """States after ``layer``: once for the head, once for the next layer."""
         ...
 
@@ -72,6 +72,7 @@ def encode(
     if halted not in HALTED:
         raise unknown_name("rule for halted states", halted, HALTED)
     num_layers, absorb = backbone.num_layers, absorb and not torch.is_grad_enabled()
+    eager = backbone.eager
     embedded = backbone.embed(batch.input_ids[None], batch.positions[None])[0]
     rows = LiveRows(batch, embedded, halted)
     previous: Callable[[], Tensor] | None = None
@@ -82,7 +83,7 @@ def encode(
         top = layer == num_layers
         if top and states is None:
             rows.only_first_rows()
-        _run_layer(backbone, layer - 1, rows, absorb)
+        _run_layer(backbone, layer - 1, rows, absorb, eager)
         if states is not None:
             _record(states, rows, embedded)
         work[layer - 1] = _rows_worked(rows)
@@ -98,14 +99,14 @@ def encode(
             layer=layer,
             num_layers=num_layers,
             hidden=seen,
-            sequence=batch.word_sequence[rows.word_tensor],
-            position=batch.word_position[rows.word_tensor],
-            item_id=batch.word_item[rows.word_tensor],
+            sequence=rows.word_sequence,
+            position=rows.word_position,
+            item_id=rows.word_item,
             num_sequences=batch.num_sequences,
             extent=batch.extent,
             head=partial(_counted, head, counts, "head"),
             classes=tuple(classes),
-            target=None if batch.word_target is None else batch.word_target[rows.word_tensor],
+            target=rows.word_target,
             gate_head=None if heads.gate is None else partial(_counted, heads.gate, counts, "gate"),
             previous=previous,
         )
@@ -123,12 +124,16 @@ def encode(
     return tuple(work)
 
 
-def _run_layer(backbone: Backbone, index: int, rows: LiveRows, absorb: bool) -> None:
+def _run_layer(
+    backbone: Backbone, index: int, rows: LiveRows, absorb: bool, eager: bool
+) -> None:
     """One layer on the active rows."""
     absorb = absorb and backbone.absorbable(index) is not None
     rows.plan(backbone.hidden_size, backbone.num_heads, absorb)
     active, places = rows.asking()
-    read = attend(backbone, index, active, rows.hidden, places, rows.positions, rows.layout)
+    read = attend(
+        backbone, index, active, rows.hidden, places, rows.positions, rows.layout, eager=eager
+    )
     rows.write(backbone.combine(index, active, read))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tokenexit.halting.packing import Index
+from tokenexit.halting.packing import Index, Mask
 
 # A sentence joins a group while its keys fill at least this share of the padded width:
 # below it, padding costs more than one more attention call.
@@ -76,7 +76,7 @@ class Layout:
     absorbed_pairs: int
 
 
-def cheaper_absorbed(asking: Index, attended: Index, width: int, heads: int) -> Index:
+def cheaper_absorbed(asking: Index, attended: Index, width: int, heads: int) -> Mask:
     """Which sentences read unprojected states more cheaply, ``[S]`` bool.
 
     Projecting costs ``2 n H^2 + 2 m n H`` for ``m`` queries on ``n`` rows; absorbing the
@@ -87,7 +87,7 @@ def cheaper_absorbed(asking: Index, attended: Index, width: int, heads: int) -> 
     return absorbed < ABSORB_MARGIN * projected
 
 
-def arrange(asking: Index, attended: Index, absorbed: Index, device: torch.device | str) -> Layout:
+def arrange(asking: Index, attended: Index, absorbed: Mask, device: torch.device | str) -> Layout:
     """Group the sentences of a layer.
 
     Args:
@@ -97,7 +97,10 @@ def arrange(asking: Index, attended: Index, absorbed: Index, device: torch.devic
         device: Where the indices are needed.
     """
 
-    def tensor(values: Index) -> Tensor:
+    if len(asking) == 1:
+        return _alone(int(asking[0]), int(attended[0]), bool(absorbed[0]))
+
+    def tensor(values: Index | Mask) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(values)).to(device, non_blocking=True)
 
     query_start = np.cumsum(asking) - asking
@@ -142,6 +145,31 @@ def arrange(asking: Index, attended: Index, absorbed: Index, device: torch.devic
     )
 
 
+def _alone(asking: int, attended: int, absorbed: bool) -> Layout:
+    """One sentence: no index at all, and no arithmetic worth an array."""
+    group = Group(
+        absorbed=absorbed,
+        size=1,
+        queries=asking,
+        keys=attended,
+        query_slice=slice(0, asking),
+        query_index=None,
+        key_slice=slice(0, attended),
+        key_index=None,
+        key_mask=None,
+        valid=None,
+    )
+    return Layout(
+        groups=(group,),
+        projected=None,
+        num_projected=0 if absorbed else attended,
+        inverse=None,
+        pairs=0 if absorbed else asking * attended,
+        absorbed_rows=asking if absorbed else 0,
+        absorbed_pairs=asking * attended if absorbed else 0,
+    )
+
+
 def _similar(chosen: Index, attended: Index) -> list[Index]:
     """Cut a run of sentences, longest first, wherever the padding would get too wide."""
     cuts, longest = [], 0
@@ -160,7 +188,7 @@ def _group(
     asking: Index,
     key_start: Index,
     attended: Index,
-    tensor: Callable[[Index], Tensor],
+    tensor: Callable[[Index | Mask], Tensor],
 ) -> Group:
     most_queries, most_keys = int(asking.max()), int(attended.max())
     even_queries = bool((asking == most_queries).all())

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Index = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)

@@ -94,6 +94,7 @@ def encode_dense(
         if halt.any():
             visitor.leave(halt.nonzero().squeeze(-1), (~halt).nonzero().squeeze(-1))
         word_done[words[halt]] = True
+        halted_row = torch.zeros_like(halted_row)  # not in place: gradients need the one before
         halted_row[cell] = (row_word >= 0) & word_done[row_word.clamp_min(0)]
         previous = seen
     return states

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tokenexit.halting.layout import Layout, arrange, cheaper_absorbed
-from tokenexit.halting.packing import Index, PackedBatch
+from tokenexit.halting.packing import Index, Mask, PackedBatch
 
 Halted = Literal["copy", "drop", "restore"]
 HALTED: tuple[Halted, ...] = ("copy", "drop", "restore")
@@ -38,15 +38,17 @@ class LiveRows:
         self.active = np.ones(len(batch.row_word), dtype=bool)
         self.words = np.arange(batch.num_words)
         self.word_tensor = torch.arange(batch.num_words, device=hidden.device)
+        self.word_sequence, self.word_position = batch.word_sequence, batch.word_position
+        self.word_item, self.word_target = batch.word_item, batch.word_target
         self.first_row = batch.first_row
         self._row_word = batch.row_word
         self._row_sequence = batch.row_sequence
-        self._word_sequence = batch.row_sequence[batch.first_row]
+        self._sequence_of = batch.row_sequence[batch.first_row]
         self._halted = halted
         self._layout: Layout | None = None
         self._index: Tensor | None = None
         self.num_active = len(self.active)
-        wordless = np.bincount(self._word_sequence, minlength=batch.num_sequences) == 0
+        wordless = np.bincount(self._sequence_of, minlength=batch.num_sequences) == 0
         if wordless.any():
             self._keep(~wordless[self._row_sequence])
 
@@ -106,7 +108,7 @@ class LiveRows:
         """The row of each remaining word that decides for it, ``[N, H]``."""
         return hidden[self._tensor(self.first_row)]
 
-    def retire(self, gone: Index) -> tuple[Tensor, Tensor]:
+    def retire(self, gone: Mask) -> tuple[Tensor, Tensor]:
         """Halt words; sentences without a word left leave.
 
         Args:
@@ -121,10 +123,10 @@ class LiveRows:
         finished[self.words[gone]] = True  # the extra entry serves special tokens, word -1
         self.active &= ~finished[self._row_word]
         self.words, self.first_row = self.words[stay], self.first_row[stay]
-        self.word_tensor = self.word_tensor[places[1]]
+        self._keep_words(places[1])
         self._layout = None
         unfinished = np.bincount(
-            self._word_sequence[self.words], minlength=self.batch.num_sequences
+            self._sequence_of[self.words], minlength=self.batch.num_sequences
         ).astype(bool)
         keep = unfinished[self._row_sequence]
         if self._halted != "copy":
@@ -133,7 +135,15 @@ class LiveRows:
             self._keep(keep)
         return places
 
-    def _keep(self, mask: Index) -> None:
+    def _keep_words(self, stay: Tensor) -> None:
+        self.word_tensor = self.word_tensor[stay]
+        self.word_sequence = self.word_sequence[stay]
+        self.word_position = self.word_position[stay]
+        self.word_item = self.word_item[stay]
+        if self.word_target is not None:
+            self.word_target = self.word_target[stay]
+
+    def _keep(self, mask: Mask) -> None:
         rows = self._tensor(np.flatnonzero(mask))
         self.hidden, self.positions = self.hidden[rows], self.positions[rows]
         self.original, self.active = self.original[mask], self.active[mask]

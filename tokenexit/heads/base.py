@@ -43,4 +43,7 @@ def build_head(config: Mapping[str, Any], width: int, num_classes: int) -> ExitH
     dropout = settings.get("dropout", 0.0)
     if not isinstance(dropout, int | float) or not 0 <= dropout < 1:
         raise UserError(f"A head's dropout must be a number from 0 to below 1, not {dropout!r}.")
+    inner = settings.get("inner")
+    if inner is not None and (isinstance(inner, bool) or not isinstance(inner, int) or inner < 1):
+        raise UserError(f"A head's inner width must be a whole number from 1, not {inner!r}.")
     return cls(width, num_classes, **settings)

@@ -22,7 +22,7 @@ class MLPHead(ExitHead):
         self, width: int, num_classes: int, *, inner: int | None = None, dropout: float = 0.1
     ) -> None:
         super().__init__()
-        inner = inner or max(width // 2, 1)
+        inner = max(width // 2, 1) if inner is None else inner
         self.expand = nn.Linear(width, inner)
         self.activation = nn.GELU()
         self.dropout = nn.Dropout(dropout)

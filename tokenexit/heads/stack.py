@@ -62,9 +62,11 @@ def check_exit_layers(layers: Sequence[int] | None, num_layers: int) -> tuple[in
         num_layers: Depth of the network.
 
     Raises:
-        UserError: A layer outside ``1..num_layers``.
+        UserError: Not a list, or a layer outside ``1..num_layers``.
     """
     chosen = range(1, num_layers + 1) if layers is None else layers
+    if not isinstance(chosen, Sequence) or isinstance(chosen, str):
+        raise UserError(f"exit_layers must be a list of layers such as [2, 4], not {layers!r}.")
     for layer in chosen:
         if isinstance(layer, bool) or not isinstance(layer, int) or not 1 <= layer <= num_layers:
             raise UserError(

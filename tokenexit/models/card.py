@@ -2,9 +2,157 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
 from tokenexit.models.settings import ExitSettings
+
+PIPELINE = "token-classification"
+TAGS = ["early-exit", "adaptive-computation", PIPELINE]
+TASKS = {"ner": "named-entity recognition", "pos": "part-of-speech tagging"}
+NO_SOURCE = ("generated", "fresh")
+"""What runs write where there is no model or data set to name."""
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+_FILE = re.compile(r".*\.(parquet|jsonl?|csv|tsv|txt|conll\w*)", re.IGNORECASE)
+
+METRICS = {"f1": "F1", "accuracy": "accuracy"}
 
 
 def model_card(settings: ExitSettings, class_name: str, model_type: str) -> str:
-    """Render the card of a model folder as Markdown."""
-    return f"# {class_name}\n"
+    """Render the card of a model folder as Markdown.
+
+    Args:
+        settings: What is saved about the exits, training and results included.
+        class_name: The class that loads the folder.
+        model_type: Family of the network.
+    """
+    task = TASKS.get(settings.task, settings.task)
+    title = f"Early-exit {model_type} for {task}"
+    calibration = settings.calibration or {}
+    return (
+        _environment()
+        .get_template("card.md.j2")
+        .render(
+            metadata=yaml.safe_dump(
+                _metadata(settings, title), sort_keys=False, allow_unicode=True
+            ),
+            title=title,
+            settings=settings,
+            class_name=class_name,
+            model_type=model_type,
+            depth=settings.exit_layers[-1],
+            calibration=calibration,
+            goal=_goal(calibration.get("target") or {}),
+            results=settings.results or {},
+            facts=_facts(settings.training or {}),
+        )
+    )
+
+
+def _metadata(settings: ExitSettings, title: str) -> dict[str, Any]:
+    """The header the Hub reads."""
+    training = settings.training or {}
+    data: dict[str, Any] = {"library_name": "tokenexit", "pipeline_tag": PIPELINE}
+    data["tags"] = [*TAGS, settings.task]
+    base, source = hub_id(training.get("model")), hub_id(training.get("data"))
+    if base:
+        data["base_model"] = base
+    if source:
+        data["datasets"] = [source]
+    results = [
+        _indexed(name, row, training.get("data")) for name, row in (settings.results or {}).items()
+    ]
+    if results:
+        data["model-index"] = [{"name": title, "results": results}]
+    return data
+
+
+def _indexed(name: str, row: Mapping[str, Any], data: Any) -> dict[str, Any]:
+    """One split in the form of the Hub's model index."""
+    metric = str(row["metric"])
+    label = METRICS.get(metric, metric)
+    named = {
+        f"{label} with early exit": (metric, row["quality"]),
+        f"{label} at full depth": (metric, row.get("quality_full_depth")),
+        "mean exit layer": ("mean_exit_layer", row["mean_exit_layer"]),
+        "multiply-accumulates, plain model = 1": ("mac_ratio", row.get("mac_ratio")),
+    }
+    return {
+        "task": {"type": PIPELINE},
+        "dataset": {
+            "name": public_name(data) or "unknown",
+            "type": hub_id(data) or "custom",
+            "split": name,
+        },
+        "metrics": [
+            {"type": kind, "value": round(float(value), 5), "name": text}
+            for text, (kind, value) in named.items()
+            if value is not None
+        ],
+    }
+
+
+def _goal(target: Mapping[str, Any]) -> str:
+    if target.get("min_quality") is not None:
+        return f"keep at least {100 * target['min_quality']:.4g}% of the full-depth quality"
+    return f"save layers by a factor of {target.get('speedup', 1):.4g}"
+
+
+def _facts(training: Mapping[str, Any]) -> dict[str, str]:
+    """Settings of the training; folders by their last name, as a card is for others to read."""
+    facts = {}
+    for key, value in training.items():
+        if key in ("model", "data"):
+            facts[key] = public_name(value)
+        elif isinstance(value, str | int | float):
+            facts[key.replace("_", " ")] = f"{value:g}" if isinstance(value, float) else str(value)
+        elif value:
+            facts[key.replace("_", " ")] = json.dumps(value, ensure_ascii=False)
+    return facts
+
+
+def hub_id(source: Any) -> str | None:
+    """The source as a Hub id, or None when it is a file, a folder or a description."""
+    if not isinstance(source, str) or source in NO_SOURCE or _FILE.fullmatch(source):
+        return None
+    return source if _HUB_ID.fullmatch(source) and not Path(source).exists() else None
+
+
+def public_name(source: Any) -> str:
+    """A name that tells nothing of this machine's folders."""
+    if source is None:
+        return ""
+    if isinstance(source, Mapping):
+        return f"a fresh {source.get('model_type', 'model')}"
+    return hub_id(source) or Path(str(source)).name
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=False,  # Markdown; the Hub cleans what it renders
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "json": lambda value: json.dumps(value, ensure_ascii=False),
+        "code": lambda text: "`" + str(text).replace("`", "'").replace("\n", " ") + "`",
+        "cell": lambda text: " ".join(str(text).replace("|", "\\|").split()),
+        "metric": lambda name: METRICS.get(name, name),
+        "fixed": lambda value, digits, unit="": (
+            "" if value is None else f"{value:.{digits}f}{unit}"
+        ),
+        "percent": lambda value: "" if value is None else f"{100 * value:.1f}%",
+    }
+    return environment

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from tokenizers.pre_tokenizers import ByteLevel
+from tokenizers.pre_tokenizers import Sequence as PreTokenizers
 
 from tokenexit.errors import UserError
 from tokenexit.halting import Sentence
@@ -42,10 +46,13 @@ class WordEncoder:
         overlap: Share of a piece that it has in common with the next.
 
     Raises:
-        UserError: The tokenizer has no unknown token, or the model no room for a word.
+        UserError: The tokenizer is a slow one or has no unknown token, or the model has no
+            room for a word.
     """
 
     def __init__(self, tokenizer: Any, max_length: int, overlap: float = 0.25) -> None:
+        if not getattr(tokenizer, "is_fast", False):
+            raise UserError(f"Tagging needs a fast tokenizer, not {type(tokenizer).__name__}.")
         self._tokenizer = tokenizer
         self._prefix, self._suffix = special_affixes(tokenizer)
         limit = min(max_length, int(tokenizer.model_max_length))
@@ -70,8 +77,10 @@ class WordEncoder:
             targets: Gold class of each word, if known.
 
         Raises:
-            UserError: Words and targets differ in number.
+            UserError: Texts, or the words of one, differ in number from their targets.
         """
+        if targets is not None and len(targets) != len(texts):
+            raise UserError(f"There are {len(texts)} texts, and labels for {len(targets)}.")
         pieces: list[Piece] = []
         for number, subwords in enumerate(self._subwords(texts)):
             gold = None if targets is None else targets[number]
@@ -142,6 +151,30 @@ class WordEncoder:
             rows.append(list(range(len(ids), len(ids) + len(word))))
             ids.extend(word)
         return Sentence(ids + self._suffix, rows, gold)
+
+
+def for_words(tokenizer: Any) -> Any:
+    """The tokenizer itself, or a copy that marks where each of the split words begins.
+
+    A byte-level tokenizer takes a word without a space before it for the middle of another.
+    """
+    byte_level = [part for part in _pre_tokenizers(tokenizer) if isinstance(part, ByteLevel)]
+    if all(part.add_prefix_space for part in byte_level):
+        return tokenizer
+    tokenizer = copy.deepcopy(tokenizer)
+    for part in _pre_tokenizers(tokenizer):
+        if isinstance(part, ByteLevel):
+            part.add_prefix_space = True
+    # What is saved says the same as what is done.
+    tokenizer.add_prefix_space = tokenizer.init_kwargs["add_prefix_space"] = True
+    return tokenizer
+
+
+def _pre_tokenizers(tokenizer: Any) -> list[Any]:
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    first: Any = None if backend is None else backend.pre_tokenizer
+    several: Any = first if isinstance(first, PreTokenizers) else [first]
+    return list(several)
 
 
 def special_affixes(tokenizer: Any) -> tuple[list[int], list[int]]:

@@ -113,7 +113,8 @@ def collect_exits(
 ) -> ExitTable:
     """Run pieces to full depth and keep what every exit said."""
     was_training = model.training
-    model.eval()
+    if was_training:
+        model.eval()
     columns: dict[str, list[Tensor]] = {}
     for start in range(0, len(pieces), batch_size):
         chunk = pieces[start : start + batch_size]
@@ -134,7 +135,8 @@ def collect_exits(
             found["gate"] = torch.stack(collector.gates, dim=1)[order]
         for key, value in found.items():
             columns.setdefault(key, []).append(value)
-    model.train(was_training)
+    if was_training:
+        model.train()
     joined = {key: torch.cat(values) for key, values in columns.items()}
     piece = joined["piece"].numpy()
     first = np.array([p.first for p in pieces])

@@ -79,7 +79,7 @@ def load(source: str | Path, auto_class: Any, **options: Any) -> Loaded:
     exits = check_exit_layers(settings.exit_layers, shape.num_layers)
     heads = ExitHeads(settings.heads, exits[:-1], shape.hidden_size, len(settings.labels))
     crf = _load_heads(heads, folder / WEIGHTS)
-    heads.to(dtype=network.dtype)
+    heads.to(device=network.device, dtype=network.dtype)
     heads.eval()
     return Loaded(network, tokenizer, heads, settings, crf)
 
@@ -164,9 +164,12 @@ def _read_json(path: Path) -> dict[str, Any]:
             "recipe, or add exits to it with from_transformers."
         )
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"{path} is not valid JSON: {error}. Copy the folder again.") from error
+    if not isinstance(data, dict):
+        raise UserError(f"{path} holds no settings by name. Copy the folder again.")
+    return data
 
 
 def _first_line(error: BaseException) -> str:

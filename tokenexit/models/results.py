@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tokenexit.data.bio import spans
+from tokenexit.data.bio import is_bio, spans
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ class TaggedText:
     def to_dict(self) -> dict[str, Any]:
         """As JSON-ready data, entities included where labels have them."""
         data = {key: value for key, value in asdict(self).items() if value is not None}
-        if any(label[:2] in ("B-", "I-") for label in self.labels):
+        # A text in which nothing was found has entities as well: none.
+        if is_bio(self.labels) or any(label[:2] in ("B-", "I-") for label in self.labels):
             data["entities"] = [asdict(entity) for entity in self.entities]
         return data

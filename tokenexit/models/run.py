@@ -51,32 +51,38 @@ def run(
         One entry for each word that some piece answers for.
     """
     was_training = model.training
-    model.eval()
-    work: Work = tuple(LayerWork() for _ in range(model.backbone.num_layers))
-    parts: list[dict[str, np.ndarray]] = []
-    for start in range(0, len(pieces), batch_size):
-        chunk = pieces[start : start + batch_size]
-        batch = pack([piece.sentence for piece in chunk], model.device)
-        visitor = PolicyVisitor(
-            policy,
-            batch.num_words,
-            model.device,
-            score=(lambda signals: model.backbone.classify(signals.hidden))
-            if halted == "restore"
-            else None,
-        )
-        done = encode(
-            model.backbone,
-            model.heads,
-            batch,
-            visitor,
-            halted=halted,
-            absorb=absorb,
-            classes=model.labels,
-        )
-        work = add_work(work, done)
-        parts.append(_columns(batch, visitor, chunk))
-    model.train(was_training)
+    if was_training:  # walking all modules costs as much as a layer of a short sentence
+        model.eval()
+    try:
+        work: Work = tuple(LayerWork() for _ in range(model.backbone.num_layers))
+        parts: list[dict[str, np.ndarray]] = []
+        for start in range(0, len(pieces), batch_size):
+            chunk = pieces[start : start + batch_size]
+            batch = pack([piece.sentence for piece in chunk], model.device)
+            visitor = PolicyVisitor(
+                policy,
+                batch.num_words,
+                model.device,
+                score=(lambda signals: model.backbone.classify(signals.hidden))
+                if halted == "restore"
+                else None,
+            )
+            done = encode(
+                model.backbone,
+                model.heads,
+                batch,
+                visitor,
+                halted=halted,
+                absorb=absorb,
+                classes=model.labels,
+            )
+            if halted == "restore":  # the top head scored every word, wherever it left
+                done = (*done[:-1], done[-1] + LayerWork(head=batch.num_words))
+            work = add_work(work, done)
+            parts.append(_columns(batch, visitor, chunk))
+    finally:
+        if was_training:
+            model.train()
     return _trace(parts, pieces, work, model)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +13,11 @@ import numpy as np
 import torch
 from huggingface_hub import ModelHubMixin
 from torch import nn
-from transformers import AutoModelForTokenClassification, PreTrainedModel
+from transformers import (
+    MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING,
+    AutoModelForTokenClassification,
+    PreTrainedModel,
+)
 
 from tokenexit.backbones import adapt
 from tokenexit.data.bio import is_bio
@@ -22,7 +27,7 @@ from tokenexit.heads import ExitHeads, check_exit_layers
 from tokenexit.models import persistence
 from tokenexit.models.constrained import LegalDecoder
 from tokenexit.models.crf import TagCRF
-from tokenexit.models.encoding import WordEncoder
+from tokenexit.models.encoding import WordEncoder, for_words
 from tokenexit.models.results import TaggedText
 from tokenexit.models.run import run
 from tokenexit.models.settings import DECODE, ExitSettings
@@ -50,10 +55,10 @@ class ExitModelForTokenClassification(
         super().__init__()
         self.network = network
         self.heads = heads
-        self.tokenizer = tokenizer
+        self.tokenizer = for_words(tokenizer)
         self.settings = settings
         self.backbone = adapt(network)
-        self.encoder = WordEncoder(tokenizer, self.backbone.max_length)
+        self.encoder = WordEncoder(self.tokenizer, self.backbone.max_length)
         self.crf: TagCRF | None = None
 
     # --- building, loading, saving ---------------------------------------------------------
@@ -83,8 +88,11 @@ class ExitModelForTokenClassification(
         Raises:
             UserError: Unsupported family, no such exit layer, unknown head, bad labels.
         """
-        if len(set(labels)) != len(labels) or not labels:
-            raise UserError(f"Labels must be one or more different names, not {list(labels)!r}.")
+        named = not isinstance(labels, str) and all(isinstance(label, str) for label in labels)
+        if not named or len(set(labels)) != len(labels) or not labels:
+            raise UserError(f"Labels must be one or more different names, not {labels!r}.")
+        if heads is not None and not isinstance(heads, Mapping):
+            raise UserError(f'heads must be a mapping such as {{"name": "linear"}}, not {heads!r}.')
         heads = dict(heads or {"name": "linear"})
         network = _with_classifier(backbone, labels)
         depth = adapt(network).num_layers
@@ -111,7 +119,7 @@ class ExitModelForTokenClassification(
         if loaded.crf is not None:
             model.crf = TagCRF(len(model.labels))
             model.crf.load_state_dict(loaded.crf)
-        return model
+        return model.eval()
 
     def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:  # type: ignore[override]
         """Write the model folder: a plain transformers checkpoint, and the exits beside it."""
@@ -228,7 +236,7 @@ class ExitModelForTokenClassification(
                 found, places = split_words(text)
                 words.append(found)
                 offsets.append(places)
-            elif all(isinstance(word, str) for word in text):
+            elif isinstance(text, Iterable) and all(isinstance(word, str) for word in text):
                 words.append(list(text))
                 offsets.append(None)
             else:
@@ -270,10 +278,11 @@ class ExitModelForTokenClassification(
 def _with_classifier(backbone: PreTrainedModel, labels: Sequence[str]) -> PreTrainedModel:
     """The model itself if its head fits, else a new head on the same encoder."""
     adapt_error = None
-    if hasattr(backbone, "classifier") and backbone.config.num_labels == len(labels):
+    tagger: Any = MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING.get(type(backbone.config), ())
+    if isinstance(backbone, tagger) and backbone.config.num_labels == len(labels):
         network = backbone
     else:
-        config = backbone.config
+        config = copy.deepcopy(backbone.config)  # the given model stays as it is
         config.num_labels = len(labels)
         try:
             network = AutoModelForTokenClassification.from_config(config, dtype=backbone.dtype)
@@ -287,7 +296,7 @@ def _with_classifier(backbone: PreTrainedModel, labels: Sequence[str]) -> PreTra
                 f"{adapt_error}"
             ) from adapt_error
         network.base_model.load_state_dict(backbone.base_model.state_dict(), strict=False)
-        network.to(backbone.device).train(backbone.training)
+        nn.Module.to(network, backbone.device).train(backbone.training)
     network.config.id2label = dict(enumerate(labels))
     network.config.label2id = {label: number for number, label in enumerate(labels)}
     return network

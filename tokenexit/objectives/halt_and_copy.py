@@ -69,7 +69,8 @@ class HaltAndCopy(Objective):
             )
         strict = knob.strict if self.strict is None else self.strict
         loose = knob.loose if self.loose is None else self.loose
-        self.policy.at(strict), self.policy.at(loose)  # refuses what is out of range
+        for value in (strict, loose):
+            self.policy.at(value)  # refuses what is out of range
         if (loose - strict) * (knob.loose - knob.strict) < 0:
             raise UserError(
                 f"halt_and_copy.strict={strict:g} is looser than halt_and_copy.loose={loose:g}; "

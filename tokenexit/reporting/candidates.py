@@ -44,11 +44,15 @@ def tried(calibration: Mapping[str, Any]) -> tuple[list[Tried], list[Tried]]:
     """
     rows = calibration.get("candidates") or []
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
-        raise UserError("calibration.json: candidates should be a list of objects. Calibrate again.")
+        raise UserError(
+            "calibration.json: candidates should be a list of objects. Calibrate again."
+        )
     # Simulation and run of one setting are saved apart; here they stand side by side.
     guesses = {_key(row): row for row in rows if row.get("quality_simulated") is not None}
     real = {_key(row): row for row in rows if row.get("verified")}
-    verified = [_tried({**row, **_guess(guesses.get(key))}, calibration) for key, row in real.items()]
+    verified = [
+        _tried({**row, **_guess(guesses.get(key))}, calibration) for key, row in real.items()
+    ]
     simulated = [_tried(row, calibration) for key, row in guesses.items() if key not in real]
     return sorted(verified, key=lambda row: -(row.speedup or 0)), simulated
 

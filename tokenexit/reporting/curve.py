@@ -10,7 +10,7 @@ from tokenexit.reporting.naming import policy_text
 from tokenexit.reporting.run import Measured, RunData
 
 LOWEST = 0.85
-"""Share of the best quality below which the picture ends: the choice is made above."""
+"""Share of the full-depth quality below which the picture ends: the choice is made above."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Curve:
         static: All words stopped at one layer.
         full: The whole network.
         chosen: The policy the model is saved with.
-        floor: The quality that calibration had to keep, in the metric's own unit.
+        kept: Share of full-depth quality that calibration had to keep.
         metric: Name of the metric.
         split: Where all this was measured.
     """
@@ -31,9 +31,14 @@ class Curve:
     static: list[Measured]
     full: Measured | None
     chosen: Measured | None
-    floor: float | None
+    kept: float | None
     metric: str
     split: str
+
+    @property
+    def floor(self) -> float | None:
+        """The quality that calibration had to keep, in the metric's own unit."""
+        return self.kept * self.full.quality if self.kept and self.full else None
 
     @property
     def points(self) -> list[Measured]:
@@ -47,9 +52,12 @@ class Curve:
         engine = [point.quality for points in self.families.values() for point in points]
         baseline = [point.quality for point in self.static]
         # Of the baseline its best point is enough: the line leads out of the picture.
-        values = [*engine, max(baseline), best] if engine and baseline else [*engine, *baseline, best]
-        values += [point.quality for point in (self.full, self.chosen) if point is not None]
-        return min(v for v in values if v >= LOWEST * best), best
+        values = [*engine, max(baseline)] if engine and baseline else [*engine, *baseline]
+        whole = self.full.quality if self.full else best
+        worth = [value for value in values if value >= LOWEST * whole]
+        # The choice and the whole network are seen wherever they lie.
+        single = [point.quality for point in (self.full, self.chosen) if point is not None]
+        return min([*worth, *single, best]), best
 
     def outside(self) -> int:
         """Points below the picture."""
@@ -85,14 +93,16 @@ def curve_of(run: RunData) -> Curve | None:
         static=sorted(static, key=lambda row: row.depth or 0.0),
         full=full,
         chosen=chosen,
-        floor=asked * full.quality if asked and full else None,
+        kept=asked if full and full.quality else None,
         metric=here.metric if here else headline.metric if headline else "quality",
         split=split,
     )
 
 
 def _static(run: RunData, split: str) -> list[Measured]:
-    """The baseline as the metrics hold it, on the test split only."""
+    """The baseline as the metrics hold it, measured on the split that counts."""
+    if run.headline is None or split != run.headline.split:
+        return []
     entries: list[Mapping[str, Any]] = (run.metrics or {}).get("static") or []
     return [
         Measured(
@@ -105,5 +115,5 @@ def _static(run: RunData, split: str) -> list[Measured]:
             split,
         )
         for entry in entries
-        if split == "test" and entry.get("quality") is not None and "layer" in entry
+        if entry.get("quality") is not None and "layer" in entry
     ]

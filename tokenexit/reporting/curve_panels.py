@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tokenexit.reporting.charts import SHAPES, Key, Line, Point, Rule, axis, line_chart
+from tokenexit.reporting.charts import SHAPES, Key, Line, Point, axis, line_chart
 from tokenexit.reporting.curve import Curve
-from tokenexit.reporting.naming import fixed, metric_name, percent, policy_text
+from tokenexit.reporting.naming import fixed, metric_name, policy_text
 from tokenexit.reporting.palette import FAMILIES_LIGHT
 from tokenexit.reporting.panel import Panel
 from tokenexit.reporting.run import Measured
@@ -31,7 +31,13 @@ def curve_keys(curve: Curve) -> list[Key]:
         keys.append(Key("full depth", "full", "diamond", joined=False))
     if curve.chosen:
         keys.append(Key("this model's policy", "chosen", "star", joined=False))
+    if curve.floor is not None:
+        keys.append(Key(_floor_text(curve), "floor dotted"))
     return keys
+
+
+def _floor_text(curve: Curve) -> str:
+    return f"{100 * (curve.kept or 0):.4g}% of full depth, the target"
 
 
 def curve_note(curve: Curve) -> str:
@@ -56,19 +62,17 @@ def _panel(curve: Curve, ident: str, compute: str, of: Compute) -> Panel:
     floor = [] if curve.floor is None else [curve.floor]
     x = axis(compute, values)
     y = axis(metric[0].upper() + metric[1:], [low, high, *floor], pad=0.08)
-    lines = []
+    lines = [Line("baseline", _points(curve.static, of, metric), "static dashed", "square")]
+    if curve.floor is not None:
+        ends = [Point(x.low, curve.floor), Point(x.high, curve.floor)]
+        lines.append(Line(_floor_text(curve), ends, "floor dotted", marked=False))
     for row, (name, points) in enumerate(curve.families.items()):
         css, shape = _look(row)
         lines.append(Line(name, _points(points, of, metric), css, shape))
-    lines.insert(0, Line("baseline", _points(curve.static, of, metric), "static dashed", "square"))
     if curve.full:
         lines.append(Line("full depth", _points([curve.full], of, metric, 5), "full", "diamond"))
     if curve.chosen:
         lines.append(Line("chosen", _points([curve.chosen], of, metric, 6), "chosen", "star"))
-    rules = []
-    if curve.floor is not None and curve.full and curve.full.quality:
-        share = percent(curve.floor / curve.full.quality, 1).replace(".0%", "%")
-        rules.append(Rule(curve.floor, f"{share} of full depth"))
     chart = line_chart(
         f"curve-{ident}",
         f"{metric} against {compute.lower()}",
@@ -76,7 +80,6 @@ def _panel(curve: Curve, ident: str, compute: str, of: Compute) -> Panel:
         x,
         y,
         lines,
-        rules,
     )
     return Panel(compute.split(",")[0], chart)
 
@@ -86,7 +89,9 @@ def _points(points: Sequence[Measured], of: Compute, metric: str, size: float = 
     for p in points:
         value = of(p)
         if value is not None:
-            name = policy_text(p.policy) if p.kind in ("engine", "chosen", "static") else "full depth"
+            name = (
+                policy_text(p.policy) if p.kind in ("engine", "chosen", "static") else "full depth"
+            )
             cost = f"layer {fixed(p.depth, 2)} on average, {fixed(p.mac_ratio, 2)} of the MACs"
             found.append(Point(value, p.quality, f"{name}\n{metric} {p.quality:.4f}\n{cost}", size))
     return found

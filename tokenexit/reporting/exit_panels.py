@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tokenexit.reporting.charts import Bar, Key, Line, Point, axis, bar_chart, line_chart
 from tokenexit.reporting.naming import fixed, metric_name, percent, whole
 from tokenexit.reporting.panel import Panel
-from tokenexit.reporting.reliability import Reliability
+from tokenexit.reporting.reliability import ENOUGH, Reliability
 from tokenexit.reporting.result import Result
 from tokenexit.reporting.run import RunData
 
@@ -53,6 +53,8 @@ def exit_quality(run: RunData) -> list[tuple[int, float]]:
         pairs = zip(run.exit_layers, saved, strict=True)
     else:
         pairs = [(row.get("layer"), row.get("quality")) for row in metrics.get("static") or []]
+        if pairs and run.headline and (run.num_layers, run.headline.full) not in pairs:
+            pairs.append((run.num_layers, run.headline.full))
     return [
         (int(layer), float(quality))
         for layer, quality in pairs
@@ -69,7 +71,7 @@ def exit_quality_panel(values: Sequence[tuple[int, float]], result: Result | Non
         "exits",
         "Quality of each exit",
         f"{metric} of each exit alone, with every word going that far.",
-        axis("Exit", layers, whole=True, count=8),
+        axis("Exit", layers, low=min(layers) - 0.4, high=max(layers) + 0.4, whole=True, count=8),
         axis(metric[0].upper() + metric[1:], [value for _, value in values]),
         [Line("exits", points, "k0")],
     )
@@ -78,10 +80,10 @@ def exit_quality_panel(values: Sequence[tuple[int, float]], result: Result | Non
 
 def reliability_panel(found: Sequence[Reliability]) -> Panel:
     """Accuracy against confidence."""
-    pooled = found[0]
+    pooled, *exits = found
     lines = [Line("perfect", [Point(0, 0), Point(1, 1)], "static dashed", marked=False)]
-    for exit_ in found[1:]:
-        points = [Point(b.confidence, b.accuracy) for b in exit_.bins if b.count >= 10]
+    for exit_ in exits:
+        points = [Point(b.confidence, b.accuracy) for b in exit_.solid()]
         lines.append(Line(f"exit {exit_.layer}", points, f"l{exit_.layer} thin", marked=False))
     most = max(b.count for b in pooled.bins)
     points = [
@@ -91,22 +93,25 @@ def reliability_panel(found: Sequence[Reliability]) -> Panel:
             f"confidence {b.confidence:.2f}\naccuracy {b.accuracy:.2f}\n{whole(b.count)} words",
             3 + 5 * math.sqrt(b.count / most),
         )
-        for b in pooled.bins
+        for b in pooled.solid()
     ]
     lines.append(Line("all exits", points, "k0"))
     keys = [Key("all exits", "k0", "circle"), Key("as good as it says", "static dashed")]
-    keys += [Key(f"exit {e.layer}", f"l{e.layer} thin") for e in found[1:]]
+    keys += [Key(f"exit {e.layer}", f"l{e.layer} thin") for e in exits]
+    low = lowest(found)
     chart = line_chart(
         "reliability",
         "Reliability",
         f"Accuracy against confidence; expected calibration error {fixed(pooled.ece)}.",
-        axis("Confidence when leaving", (), low=0, high=1),
-        axis("Accuracy", (), low=0, high=1.02),
+        axis("Confidence when leaving", (), low=low, high=1.01),
+        axis("Accuracy", (), low=low, high=1.02),
         lines,
     )
-    return Panel(
-        "Accuracy against confidence",
-        chart,
-        keys,
-        "Larger dots hold more words; bins of a single exit with fewer than 10 words are left out.",
-    )
+    note = f"Larger dots hold more words; bins with fewer than {ENOUGH} are left out."
+    return Panel("Accuracy against confidence", chart, keys, note)
+
+
+def lowest(found: Sequence[Reliability]) -> float:
+    """Where both axes of a reliability plot begin: a round value below everything drawn."""
+    values = [value for r in found for b in r.solid() for value in (b.confidence, b.accuracy)]
+    return max(0.0, math.floor(10 * min(values) - 0.5) / 10)

@@ -8,14 +8,14 @@ from typing import Any
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.reporting import palette
 from tokenexit.reporting.curve import Curve, curve_of
-from tokenexit.reporting.exit_panels import histogram_of
+from tokenexit.reporting.exit_panels import histogram_of, lowest
 from tokenexit.reporting.naming import metric_name
 from tokenexit.reporting.reliability import Reliability, reliability
 from tokenexit.reporting.run import PARETO, TRACE, Measured, load_run
 
 FORMATS = ("pdf", "png", "svg")
 MARKERS = "os^DvP"
-STYLE = {
+STYLE: Any = {
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.spines.top": False,
@@ -24,7 +24,8 @@ STYLE = {
     "grid.linewidth": 0.4,
     "grid.color": "#dddddd",
     "axes.axisbelow": True,
-    "legend.frameon": False,
+    "legend.framealpha": 0.85,
+    "legend.edgecolor": "none",
     "legend.fontsize": 7,
     "lines.linewidth": 1.2,
     "lines.markersize": 4,
@@ -73,7 +74,8 @@ def save_figures(run: str | Path, format: str = "pdf") -> list[Path]:
     with mpl.rc_context(STYLE):
         for name, values in wanted.items():
             if values:
-                figure = Figure(figsize=(3.4, 2.5), layout="constrained")
+                width = 2.6 if name == "reliability" else 3.4
+                figure = Figure(figsize=(width, 2.6), layout="constrained")
                 draw[name](figure.subplots(), values)
                 path = folder / f"{name}.{format}"
                 # No date, so that the same run gives the same file.
@@ -106,7 +108,8 @@ def _curve(axes: Any, curve: Curve) -> None:
     name = metric_name(curve.metric)
     axes.set_ylabel(name[0].upper() + name[1:])
     axes.grid(True)
-    axes.legend()
+    # Above the plot, where it hides no point.
+    axes.figure.legend(loc="outside upper center", ncols=3, columnspacing=1.2, handlelength=1.8)
 
 
 def _exits(axes: Any, counts: list[int]) -> None:
@@ -123,13 +126,14 @@ def _exits(axes: Any, counts: list[int]) -> None:
 
 def _reliability(axes: Any, measured: list[Reliability]) -> None:
     pooled = measured[0]
-    axes.plot([0, 1], [0, 1], "--", color="#888888", linewidth=0.8)
-    confidence = [b.confidence for b in pooled.bins]
-    accuracy = [b.accuracy for b in pooled.bins]
+    low = lowest([pooled])
+    axes.plot([low, 1], [low, 1], "--", color="#888888", linewidth=0.8)
+    confidence = [b.confidence for b in pooled.solid()]
+    accuracy = [b.accuracy for b in pooled.solid()]
     colour = palette.FAMILIES_LIGHT[0]
     axes.plot(confidence, accuracy, "o-", color=colour, label=f"all exits, ECE {pooled.ece:.3f}")
-    axes.set_xlim(0, 1)
-    axes.set_ylim(0, 1.02)
+    axes.set_xlim(low, 1.01)
+    axes.set_ylim(low, 1.02)
     axes.set_aspect("equal")
     axes.set_xlabel("Confidence at the exit")
     axes.set_ylabel("Accuracy")

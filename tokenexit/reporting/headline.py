@@ -23,7 +23,7 @@ def headline_figures(run: RunData) -> list[Figure]:
     if result is None:
         return []
     metric = metric_name(result.metric)
-    whole = f"{metric} {fixed(result.quality)}"
+    whole = f"{metric[0].upper()}{metric[1:]} {fixed(result.quality)}"
     if result.full is not None:
         whole += f", against {fixed(result.full)} at full depth"
     depth = f"A word leaves after {result.mean_exit_layer:.2f} of {result.num_layers} layers"
@@ -41,19 +41,21 @@ def headline_sentences(run: RunData) -> list[str]:
     sentences = []
     if result is not None:
         sentences.append(f"Measured on the {result.split} split with the policy the model keeps.")
+        if result.full == 0:
+            sentences.append("Full depth scores 0 there, so there was nothing to keep: train more.")
     calibration = run.calibration or {}
     target = calibration.get("target") or {}
     if target:
         split = calibration.get("split", "validation")
         sentences.append(
             f"The policy was chosen on the {split} split to {target_text(target)}"
-            + (", and does so there." if calibration.get("reached") else ", which none of them did.")
+            + (", and does so there." if calibration.get("reached") else ", which no setting did.")
         )
     asked = target.get("min_quality")
     if result is not None and asked and result.relative is not None and result.split == "test":
         held = result.relative >= asked
         kept = percent(result.relative, 2)
-        sentences.append(f"On unseen text it keeps {kept}" + (", as promised." if held else ", less."))
-    if result is not None and result.mac_ratio is not None:
-        sentences.append("Multiply-accumulates are not seconds: tokenexit bench times the model.")
+        sentences.append(
+            f"On unseen text it keeps {kept}" + (", as promised." if held else ", less than asked.")
+        )
     return sentences

@@ -13,6 +13,10 @@ BINS = 15
 """As in Guo et al. (2017)."""
 
 
+ENOUGH = 20
+"""Words a bin needs to be drawn."""
+
+
 @dataclass(frozen=True)
 class Bin:
     """Words of similar confidence.
@@ -47,6 +51,10 @@ class Reliability:
     confidence: float
     accuracy: float
     ece: float
+
+    def solid(self) -> list[Bin]:
+        """Bins with enough words to mean something; all of them when there are only small ones."""
+        return [b for b in self.bins if b.count >= ENOUGH] or list(self.bins)
 
 
 def reliability(words: Words) -> list[Reliability]:

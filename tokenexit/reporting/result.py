@@ -74,7 +74,9 @@ class Result:
         quality, depth, layers = quality or 0.0, depth or 0.0, int(layers or 0)
         relative = number(data, "relative_quality", origin)
         speedup = number(data, "depth_speedup", origin)
-        if relative is None and full:
+        if full == 0:
+            relative = None  # there was nothing to keep
+        elif relative is None and full:
             relative = quality / full
         if speedup is None and depth:
             speedup = layers / depth

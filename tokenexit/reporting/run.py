@@ -14,8 +14,8 @@ from tokenexit.reporting.result import Result
 from tokenexit.reporting.words import Words, read_words
 
 METRICS, CALIBRATION, PARETO = "metrics.json", "calibration.json", "pareto.csv"
-TRACE, LOG, CONFIG = "traces/test.parquet", "train_log.jsonl", "config.yaml"
-EXITS = "exit_config.json"
+TRACE, TRACE_WITHOUT_TEST = "traces/test.parquet", "traces/validation.parquet"
+LOG, CONFIG, EXITS = "train_log.jsonl", "config.yaml", "exit_config.json"
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class RunData:
         results: Its splits.
         calibration: ``calibration.json``.
         pareto: ``pareto.csv``.
-        words: ``traces/test.parquet``.
+        words: ``traces/test.parquet``, or the validation trace where data has no test split.
         log: ``train_log.jsonl``.
         config: ``config.yaml``, as text.
         exits: ``exit_config.json`` of the model.
@@ -113,14 +113,14 @@ def load_run(folder: str | Path) -> RunData:
             f"{str(folder)!r} holds none of {METRICS}, {CALIBRATION}, {PARETO}, {TRACE} and {LOG}, "
             "so it is no run folder. Give the output folder of a recipe."
         )
-    metrics = read_json(folder / METRICS)
+    metrics, trace = read_json(folder / METRICS), folder / TRACE
     return RunData(
         folder=folder,
         metrics=metrics,
         results=_results(metrics, folder / METRICS),
         calibration=read_json(folder / CALIBRATION),
         pareto=_pareto(folder / PARETO),
-        words=read_words(folder / TRACE),
+        words=read_words(trace if trace.is_file() else folder / TRACE_WITHOUT_TEST),
         log=read_jsonl(folder / LOG),
         config=read_text(folder / CONFIG),
         exits=read_json(folder / EXITS),

@@ -30,7 +30,7 @@ def make_accelerator(config: TrainConfig, folder: Path) -> Accelerator:
     accelerator = Accelerator(
         cpu=cpu,
         mixed_precision=config.precision,
-        log_with=config.trackers or None,
+        log_with=[*config.trackers] or None,
         project_dir=str(folder),
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )

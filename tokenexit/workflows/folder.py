@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,13 @@ _FREE = ("resume", "overwrite", "output_dir", "threads", "plugins", "batch_size"
 """Keys that may differ when a run is resumed: they do not change its result."""
 
 
-def open_run(config: TaggingConfig, *, write: bool) -> Path:
-    """Make or check the run folder before anything is computed.
+def check_run(config: TaggingConfig) -> None:
+    """Refuse a folder that is taken. Nothing is written.
+
+    For every process, before any of them writes.
 
     Args:
         config: The run.
-        write: Whether this process may change the folder.
 
     Raises:
         UserError: The folder holds another run and neither ``overwrite`` nor ``resume`` was
@@ -40,27 +42,38 @@ def open_run(config: TaggingConfig, *, write: bool) -> Path:
     run = Path(config.output_dir)
     if run.exists() and not run.is_dir():
         raise UserError(f"output_dir {str(run)!r} is a file; give a folder.")
-    saved = run / CONFIG
-    if saved.is_file() and config.resume:
-        _check_same(saved, config)
-        return run
-    if run.is_dir() and any(run.iterdir()):
-        if not saved.is_file():
-            if not (config.overwrite or config.resume):
-                raise UserError(
-                    f"output_dir {str(run)!r} is not empty and holds no run of tokenexit. Give "
-                    "another folder, or overwrite=true to write into it."
-                )
-        elif not config.overwrite:
+    if not run.is_dir() or not any(run.iterdir()) or _never_began(run, config):
+        return
+    if config.resume and (run / CONFIG).is_file():
+        _check_same(run / CONFIG, config)
+    elif config.overwrite or config.resume:
+        return
+    elif (run / CONFIG).is_file():
+        raise UserError(
+            f"output_dir {str(run)!r} already holds a run. Give overwrite=true to replace it, "
+            "resume=true to go on with it, or another folder."
+        )
+    else:
+        raise UserError(
+            f"output_dir {str(run)!r} is not empty and holds no run of tokenexit. Give "
+            "another folder, or overwrite=true to write into it."
+        )
+
+
+def open_run(config: TaggingConfig) -> Path:
+    """Make the run folder, or clear it. For one process, after ``check_run``."""
+    run = Path(config.output_dir)
+    going_on = config.resume and (run / CONFIG).is_file() and not _never_began(run, config)
+    if not going_on:
+        _clear(run)
+        try:
+            run.mkdir(parents=True, exist_ok=True)
+            text = to_yaml(dump_config(config))
+            (run / CONFIG).write_text(text, encoding="utf-8")
+        except OSError as error:
             raise UserError(
-                f"output_dir {str(run)!r} already holds a run. Give overwrite=true to replace it, "
-                "resume=true to go on with it, or another folder."
-            )
-        if write:
-            _clear(run)
-    if write:
-        run.mkdir(parents=True, exist_ok=True)
-        saved.write_text(to_yaml(dump_config(config)), encoding="utf-8")
+                f"output_dir {str(run)!r} cannot be written ({error.strerror}); give another."
+            ) from error
     return run
 
 
@@ -71,13 +84,25 @@ def write_json(path: Path, data: Any) -> None:
     partial.replace(path)
 
 
+def _never_began(run: Path, config: TaggingConfig) -> bool:
+    """Whether a run stopped here at a mistake of the user, before there was anything to keep."""
+    if not (run / CONFIG).is_file() or any((run / n).exists() for n in _OURS if n != CONFIG):
+        return False
+    saved = _read(run / CONFIG)
+    return saved.keys() == dump_config(config).keys()  # else it is a file of the user's own
+
+
+def _read(saved: Path) -> dict[str, Any]:
+    content = from_yaml(saved.read_text(encoding="utf-8"), str(saved))
+    return content if isinstance(content, dict) else {}
+
+
 def _check_same(saved: Path, config: TaggingConfig) -> None:
-    before = from_yaml(saved.read_text(encoding="utf-8"), str(saved))
-    now = dump_config(config)
+    before, now = _dotted(_read(saved)), _dotted(dump_config(config))
     changed = [
-        f"{key} was {before.get(key)!r} and is {value!r}"
-        for key, value in now.items()
-        if key not in _FREE and before.get(key) != value
+        f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
+        for key in dict.fromkeys([*now, *before])
+        if key.split(".")[0] not in _FREE and before.get(key) != now.get(key)
     ]
     if changed:
         raise UserError(
@@ -85,6 +110,17 @@ def _check_same(saved: Path, config: TaggingConfig) -> None:
             f"{'; '.join(changed)}. Resume with the settings in {saved.name}, or start anew in "
             "another folder."
         )
+
+
+def _dotted(tree: Mapping[str, Any], stem: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with dotted keys, to tell exactly what differs."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            flat |= _dotted(value, f"{stem}{key}.")
+        else:
+            flat[f"{stem}{key}"] = value
+    return flat
 
 
 def _clear(run: Path) -> None:

@@ -77,7 +77,15 @@ def finish(
     model.configure(results=results)
     setting = chosen.setting() if chosen.dial() is not None else None
     values = _curve_values(chosen, setting)
-    points = trace_curve(model, splits[last], last, chosen, values, batch_size=config.batch_size)
+    points = trace_curve(
+        model,
+        splits[last],
+        last,
+        chosen,
+        values,
+        batch_size=config.batch_size,
+        on_unknown=None,  # said above
+    )
     if main:
         model.save_pretrained(run)
         save_curve(points, run / "pareto.csv")
@@ -121,7 +129,12 @@ def _choose(
     if config.calibrate.policies:
         families = [from_config(family) for family in config.calibrate.policies]
     found = calibrate(
-        model, validation, config.calibrate, families=families, batch_size=config.batch_size
+        model,
+        validation,
+        config.calibrate,
+        families=families,
+        batch_size=config.batch_size,
+        on_unknown="keep",
     )
     model.configure(
         calibration={k: v for k, v in found.to_json().items() if k not in ("candidates", "chosen")}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from accelerate.utils import set_seed
 from transformers import AutoModelForTokenClassification
 from transformers.utils import logging as transformers_logging
 
+from tokenexit.calibration.search import check_family
 from tokenexit.data.tagged import (
     TaggedSplit,
     check_labels,
@@ -25,15 +26,16 @@ from tokenexit.errors import UserError
 from tokenexit.evaluation.evaluate import class_numbers
 from tokenexit.evaluation.exits import exit_quality
 from tokenexit.halting import Sentence
+from tokenexit.models.crf import TagCRF
 from tokenexit.models.persistence import load_network, load_tokenizer
 from tokenexit.models.scratch import fresh_encoder, train_tokenizer
 from tokenexit.models.token_classification import ExitModelForTokenClassification
-from tokenexit.policies import from_config
+from tokenexit.policies import Policy, from_config
 from tokenexit.policies.base import walk
 from tokenexit.registry import load_plugin
 from tokenexit.training import make_accelerator, train
 from tokenexit.workflows.config import TaggingConfig
-from tokenexit.workflows.folder import open_run
+from tokenexit.workflows.folder import check_run, open_run
 from tokenexit.workflows.results import finish
 
 logger = logging.getLogger("tokenexit")
@@ -61,14 +63,21 @@ def run_tagging(config: TaggingConfig, demo: Callable[[Path, str], None] | None 
     policy = from_config(config.policy) if config.policy else None
     if policy is not None and any(part.needs_target for part in walk(policy)):
         raise UserError(f"{policy!r} looks at gold labels; it serves analysis only.")
+    families = [from_config(family) for family in config.calibrate.policies]
+    for family in families:
+        check_family(family)
+    check_run(config)
     accelerator = make_accelerator(config.train, Path(config.output_dir))
     _quiet(accelerator)
+    run = Path(config.output_dir)
     with accelerator.main_process_first():
-        run = open_run(config, write=accelerator.is_main_process)
+        if accelerator.is_main_process:
+            open_run(config)
         splits = _read(config, run, demo if accelerator.is_main_process else None)
     set_seed(config.seed)
     model = build_model(config, splits["train"])
     model.configure(halted=config.halted)
+    _rehearse(config, model, splits["train"], [*families, *([policy] if policy else [])])
     say = logger.info if accelerator.is_main_process else logger.debug
     say("%s", _describe(splits, model, accelerator))
     pieces = model.encoder.encode(
@@ -82,7 +91,7 @@ def run_tagging(config: TaggingConfig, demo: Callable[[Path, str], None] | None 
         folder=run,
         seed=config.seed,
         resume=config.resume,
-        evaluate=lambda trained: exit_quality(trained, splits["validation"], config.batch_size),
+        evaluate=lambda trained: _graded(config, trained, splits["validation"]),
     )
     finish(config, model, splits, run, policy, accelerator)
     accelerator.wait_for_everyone()
@@ -130,6 +139,35 @@ def training_sentences(pieces: Any) -> list[Sentence]:
         ]
         sentences.append(replace(piece.sentence, targets=targets))
     return sentences
+
+
+def _rehearse(
+    config: TaggingConfig,
+    model: ExitModelForTokenClassification,
+    split: TaggedSplit,
+    policies: Sequence[Policy],
+) -> None:
+    """Tag one text before training, so that no mistake in the settings shows only after it."""
+    if config.decode == "crf":
+        TagCRF(len(model.labels))
+    decode = "legal" if config.decode == "legal" else "argmax"
+    text = next(words for words in split.tokens if words)
+    for policy in policies or [model.policy]:
+        model.tag([text[:8]], policy=policy, batch_size=config.batch_size, decode=decode)
+
+
+def _graded(
+    config: TaggingConfig, model: ExitModelForTokenClassification, split: TaggedSplit
+) -> dict[str, Any]:
+    """Quality by which the best weights are chosen: that of the top.
+
+    With ``two_stage`` the top is done before the exits have learned anything; there it is the
+    mean over exits.
+    """
+    found = exit_quality(model, split, config.batch_size)
+    if config.train.objective.get("name") == "two_stage":
+        found["quality"] = sum(found["by_exit"]) / len(found["by_exit"])
+    return found
 
 
 def _read(config: TaggingConfig, run: Path, demo: Callable[[Path, str], None] | None) -> Splits:

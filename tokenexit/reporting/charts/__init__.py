@@ -5,7 +5,7 @@ from __future__ import annotations
 from tokenexit.reporting.charts.axis import Axis, axis
 from tokenexit.reporting.charts.bars import Bar, bar_chart
 from tokenexit.reporting.charts.key import Key
-from tokenexit.reporting.charts.lines import Line, Point, Rule, line_chart
+from tokenexit.reporting.charts.lines import Line, Point, line_chart
 from tokenexit.reporting.charts.shapes import SHAPES
 
-__all__ = ["SHAPES", "Axis", "Bar", "Key", "Line", "Point", "Rule", "axis", "bar_chart", "line_chart"]
+__all__ = ["SHAPES", "Axis", "Bar", "Key", "Line", "Point", "axis", "bar_chart", "line_chart"]

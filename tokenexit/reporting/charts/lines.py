@@ -44,15 +44,6 @@ class Line:
     marked: bool = True
 
 
-@dataclass(frozen=True)
-class Rule:
-    """A straight line across the plot, with a word on it."""
-
-    value: float
-    text: str
-    vertical: bool = False
-
-
 def line_chart(
     ident: str,
     title: str,
@@ -60,7 +51,6 @@ def line_chart(
     x: Axis,
     y: Axis,
     lines: Sequence[Line],
-    rules: Sequence[Rule] = (),
 ) -> Markup:
     """Draw lines and points.
 
@@ -71,7 +61,6 @@ def line_chart(
         x: The axis below.
         y: The axis on the left.
         lines: Drawn in this order.
-        rules: Drawn below them.
     """
     frame = Frame(x, y)
     return render(
@@ -81,7 +70,6 @@ def line_chart(
         description=description,
         frame=frame,
         lines=[_drawn(frame, line) for line in lines if line.points],
-        rules=[r for r in rules if frame.holds(*((r.value, y.low) if r.vertical else (x.low, r.value)))],
     )
 
 

@@ -1,0 +1,222 @@
+"""The report of a run: complete, self-contained, and safe with any text."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tokenexit.errors import UserError
+from tokenexit.reporting import write_report
+
+Make = Callable[..., Path]
+SECTIONS = (
+    "results curve exits classes words reliability training calibration configuration".split()
+)
+FILES = (
+    "metrics.json",
+    "calibration.json",
+    "pareto.csv",
+    "traces/test.parquet",
+    "train_log.jsonl",
+    "config.yaml",
+)
+VOID = {"meta", "link", "br", "img", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Collects what the tests ask for, and checks that tags are closed in order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.tags: list[str] = []
+        self.titles: list[str] = []
+        self._open: list[str] = []
+        self.feed(html)
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        values = dict(attrs)
+        self.ids += [values["id"]] if values.get("id") else []
+        self.links += [v for k, v in attrs if k in ("src", "href", "xlink:href") and v]
+        self.titles += [values["title"]] if values.get("title") else []
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self._open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+
+def report(run: Path) -> str:
+    path = write_report(run)
+    assert path == run / "report.html"
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("task", ["ner", "pos"])
+def test_every_section_is_there(make_run: Make, task: str):
+    html = report(make_run(task=task))
+    page = Page(html)
+    assert set(SECTIONS) <= set(page.ids)
+    assert len(page.ids) == len(set(page.ids))
+    assert 'class="missing"' not in html
+    assert page.tags.count("svg") > 8
+    assert page.tags.count("desc") == html.count('role="img"')
+
+
+def test_nothing_is_fetched(run: Path):
+    html = report(run)
+    page = Page(html)
+    assert all(link.startswith("#") for link in page.links)
+    assert not re.search(r"https?://|@import|url\((?!#)", html)
+    assert "default-src &#39;none&#39;" in html or "default-src 'none'" in html
+    assert str(run.parent) not in html
+
+
+def test_headline_speaks_plainly(run: Path):
+    html = report(run)
+    assert "99.2%" in html
+    assert "against 0.951 at full depth" in html
+    assert "to keep at least 99% of the full-depth quality, and does so there." in html
+    assert "On unseen text it keeps 99.21%, as promised." in html
+
+
+def test_a_broken_promise_is_told(run: Path):
+    metrics = json.loads((run / "metrics.json").read_text())
+    metrics["splits"]["test"] |= {"quality": 0.9, "relative_quality": 0.9466}
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    assert "it keeps 94.66%, less than asked." in report(run)
+
+
+def test_words_are_escaped(make_run: Make):
+    evil = '<script>alert("x")</script>'
+    texts = [[(evil, 1), ("' onload='x", 0), ("{{ 7 * 7 }}", 0)]]
+    html = report(make_run("<b>run", texts=texts))
+    assert "<script>alert" not in html
+    assert "&lt;script&gt;alert" in html
+    assert "{{ 7 * 7 }}" in html
+    assert "<b>run" not in html
+    assert Page(html).tags.count("script") == 1
+
+
+def test_words_tell_their_story_without_a_script(run: Path):
+    titles = Page(report(run)).titles
+    assert any(
+        re.fullmatch(r"\S+\npredicted \S+, gold \S+\nleft at layer \d of 6\nconfidence 0\.\d\d", t)
+        for t in titles
+    )
+
+
+def test_wrong_words_are_marked(make_run: Make):
+    html = report(make_run())
+    assert re.search(r'class="w f\d x( e)?"', html)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file_leaves_the_rest(make_run: Make, name: str):
+    html = report(make_run(skip=(name,)))
+    assert set(SECTIONS) <= set(Page(html).ids)
+    assert 'class="missing"' in html
+    assert f"<code>{name}</code>" in html
+
+
+def test_a_missing_file_names_the_command_that_makes_it(make_run: Make):
+    skipped = ("pareto.csv", "calibration.json")
+    html = report(make_run(task="pos", skip=skipped))
+    assert "python recipes/pos.py RUN/config.yaml resume=true" in html
+    assert "tokenexit calibrate RUN" in html
+
+
+@pytest.mark.parametrize("name", FILES[:-1])
+def test_one_file_is_enough(make_run: Make, name: str):
+    skip = tuple(other for other in FILES if other != name)
+    Page(report(make_run(skip=skip)))
+
+
+def test_the_validation_trace_serves_where_there_is_no_test(run: Path):
+    (run / "traces" / "test.parquet").rename(run / "traces" / "validation.parquet")
+    assert 'class="missing"' not in report(run)
+
+
+EMPTY: list[Any] = []
+
+
+@pytest.mark.parametrize(
+    ("layers", "texts"),
+    [(1, None), (6, EMPTY), (6, [[("alone", 0)]]), (2, [[("Ada", 1), (".", 0)]]), (30, None)],
+    ids=["one layer", "no text", "one word", "one text", "30 layers"],
+)
+@pytest.mark.parametrize("task", ["ner", "pos"])
+def test_unusual_runs(make_run: Make, task: str, layers: int, texts: Any):
+    html = report(make_run(task=task, layers=layers, texts=texts))
+    assert set(SECTIONS) <= set(Page(html).ids)
+    assert "nan" not in re.sub(r"<[^>]*title=[^>]*>", "", html).lower().split()
+
+
+def test_a_run_that_learned_nothing(run: Path):
+    metrics = json.loads((run / "metrics.json").read_text())
+    for result in metrics["splits"].values():
+        result |= {"quality": 0.0, "quality_full_depth": 0.0, "relative_quality": 0.0}
+    metrics |= {"static": [], "exits_full_depth": [0.0] * 6}
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    (run / "pareto.csv").unlink()
+    html = report(run)
+    Page(html)
+    assert "there was nothing to keep" in html
+    assert "0.0% kept" not in html
+
+
+def test_long_texts_and_many_texts_are_sampled(make_run: Make):
+    texts = [[(f"w{n}", n % 2) for n in range(90)] for _ in range(100)]
+    html = report(make_run(texts=texts))
+    assert html.count('<span class="words"') == 40
+    assert "and 20 more words" in html
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("metrics.json", "{"),
+        ("metrics.json", "[]"),
+        ("metrics.json", '{"splits": {"test": {"quality": 1}}}'),
+        ("metrics.json", '{"splits": {"test": 3}}'),
+        ("metrics.json", '{"splits": [1]}'),
+        ("calibration.json", "nonsense"),
+        ("calibration.json", '{"candidates": 3}'),
+        ("pareto.csv", "kind,policy\nfull,x\n"),
+        ("traces/test.parquet", "no parquet"),
+        ("train_log.jsonl", '{"step": 1}\n{"st\n{"step": 3}\n'),
+        ("train_log.jsonl", "[1]\n"),
+        ("config.yaml", b"\xff\xfe"),
+    ],
+)
+def test_damaged_files_are_named(run: Path, name: str, content: str | bytes):
+    (run / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(UserError, match=Path(name).name.replace(".", r"\.")):
+        write_report(run)
+
+
+def test_a_log_cut_off_in_its_last_line_is_read(run: Path):
+    with (run / "train_log.jsonl").open("a") as file:
+        file.write('{"step": 9')
+    assert "Loss of each exit" in report(run)
+
+
+def test_not_a_run(tmp_path: Path):
+    with pytest.raises(UserError, match="is not a folder"):
+        write_report(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="no run folder"):
+        write_report(tmp_path)
