@@ -247,7 +247,7 @@ def main() -> None:
 def _load(model: str, plugin: list[str] | None) -> ExitModelForTokenClassification:
     from transformers.utils import logging
 
-    from tokenexit import ExitModelForTokenClassification
+    from tokenexit.models.token_classification import ExitModelForTokenClassification
     from tokenexit.registry import load_plugin
 
     logging.disable_progress_bar()

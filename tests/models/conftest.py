@@ -27,7 +27,9 @@ def wordpiece() -> PreTrainedTokenizerFast:
     letters = string.ascii_lowercase + string.digits
     pieces = [*letters, *(f"##{letter}" for letter in letters)]
     vocabulary = {piece: place for place, piece in enumerate([*special, *WORDS, *pieces])}
-    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=999))
+    tokenizer = Tokenizer(
+        models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=999)
+    )
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.post_processor = processors.TemplateProcessing(

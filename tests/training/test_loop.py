@@ -89,10 +89,26 @@ def test_exit_heads_stay_as_they_are_under_single(toy, tmp_path, same_bits):
     assert same_bits(before, after)
 
 
-def test_the_first_step_by_hand(toy, tmp_path):
-    # One word labelled: the mean over words is its own loss, and AdamW's first step is known.
+@pytest.fixture
+def optimizer_steps(monkeypatch) -> list[dict[int, torch.Tensor]]:
+    """Gradients that each optimizer step met, by the id of the weight."""
+    met: list[dict[int, torch.Tensor]] = []
+    step = torch.optim.AdamW.step
+
+    def noted(self, *args, **kwargs):
+        weights = [weight for group in self.param_groups for weight in group["params"]]
+        met.append({id(w): w.grad.clone() for w in weights if w.grad is not None})
+        return step(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", noted)
+    return met
+
+
+def test_the_first_step_by_hand(toy, tmp_path, optimizer_steps):
+    # The gradient is that of the mean over words, and AdamW's first step is known.
     model = toy.build(double=True)
-    (sentence,) = toy.sentences(model, 1)
+    sentence = toy.sentences(model, 5)[4]
+    assert len(sentence.word_rows) > 2
     before = toy.weights(model)
     logits = model.network(torch.tensor([sentence.input_ids])).logits[0]
     first = [rows[0] for rows in sentence.word_rows]
@@ -110,6 +126,10 @@ def test_the_first_step_by_hand(toy, tmp_path):
         weight_decay=0.1,
         clip=0,
     )
+    (met,) = optimizer_steps
+    torch.testing.assert_close(
+        met[id(model.network.classifier.weight)], gradient, rtol=1e-5, atol=1e-8
+    )
     old = before["network.classifier.weight"]
     moved = old * (1 - 0.01 * 0.1) - 0.01 * gradient / (gradient.abs() + 1e-8)
     torch.testing.assert_close(
@@ -118,27 +138,15 @@ def test_the_first_step_by_hand(toy, tmp_path):
     assert losses_of(tmp_path) == pytest.approx([float(loss.detach())], rel=1e-6)
 
 
-def test_gradients_are_clipped(toy, tmp_path, monkeypatch):
-    norms = []
-
-    def run(clip):
+def test_gradients_are_clipped(toy, tmp_path, optimizer_steps):
+    def norms(clip):
+        optimizer_steps.clear()
         model = toy.build(sharp=4.0)
-        step = torch.optim.AdamW.step
+        toy.fit(model, toy.sentences(model, 4), tmp_path, max_steps=3, clip=clip)
+        return [float(torch.cat([g.flatten() for g in s.values()]).norm()) for s in optimizer_steps]
 
-        def noted(self, *args, **kwargs):
-            all_of = [p.grad for group in self.param_groups for p in group["params"]]
-            norms.append(float(torch.cat([g.flatten() for g in all_of if g is not None]).norm()))
-            return step(self, *args, **kwargs)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(torch.optim.AdamW, "step", noted)
-            toy.fit(model, toy.sentences(model, 4), tmp_path, max_steps=3, clip=clip)
-
-    run(0.01)
-    assert norms == pytest.approx([0.01] * 3, rel=1e-3)
-    norms.clear()
-    run(0)
-    assert min(norms) > 0.05
+    assert norms(0.01) == pytest.approx([0.01] * 3, rel=1e-3)
+    assert min(norms(0)) > 0.05
 
 
 def test_the_log(toy, tmp_path):
@@ -216,6 +224,19 @@ def test_the_best_weights_come_back(qualities, toy, tmp_path, same_bits):
     assert same_bits(toy.weights(model), snapshots[best])
     assert not same_bits(snapshots[0], snapshots[2])
     assert model.settings.exit_layers == (1, 2, 3)
+
+
+def test_training_is_done_in_training_mode(toy, tmp_path):
+    model, modes = toy.build(dropout=0.1).eval(), []
+    hook = model.network.dropout.register_forward_hook(lambda *a: modes.append(a[0].training))
+
+    def evaluate(model):
+        model.eval()
+        return {"quality": 0.0}
+
+    toy.fit(model, toy.sentences(model, 8), tmp_path, epochs=2, evaluate=evaluate)
+    hook.remove()
+    assert modes == [True] * 4
 
 
 def test_without_an_evaluation_the_last_weights_stay(toy, tmp_path, same_bits):

@@ -124,9 +124,7 @@ def encode(
     return tuple(work)
 
 
-def _run_layer(
-    backbone: Backbone, index: int, rows: LiveRows, absorb: bool, eager: bool
-) -> None:
+def _run_layer(backbone: Backbone, index: int, rows: LiveRows, absorb: bool, eager: bool) -> None:
     """One layer on the active rows."""
     absorb = absorb and backbone.absorbable(index) is not None
     rows.plan(backbone.hidden_size, backbone.num_heads, absorb)

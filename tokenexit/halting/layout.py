@@ -96,7 +96,6 @@ def arrange(asking: Index, attended: Index, absorbed: Mask, device: torch.device
         absorbed: Which sentences read unprojected states, ``[S]`` bool.
         device: Where the indices are needed.
     """
-
     if len(asking) == 1:
         return _alone(int(asking[0]), int(attended[0]), bool(absorbed[0]))
 

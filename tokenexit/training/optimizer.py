@@ -28,7 +28,8 @@ def build_optimizer(
                 "weight_decay": config.weight_decay if decays else 0.0,
             }
             for (is_head, decays), parameters in sorted(groups.items())
-        ]
+        ],
+        fused=True,  # one pass over the weights; several times faster on CPUs as well
     )
 
 

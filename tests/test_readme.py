@@ -1,0 +1,71 @@
+"""The README's code runs as it is written."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForTokenClassification, BertConfig
+
+from tokenexit import ExitModelForTokenClassification
+from tokenexit.models.scratch import train_tokenizer
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+WORDS = "Ada Lovelace was born in London . The book was in the garden of Jordan".split()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_quickstart_runs(here, capsys):
+    torch.manual_seed(0)
+    labels = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
+    tokenizer = train_tokenizer([WORDS], vocab_size=200)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=16,
+        num_labels=len(labels),
+    )
+    network = AutoModelForTokenClassification.from_config(config)
+    tagger = ExitModelForTokenClassification.from_transformers(network, tokenizer, labels)
+    tagger.save_pretrained("runs/ner-demo")
+    quickstart = next(b for b in blocks("python") if "tagger.predict" in b)
+    exec(compile(quickstart, "README.md", "exec"), {})
+    assert re.search(r"\[.*\] \[[12](, [12]){6}\]", capsys.readouterr().out)
+
+
+def test_a_policy_in_a_users_file_serves_a_recipe_by_name(here, monkeypatch, capfd):
+    code = next(b for b in blocks("python") if "POLICIES.register" in b)
+    assert len(code.strip().splitlines()) < 15
+    command = next(c for c in re.findall(r"`([^`]*plugins=\[[^`]*)`", README))
+    (here / "shallow_lookup.py").write_text(code, encoding="utf-8")
+    rows = [
+        f'{{"tokens": {list(map(str, WORDS[i:]))!r}, "ner_tags": {["O"] * len(WORDS[i:])!r}}}'
+        for i in range(8)
+    ]
+    rows[0] = rows[0].replace("'O', 'O'", "'B-PER', 'I-PER'", 1)
+    (here / "data").mkdir()
+    for name in ("train", "validation", "test"):
+        text = "\n".join(rows).replace("'", '"')
+        (here / "data" / f"{name}.jsonl").write_text(text, encoding="utf-8")
+    small = "{model_type: bert, hidden_size: 16, num_hidden_layers: 3, num_attention_heads: 2}"
+    extra = ["data=data", f"model={small}", "train.max_steps=2", "output_dir=runs/mine"]
+    monkeypatch.setattr(sys, "argv", ["ner.py", *command.split()[2:], *extra])
+    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+    runpy.run_path(str(ROOT / "recipes" / "ner.py"), run_name="__main__")
+    assert "shallow_lookup" in (here / "runs" / "mine" / "exit_config.json").read_text()
