@@ -51,7 +51,7 @@ def test_gradients_are_those_of_the_reference(trainable, sentences, run, halted)
     # These two compute parts of their attention in single precision.
     single = trainable.backbone.config.model_type in ("deberta-v2", "modernbert")
     for name in got:
-        close = {"atol": 1e-4, "rtol": 1e-3} if single else {"atol": 1e-10, "rtol": 1e-8}
+        close: Any = {"atol": 1e-4, "rtol": 1e-3} if single else {"atol": 1e-10, "rtol": 1e-8}
         assert_close(got[name], expected[name], **close)
     quiet = run(trainable, sentences, POLICY, halted=halted)
     order = torch.from_numpy(pack(sentences).order)

@@ -64,7 +64,7 @@ def test_gold_classes_follow_their_words(wordpiece):
     assert len(pieces) > 10
     for piece in pieces:
         end = piece.first + len(piece.sentence.word_rows)
-        assert list(piece.sentence.targets) == gold[piece.first : end]
+        assert piece.sentence.targets == gold[piece.first : end]
 
 
 def test_a_word_longer_than_the_model_keeps_its_beginning(wordpiece):

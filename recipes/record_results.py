@@ -1,0 +1,105 @@
+"""Collect finished runs into ``recipes/results`` and print the README's table.
+
+    python recipes/record_results.py NAME RUN [single=RUN] [bench32=FILE] [bench1=FILE]
+    python recipes/record_results.py                  # only the table, from what is recorded
+
+``single`` is the run of the same encoder fine-tuned with its top head alone
+(``train.objective.name=single exit_layers=[6]``); the bench files come from
+``tokenexit bench ... --json FILE``.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from tokenexit.config import friendly_errors, from_yaml
+from tokenexit.errors import UserError
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+def record(name: str, run: Path, extras: dict[str, Path]) -> None:
+    """Write ``results/NAME.json``."""
+    metrics = _json(run / "metrics.json")
+    config = from_yaml((run / "config.yaml").read_text(encoding="utf-8"), str(run))
+    with (run / "pareto.csv").open(encoding="utf-8") as file:
+        curve = [
+            {k: row[k] for k in ("kind", "policy", "quality", "depth_speedup", "mac_ratio")}
+            for row in csv.DictReader(file)
+        ]
+    data: dict[str, Any] = {
+        "data": Path(str(metrics["data"])).name,
+        "model": Path(str(metrics["model"])).name,
+        "train": config["train"],
+        "seed": metrics["seed"],
+        "splits": metrics["splits"],
+        "static": metrics["static"],
+        "calibration": {
+            k: v for k, v in _json(run / "calibration.json").items() if k != "candidates"
+        },
+        "curve": curve,
+    }
+    for key, path in extras.items():
+        data[key] = _json(path / "metrics.json")["splits"] if key == "single" else _json(path)
+    RESULTS.mkdir(exist_ok=True)
+    text = json.dumps(data, indent=1, ensure_ascii=False)
+    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def table() -> str:
+    """All recorded results as Markdown."""
+    lines = [
+        "| corpus (test) | metric | single head | full depth | with exits | kept | layers saved "
+        "| multiply-adds | clock, batch 32 | clock, batch 1 |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for path in sorted(RESULTS.glob("*.json")):
+        data = _json(path)
+        row = data["splits"]["test"]
+        single = data.get("single", {}).get("test", {}).get("quality")
+        cells = [
+            path.stem,
+            row["metric"],
+            "" if single is None else f"{100 * single:.1f}",
+            f"{100 * row['quality_full_depth']:.1f}",
+            f"{100 * row['quality']:.1f}",
+            f"{100 * row['relative_quality']:.1f} %",
+            f"{row['depth_speedup']:.2f}x",
+            f"{row['mac_ratio']:.2f}",
+            _clock(data.get("bench32")),
+            _clock(data.get("bench1")),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _clock(bench: dict[str, Any] | None) -> str:
+    if bench is None:
+        return ""
+    low, high = bench["speedup_p10"], bench["speedup_p90"]
+    return f"{bench['speedup_median']:.2f}x ({low:.2f}-{high:.2f})"
+
+
+def _json(path: Path) -> Any:
+    if not path.is_file():
+        raise UserError(f"There is no {path}; give a finished run or a file of tokenexit bench.")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def main(argv: list[str]) -> None:
+    """Record one run if one is named, then print the table."""
+    if argv:
+        if len(argv) < 2 or any("=" not in item for item in argv[2:]):
+            raise UserError("Give NAME RUN, then key=PATH items; or nothing for the table alone.")
+        extras = {key: Path(path) for key, _, path in (item.partition("=") for item in argv[2:])}
+        record(argv[0], Path(argv[1]), extras)
+    print(table())
+
+
+if __name__ == "__main__":
+    with friendly_errors():
+        main(sys.argv[1:])
