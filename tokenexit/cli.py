@@ -152,8 +152,6 @@ def bench(
     if threads is not None:
         torch.set_num_threads(threads)
     tagger = _load(model, plugin)
-    if torch.cuda.is_available():
-        tagger.to("cuda")
     texts = _split(tagger, data, split, column).tokens[:limit]
     found = timed(
         tagger, texts, _policy(policy) or tagger.policy, batch_size=batch_size, repeats=repeats
@@ -247,13 +245,14 @@ def main() -> None:
 def _load(model: str, plugin: list[str] | None) -> ExitModelForTokenClassification:
     from transformers.utils import logging
 
+    from tokenexit.evaluation.processes import state
     from tokenexit.models.token_classification import ExitModelForTokenClassification
     from tokenexit.registry import load_plugin
 
     logging.disable_progress_bar()
     for source in plugin or []:
         load_plugin(source)
-    return ExitModelForTokenClassification.from_pretrained(model)
+    return ExitModelForTokenClassification.from_pretrained(model).to(state().device)
 
 
 def _split(

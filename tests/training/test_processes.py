@@ -17,7 +17,7 @@ from tokenexit.errors import UserError
 from tokenexit.training.tracking import read_log
 
 pytestmark = pytest.mark.multiproc
-PATIENCE = 150  # seconds; a deadlock takes longer
+PATIENCE = 300  # seconds; a deadlock takes longer
 
 
 def torchrun(script: Path, *arguments: str) -> None:

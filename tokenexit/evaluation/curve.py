@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from tokenexit.evaluation.evaluate import Result, evaluate
 from tokenexit.models.token_classification import ExitModelForTokenClassification
 from tokenexit.policies import Policy
 from tokenexit.policies.assigned_depth import AssignedDepth
+from tokenexit.policies.base import POLICIES
 from tokenexit.policies.never import Never
 
 
@@ -34,20 +35,24 @@ class Point:
 
 def family_name(policy: Policy) -> str:
     """A readable name that all settings of one knob share: ``window(entropy, 3)``."""
-    config = policy.to_config()
-    dial = policy.knob.field if policy.knob is not None else None
-    inner = []
-    for key, value in config.items():
-        if key in ("name", dial):
-            continue
-        if isinstance(value, dict):
-            inner.append(str(value.get("name", value)))
-        elif isinstance(value, list):
-            names = [v.get("name", "") if isinstance(v, dict) else str(v) for v in value]
-            inner.append("+".join(names) if all(names) else f"{len(value)} parts")
-        else:
-            inner.append(str(value))
-    return f"{config['name']}({', '.join(inner)})" if inner else str(config["name"])
+    return _described(policy.to_config())
+
+
+def _described(value: Any) -> str:
+    """A policy's plain data, or a part of it, without what a knob changes."""
+    if isinstance(value, Mapping) and "name" in value:
+        knob = POLICIES.get(str(value["name"])).knob
+        hidden = ("name", "" if knob is None else knob.field)
+        inner = [_described(v) for k, v in value.items() if k not in hidden and v not in ([], ())]
+        return f"{value['name']}({', '.join(inner)})" if inner else str(value["name"])
+    if not isinstance(value, list):
+        return str(value)
+    if all(isinstance(item, Mapping) for item in value):
+        return "+".join(map(_described, value))
+    pairs = [item for item in value if isinstance(item, list) and isinstance(item[-1], Mapping)]
+    if len(pairs) == len(value):
+        return "+".join(f"{key}: {_described(item)}" for key, item in pairs)
+    return f"{len(value)} entries"
 
 
 def point(kind: str, policy: Policy, value: float | None, result: Result) -> Point:

@@ -1,0 +1,74 @@
+"""Wall-clock against the plain model: what is compared and what is written, never how fast."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from tokenexit.errors import UserError
+from tokenexit.evaluation import bench, evaluate
+from tokenexit.evaluation.bench import plain_forward
+from tokenexit.policies.entropy import Entropy
+from tokenexit.policies.never import Never
+
+CONTRACT = """baseline batch_size threads device dtype repeats speedup_median speedup_p10
+speedup_p90 mac_ratio efficiency""".split()
+
+
+@pytest.fixture(scope="module")
+def found(tagger, splits):
+    return bench(tagger, splits["test"].tokens[:12], Entropy(0.2), batch_size=5, repeats=3)
+
+
+def test_a_comparison_has_the_keys_of_the_contract(found):
+    data = found.to_json()
+    assert not set(CONTRACT) - data.keys()
+    assert json.loads(json.dumps(data, allow_nan=False)) == data
+    assert (data["batch_size"], data["repeats"], data["n_sentences"]) == (5, 3, 12)
+    assert data["threads"] == torch.get_num_threads()
+    assert (data["device"], data["dtype"]) == ("cpu", "float32")
+    assert "BertForTokenClassification" in data["baseline"]
+    assert data["policy"] == {"name": "entropy", "threshold": 0.2}
+
+
+def test_its_figures_agree_with_each_other(found):
+    assert 0 < found.speedup_p10 <= found.speedup_median <= found.speedup_p90 < math.inf
+    assert found.efficiency == found.speedup_median * found.mac_ratio
+    assert 0 < found.padding < 1
+
+
+def test_the_work_is_what_evaluation_counts(found, tagger, splits):
+    result, _ = evaluate(tagger, splits["test"].head(12), "test", Entropy(0.2), batch_size=5)
+    assert found.mac_ratio == pytest.approx(result.mac_ratio)
+
+
+def test_one_text_has_no_padding(tagger):
+    assert bench(tagger, [["Ada", "sang", "."]], Never(), repeats=1).padding == 0
+
+
+def test_empty_texts_are_not_timed(tagger):
+    found = bench(tagger, [[], ["Ada"], []], Never(), repeats=1)
+    assert found.n_sentences == 1
+    with pytest.raises(UserError, match="no text with a word"):
+        bench(tagger, [[], []], Never())
+
+
+def test_the_baseline_is_the_model_itself_under_padding(tagger, splits):
+    texts = splits["test"].tokens[:9]
+    pieces = tagger.encoder.encode(texts)
+    together = plain_forward(tagger, [piece.sentence for piece in pieces])
+    engine = tagger.tag(texts, policy=Never(), decode="argmax")
+    for number, piece in enumerate(pieces):
+        sentence = piece.sentence
+        with torch.inference_mode():
+            alone = tagger.network(input_ids=torch.tensor([sentence.input_ids])).logits[0]
+        padded = together[number, : len(sentence.input_ids)]
+        assert torch.equal(padded, alone.argmax(dim=-1))
+        first = [rows[0] for rows in sentence.word_rows]
+        words = engine.prediction[engine.text == number]
+        assert np.array_equal(padded[first].numpy(), words)
+    assert len({len(piece.sentence.input_ids) for piece in pieces}) > 1  # there was padding

@@ -1,0 +1,98 @@
+"""Quality against compute, as points in a file."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+
+from tokenexit.evaluation import evaluate
+from tokenexit.evaluation.curve import family_name, save_curve, trace_curve
+from tokenexit.policies import POLICIES, from_config
+from tokenexit.policies.all_of import AllOf
+from tokenexit.policies.assigned_depth import AssignedDepth
+from tokenexit.policies.entropy import Entropy
+from tokenexit.policies.margin import Margin
+from tokenexit.policies.never import Never
+from tokenexit.policies.patience import Patience
+from tokenexit.policies.per_class import PerClass
+from tokenexit.policies.window import Window
+from tokenexit.reporting.run import load_run
+
+VALUES = (0.05, 0.3)
+
+
+@pytest.fixture(scope="module")
+def points(tagger, splits):
+    return trace_curve(tagger, splits["test"], "test", Window(Entropy(), 3), VALUES)
+
+
+def test_the_curve_has_its_baselines(points):
+    assert [(p.kind, p.value) for p in points] == [
+        ("full", None),
+        ("static", 1),
+        ("static", 2),
+        *(("engine", value) for value in VALUES),
+    ]
+    full, first, second, strict, loose = points
+    assert full.relative_quality == full.depth_speedup == 1
+    assert (first.mean_exit_layer, second.mean_exit_layer) == (1, 2)
+    assert first.mac_ratio < second.mac_ratio < full.mac_ratio <= 1
+    assert loose.mac_ratio < strict.mac_ratio
+    assert {p.split for p in points} == {"test"}
+
+
+def test_every_point_can_be_measured_again(points, tagger, splits):
+    for point in points:
+        result, _ = evaluate(tagger, splits["test"], "test", from_config(point.policy))
+        assert result.quality == point.quality
+        assert result.mac_ratio == point.mac_ratio
+        assert result.relative_quality == pytest.approx(point.relative_quality)
+
+
+def test_a_policy_without_a_knob_gives_the_baselines_alone(tagger, splits):
+    points = trace_curve(tagger, splits["test"].head(4), "test", Never(), [1.0])
+    assert [p.kind for p in points] == ["full", "static", "static"]
+
+
+def test_the_file_is_read_back(points, tmp_path):
+    save_curve(points, tmp_path / "pareto.csv")
+    with (tmp_path / "pareto.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(points)
+    for row, point in zip(rows, points, strict=True):
+        assert float(row["quality"]) == point.quality
+        assert float(row["mac_ratio"]) == point.mac_ratio
+        assert row["value"] == ("" if point.value is None else str(point.value))
+        assert from_config(json.loads(row["policy"])) == from_config(point.policy)
+    read = load_run(tmp_path).pareto  # as the report does
+    assert read is not None
+    assert [r.quality for r in read] == [p.quality for p in points]
+    assert [r.kind for r in read] == [p.kind for p in points]
+
+
+@pytest.mark.parametrize(
+    ("policy", "name"),
+    [
+        (Never(), "never"),
+        (Entropy(0.1), "entropy"),
+        (Margin(0.4), "margin"),
+        (Window(Entropy(0.1), 3), "window(entropy, 3)"),
+        (Window(Window(Entropy(0.1), 3), 5), "window(window(entropy, 3), 5)"),
+        (AllOf((Entropy(0.1), Patience(2))), "all_of(entropy+patience)"),
+        (PerClass(Entropy(0.1), {"O": Entropy(0.2)}), "per_class(entropy, O: entropy)"),
+        (AssignedDepth(2), "assigned_depth"),
+        (AssignedDepth(2, dict.fromkeys(range(900), 1)), "assigned_depth(900 entries)"),
+    ],
+)
+def test_names_of_families(policy, name):
+    assert family_name(policy) == name
+
+
+@pytest.mark.parametrize(
+    "policy", [p for _, cls in POLICIES.items() for p in cls.examples() if p.dial()], ids=str
+)
+def test_all_settings_of_a_knob_share_a_name(policy):
+    knob = policy.dial()
+    assert {family_name(policy.at(v)) for v in (knob.strict, knob.loose)} == {family_name(policy)}
