@@ -85,6 +85,9 @@ def calibrate(
         float | None, typer.Option(help="Share of full-depth quality to keep (default 0.99).")
     ] = None,
     speedup: Annotated[float | None, typer.Option(help="Layers to save instead.")] = None,
+    confidence: Annotated[
+        float | None, typer.Option(help="Keep the quality in this share of bootstrap resamples.")
+    ] = None,
     policy: Annotated[
         str | None, typer.Option(help="Family to calibrate; a few by default.")
     ] = None,
@@ -101,7 +104,7 @@ def calibrate(
 
     if not dry_run and not Path(model).is_dir():
         raise UserError(f"Only a local model folder can be changed, not {model!r}; add --dry-run.")
-    config = CalibrateConfig(min_quality=min_quality, speedup=speedup)
+    config = CalibrateConfig(min_quality, speedup, confidence)
     tagger = _load(model, plugin)
     chosen = _policy(policy)
     found = search(

@@ -22,6 +22,10 @@ class CalibrateConfig:
     speedup: float | None = field(
         default=None, metadata={"help": "layers to save instead: depth over mean exit layer"}
     )
+    confidence: float | None = field(
+        default=None,
+        metadata={"help": "keep min_quality in this share of bootstrap resamples, such as 0.9"},
+    )
     policies: list[dict[str, Any]] = field(
         default_factory=list,
         metadata={"help": "families to search; a default few when empty"},
@@ -36,6 +40,10 @@ class CalibrateConfig:
             )
         if self.speedup is not None and not (self.speedup >= 1 and math.isfinite(self.speedup)):
             raise UserError(f"calibrate.speedup must be 1 or more, not {self.speedup!r}.")
+        if self.confidence is not None and not 0 < self.confidence < 1:
+            raise UserError(
+                f"calibrate.confidence must be between 0 and 1, not {self.confidence!r}."
+            )
         if self.verify < 1 or self.grid < 2:
             raise UserError("calibrate.verify must be 1 or more, and calibrate.grid 2 or more.")
 

@@ -18,6 +18,7 @@ from tokenexit.calibration.families import default_families
 from tokenexit.calibration.simulate import Outcome, simulate
 from tokenexit.data.tagged import TaggedSplit, check_labels
 from tokenexit.errors import UserError
+from tokenexit.evaluation.bootstrap import relative_quality_bound
 from tokenexit.evaluation.evaluate import Result, class_numbers, evaluate
 from tokenexit.evaluation.processes import is_main
 from tokenexit.models.exits import collect_exits
@@ -51,7 +52,7 @@ class Calibration:
     """The choice, and everything it was made from.
 
     Attributes:
-        target: ``{"min_quality": q}`` or ``{"speedup": s}``.
+        target: ``{"min_quality": q}`` or ``{"speedup": s}``, and ``confidence`` if asked for.
         split: Where it was measured.
         policy: The choice, as plain data.
         reached: Whether a real run kept the promise.
@@ -109,7 +110,7 @@ def calibrate(
     table = collect_exits(model, pieces, batch_size)
     simulated = simulate(table, policies, config.grid, model.settings.task)
     options: dict[str, Any] = {"batch_size": batch_size, "on_unknown": None}
-    full, _ = evaluate(model, split, name, Never(), **options)
+    full, full_trace = evaluate(model, split, name, Never(), **options)
 
     def keeps(quality: float, speedup: float) -> bool:
         return quality >= goal * full.quality if kind == "min_quality" else speedup >= goal
@@ -125,26 +126,36 @@ def calibrate(
     ranked.sort(key=lambda entry: -entry[0])
 
     measured: list[Result] = []
+    kept_results: list[Result] = []
     for _, place, ordered, policy in ranked[: config.verify]:
 
         def measure(value: float, policy: Policy = policy) -> bool:
-            result, _ = evaluate(
+            result, trace = evaluate(
                 model, split, name, policy.at(value), full_depth=full.quality, **options
             )
             measured.append(result)
-            return keeps(result.quality, result.depth_speedup)
+            quality = result.quality
+            if config.confidence is not None:
+                task, sure = model.settings.task, config.confidence
+                bound = relative_quality_bound(trace, full_trace, model.labels, task, sure)
+                quality = bound * full.quality
+            kept = keeps(quality, result.depth_speedup)
+            if kept:
+                kept_results.append(result)
+            return kept
 
         find_last(ordered, place, measure)
-    kept = [r for r in measured if keeps(r.quality, r.depth_speedup)]
     if kind == "min_quality":
-        best = max([full, *kept], key=lambda r: r.depth_speedup)
+        best = max([full, *kept_results], key=lambda r: r.depth_speedup)
+    elif kept_results:
+        best = max(kept_results, key=lambda r: r.quality)
     else:
-        best = max(kept, key=lambda r: r.quality) if kept else _fastest(measured, goal)
+        best = _fastest(measured, goal)
     return Calibration(
-        target={kind: goal},
+        target={kind: goal} | ({"confidence": config.confidence} if config.confidence else {}),
         split=name,
         policy=dict(best.policy),
-        reached=kind == "min_quality" or bool(kept),
+        reached=kind == "min_quality" or bool(kept_results),
         quality_full_depth=full.quality,
         chosen=best.to_json(),
         candidates=[_verified(r) for r in [full, *measured]] + _simulated(policies, simulated),

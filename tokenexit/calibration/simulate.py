@@ -37,7 +37,8 @@ def grid(policy: Policy, count: int) -> list[float]:
         values = [math.exp(low + s * (high - low)) for s in steps]
     else:
         values = [knob.strict + s * (knob.loose - knob.strict) for s in steps]
-    return list(dict.fromkeys(float(round(v)) for v in values)) if knob.integer else values
+    shown = [float(round(v)) if knob.integer else float(f"{v:.4g}") for v in values]
+    return list(dict.fromkeys(shown))
 
 
 def simulate(

@@ -26,17 +26,28 @@ def fast_span_f1(
         text: Text of each word.
         labels: Names of the classes.
     """
-    found = _spans(prediction, text, labels)
-    true = _spans(gold, text, labels)
-    if len(found) + len(true) == 0:
-        return 0.0
-    return 2 * len(np.intersect1d(found, true)) / (len(found) + len(true))
+    found, true, both = (len(part) for part in span_starts(prediction, gold, text, labels))
+    return 2 * both / (found + true) if found + true else 0.0
+
+
+def span_starts(
+    prediction: NDArray[np.integer],
+    gold: NDArray[np.integer],
+    text: NDArray[np.integer],
+    labels: Sequence[str],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Words at which predicted, gold and correctly predicted spans begin."""
+    (found, found_start), (true, true_start) = (
+        _spans(classes, text, labels) for classes in (prediction, gold)
+    )
+    _, _, both = np.intersect1d(found, true, return_indices=True)
+    return found_start, true_start, true_start[both]
 
 
 def _spans(
     classes: NDArray[np.integer], text: NDArray[np.integer], labels: Sequence[str]
-) -> NDArray[np.int64]:
-    """One number for each span, made of its start, end and type."""
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """For each span, a number made of its start, end and type, and its start."""
     names = [*labels, "B-unknown"]
     types = sorted({name[2:] for name in names if name[:2] in ("B-", "I-")})
     kind_of = np.array([types.index(n[2:]) if n[:2] in ("B-", "I-") else -1 for n in names])
@@ -48,4 +59,4 @@ def _spans(
     start = np.flatnonzero((kind >= 0) & ~goes_on)
     stops = np.append(np.flatnonzero(~goes_on), len(classes))
     end = stops[np.searchsorted(stops, start, side="right")]
-    return (start * (len(classes) + 1) + end) * len(types) + kind[start]
+    return (start * (len(classes) + 1) + end) * len(types) + kind[start], start
