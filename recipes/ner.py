@@ -14,26 +14,7 @@ from __future__ import annotations
 
 import sys
 
-from _demo import DEMO_MODEL, DEMO_TRAIN, write_demo
-
-from tokenexit.config import friendly_errors, load_config
-from tokenexit.workflows.config import TaggingConfig
-from tokenexit.workflows.tagging import run_tagging
-
-DEFAULTS = {"task": "ner", "output_dir": "runs/ner-demo"}
-# What is used as long as neither data nor model is given.
-DEMO = {"model": DEMO_MODEL, "train": DEMO_TRAIN}
-
-
-def main(argv: list[str]) -> None:
-    """Run the recipe on command-line arguments."""
-    own = any(
-        item.startswith(("data=", "model=")) or item.endswith((".yaml", ".yml")) for item in argv
-    )
-    config = load_config(TaggingConfig, argv, DEFAULTS if own else {**DEFAULTS, **DEMO})
-    run_tagging(config, demo=write_demo)
-
+from _tagging import main
 
 if __name__ == "__main__":
-    with friendly_errors():
-        main(sys.argv[1:])
+    main("ner", sys.argv[1:])

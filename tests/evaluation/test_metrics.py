@@ -27,12 +27,16 @@ def taggings(draw):
     """Predictions, gold classes (-1: unknown) and texts; legal and illegal sequences alike."""
     lengths = draw(st.lists(st.integers(1, 7), min_size=1, max_size=6))
     # Texts without words have no entry, so the numbers need not follow one another.
-    numbers = sorted(draw(st.sets(st.integers(0, 20), min_size=len(lengths), max_size=len(lengths))))
+    numbers = sorted(
+        draw(st.sets(st.integers(0, 20), min_size=len(lengths), max_size=len(lengths)))
+    )
     words = sum(lengths)
     found = draw(st.lists(st.integers(0, 4), min_size=words, max_size=words))
     gold = draw(st.lists(st.integers(-1, 4), min_size=words, max_size=words))
     if draw(st.booleans()):  # good predictions are rare by chance
-        found = [max(g, 0) if i % 4 else f for i, (f, g) in enumerate(zip(found, gold, strict=True))]
+        found = [
+            max(g, 0) if i % 4 else f for i, (f, g) in enumerate(zip(found, gold, strict=True))
+        ]
     return np.array(found), np.array(gold), np.repeat(numbers, lengths)
 
 

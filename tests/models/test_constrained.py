@@ -31,7 +31,7 @@ def legal(labels: tuple[str, ...]) -> bool:
     return True
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data(), labels=st.sampled_from(LABEL_SETS), words=st.integers(0, 4))
 def test_no_legal_sequence_scores_higher(data, labels, words):
     log_probs = data.draw(arrays(np.float64, (words, len(labels)), elements=scores))
@@ -47,7 +47,7 @@ def test_no_legal_sequence_scores_higher(data, labels, words):
     assert score(tuple(path)) == pytest.approx(best)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(data=st.data(), words=st.integers(1, 12))
 def test_a_legal_argmax_is_kept(data, words):
     labels = LABEL_SETS[0]

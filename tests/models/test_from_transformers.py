@@ -106,13 +106,11 @@ def test_attention_dtype_and_mode_are_kept(wordpiece):
     assert model.predict([["ada"]])[0].exit_layers == [4]
 
 
-@pytest.mark.parametrize("model_type", ["gpt2", "vit"])
+@pytest.mark.parametrize("model_type", ["gpt2", "openai-gpt"])  # with and without tagger
 def test_unsupported_families_are_refused_with_the_supported_ones(model_type, add):
     sizes = {"n_embd": 32, "n_layer": 1, "n_head": 2, "vocab_size": 60}
-    if model_type == "vit":
-        sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-    sizes |= {"bos_token_id": 0, "eos_token_id": 0} if model_type == "gpt2" else {}
-    network = AutoModel.from_config(AutoConfig.for_model(model_type, **sizes))
+    special = {"bos_token_id": 0, "eos_token_id": 0}
+    network = AutoModel.from_config(AutoConfig.for_model(model_type, **sizes, **special))
     with pytest.raises(UserError, match=f"'{model_type}'") as caught:
         add(network)
     assert all(name in str(caught.value) for name, _ in BACKBONES.items())

@@ -1,0 +1,46 @@
+"""What the tagging recipes share: their arguments, and generated data when there is none."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+
+from tokenexit.config import friendly_errors, load_config
+from tokenexit.workflows.config import TaggingConfig
+from tokenexit.workflows.tagging import run_tagging
+
+# What is used as long as neither data nor model is given: small enough for two cores.
+DEMO = {
+    "model": {
+        "model_type": "bert",
+        "hidden_size": 128,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 4,
+        "intermediate_size": 512,
+        "max_position_embeddings": 128,
+    },
+    "train": {"epochs": 8, "lr": 1e-3, "head_lr": 1e-3},
+}
+
+
+def main(task: str, argv: Sequence[str]) -> None:
+    """Run the recipe of a task on command-line arguments."""
+    defaults = {"task": task, "output_dir": f"runs/{task}-demo"}
+    own = any(
+        item.startswith(("data=", "model=")) or item.endswith((".yaml", ".yml")) for item in argv
+    )
+    with friendly_errors():
+        config = load_config(TaggingConfig, argv, defaults if own else {**defaults, **DEMO})
+        run_tagging(config, demo=write_demo)
+
+
+def write_demo(folder: Path, task: str) -> None:
+    """Write a generated corpus with ``data_scripts/make_demo_tagging.py``."""
+    script = Path(__file__).resolve().parent.parent / "data_scripts" / "make_demo_tagging.py"
+    spec = importlib.util.spec_from_file_location("make_demo_tagging", script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.write(folder, task=task)

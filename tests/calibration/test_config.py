@@ -1,0 +1,46 @@
+"""What calibration may be asked for."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from tokenexit.calibration import CalibrateConfig
+from tokenexit.calibration.families import default_families
+from tokenexit.errors import UserError
+from tokenexit.policies.per_class import PerClass
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [({"min_quality": value}, "min_quality") for value in (math.nan, 1.01, 0, -0.5, math.inf)]
+    + [({"speedup": value}, "speedup") for value in (math.nan, 0.99, 0, -2, math.inf)]
+    + [({"verify": 0}, "verify"), ({"grid": 1}, "grid")],
+)
+def test_impossible_wishes_are_refused(given, name):
+    with pytest.raises(UserError, match=rf"calibrate\.{name}"):
+        CalibrateConfig(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "target"),
+    [
+        ({}, ("min_quality", 0.99)),
+        ({"min_quality": 1}, ("min_quality", 1)),
+        ({"speedup": 1}, ("speedup", 1)),
+        ({"min_quality": 0.5, "speedup": 2.0}, ("min_quality", 0.5)),
+    ],
+)
+def test_the_target(given, target):
+    assert CalibrateConfig(**given).target == target
+
+
+def test_entities_get_families_of_their_own():
+    def per_class(labels):
+        return [f for f in default_families(labels) if isinstance(f, PerClass)]
+
+    assert per_class(("O", "B-PER", "I-PER"))
+    assert not per_class(("NOUN", "VERB"))
+    for labels in (("O", "B-PER", "I-PER"), ("NOUN", "VERB")):
+        assert all(family.dial() for family in default_families(labels))
