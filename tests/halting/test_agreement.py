@@ -15,8 +15,8 @@ from tokenexit.errors import UserError
 from tokenexit.halting import HALTED, pack
 from tokenexit.policies import POLICIES, Policy
 
-EXAMPLES: list[Policy] = [one for _, cls in POLICIES.items() for one in cls.examples()]
 FIRST: list[Policy] = [cls.examples()[0] for _, cls in POLICIES.items()]
+OTHERS: list[Policy] = [one for _, cls in POLICIES.items() for one in cls.examples()[1:]]
 NESTED: list[Policy] = [
     policies.PCEE(policies.Window(policies.Entropy(0.5), 3), 2),
     policies.AnyOf((policies.Entropy(0.2), policies.Window(policies.Entropy(0.8), 3))),
@@ -25,7 +25,6 @@ NESTED: list[Policy] = [
 # The only ones that may treat all words alike; any other has to be told apart by a test.
 STATIC: tuple[Policy, ...] = (policies.Never(), policies.AssignedDepth(3))
 
-every_example = pytest.mark.parametrize("policy", [*EXAMPLES, *NESTED], ids=repr)
 every_policy = pytest.mark.parametrize("policy", FIRST, ids=repr)
 
 
@@ -58,8 +57,18 @@ def check_spread(policy: Policy, outcome: Any) -> None:
     assert (outcome.spread > 1) != (policy in STATIC)
 
 
-@every_example
+@every_policy
 def test_engine_agrees_with_reference(network, policy, outcome):
+    check_agreement(network, policy, outcome)
+
+
+@pytest.mark.parametrize("policy", [*OTHERS, *NESTED], ids=repr)
+@pytest.mark.parametrize("model_type", ["bert", "modernbert"])
+def test_engine_agrees_with_reference_for_further_settings(build, model_type, policy, outcome):
+    check_agreement(build(model_type), policy, outcome)
+
+
+def check_agreement(network: Any, policy: Policy, outcome: Any) -> None:
     dense = outcome(network, policy, dense=True)
     check_spread(policy, dense)
     check_same(network, outcome(network, policy), dense)

@@ -33,8 +33,7 @@ def check(network: Any, got: Any, expected: Any) -> None:
 def test_order_and_batch_size_do_not_matter(network, policy, sentences, run):
     together = by_sentence(run(network, sentences, policy), sentences)
     order = [6, 1, 3, 7, 0, 4, 2, 5]
-    for start in (0, 3, 6):
-        numbers = order[start : start + 3]
+    for numbers in (order[:3], order[3:]):
         part = [sentences[number] for number in numbers]
         got = by_sentence(run(network, part, policy), part)
         for mine, number in zip(got, numbers, strict=True):

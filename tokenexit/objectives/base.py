@@ -118,19 +118,26 @@ def from_config(config: Mapping[str, Any] | str) -> Objective:
         ) from error
 
 
+WEIGHTS = ("depth", "top", "uniform")
+"""Rules for weighing the exits' losses."""
+
+
 def layer_weights(rule: str, exit_layers: tuple[int, ...]) -> dict[int, float]:
     """Weights of the exits' losses, adding up to 1.
 
     Args:
-        rule: ``depth`` (in proportion to the layer, as PABEE and TOKEE) or ``uniform``.
+        rule: ``depth`` (in proportion to the layer, as PABEE and TOKEE), ``top`` (half for the
+            top, the rest by depth: keeps full-depth quality) or ``uniform``.
         exit_layers: Depths with a head.
 
     Raises:
         UserError: Unknown rule.
     """
-    if rule not in ("depth", "uniform"):
-        raise unknown_name("rule for loss weights", rule, ("depth", "uniform"))
-    raw = {layer: float(layer) if rule == "depth" else 1.0 for layer in exit_layers}
+    if rule not in WEIGHTS:
+        raise unknown_name("rule for loss weights", rule, WEIGHTS)
+    raw = {layer: 1.0 if rule == "uniform" else float(layer) for layer in exit_layers}
+    if rule == "top" and len(exit_layers) > 1:
+        raw[exit_layers[-1]] = float(sum(exit_layers[:-1]))
     return {layer: weight / sum(raw.values()) for layer, weight in raw.items()}
 
 

@@ -34,7 +34,7 @@ class HaltAndCopy(Objective):
         draws: Settings a step, the loosest one included.
         full: Share of sentences that run to full depth, 0 to 1.
         warmup: Share of the training before anybody halts.
-        weights: ``depth`` or ``uniform`` over exits.
+        weights: ``depth``, ``top`` or ``uniform`` over exits.
 
     Raises:
         UserError: The policy has no knob, or a setting is out of range.

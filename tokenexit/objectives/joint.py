@@ -16,7 +16,7 @@ class Joint(Objective):
     """Weighted sum of every exit's cross-entropy (PABEE, Zhou et al. 2020).
 
     Args:
-        weights: ``depth`` or ``uniform``.
+        weights: ``depth``, ``top`` or ``uniform``.
     """
 
     weights: str = "depth"

@@ -24,7 +24,7 @@ class SelfDistillation(Objective):
     Args:
         share: Weight of the soft targets, 0 to 1.
         temperature: ``T``, above 0.
-        weights: ``depth`` or ``uniform`` over exits.
+        weights: ``depth``, ``top`` or ``uniform`` over exits.
 
     Raises:
         UserError: A setting is out of range.

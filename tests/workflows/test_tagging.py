@@ -1,0 +1,132 @@
+"""What a run takes from its configuration, before training and after."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from tokenexit.calibration import CalibrateConfig
+from tokenexit.errors import UserError
+from tokenexit.policies.assigned_depth import AssignedDepth
+from tokenexit.policies.entropy import Entropy
+from tokenexit.policies.max_prob import MaxProb
+from tokenexit.policies.never import Never
+from tokenexit.training import TrainConfig
+from tokenexit.workflows import tagging
+from tokenexit.workflows.config import TaggingConfig
+from tokenexit.workflows.results import _curve_values
+from tokenexit.workflows.tagging import build_model, run_tagging, training_sentences
+
+
+@pytest.fixture
+def config(tmp_path, corpus, small_bert) -> TaggingConfig:
+    return TaggingConfig(output_dir=str(tmp_path / "run"), data=str(corpus), model=small_bert)
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """Fail as soon as training would start."""
+
+    def train(*args, **kwargs):
+        raise AssertionError("training began")
+
+    monkeypatch.setattr(tagging, "train", train)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"policy": {"name": "learned_gate"}}, "learned gate"),
+        ({"policy": {"name": "oracle"}}, "looks at gold labels"),
+        ({"policy": {"name": "per_class", "classes": {"B-PRE": {"name": "entropy"}}}}, "B-PRE"),
+        ({"calibrate": CalibrateConfig(policies=[{"name": "entrpy"}])}, "'entropy'"),
+        ({"calibrate": CalibrateConfig(policies=[{"name": "never"}])}, "no knob to calibrate"),
+        ({"calibrate": CalibrateConfig(policies=[{"name": "learned_gate"}])}, "learned gate"),
+        ({"task": "pos", "decode": "legal"}, "Legal decoding needs labels in the BIO scheme"),
+        ({"batch_size": 0}, "batch_size"),
+    ],
+)
+def test_mistakes_show_before_training(change, told, config, untrained):
+    with pytest.raises(UserError, match=told):
+        run_tagging(replace(config, **change))
+
+
+@pytest.mark.usefixtures("untrained")
+def test_a_sound_configuration_comes_to_training(config):
+    gated = {"name": "linear", "gate": True}
+    with pytest.raises(AssertionError, match="training began"):
+        run_tagging(replace(config, policy={"name": "learned_gate"}, heads=gated))
+
+
+def test_a_missing_crf_package_shows_before_training(config, untrained, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "torchcrf", None)
+    with pytest.raises(UserError, match="pytorch-crf"):
+        run_tagging(replace(config, decode="crf"))
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("joint", 0.75), ("two_stage", 0.5)])
+def test_the_best_weights_have_trained_exits(name, wanted, config, monkeypatch):
+    """With two stages the top is best before the exits have learned anything."""
+    found = {"quality": 0.75, "by_exit": [0.25, 0.5, 0.75]}
+    monkeypatch.setattr(tagging, "exit_quality", lambda *args: dict(found))
+    chosen = replace(config, train=TrainConfig(objective={"name": name}))
+    graded = tagging._graded(chosen, None, None)  # type: ignore[arg-type]
+    assert graded == {**found, "quality": wanted}
+
+
+def test_a_word_is_learned_once(config, splits):
+    """Where pieces overlap, only the one that answers for a word has its label."""
+    model = build_model(config, splits["train"])
+    words = [word for text in splits["train"].tokens[:20] for word in text]
+    gold = [number % len(model.labels) for number in range(len(words))]
+    pieces = model.encoder.encode([words], [gold])
+    learned = [
+        (piece.first + place, target)
+        for piece, sentence in zip(pieces, training_sentences(pieces), strict=True)
+        for place, target in enumerate(sentence.targets or ())
+        if target != -100
+    ]
+    assert len(pieces) > 2
+    assert sum(len(piece.sentence.word_rows) for piece in pieces) > len(words)  # they do overlap
+    assert learned == list(enumerate(gold))
+
+
+def test_the_model_follows_the_configuration(config, splits):
+    chosen = replace(config, exit_layers=[2], heads={"name": "mlp"}, task="pos")
+    split = SimpleNamespace(tokens=[["a", "b"]], tags=[["X", "Y"]], origin="here")
+    model = build_model(chosen, split)  # type: ignore[arg-type]
+    assert model.labels == ("X", "Y")
+    assert model.settings.exit_layers == (2, 3)
+    assert model.settings.heads["name"] == "mlp"
+    assert model.settings.task == "pos"
+    assert build_model(config, splits["train"]).labels[:3] == ("O", "B-DATE", "I-DATE")
+
+
+@pytest.mark.parametrize(
+    ("policy", "values"),
+    [
+        (Entropy(0.2), [0.02, 0.05, 0.1, 0.2, 0.4, 0.8]),
+        (Entropy(0.9), [0.09, 0.225, 0.45, 0.9]),  # none beyond the loose end
+        (AssignedDepth(2), [1, 2, 3, 4]),
+        (Never(), []),
+    ],
+    ids=str,
+)
+def test_the_curve_is_drawn_around_the_choice(policy, values):
+    assert _curve_values(policy, policy.setting()) == pytest.approx(values)
+
+
+def test_a_linear_knob_is_drawn_around_the_choice():
+    policy = MaxProb(0.9)
+    knob, values = policy.dial(), _curve_values(policy, 0.9)
+    assert knob is not None
+    assert not knob.log
+    low, high = sorted((knob.strict, knob.loose))
+    assert values == sorted(values)
+    assert 0.9 in values
+    assert all(low <= value <= high for value in values)
+    assert len(values) > 2
