@@ -36,6 +36,10 @@ _spec.loader.exec_module(_trained)
 _no_accelerator_left = _trained._no_accelerator_left
 corpus, trained_run, model_key = _trained.corpus, _trained.trained_run, _trained.model_key
 
+# Subprocesses find the package however this one did.
+FOUND = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+ENV = os.environ | {"PYTHONPATH": FOUND}
+
 # Everything a run folder must hold: a model folder that plain transformers reads, and the rest.
 MODEL_FILES = """config.json model.safetensors exit_config.json exit_heads.safetensors README.md
 tokenizer.json tokenizer_config.json""".split()
@@ -54,8 +58,6 @@ class EvenWords(Policy):
     def step(self, signals, state):
         return signals.position % 2 == 0, state
 '''
-
-Recipe = Callable[..., Path]
 
 
 @pytest.fixture
@@ -376,6 +378,7 @@ class TestMistakes:
             capture_output=True,
             text=True,
             cwd=tmp_path,
+            env=ENV,
             timeout=PATIENCE,
         )
         assert done.returncode == 2
@@ -396,6 +399,7 @@ def kill_when(ready: Callable[[], bool], *arguments: str) -> None:
     """Start the recipe as a process, and kill it when ``ready`` says so."""
     process = subprocess.Popen(
         [sys.executable, str(RECIPES / "ner.py"), *arguments],
+        env=ENV,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -439,7 +443,7 @@ def torchrun(*arguments: str) -> str:
             *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
             *("--nproc_per_node", "2", *arguments),
         ],
-        env=os.environ | {"ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""},
+        env=ENV | {"ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -511,7 +515,7 @@ def test_two_processes_evaluate_and_calibrate_as_one(corpus, trained_run, tmp_pa
         timeout=PATIENCE,
         cwd=ROOT,
         capture_output=True,
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+        env=ENV | {"CUDA_VISIBLE_DEVICES": ""},
     )
     found, wanted = read(pair / "evaluate.json"), read(alone / "evaluate.json")
     assert found == wanted

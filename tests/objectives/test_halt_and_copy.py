@@ -263,7 +263,6 @@ def occasion(sentence: Tensor, **changes: Any) -> Occasion:
         "seed": 0,
         "exit_layers": (1, 2),
         "num_words": 1,
-        "share": 1.0,
     }
     return Occasion(sentence=sentence, **{**facts, **changes})
 

@@ -80,8 +80,7 @@ def test_resuming_changes_nothing(begun):
         ({"train": TrainConfig(epochs=9)}, "train.epochs was 3 and is 9"),
         ({"model": {"model_type": "albert"}}, "model.model_type was 'bert' and is 'albert'"),
         ({"model": "folder"}, "model was None and is 'folder'"),
-        ({"policy": {"name": "never"}}, "policy.name was None and is 'never'"),
-        ({"calibrate": CalibrateConfig(speedup=2.0)}, "calibrate.speedup was None and is 2.0"),
+        ({"exit_layers": [2]}, "exit_layers was None and is [2]"),
     ],
 )
 def test_resuming_with_other_settings_names_them(change, told, begun):
@@ -89,6 +88,15 @@ def test_resuming_with_other_settings_names_them(change, told, begun):
         check_run(replace(begun, resume=True, **change))
     assert told in str(caught.value)
     assert "lr was" not in str(caught.value)  # only what differs
+
+
+def test_what_comes_after_training_may_change_and_is_noted(begun):
+    again = replace(begun, resume=True, calibrate=CalibrateConfig(speedup=2.0), decode="legal")
+    check_run(again)
+    saved = from_yaml((open_run(again) / "config.yaml").read_text(encoding="utf-8"), "")
+    assert saved["calibrate"]["speedup"] == 2.0
+    assert saved["decode"] == "legal"
+    assert saved["resume"] is False
 
 
 def test_resuming_what_never_was_starts(config):
@@ -140,9 +148,10 @@ def test_a_kill_leaves_the_old_file_or_the_new_one(tmp_path, monkeypatch):
     def killed(self, target):
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(folder.Path, "replace", killed)
-        write_json(path, {"step": 2})
+        with pytest.raises(KeyboardInterrupt):
+            write_json(path, {"step": 2})
     assert json.loads(path.read_text(encoding="utf-8")) == {"step": 1}
     write_json(path, {"step": 3})
     assert json.loads(path.read_text(encoding="utf-8")) == {"step": 3}

@@ -26,6 +26,9 @@ class CalibrateConfig:
         default=None,
         metadata={"help": "keep min_quality in this share of bootstrap resamples, such as 0.9"},
     )
+    limit: int | None = field(
+        default=None, metadata={"help": "texts to calibrate on, drawn at random; all by default"}
+    )
     policies: list[dict[str, Any]] = field(
         default_factory=list,
         metadata={"help": "families to search; a default few when empty"},
@@ -44,6 +47,8 @@ class CalibrateConfig:
             raise UserError(
                 f"calibrate.confidence must be between 0 and 1, not {self.confidence!r}."
             )
+        if self.limit is not None and self.limit < 1:
+            raise UserError(f"calibrate.limit must be 1 or more, not {self.limit!r}.")
         if self.verify < 1 or self.grid < 2:
             raise UserError("calibrate.verify must be 1 or more, and calibrate.grid 2 or more.")
 

@@ -9,6 +9,7 @@ until real runs have bracketed the point where the promise breaks.
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -105,6 +106,8 @@ def calibrate(
     check_labels(split, model.labels, on_unknown)
     if split.num_words == 0:
         raise UserError(f"{split.origin} holds no word; there is nothing to calibrate on.")
+    if config.limit is not None and config.limit < len(split):
+        split = split.take(sorted(random.Random(0).sample(range(len(split)), config.limit)))
     kind, goal = config.target
     pieces = model.encoder.encode(split.tokens, class_numbers(split, model.labels))
     table = collect_exits(model, pieces, batch_size)

@@ -35,7 +35,6 @@ class Occasion:
         num_words: Words in the batch.
         sentence: Place of each sentence in the step's whole batch over all processes and
             micro-batches, ``[S]``, so that draws do not depend on how it was cut.
-        share: Share of the step's words that are in this batch.
     """
 
     step: int
@@ -44,7 +43,6 @@ class Occasion:
     exit_layers: tuple[int, ...]
     num_words: int
     sentence: Tensor
-    share: float
 
 
 class Lesson:

@@ -49,9 +49,7 @@ class Classroom(nn.Module):
         self._objective = objective
         self._balance = gradient_equilibrium
 
-    def forward(
-        self, part: MicroBatch, step: int, progress: float, seed: int, share: float
-    ) -> Losses:
+    def forward(self, part: MicroBatch, step: int, progress: float, seed: int) -> Losses:
         """Loss of one micro-batch, summed over words.
 
         Args:
@@ -59,7 +57,6 @@ class Classroom(nn.Module):
             step: Optimiser step.
             progress: Share of the training that is done.
             seed: Seed of the run.
-            share: Share of the step's words that are here.
         """
         model = self.model
         batch = pack(part.sentences, model.device)
@@ -72,7 +69,6 @@ class Classroom(nn.Module):
                 exit_layers=exits,
                 num_words=batch.num_words,
                 sentence=torch.tensor([part.places[i] for i in batch.order], device=model.device),
-                share=share,
             )
         )
         visitor = lesson if model.heads.gate is None else _WithGate(lesson)

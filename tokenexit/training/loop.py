@@ -146,11 +146,10 @@ def _one_step(
     sums: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
     last = len(step.micro_batches) - 1
     for number, part in enumerate(step.micro_batches):
-        share = part.words / max(step.words, 1)
 
-        def learn(part: Any = part, share: float = share) -> None:
+        def learn(part: Any = part) -> None:
             with accelerator.autocast():
-                losses = wrapped(part, step.number, step.number / total, seed, share)
+                losses = wrapped(part, step.number, step.number / total, seed)
             # Gradients are averaged over processes; the mean over all words is wanted.
             scale = accelerator.num_processes / max(step.words, 1)
             accelerator.backward(losses.total * scale)

@@ -24,7 +24,8 @@ _OURS = (
     "train_log.jsonl",
 )
 _FREE = ("resume", "overwrite", "output_dir", "threads", "plugins", "batch_size")
-"""Keys that may differ when a run is resumed: they do not change its result."""
+_AFTER_TRAINING = ("calibrate", "policy", "decode")
+"""Keys that may differ when a run is resumed: they do not change what is trained."""
 
 
 def check_run(config: TaggingConfig) -> None:
@@ -64,16 +65,18 @@ def open_run(config: TaggingConfig) -> Path:
     """Make the run folder, or clear it. For one process, after ``check_run``."""
     run = Path(config.output_dir)
     going_on = config.resume and (run / CONFIG).is_file() and not _never_began(run, config)
-    if not going_on:
+    settings = dump_config(config)
+    if going_on:
+        settings = _read(run / CONFIG) | {key: settings[key] for key in _AFTER_TRAINING}
+    else:
         _clear(run)
-        try:
-            run.mkdir(parents=True, exist_ok=True)
-            text = to_yaml(dump_config(config))
-            (run / CONFIG).write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise UserError(
-                f"output_dir {str(run)!r} cannot be written ({error.strerror}); give another."
-            ) from error
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        (run / CONFIG).write_text(to_yaml(settings), encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"output_dir {str(run)!r} cannot be written ({error.strerror}); give another."
+        ) from error
     return run
 
 
@@ -102,7 +105,7 @@ def _check_same(saved: Path, config: TaggingConfig) -> None:
     changed = [
         f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
         for key in dict.fromkeys([*now, *before])
-        if key.split(".")[0] not in _FREE and before.get(key) != now.get(key)
+        if key.split(".")[0] not in (*_FREE, *_AFTER_TRAINING) and before.get(key) != now.get(key)
     ]
     if changed:
         raise UserError(

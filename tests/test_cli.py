@@ -1,0 +1,379 @@
+"""The console script on a finished model folder."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from safetensors.torch import load_file
+
+from tokenexit.cli import main
+
+ROOT = Path(__file__).parents[1]
+
+_path = Path(__file__).parent / "workflows" / "trained.py"
+_spec = importlib.util.spec_from_file_location("trained", _path)
+assert _spec is not None
+assert _spec.loader is not None
+_trained = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_trained)
+_no_accelerator_left = _trained._no_accelerator_left
+corpus, own_run = _trained.corpus, _trained.own_run
+trained_run, tagger = _trained.trained_run, _trained.tagger
+
+EVALUATE = """task split n_sentences n_rows metric quality quality_full_depth mean_exit_layer
+num_layers exit_histogram mac_ratio""".split()
+BENCH = """baseline batch_size threads device dtype repeats speedup_median speedup_p10 speedup_p90
+mac_ratio efficiency""".split()
+COMMANDS = "evaluate calibrate bench predict report policies backbones".split()
+PLUGIN = '''
+from dataclasses import dataclass
+from tokenexit.policies import POLICIES, Policy
+
+@POLICIES.register("first_words")
+@dataclass(frozen=True)
+class FirstWords(Policy):
+    """Halts the first words of a sentence.
+
+    Args:
+        count: How many.
+    """
+
+    count: int = 2
+
+    def step(self, signals, state):
+        return signals.position < self.count, state
+'''
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Cli = Callable[..., Done]
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys) -> Cli:
+    """The console script in this process."""
+
+    def run(*arguments: Any, stdin: bytes = b"") -> Done:
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", ["tokenexit", *map(str, arguments)])
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+            with pytest.raises(SystemExit) as stop:
+                main()
+        shown = capsys.readouterr()
+        return Done(int(stop.value.code or 0), shown.out, shown.err)
+
+    return run
+
+
+@pytest.fixture
+def ok(cli) -> Callable[..., str]:
+    """The same, where nothing may go wrong."""
+
+    def run(*arguments: Any, stdin: bytes = b"") -> str:
+        done = cli(*arguments, stdin=stdin)
+        assert done.code == 0, done.err
+        return done.out
+
+    return run
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+class TestEvaluate:
+    def test_writes_the_keys_of_the_contract(self, ok, trained_run, corpus, tmp_path):
+        out = tmp_path / "new" / "figures.json"
+        shown = ok("evaluate", trained_run, "--data", corpus, "--json", out)
+        data = read(out)
+        assert not set(EVALUATE) - data.keys()
+        assert (data["task"], data["split"], data["metric"]) == ("ner", "test", "f1")
+        assert sum(data["exit_histogram"]) == data["n_rows"]
+        assert f"{data['quality']:.4f}" in shown
+        # It is the run's own measurement again.
+        assert data == read(trained_run / "metrics.json")["splits"]["test"]
+
+    def test_another_split_and_policy(self, ok, trained_run, corpus, tmp_path):
+        out = tmp_path / "figures.json"
+        policy = '{"name": "window", "policy": {"name": "entropy", "threshold": 0.3}, "size": 5}'
+        args = ["evaluate", trained_run, "--data", corpus, "--json", out]
+        shown = ok(*args, "--split", "validation", "--policy", policy, "--batch-size", 7)
+        assert read(out)["policy"] == json.loads(policy)
+        assert read(out)["split"] == "validation"
+        assert "window(entropy(0.3), 5)" in shown
+
+    def test_a_lone_file_is_any_split(self, ok, trained_run, corpus, tmp_path):
+        out = tmp_path / "figures.json"
+        file = corpus / "test.parquet"
+        ok("evaluate", trained_run, "--data", file, "--json", out, "--policy", "never")
+        assert read(out)["n_sentences"] == 47
+        assert read(out)["relative_quality"] == 1
+
+    def test_other_labels(self, cli, ok, trained_run, tmp_path):
+        file = tmp_path / "mine.jsonl"
+        row = {"tokens": ["Rice", "is", "good"], "ner_tags": ["B-FOOD", "O", "O"]}
+        file.write_text(json.dumps(row) + "\n", encoding="utf-8")
+        done = cli("evaluate", trained_run, "--data", file)
+        assert done.code == 2
+        assert "'B-FOOD'" in done.err
+        ok("evaluate", trained_run, "--data", file, "--unknown", "keep")
+
+    def test_a_policy_of_the_users_own(self, ok, cli, trained_run, corpus, tmp_path):
+        plugin, out = tmp_path / "mine.py", tmp_path / "figures.json"
+        plugin.write_text(PLUGIN, encoding="utf-8")
+        policy = '{"name": "first_words", "count": 3}'
+        args = ["evaluate", trained_run, "--data", corpus, "--policy", policy, "--json", out]
+        ok(*args, "--plugin", plugin)
+        assert read(out)["policy"] == json.loads(policy)
+        assert read(out)["exit_histogram"][0] == 3 * 47
+        assert "first_words" in ok("policies", "--plugin", plugin)
+
+
+class TestCalibrate:
+    def test_updates_the_folder(self, ok, own_run, corpus, tmp_path, tagger):
+        before = {p.name: load_file(p) for p in own_run.glob("*.safetensors")}
+        args = ["--data", corpus, "--min-quality", 0.9, "--policy", "margin"]
+        shown = ok("calibrate", own_run, *args, "--json", tmp_path / "found.json")
+        found, exits = read(own_run / "calibration.json"), read(own_run / "exit_config.json")
+        assert found == read(tmp_path / "found.json")
+        assert exits["policy"] == found["policy"]
+        assert found["policy"]["name"] == "margin"
+        assert exits["calibration"]["target"] == found["target"] == {"min_quality": 0.9}
+        assert found["chosen"]["relative_quality"] >= 0.9
+        assert '"margin"' in shown
+        for name, weights in before.items():
+            after = load_file(own_run / name)
+            assert after.keys() == weights.keys()
+            assert all(after[key].equal(value) for key, value in weights.items())
+        # From here on it is the model's own policy.
+        out = tmp_path / "figures.json"
+        ok("evaluate", own_run, "--data", corpus, "--split", "validation", "--json", out)
+        assert read(out) == found["chosen"]
+
+    def test_a_dry_run_changes_nothing(self, ok, own_run, corpus, tmp_path):
+        before = {p: p.read_bytes() for p in own_run.rglob("*") if p.is_file()}
+        out = tmp_path / "found.json"
+        args = ["--speedup", 1.2, "--policy", "entropy", "--dry-run", "--json", out]
+        ok("calibrate", own_run, "--data", corpus, *args)
+        assert {p: p.read_bytes() for p in own_run.rglob("*") if p.is_file()} == before
+        assert read(out)["target"] == {"speedup": 1.2}
+        assert read(out)["reached"]
+
+    @pytest.mark.parametrize(
+        ("option", "told"),
+        [
+            (["--min-quality", "1.2"], "at most 1, not 1.2"),
+            (["--min-quality", "nan"], "at most 1, not nan"),
+            (["--speedup", "0.5"], "1 or more, not 0.5"),
+            (["--policy", "never"], "no knob to calibrate"),
+            (["--split", "dev"], "train, validation, test"),
+        ],
+    )
+    def test_impossible_wishes(self, option, told, cli, trained_run, corpus):
+        done = cli("calibrate", trained_run, "--data", corpus, "--dry-run", *option)
+        assert done.code == 2
+        assert told in done.err
+
+    def test_only_a_folder_can_be_changed(self, cli):
+        done = cli("calibrate", "nobody/nothing", "--data", "anything")
+        assert done.code == 2
+        assert "--dry-run" in done.err
+
+
+class TestBench:
+    def test_writes_the_keys_of_the_contract(self, ok, trained_run, corpus, tmp_path):
+        out = tmp_path / "times.json"
+        args = ["--limit", 10, "--repeats", 2, "--batch-size", 4, "--json", out]
+        shown = ok("bench", trained_run, "--data", corpus, *args)
+        data = read(out)
+        assert not set(BENCH) - data.keys()
+        assert (data["n_sentences"], data["repeats"], data["batch_size"]) == (10, 2, 4)
+        assert data["efficiency"] == data["speedup_median"] * data["mac_ratio"]
+        assert data["policy"] == read(trained_run / "exit_config.json")["policy"]
+        assert "speedup_median" in shown
+
+    @pytest.mark.parametrize("option", ["--repeats", "--batch-size", "--limit", "--threads"])
+    def test_counts_start_at_one(self, option, cli, trained_run, corpus):
+        done = cli("bench", trained_run, "--data", corpus, option, 0)
+        assert done.code == 2
+        assert option in done.err
+
+
+class TestPredict:
+    TEXT = "Anna moved to Paris .\n\nthe door\x0cwas old\u2028again\r\n \nApple sold it ."
+
+    def check(self, shown):
+        lines = [json.loads(line) for line in shown.splitlines()]
+        assert [len(line["words"]) for line in lines] == [5, 0, 5, 0, 4]
+        for line in lines:
+            count = len(line["words"])
+            assert len(line["labels"]) == len(line["exit_layers"]) == count
+            assert all(1 <= layer <= 3 for layer in line["exit_layers"])
+            assert all(0 < value <= 1 for value in line["confidences"])
+        assert lines[1]["labels"] == lines[3]["labels"] == []
+        return lines
+
+    def test_reads_a_file(self, ok, trained_run, tmp_path, tagger):
+        file = tmp_path / "text.txt"
+        file.write_bytes(self.TEXT.encode())
+        lines = self.check(ok("predict", trained_run, file))
+        [wanted] = tagger.predict(["Anna moved to Paris ."])
+        assert lines[0] == json.loads(json.dumps(wanted.to_dict()))
+
+    def test_reads_standard_input(self, ok, trained_run):
+        shown = ok("predict", trained_run, "-", stdin=self.TEXT.encode())
+        assert shown == ok("predict", trained_run, stdin=self.TEXT.encode())
+        self.check(shown)
+
+    def test_the_end_of_a_line_is_no_line(self, ok, trained_run):
+        for text, count in ((b"", 0), (b"\n", 1), (b"a", 1), (b"a\n", 1), (b"a\n\n", 2)):
+            shown = ok("predict", trained_run, "--policy", "never", stdin=text)
+            assert len(shown.splitlines()) == count
+
+    def test_a_byte_order_mark_is_no_word(self, ok, trained_run):
+        shown = ok("predict", trained_run, stdin="\ufeffAnna sang".encode())
+        assert json.loads(shown)["words"] == ["Anna", "sang"]
+
+    def test_takes_another_policy(self, ok, trained_run):
+        policy = '{"name": "assigned_depth", "depth": 2}'
+        shown = ok("predict", trained_run, "--policy", policy, stdin=b"Anna moved")
+        assert json.loads(shown)["exit_layers"] == [2, 2]
+
+    def test_what_is_no_text_is_refused(self, cli, trained_run, tmp_path):
+        file = tmp_path / "picture.txt"
+        file.write_bytes(b"\xff\xfe\xfa")
+        done = cli("predict", trained_run, file)
+        assert done.code == 2
+        assert "cannot be read as UTF-8" in done.err
+        assert "Traceback" not in done.err
+
+
+def test_report_draws_the_page_anew(ok, own_run):
+    page = own_run / "report.html"
+    before = page.read_text(encoding="utf-8")
+    page.unlink()
+    assert ok("report", own_run).strip() == str(page)
+    assert page.read_text(encoding="utf-8") == before
+
+
+def test_policies_are_listed_with_their_settings(ok):
+    from tokenexit.policies import POLICIES
+
+    shown = ok("policies")
+    for name in dict(POLICIES.items()):
+        assert f"\n{name} " in f"\n{shown}"
+    assert "threshold=0.1" in shown
+    assert "levels: token, step, sentence" in shown
+
+
+def test_backbones_are_listed(ok):
+    from tokenexit.backbones import BACKBONES
+
+    shown = ok("backbones").splitlines()
+    assert [line.split()[0] for line in shown] == [name for name, _ in BACKBONES.items()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["evaluate", "./nowhere", "--data", "CORPUS"], "'./nowhere' is not a folder"),
+        (["evaluate", "nobody/nothing", "--data", "CORPUS"], "Check the name and the network"),
+        (["evaluate", "CORPUS", "--data", "CORPUS"], "it is no tokenexit model"),
+        (["evaluate", "MODEL"], "Missing option '--data'"),
+        (["evaluate", "MODEL", "--data", "./gone"], "'./gone' does not exist"),
+        (
+            ["evaluate", "MODEL", "--data", "CORPUS", "--split", "dev"],
+            "no split 'dev'; it has train, validation, test",
+        ),
+        (["evaluate", "MODEL", "--data", "CORPUS", "--polcy", "never"], "No such option: --polcy"),
+        (["evaluate", "MODEL", "--data", "CORPUS", "--policy", "nevr"], "'never'"),
+        (["evaluate", "MODEL", "--data", "CORPUS", "--policy", '{"name": '], "policy"),
+        (
+            ["evaluate", "MODEL", "--data", "CORPUS", "--policy", "[1, 2]"],
+            "a mapping with a 'name'",
+        ),
+        (
+            ["evaluate", "MODEL", "--data", "CORPUS", "--policy", '{"name": "entropy", "t": 1}'],
+            "threshold",
+        ),
+        (["evaluate", "MODEL", "--data", "CORPUS", "--decode", "crf"], "no CRF"),
+        (["evaluate", "MODEL", "--data", "CORPUS", "--decode", "best"], "'best'"),
+        (["evaluate", "MODEL", "--data", "CORPUS", "--unknown", "drop"], "error or keep"),
+        (["evaluate", "MODEL", "--data", "CORPUS", "--column", "chunks"], "ner_tags"),
+        (["evaluate", "MODEL", "--data", "CORPUS", "--json", "FILE/x.json"], "cannot be written"),
+        (["bench", "MODEL", "--data", "CORPUS", "--batch-size", "many"], "--batch-size"),
+        (["predict", "MODEL", "gone.txt"], "no file 'gone.txt'"),
+        (["report", "./nowhere"], "'./nowhere' is not a folder"),
+        (["report", "CORPUS"], "it is no run folder"),
+        (["policies", "--plugin", "gone.py"], "'gone.py' does not exist"),
+        (["evalute"], "No such command 'evalute'"),
+    ],
+)
+def test_mistakes_end_with_one_message(arguments, told, cli, trained_run, corpus, tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    places = {"MODEL": trained_run, "CORPUS": corpus, "FILE/x.json": tmp_path / "file" / "x.json"}
+    done = cli(*[places.get(argument, argument) for argument in arguments])
+    assert done.code == 2
+    assert done.err.startswith("Error: ")
+    assert told in done.err
+    assert "Traceback" not in done.err
+    if not told.startswith("policy"):  # what YAML says of a text has lines
+        assert done.err.count("\n") == 1
+
+
+def test_a_model_with_a_policy_of_the_users_own_asks_for_its_file(cli, own_run, corpus):
+    path = own_run / "exit_config.json"
+    path.write_text(json.dumps({**read(path), "policy": {"name": "homemade"}}), encoding="utf-8")
+    done = cli("evaluate", own_run, "--data", corpus)
+    assert done.code == 2
+    assert "Unknown policy 'homemade'" in done.err
+
+
+def test_without_a_command_it_says_what_there_is(ok):
+    shown = ok()
+    assert all(command in shown for command in COMMANDS)
+
+
+def test_help_of_every_command_waits_for_no_heavy_library():
+    code = (
+        "import sys\n"
+        "from tokenexit.cli import main\n"
+        f"for command in {[[], *[[name] for name in COMMANDS]]}:\n"
+        "    sys.argv = ['tokenexit', *command, '--help']\n"
+        "    try:\n        main()\n"
+        "    except SystemExit as stop:\n        assert not stop.code\n"
+        "heavy = {'torch', 'transformers', 'datasets', 'pyarrow', 'numpy'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Usage") == 1 + len(COMMANDS)
+
+
+def test_as_a_program(trained_run, tmp_path):
+    """In a process of its own: nothing but the message, and the code."""
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-m", "tokenexit.cli", "predict", str(trained_run), "gone.txt"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=env,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: There is no file 'gone.txt'")
+    assert done.stderr.count("\n") == 1
