@@ -181,6 +181,7 @@ class TestCalibrate:
             (["--speedup", "0.5"], "1 or more, not 0.5"),
             (["--policy", "never"], "no knob to calibrate"),
             (["--split", "dev"], "train, validation, test"),
+            (["--confidence", "1.5"], "between 0 and 1, not 1.5"),
         ],
     )
     def test_impossible_wishes(self, option, told, cli, trained_run, corpus):
@@ -217,7 +218,7 @@ class TestPredict:
     TEXT = "Anna moved to Paris .\n\nthe door\x0cwas old\u2028again\r\n \nApple sold it ."
 
     def check(self, shown):
-        lines = [json.loads(line) for line in shown.splitlines()]
+        lines = [json.loads(line) for line in shown.removesuffix("\n").split("\n")]
         assert [len(line["words"]) for line in lines] == [5, 0, 5, 0, 4]
         for line in lines:
             count = len(line["words"])
@@ -264,10 +265,10 @@ class TestPredict:
 
 def test_report_draws_the_page_anew(ok, own_run):
     page = own_run / "report.html"
-    before = page.read_text(encoding="utf-8")
     page.unlink()
     assert ok("report", own_run).strip() == str(page)
-    assert page.read_text(encoding="utf-8") == before
+    metrics = read(own_run / "metrics.json")["splits"]["test"]
+    assert f"{metrics['quality']:.3f}" in page.read_text(encoding="utf-8")
 
 
 def test_policies_are_listed_with_their_settings(ok):
@@ -317,7 +318,7 @@ def test_backbones_are_listed(ok):
         (["evaluate", "MODEL", "--data", "CORPUS", "--json", "FILE/x.json"], "cannot be written"),
         (["bench", "MODEL", "--data", "CORPUS", "--batch-size", "many"], "--batch-size"),
         (["predict", "MODEL", "gone.txt"], "no file 'gone.txt'"),
-        (["report", "./nowhere"], "'./nowhere' is not a folder"),
+        (["report", "nowhere"], "'nowhere' is not a folder"),
         (["report", "CORPUS"], "it is no run folder"),
         (["policies", "--plugin", "gone.py"], "'gone.py' does not exist"),
         (["evalute"], "No such command 'evalute'"),

@@ -201,6 +201,20 @@ class TestAFolderThatIsTaken:
         assert "train.lr was 0.0002 and is 1e-05" in error
         assert "max_steps was" not in error
 
+    def test_a_finished_run_may_get_another_policy(
+        self, finished, corpus, model_key, recipe, tmp_path
+    ):
+        again = tmp_path / "again"
+        shutil.copytree(finished, again)
+        args = [f"data={corpus}", model_key, f"output_dir={again}", *QUICK, "resume=true"]
+        assert recipe("ner", *args, "calibrate.speedup=1.5") == 0
+        assert read(again / "calibration.json")["target"] == {"speedup": 1.5}
+        assert same_weights(again, finished)
+        assert without_clock(again) == without_clock(finished)
+        assert recipe("ner", *args, "policy.name=margin") == 0
+        assert read(again / "metrics.json")["splits"]["test"]["policy"]["name"] == "margin"
+        assert not (again / "calibration.json").exists()  # of another policy
+
     def test_overwriting_replaces_the_run(self, finished, corpus, model_key, recipe, tmp_path):
         again = tmp_path / "again"
         shutil.copytree(finished, again)

@@ -14,6 +14,7 @@ from tokenexit.calibration.search import RUNS
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.errors import UserError
 from tokenexit.evaluation import evaluate
+from tokenexit.evaluation.bootstrap import relative_quality_bound
 from tokenexit.policies import from_config
 from tokenexit.policies.all_of import AllOf
 from tokenexit.policies.assigned_depth import AssignedDepth
@@ -96,6 +97,26 @@ def test_it_is_plain_data(found):
     assert {"target", "split", "policy", "reached", "chosen", "candidates"} <= data.keys()
 
 
+def test_a_confident_promise_is_kept_in_resamples(tagger, validation):
+    config = CalibrateConfig(min_quality=0.95, confidence=0.9, **QUICK)
+    careful = calibrate(tagger, validation, config, families=[Entropy()])
+    plain = calibrate(tagger, validation, replace(config, confidence=None), families=[Entropy()])
+    assert careful.target == {"min_quality": 0.95, "confidence": 0.9}
+    assert careful.chosen["depth_speedup"] <= plain.chosen["depth_speedup"]
+    _, full = evaluate(tagger, validation, "validation", Never())
+    _, trace = evaluate(tagger, validation, "validation", from_config(careful.policy))
+    assert relative_quality_bound(trace, full, tagger.labels, "ner", 0.9) >= 0.95
+
+
+def test_a_part_of_the_split_may_do(tagger, validation):
+    config = CalibrateConfig(min_quality=0.9, limit=10, **QUICK)
+    found = calibrate(tagger, validation, config, families=[Entropy()])
+    assert found.chosen["n_sentences"] == 10
+    assert calibrate(tagger, validation, config, families=[Entropy()]) == found
+    every = calibrate(tagger, validation, replace(config, limit=999), families=[Entropy()])
+    assert every.chosen["n_sentences"] == len(validation)
+
+
 def test_everything_can_be_asked_for(tagger, validation):
     config = CalibrateConfig(min_quality=1.0, **QUICK)
     found = calibrate(tagger, validation, config, families=[Margin()])
@@ -165,6 +186,9 @@ def test_a_split_without_words_is_refused(tagger):
     nothing = TaggedSplit([[]], [[]], "empty.conll")
     with pytest.raises(UserError, match=r"empty\.conll holds no word"):
         calibrate(tagger, nothing, CalibrateConfig())
+    drawn = TaggedSplit([[]] * 500 + [["a"]], [[]] * 500 + [["O"]], "almost.conll")
+    with pytest.raises(UserError, match=r"almost\.conll holds no word"):
+        calibrate(tagger, drawn, CalibrateConfig(limit=1))
 
 
 def test_unknown_labels_are_refused_or_kept(tagger, validation, caplog):

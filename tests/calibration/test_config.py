@@ -16,7 +16,8 @@ from tokenexit.policies.per_class import PerClass
     ("given", "name"),
     [({"min_quality": value}, "min_quality") for value in (math.nan, 1.01, 0, -0.5, math.inf)]
     + [({"speedup": value}, "speedup") for value in (math.nan, 0.99, 0, -2, math.inf)]
-    + [({"verify": 0}, "verify"), ({"grid": 1}, "grid")],
+    + [({"confidence": value}, "confidence") for value in (math.nan, 0, 1, -1)]
+    + [({"limit": 0}, "limit"), ({"verify": 0}, "verify"), ({"grid": 1}, "grid")],
 )
 def test_impossible_wishes_are_refused(given, name):
     with pytest.raises(UserError, match=rf"calibrate\.{name}"):

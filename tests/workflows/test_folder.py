@@ -90,13 +90,15 @@ def test_resuming_with_other_settings_names_them(change, told, begun):
     assert "lr was" not in str(caught.value)  # only what differs
 
 
-def test_what_comes_after_training_may_change_and_is_noted(begun):
-    again = replace(begun, resume=True, calibrate=CalibrateConfig(speedup=2.0), decode="legal")
+def test_what_follows_training_may_be_done_otherwise(begun):
+    run = Path(begun.output_dir)
+    policy, goal = {"name": "entropy"}, CalibrateConfig(speedup=2.0)
+    again = replace(begun, resume=True, policy=policy, calibrate=goal, decode="legal", threads=2)
     check_run(again)
-    saved = from_yaml((open_run(again) / "config.yaml").read_text(encoding="utf-8"), "")
-    assert saved["calibrate"]["speedup"] == 2.0
-    assert saved["decode"] == "legal"
-    assert saved["resume"] is False
+    open_run(again)
+    saved = from_yaml((run / "config.yaml").read_text(encoding="utf-8"), "")
+    assert saved == dump_config(replace(again, resume=False, threads=None))
+    assert (run / "checkpoints").is_dir()
 
 
 def test_resuming_what_never_was_starts(config):

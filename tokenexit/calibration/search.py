@@ -104,10 +104,10 @@ def calibrate(
     for policy in policies:
         check_family(policy)
     check_labels(split, model.labels, on_unknown)
-    if split.num_words == 0:
-        raise UserError(f"{split.origin} holds no word; there is nothing to calibrate on.")
     if config.limit is not None and config.limit < len(split):
         split = split.take(sorted(random.Random(0).sample(range(len(split)), config.limit)))
+    if split.num_words == 0:
+        raise UserError(f"{split.origin} holds no word; there is nothing to calibrate on.")
     kind, goal = config.target
     pieces = model.encoder.encode(split.tokens, class_numbers(split, model.labels))
     table = collect_exits(model, pieces, batch_size)

@@ -121,6 +121,8 @@ def _choose(
 ) -> Policy:
     """The policy as given, or calibrated."""
     asked = config.calibrate.min_quality is not None or config.calibrate.speedup is not None
+    if main:
+        (run / "calibration.json").unlink(missing_ok=True)  # of an earlier policy
     if policy is not None and not (asked and policy.dial() is not None):
         return policy
     if len(model.settings.exit_layers) == 1 or config.train.objective.get("name") == "single":

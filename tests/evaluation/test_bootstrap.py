@@ -1,0 +1,59 @@
+"""How sure a share of quality is, held against resampling in plain words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tokenexit.evaluation import evaluate
+from tokenexit.evaluation.bootstrap import RESAMPLES, relative_quality_bound
+from tokenexit.evaluation.metrics import score_classes
+from tokenexit.policies.assigned_depth import AssignedDepth
+from tokenexit.policies.entropy import Entropy
+from tokenexit.policies.never import Never
+
+
+@pytest.fixture(scope="module")
+def traces(tagger, splits):
+    policies = {"full": Never(), "first": AssignedDepth(1), "mixed": Entropy(0.2)}
+    split = splits["test"].head(12)
+    return {name: evaluate(tagger, split, "test", p)[1] for name, p in policies.items()}
+
+
+def resampled(trace, draw, labels, task):
+    """Quality of the texts drawn, each as often as it was drawn."""
+    rows = [np.flatnonzero(trace.text == number) for number in draw]
+    index = np.concatenate(rows)
+    text = np.repeat(np.arange(len(rows)), [len(r) for r in rows])
+    return score_classes(task, trace.prediction[index], trace.gold[index], text, labels)["quality"]
+
+
+@pytest.mark.parametrize("task", ["ner", "pos"])
+def test_the_bound_is_a_quantile_of_resamples(task, traces, tagger, monkeypatch):
+    monkeypatch.setattr("tokenexit.evaluation.bootstrap.RESAMPLES", 40)
+    counts = np.random.default_rng(0).multinomial(12, np.full(12, 1 / 12), 40)
+    ratios = []
+    for count in counts:
+        draw = np.repeat(np.arange(12), count)
+        ours, deep = (resampled(traces[n], draw, tagger.labels, task) for n in ("first", "full"))
+        ratios.append(ours / deep)
+    bound = relative_quality_bound(traces["first"], traces["full"], tagger.labels, task, 0.9)
+    assert bound == pytest.approx(np.quantile(ratios, 0.1))
+
+
+def test_surer_means_lower(traces, tagger):
+    first, full, labels = traces["first"], traces["full"], tagger.labels
+    bounds = [relative_quality_bound(first, full, labels, "ner", c) for c in (0.5, 0.8, 0.95, 0.99)]
+    assert bounds == sorted(bounds, reverse=True)
+    assert bounds[0] > bounds[-1]
+    assert RESAMPLES >= 1000
+
+
+def test_full_depth_keeps_everything(traces, tagger):
+    full = traces["full"]
+    assert relative_quality_bound(full, full, tagger.labels, "ner", 0.99) == 1
+
+
+def test_no_text_keeps_nothing(tagger, splits):
+    _, none = evaluate(tagger, splits["test"].head(0), "test", Never())
+    assert relative_quality_bound(none, none, tagger.labels, "ner", 0.9) == 0
