@@ -1,4 +1,4 @@
-"""Collect finished runs into ``recipes/results`` and print the README's table.
+"""Collect finished runs into ``recipes/results`` and bring the README's table up to date.
 
     python recipes/record_results.py NAME RUN [single=RUN] [bench32=FILE] [bench1=FILE]
     python recipes/record_results.py                  # only the table, from what is recorded
@@ -20,6 +20,8 @@ from tokenexit.config import friendly_errors, from_yaml
 from tokenexit.errors import UserError
 
 RESULTS = Path(__file__).resolve().parent / "results"
+README = RESULTS.parent.parent / "README.md"
+BEGIN, END = "<!-- results -->", "<!-- /results -->"
 
 
 def record(name: str, run: Path, extras: dict[str, Path]) -> None:
@@ -91,13 +93,16 @@ def _json(path: Path) -> Any:
 
 
 def main(argv: list[str]) -> None:
-    """Record one run if one is named, then print the table."""
+    """Record one run if one is named, then print the table and put it into the README."""
     if argv:
         if len(argv) < 2 or any("=" not in item for item in argv[2:]):
             raise UserError("Give NAME RUN, then key=PATH items; or nothing for the table alone.")
         extras = {key: Path(path) for key, _, path in (item.partition("=") for item in argv[2:])}
         record(argv[0], Path(argv[1]), extras)
     print(table())
+    before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    README.write_text(f"{before}{BEGIN}\n{table()}\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from safetensors.torch import load_file
 
 ROOT = Path(__file__).parents[1]
 RECIPES = ROOT / "recipes"
-PATIENCE = 120  # seconds; a deadlock takes longer
+PATIENCE = 180  # seconds; a deadlock takes longer
 
 _path = Path(__file__).parent / "workflows" / "trained.py"
 _spec = importlib.util.spec_from_file_location("trained", _path)
@@ -497,7 +497,7 @@ def test_two_processes_give_the_metrics_of_one(corpus, trained_run, recipe, tmp_
             assert found[key] == pytest.approx(wanted[key], abs=0.005), key
         moved = zip(found["exit_histogram"], wanted["exit_histogram"], strict=True)
         assert max(abs(a - b) for a, b in moved) <= 3
-        assert min(wanted["exit_histogram"]) > 0
+        assert 0 < wanted["exit_histogram"][0] < wanted["n_rows"]  # some left early
         trace = pq.read_table(pair / "traces" / f"{name}.parquet")
         words = pq.read_table(alone / "traces" / f"{name}.parquet")
         for column in ("text", "position", "word", "gold"):
@@ -507,7 +507,7 @@ def test_two_processes_give_the_metrics_of_one(corpus, trained_run, recipe, tmp_
 
 @pytest.mark.multiproc
 @pytest.mark.skipif(torch.cuda.is_available(), reason="one process would compute on the GPU")
-def test_two_processes_evaluate_and_calibrate_as_one(corpus, trained_run, tmp_path):
+def test_two_processes_evaluate_and_calibrate_as_one(corpus, trained_run, tmp_path, monkeypatch):
     """The same model: nothing may differ."""
     script = tmp_path / "both.py"
     script.write_text(
@@ -523,14 +523,8 @@ def test_two_processes_evaluate_and_calibrate_as_one(corpus, trained_run, tmp_pa
     args = [str(trained_run), str(corpus)]
     pair, alone = tmp_path / "pair", tmp_path / "alone"
     torchrun(str(script), *args, str(pair))
-    subprocess.run(
-        [sys.executable, str(script), *args, str(alone)],
-        check=True,
-        timeout=PATIENCE,
-        cwd=ROOT,
-        capture_output=True,
-        env=ENV | {"CUDA_VISIBLE_DEVICES": ""},
-    )
+    monkeypatch.setattr(sys, "argv", ["both.py", *args, str(alone)])
+    runpy.run_path(str(script))
     found, wanted = read(pair / "evaluate.json"), read(alone / "evaluate.json")
     assert found == wanted
     assert wanted["n_sentences"] == 47  # 24 and 23
