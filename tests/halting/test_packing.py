@@ -59,9 +59,7 @@ def test_every_row_attends_in_its_own_sentence_once(data):
     queries = torch.repeat_interleave(torch.tensor(asking))
     rows = torch.repeat_interleave(torch.tensor(attended))
     kept = rows if layout.projected is None else rows[layout.projected]
-    assert layout.num_projected == sum(
-        n for n, a in zip(attended, absorbed, strict=True) if not a
-    )
+    assert layout.num_projected == sum(n for n, a in zip(attended, absorbed, strict=True) if not a)
     found, pairs = [], {True: 0, False: 0}
     for group in layout.groups:
         source = rows if group.absorbed else kept
@@ -93,6 +91,4 @@ def test_every_row_attends_in_its_own_sentence_once(data):
     back = joined if layout.inverse is None else joined[layout.inverse]
     assert torch.equal(back, queries)
     assert pairs == {False: layout.pairs, True: layout.absorbed_pairs}
-    assert layout.absorbed_rows == sum(
-        m for m, a in zip(asking, absorbed, strict=True) if a
-    )
+    assert layout.absorbed_rows == sum(m for m, a in zip(asking, absorbed, strict=True) if a)

@@ -83,7 +83,7 @@ def teach() -> Callable[..., Taught]:
         words = sum(labelled_words(sentence) for sentence in sentences)
         part = MicroBatch(sentences, places or list(range(len(sentences))), words)
         model.train()
-        losses = Classroom(model, objective, equilibrium)(part, step, progress, seed, 1.0)
+        losses = Classroom(model, objective, equilibrium)(part, step, progress, seed)
         return Taught(losses.total, losses.by_layer, gradients_of(model, losses.total))
 
     return run

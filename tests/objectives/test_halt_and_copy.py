@@ -205,7 +205,7 @@ def test_loss_and_gradients_are_those_of_the_dense_reference(
 def test_a_word_that_left_weighs_nothing_above_its_exit(sharp, teach):
     model, sentences = sharp
     spy = Spy(HaltAndCopy(policy="entropy", warmup=0, full=0.0, loose=0.5))
-    weights = layer_weights("depth", model.settings.exit_layers)
+    weights = layer_weights("top", model.settings.exit_layers)
     whole = teach(model, spy, sentences)
     # Without its class, a word that left at once takes away its first loss and nothing else.
     number, word = next(
@@ -235,7 +235,7 @@ def test_neighbours_are_copied_states(sharp, teach, plain_logits, targets_of, ag
     taught = teach(model, spy, sentences)
     exits = torch.tensor([layer for part in spy.by_sentence(sentences) for layer in part])
     logits, targets = plain_logits(model, sentences), targets_of(sentences)
-    weights = layer_weights("depth", model.settings.exit_layers)
+    weights = layer_weights("top", model.settings.exit_layers)
     # The same words at the same layers, but in a network that nobody has left.
     untouched = sum(
         weight
@@ -251,7 +251,7 @@ def test_neighbours_are_copied_states(sharp, teach, plain_logits, targets_of, ag
     strict = {"policy": "entropy", "strict": 1e-300, "loose": 1e-299, "warmup": 0, "full": 0}
     for objective in (HaltAndCopy(**strict), HaltAndCopy(warmup=0, full=1)):
         nobody = teach(model, objective, sentences)
-        joint = teach(model, "joint", sentences)
+        joint = teach(model, {"name": "joint", "weights": "top"}, sentences)
         torch.testing.assert_close(nobody.loss, joint.loss)
         agree(nobody.gradients, joint.gradients)
 

@@ -11,7 +11,7 @@ from tokenexit.objectives.base import draw, layer_weights
 
 
 def occasion(*, step: int = 0, seed: int = 0) -> Occasion:
-    return Occasion(step, 0.0, seed, (1, 2), 1, torch.zeros(1, dtype=torch.long), 1.0)
+    return Occasion(step, 0.0, seed, (1, 2), 1, torch.zeros(1, dtype=torch.long))
 
 
 def test_every_file_registers_its_objective():

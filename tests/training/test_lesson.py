@@ -20,7 +20,7 @@ def learn(model: Any, sentences: list[Any], objective: Any = "joint") -> tuple[A
     )
     model.train()
     model.zero_grad(set_to_none=True)
-    losses = Classroom(model, from_config(objective))(part, 0, 0.9, 0, 1.0)
+    losses = Classroom(model, from_config(objective))(part, 0, 0.9, 0)
     losses.total.backward()
     return losses, {name: weight.grad for name, weight in model.named_parameters()}
 

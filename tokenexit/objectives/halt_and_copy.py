@@ -44,9 +44,9 @@ class HaltAndCopy(Objective):
     strict: float | None = None
     loose: float | None = None
     draws: int = 3
-    full: float = 0.4
+    full: float = 0.5
     warmup: float = 0.3
-    weights: str = "depth"
+    weights: str = "top"
 
     def __post_init__(self) -> None:
         layer_weights(self.weights, (1,))
