@@ -101,6 +101,7 @@ def calibrate(
     from tokenexit.calibration import CalibrateConfig
     from tokenexit.calibration import calibrate as search
     from tokenexit.evaluation.processes import is_main
+    from tokenexit.models.persistence import save_settings
 
     if not dry_run and not Path(model).is_dir():
         raise UserError(f"Only a local model folder can be changed, not {model!r}; add --dry-run.")
@@ -127,8 +128,9 @@ def calibrate(
     data_out = found.to_json()
     if not dry_run:
         short = {k: v for k, v in data_out.items() if k not in ("candidates", "chosen")}
-        tagger.configure(policy=found.policy, calibration=short)
-        tagger.save_pretrained(model)
+        # Results were measured with the policy of before.
+        tagger.configure(policy=found.policy, calibration=short, results=None)
+        save_settings(tagger, Path(model))
         _write(Path(model) / "calibration.json", data_out)
     _write(json_file, data_out)
 

@@ -54,6 +54,6 @@ def _counts(trace: Trace, labels: Sequence[str], task: str, texts: int) -> NDArr
 
     if task == "ner":
         found, true, both = (per_text(s) for s in span_starts(prediction, gold, text, labels))
-        return np.stack([2.0 * both, 1.0 * found + true], axis=1)
+        return np.stack([2 * both, found + true], axis=1).astype(np.float64)
     right, every = np.flatnonzero(prediction == gold), np.arange(len(gold))
-    return np.stack([1.0 * per_text(right), 1.0 * per_text(every)], axis=1)
+    return np.stack([per_text(right), per_text(every)], axis=1).astype(np.float64)

@@ -60,7 +60,8 @@ def _words(prediction: np.ndarray, gold: np.ndarray) -> dict[str, float]:
 
     if len(gold) == 0:
         return {"accuracy": 0.0, "macro_f1": 0.0}
-    macro = f1_score(gold, prediction, average="macro", zero_division=0.0)
+    absent: Any = 0.0
+    macro = f1_score(gold, prediction, average="macro", zero_division=absent)
     return {"accuracy": float((prediction == gold).mean()), "macro_f1": float(macro)}
 
 
@@ -77,9 +78,10 @@ def _spans(
     guess = [part.tolist() for part in np.split(names[prediction], cuts)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # sets without entities score 0, as they should
-        return {
-            "f1": float(f1_score(true, guess)),
-            "precision": float(precision_score(true, guess)),
-            "recall": float(recall_score(true, guess)),
-            "f1_strict": float(f1_score(true, guess, mode="strict", scheme=IOB2)),
+        figures: dict[str, Any] = {
+            "f1": f1_score(true, guess),
+            "precision": precision_score(true, guess),
+            "recall": recall_score(true, guess),
+            "f1_strict": f1_score(true, guess, mode="strict", scheme=IOB2),
         }
+    return {name: float(figure) for name, figure in figures.items()}

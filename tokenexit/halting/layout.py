@@ -129,7 +129,7 @@ def arrange(asking: Index, attended: Index, absorbed: Mask, device: torch.device
         order = np.concatenate(members_in_order)
         if (np.diff(order) < 0).any():
             rows = np.concatenate(
-                [np.arange(query_start[s], query_start[s] + asking[s]) for s in order]
+                [query_start[s] + np.arange(int(asking[s])) for s in order.tolist()]
             )
             inverse = tensor(np.argsort(rows))
     pairs = asking * attended

@@ -53,10 +53,17 @@ def save(model: ExitModelForTokenClassification, folder: Path) -> None:
     if model.crf is not None:
         weights |= {_CRF + key: value.contiguous() for key, value in model.crf.state_dict().items()}
     save_file(weights, folder / WEIGHTS)
+    save_settings(model, folder)
+
+
+def save_settings(model: ExitModelForTokenClassification, folder: Path) -> None:
+    """Write what is not weights: policy, calibration, card. A kill leaves the old or the new."""
     text = json.dumps(model.settings.to_json(), indent=2, ensure_ascii=False)
-    (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
     card = model_card(model.settings, type(model).__name__, model.network.config.model_type)
-    (folder / "README.md").write_text(card, encoding="utf-8")
+    for name, content in ((CONFIG, text + "\n"), ("README.md", card)):
+        partial = folder / f".{name}.partial"
+        partial.write_text(content, encoding="utf-8")
+        partial.replace(folder / name)
 
 
 def load(source: str | Path, auto_class: Any, **options: Any) -> Loaded:
