@@ -20,7 +20,7 @@ DEMO = {
         "intermediate_size": 512,
         "max_position_embeddings": 128,
     },
-    "train": {"epochs": 4, "lr": 1e-3, "head_lr": 1e-3},
+    "train": {"epochs": 6, "lr": 1e-3, "head_lr": 1e-3},
 }
 
 
