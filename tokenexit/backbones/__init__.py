@@ -5,9 +5,10 @@ from __future__ import annotations
 from transformers import PreTrainedModel
 
 from tokenexit.backbones.base import BACKBONES, Absorbable, Backbone, LayerCost
+from tokenexit.backbones.prepack import Prepacked, prepack
 from tokenexit.errors import UserError
 
-__all__ = ["BACKBONES", "Absorbable", "Backbone", "LayerCost", "adapt"]
+__all__ = ["BACKBONES", "Absorbable", "Backbone", "LayerCost", "Prepacked", "adapt", "prepack"]
 
 
 def adapt(model: PreTrainedModel) -> Backbone:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 
@@ -39,7 +39,14 @@ class LayerWork:
 
     def __add__(self, other: LayerWork) -> LayerWork:
         return LayerWork(
-            **{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
+            self.active + other.active,
+            self.projected + other.projected,
+            self.pairs + other.pairs,
+            self.absorbed + other.absorbed,
+            self.absorbed_pairs + other.absorbed_pairs,
+            self.head + other.head,
+            self.gate + other.gate,
+            self.calls + other.calls,
         )
 
 

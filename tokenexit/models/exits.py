@@ -115,12 +115,13 @@ def collect_exits(
     was_training = model.training
     if was_training:
         model.eval()
+    backbone = model.inference_backbone
     columns: dict[str, list[Tensor]] = {}
     for start in range(0, len(pieces), batch_size):
         chunk = pieces[start : start + batch_size]
         batch = pack([piece.sentence for piece in chunk], model.device)
         collector = _Collector()
-        encode(model.backbone, model.heads, batch, collector, classes=model.labels)
+        encode(backbone, model.heads, batch, collector, classes=model.labels)
         number = torch.from_numpy(batch.order)[batch.word_sequence.cpu()] + start
         order = number.argsort(stable=True)
         gold = batch.word_target

@@ -54,6 +54,7 @@ def run(
     if was_training:  # walking all modules costs as much as a layer of a short sentence
         model.eval()
     try:
+        backbone = model.inference_backbone
         work: Work = tuple(LayerWork() for _ in range(model.backbone.num_layers))
         parts: list[dict[str, np.ndarray]] = []
         for start in range(0, len(pieces), batch_size):
@@ -63,12 +64,12 @@ def run(
                 policy,
                 batch.num_words,
                 model.device,
-                score=(lambda signals: model.backbone.classify(signals.hidden))
+                score=(lambda signals: backbone.classify(signals.hidden))
                 if halted == "restore"
                 else None,
             )
             done = encode(
-                model.backbone,
+                backbone,
                 model.heads,
                 batch,
                 visitor,

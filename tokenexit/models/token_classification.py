@@ -19,7 +19,7 @@ from transformers import (
     PreTrainedModel,
 )
 
-from tokenexit.backbones import adapt
+from tokenexit.backbones import Backbone, Prepacked, adapt, prepack
 from tokenexit.data.bio import is_bio
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.halting import Halted, Trace
@@ -60,6 +60,7 @@ class ExitModelForTokenClassification(
         self.backbone = adapt(network)
         self.encoder = WordEncoder(self.tokenizer, self.backbone.max_length)
         self.crf: TagCRF | None = None
+        self._prepacked: Prepacked | None = None
 
     # --- building, loading, saving ---------------------------------------------------------
 
@@ -145,6 +146,17 @@ class ExitModelForTokenClassification(
     def device(self) -> torch.device:
         """Where the model computes."""
         return next(self.parameters()).device
+
+    @property
+    def inference_backbone(self) -> Backbone:
+        """The backbone without gradients: equal up to rounding, faster on a CPU.
+
+        Made when first asked for and whenever weights have changed; the model must be in
+        evaluation mode.
+        """
+        if self._prepacked is None or not self._prepacked.current:
+            self._prepacked = prepack(self.backbone)
+        return self.backbone if self._prepacked is None else self._prepacked.backbone
 
     def configure(self, **settings: Any) -> None:
         """Change what is saved with the model: ``policy``, ``halted``, ``decode``, ..."""
