@@ -22,7 +22,7 @@ FLOORS = (
     ("signals", "scores"),
     ("policies", "heads"),
     ("objectives",),
-    ("backbones",),
+    ("backbones", "decoders"),
     ("halting",),
     ("data", "decoding"),
     ("models",),

@@ -8,6 +8,7 @@ from types import ModuleType
 import pytest
 
 from tokenexit.data.bio import is_bio, spans, to_bio
+from tokenexit.data.pairs import read_pairs
 from tokenexit.data.tagged import label_names, read_tagged
 
 SCRIPTS = Path(__file__).parents[1] / "data_scripts"
@@ -108,6 +109,70 @@ def test_demo_mistakes(demo, tmp_path: Path, capsys: pytest.CaptureFixture[str])
         demo.make("nre", 1, 0)
     with pytest.raises(SystemExit) as stop:
         demo.main([str(tmp_path), "--sentences", "0"])
+    assert stop.value.code == 2
+    assert "at least 1" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def pairs() -> ModuleType:
+    return load("make_demo_pairs")
+
+
+PAIR_TASKS = ["translation", "data_to_text", "summarization"]
+
+
+@pytest.mark.parametrize("task", PAIR_TASKS)
+def test_demo_pairs_are_written_in_the_one_schema(pairs, task: str, tmp_path: Path, capsys) -> None:
+    pairs.main([str(tmp_path / "d"), "--task", task, "--pairs", "80", "--seed", "1"])
+    assert capsys.readouterr().out == f"{tmp_path / 'd'}\n"
+    splits = read_pairs(tmp_path / "d")
+    assert {k: len(v) for k, v in splits.items()} == {"train": 80, "validation": 6, "test": 6}
+    least = 2 if task == "data_to_text" else 1
+    for split in ("validation", "test"):
+        assert all(len(wordings) >= least for wordings in splits[split].references or [])
+    assert all(len(wordings) == 1 for wordings in splits["train"].references or [])
+
+
+@pytest.mark.parametrize("task", PAIR_TASKS)
+def test_demo_pairs_are_sound(pairs, task: str) -> None:
+    splits = pairs.make(task, 400, seed=5)
+    sources = [row["source"] for rows in splits.values() for row in rows]
+    assert len(set(sources)) == len(sources) == 460
+    for row in itertools.chain(*splits.values()):
+        for text in (row["target"], *(row["references"] or ())):
+            assert text[0].isupper()
+            assert text.endswith(".")
+            assert text == " ".join(text.split())
+            assert not any(mark in text for mark in ("{", "_", " ,", " .", ".."))
+    words = {word for rows in splits.values() for row in rows for word in row["target"].split()}
+    assert len(words) < 700
+    assert splits == pairs.make(task, 400, seed=5)
+    assert splits != pairs.make(task, 400, seed=6)
+
+
+def test_demo_translations_agree(pairs) -> None:
+    texts = {row["source"]: row["target"] for row in pairs.make("translation", 4000, 0)["train"]}
+    both = [text.lower() for text in texts.values()]
+    assert not [text for text in both if " der lampe" in text or " die hut " in text]
+    cranes = {text: texts[text] for text in texts if " crane " in f" {text[:-1].lower()} "}
+    for text, german in cranes.items():
+        country = any(place in text.lower() for place in ("lake", "forest", "island"))
+        assert ("Kranich" in german) == country
+    assert {"Kranich" in german for german in cranes.values()} == {True, False}
+
+
+def test_demo_reports_hold_what_the_summary_says(pairs) -> None:
+    for row in pairs.make("summarization", 300, 0)["train"]:
+        words = row["target"].rstrip(".").split()
+        said = row["source"].replace(".", " ").replace(",", " ").split()
+        assert set(words) <= {*said, "won", "will", "get", "not", "found", "of", "the", "a", "new"}
+
+
+def test_demo_pairs_mistakes(pairs, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match="task must be one of translation, data_to_text, summ"):
+        pairs.make("poetry", 1, 0)
+    with pytest.raises(SystemExit) as stop:
+        pairs.main([str(tmp_path), "--pairs", "0"])
     assert stop.value.code == 2
     assert "at least 1" in capsys.readouterr().err
 

@@ -10,14 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tokenexit import policies
+    from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
     from tokenexit.models.token_classification import ExitModelForTokenClassification
     from tokenexit.registry import load_plugin
 
     __version__: str
 
-__all__ = ["ExitModelForTokenClassification", "__version__", "load_plugin", "policies"]
+__all__ = [
+    "ExitModelForSeq2SeqLM",
+    "ExitModelForTokenClassification",
+    "__version__",
+    "load_plugin",
+    "policies",
+]
 
 _HOMES = {
+    "ExitModelForSeq2SeqLM": "tokenexit.models.seq2seq",
     "ExitModelForTokenClassification": "tokenexit.models.token_classification",
     "load_plugin": "tokenexit.registry",
 }

@@ -34,10 +34,15 @@ class Signals:
         num_sequences: Number of sequences in the batch (a bound on ``sequence``).
         extent: Length of the longest sequence in rows (a bound on ``position``).
         classes: Names of the classes, where they have names.
-        step: Decoding step of each row, ``[N]``, long; None outside decoding.
+        step: Decoding step of each row from 0, ``[N]``, long; None outside decoding.
+        num_steps: Largest number of steps of this generation, for schedules over time; None
+            outside decoding or where nobody knows.
         target: Gold class of each row, ``[N]``, long, -100 where unknown; None at
             inference. For training and analysis only.
         head: Computes ``[N, C]`` logits from ``hidden``.
+        shortlist_head: Computes logits ``[N, K]`` of chosen classes ``[N, K]`` from ``hidden``;
+            None where scoring a few costs no less than scoring all.
+        candidates: The only classes that ``logits`` is about, ``[N, K]``, long; all when None.
         gate_head: Computes the learned gate ``[N]`` from ``hidden``; None if not trained.
         previous: Fetches the same rows' states at the exit before; None at the first exit.
     """
@@ -56,14 +61,20 @@ class Signals:
     target: Tensor | None = None
     gate_head: Callable[[Tensor], Tensor] | None = None
     previous: Callable[[], Tensor] | None = None
+    num_steps: int | None = None
+    shortlist_head: Callable[[Tensor, Tensor], Tensor] | None = None
+    candidates: Tensor | None = None
 
     def __len__(self) -> int:
         return int(self.hidden.shape[0])
 
     @cached_property
     def logits(self) -> Tensor:
-        """Class scores of this exit's head, ``[N, C]``."""
-        return self.head(self.hidden)
+        """Class scores of this exit's head, ``[N, C]``, or ``[N, K]`` of the candidates."""
+        if self.candidates is None:
+            return self.head(self.hidden)
+        assert self.shortlist_head is not None
+        return self.shortlist_head(self.hidden, self.candidates)
 
     @cached_property
     def gate(self) -> Tensor:
@@ -99,6 +110,7 @@ class Signals:
             step=None if self.step is None else self.step[rows],
             target=None if self.target is None else self.target[rows],
             previous=None if self.previous is None else lambda: self.previous_rows(rows),
+            candidates=None if self.candidates is None else self.candidates[rows],
         )
         for name in ("logits", "gate", "previous_hidden"):
             value = self.__dict__.get(name)

@@ -28,7 +28,10 @@ class Trace:
     target: Tensor
 
     def signals(self, layer: int, rows: Tensor | None = None, **changes: Any) -> Signals:
-        """Signals of one layer; the state is the logits themselves, the gate's one last."""
+        """Signals of one layer; the state is the logits themselves, the gate's one last.
+
+        A row's place in its sequence serves as its decoding step.
+        """
         rows = torch.arange(len(self.item_id)) if rows is None else rows
         states = torch.cat([self.logits, self.gate[..., None].to(self.logits.dtype)], dim=-1)
         signals = Signals(
@@ -44,6 +47,10 @@ class Trace:
             target=self.target[rows],
             head=lambda hidden: hidden[:, :-1],
             gate_head=lambda hidden: hidden[:, -1],
+            shortlist_head=lambda hidden, ids: hidden[:, :-1].gather(1, ids),
+            previous=None if layer == 1 else lambda: states[layer - 2][rows],
+            step=self.position[rows],
+            num_steps=8,
         )
         return replace(signals, **changes)
 

@@ -10,14 +10,28 @@ from __future__ import annotations
 from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass
-from typing import TypeGuard
+from typing import Any, Generic, Protocol, TypeGuard, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from tokenexit.backbones.base import Backbone
+
+class Network(Protocol):
+    """An adapter around a transformers model: a backbone or a decoder."""
+
+    model: Any
+
+    def __init__(self, model: Any) -> None: ...
+
+    @property
+    def eager(self) -> bool:
+        """Whether attention is computed eagerly."""
+        ...
+
+
+N = TypeVar("N", bound=Network)
 
 # Rows the layout is chosen for; from 2 to 500 rows no other choice was faster.
 _ROWS = 16
@@ -56,8 +70,8 @@ class PrepackedLinear(nn.Module):
 
 
 @dataclass(frozen=True, eq=False)
-class Prepacked:
-    """A backbone with rearranged weights, and what they were made from.
+class Prepacked(Generic[N]):
+    """A backbone or decoder with rearranged weights, and what they were made from.
 
     Attributes:
         backbone: Computes as the original, up to rounding.
@@ -65,7 +79,7 @@ class Prepacked:
         versions: What those were at the time.
     """
 
-    backbone: Backbone
+    backbone: N
     linears: tuple[nn.Linear, ...]
     versions: tuple[int, ...]
 
@@ -79,8 +93,8 @@ class Prepacked:
         return type(None), ()
 
 
-def prepack(backbone: Backbone) -> Prepacked | None:
-    """Rearrange the linear weights of a backbone; the original is left as it is.
+def prepack(backbone: N) -> Prepacked[N] | None:
+    """Rearrange the linear weights of a backbone or decoder; the original is left as it is.
 
     Returns:
         None where there is nothing to gain (not on a CPU, not in float32, no oneDNN), and for

@@ -153,7 +153,7 @@ def calibrate(
     elif kept_results:
         best = max(kept_results, key=lambda r: r.quality)
     else:
-        best = _fastest(measured, goal)
+        best = fastest(measured, goal)
     return Calibration(
         target={kind: goal} | ({"confidence": config.confidence} if config.confidence else {}),
         split=name,
@@ -161,7 +161,7 @@ def calibrate(
         reached=kind == "min_quality" or bool(kept_results),
         quality_full_depth=full.quality,
         chosen=best.to_json(),
-        candidates=[_verified(r) for r in [full, *measured]] + _simulated(policies, simulated),
+        candidates=[verified(r) for r in [full, *measured]] + _simulated(policies, simulated),
     )
 
 
@@ -198,7 +198,8 @@ def check_family(policy: Policy) -> None:
         raise UserError(f"{policy!r} looks at gold labels; it serves analysis only.")
 
 
-def _fastest(measured: Sequence[Result], goal: float) -> Result:
+def fastest(measured: Sequence[Result], goal: float) -> Result:
+    """The result that saves most, with a warning that it is not what was asked for."""
     best = max(measured, key=lambda r: r.depth_speedup)
     if is_main():
         logger.warning(
@@ -207,7 +208,8 @@ def _fastest(measured: Sequence[Result], goal: float) -> Result:
     return best
 
 
-def _verified(result: Result) -> Candidate:
+def verified(result: Result) -> Candidate:
+    """A real run as a candidate."""
     return Candidate(
         policy=dict(result.policy),
         quality=result.quality,

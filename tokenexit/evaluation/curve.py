@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -98,15 +98,36 @@ def trace_curve(
         "batch_size": batch_size,
         "on_unknown": None,
     }
+
+    def measure(policy: Policy) -> Result:
+        return evaluate(model, split, name, policy, **known)[0]
+
+    return measured_curve(measure, full, model.settings.exit_layers, policy, values)
+
+
+def measured_curve(
+    measure: Callable[[Policy], Result],
+    full: Result,
+    exit_layers: Sequence[int],
+    policy: Policy,
+    values: Sequence[float],
+) -> list[Point]:
+    """The same with any way of measuring a policy.
+
+    Args:
+        measure: Runs one policy.
+        full: The result at full depth.
+        exit_layers: Layers with an exit, the top included.
+        policy: Whose knob is turned.
+        values: Settings of the knob.
+    """
     points = [point("full", Never(), None, full)]
-    for layer in model.settings.exit_layers[:-1]:
+    for layer in exit_layers[:-1]:
         fixed = AssignedDepth(layer)
-        result, _ = evaluate(model, split, name, fixed, **known)
-        points.append(point("static", fixed, layer, result))
+        points.append(point("static", fixed, layer, measure(fixed)))
     for value in values if policy.dial() is not None else ():
         setting = policy.at(value)
-        result, _ = evaluate(model, split, name, setting, **known)
-        points.append(point("engine", setting, value, result))
+        points.append(point("engine", setting, value, measure(setting)))
     return points
 
 

@@ -25,10 +25,10 @@ class Result:
     """What one policy gives on one split.
 
     Attributes:
-        task: ``ner`` or ``pos``.
+        task: ``ner``, ``pos``, ``translation``, ...
         split: Name of the split.
         n_sentences: Texts.
-        n_rows: Words.
+        n_rows: Words, or tokens written.
         metric: Which figure ``quality`` is.
         quality: 0 to 1.
         quality_full_depth: The same without exits.
@@ -41,6 +41,7 @@ class Result:
             model on real tokens.
         policy: The policy as plain data.
         figures: Every metric of the task.
+        notes: What has to be said with them, such as sacreBLEU's signatures.
     """
 
     task: str
@@ -58,6 +59,7 @@ class Result:
     mac_ratio: float
     policy: Mapping[str, Any]
     figures: Mapping[str, float] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""

@@ -7,7 +7,8 @@ its results.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import torch
@@ -31,6 +32,15 @@ class Sentence:
     input_ids: Sequence[int]
     word_rows: Sequence[Sequence[int]]
     targets: Sequence[int] | None = None
+
+    def unlabelled(self) -> Self:
+        """The same with nothing to learn."""
+        return replace(self, targets=[-100] * len(self.word_rows))
+
+    @property
+    def length(self) -> int:
+        """Tokens."""
+        return len(self.input_ids)
 
 
 @dataclass(frozen=True, eq=False)

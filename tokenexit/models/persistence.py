@@ -6,57 +6,81 @@ import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
 
-from tokenexit.backbones import adapt
 from tokenexit.errors import UserError
-from tokenexit.heads import ExitHeads, check_exit_layers
 from tokenexit.models.card import model_card
 from tokenexit.models.settings import ExitSettings
-
-if TYPE_CHECKING:
-    from tokenexit.models.token_classification import ExitModelForTokenClassification
 
 logger = logging.getLogger(__name__)
 
 CONFIG, WEIGHTS = "exit_config.json", "exit_heads.safetensors"
-_CRF = "crf."
 
 # Families whose byte-level tokenizers must be told that words come already split.
 _PREFIX_SPACE = ("roberta", "modernbert", "deberta")
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """Everything a model folder holds."""
+class Saveable(Protocol):
+    """A model with exits, as a folder sees it."""
 
     network: PreTrainedModel
     tokenizer: Any
-    heads: ExitHeads
     settings: ExitSettings
-    crf: dict[str, Tensor] | None
+
+    def exit_weights(self) -> dict[str, Tensor]:
+        """Everything learned that is not in the network."""
+        ...
 
 
-def save(model: ExitModelForTokenClassification, folder: Path) -> None:
+@dataclass(frozen=True)
+class Loaded:
+    """Everything a model folder holds.
+
+    Attributes:
+        network: The transformers model.
+        tokenizer: Its tokenizer; None if none was saved.
+        settings: What is saved about the exits.
+        weights: Everything learned that is not in the network.
+        origin: Where the weights came from, for messages.
+    """
+
+    network: PreTrainedModel
+    tokenizer: Any
+    settings: ExitSettings
+    weights: dict[str, Tensor]
+    origin: Path
+
+    def fill(self, module: nn.Module, weights: dict[str, Tensor]) -> None:
+        """Load weights into a module, which goes where the network is.
+
+        Raises:
+            UserError: They do not fit.
+        """
+        try:
+            module.load_state_dict(weights)
+        except RuntimeError as error:
+            raise _damaged(self.origin, error) from error
+        module.to(device=self.network.device, dtype=self.network.dtype).eval()
+
+
+def save(model: Saveable, folder: Path) -> None:
     """Write a model folder; the transformers part loads with transformers alone."""
     folder.mkdir(parents=True, exist_ok=True)
     model.network.save_pretrained(folder)
-    model.tokenizer.save_pretrained(folder)
-    weights = {key: value.contiguous() for key, value in model.heads.state_dict().items()}
-    if model.crf is not None:
-        weights |= {_CRF + key: value.contiguous() for key, value in model.crf.state_dict().items()}
-    save_file(weights, folder / WEIGHTS)
+    if model.tokenizer is not None:
+        model.tokenizer.save_pretrained(folder)
+    save_file({k: v.contiguous() for k, v in model.exit_weights().items()}, folder / WEIGHTS)
     save_settings(model, folder)
 
 
-def save_settings(model: ExitModelForTokenClassification, folder: Path) -> None:
+def save_settings(model: Saveable, folder: Path) -> None:
     """Write what is not weights: policy, calibration, card. A kill leaves the old or the new."""
     text = json.dumps(model.settings.to_json(), indent=2, ensure_ascii=False)
     card = model_card(model.settings, type(model).__name__, model.network.config.model_type)
@@ -79,16 +103,20 @@ def load(source: str | Path, auto_class: Any, **options: Any) -> Loaded:
     """
     hub = {k: options.pop(k) for k in ("revision", "token", "cache_dir") if k in options}
     folder = resolve(source, **hub)
-    settings = ExitSettings.from_json(_read_json(folder / CONFIG), str(folder / CONFIG))
+    settings = read_settings(folder)
     network = load_network(folder, auto_class, **options)
-    tokenizer = load_tokenizer(folder)
-    shape = adapt(network)
-    exits = check_exit_layers(settings.exit_layers, shape.num_layers)
-    heads = ExitHeads(settings.heads, exits[:-1], shape.hidden_size, len(settings.labels))
-    crf = _load_heads(heads, folder / WEIGHTS)
-    heads.to(device=network.device, dtype=network.dtype)
-    heads.eval()
-    return Loaded(network, tokenizer, heads, settings, crf)
+    bare = not any(folder.glob("tokenizer*")) and not settings.labels
+    tokenizer = None if bare else load_tokenizer(folder)
+    return Loaded(network, tokenizer, settings, _read_weights(folder / WEIGHTS), folder / WEIGHTS)
+
+
+def read_settings(folder: Path) -> ExitSettings:
+    """What a model folder says of its exits.
+
+    Raises:
+        UserError: It is no model folder, or of a newer format.
+    """
+    return ExitSettings.from_json(_read_json(folder / CONFIG), str(folder / CONFIG))
 
 
 def resolve(source: str | Path, **hub: Any) -> Path:
@@ -145,23 +173,23 @@ def load_tokenizer(source: str | Path) -> Any:
     return tokenizer
 
 
-def _load_heads(heads: ExitHeads, path: Path) -> dict[str, Tensor] | None:
-    """Fill the heads; returns the weights of a CRF, where there is one."""
+def _read_weights(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise UserError(
             f"{path} is missing, so the exits have no weights. The folder is incomplete; copy it "
             "again, or train anew."
         )
     try:
-        weights = load_file(path)
-        crf = {k.removeprefix(_CRF): weights.pop(k) for k in list(weights) if k.startswith(_CRF)}
-        heads.load_state_dict(weights)
+        return load_file(path)
     except (SafetensorError, RuntimeError, OSError) as error:
-        raise UserError(
-            f"{path} is damaged or belongs to another model: {_first_line(error)} Copy the folder "
-            "again, or train anew."
-        ) from error
-    return crf or None
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    return UserError(
+        f"{path} is damaged or belongs to another model: {_first_line(error)} Copy the folder "
+        "again, or train anew."
+    )
 
 
 def _read_json(path: Path) -> dict[str, Any]:

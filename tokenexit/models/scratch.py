@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tokenexit.errors import UserError, unknown_name
@@ -18,7 +19,6 @@ _SPECIAL = {
     "sep_token": "[SEP]",
     "mask_token": "[MASK]",
 }
-_FROM_TOKENIZER = ("vocab_size", "pad_token_id", "cls_token_id", "sep_token_id", "num_labels")
 
 
 def train_tokenizer(
@@ -89,51 +89,70 @@ def fresh_encoder(
         UserError: Unknown family or field, or values that do not make a model.
     """
     from transformers import AutoModelForTokenClassification
-
-    fields = dict(description)
-    if "model_type" not in fields:
-        raise UserError("The model description names no model_type; add one, such as bert.")
-    config_class = _config_class(fields.pop("model_type"))
-    _check_fields(fields, config_class)
-    special = {
-        f"{kind}_token_id": getattr(tokenizer, f"{kind}_token_id") for kind in ("pad", "cls", "sep")
-    }
-    special |= {"bos_token_id": special["cls_token_id"], "eos_token_id": special["sep_token_id"]}
-    try:
-        config = config_class(**fields, **special, vocab_size=len(tokenizer), num_labels=num_labels)
-        _check_shape(config)
-        return AutoModelForTokenClassification.from_config(config)
-    except UserError:
-        raise
-    except Exception as error:  # whatever a config's own validation raises
-        raise UserError(
-            f"No {config_class.model_type} model can be built from {dict(description)}: "
-            f"{type(error).__name__}: {error}"
-        ) from error
-
-
-def _config_class(model_type: object) -> Any:
-    from transformers import AutoConfig
     from transformers.models.auto.modeling_auto import (
         MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES as FAMILIES,
     )
 
-    if model_type not in FAMILIES:
-        raise unknown_name("model_type", model_type, FAMILIES)
-    return type(AutoConfig.for_model(str(model_type)))
+    given = {
+        f"{kind}_token_id": getattr(tokenizer, f"{kind}_token_id") for kind in ("pad", "cls", "sep")
+    }
+    given |= {"bos_token_id": given["cls_token_id"], "eos_token_id": given["sep_token_id"]}
+    given |= {"vocab_size": len(tokenizer), "num_labels": num_labels}
+    config_class, fields = read_description(description, FAMILIES, given)
+    with readable_failure(description):
+        config = config_class(**fields, **given)
+        _check_shape(config)
+        return AutoModelForTokenClassification.from_config(config)
 
 
-def _check_fields(fields: dict[str, Any], config_class: Any) -> None:
-    for name in _FROM_TOKENIZER:
-        if name in fields:
+def read_description(
+    description: Mapping[str, Any], families: Iterable[str], given: Iterable[str]
+) -> tuple[Any, dict[str, Any]]:
+    """Take a model description apart: class of its configuration, and the fields of it.
+
+    Args:
+        description: ``model_type`` and fields of that family's configuration.
+        families: Every ``model_type`` that will do.
+        given: Fields that are no business of the description.
+
+    Raises:
+        UserError: Unknown family or field, or one of those given.
+    """
+    from transformers import AutoConfig
+
+    fields = dict(description)
+    if "model_type" not in fields:
+        example = "bert" if "bert" in families else "t5"
+        raise UserError(f"The model description names no model_type; add one, such as {example}.")
+    model_type = fields.pop("model_type")
+    if model_type not in families:
+        raise unknown_name("model_type", model_type, families)
+    config_class: Any = type(AutoConfig.for_model(str(model_type)))
+    for name in fields:
+        if name in given:
             raise UserError(
                 f"Leave {name!r} out of the model description: it follows from the "
-                "tokenizer and the labels."
+                "tokenizer and the data."
             )
     allowed = set(config_class().to_dict()) | set(config_class.attribute_map)
     for name in fields:
         if name not in allowed:
             raise unknown_name(f"{config_class.model_type} setting", name, allowed)
+    return config_class, fields
+
+
+@contextmanager
+def readable_failure(description: Mapping[str, Any]) -> Iterator[None]:
+    """Say of which description no model can be built, whatever a configuration raises."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"No {description['model_type']} model can be built from {dict(description)}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def _check_shape(config: Any) -> None:

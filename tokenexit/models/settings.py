@@ -21,13 +21,16 @@ class ExitSettings:
     """Contents of ``exit_config.json``.
 
     Attributes:
-        labels: Names of the classes.
+        labels: Names of the classes; none for a model that generates text.
         exit_layers: Layers with an exit, from 1, the top included.
         heads: Kind and settings of the heads.
-        task: What the labels are, ``ner`` or ``pos``: it decides how quality is measured.
+        task: ``ner`` or ``pos``, or the name of a text-to-text task: it decides how quality is
+            measured.
         policy: The default policy, as plain data.
         halted: What halted rows still give to the others.
         decode: How labels are chosen from scores.
+        pending: When generating, what tokens that left early give to later ones.
+        generation: When generating, arguments of ``generate`` that go with the model.
         calibration: How the policy was chosen, if it was.
         training: What the model was trained on and how, for the model card.
         results: Measured quality and cost, for the model card.
@@ -40,6 +43,8 @@ class ExitSettings:
     policy: Mapping[str, Any] = field(default_factory=lambda: {"name": "never"})
     halted: Halted = "copy"
     decode: str = "argmax"
+    pending: str = "lazy"
+    generation: Mapping[str, Any] = field(default_factory=dict)
     calibration: Mapping[str, Any] | None = None
     training: Mapping[str, Any] | None = None
     results: Mapping[str, Any] | None = None

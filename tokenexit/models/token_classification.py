@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from huggingface_hub import ModelHubMixin
-from torch import nn
+from torch import Tensor, nn
 from transformers import (
     MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING,
     AutoModelForTokenClassification,
@@ -33,6 +33,8 @@ from tokenexit.models.run import run
 from tokenexit.models.settings import DECODE, ExitSettings
 from tokenexit.models.words import split_words
 from tokenexit.policies import Policy, from_config
+
+_CRF = "crf."
 
 
 class ExitModelForTokenClassification(
@@ -116,11 +118,26 @@ class ExitModelForTokenClassification(
                 than this version reads.
         """
         loaded = persistence.load(folder, AutoModelForTokenClassification, **hub)
-        model = cls(loaded.network, loaded.tokenizer, loaded.heads, loaded.settings)
-        if loaded.crf is not None:
+        if not loaded.settings.labels:
+            raise UserError(
+                f"{str(folder)!r} holds a model that generates text: load it with "
+                "ExitModelForSeq2SeqLM.from_pretrained."
+            )
+        shape, settings = adapt(loaded.network), loaded.settings
+        exits = check_exit_layers(settings.exit_layers, shape.num_layers)
+        heads = ExitHeads(settings.heads, exits[:-1], shape.hidden_size, len(settings.labels))
+        crf = {k.removeprefix(_CRF): v for k, v in loaded.weights.items() if k.startswith(_CRF)}
+        loaded.fill(heads, {k: v for k, v in loaded.weights.items() if not k.startswith(_CRF)})
+        model = cls(loaded.network, loaded.tokenizer, heads, settings)
+        if crf:
             model.crf = TagCRF(len(model.labels))
-            model.crf.load_state_dict(loaded.crf)
+            model.crf.load_state_dict(crf)
         return model.eval()
+
+    def exit_weights(self) -> dict[str, Tensor]:
+        """Weights of the heads, the gate and the CRF."""
+        crf = {} if self.crf is None else self.crf.state_dict()
+        return {**self.heads.state_dict(), **{_CRF + key: value for key, value in crf.items()}}
 
     def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:  # type: ignore[override]
         """Write the model folder: a plain transformers checkpoint, and the exits beside it."""
@@ -157,6 +174,11 @@ class ExitModelForTokenClassification(
         if self._prepacked is None or not self._prepacked.current:
             self._prepacked = prepack(self.backbone)
         return self.backbone if self._prepacked is None else self._prepacked.backbone
+
+    def head_parameters(self) -> Iterator[nn.Parameter]:
+        """Parameters that start from nothing: those of the heads, the top's included."""
+        yield from self.backbone.final_head().parameters()
+        yield from self.heads.parameters()
 
     def configure(self, **settings: Any) -> None:
         """Change what is saved with the model: ``policy``, ``halted``, ``decode``, ..."""

@@ -17,7 +17,7 @@ class Alternating(Objective):
         weights: Weights of the odd steps, ``depth`` or ``uniform`` (as published).
     """
 
-    weights: str = "uniform"
+    weights: str | float = "uniform"
 
     def __post_init__(self) -> None:
         layer_weights(self.weights, (1,))

@@ -63,6 +63,10 @@ class Lesson:
         """States for the head and for the next layer; the same, by default."""
         return hidden, hidden
 
+    def skip(self, layer: int) -> Tensor | None:
+        """Sentences that leave out a layer (from 1), ``[S]`` bool; nobody, by default."""
+        return None
+
     def loss(self) -> Tensor:
         """The batch's loss, summed over its words."""
         assert self.total is not None, "no exit was reached"
@@ -117,26 +121,32 @@ def from_config(config: Mapping[str, Any] | str) -> Objective:
 
 
 WEIGHTS = ("depth", "top", "uniform")
-"""Rules for weighing the exits' losses."""
+"""Rules for weighing the exits' losses, besides a number."""
 
 
-def layer_weights(rule: str, exit_layers: tuple[int, ...]) -> dict[int, float]:
+def layer_weights(rule: str | float, exit_layers: tuple[int, ...]) -> dict[int, float]:
     """Weights of the exits' losses, adding up to 1.
 
     Args:
-        rule: ``depth`` (in proportion to the layer, as PABEE and TOKEE), ``top`` (half for the
-            top, the rest by depth: keeps full-depth quality) or ``uniform``.
+        rule: ``depth`` (in proportion to the layer, as PABEE and TOKEE), ``uniform``, or the
+            share of the top, the rest going by depth: a number, or ``top`` for a half. The
+            larger it is, the less the lower exits cost the top.
         exit_layers: Depths with a head.
 
     Raises:
-        UserError: Unknown rule.
+        UserError: Unknown rule, or a share that is not between 0 and 1.
     """
-    if rule not in WEIGHTS:
-        raise unknown_name("rule for loss weights", rule, WEIGHTS)
-    raw = {layer: 1.0 if rule == "uniform" else float(layer) for layer in exit_layers}
-    if rule == "top" and len(exit_layers) > 1:
-        raw[exit_layers[-1]] = float(sum(exit_layers[:-1]))
-    return {layer: weight / sum(raw.values()) for layer, weight in raw.items()}
+    share = 0.5 if rule == "top" else rule
+    if isinstance(share, str):
+        if share not in WEIGHTS:
+            raise unknown_name("rule for loss weights", share, WEIGHTS)
+        raw = {layer: 1.0 if rule == "uniform" else float(layer) for layer in exit_layers}
+        return {layer: weight / sum(raw.values()) for layer, weight in raw.items()}
+    if isinstance(share, bool) or not 0 < share <= 1:
+        raise UserError(f"The top's share of the loss must be above 0 and up to 1, not {rule!r}.")
+    *lower, top = exit_layers
+    shared = {layer: (1 - share) * layer / sum(lower) for layer in lower}
+    return {**shared, top: share if lower else 1.0}
 
 
 def draw(occasion: Occasion, count: int, salt: int = 0) -> Tensor:

@@ -34,7 +34,7 @@ class HaltAndCopy(Objective):
         draws: Settings a step, the loosest one included.
         full: Share of sentences that run to full depth, 0 to 1.
         warmup: Share of the training before anybody halts.
-        weights: ``depth``, ``top`` or ``uniform`` over exits.
+        weights: ``depth``, ``top``, ``uniform`` or the top's share over exits.
 
     Raises:
         UserError: The policy has no knob, or a setting is out of range.
@@ -46,7 +46,7 @@ class HaltAndCopy(Objective):
     draws: int = 3
     full: float = 0.5
     warmup: float = 0.3
-    weights: str = "top"
+    weights: str | float = "top"
 
     def __post_init__(self) -> None:
         layer_weights(self.weights, (1,))

@@ -16,10 +16,10 @@ class Joint(Objective):
     """Weighted sum of every exit's cross-entropy (PABEE, Zhou et al. 2020).
 
     Args:
-        weights: ``depth``, ``top`` or ``uniform``.
+        weights: ``depth``, ``top``, ``uniform`` or the top's share.
     """
 
-    weights: str = "depth"
+    weights: str | float = "depth"
 
     def __post_init__(self) -> None:
         layer_weights(self.weights, (1,))

@@ -24,7 +24,7 @@ class SelfDistillation(Objective):
     Args:
         share: Weight of the soft targets, 0 to 1.
         temperature: ``T``, above 0.
-        weights: ``depth``, ``top`` or ``uniform`` over exits.
+        weights: ``depth``, ``top``, ``uniform`` or the top's share over exits.
 
     Raises:
         UserError: A setting is out of range.
@@ -32,7 +32,7 @@ class SelfDistillation(Objective):
 
     share: float = 0.5
     temperature: float = 2.0
-    weights: str = "depth"
+    weights: str | float = "depth"
 
     def __post_init__(self) -> None:
         layer_weights(self.weights, (1,))

@@ -29,6 +29,12 @@ class ThresholdPolicy(Policy):
         """Compare each row's score with the threshold."""
         return self.sure(self.score(signals)), state
 
-    def sure(self, score: Tensor) -> Tensor:
-        """Which scores are on the sure side, same shape, bool."""
-        return score < self.threshold if self.sure_is_low else score > self.threshold
+    def sure(self, score: Tensor, threshold: Tensor | None = None) -> Tensor:
+        """Which scores are on the sure side, ``[N]`` bool.
+
+        Args:
+            score: One number a row, ``[N]``.
+            threshold: One for each row, ``[N]``; the policy's own for all when None.
+        """
+        limit = self.threshold if threshold is None else threshold
+        return score < limit if self.sure_is_low else score > limit

@@ -1,17 +1,34 @@
-"""Which sentences make up each step, and which of them this process takes.
+"""Which examples make up each step, and which of them this process takes.
 
-A step's sentences depend on seed, epoch and step alone. They are dealt out like cards to
+A step's examples depend on seed, epoch and step alone. They are dealt out like cards to
 micro-batches and processes, so the sum of gradients is the same however they are dealt.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
 
 import torch
 
-from tokenexit.halting import Sentence
+
+class Example(Protocol):
+    """What a step is made of: a tagged sentence, or a source with its target."""
+
+    @property
+    def targets(self) -> Sequence[int] | None:
+        """Gold class of each word, -100 where unknown."""
+        ...
+
+    @property
+    def length(self) -> int:
+        """Size, for gathering examples of like length."""
+        ...
+
+    def unlabelled(self) -> Self:
+        """The same with nothing to learn."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -26,7 +43,7 @@ class MicroBatch:
         words: Labelled words in this part.
     """
 
-    sentences: list[Sentence]
+    sentences: list[Any]
     places: list[int]
     words: int
 
@@ -48,13 +65,9 @@ class Step:
     words: int
 
 
-def labelled_words(sentence: Sentence) -> int:
+def labelled_words(example: Example) -> int:
     """Words with a gold class."""
-    return sum(target != -100 for target in sentence.targets or ())
-
-
-def _unlabelled(sentence: Sentence) -> Sentence:
-    return replace(sentence, targets=[-100] * len(sentence.word_rows))
+    return sum(target != -100 for target in example.targets or ())
 
 
 def steps_per_epoch(num_sentences: int, batch_size: int) -> int:
@@ -63,7 +76,7 @@ def steps_per_epoch(num_sentences: int, batch_size: int) -> int:
 
 
 def steps(
-    sentences: Sequence[Sentence],
+    sentences: Sequence[Example],
     *,
     batch_size: int,
     accumulation: int,
@@ -72,6 +85,7 @@ def steps(
     stop: int,
     rank: int = 0,
     world: int = 1,
+    bucket: bool = False,
 ) -> Iterator[Step]:
     """Yield steps ``start`` to ``stop``; starting late gives the same steps as ever.
 
@@ -84,6 +98,7 @@ def steps(
         stop: One past the last step.
         rank: This process.
         world: Number of processes.
+        bucket: Make up steps of examples of like length, where padding would cost.
     """
     per_epoch = steps_per_epoch(len(sentences), batch_size)
     words = [labelled_words(sentence) for sentence in sentences]
@@ -94,6 +109,8 @@ def steps(
         if epoch != shuffled:
             generator = torch.Generator().manual_seed(seed * 7_919 + epoch)
             order = torch.randperm(len(sentences), generator=generator).tolist()
+            if bucket:
+                order = _bucketed(order, [s.length for s in sentences], batch_size, generator)
             shuffled = epoch
         chosen = order[within * batch_size : (within + 1) * batch_size]
         parts = []
@@ -101,5 +118,23 @@ def steps(
             places = list(range(rank * accumulation + micro, len(chosen), accumulation * world))
             mine = [chosen[place] for place in places]
             part = MicroBatch([sentences[i] for i in mine], places, sum(words[i] for i in mine))
-            parts.append(part if mine else MicroBatch([_unlabelled(sentences[chosen[0]])], [0], 0))
+            parts.append(part if mine else MicroBatch([sentences[chosen[0]].unlabelled()], [0], 0))
         yield Step(number, epoch, parts, sum(words[i] for i in chosen))
+
+
+# Steps whose examples are sorted together: enough for like lengths, few enough to stay random.
+_WINDOW = 50
+
+
+def _bucketed(
+    order: list[int], lengths: list[int], batch_size: int, generator: torch.Generator
+) -> list[int]:
+    """The same examples, of like length within a step, the steps in random order."""
+    batches = []
+    for start in range(0, len(order), batch_size * _WINDOW):
+        window = sorted(order[start : start + batch_size * _WINDOW], key=lengths.__getitem__)
+        batches += [window[i : i + batch_size] for i in range(0, len(window), batch_size)]
+    # The smaller rest stays last, where the steps are cut.
+    rest = batches.pop() if len(batches[-1]) < batch_size else []
+    shuffled = torch.randperm(len(batches), generator=generator).tolist()
+    return [example for number in shuffled for example in batches[number]] + rest

@@ -71,31 +71,63 @@ class Classroom(nn.Module):
                 sentence=torch.tensor([part.places[i] for i in batch.order], device=model.device),
             )
         )
-        visitor = lesson if model.heads.gate is None else _WithGate(lesson)
+        visitor = lesson if model.heads.gate is None else WithGate(lesson)
         fork = balanced(lesson.fork, exits) if self._balance else lesson.fork
         encode(model.backbone, model.heads, batch, visitor, classes=model.labels, fork=fork)
         total = lesson.loss()
-        if isinstance(visitor, _WithGate):
-            total = total + visitor.loss
+        if isinstance(visitor, WithGate):
+            total = total + visitor.gate_loss()
         return Losses(total, lesson.by_layer)
 
 
-class _WithGate:
-    """Teaches the gate, beside any objective, to tell when an exit is wrong (BERxiT)."""
+class WithGate:
+    """Teaches the gate, beside any objective, to tell when an exit is not to be trusted.
 
-    def __init__(self, lesson: Lesson) -> None:
+    Args:
+        lesson: The objective's.
+        agree_with_top: What a right exit is: one that agrees with the top (CALM), or else one
+            that agrees with the gold class (BERxiT).
+    """
+
+    def __init__(self, lesson: Lesson, agree_with_top: bool = False) -> None:
         self._lesson = lesson
-        self.loss: Tensor | float = 0.0
+        self._agree = agree_with_top
+        self._asked: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._best: Tensor | None = None
 
     def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
+        """Ask the lesson, and note what the gate and the exit say."""
         halt = self._lesson.arrive(signals, words)
         assert signals.gate_head is not None and signals.target is not None
-        if signals.layer < signals.num_layers:
-            known = signals.target != -100
-            wrong = (signals.logits.argmax(dim=-1) != signals.target)[known].float()
-            guess = signals.gate_head(signals.hidden.detach()[known])
-            self.loss = self.loss + F.mse_loss(guess, wrong, reduction="sum")
+        best = signals.logits.argmax(dim=-1)
+        if signals.layer == signals.num_layers:
+            self._best = best.new_full((int(words.max()) + 1,), -1).index_copy(0, words, best)
+            return halt
+        known = signals.target != -100
+        guess = signals.gate_head(signals.hidden.detach()[known])
+        truth = best if self._agree else (best != signals.target).long()
+        self._asked.append((guess, words[known], truth[known]))
         return halt
 
     def leave(self, halted: Tensor, staying: Tensor) -> None:
+        """Pass it on."""
         self._lesson.leave(halted, staying)
+
+    def gate_loss(self) -> Tensor | float:
+        """Squared error of the gate over all exits that were asked, summed over words."""
+        total: Tensor | float = 0.0
+        for guess, words, truth in self._asked:
+            if self._agree:
+                # Words that left before the top have nothing to agree with.
+                top = self._top(words)
+                guess, truth = guess[top >= 0], (truth != top)[top >= 0]
+            total = total + F.mse_loss(guess, truth.float(), reduction="sum")
+        return total
+
+    def _top(self, words: Tensor) -> Tensor:
+        if self._best is None:
+            return torch.full_like(words, -1)
+        found = torch.full_like(words, -1)
+        inside = words < len(self._best)
+        found[inside] = self._best[words[inside]]
+        return found

@@ -14,14 +14,13 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_model, save_model
+from torch import nn
 from tqdm.auto import tqdm
 
 from tokenexit.errors import UserError
-from tokenexit.halting import Sentence
-from tokenexit.models.token_classification import ExitModelForTokenClassification
-from tokenexit.objectives import from_config
-from tokenexit.training.batches import Step, labelled_words, steps, steps_per_epoch
+from tokenexit.objectives import Objective, from_config
+from tokenexit.training.batches import Example, Step, labelled_words, steps, steps_per_epoch
 from tokenexit.training.checkpoint import (
     TrainerState,
     clear_checkpoints,
@@ -35,13 +34,13 @@ from tokenexit.training.tracking import TrainLog
 
 logger = logging.getLogger(__name__)
 
-Evaluate = Callable[[ExitModelForTokenClassification], Mapping[str, Any]]
+Evaluate = Callable[[Any], Mapping[str, Any]]
 """Returns at least ``quality``, by which the best step is chosen; called by every process."""
 
 
 def train(
-    model: ExitModelForTokenClassification,
-    sentences: Sequence[Sentence],
+    model: Any,
+    sentences: Sequence[Example],
     config: TrainConfig,
     *,
     accelerator: Accelerator,
@@ -49,12 +48,14 @@ def train(
     seed: int = 0,
     resume: bool = False,
     evaluate: Evaluate | None = None,
+    classroom: Callable[[Any, Objective, bool], nn.Module] = Classroom,
+    bucket: bool = False,
 ) -> TrainerState:
     """Train a model in place; it ends with the weights of its best evaluation.
 
     Args:
-        model: The tagger.
-        sentences: Labelled training sentences.
+        model: A tagger or a generator.
+        sentences: Labelled training examples.
         config: Settings.
         accelerator: From ``make_accelerator``.
         folder: Run folder: ``train_log.jsonl`` and ``checkpoints`` go there.
@@ -62,6 +63,8 @@ def train(
         resume: Go on from the newest checkpoint, if there is one; without it, checkpoints of
             an earlier training in ``folder`` are removed.
         evaluate: Called after each epoch; without it the last weights are kept.
+        classroom: Wraps model and objective as one module whose ``forward`` gives a loss.
+        bucket: Make up steps of examples of like length.
 
     Returns:
         Where the training ended.
@@ -78,9 +81,9 @@ def train(
 
     accelerator.free_memory()  # of an earlier training with the same accelerator
     model.to(accelerator.device)
-    classroom = Classroom(model, from_config(config.objective), config.gradient_equilibrium)
+    lessons = classroom(model, from_config(config.objective), config.gradient_equilibrium)
     adam = build_optimizer(model, config)
-    wrapped, optimizer = accelerator.prepare(classroom, adam)
+    wrapped, optimizer = accelerator.prepare(lessons, adam)
     torch.manual_seed(seed + accelerator.process_index)
     begin = load_checkpoint if resume else clear_checkpoints
     state = begin(accelerator, checkpoints)
@@ -95,6 +98,7 @@ def train(
         stop=total,
         rank=accelerator.process_index,
         world=accelerator.num_processes,
+        bucket=bucket,
     )
     shown = tqdm(
         plan,
@@ -128,14 +132,14 @@ def train(
             save_checkpoint(accelerator, checkpoints, state)
     accelerator.wait_for_everyone()
     if evaluate is not None and state.best_step:
-        model.load_state_dict(load_file(best))
+        load_model(model, best)
     model.eval()
     return state
 
 
 def _one_step(
     step: Step,
-    wrapped: torch.nn.Module,
+    wrapped: nn.Module,
     optimizer: Any,
     accelerator: Accelerator,
     config: TrainConfig,
@@ -171,7 +175,7 @@ def _one_step(
 
 def _entry(
     sums: dict[int, tuple[torch.Tensor, torch.Tensor]],
-    model: ExitModelForTokenClassification,
+    model: Any,
     accelerator: Accelerator,
     step: Step,
 ) -> dict[str, Any]:
@@ -191,8 +195,8 @@ def _entry(
     }
 
 
-def _save_weights(model: ExitModelForTokenClassification, path: Path) -> None:
+def _save_weights(model: nn.Module, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, partial)
+    save_model(model, str(partial))  # knows weights that are tied
     partial.rename(path)

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Protocol
+
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from tokenexit.models.token_classification import ExitModelForTokenClassification
 from tokenexit.training.config import TrainConfig
 
 
-def build_optimizer(
-    model: ExitModelForTokenClassification, config: TrainConfig
-) -> torch.optim.AdamW:
+class Trainable(Protocol):
+    """A model that says which of its parameters are heads."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """All of them."""
+        ...
+
+    def head_parameters(self) -> Iterator[nn.Parameter]:
+        """Those that start from nothing and learn at a rate of their own."""
+        ...
+
+
+def build_optimizer(model: Trainable, config: TrainConfig) -> torch.optim.AdamW:
     """Two learning rates (network, heads); no decay on biases and norms."""
-    top = {id(p) for p in model.backbone.final_head().parameters()}
+    heads = {id(p) for p in model.head_parameters()}
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        is_head = id(parameter) in top or name.startswith("heads.")
+    for parameter in model.parameters():
+        is_head = id(parameter) in heads
         decays = parameter.ndim > 1
         groups.setdefault((is_head, decays), []).append(parameter)
     return torch.optim.AdamW(

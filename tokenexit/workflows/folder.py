@@ -10,7 +10,6 @@ from typing import Any
 
 from tokenexit.config import dump_config, from_yaml, to_yaml
 from tokenexit.errors import UserError
-from tokenexit.workflows.config import TaggingConfig
 
 CONFIG = "config.yaml"
 _OURS = (
@@ -24,11 +23,11 @@ _OURS = (
     "train_log.jsonl",
 )
 _FREE = ("resume", "overwrite", "output_dir", "threads", "plugins", "batch_size")
-_AFTER_TRAINING = ("calibrate", "policy", "decode")
+_AFTER_TRAINING = ("calibrate", "policy", "decode", "pending", "generation")
 """Keys that may differ when a run is resumed: they do not change what is trained."""
 
 
-def check_run(config: TaggingConfig) -> None:
+def check_run(config: Any) -> None:
     """Refuse a folder that is taken. Nothing is written.
 
     For every process, before any of them writes.
@@ -61,13 +60,15 @@ def check_run(config: TaggingConfig) -> None:
         )
 
 
-def open_run(config: TaggingConfig) -> Path:
+def open_run(config: Any) -> Path:
     """Make the run folder, or clear it. For one process, after ``check_run``."""
     run = Path(config.output_dir)
     going_on = config.resume and (run / CONFIG).is_file() and not _never_began(run, config)
     settings = dump_config(config)
     if going_on:
-        settings = _read(run / CONFIG) | {key: settings[key] for key in _AFTER_TRAINING}
+        settings = _read(run / CONFIG) | {
+            key: settings[key] for key in _AFTER_TRAINING if key in settings
+        }
     else:
         _clear(run)
     try:
@@ -87,7 +88,7 @@ def write_json(path: Path, data: Any) -> None:
     partial.replace(path)
 
 
-def _never_began(run: Path, config: TaggingConfig) -> bool:
+def _never_began(run: Path, config: Any) -> bool:
     """Whether a run stopped here at a mistake of the user, before there was anything to keep."""
     if not (run / CONFIG).is_file() or any((run / n).exists() for n in _OURS if n != CONFIG):
         return False
@@ -100,7 +101,7 @@ def _read(saved: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _check_same(saved: Path, config: TaggingConfig) -> None:
+def _check_same(saved: Path, config: Any) -> None:
     before, now = _dotted(_read(saved)), _dotted(dump_config(config))
     changed = [
         f"{key} was {before.get(key)!r} and is {now.get(key)!r}"

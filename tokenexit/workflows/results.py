@@ -76,7 +76,7 @@ def finish(
     last = list(results)[-1]
     model.configure(results=results)
     setting = chosen.setting() if chosen.dial() is not None else None
-    values = _curve_values(chosen, setting)
+    values = curve_values(chosen, setting)
     points = trace_curve(
         model,
         splits[last],
@@ -148,7 +148,8 @@ def _choose(
     return chosen
 
 
-def _curve_values(policy: Policy, setting: float | None) -> list[float]:
+def curve_values(policy: Policy, setting: float | None) -> list[float]:
+    """Settings of a policy's knob around the one that was chosen."""
     knob = policy.dial()
     if knob is None or setting is None:
         return []

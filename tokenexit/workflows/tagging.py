@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,6 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 from transformers import AutoModelForTokenClassification
-from transformers.utils import logging as transformers_logging
 
 from tokenexit.calibration.search import check_family
 from tokenexit.data.tagged import (
@@ -37,8 +35,7 @@ from tokenexit.training import make_accelerator, train
 from tokenexit.workflows.config import TaggingConfig
 from tokenexit.workflows.folder import check_run, open_run
 from tokenexit.workflows.results import finish
-
-logger = logging.getLogger("tokenexit")
+from tokenexit.workflows.speaking import logger, quiet
 
 Splits = dict[str, TaggedSplit]
 
@@ -68,7 +65,7 @@ def run_tagging(config: TaggingConfig, demo: Callable[[Path, str], None] | None 
         check_family(family)
     check_run(config)
     accelerator = make_accelerator(config.train, Path(config.output_dir))
-    _quiet(accelerator)
+    quiet(accelerator)
     run = Path(config.output_dir)
     with accelerator.main_process_first():
         if accelerator.is_main_process:
@@ -195,11 +192,3 @@ def _describe(splits: Splits, model: Any, accelerator: Accelerator) -> str:
         f"exits at {list(model.settings.exit_layers)}; {accelerator.num_processes} process(es) "
         f"on {accelerator.device}"
     )
-
-
-def _quiet(accelerator: Accelerator) -> None:
-    """Our messages on the main process; transformers' progress bars nowhere."""
-    transformers_logging.disable_progress_bar()
-    level = logging.INFO if accelerator.is_main_process else logging.ERROR
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logger.setLevel(level)

@@ -1,0 +1,112 @@
+"""Choosing a policy for a generator: real runs only, because one other word changes the rest."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from tokenexit.calibration.config import CalibrateConfig
+from tokenexit.calibration.search import Calibration, check_family, fastest, verified
+from tokenexit.data.pairs import PairSplit
+from tokenexit.errors import UserError
+from tokenexit.evaluation.evaluate import Result
+from tokenexit.evaluation.generation import evaluate_texts
+from tokenexit.models.generate import check_policy
+from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.policies import Policy
+from tokenexit.policies.decay import Decay
+from tokenexit.policies.learned_gate import LearnedGate
+from tokenexit.policies.margin import Margin
+from tokenexit.policies.never import Never
+from tokenexit.policies.saturation import Saturation
+
+LIMIT = 200
+"""Texts of the validation split that are generated for each setting, unless told otherwise."""
+
+RUNS = 6
+"""Settings of a family that are run: its dial is halved so often."""
+
+
+def default_text_families(model: ExitModelForSeq2SeqLM) -> list[Policy]:
+    """CALM's three confidences, as far as the model has them."""
+    families: list[Policy] = [Decay(Margin(0.9)), Saturation(0.9)]
+    return [*families, LearnedGate(0.1)] if model.gate is not None else families
+
+
+def calibrate_texts(
+    model: ExitModelForSeq2SeqLM,
+    split: PairSplit,
+    config: CalibrateConfig,
+    *,
+    name: str = "validation",
+    families: Sequence[Policy] | None = None,
+    batch_size: int = 32,
+) -> Calibration:
+    """Choose a policy for a generator. The model is not changed.
+
+    Each family's dial is searched by bisection, from strict to loose, with real runs on a sample
+    of the split (``config.limit``, or 200 texts).
+
+    Args:
+        model: The generator.
+        split: Sources with references that the model was not trained on.
+        config: The promise; quality is BLEU.
+        name: Name of the split.
+        families: Policies whose knobs are turned; ``default_text_families`` when None.
+        batch_size: Texts a batch.
+
+    Raises:
+        UserError: A family has no knob, looks at gold labels or has no meaning for tokens that
+            are generated, or ``confidence`` is asked for.
+    """
+    policies = list(families or default_text_families(model))
+    for policy in policies:
+        check_family(policy)
+        check_policy(policy)
+    if config.confidence is not None:
+        raise UserError("calibrate.confidence serves taggers only so far; leave it out.")
+    count = min(config.limit or LIMIT, len(split))
+    part = split.take(sorted(random.Random(0).sample(range(len(split)), count)))
+    kind, goal = config.target
+    full, deep = evaluate_texts(model, part, name, Never(), batch_size=batch_size)
+
+    def keeps(result: Result) -> bool:
+        if kind == "min_quality":
+            return result.quality >= goal * full.quality
+        return result.depth_speedup >= goal
+
+    measured: list[Result] = []
+    for policy in policies:
+        knob = policy.dial()
+        assert knob is not None
+        strict, loose = 0.0, 1.0
+        for _ in range(RUNS):
+            middle = (strict + loose) / 2
+            setting = policy.at(_place(knob.strict, knob.loose, middle, knob.log))
+            result, _ = evaluate_texts(model, part, name, setting, full=deep, batch_size=batch_size)
+            measured.append(result)
+            # Looser while the quality holds; stricter while the speed does.
+            if keeps(result) == (kind == "min_quality"):
+                strict = middle
+            else:
+                loose = middle
+    kept = [result for result in measured if keeps(result)]
+    if kind == "min_quality":
+        best = min([full, *kept], key=lambda r: r.mac_ratio)
+    else:
+        best = max(kept, key=lambda r: r.quality) if kept else fastest(measured, goal)
+    return Calibration(
+        target={kind: goal},
+        split=name,
+        policy=dict(best.policy),
+        reached=kind == "min_quality" or bool(kept),
+        quality_full_depth=full.quality,
+        chosen=best.to_json(),
+        candidates=[verified(result) for result in [full, *measured]],
+    )
+
+
+def _place(strict: float, loose: float, share: float, log: bool) -> float:
+    if log and strict > 0 and loose > 0:
+        return strict * (loose / strict) ** share
+    return strict + share * (loose - strict)

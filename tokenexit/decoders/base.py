@@ -1,0 +1,217 @@
+"""A decoder: how one layer of an encoder-decoder family runs on chosen rows.
+
+An adapter holds an unmodified transformers model and calls its own sub-modules, so that
+weights, dropout and numerics stay the model's. It cuts a decoder layer into pieces that work
+on any set of rows ``[N, H]``; the engine does the attention between them, because it alone
+knows which rows are there and what their sequences have cached.
+
+A layer is, in this order::
+
+    query, key, value = self_projections(i, rows)
+    rows = after_self(i, rows, read)             # output projection, residual, norm
+    query = cross_query(i, rows)
+    rows = after_cross(i, rows, read)
+    rows = feed_forward(i, rows)
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.functional import embedding
+from transformers import PretrainedConfig, PreTrainedModel
+
+from tokenexit.registry import Registry
+
+DECODERS: Registry[Decoder] = Registry("encoder-decoder type", "tokenexit.decoders")
+
+
+@dataclass(frozen=True)
+class DecoderCost:
+    """Multiply-accumulates of one decoder layer.
+
+    Attributes:
+        query: Of a row that is computed: its two query projections.
+        key_value: Of a row that later rows read: its key and value projections.
+        cross_key_value: Of a row of the source: its key and value projections.
+        combine: Of a row that is computed: attention outputs and feed-forward block.
+        pair: Of one query meeting one key: scores and read-out over all heads.
+    """
+
+    query: int
+    key_value: int
+    cross_key_value: int
+    combine: int
+    pair: int
+
+
+class Decoder(ABC):
+    """One family of encoder-decoders.
+
+    Subclasses are registered under the ``model_type`` of every configuration they serve.
+    ``H`` is the width of the network, ``I`` that of all heads together (T5's may differ), ``V``
+    the vocabulary.
+
+    Args:
+        model: A transformers model for conditional generation, left unmodified.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self.model = model
+        self.config: Any = model.config
+
+    # --- facts -------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def num_layers(self) -> int:
+        """Depth of the decoder."""
+
+    @cached_property
+    def hidden_size(self) -> int:
+        """Width of the network, ``H``."""
+        return int(self.config.d_model)
+
+    @property
+    @abstractmethod
+    def num_heads(self) -> int:
+        """Attention heads of a decoder layer."""
+
+    @property
+    @abstractmethod
+    def inner_size(self) -> int:
+        """Width of all heads together, ``I``."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Entries of the vocabulary, ``V``."""
+        return int(self.model.get_output_embeddings().weight.shape[0])  # type: ignore[union-attr]
+
+    @property
+    @abstractmethod
+    def max_length(self) -> int | None:
+        """Longest text in tokens, on either side; None where positions are relative."""
+
+    @property
+    @abstractmethod
+    def scaling(self) -> float:
+        """Factor on the attention scores before the softmax."""
+
+    @property
+    def eager(self) -> bool:
+        """Whether the model was asked for eager attention rather than sdpa."""
+        return self.config._attn_implementation == "eager"
+
+    @abstractmethod
+    def cost(self) -> DecoderCost:
+        """Multiply-accumulates of a decoder layer."""
+
+    @abstractmethod
+    def encoder_macs(self, length: int) -> int:
+        """Multiply-accumulates of the whole encoder on one source of ``length`` tokens."""
+
+    def vocabulary_cost(self) -> int:
+        """Multiply-accumulates of the vocabulary head, per row."""
+        return self.hidden_size * self.vocab_size
+
+    @classmethod
+    @abstractmethod
+    def example_config(cls, model_type: str) -> PretrainedConfig:
+        """A tiny configuration of the family, for tests: 2 and 4 layers, width 32."""
+
+    # --- source --------------------------------------------------------------------------
+
+    def encode(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """The model's own encoder, ``[B, S] -> [B, S, H]``."""
+        encoder: Any = self.model.get_encoder()
+        return encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+
+    # --- the layer in pieces, on rows ------------------------------------------------------
+
+    @abstractmethod
+    def embed(self, token_ids: Tensor, positions: Tensor) -> Tensor:
+        """Embed decoder tokens at their places from 0, ``[N], [N] -> [N, H]``."""
+
+    @abstractmethod
+    def bias(self, query_pos: Tensor, key_pos: Tensor) -> Tensor | None:
+        """What is added to the scaled scores of self-attention, the same in every layer.
+
+        Args:
+            query_pos: Places of the queries, ``[..., A]``.
+            key_pos: Places of the keys, ``[..., M]``.
+
+        Returns:
+            ``[..., heads, A, M]``, or None. The causal mask is the engine's.
+        """
+
+    @abstractmethod
+    def self_projections(self, index: int, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Query, key and value of rows to compute, ``[N, H] -> 3 x [N, I]``."""
+
+    def self_query(self, index: int, rows: Tensor) -> Tensor:
+        """The query of ``self_projections`` alone, ``[N, H] -> [N, I]``."""
+        return self.self_projections(index, rows)[0]
+
+    @abstractmethod
+    def self_keys_values(self, index: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Key and value only, for rows that are read and not computed, ``2 x [N, I]``."""
+
+    @abstractmethod
+    def after_self(self, index: int, rows: Tensor, read: Tensor) -> Tensor:
+        """Output projection, residual and norm of self-attention.
+
+        Args:
+            index: Layer, from 0.
+            rows: States that entered the layer, ``[N, H]``.
+            read: What self-attention read for them, heads joined, ``[N, I]``.
+        """
+
+    @abstractmethod
+    def cross_query(self, index: int, rows: Tensor) -> Tensor:
+        """Query of cross-attention, ``[N, H] -> [N, I]``; ``rows`` come from ``after_self``."""
+
+    @abstractmethod
+    def cross_keys_values(self, index: int, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of the source, ``[..., H] -> 2 x [..., I]``."""
+
+    @abstractmethod
+    def after_cross(self, index: int, rows: Tensor, read: Tensor) -> Tensor:
+        """Output projection, residual and norm of cross-attention; as ``after_self``."""
+
+    @abstractmethod
+    def feed_forward(self, index: int, rows: Tensor) -> Tensor:
+        """Feed-forward block with residual and norm, ``[N, H] -> [N, H]``."""
+
+    def attention_dropout(self, index: int) -> float:
+        """Dropout on attention weights, 0 outside training."""
+        return 0.0
+
+    # --- the top ---------------------------------------------------------------------------
+
+    @abstractmethod
+    def finish(self, rows: Tensor) -> Tensor:
+        """States as the vocabulary head sees them: final norm and scale, where there are."""
+
+    def vocabulary(self, rows: Tensor, ids: Tensor | None = None) -> Tensor:
+        """Logits of finished rows.
+
+        Args:
+            rows: ``[N, H]``.
+            ids: Only these entries, ``[N, K]``; all when None.
+
+        Returns:
+            ``[N, V]`` or ``[N, K]``.
+        """
+        head: Any = self.final_head()
+        if ids is None:
+            return head(rows)
+        return (embedding(ids, head.weight) @ rows[..., None]).squeeze(-1)
+
+    def final_head(self) -> nn.Module:
+        """The module that maps finished rows to the vocabulary."""
+        head: Any = self.model.get_output_embeddings()
+        return head

@@ -1,0 +1,168 @@
+"""T5 and mT5."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AutoConfig, PretrainedConfig
+
+from tokenexit.decoders.base import DECODERS, Decoder, DecoderCost
+
+
+@DECODERS.register("t5", "mt5")
+class T5Decoder(Decoder):
+    """Pre-norm decoder with relative positions, the same bias in every layer."""
+
+    @cached_property
+    def _stack(self) -> Any:
+        return self.model.get_decoder()
+
+    @cached_property
+    def _layers(self) -> list[Any]:
+        return [block.layer for block in self._stack.block]
+
+    @property
+    def num_layers(self) -> int:
+        """Depth of the decoder; that of the encoder may differ."""
+        return int(self.config.num_decoder_layers)
+
+    @property
+    def num_heads(self) -> int:
+        """Attention heads."""
+        return int(self.config.num_heads)
+
+    @property
+    def inner_size(self) -> int:
+        """Width of all heads together, free of the width of the network."""
+        return self.num_heads * int(self.config.d_kv)
+
+    @property
+    def max_length(self) -> int | None:
+        """None: positions are relative."""
+        return None
+
+    @property
+    def scaling(self) -> float:
+        """One: T5 folds the scale into its initialisation."""
+        return 1.0
+
+    def _feed_forward_macs(self) -> int:
+        matrices = 3 if self.config.is_gated_act else 2
+        return matrices * self.hidden_size * int(self.config.d_ff)
+
+    def cost(self) -> DecoderCost:
+        """Multiply-accumulates of a decoder layer."""
+        projection = self.hidden_size * self.inner_size
+        return DecoderCost(
+            query=2 * projection,
+            key_value=2 * projection,
+            cross_key_value=2 * projection,
+            combine=2 * projection + self._feed_forward_macs(),
+            pair=2 * self.inner_size,
+        )
+
+    def encoder_macs(self, length: int) -> int:
+        """Multiply-accumulates of the encoder on one source."""
+        row = 4 * self.hidden_size * self.inner_size + self._feed_forward_macs()
+        pairs = 2 * self.inner_size * length**2
+        return int(self.config.num_layers) * (length * row + pairs)
+
+    def embed(self, token_ids: Tensor, positions: Tensor) -> Tensor:
+        """Word embeddings; places enter through ``bias``."""
+        return self._stack.dropout(self._stack.embed_tokens(token_ids))
+
+    def bias(self, query_pos: Tensor, key_pos: Tensor) -> Tensor:
+        """The first layer's bias for the distance of each pair, bucketed."""
+        attention = self._layers[0][0].SelfAttention
+        buckets = attention._relative_position_bucket(
+            key_pos[..., None, :] - query_pos[..., :, None],
+            bidirectional=False,
+            num_buckets=attention.relative_attention_num_buckets,
+            max_distance=attention.relative_attention_max_distance,
+        )
+        return attention.relative_attention_bias(buckets).movedim(-1, -3)
+
+    def self_projections(self, index: int, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Projections of the normed rows."""
+        layer = self._layers[index][0]
+        attention, rows = layer.SelfAttention, layer.layer_norm(rows)
+        return attention.q(rows), attention.k(rows), attention.v(rows)
+
+    def self_query(self, index: int, rows: Tensor) -> Tensor:
+        """Query projection of the normed rows."""
+        layer = self._layers[index][0]
+        return layer.SelfAttention.q(layer.layer_norm(rows))
+
+    def self_keys_values(self, index: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Key and value projections of the normed rows."""
+        layer = self._layers[index][0]
+        attention, rows = layer.SelfAttention, layer.layer_norm(rows)
+        return attention.k(rows), attention.v(rows)
+
+    def after_self(self, index: int, rows: Tensor, read: Tensor) -> Tensor:
+        """Output projection and residual."""
+        layer = self._layers[index][0]
+        return _held(rows + layer.dropout(layer.SelfAttention.o(read)))
+
+    def cross_query(self, index: int, rows: Tensor) -> Tensor:
+        """Query projection of the normed rows."""
+        layer = self._layers[index][1]
+        return layer.EncDecAttention.q(layer.layer_norm(rows))
+
+    def cross_keys_values(self, index: int, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Key and value projections of the source, whose norm the encoder has applied."""
+        attention = self._layers[index][1].EncDecAttention
+        return attention.k(memory), attention.v(memory)
+
+    def after_cross(self, index: int, rows: Tensor, read: Tensor) -> Tensor:
+        """Output projection and residual."""
+        layer = self._layers[index][1]
+        return _held(rows + layer.dropout(layer.EncDecAttention.o(read)))
+
+    def feed_forward(self, index: int, rows: Tensor) -> Tensor:
+        """The model's own sub-layer, gated or not."""
+        return _held(self._layers[index][-1](rows))
+
+    def attention_dropout(self, index: int) -> float:
+        """The layer's dropout on attention weights while training."""
+        attention = self._layers[index][0].SelfAttention
+        return float(attention.dropout) if attention.training else 0.0
+
+    def finish(self, rows: Tensor) -> Tensor:
+        """Final norm, and the scale that goes with the head of the first T5."""
+        rows = self._stack.dropout(self._stack.final_layer_norm(rows))
+        # mT5 has no such field: it never scales.
+        if getattr(self.config, "scale_decoder_outputs", False):
+            rows = rows * self.hidden_size**-0.5
+        return rows
+
+    @classmethod
+    def example_config(cls, model_type: str) -> PretrainedConfig:
+        """Two and four layers of width 32."""
+        return AutoConfig.for_model(
+            model_type,
+            vocab_size=120,
+            d_model=32,
+            d_kv=8,
+            d_ff=48,
+            num_layers=2,
+            num_decoder_layers=4,
+            num_heads=4,
+            # Few enough that short texts reach the buckets of several distances.
+            relative_attention_num_buckets=8,
+            relative_attention_max_distance=16,
+            pad_token_id=0,
+            eos_token_id=2,
+            decoder_start_token_id=0,
+        )
+
+
+def _held(rows: Tensor) -> Tensor:
+    """Rows kept finite in half precision, which T5's residuals overflow."""
+    if rows.dtype != torch.float16:
+        return rows
+    limit = torch.finfo(rows.dtype).max - 1000
+    return rows.clamp(-limit, limit)

@@ -1,0 +1,23 @@
+"""Decoding: each sequence of a batch leaves the decoder at its own depth, token by token."""
+
+from __future__ import annotations
+
+from tokenexit.decoding.decoding import Decoding, Step
+from tokenexit.decoding.exits import Exits
+from tokenexit.decoding.generator import MODES, Generator, refuse
+from tokenexit.decoding.layer import PENDING, Pending
+from tokenexit.decoding.work import DecodeWork, decode_macs, plain_decode_macs
+
+__all__ = [
+    "MODES",
+    "PENDING",
+    "DecodeWork",
+    "Decoding",
+    "Exits",
+    "Generator",
+    "Pending",
+    "Step",
+    "decode_macs",
+    "plain_decode_macs",
+    "refuse",
+]

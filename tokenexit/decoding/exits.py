@@ -1,0 +1,54 @@
+"""Where rows may leave the decoder, and what is known of them there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+
+from tokenexit.decoders import Decoder
+from tokenexit.decoding.work import DecodeWork
+
+
+class Exits:
+    """Exits that share the model's own final norm and vocabulary head.
+
+    Args:
+        decoder: The network.
+        layers: Exit layers from 1, the top excluded.
+        gate: Learned gate, ``[N, H] -> [N]``, or None; it sees finished states.
+    """
+
+    def __init__(
+        self, decoder: Decoder, layers: Sequence[int], gate: nn.Module | None = None
+    ) -> None:
+        self._decoder = decoder
+        self.layers = tuple(layers)
+        self._gate = gate
+
+    def score(self, hidden: Tensor) -> Tensor:
+        """Vocabulary logits of states, ``[N, H] -> [N, V]``."""
+        return self._decoder.vocabulary(self._decoder.finish(hidden))
+
+    def heads(self, layer: int, work: DecodeWork) -> dict[str, Callable[..., Tensor] | None]:
+        """The heads of one exit as ``Signals`` wants them; whatever they score is counted."""
+        return {
+            "head": partial(self._vocabulary, layer, work),
+            "shortlist_head": partial(self._shortlist, layer, work),
+            "gate_head": None if self._gate is None else partial(self._wrong, layer, work),
+        }
+
+    def _vocabulary(self, layer: int, work: DecodeWork, hidden: Tensor) -> Tensor:
+        work.count(layer - 1, head=len(hidden) * self._decoder.vocab_size)
+        return self.score(hidden)
+
+    def _shortlist(self, layer: int, work: DecodeWork, hidden: Tensor, ids: Tensor) -> Tensor:
+        work.count(layer - 1, head=ids.numel())
+        return self._decoder.vocabulary(self._decoder.finish(hidden), ids)
+
+    def _wrong(self, layer: int, work: DecodeWork, hidden: Tensor) -> Tensor:
+        gate: Any = self._gate
+        work.count(layer - 1, gate=len(hidden))
+        return gate(self._decoder.finish(hidden))

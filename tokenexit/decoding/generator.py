@@ -1,0 +1,170 @@
+"""``generate`` with exits: transformers' own loops around our decoding step.
+
+Greedy search, sampling, beams, processors, stopping criteria and streamers are transformers'
+code, unchanged; only the forward pass and the cache that it hands from step to step are ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import GenerationMixin, PreTrainedModel
+from transformers.generation import GenerationMode
+from transformers.modeling_outputs import Seq2SeqLMOutput
+
+from tokenexit.decoding.decoding import Decoding
+from tokenexit.errors import UserError
+
+MODES = {
+    GenerationMode.GREEDY_SEARCH: "greedy search",
+    GenerationMode.SAMPLE: "sampling",
+    GenerationMode.BEAM_SEARCH: "beam search",
+    GenerationMode.BEAM_SAMPLE: "beam sampling",
+}
+
+# Arguments that would run the model's own forward, or ask for what a step does not have.
+_REFUSED = (
+    "assistant_model",
+    "assistant_early_exit",
+    "prompt_lookup_num_tokens",
+    "custom_generate",
+    "past_key_values",
+    "cache_implementation",
+    "guidance_scale",
+    "negative_prompt_ids",
+    "negative_prompt_attention_mask",
+    "decoder_inputs_embeds",
+    "decoder_attention_mask",
+    "output_attentions",
+    "output_hidden_states",
+    "watermarking_config",
+    "penalty_alpha",
+    "dola_layers",
+    "num_beam_groups",
+    "constraints",
+    "force_words_ids",
+)
+
+Start = Callable[[Tensor, Tensor | None, int], Decoding]
+"""Begins decoding: encoder states ``[B, S, H]``, mask ``[B, S]`` or None, most steps."""
+
+
+class Generator(GenerationMixin):
+    """What transformers' ``generate`` sees in the place of the model, for one call.
+
+    Everything it asks that is not computing is answered by the model itself.
+
+    Args:
+        network: The transformers model.
+        start: Begins the decoding.
+        sources: Sources in the batch, before beams and samples multiply them.
+    """
+
+    def __init__(self, network: PreTrainedModel, start: Start, sources: int) -> None:
+        self._network = network
+        self._start = start
+        self._sources = sources
+        self.decoding: Decoding | None = None
+        self.exit_layers: list[Tensor] = []
+        """Exit layers of each generated token, ``[R]`` a step, in the order of the rows then."""
+        self._settings: Any = None
+        self.prompt_length = 0
+        """Decoder tokens there were before the first step."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["_network"], name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Seq2SeqLMOutput:
+        """As ``forward``."""
+        return self.forward(*args, **kwargs)
+
+    def forward(
+        self,
+        decoder_input_ids: Tensor,
+        encoder_outputs: Any = None,
+        attention_mask: Tensor | None = None,
+        past_key_values: _Cache | None = None,
+        use_cache: bool | None = None,
+        return_dict: bool | None = None,
+        **ignored: Any,
+    ) -> Seq2SeqLMOutput:
+        """Feed the new tokens of every row, ``[R, n]``, and score the next: ``[R, 1, V]``."""
+        if self.decoding is None:
+            self._begin(decoder_input_ids, encoder_outputs.last_hidden_state, attention_mask)
+        assert self.decoding is not None
+        fresh = decoder_input_ids[:, self.decoding.length :]
+        if past_key_values is not None and self.decoding.length:
+            fresh = decoder_input_ids[:, -1:]
+        for place in range(fresh.shape[1]):
+            tokens = fresh[:, place]
+            step = self.decoding.step(tokens, live=self._live(tokens))
+        self.exit_layers.append(step.exit_layers)
+        return Seq2SeqLMOutput(
+            logits=step.logits[:, None],
+            past_key_values=_Cache(self.decoding),  # type: ignore[arg-type]
+        )
+
+    def _begin(self, prompt: Tensor, memory: Tensor, mask: Tensor | None) -> None:
+        copies = len(memory) // self._sources
+        memory, mask = memory[::copies], None if mask is None else mask[::copies]
+        self.prompt_length = prompt.shape[1]
+        most = self._settings.max_length - self.prompt_length
+        self.decoding = self._start(memory, mask, most)
+        if copies > 1:
+            self.decoding.fork(copies)
+        self._going = torch.ones(len(prompt), dtype=torch.bool, device=prompt.device)
+
+    def _live(self, tokens: Tensor) -> Tensor | None:
+        """Rows that have not ended; with beams no row ends, it is only replaced."""
+        assert self.decoding is not None
+        ends = self._settings._eos_token_tensor
+        if (
+            self._settings.num_beams > 1
+            or ends is None
+            or self.decoding.length < self.prompt_length
+        ):
+            return None
+        self._going &= ~torch.isin(tokens, ends.to(tokens.device))
+        return self._going
+
+    def _get_stopping_criteria(self, generation_config: Any, *args: Any, **kwargs: Any) -> Any:
+        # The first place where the settings are complete.
+        self._settings = generation_config
+        return super()._get_stopping_criteria(generation_config, *args, **kwargs)
+
+
+class _Cache:
+    """What the loops ask of a cache."""
+
+    is_compileable = False
+
+    def __init__(self, decoding: Decoding) -> None:
+        self._decoding = decoding
+
+    def get_seq_length(self, layer: int = 0) -> int:
+        """Tokens fed so far."""
+        return self._decoding.length
+
+    def reorder_cache(self, index: Tensor) -> None:
+        """Rows become copies of other rows."""
+        self._decoding.reorder(index)
+
+
+def refuse(settings: Mapping[str, Any]) -> None:
+    """Refuse arguments of ``generate`` that exits do not serve.
+
+    Raises:
+        UserError: Names the argument.
+    """
+    for name in _REFUSED:
+        if settings.get(name) not in (None, False, 1 if name == "num_beam_groups" else None):
+            raise UserError(
+                f"generate cannot take {name} with exits. It serves {', '.join(MODES.values())} "
+                "with logits processors, stopping criteria and streamers; for anything else use "
+                "the plain model (.network), or build on start() and step()."
+            )
+    if settings.get("use_cache") is False:
+        raise UserError("generate with exits always keeps its own cache; leave use_cache out.")

@@ -1,0 +1,126 @@
+"""Quality and cost of a text generator on a split, by real runs of the engine."""
+
+from __future__ import annotations
+
+from tokenexit.data.pairs import PairSplit
+from tokenexit.decoding import decode_macs, plain_decode_macs
+from tokenexit.errors import UserError
+from tokenexit.evaluation.evaluate import Result
+from tokenexit.evaluation.processes import gather, my_share
+from tokenexit.evaluation.text_metrics import agreement, bleu_difference, score_texts
+from tokenexit.evaluation.text_trace import TextTrace, merge_texts
+from tokenexit.models.generate import Generated
+from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.models.texts import encode_texts, pad_sources, read_outputs
+from tokenexit.policies import Policy
+from tokenexit.policies.never import Never
+
+
+def trace_texts(
+    model: ExitModelForSeq2SeqLM,
+    split: PairSplit,
+    policy: Policy,
+    *,
+    batch_size: int = 32,
+    pending: str | None = None,
+) -> TextTrace:
+    """Generate for a split over all processes; every process gets the whole trace.
+
+    Sources of like length go together; what is generated does not depend on it.
+    """
+    settings = {**model.settings.generation, "return_dict_in_generate": True}
+    mine = my_share(len(split))
+    ids = encode_texts(model, [split.sources[number] for number in mine])
+    order = sorted(range(len(mine)), key=lambda place: len(ids[place]))
+    traces = []
+    for start in range(0, len(order), batch_size):
+        chosen = order[start : start + batch_size]
+        batch = pad_sources(model, [ids[place] for place in chosen])
+        found = model.generate(**batch, policy=policy, pending=pending, **settings)
+        assert isinstance(found, Generated)
+        traces.append(
+            TextTrace(
+                text=[mine[place] for place in chosen],
+                outputs=read_outputs(model, found, len(chosen)),
+                source_lengths=[len(ids[place]) for place in chosen],
+                work=found.work,
+                num_layers=model.decoder.num_layers,
+            )
+        )
+    everywhere = gather(traces)
+    if not everywhere:
+        raise UserError(f"{split.origin} holds no text to generate from.")
+    return merge_texts(everywhere)
+
+
+def evaluate_texts(
+    model: ExitModelForSeq2SeqLM,
+    split: PairSplit,
+    name: str,
+    policy: Policy | None = None,
+    *,
+    full: TextTrace | None = None,
+    batch_size: int = 32,
+    pending: str | None = None,
+) -> tuple[Result, TextTrace]:
+    """Measure a policy on a split.
+
+    Args:
+        model: The generator.
+        split: Sources with references.
+        name: Name of the split.
+        policy: Who halts; the model's own when None.
+        full: What the full depth wrote, if it is known already.
+        batch_size: Texts a batch.
+        pending: What pending tokens give to later ones; the model's own when None.
+
+    Returns:
+        The figures, and the trace they come from.
+
+    Raises:
+        UserError: There are no references.
+    """
+    references = split.references or [[target] for target in split.targets or ()]
+    if not references:
+        raise UserError(f"{split.origin} has no targets to compare with.")
+    chosen = model.policy if policy is None else policy
+    trace = trace_texts(model, split, chosen, batch_size=batch_size, pending=pending)
+    if full is None:
+        deep = chosen == Never()
+        full = trace if deep else trace_texts(model, split, Never(), batch_size=batch_size)
+    scores, deep_scores = score_texts(trace.texts, references), score_texts(full.texts, references)
+    same = agreement([o.token_ids for o in trace.outputs], [o.token_ids for o in full.outputs])
+    gap = bleu_difference(trace.texts, full.texts, references)
+    plain = plain_decode_macs(
+        model.decoder,
+        trace.source_lengths,
+        [len(output.exit_layers) for output in trace.outputs],
+    )
+    mean = trace.mean_exit_layer
+    return Result(
+        task=model.settings.task,
+        split=name,
+        n_sentences=len(split),
+        n_rows=len(trace),
+        metric="bleu",
+        quality=scores.bleu,
+        quality_full_depth=deep_scores.bleu,
+        relative_quality=scores.bleu / deep_scores.bleu if deep_scores.bleu else 1.0,
+        mean_exit_layer=mean,
+        num_layers=trace.num_layers,
+        depth_speedup=trace.num_layers / mean if mean else 1.0,
+        exit_histogram=trace.histogram,
+        mac_ratio=decode_macs(model.decoder, trace.work) / plain if plain else 1.0,
+        policy=chosen.to_config(),
+        figures={
+            "chrf": scores.chrf,
+            "chrf_full_depth": deep_scores.chrf,
+            "agreement_exact": same.exact,
+            "agreement_prefix": same.prefix,
+            "bleu_difference": gap.difference,
+            "bleu_difference_low": gap.low,
+            "bleu_difference_high": gap.high,
+            "bleu_difference_p": gap.p_value,
+        },
+        notes={f"{key}_signature": value for key, value in scores.signatures.items()},
+    ), trace

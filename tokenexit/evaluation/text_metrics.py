@@ -1,0 +1,202 @@
+"""Quality of written texts: corpus BLEU and chrF, agreement with full depth, and how sure.
+
+BLEU and chrF are sacreBLEU's, with its signatures, on a scale from 0 to 1 as all quality here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile, zip_longest
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tokenexit.errors import UserError, unknown_name
+from tokenexit.evaluation.bootstrap import RESAMPLES
+
+if TYPE_CHECKING:
+    from sacrebleu.metrics.bleu import BLEU
+
+TOKENIZERS = ("13a", "intl", "zh", "char", "none")
+"""Those of sacreBLEU that need neither a download nor another package."""
+
+
+@dataclass(frozen=True)
+class TextScores:
+    """Scores of a set of texts.
+
+    Attributes:
+        bleu: Corpus BLEU, 0 to 1.
+        chrf: Corpus chrF2, 0 to 1.
+        signatures: How sacreBLEU was set, by metric; to be quoted with the scores.
+    """
+
+    bleu: float
+    chrf: float
+    signatures: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far texts follow those of another run.
+
+    Attributes:
+        exact: Share of texts that are equal.
+        prefix: Words (or ids) up to the first that differs over those of the longer text, mean
+            over texts; two empty texts agree.
+    """
+
+    exact: float
+    prefix: float
+
+
+@dataclass(frozen=True)
+class BleuDifference:
+    """BLEU less that of another run, 0 to 1, and how sure it is.
+
+    Attributes:
+        difference: On all texts.
+        mean: Over resamples.
+        low: Lower end of the confidence interval.
+        high: Upper end.
+        p_value: As sacreBLEU's paired bootstrap gives it, but 1 where nothing differs.
+    """
+
+    difference: float
+    mean: float
+    low: float
+    high: float
+    p_value: float
+
+
+def score_texts(
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], tokenize: str = "13a"
+) -> TextScores:
+    """Score texts against their references.
+
+    Args:
+        hypotheses: What was written.
+        references: One or more for each, not as many for all.
+        tokenize: How BLEU finds words: ``13a``, ``intl``, ``zh``, ``char`` or ``none``.
+
+    Raises:
+        UserError: Nothing to score, a text without references, or an unknown tokenizer.
+    """
+    from sacrebleu.metrics.chrf import CHRF
+
+    _check(hypotheses, references)
+    streams = list(zip_longest(*references))  # one of first references, one of second, ...
+    metrics = {"bleu": _bleu(tokenize), "chrf": CHRF()}
+    scores = {n: m.corpus_score(list(hypotheses), streams).score for n, m in metrics.items()}
+    signatures = {name: str(metric.get_signature()) for name, metric in metrics.items()}
+    return TextScores(scores["bleu"] / 100, scores["chrf"] / 100, signatures)
+
+
+def agreement(
+    hypotheses: Sequence[str] | Sequence[Sequence[int]],
+    full: Sequence[str] | Sequence[Sequence[int]],
+) -> Agreement:
+    """Compare texts, or lists of token ids, with those of the full depth.
+
+    A decoder that once writes another word goes its own way from there, so what counts of
+    a text is the part before.
+    """
+    _check_lengths(hypotheses, full, "texts of the full depth")
+    equal, shares = 0, []
+    for ours, deep in zip(hypotheses, full, strict=True):
+        equal += ours == deep if isinstance(ours, str) else list(ours) == list(deep)
+        first, second = (t.split() if isinstance(t, str) else list(t) for t in (ours, deep))
+        same = takewhile(lambda two: two[0] == two[1], zip(first, second, strict=False))
+        longer = max(len(first), len(second))
+        shares.append(sum(1 for _ in same) / longer if longer else 1.0)
+    return Agreement(equal / len(shares), float(np.mean(shares)))
+
+
+def bleu_difference(
+    hypotheses: Sequence[str],
+    full: Sequence[str],
+    references: Sequence[Sequence[str]],
+    confidence: float = 0.95,
+    seed: int = 0,
+    tokenize: str = "13a",
+) -> BleuDifference:
+    """BLEU of ``hypotheses`` less that of ``full``, by a paired bootstrap over texts.
+
+    Texts are drawn with replacement, the same ones for both runs (Koehn 2004), and the BLEU of
+    each draw comes from counts added up.
+
+    Args:
+        hypotheses: What was written with exits.
+        full: What the full depth wrote for the same sources.
+        references: As for `score_texts`.
+        confidence: Of the interval.
+        seed: Of the resamples.
+        tokenize: As for `score_texts`.
+
+    Raises:
+        UserError: As `score_texts`, or ``confidence`` is not between 0 and 1.
+    """
+    if not 0 < confidence < 1:
+        raise UserError(f"confidence must be between 0 and 1, not {confidence!r}.")
+    _check(hypotheses, references)
+    _check_lengths(hypotheses, full, "texts of the full depth")
+    texts = len(hypotheses)
+    counts = [_counts(written, references, tokenize) for written in (hypotheses, full)]
+    ours, deep = (_score(rows.sum(axis=0)) for rows in counts)
+    draws = np.random.default_rng(seed).multinomial(texts, np.full(texts, 1 / texts), RESAMPLES)
+    first, second = (np.array([_score(row) for row in draws @ rows]) for rows in counts)
+    drawn = first - second
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(drawn, [tail, 1 - tail])
+    away = np.abs(drawn) - np.abs(drawn).mean()
+    beyond = int((away >= abs(ours - deep)).sum())
+    p_value = (beyond + 1) / (RESAMPLES + 1)
+    return BleuDifference(ours - deep, float(drawn.mean()), float(low), float(high), p_value)
+
+
+def _bleu(tokenize: str, by_text: bool = False) -> BLEU:
+    from sacrebleu.metrics.bleu import BLEU
+
+    if tokenize not in TOKENIZERS:
+        raise unknown_name("tokenizer for BLEU", tokenize, TOKENIZERS)
+    return BLEU(tokenize=tokenize, effective_order=by_text)
+
+
+def _counts(
+    texts: Sequence[str], references: Sequence[Sequence[str]], tokenize: str
+) -> NDArray[np.int64]:
+    """Length, reference length, matches and n-grams of each text, ``[texts, 10]``."""
+    metric = _bleu(tokenize, by_text=True)
+    parts = (metric.sentence_score(t, r) for t, r in zip(texts, references, strict=True))
+    return np.array([[p.sys_len, p.ref_len, *p.counts, *p.totals] for p in parts])
+
+
+def _score(counts: NDArray[np.int64]) -> float:
+    from sacrebleu.metrics.bleu import BLEU
+
+    length, reference, *rest = counts.tolist()
+    return BLEU.compute_bleu(rest[:4], rest[4:], length, reference, "exp").score / 100
+
+
+def _check(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> None:
+    _check_lengths(hypotheses, references, "lists of references")
+    for row, wordings in enumerate(references):
+        if (
+            isinstance(wordings, str)
+            or not wordings
+            or not all(isinstance(wording, str) for wording in wordings)
+        ):
+            raise UserError(
+                f"Row {row}: expected a list of one or more references, not {wordings!r}."
+            )
+
+
+def _check_lengths(hypotheses: Sequence[object], others: Sequence[object], what: str) -> None:
+    if not hypotheses:
+        raise UserError("There is no text to score.")
+    if len(hypotheses) != len(others):
+        raise UserError(
+            f"{len(hypotheses)} texts but {len(others)} {what}; each text needs its own."
+        )

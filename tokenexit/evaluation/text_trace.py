@@ -1,0 +1,97 @@
+"""What a generator wrote for a split, token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tokenexit.decoding import DecodeWork
+from tokenexit.models.texts import GeneratedText
+
+
+@dataclass(frozen=True, eq=False)
+class TextTrace:
+    """Generated texts, in order of their sources.
+
+    Attributes:
+        text: Number of each source.
+        outputs: What was written for it.
+        source_lengths: Tokens of each source.
+        work: Rows each decoder layer worked on.
+        num_layers: Depth of the decoder.
+    """
+
+    text: list[int]
+    outputs: list[GeneratedText]
+    source_lengths: list[int]
+    work: DecodeWork
+    num_layers: int
+
+    def __len__(self) -> int:
+        return sum(len(output.exit_layers) for output in self.outputs)
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts alone."""
+        return [output.text for output in self.outputs]
+
+    @property
+    def exit_layers(self) -> np.ndarray:
+        """Layer at which each token left, text after text."""
+        return np.array([e for output in self.outputs for e in output.exit_layers], dtype=np.int64)
+
+    @property
+    def mean_exit_layer(self) -> float:
+        """Average depth of a token; 0 without tokens."""
+        return float(self.exit_layers.mean()) if len(self) else 0.0
+
+    @property
+    def histogram(self) -> list[int]:
+        """Tokens that left at each layer, from the first."""
+        return np.bincount(self.exit_layers, minlength=self.num_layers + 1)[1:].tolist()
+
+    @property
+    def by_position(self) -> list[float]:
+        """Mean exit layer at each place of a text, from the first token."""
+        longest = max((len(output.exit_layers) for output in self.outputs), default=0)
+        sums, counts = np.zeros(longest), np.zeros(longest)
+        for output in self.outputs:
+            sums[: len(output.exit_layers)] += output.exit_layers
+            counts[: len(output.exit_layers)] += 1
+        return (sums / np.maximum(counts, 1)).round(4).tolist()
+
+    def save(self, path: Path) -> None:
+        """Write one row a token as parquet."""
+        rows = [
+            (number, place, token, layer)
+            for number, output in zip(self.text, self.outputs, strict=True)
+            for place, (token, layer) in enumerate(
+                zip(output.tokens, output.exit_layers, strict=True)
+            )
+        ]
+        names = ("text", "position", "word", "exit_layer")
+        columns = {name: [row[i] for row in rows] for i, name in enumerate(names)}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.table(columns), path, compression="zstd")
+
+
+def merge_texts(traces: Sequence[TextTrace]) -> TextTrace:
+    """Join traces of one network over different sources, sorted by source."""
+    rows = sorted(
+        (row for t in traces for row in zip(t.text, t.outputs, t.source_lengths, strict=True)),
+        key=lambda row: row[0],
+    )
+    return TextTrace(
+        text=[number for number, _, _ in rows],
+        outputs=[output for _, output, _ in rows],
+        source_lengths=[length for _, _, length in rows],
+        work=reduce(add, (trace.work for trace in traces)),
+        num_layers=traces[0].num_layers,
+    )

@@ -1,0 +1,279 @@
+"""A generator of text whose tokens leave the decoder early."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from huggingface_hub import ModelHubMixin
+from torch import Tensor, nn
+from transformers import AutoModelForSeq2SeqLM, PreTrainedModel
+
+from tokenexit.backbones import Prepacked, prepack
+from tokenexit.decoders import Decoder, adapt_decoder
+from tokenexit.decoding import PENDING, Decoding, Exits
+from tokenexit.errors import UserError, unknown_name
+from tokenexit.heads import check_exit_layers
+from tokenexit.heads.stack import Gate
+from tokenexit.models import persistence
+from tokenexit.models.generate import Generated, check_inputs, generate
+from tokenexit.models.settings import ExitSettings
+from tokenexit.models.texts import GeneratedText, encode_sources, read_outputs
+from tokenexit.policies import Policy, from_config
+
+PolicyLike = Policy | Mapping[str, Any] | str
+
+
+class ExitModelForSeq2SeqLM(
+    nn.Module, ModelHubMixin, library_name="tokenexit", tags=["early-exit", "text2text-generation"]
+):
+    """An ordinary transformers encoder-decoder, with exits in its decoder.
+
+    Every exit shares the model's final norm and vocabulary head, as CALM's do. Built by
+    ``from_transformers`` or ``from_pretrained``.
+
+    Args:
+        network: A transformers model for conditional generation.
+        tokenizer: Its tokenizer, or None for ids in and ids out.
+        gate: The learned gate, or None.
+        settings: Everything else that is saved with the model.
+    """
+
+    def __init__(
+        self, network: PreTrainedModel, tokenizer: Any, gate: Gate | None, settings: ExitSettings
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.gate = gate
+        self.tokenizer = tokenizer
+        self.settings = settings
+        self.decoder = adapt_decoder(network)
+        self._prepacked: Prepacked[Decoder] | None = None
+
+    # --- building, loading, saving ---------------------------------------------------------
+
+    @classmethod
+    def from_transformers(
+        cls,
+        network: PreTrainedModel,
+        tokenizer: Any = None,
+        *,
+        exit_layers: Sequence[int] | None = None,
+        gate: bool = False,
+        task: str = "text2text",
+    ) -> Self:
+        """Add exits to a transformers model in memory, ready to train.
+
+        Args:
+            network: A model for conditional generation.
+            tokenizer: Its tokenizer; None for ids in and ids out.
+            exit_layers: Decoder layers with an exit, from 1; all when None. The top always has
+                one.
+            gate: Whether there is a learned gate (CALM's classifier).
+            task: Name of the task, such as ``translation``.
+
+        Raises:
+            UserError: Unsupported family, no such exit layer, a tokenizer that does not fit.
+        """
+        decoder = adapt_decoder(network)
+        exits = check_exit_layers(exit_layers, decoder.num_layers)
+        if tokenizer is not None and len(tokenizer) > decoder.vocab_size:
+            raise UserError(
+                f"The tokenizer has {len(tokenizer)} entries and the model {decoder.vocab_size}: "
+                "they do not belong together. Load both from the same folder, or resize the "
+                "model's embeddings."
+            )
+        learned = Gate(decoder.hidden_size) if gate else None
+        if learned is not None:
+            learned.to(device=network.device, dtype=network.dtype)
+        settings = ExitSettings((), exits, {"name": "shared", "gate": gate}, task=task)
+        return cls(network, tokenizer, learned, settings)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, **hub: Any) -> Self:  # type: ignore[override]
+        """Load a model folder, or one from the Hub.
+
+        Args:
+            folder: A folder written by ``save_pretrained``, or a Hub id.
+            hub: ``revision``, ``token``, ``cache_dir``, ``dtype`` and the like.
+
+        Raises:
+            UserError: No such folder, no network, missing or damaged files, a format newer
+                than this version reads, or a model of another kind.
+        """
+        loaded = persistence.load(folder, AutoModelForSeq2SeqLM, **hub)
+        decoder = adapt_decoder(loaded.network)
+        check_exit_layers(loaded.settings.exit_layers, decoder.num_layers)
+        gate = Gate(decoder.hidden_size) if loaded.settings.heads.get("gate") else None
+        loaded.fill(nn.Module() if gate is None else gate, loaded.weights)
+        return cls(loaded.network, loaded.tokenizer, gate, loaded.settings).eval()
+
+    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:  # type: ignore[override]
+        """Write the model folder: a plain transformers checkpoint, and the exits beside it."""
+        push = kwargs.pop("push_to_hub", False)
+        repo = kwargs.pop("repo_id", None)
+        persistence.save(self, Path(save_directory))
+        if push:
+            self.push_to_hub(repo or Path(save_directory).name, **kwargs)
+
+    def exit_weights(self) -> dict[str, Tensor]:
+        """Weights of the gate."""
+        return {} if self.gate is None else self.gate.state_dict()
+
+    # --- facts -----------------------------------------------------------------------------
+
+    @property
+    def policy(self) -> Policy:
+        """The policy used when none is given."""
+        return from_config(self.settings.policy)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return next(self.parameters()).device
+
+    @property
+    def inference_decoder(self) -> Decoder:
+        """The decoder without gradients: equal up to rounding, faster on a CPU.
+
+        Made when first asked for and whenever weights have changed; the model must be in
+        evaluation mode.
+        """
+        if self._prepacked is None or not self._prepacked.current:
+            self._prepacked = prepack(self.decoder)
+        return self.decoder if self._prepacked is None else self._prepacked.backbone
+
+    def exits(self, decoder: Decoder) -> Exits:
+        """The exits, scored by a decoder of this model."""
+        return Exits(decoder, self.settings.exit_layers[:-1], self.gate)
+
+    def head_parameters(self) -> Iterator[nn.Parameter]:
+        """Parameters that start from nothing: the gate's."""
+        if self.gate is not None:
+            yield from self.gate.parameters()
+
+    def configure(self, **settings: Any) -> None:
+        """Change what is saved with the model: ``policy``, ``pending``, ``generation``, ..."""
+        if isinstance(settings.get("policy"), Policy):
+            settings["policy"] = settings["policy"].to_config()
+        self.settings = replace(self.settings, **settings)
+
+    # --- generating ------------------------------------------------------------------------
+
+    @torch.inference_mode()
+    def start(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        *,
+        policy: PolicyLike | None = None,
+        pending: str | None = None,
+        max_steps: int | None = None,
+        **ignored: Any,
+    ) -> Decoding:
+        """Encode sources and begin decoding, for people who write their own decoders.
+
+        Args:
+            input_ids: ``[B, S]``.
+            attention_mask: ``[B, S]``, 1 for real tokens.
+            policy: Who halts; the model's own policy when None.
+            pending: ``lazy``, ``eager`` or ``parallel``; the model's own when None.
+            max_steps: Steps that will be taken at most; schedules over time need it.
+            ignored: Whatever else a tokenizer returns.
+
+        Returns:
+            A decoding with one row a source. Feed ``decoder_start_token_id`` first.
+        """
+        mask = check_inputs(self, input_ids, attention_mask)
+        self.eval()
+        decoder = self.inference_decoder
+        memory = decoder.encode(input_ids, mask)
+        return self.begin(memory, mask, policy=policy, pending=pending, max_steps=max_steps)
+
+    def begin(
+        self,
+        memory: Tensor,
+        mask: Tensor | None,
+        *,
+        policy: PolicyLike | None = None,
+        pending: str | None = None,
+        max_steps: int | None = None,
+    ) -> Decoding:
+        """Begin decoding from encoder states, ``[B, S, H]``."""
+        decoder = self.inference_decoder
+        pending = self.settings.pending if pending is None else pending
+        if pending not in PENDING:
+            raise unknown_name("rule for pending tokens", pending, PENDING)
+        return Decoding(
+            decoder,
+            self.exits(decoder),
+            memory,
+            mask,
+            self.policy if policy is None else from_config(policy),
+            pending=pending,
+            max_steps=max_steps,
+        )
+
+    def generate(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        *,
+        policy: PolicyLike | None = None,
+        pending: str | None = None,
+        **settings: Any,
+    ) -> Tensor | Generated:
+        """Generate with any argument of transformers' ``generate`` that exits can serve.
+
+        Args:
+            input_ids: ``[B, S]``.
+            attention_mask: ``[B, S]``, 1 for real tokens.
+            policy: Who halts; the model's own policy when None.
+            pending: ``lazy``, ``eager``, ``parallel`` or ``verify``; the model's own when None.
+                ``verify`` gives exactly the full-depth greedy output.
+            settings: ``max_new_tokens``, ``num_beams``, ``do_sample``, ``logits_processor``,
+                ``stopping_criteria``, ``streamer``, ``return_dict_in_generate``, ...
+
+        Returns:
+            Sequences ``[B', T]``, or with ``return_dict_in_generate`` a ``Generated``, which
+            has exit layers and work as well.
+
+        Raises:
+            UserError: Bad inputs, or an argument that exits do not serve.
+        """
+        chosen = self.policy if policy is None else from_config(policy)
+        return generate(
+            self, input_ids, attention_mask, chosen, pending or self.settings.pending, settings
+        )
+
+    def predict(
+        self,
+        texts: Sequence[str],
+        *,
+        policy: PolicyLike | None = None,
+        pending: str | None = None,
+        batch_size: int = 32,
+        **settings: Any,
+    ) -> list[GeneratedText]:
+        """Turn texts into texts.
+
+        Args:
+            texts: Sources.
+            policy: Who halts; the model's own policy when None.
+            pending: See ``generate``.
+            batch_size: Sources a batch.
+            settings: As ``generate``; the model's own ``generation`` settings underneath.
+
+        Returns:
+            One result a source, in order.
+        """
+        settings = {**self.settings.generation, **settings, "return_dict_in_generate": True}
+        results: list[GeneratedText] = []
+        for batch in encode_sources(self, texts, batch_size):
+            found = self.generate(**batch, policy=policy, pending=pending, **settings)
+            assert isinstance(found, Generated)
+            results += read_outputs(self, found, len(batch["input_ids"]))
+        return results

@@ -1,0 +1,106 @@
+"""Texts in, texts out: what surrounds generation."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from tokenexit.errors import UserError
+
+if TYPE_CHECKING:
+    from tokenexit.models.generate import Generated
+    from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class GeneratedText:
+    """One generated text.
+
+    Attributes:
+        text: The text, special tokens left out.
+        tokens: Its tokens as the vocabulary writes them, the end token included.
+        exit_layers: Layer at which each token left the decoder, from 1.
+        token_ids: Their ids.
+    """
+
+    text: str
+    tokens: list[str]
+    exit_layers: list[int]
+    token_ids: list[int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-ready data."""
+        return asdict(self)
+
+
+def encode_texts(model: ExitModelForSeq2SeqLM, texts: Sequence[str]) -> list[list[int]]:
+    """Token ids of sources; those longer than the model reads are cut, and counted in a warning.
+
+    Raises:
+        UserError: No tokenizer, or something that is no text.
+    """
+    if model.tokenizer is None:
+        raise UserError("The model has no tokenizer: give ids to generate, or load one with it.")
+    if isinstance(texts, str):
+        raise UserError("predict takes a list of texts; wrap a single one: predict([text]).")
+    for number, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise UserError(f"Text {number} is no string but {type(text).__name__}.")
+    if not texts:
+        return []
+    ids: list[list[int]] = model.tokenizer(list(texts), truncation=False, verbose=False)[
+        "input_ids"
+    ]
+    most = model.decoder.max_length
+    if most is not None and any(len(row) > most for row in ids):
+        count = sum(len(row) > most for row in ids)
+        logger.warning("%d of %d texts are longer than %d tokens and cut.", count, len(ids), most)
+        ids = [row if len(row) <= most else [*row[: most - 1], row[-1]] for row in ids]
+    return ids
+
+
+def encode_sources(
+    model: ExitModelForSeq2SeqLM, texts: Sequence[str], batch_size: int
+) -> Iterator[dict[str, Tensor]]:
+    """Padded batches of sources, in order."""
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise UserError(f"batch_size must be a whole number from 1, not {batch_size!r}.")
+    ids = encode_texts(model, texts)
+    for start in range(0, len(ids), batch_size):
+        yield pad_sources(model, ids[start : start + batch_size])
+
+
+def pad_sources(model: ExitModelForSeq2SeqLM, ids: Sequence[Sequence[int]]) -> dict[str, Tensor]:
+    """One padded batch, ``[B, S]`` each."""
+    pad = model.network.config.pad_token_id or 0
+    rows = [torch.tensor(list(row), dtype=torch.long) for row in ids]
+    padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=pad)
+    ones = [torch.ones_like(row) for row in rows]
+    mask = torch.nn.utils.rnn.pad_sequence(ones, batch_first=True)
+    return {"input_ids": padded.to(model.device), "attention_mask": mask.to(model.device)}
+
+
+def read_outputs(
+    model: ExitModelForSeq2SeqLM, found: Generated, sources: int
+) -> list[GeneratedText]:
+    """Texts of a batch; of several sequences a source, the first."""
+    copies = len(found.sequences) // max(sources, 1)
+    layers = found.exit_layers[::copies].cpu().tolist()
+    prompt = found.sequences.shape[1] - found.exit_layers.shape[1]
+    rows = found.sequences[::copies, prompt:].cpu().tolist()
+    results = []
+    for ids, exits in zip(rows, layers, strict=True):
+        # A token after the end has no exit layer.
+        kept = [i for i, layer in enumerate(exits) if layer]
+        ids, exits = [ids[i] for i in kept], [exits[i] for i in kept]
+        text = model.tokenizer.decode(ids, skip_special_tokens=True)
+        tokens = model.tokenizer.convert_ids_to_tokens(ids)
+        results.append(GeneratedText(text.strip(), tokens, exits, ids))
+    return results

@@ -1,0 +1,74 @@
+"""One batch of pairs through an encoder-decoder under an objective, for Accelerate to wrap."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from tokenexit.decoding.teach import PairBatch, teach
+from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.objectives import Objective, Occasion
+from tokenexit.objectives.equilibrium import balanced
+from tokenexit.training.batches import MicroBatch
+from tokenexit.training.lesson import Losses, WithGate
+
+
+class Seq2SeqClassroom(nn.Module):
+    """Holds the model being trained; ``forward`` gives a loss.
+
+    Args:
+        model: The generator.
+        objective: How its exits are trained.
+        gradient_equilibrium: Whether to balance the exits' gradients.
+    """
+
+    def __init__(
+        self,
+        model: ExitModelForSeq2SeqLM,
+        objective: Objective,
+        gradient_equilibrium: bool = False,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self._objective = objective
+        self._balance = gradient_equilibrium
+
+    def forward(self, part: MicroBatch, step: int, progress: float, seed: int) -> Losses:
+        """Loss of one micro-batch, summed over target tokens.
+
+        Args:
+            part: Its pairs.
+            step: Optimiser step.
+            progress: Share of the training that is done.
+            seed: Seed of the run.
+        """
+        model = self.model
+        pad = model.network.config.pad_token_id or 0
+        batch = PairBatch.of(part.sentences, pad, model.device)
+        exits = model.settings.exit_layers
+        lesson = self._objective.start(
+            Occasion(
+                step=step,
+                progress=progress,
+                seed=seed,
+                exit_layers=exits,
+                num_words=int(batch.real.sum()),
+                sentence=torch.tensor(part.places, device=model.device),
+            )
+        )
+        pupil: Any = lesson if model.gate is None else WithGate(lesson, agree_with_top=True)
+        fork = balanced(lesson.fork, exits) if self._balance else lesson.fork
+        teach(
+            model.decoder,
+            model.exits(model.decoder),
+            batch,
+            pupil,
+            fork=fork,
+            skip=lesson.skip,
+        )
+        total = lesson.loss()
+        if model.gate is not None:
+            total = total + pupil.gate_loss()
+        return Losses(total, lesson.by_layer)

@@ -1,0 +1,179 @@
+"""A text-to-text run from data to report: what the recipes do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from transformers import AutoModelForSeq2SeqLM
+
+from tokenexit.calibration.search import check_family
+from tokenexit.data.pairs import PairSplit, read_pairs
+from tokenexit.decoding.teach import Pair
+from tokenexit.errors import UserError
+from tokenexit.evaluation.generation import evaluate_texts
+from tokenexit.models.generate import check_policy
+from tokenexit.models.persistence import load_network, load_tokenizer
+from tokenexit.models.scratch_seq2seq import fresh_seq2seq, train_subword_tokenizer
+from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.models.texts import encode_texts
+from tokenexit.policies import from_config
+from tokenexit.policies.never import Never
+from tokenexit.registry import load_plugin
+from tokenexit.training import make_accelerator, train
+from tokenexit.training.lesson_seq2seq import Seq2SeqClassroom
+from tokenexit.workflows.folder import check_run, open_run
+from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
+from tokenexit.workflows.seq2seq_results import finish_texts
+from tokenexit.workflows.speaking import logger, quiet
+
+Splits = dict[str, PairSplit]
+
+
+def run_seq2seq(config: Seq2SeqConfig, demo: Callable[[Path, str], None] | None = None) -> Path:
+    """Train, calibrate, evaluate and report.
+
+    Args:
+        config: The run.
+        demo: Writes generated data for a task into a folder; used when no data is given.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        UserError: Anything wrong with the configuration, the data or the model.
+    """
+    for plugin in config.plugins:
+        load_plugin(plugin)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    policy = from_config(config.policy) if config.policy else None
+    families = [from_config(family) for family in config.calibrate.policies]
+    for family in families:
+        check_family(family)
+    for chosen in [*families, *([policy] if policy else [])]:
+        check_policy(chosen)
+    check_run(config)
+    accelerator = make_accelerator(config.train, Path(config.output_dir))
+    quiet(accelerator)
+    run = Path(config.output_dir)
+    with accelerator.main_process_first():
+        if accelerator.is_main_process:
+            open_run(config)
+        splits = _read(config, run, demo if accelerator.is_main_process else None)
+    set_seed(config.seed)
+    model = build_generator(config, splits["train"])
+    model.configure(pending=config.pending, generation=config.generation)
+    _rehearse(config, model, splits["train"], [*families, *([policy] if policy else [])])
+    say = logger.info if accelerator.is_main_process else logger.debug
+    say("%s", _describe(splits, model, accelerator))
+    few = splits["validation"].head(config.validate_on)
+    train(
+        model,
+        training_pairs(model, splits["train"], config.max_source, config.max_target),
+        config.train,
+        accelerator=accelerator,
+        folder=run,
+        seed=config.seed,
+        resume=config.resume,
+        evaluate=lambda trained: _graded(config, trained, few),
+        classroom=Seq2SeqClassroom,
+        bucket=True,
+    )
+    finish_texts(config, model, splits, run, policy, accelerator)
+    accelerator.wait_for_everyone()
+    if config.train.trackers:
+        accelerator.end_training()
+    return run
+
+
+def build_generator(config: Seq2SeqConfig, train_split: PairSplit) -> ExitModelForSeq2SeqLM:
+    """The model that a run starts from: a checkpoint, or a fresh one with its tokenizer."""
+    if isinstance(config.model, Mapping):
+        description = dict(config.model)
+        vocabulary = description.pop("vocab_size", 4000)
+        lowercase = description.pop("lowercase", False)
+        texts = [*train_split.sources, *(train_split.targets or [])]
+        tokenizer = train_subword_tokenizer(texts, vocabulary, lowercase)
+        network = fresh_seq2seq(description, tokenizer)
+    else:
+        tokenizer = load_tokenizer(config.model)
+        network = load_network(config.model, AutoModelForSeq2SeqLM, dtype=torch.float32)
+    return ExitModelForSeq2SeqLM.from_transformers(
+        network, tokenizer, exit_layers=config.exit_layers, gate=config.gate, task=config.task
+    )
+
+
+def training_pairs(
+    model: ExitModelForSeq2SeqLM, split: PairSplit, max_source: int = 512, max_target: int = 128
+) -> list[Pair]:
+    """Token ids of a split; the end token stays where a text is cut."""
+    if split.targets is None:
+        raise UserError(f"{split.origin} has no targets to train on.")
+    start = model.network.generation_config.decoder_start_token_id  # type: ignore[union-attr]
+    sources = encode_texts(model, split.sources)
+    targets: Any = model.tokenizer(text_target=split.targets, verbose=False)["input_ids"]
+    pairs = []
+    for source, target in zip(sources, targets, strict=True):
+        source, target = _cut(source, max_source), _cut(target, max_target)
+        pairs.append(Pair(source, target, [int(start), *target[:-1]]))  # type: ignore[arg-type]
+    return pairs
+
+
+def _cut(ids: list[int], most: int) -> list[int]:
+    return ids if len(ids) <= most else [*ids[: most - 1], ids[-1]]
+
+
+def _rehearse(
+    config: Seq2SeqConfig, model: ExitModelForSeq2SeqLM, split: PairSplit, policies: Sequence[Any]
+) -> None:
+    """Generate a token before training, so that no mistake in the settings shows only after it."""
+    for policy in policies or [model.policy]:
+        model.predict(
+            split.sources[:1], policy=policy, **{**config.generation, "max_new_tokens": 2}
+        )
+
+
+def _graded(
+    config: Seq2SeqConfig, model: ExitModelForSeq2SeqLM, split: PairSplit
+) -> dict[str, Any]:
+    """Quality by which the best weights are chosen: BLEU at full depth."""
+    result, _ = evaluate_texts(model, split, "validation", Never(), batch_size=config.batch_size)
+    return {"quality": result.quality, "chrf": result.figures["chrf"]}
+
+
+def _read(config: Seq2SeqConfig, run: Path, demo: Callable[[Path, str], None] | None) -> Splits:
+    source, lang = config.data, config.lang
+    if source is None:
+        folder = run / "data"
+        if demo is not None and not (folder / "test.parquet").is_file():
+            demo(folder, config.task)
+        source = str(folder)
+    splits = read_pairs(
+        source,
+        lang=lang,
+        source_column=config.source_column,
+        target_column=config.target_column,
+        name=config.data_name,
+    )
+    for needed in ("train", "validation"):
+        if needed not in splits:
+            raise UserError(
+                f"{source} has no {needed} split; it has {', '.join(splits)}. Give a folder with "
+                "files named train, validation and test."
+            )
+    return splits
+
+
+def _describe(splits: Splits, model: ExitModelForSeq2SeqLM, accelerator: Accelerator) -> str:
+    sizes = ", ".join(f"{len(split)} {name}" for name, split in splits.items())
+    return (
+        f"{sizes} texts; {model.decoder.vocab_size} vocabulary entries; "
+        f"{model.decoder.num_layers} decoder layers with exits at "
+        f"{list(model.settings.exit_layers)}; {accelerator.num_processes} process(es) on "
+        f"{accelerator.device}"
+    )

@@ -1,0 +1,18 @@
+"""Who speaks in a run: the main process, in our words."""
+
+from __future__ import annotations
+
+import logging
+
+from accelerate import Accelerator
+from transformers.utils import logging as transformers_logging
+
+logger = logging.getLogger("tokenexit")
+
+
+def quiet(accelerator: Accelerator) -> None:
+    """Our messages on the main process; transformers' progress bars nowhere."""
+    transformers_logging.disable_progress_bar()
+    level = logging.INFO if accelerator.is_main_process else logging.ERROR
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logger.setLevel(level)
