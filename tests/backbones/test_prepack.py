@@ -109,9 +109,7 @@ def test_a_listened_layer_keeps_its_listeners() -> None:
     backbone = build()
     model: Any = backbone.model
     heard = []
-    model.bert.encoder.layer[0].intermediate.dense.register_forward_hook(
-        lambda *_: heard.append(1)
-    )
+    model.bert.encoder.layer[0].intermediate.dense.register_forward_hook(lambda *_: heard.append(1))
     packed = prepack(backbone)
     assert packed is not None
     top(packed.backbone)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from tokenexit import policies
+from tokenexit.errors import UserError
 from tokenexit.models.exits import collect_exits
 
 
@@ -44,3 +46,9 @@ def test_the_gate_and_gold_classes_are_there(tagger, texts):
     left = layers < 4
     assert left.any()
     np.testing.assert_array_equal(prediction[left], table.gold.numpy()[left])
+
+
+def test_simulation_refuses_policies_that_compare_states(tagger, texts):
+    table = collect_exits(tagger, tagger.encoder.encode(texts))
+    with pytest.raises(UserError, match="states of successive exits"):
+        table.simulate(policies.Saturation(0.5))

@@ -117,6 +117,39 @@ class Decoding:
         hidden = self.decoder.embed(tokens, at)
         return self._climb(block, hidden, tokens, policy or self.policy)
 
+    @torch.inference_mode()
+    def verify(self, token_ids: Tensor) -> Tensor:
+        """Read one token of every sequence at full depth, together with all pending ones.
+
+        For ``pending="parallel"``, where pending tokens go the way they skipped.
+
+        Args:
+            token_ids: ``[R]``, long.
+
+        Returns:
+            Logits after each token that was not at the top before, the newest last,
+            ``[R, n, V]``; all sequences have as many.
+        """
+        rows = self._live(token_ids, None)
+        self.cache.grow()
+        places = np.full(len(rows), self.length - 1)
+        block, bias = self._block(rows, places), None
+        at = torch.full((len(rows),), self.length - 1, device=token_ids.device)
+        hidden, newest = self.decoder.embed(token_ids, at), block
+        bias = block.bias_of(self.decoder)
+        for index in range(self.decoder.num_layers):
+            block, hidden, bias = self._joined(index, newest, block, hidden, bias)
+            hidden = run_layer(
+                self.decoder, index, hidden, block, self.cache, self.source, bias, self.work
+            )
+        head = self.exits.heads(self.decoder.num_layers, self.work)["head"]
+        assert head is not None
+        return head(hidden).unflatten(0, (len(rows), -1))
+
+    def forget(self, length: int) -> None:
+        """Undo the steps from ``length`` on; the tokens before must have reached the top."""
+        self.cache.shrink(length)
+
     def _climb(self, block: Block, hidden: Tensor, tokens: Tensor, policy: Policy) -> Step:
         """Up the layers, until everybody has left."""
         outcome = _Outcome(self._num_rows, self._resident)

@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import GenerationMixin, PreTrainedModel
-from transformers.generation import GenerationMode
+from transformers.generation import GenerateEncoderDecoderOutput, GenerationMode
 from transformers.modeling_outputs import Seq2SeqLMOutput
 
 from tokenexit.decoding.decoding import Decoding
+from tokenexit.decoding.verify import Acceptance, Speculation
 from tokenexit.errors import UserError
 
 MODES = {
@@ -134,6 +135,60 @@ class Generator(GenerationMixin):
         # The first place where the settings are complete.
         self._settings = generation_config
         return super()._get_stopping_criteria(generation_config, *args, **kwargs)
+
+
+class VerifyingGenerator(Generator):
+    """Greedy search whose drafts leave early and are verified.
+
+    Args:
+        network: The transformers model.
+        start: Begins the decoding, with ``pending="parallel"``.
+        sources: Sources in the batch.
+        draft: Most tokens drafted between verifications.
+    """
+
+    def __init__(self, network: PreTrainedModel, start: Start, sources: int, draft: int) -> None:
+        super().__init__(network, start, sources)
+        self._draft = draft
+        self.acceptance = Acceptance()
+
+    def _sample(
+        self,
+        input_ids: Tensor,
+        logits_processor: Callable[[Tensor, Tensor], Tensor],
+        stopping_criteria: Callable[[Tensor, Any], Tensor],
+        generation_config: Any,
+        **kwargs: Any,
+    ) -> GenerateEncoderDecoderOutput:
+        memory = kwargs["encoder_outputs"].last_hidden_state
+        self._begin(input_ids, memory, kwargs.get("attention_mask"))
+        assert self.decoding is not None
+
+        def choose(tokens: Tensor, logits: Tensor) -> Tensor:
+            return logits_processor(tokens, logits.float()).argmax(dim=-1)
+
+        speculation = Speculation(self.decoding, choose, self._draft)
+        speculation.begin(input_ids)
+        tokens = input_ids
+        pad = generation_config._pad_token_tensor
+        done = torch.zeros(len(tokens), dtype=torch.bool, device=tokens.device)
+        while not bool(done.all()):
+            left = generation_config.max_length - tokens.shape[1]
+            longer = speculation.advance(tokens, done, max(left, 1))
+            for place in range(tokens.shape[1], longer.shape[1]):
+                # What a row writes after its end is padding, as in transformers' own loop.
+                if pad is not None:
+                    longer[:, place] = longer[:, place].where(~done, pad.to(longer.device))
+                self.exit_layers.append(
+                    speculation.exit_layers[place - self.prompt_length] * (~done).cpu()
+                )
+                done = done | stopping_criteria(longer[:, : place + 1], None)
+                if bool(done.all()):
+                    longer = longer[:, : place + 1]
+                    break
+            tokens = longer
+        self.acceptance = speculation.acceptance
+        return GenerateEncoderDecoderOutput(sequences=tokens)
 
 
 class _Cache:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tokenexit.errors import UserError
 from tokenexit.halting import encode, pack
 from tokenexit.models.encoding import Piece
 from tokenexit.policies import Policy, State, index_state
@@ -81,6 +82,7 @@ class ExitTable:
                     gate_head=None if gate is None else lambda _, gate=gate: gate,
                     classes=self.classes,
                     target=self.gold[words],
+                    previous=_not_kept if number else None,
                 ),
                 state,
             )
@@ -89,6 +91,13 @@ class ExitTable:
             prediction[left] = logits[halt].argmax(dim=-1).numpy()
             state, words = index_state(state, ~halt), words[~halt]
         return layers, prediction
+
+
+def _not_kept() -> Tensor:
+    raise UserError(
+        "This policy compares the states of successive exits, which the table of exits does not "
+        "keep, so it cannot be calibrated for taggers. Give it a threshold and evaluate it."
+    )
 
 
 class _Collector:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers.utils import ModelOutput
 
-from tokenexit.decoding import DecodeWork, Generator, refuse
+from tokenexit.decoding import Acceptance, DecodeWork, Generator, VerifyingGenerator, refuse
 from tokenexit.errors import UserError
 from tokenexit.policies import Policy
 from tokenexit.policies.base import walk
@@ -32,6 +32,7 @@ class Generated(ModelOutput):
         logits: Raw scores of each step, if asked for.
         sequences_scores: With beams, the score of each sequence.
         beam_indices: With beams, the row each token came from.
+        acceptance: With ``pending="verify"``, how the drafts fared.
     """
 
     sequences: Tensor = None  # type: ignore[assignment]
@@ -41,6 +42,7 @@ class Generated(ModelOutput):
     logits: tuple[Tensor, ...] | None = None
     sequences_scores: Tensor | None = None
     beam_indices: Tensor | None = None
+    acceptance: Acceptance | None = None
 
 
 @torch.inference_mode()
@@ -62,12 +64,7 @@ def generate(
     for name in ("max_new_tokens", "max_length"):
         if settings.get(name) is not None and settings[name] < 1:
             raise UserError(f"{name} must be 1 or more, not {settings[name]!r}.")
-    if pending == "verify":
-        from tokenexit.models.verify import generate_verified
-
-        found = generate_verified(model, input_ids, mask, policy, settings)
-    else:
-        found = _generate(model, input_ids, mask, policy, pending, settings)
+    found = _generate(model, input_ids, mask, policy, pending, settings)
     return found if whole else found.sequences
 
 
@@ -79,11 +76,14 @@ def _generate(
     pending: str,
     settings: dict[str, Any],
 ) -> Generated:
-    generator = Generator(
-        model.inference_decoder.model,
-        partial(_begin, model, policy, pending),
-        sources=len(input_ids),
-    )
+    network, sources = model.inference_decoder.model, len(input_ids)
+    if pending == "verify":
+        _check_greedy(model, settings)
+        start = partial(_begin, model, policy, "parallel")
+        draft = settings.pop("draft_tokens", 8)
+        generator: Generator = VerifyingGenerator(network, start, sources, draft)
+    else:
+        generator = Generator(network, partial(_begin, model, policy, pending), sources)
     output: Any = generator.generate(
         input_ids=input_ids, attention_mask=mask, return_dict_in_generate=True, **settings
     )
@@ -103,7 +103,22 @@ def _generate(
         logits=output.get("logits"),
         sequences_scores=output.get("sequences_scores"),
         beam_indices=beams,
+        acceptance=getattr(generator, "acceptance", None),
     )
+
+
+def _check_greedy(model: ExitModelForSeq2SeqLM, settings: Mapping[str, Any]) -> None:
+    defaults: Any = settings.get("generation_config") or model.network.generation_config
+    for name, plain in (("num_beams", 1), ("do_sample", False), ("num_return_sequences", 1)):
+        value = settings.get(name, getattr(defaults, name, None))
+        if value not in (None, plain):
+            raise UserError(
+                f'pending="verify" repeats full-depth greedy search, so {name}={value!r} has no '
+                f"meaning with it: set {name}={plain!r}, or pending to lazy, eager or parallel."
+            )
+    for name in ("streamer", "output_scores", "output_logits"):
+        if settings.get(name):
+            raise UserError(f'pending="verify" writes several tokens at once and has no {name}.')
 
 
 def _begin(
