@@ -283,9 +283,12 @@ def test_policies_are_listed_with_their_settings(ok):
 
 def test_backbones_are_listed(ok):
     from tokenexit.backbones import BACKBONES
+from tokenexit.decoders import DECODERS
 
     shown = ok("backbones").splitlines()
-    assert [line.split()[0] for line in shown] == [name for name, _ in BACKBONES.items()]
+    assert [line.split()[0] for line in shown] == [
+        name for name, _ in [*BACKBONES.items(), *DECODERS.items()]
+    ]
 
 
 @pytest.mark.parametrize(

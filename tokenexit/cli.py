@@ -16,8 +16,7 @@ from tokenexit.config import friendly_errors
 from tokenexit.errors import UserError
 
 if TYPE_CHECKING:
-    from tokenexit.data.tagged import TaggedSplit
-    from tokenexit.models.token_classification import ExitModelForTokenClassification
+    from tokenexit.workflows.commands import Commands
 
 # Typer exports this class only through the one that is built on it.
 _UsageError: Any = typer.BadParameter.__base__
@@ -39,6 +38,13 @@ Plugin = Annotated[
 ]
 BatchSize = Annotated[int, typer.Option(min=1, help="Sentences a batch.")]
 Column = Annotated[str | None, typer.Option(help="Column of the tags.")]
+Lang = Annotated[
+    str | None, typer.Option(help="Direction of a column of translations, such as en-de.")
+]
+PendingText = Annotated[
+    str | None,
+    typer.Option("--pending", help="When generating: lazy, eager, parallel or verify."),
+]
 
 
 @app.command()
@@ -50,6 +56,8 @@ def evaluate(
     batch_size: BatchSize = 32,
     decode: Annotated[str | None, typer.Option(help="argmax, legal or crf.")] = None,
     column: Column = None,
+    lang: Lang = None,
+    pending: PendingText = None,
     unknown: Annotated[
         str, typer.Option(help="Labels the model does not know: error, or keep (as wrong).")
     ] = "error",
@@ -57,18 +65,17 @@ def evaluate(
     json_file: Json = None,
 ) -> None:
     """Quality, mean depth, multiply-accumulates and exit histogram on a split."""
-    from tokenexit.evaluation.evaluate import evaluate as measure
     from tokenexit.evaluation.processes import is_main
     from tokenexit.reporting.tables import results_text
 
-    tagger = _load(model, plugin)
-    result, _ = measure(
-        tagger,
-        _split(tagger, data, split, column),
+    opened = _open(model, plugin)
+    result = opened.evaluate(
+        opened.split(data, split, column=column, lang=lang),
         split,
         _policy(policy),
         batch_size=batch_size,
         decode=decode,
+        pending=pending,
         on_unknown=unknown,
     )
     if is_main():
@@ -93,28 +100,26 @@ def calibrate(
     ] = None,
     batch_size: BatchSize = 32,
     column: Column = None,
+    lang: Lang = None,
     plugin: Plugin = None,
     dry_run: Annotated[bool, typer.Option(help="Do not change the model folder.")] = False,
     json_file: Json = None,
 ) -> None:
     """Choose the policy that keeps a promise, and save it with the model."""
     from tokenexit.calibration import CalibrateConfig
-    from tokenexit.calibration import calibrate as search
     from tokenexit.evaluation.processes import is_main
     from tokenexit.models.persistence import save_settings
 
     if not dry_run and not Path(model).is_dir():
         raise UserError(f"Only a local model folder can be changed, not {model!r}; add --dry-run.")
     config = CalibrateConfig(min_quality, speedup, confidence)
-    tagger = _load(model, plugin)
-    chosen = _policy(policy)
-    found = search(
-        tagger,
-        _split(tagger, data, split, column),
+    opened = _open(model, plugin)
+    found = opened.calibrate(
+        opened.split(data, split, column=column, lang=lang),
+        split,
         config,
-        name=split,
-        families=None if chosen is None else [chosen],
-        batch_size=batch_size,
+        _policy(policy),
+        batch_size,
     )
     if not is_main():
         return
@@ -129,8 +134,8 @@ def calibrate(
     if not dry_run:
         short = {k: v for k, v in data_out.items() if k not in ("candidates", "chosen")}
         # Results were measured with the policy of before.
-        tagger.configure(policy=found.policy, calibration=short, results=None)
-        save_settings(tagger, Path(model))
+        opened.model.configure(policy=found.policy, calibration=short, results=None)
+        save_settings(opened.model, Path(model))
         _write(Path(model) / "calibration.json", data_out)
     _write(json_file, data_out)
 
@@ -146,20 +151,24 @@ def bench(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many texts.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads torch computes with.")] = None,
     column: Column = None,
+    lang: Lang = None,
+    pending: PendingText = None,
     plugin: Plugin = None,
     json_file: Json = None,
 ) -> None:
     """Wall-clock against the plain transformers model, interleaved in one run."""
     import torch
 
-    from tokenexit.evaluation import bench as timed
-
     if threads is not None:
         torch.set_num_threads(threads)
-    tagger = _load(model, plugin)
-    texts = _split(tagger, data, split, column).tokens[:limit]
-    found = timed(
-        tagger, texts, _policy(policy) or tagger.policy, batch_size=batch_size, repeats=repeats
+    opened = _open(model, plugin)
+    found = opened.bench(
+        opened.split(data, split, column=column, lang=lang),
+        limit,
+        _policy(policy),
+        batch_size=batch_size,
+        repeats=repeats,
+        pending=pending,
     )
     for key, value in found.to_json().items():
         shown = f"{value:.3f}" if isinstance(value, float) else value
@@ -175,14 +184,10 @@ def predict(
     batch_size: BatchSize = 32,
     plugin: Plugin = None,
 ) -> None:
-    """Text in, JSON lines out: labels, entities and exit layers of each line."""
+    """Text in, JSON lines out: labels and entities, or the text written, and exit layers."""
     lines = _lines(file)
-    tagger = _load(model, plugin)
-    for start in range(0, len(lines), 1024):
-        for tagged in tagger.predict(
-            lines[start : start + 1024], policy=_policy(policy), batch_size=batch_size
-        ):
-            typer.echo(json.dumps(tagged.to_dict(), ensure_ascii=False))
+    for result in _open(model, plugin).predict(lines, _policy(policy), batch_size):
+        typer.echo(json.dumps(result, ensure_ascii=False))
 
 
 @app.command()
@@ -225,10 +230,11 @@ def policies(plugin: Plugin = None) -> None:
 
 @app.command()
 def backbones() -> None:
-    """What transformers families are supported."""
+    """What transformers families are supported: encoders, then encoder-decoders."""
     from tokenexit.backbones import BACKBONES
+    from tokenexit.decoders import DECODERS
 
-    for name, cls in BACKBONES.items():
+    for name, cls in [*BACKBONES.items(), *DECODERS.items()]:
         summary = (cls.__doc__ or "").strip().splitlines()[0]
         typer.echo(f"{name:<16}{summary}")
 
@@ -247,32 +253,16 @@ def main() -> None:
         raise SystemExit(code if isinstance(code, int) else 0)
 
 
-def _load(model: str, plugin: list[str] | None) -> ExitModelForTokenClassification:
+def _open(model: str, plugin: list[str] | None) -> Commands:
     from transformers.utils import logging
 
-    from tokenexit.evaluation.processes import state
-    from tokenexit.models.token_classification import ExitModelForTokenClassification
     from tokenexit.registry import load_plugin
+    from tokenexit.workflows.commands import open_model
 
     logging.disable_progress_bar()
     for source in plugin or []:
         load_plugin(source)
-    return ExitModelForTokenClassification.from_pretrained(model).to(state().device)
-
-
-def _split(
-    model: ExitModelForTokenClassification, data: str, name: str, column: str | None
-) -> TaggedSplit:
-    from tokenexit.data.tagged import read_tagged
-
-    splits = read_tagged(data, column or f"{model.settings.task}_tags")
-    if name not in splits:
-        if set(splits) == {"all"}:
-            return splits["all"]
-        raise UserError(
-            f"{data} has no split {name!r}; it has {', '.join(splits)}. Choose one with --split."
-        )
-    return splits[name]
+    return open_model(model)
 
 
 def _lines(file: str) -> list[str]:

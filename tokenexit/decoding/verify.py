@@ -110,4 +110,3 @@ class Speculation:
         self.acceptance.drafted += drafted * rows
         self.acceptance.accepted += kept * rows
         self.acceptance.passes += 1
-

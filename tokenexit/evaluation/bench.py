@@ -100,7 +100,7 @@ def bench(
             ]
             # Who goes first changes from batch to batch: caches favour the second.
             first = (number + place) % 2
-            times = {which: _seconds(pair[which], model.device) for which in (first, 1 - first)}
+            times = {which: seconds(pair[which], model.device) for which in (first, 1 - first)}
             plain, ours = plain + times[0], ours + times[1]
         if number:
             ratios.append(plain / ours)
@@ -143,7 +143,8 @@ def plain_forward(
     return output.logits.argmax(dim=-1).cpu()
 
 
-def _seconds(work: Callable[[], object], device: torch.device) -> float:
+def seconds(work: Callable[[], object], device: torch.device) -> float:
+    """Time of one call, with everything it started on the device."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     start = time.perf_counter()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,18 @@ import pyarrow.parquet as pq
 
 from tokenexit.decoding import DecodeWork
 from tokenexit.models.texts import GeneratedText
+
+if TYPE_CHECKING:
+    from tokenexit.data.pairs import PairSplit
+
+TOKENS = {
+    "text": pa.int64(),
+    "position": pa.int64(),
+    "word": pa.string(),
+    "exit_layer": pa.int64(),
+}
+BESIDE = {"source": pa.string(), "reference": pa.string(), "full_depth": pa.list_(pa.string())}
+"""Columns of a saved trace; what stands beside a text is in the line of its first token."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,19 +80,34 @@ class TextTrace:
             counts[: len(output.exit_layers)] += 1
         return (sums / np.maximum(counts, 1)).round(4).tolist()
 
-    def save(self, path: Path) -> None:
-        """Write one row a token as parquet."""
-        rows = [
-            (number, place, token, layer)
-            for number, output in zip(self.text, self.outputs, strict=True)
-            for place, (token, layer) in enumerate(
-                zip(output.tokens, output.exit_layers, strict=True)
+    def save(
+        self, path: Path, split: PairSplit | None = None, full: TextTrace | None = None
+    ) -> None:
+        """Write one row a token as parquet.
+
+        Args:
+            path: The file.
+            split: Where the texts come from: its sources and targets are written too.
+            full: What the full depth wrote for the same sources; its tokens are written too.
+        """
+        deep = {} if full is None else dict(zip(full.text, full.outputs, strict=True))
+        columns: dict[str, list[Any]] = {name: [] for name in TOKENS | BESIDE}
+        for number, output in zip(self.text, self.outputs, strict=True):
+            count = len(output.tokens)
+            columns["text"] += [number] * count
+            columns["position"] += range(count)
+            columns["word"] += output.tokens
+            columns["exit_layer"] += output.exit_layers
+            beside = (
+                None if split is None else split.sources[number],
+                None if split is None or split.targets is None else split.targets[number],
+                deep[number].tokens if number in deep else None,
             )
-        ]
-        names = ("text", "position", "word", "exit_layer")
-        columns = {name: [row[i] for row in rows] for i, name in enumerate(names)}
+            for name, value in zip(BESIDE, beside, strict=True):
+                columns[name] += [value, *[None] * (count - 1)][:count]
+        schema = pa.schema(list((TOKENS | BESIDE).items()))
         path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.table(columns), path, compression="zstd")
+        pq.write_table(pa.table(columns, schema=schema), path, compression="zstd")
 
 
 def merge_texts(traces: Sequence[TextTrace]) -> TextTrace:

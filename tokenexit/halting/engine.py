@@ -46,6 +46,7 @@ def encode(
     absorb: bool = True,
     classes: Sequence[str] = (),
     fork: Fork | None = None,
+    skip: Callable[[int], Tensor | None] | None = None,
     states: list[Tensor] | None = None,
 ) -> Work:
     """Run a packed batch, letting words leave as the visitor says.
@@ -60,6 +61,8 @@ def encode(
             to rounding; never used while gradients are recorded.
         classes: Names of the classes, for policies that ask.
         fork: Splits states between head and network, to weigh gradients.
+        skip: Which sequences leave out a layer (from 1), ``[S]`` bool, or None: layer dropout,
+            for training. Their states pass through; the layer is computed for them all the same.
         states: If given, receives the states of all token rows after each layer, ``[T, H]``
             (rows that have left: their last state), for analysis and tests.
 
@@ -83,7 +86,8 @@ def encode(
         top = layer == num_layers
         if top and states is None:
             rows.only_first_rows()
-        _run_layer(backbone, layer - 1, rows, absorb, eager)
+        left_out = None if skip is None else skip(layer)
+        _run_layer(backbone, layer - 1, rows, absorb, eager, left_out)
         if states is not None:
             _record(states, rows, embedded)
         work[layer - 1] = _rows_worked(rows)
@@ -124,15 +128,27 @@ def encode(
     return tuple(work)
 
 
-def _run_layer(backbone: Backbone, index: int, rows: LiveRows, absorb: bool, eager: bool) -> None:
-    """One layer on the active rows."""
+def _run_layer(
+    backbone: Backbone,
+    index: int,
+    rows: LiveRows,
+    absorb: bool,
+    eager: bool,
+    left_out: Tensor | None,
+) -> None:
+    """One layer on the active rows; those of sequences that leave it out stay as they are."""
     absorb = absorb and backbone.absorbable(index) is not None
     rows.plan(backbone.hidden_size, backbone.num_heads, absorb)
     active, places = rows.asking()
     read = attend(
         backbone, index, active, rows.hidden, places, rows.positions, rows.layout, eager=eager
     )
-    rows.write(backbone.combine(index, active, read))
+    new = backbone.combine(index, active, read)
+    if left_out is not None:
+        sequence = rows.batch.row_sequence[rows.original][rows.active]
+        here = left_out[torch.from_numpy(sequence).to(left_out.device)]
+        new = torch.where(here[:, None], active, new)
+    rows.write(new)
 
 
 def _rows_worked(rows: LiveRows) -> LayerWork:

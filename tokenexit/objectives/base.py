@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -46,7 +46,16 @@ class Occasion:
 
 
 class Lesson:
-    """One batch under one objective: a visitor with a loss. Sums are over words."""
+    """One batch under one objective: a visitor with a loss. Sums are over words.
+
+    Attributes:
+        label_smoothing: Of every cross-entropy; see ``Objective``.
+        scored: Exits whose logits are wanted this step, None for all. Who teaches beside the
+            lesson keeps to them: with a large vocabulary, scoring is what takes the time.
+    """
+
+    label_smoothing: float = 0.0
+    scored: Collection[int] | None = None
 
     def __init__(self) -> None:
         self.total: Tensor | None = None
@@ -77,17 +86,37 @@ class Lesson:
         self.total = loss if self.total is None else self.total + loss
 
     def cross_entropy(self, signals: Signals, weight: float) -> None:
-        """Add the weighted cross-entropy of the words that arrived, and note it unweighted."""
+        """Add the weighted cross-entropy of the words that arrived.
+
+        It is noted unweighted and unsmoothed, so that logs of different settings compare.
+        """
         assert signals.target is not None
-        loss = F.cross_entropy(
-            signals.logits.float(), signals.target, ignore_index=-100, reduction="sum"
-        )
-        self.by_layer[signals.layer] = (loss.detach(), (signals.target != -100).sum())
+        logits, known = signals.logits.float(), signals.target != -100
+        loss = F.cross_entropy(logits, signals.target, ignore_index=-100, reduction="sum")
+        self.by_layer[signals.layer] = (loss.detach(), known.sum())
+        if self.label_smoothing:
+            even = logits.logsumexp(dim=-1) - logits.mean(dim=-1)
+            even = even.masked_fill(~known, 0.0).sum()
+            loss = (1 - self.label_smoothing) * loss + self.label_smoothing * even
         self.add(weight * loss)
 
 
+@dataclass(frozen=True)
 class Objective(ABC):
-    """Starts a lesson for each batch. Subclasses are frozen, registered dataclasses."""
+    """Starts a lesson for each batch. Subclasses are frozen, registered dataclasses.
+
+    Args:
+        label_smoothing: Share of every target that is spread evenly over all classes, from 0
+            to below 1; ``train.label_smoothing`` sets it for whatever objective is used.
+    """
+
+    label_smoothing: float = field(default=0.0, kw_only=True)
+
+    def begin(self, occasion: Occasion) -> Lesson:
+        """``start``, with the settings that all objectives share."""
+        lesson = self.start(occasion)
+        lesson.label_smoothing = self.label_smoothing
+        return lesson
 
     @abstractmethod
     def start(self, occasion: Occasion) -> Lesson:
@@ -111,13 +140,25 @@ def from_config(config: Mapping[str, Any] | str) -> Objective:
         if key not in allowed:
             raise unknown_name(f"setting of objective {config['name']}", key, allowed)
     try:
-        return cls(**settings)
+        built = cls(**settings)
+        check_smoothing(f"{config['name']}.label_smoothing", built.label_smoothing)
+        return built
     except UserError:
         raise
     except (TypeError, ValueError) as error:
         raise UserError(
             f"Objective {config['name']!r} cannot be built from {settings}: {error}."
         ) from error
+
+
+def check_smoothing(name: str, value: float) -> None:
+    """Refuse label smoothing that leaves nothing of the target.
+
+    Raises:
+        UserError: ``value`` is not from 0 to below 1.
+    """
+    if not 0 <= value < 1:
+        raise UserError(f"{name} must be from 0 to below 1, not {value!r}; 0.1 is usual.")
 
 
 WEIGHTS = ("depth", "top", "uniform")

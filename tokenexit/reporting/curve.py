@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tokenexit.reporting.naming import policy_text
-from tokenexit.reporting.run import Measured, RunData
+from tokenexit.reporting.measured import Measured
+from tokenexit.reporting.naming import policy_text, scale
+from tokenexit.reporting.run import RunData
 
 LOWEST = 0.85
 """Share of the full-depth quality below which the picture ends: the choice is made above."""
@@ -19,12 +20,13 @@ class Curve:
 
     Attributes:
         families: Engine points of each family, by depth.
-        static: All words stopped at one layer.
+        static: All words (or tokens) stopped at one layer.
         full: The whole network.
         chosen: The policy the model is saved with.
         kept: Share of full-depth quality that calibration had to keep.
         metric: Name of the metric.
         split: Where all this was measured.
+        unit: What leaves at an exit.
     """
 
     families: Mapping[str, list[Measured]]
@@ -34,6 +36,12 @@ class Curve:
     kept: float | None
     metric: str
     split: str
+    unit: str = "word"
+
+    @property
+    def scale(self) -> int:
+        """What qualities are multiplied by when they are drawn."""
+        return scale(self.metric)
 
     @property
     def floor(self) -> float | None:
@@ -96,6 +104,7 @@ def curve_of(run: RunData) -> Curve | None:
         kept=asked if full and full.quality else None,
         metric=here.metric if here else headline.metric if headline else "quality",
         split=split,
+        unit=run.unit,
     )
 
 
@@ -108,7 +117,7 @@ def _static(run: RunData, split: str) -> list[Measured]:
         Measured(
             "static",
             "static",
-            f"all words stop at layer {entry['layer']}",
+            f"all {run.unit}s stop at layer {entry['layer']}",
             float(entry["quality"]),
             float(entry["layer"]),
             entry.get("mac_ratio"),

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 from tokenexit.reporting.charts import SHAPES, Key, Line, Point, axis, line_chart
 from tokenexit.reporting.curve import Curve
-from tokenexit.reporting.naming import fixed, metric_name, policy_text
+from tokenexit.reporting.measured import Measured
+from tokenexit.reporting.naming import fixed, metric_name, policy_text, score, title
 from tokenexit.reporting.palette import FAMILIES_LIGHT
 from tokenexit.reporting.panel import Panel
-from tokenexit.reporting.run import Measured
 
 Compute = Callable[[Measured], float | None]
 
@@ -26,7 +26,7 @@ def curve_keys(curve: Curve) -> list[Key]:
     """The legend both share."""
     keys = [Key(name, *_look(row)) for row, name in enumerate(curve.families)]
     if curve.static:
-        keys.append(Key("baseline: all words stop at one layer", "static dashed", "square"))
+        keys.append(Key(f"baseline: all {curve.unit}s stop at one layer", "static dashed", "square"))
     if curve.full:
         keys.append(Key("full depth", "full", "diamond", joined=False))
     if curve.chosen:

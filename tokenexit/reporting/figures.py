@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ from tokenexit.errors import UserError, unknown_name
 from tokenexit.reporting import palette
 from tokenexit.reporting.curve import Curve, curve_of
 from tokenexit.reporting.exit_panels import histogram_of, lowest
-from tokenexit.reporting.naming import metric_name
+from tokenexit.reporting.measured import Measured
+from tokenexit.reporting.naming import metric_name, title
 from tokenexit.reporting.reliability import Reliability, reliability
-from tokenexit.reporting.run import PARETO, TRACE, Measured, load_run
+from tokenexit.reporting.run import PARETO, TRACE, load_run
 
 FORMATS = ("pdf", "png", "svg")
 MARKERS = "os^DvP"
@@ -65,7 +67,8 @@ def save_figures(run: str | Path, format: str = "pdf") -> list[Path]:
     curve, counts = curve_of(data), histogram_of(data)
     measured = reliability(data.words) if data.words is not None else []
     wanted: dict[str, Any] = {"curve": curve, "exits": counts, "reliability": measured}
-    draw = {"curve": _curve, "exits": _exits, "reliability": _reliability}
+    exits = partial(_exits, unit=data.unit)
+    draw = {"curve": _curve, "exits": exits, "reliability": _reliability}
     if not any(wanted.values()):
         raise UserError(f"{data.folder} has no metrics.json, {PARETO} or {TRACE} to draw from.")
     folder = data.folder / "figures"
@@ -87,7 +90,7 @@ def save_figures(run: str | Path, format: str = "pdf") -> list[Path]:
 
 def _curve(axes: Any, curve: Curve) -> None:
     def draw(points: list[Measured], *style: Any, **options: Any) -> None:
-        shown = [(p.mac_ratio, p.quality) for p in points if p.mac_ratio is not None]
+        shown = [(p.mac_ratio, curve.scale * p.quality) for p in points if p.mac_ratio is not None]
         if shown:
             axes.plot(*zip(*shown, strict=True), *style, **options)
 
@@ -100,19 +103,19 @@ def _curve(axes: Any, curve: Curve) -> None:
     if curve.chosen:
         draw([curve.chosen], "*", color="#d4006a", markersize=9, label="chosen", zorder=5)
     if curve.floor is not None:
-        axes.axhline(curve.floor, color="#00755c", linestyle=":", linewidth=1, label="target")
+        axes.axhline(curve.scale * curve.floor, color="#00755c", linestyle=":", linewidth=1, label="target")
     low, high = curve.shown()
     margin = 0.08 * (high - low) or 0.02
-    axes.set_ylim(min(low, curve.floor or low) - margin, high + margin)
+    low = min(low, curve.floor or low)
+    axes.set_ylim(curve.scale * (low - margin), curve.scale * (high + margin))
     axes.set_xlabel("Multiply-accumulates (plain model = 1)")
-    name = metric_name(curve.metric)
-    axes.set_ylabel(name[0].upper() + name[1:])
+    axes.set_ylabel(title(metric_name(curve.metric)))
     axes.grid(True)
     # Above the plot, where it hides no point.
     axes.figure.legend(loc="outside upper center", ncols=3, columnspacing=1.2, handlelength=1.8)
 
 
-def _exits(axes: Any, counts: list[int]) -> None:
+def _exits(axes: Any, counts: list[int], unit: str) -> None:
     total = max(sum(counts), 1)
     layers = list(range(1, len(counts) + 1))
     colours = palette.ramp(palette.LINE_LIGHT, len(layers))
@@ -120,7 +123,7 @@ def _exits(axes: Any, counts: list[int]) -> None:
     step = -(-len(layers) // 12)
     axes.set_xticks(layers[::step])
     axes.set_xlabel("Exit layer")
-    axes.set_ylabel("Words (%)")
+    axes.set_ylabel(f"{title(unit)}s (%)")
     axes.grid(True, axis="y")
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tokenexit.errors import UserError
 
@@ -79,10 +82,35 @@ def read_csv(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]] | Non
     if text is None:
         return None
     rows = csv.DictReader(text.splitlines())
-    missing = [name for name in columns if name not in (rows.fieldnames or ())]
+    check_columns(rows.fieldnames or (), columns, path)
+    return [{key: value or "" for key, value in row.items() if key} for row in rows]
+
+
+def read_table(path: Path) -> pa.Table | None:
+    """A parquet file.
+
+    Raises:
+        UserError: It is none.
+    """
+    if not path.is_file():
+        return None
+    try:
+        return pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} is not a parquet file: {reason} {AGAIN}") from error
+
+
+def check_columns(found: Iterable[str], wanted: Iterable[str], path: Path) -> None:
+    """Compare the columns of a table with those it should have.
+
+    Raises:
+        UserError: One is not there.
+    """
+    there = set(found)
+    missing = [name for name in wanted if name not in there]
     if missing:
         raise UserError(f"{path} lacks the columns {', '.join(missing)}. {AGAIN}")
-    return [{key: value or "" for key, value in row.items() if key} for row in rows]
 
 
 def number(data: Mapping[str, Any], key: str, origin: object) -> float | None:

@@ -13,12 +13,44 @@ METRIC_NAMES = {
     "accuracy": "accuracy",
     "f1_strict": "strict F1",
     "macro_f1": "macro F1",
+    "bleu": "BLEU",
+    "chrf": "chrF",
 }
+TEXT_METRICS = ("bleu", "chrf")
+"""Metrics of generated text: kept from 0 to 1, but written from 0 to 100 as everywhere."""
 
 
 def metric_name(metric: str) -> str:
     """The metric as a reader would write it."""
     return METRIC_NAMES.get(metric, metric.replace("_", " "))
+
+
+def title(text: str) -> str:
+    """With a capital letter."""
+    return text[:1].upper() + text[1:]
+
+
+def scale(metric: str) -> int:
+    """What a metric is multiplied by when it is written."""
+    return 100 if metric in TEXT_METRICS else 1
+
+
+def score(value: float | None, metric: str, digits: int = 4) -> str:
+    """A quality as a reader would write it; those from 0 to 100 have two digits less."""
+    factor = scale(metric)
+    if value is None or factor == 1:
+        return fixed(value, digits)
+    return fixed(factor * value, digits - 2)
+
+
+def signed(value: float | None, digits: int = 2) -> str:
+    """A difference, with its sign."""
+    text = fixed(value, digits)
+    if value is None or text == NOTHING:
+        return text
+    text = text.removeprefix("-")
+    sign = "\N{MINUS SIGN}" if value < 0 else "+"
+    return sign + text if float(text) else text
 
 
 def fixed(value: float | None, digits: int = 3) -> str:

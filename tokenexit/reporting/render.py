@@ -28,6 +28,8 @@ def _environment() -> Environment:
         "whole": naming.whole,
         "policy": naming.policy_text,
         "metric": naming.metric_name,
+        "score": naming.score,
+        "title": naming.title,
     }
     return environment
 

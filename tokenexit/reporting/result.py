@@ -8,6 +8,7 @@ from typing import Any
 
 from tokenexit.errors import UserError
 from tokenexit.reporting.files import number
+from tokenexit.reporting.naming import TEXT_METRICS
 
 REQUIRED = ("split", "metric", "quality", "mean_exit_layer", "num_layers", "exit_histogram")
 
@@ -27,11 +28,12 @@ class Result:
         relative: Share of it that is kept.
         speedup: Layers saved, as a factor.
         mac_ratio: Multiply-accumulates over the plain model's, heads included.
-        rows: Rows (words).
+        rows: Rows (words, or tokens of generated texts).
         sentences: Texts.
         task: ``ner``, ``pos``, ...
         policy: Who halted, as plain data.
         figures: Further metrics.
+        notes: What has to be said with them.
     """
 
     split: str
@@ -49,6 +51,12 @@ class Result:
     task: str = ""
     policy: Any = None
     figures: Mapping[str, Any] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def generates(self) -> bool:
+        """Whether texts were generated, rather than words labelled."""
+        return self.metric in TEXT_METRICS
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], origin: str = "The result") -> Result:
@@ -99,4 +107,5 @@ class Result:
             task=str(data.get("task") or ""),
             policy=data.get("policy"),
             figures=data.get("figures") or {},
+            notes=data.get("notes") or {},
         )

@@ -9,36 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from tokenexit.errors import UserError
-from tokenexit.reporting.files import number, read_csv, read_json, read_jsonl, read_text
+from tokenexit.reporting.files import read_json, read_jsonl, read_table, read_text
+from tokenexit.reporting.measured import Measured, read_measured
 from tokenexit.reporting.result import Result
-from tokenexit.reporting.words import Words, read_words
+from tokenexit.reporting.words import Words, words_of
+from tokenexit.reporting.written import Written, is_written, written_of
 
 METRICS, CALIBRATION, PARETO = "metrics.json", "calibration.json", "pareto.csv"
 TRACE, TRACE_WITHOUT_TEST = "traces/test.parquet", "traces/validation.parquet"
 LOG, CONFIG, EXITS = "train_log.jsonl", "config.yaml", "exit_config.json"
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One setting on the quality-against-compute plane.
-
-    Attributes:
-        kind: ``engine``, ``static`` or ``full``.
-        family: The policy without its threshold.
-        policy: The policy, or the layer, in words.
-        quality: Quality reached.
-        depth: Mean exit layer.
-        mac_ratio: Multiply-accumulates over the plain model's.
-        split: Where it was measured.
-    """
-
-    kind: str
-    family: str
-    policy: str
-    quality: float
-    depth: float | None
-    mac_ratio: float | None
-    split: str = "test"
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +31,7 @@ class RunData:
         calibration: ``calibration.json``.
         pareto: ``pareto.csv``.
         words: ``traces/test.parquet``, or the validation trace where data has no test split.
+        written: The same of a generator.
         log: ``train_log.jsonl``.
         config: ``config.yaml``, as text.
         exits: ``exit_config.json`` of the model.
@@ -63,6 +43,7 @@ class RunData:
     calibration: Mapping[str, Any] | None
     pareto: list[Measured] | None
     words: Words | None
+    written: Written | None
     log: list[dict[str, Any]] | None
     config: str | None
     exits: Mapping[str, Any] | None
@@ -78,12 +59,26 @@ class RunData:
         return str((self.metrics or {}).get("task") or "")
 
     @cached_property
+    def generates(self) -> bool:
+        """Whether the model generates texts, rather than labelling words."""
+        if self.headline is not None:
+            return self.headline.generates
+        named = (self.metrics or {}).get("labels") or (self.exits or {}).get("labels")
+        return self.written is not None or not (named or self.words or self.exits is None)
+
+    @property
+    def unit(self) -> str:
+        """What leaves at an exit."""
+        return "token" if self.generates else "word"
+
+    @cached_property
     def num_layers(self) -> int:
         """Depth of the network, as far as the files tell."""
         told = [int((self.metrics or {}).get("num_layers") or 0)]
         told += [max(r.num_layers, len(r.histogram)) for r in self.results.values()]
-        if self.words is not None and len(self.words):
-            told.append(int(self.words.exit_layer.max()))
+        told += [
+            int(t.exit_layer.max()) for t in (self.words, self.written) if t is not None and len(t)
+        ]
         return max(1, *told, *((self.exits or {}).get("exit_layers") or [1]))
 
     @cached_property
@@ -114,13 +109,17 @@ def load_run(folder: str | Path) -> RunData:
             "so it is no run folder. Give the output folder of a recipe."
         )
     metrics, trace = read_json(folder / METRICS), folder / TRACE
+    trace = trace if trace.is_file() else folder / TRACE_WITHOUT_TEST
+    table = read_table(trace)
+    generated = table is not None and is_written(table)
     return RunData(
         folder=folder,
         metrics=metrics,
         results=_results(metrics, folder / METRICS),
         calibration=read_json(folder / CALIBRATION),
-        pareto=_pareto(folder / PARETO),
-        words=read_words(trace if trace.is_file() else folder / TRACE_WITHOUT_TEST),
+        pareto=read_measured(folder / PARETO),
+        words=None if table is None or generated else words_of(table, trace),
+        written=written_of(table, trace) if table is not None and generated else None,
         log=read_jsonl(folder / LOG),
         config=read_text(folder / CONFIG),
         exits=read_json(folder / EXITS),
@@ -138,26 +137,3 @@ def _results(metrics: Mapping[str, Any] | None, path: Path) -> dict[str, Result]
         )
         for name, data in splits.items()
     }
-
-
-def _pareto(path: Path) -> list[Measured] | None:
-    rows = read_csv(path, ("kind", "family", "quality", "mean_exit_layer", "mac_ratio"))
-    if rows is None:
-        return None
-    points = []
-    for line, row in enumerate(rows, start=2):
-        origin = f"{path}, line {line}"
-        quality = number(row, "quality", origin)
-        if quality is not None:
-            points.append(
-                Measured(
-                    kind=row["kind"],
-                    family=row["family"],
-                    policy=row.get("policy", ""),
-                    quality=quality,
-                    depth=number(row, "mean_exit_layer", origin),
-                    mac_ratio=number(row, "mac_ratio", origin),
-                    split=row.get("split") or "test",
-                )
-            )
-    return points

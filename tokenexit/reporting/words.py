@@ -8,11 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from tokenexit.errors import UserError
-from tokenexit.reporting.files import AGAIN
+from tokenexit.reporting.files import check_columns
 
 COLUMNS = ("text", "position", "exit_layer", "prediction", "confidence", "gold")
 UNKNOWN = -100
@@ -63,22 +61,13 @@ class Words:
         return list(zip([0, *cuts], [*cuts, len(self)], strict=True))
 
 
-def read_words(path: Path) -> Words | None:
-    """Read a trace.
+def words_of(table: pa.Table, path: Path) -> Words:
+    """Sort out a trace.
 
     Raises:
-        UserError: The file is damaged, or lacks a column.
+        UserError: It lacks a column.
     """
-    if not path.is_file():
-        return None
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path} is not a parquet file: {reason} {AGAIN}") from error
-    missing = [name for name in COLUMNS if name not in table.column_names]
-    if missing:
-        raise UserError(f"{path} lacks the columns {', '.join(missing)}. {AGAIN}")
+    check_columns(table.column_names, COLUMNS, path)
     columns = {name: table.column(name).to_numpy() for name in COLUMNS}
     order = np.lexsort((columns["position"], columns["text"]))
     if "word" in table.column_names:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tokenexit.errors import UserError, unknown_name
+from tokenexit.objectives.base import check_smoothing
 
 PRECISIONS = ("no", "bf16", "fp16")
 
@@ -34,6 +35,9 @@ class TrainConfig:
     objective: dict[str, Any] = field(
         default_factory=lambda: {"name": "halt_and_copy"},
         metadata=_help("how the exits are trained: name and settings"),
+    )
+    label_smoothing: float = field(
+        default=0.0, metadata=_help("share of each target spread over all classes; 0 for none")
     )
     gradient_equilibrium: bool = field(
         default=False, metadata=_help("balance the exits' gradients (ElasticBERT)")
@@ -65,3 +69,8 @@ class TrainConfig:
                 raise UserError(f"train.{name} must be 0 or more, not {getattr(self, name)!r}.")
         if not 0 <= self.warmup < 1:
             raise UserError(f"train.warmup must be from 0 to below 1, not {self.warmup!r}.")
+        check_smoothing("train.label_smoothing", self.label_smoothing)
+        if self.label_smoothing:
+            # A setting of every objective, which is built from this mapping alone.
+            smoothed = {**self.objective, "label_smoothing": self.label_smoothing}
+            object.__setattr__(self, "objective", smoothed)

@@ -61,7 +61,7 @@ class Classroom(nn.Module):
         model = self.model
         batch = pack(part.sentences, model.device)
         exits = model.settings.exit_layers
-        lesson = self._objective.start(
+        lesson = self._objective.begin(
             Occasion(
                 step=step,
                 progress=progress,
@@ -73,7 +73,15 @@ class Classroom(nn.Module):
         )
         visitor = lesson if model.heads.gate is None else WithGate(lesson)
         fork = balanced(lesson.fork, exits) if self._balance else lesson.fork
-        encode(model.backbone, model.heads, batch, visitor, classes=model.labels, fork=fork)
+        encode(
+            model.backbone,
+            model.heads,
+            batch,
+            visitor,
+            classes=model.labels,
+            fork=fork,
+            skip=lesson.skip,
+        )
         total = lesson.loss()
         if isinstance(visitor, WithGate):
             total = total + visitor.gate_loss()
@@ -99,6 +107,8 @@ class WithGate:
         """Ask the lesson, and note what the gate and the exit say."""
         halt = self._lesson.arrive(signals, words)
         assert signals.gate_head is not None and signals.target is not None
+        if self._lesson.scored is not None and signals.layer not in self._lesson.scored:
+            return halt
         best = signals.logits.argmax(dim=-1)
         if signals.layer == signals.num_layers:
             self._best = best.new_full((int(words.max()) + 1,), -1).index_copy(0, words, best)

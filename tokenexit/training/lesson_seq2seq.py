@@ -48,7 +48,7 @@ class Seq2SeqClassroom(nn.Module):
         pad = model.network.config.pad_token_id or 0
         batch = PairBatch.of(part.sentences, pad, model.device)
         exits = model.settings.exit_layers
-        lesson = self._objective.start(
+        lesson = self._objective.begin(
             Occasion(
                 step=step,
                 progress=progress,

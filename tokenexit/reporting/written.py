@@ -1,0 +1,119 @@
+"""The texts of a saved trace of a generator: token by token, with what stands beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tokenexit.reporting.files import check_columns
+from tokenexit.reporting.pieces import Marking, marking
+
+COLUMNS = ("text", "position", "word", "exit_layer")
+LABELLED = ("prediction", "confidence", "gold")
+"""Columns that only traces of taggers have."""
+
+RARE = 0.05
+"""Share of the texts that has to reach a place for its mean to be shown."""
+
+
+@dataclass(frozen=True)
+class WrittenText:
+    """One text.
+
+    Attributes:
+        number: Of its source.
+        tokens: As the vocabulary writes them.
+        exit_layers: Layer at which each one left, from 1.
+        source: What it was written for, if known.
+        reference: What a human wrote, if known.
+        full: Tokens that the full depth wrote, if known.
+    """
+
+    number: int
+    tokens: list[str]
+    exit_layers: list[int]
+    source: str | None
+    reference: str | None
+    full: list[str] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """All texts, by number.
+
+    Attributes:
+        texts: The texts.
+        position: Place of each token in its text, from 0, text after text.
+        exit_layer: Layer at which each one left.
+    """
+
+    texts: Sequence[WrittenText]
+    position: NDArray[np.int64]
+    exit_layer: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.exit_layer)
+
+    @cached_property
+    def marking(self) -> Marking:
+        """How the vocabulary marks spaces."""
+        return marking(token for text in self.texts for token in text.tokens)
+
+    @property
+    def compared(self) -> bool:
+        """Whether the output of the full depth is known."""
+        return any(text.full is not None for text in self.texts)
+
+    def by_position(self) -> list[tuple[int, float, int]]:
+        """Place from 1, mean exit layer and count of its tokens, without rare places."""
+        counts = np.bincount(self.position)
+        sums = np.bincount(self.position, weights=self.exit_layer)
+        return [
+            (place + 1, float(sums[place] / count), int(count))
+            for place, count in enumerate(counts.tolist())
+            if count and count >= RARE * len(self.texts)
+        ]
+
+
+def is_written(table: pa.Table) -> bool:
+    """Whether a trace is a generator's."""
+    return not set(LABELLED) & set(table.column_names)
+
+
+def written_of(table: pa.Table, path: Path) -> Written:
+    """Sort out a trace.
+
+    Raises:
+        UserError: It lacks a column.
+    """
+    check_columns(table.column_names, COLUMNS, path)
+    columns: dict[str, NDArray[Any]] = {
+        name: table.column(name).to_numpy().astype(np.int64) for name in COLUMNS if name != "word"
+    }
+    order = np.lexsort((columns["position"], columns["text"]))
+    text, position, layer = (columns[n][order] for n in ("text", "position", "exit_layer"))
+    beside: dict[str, list[Any]] = {
+        name: table.column(name).to_pylist() if name in table.column_names else [None] * len(text)
+        for name in ("word", "source", "reference", "full_depth")
+    }
+    rows, layers = order.tolist(), layer.tolist()
+    starts = np.flatnonzero(np.diff(text, prepend=-1)).tolist()
+    texts = [
+        WrittenText(
+            number=int(text[start]),
+            tokens=[str(beside["word"][row]) for row in rows[start:end]],
+            exit_layers=layers[start:end],
+            source=beside["source"][rows[start]],
+            reference=beside["reference"][rows[start]],
+            full=beside["full_depth"][rows[start]],
+        )
+        for start, end in zip(starts, [*starts[1:], len(rows)], strict=True)
+    ]
+    return Written(texts, position, layer)
