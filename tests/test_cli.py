@@ -283,7 +283,7 @@ def test_policies_are_listed_with_their_settings(ok):
 
 def test_backbones_are_listed(ok):
     from tokenexit.backbones import BACKBONES
-from tokenexit.decoders import DECODERS
+    from tokenexit.decoders import DECODERS
 
     shown = ok("backbones").splitlines()
     assert [line.split()[0] for line in shown] == [

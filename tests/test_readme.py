@@ -6,13 +6,15 @@ import re
 import runpy
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from transformers import AutoModelForTokenClassification, BertConfig
 
-from tokenexit import ExitModelForTokenClassification
+from tokenexit import ExitModelForSeq2SeqLM, ExitModelForTokenClassification
 from tokenexit.models.scratch import train_tokenizer
+from tokenexit.models.scratch_seq2seq import fresh_seq2seq, train_subword_tokenizer
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -47,6 +49,24 @@ def test_the_quickstart_runs(here, capsys):
     quickstart = next(b for b in blocks("python") if "tagger.predict" in b)
     exec(compile(quickstart, "README.md", "exec"), {})
     assert re.search(r"\[.*\] \[[12](, [12]){6}\]", capsys.readouterr().out)
+
+
+def test_the_quickstart_of_generation_runs(here, capsys):
+    texts = ["the old man sees a small house", "ein alter Mann sieht ein Haus"]
+    tokenizer = train_subword_tokenizer(texts, vocab_size=300)
+    small = {"model_type": "t5", "d_model": 16, "d_kv": 8, "d_ff": 16, "num_heads": 2}
+    torch.manual_seed(0)
+    network = fresh_seq2seq({**small, "num_layers": 2, "num_decoder_layers": 2}, tokenizer)
+    writer = ExitModelForSeq2SeqLM.from_transformers(network, tokenizer, task="translation")
+    writer.configure(generation={"max_new_tokens": 8})
+    writer.save_pretrained("runs/translation-demo")
+    quickstart = next(b for b in blocks("python") if "writer.predict" in b)
+    names: dict[str, Any] = {}
+    exec(compile(quickstart, "README.md", "exec"), names)
+    assert names["step"].logits.shape == (1, len(tokenizer))
+    assert names["greedy"].tolist() == (
+        names["writer"].generate(**names["inputs"], policy="never", max_new_tokens=20).tolist()
+    )
 
 
 def test_a_policy_in_a_users_file_serves_a_recipe_by_name(here, monkeypatch, capfd):

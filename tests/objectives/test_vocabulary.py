@@ -19,7 +19,10 @@ def test_every_file_registers_its_objective():
         "alternating",
         "halt_and_copy",
         "joint",
+        "layer_skip",
+        "mixed_depth",
         "self_distillation",
+        "shallow_deep",
         "single",
         "two_stage",
     }

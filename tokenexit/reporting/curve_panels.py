@@ -26,7 +26,9 @@ def curve_keys(curve: Curve) -> list[Key]:
     """The legend both share."""
     keys = [Key(name, *_look(row)) for row, name in enumerate(curve.families)]
     if curve.static:
-        keys.append(Key(f"baseline: all {curve.unit}s stop at one layer", "static dashed", "square"))
+        keys.append(
+            Key(f"baseline: all {curve.unit}s stop at one layer", "static dashed", "square")
+        )
     if curve.full:
         keys.append(Key("full depth", "full", "diamond", joined=False))
     if curve.chosen:
@@ -59,20 +61,20 @@ def _panel(curve: Curve, ident: str, compute: str, of: Compute) -> Panel:
     metric = metric_name(curve.metric)
     low, high = curve.shown()
     values = [value for p in curve.points if (value := of(p)) is not None and p.quality >= low]
-    floor = [] if curve.floor is None else [curve.floor]
+    seen = [low, high] if curve.floor is None else [low, high, curve.floor]
     x = axis(compute, values)
-    y = axis(metric[0].upper() + metric[1:], [low, high, *floor], pad=0.08)
-    lines = [Line("baseline", _points(curve.static, of, metric), "static dashed", "square")]
+    y = axis(title(metric), [curve.scale * quality for quality in seen], pad=0.08)
+    lines = [Line("baseline", _points(curve, curve.static, of), "static dashed", "square")]
     if curve.floor is not None:
-        ends = [Point(x.low, curve.floor), Point(x.high, curve.floor)]
+        ends = [Point(end, curve.scale * curve.floor) for end in (x.low, x.high)]
         lines.append(Line(_floor_text(curve), ends, "floor dotted", marked=False))
     for row, (name, points) in enumerate(curve.families.items()):
         css, shape = _look(row)
-        lines.append(Line(name, _points(points, of, metric), css, shape))
+        lines.append(Line(name, _points(curve, points, of), css, shape))
     if curve.full:
-        lines.append(Line("full depth", _points([curve.full], of, metric, 5), "full", "diamond"))
+        lines.append(Line("full depth", _points(curve, [curve.full], of, 5), "full", "diamond"))
     if curve.chosen:
-        lines.append(Line("chosen", _points([curve.chosen], of, metric, 6), "chosen", "star"))
+        lines.append(Line("chosen", _points(curve, [curve.chosen], of, 6), "chosen", "star"))
     chart = line_chart(
         f"curve-{ident}",
         f"{metric} against {compute.lower()}",
@@ -84,14 +86,19 @@ def _panel(curve: Curve, ident: str, compute: str, of: Compute) -> Panel:
     return Panel(compute.split(",")[0], chart)
 
 
-def _points(points: Sequence[Measured], of: Compute, metric: str, size: float = 4) -> list[Point]:
+def _points(curve: Curve, points: Sequence[Measured], of: Compute, size: float = 4) -> list[Point]:
     found = []
     for p in points:
         value = of(p)
         if value is not None:
-            name = (
-                policy_text(p.policy) if p.kind in ("engine", "chosen", "static") else "full depth"
-            )
+            quality = f"{metric_name(curve.metric)} {score(p.quality, curve.metric)}"
             cost = f"layer {fixed(p.depth, 2)} on average, {fixed(p.mac_ratio, 2)} of the MACs"
-            found.append(Point(value, p.quality, f"{name}\n{metric} {p.quality:.4f}\n{cost}", size))
+            tip = f"{_name(curve, p)}\n{quality}\n{cost}"
+            found.append(Point(value, curve.scale * p.quality, tip, size))
     return found
+
+
+def _name(curve: Curve, point: Measured) -> str:
+    if point.kind == "static":
+        return f"all {curve.unit}s stop at layer {fixed(point.depth, 0)}"
+    return policy_text(point.policy) if point.kind in ("engine", "chosen") else "full depth"

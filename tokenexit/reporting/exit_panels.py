@@ -1,31 +1,37 @@
-"""Pictures of the exits: who leaves where, how good each exit is, whether it knows."""
+"""Pictures of the exits: who leaves where, how good each exit is, what comes late in a text."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-from tokenexit.reporting.charts import Bar, Key, Line, Point, axis, bar_chart, line_chart
-from tokenexit.reporting.naming import fixed, metric_name, percent, whole
+import numpy as np
+
+from tokenexit.reporting.charts import Bar, Line, Point, axis, bar_chart, line_chart
+from tokenexit.reporting.naming import metric_name, percent, scale, score, title, whole
 from tokenexit.reporting.panel import Panel
-from tokenexit.reporting.reliability import ENOUGH, Reliability
 from tokenexit.reporting.result import Result
 from tokenexit.reporting.run import RunData
+from tokenexit.reporting.written import RARE, Written
+
+FEW = 60
+"""Places up to which each one is marked."""
 
 
 def histogram_of(run: RunData) -> list[int] | None:
-    """Words that left at each layer: as evaluated, else from the trace."""
+    """Words or tokens that left at each layer: as evaluated, else from the trace."""
     headline = run.headline
     if headline is not None:
         return list(headline.histogram)
-    if run.words is not None and len(run.words):
-        layers = run.words.exit_layer.tolist()
+    trace = run.words if run.words is not None else run.written
+    if trace is not None and len(trace):
+        layers = trace.exit_layer.tolist()
         return [layers.count(layer) for layer in range(1, run.num_layers + 1)]
     return None
 
 
-def histogram_panel(counts: Sequence[int]) -> Panel:
-    """Share of words that left at each layer."""
+def histogram_panel(counts: Sequence[int], unit: str) -> Panel:
+    """Share of words or tokens that left at each layer."""
     total = max(sum(counts), 1)
     shares = [count / total for count in counts]
     bars = [
@@ -33,20 +39,19 @@ def histogram_panel(counts: Sequence[int]) -> Panel:
             label=str(layer),
             value=share,
             text=percent(share, 0 if share >= 0.095 or not share else 1),
-            tip=f"layer {layer}: {whole(count)} words, {percent(share)}",
+            tip=f"layer {layer}: {whole(count)} {unit}s, {percent(share)}",
             css=f"f{layer}",
         )
         for layer, (share, count) in enumerate(zip(shares, counts, strict=True), start=1)
     ]
-    y = axis("Share of words", shares, low=0, high=max([*shares, 0.01]) * 1.12, percent=True)
-    chart = bar_chart(
-        "histogram", "Exit histogram", "Share of words that left at each layer.", bars, "Layer", y
-    )
-    return Panel("Where words leave", chart, note=f"{whole(sum(counts))} words.")
+    y = axis(f"Share of {unit}s", shares, low=0, high=max([*shares, 0.01]) * 1.12, percent=True)
+    what = f"Share of {unit}s that left at each layer."
+    chart = bar_chart("histogram", "Exit histogram", what, bars, "Layer", y)
+    return Panel(f"Where {unit}s leave", chart, note=f"{whole(sum(counts))} {unit}s.")
 
 
 def exit_quality(run: RunData) -> list[tuple[int, float]]:
-    """Quality of each exit on its own, when every word reaches it."""
+    """Quality of each exit on its own, when every word or token reaches it."""
     metrics = run.metrics or {}
     saved = metrics.get("exits_full_depth") or []
     if len(saved) == len(run.exit_layers):
@@ -64,54 +69,42 @@ def exit_quality(run: RunData) -> list[tuple[int, float]]:
 
 def exit_quality_panel(values: Sequence[tuple[int, float]], result: Result | None) -> Panel:
     """How good each exit is."""
-    metric = metric_name(result.metric) if result else "quality"
-    points = [Point(layer, value, f"exit {layer}: {metric} {value:.4f}") for layer, value in values]
+    key = result.metric if result else "quality"
+    metric, factor = metric_name(key), scale(key)
+    unit = "token" if result and result.generates else "word"
+    points = [
+        Point(layer, factor * value, f"exit {layer}: {metric} {score(value, key)}")
+        for layer, value in values
+    ]
     layers = [layer for layer, _ in values]
     chart = line_chart(
         "exits",
         "Quality of each exit",
-        f"{metric} of each exit alone, with every word going that far.",
+        f"{metric} of each exit alone, with every {unit} going that far.",
         axis("Exit", layers, low=min(layers) - 0.4, high=max(layers) + 0.4, whole=True, count=8),
-        axis(metric[0].upper() + metric[1:], [value for _, value in values]),
+        axis(title(metric), [point.y for point in points]),
         [Line("exits", points, "k0")],
     )
-    return Panel("What each exit could do alone", chart, note="Every word goes that far.")
+    return Panel("What each exit could do alone", chart, note=f"Every {unit} goes that far.")
 
 
-def reliability_panel(found: Sequence[Reliability]) -> Panel:
-    """Accuracy against confidence."""
-    pooled, *exits = found
-    lines = [Line("perfect", [Point(0, 0), Point(1, 1)], "static dashed", marked=False)]
-    for exit_ in exits:
-        points = [Point(b.confidence, b.accuracy) for b in exit_.solid()]
-        lines.append(Line(f"exit {exit_.layer}", points, f"l{exit_.layer} thin", marked=False))
-    most = max(b.count for b in pooled.bins)
+def position_panel(written: Written, layers: int) -> Panel:
+    """Mean exit layer at each place of a text."""
+    places = written.by_position()
     points = [
         Point(
-            b.confidence,
-            b.accuracy,
-            f"confidence {b.confidence:.2f}\naccuracy {b.accuracy:.2f}\n{whole(b.count)} words",
-            3 + 5 * math.sqrt(b.count / most),
+            place, mean, f"token {place}: layer {mean:.2f}\non average over {whole(count)} texts", 3
         )
-        for b in pooled.solid()
+        for place, mean, count in places
     ]
-    lines.append(Line("all exits", points, "k0"))
-    keys = [Key("all exits", "k0", "circle"), Key("as good as it says", "static dashed")]
-    keys += [Key(f"exit {e.layer}", f"l{e.layer} thin") for e in exits]
-    low = lowest(found)
     chart = line_chart(
-        "reliability",
-        "Reliability",
-        f"Accuracy against confidence; expected calibration error {fixed(pooled.ece)}.",
-        axis("Confidence when leaving", (), low=low, high=1.01),
-        axis("Accuracy", (), low=low, high=1.02),
-        lines,
+        "positions",
+        "Mean exit layer by place",
+        "Mean exit layer of the first token of all texts, of the second, and so on.",
+        axis("Token of the text", [place for place, _, _ in places], whole=True, pad=0.03, count=8),
+        axis("Mean exit layer", (), low=0.8, high=layers + 0.2, whole=True),
+        [Line("mean exit layer", points, "k0", marked=len(points) <= FEW)],
     )
-    note = f"Larger dots hold more words; bins with fewer than {ENOUGH} are left out."
-    return Panel("Accuracy against confidence", chart, keys, note)
-
-
-def lowest(found: Sequence[Reliability]) -> float:
-    """Where both axes of a reliability plot begin: a round value below everything drawn."""
-    values = [value for r in found for b in r.solid() for value in (b.confidence, b.accuracy)]
-    return max(0.0, math.floor(10 * min(values) - 0.5) / 10)
+    left_out = len(np.unique(written.position)) > len(places)
+    note = f"Places that fewer than {percent(RARE, 0)} of the texts reach are left out."
+    return Panel("Depth along the text", chart, note=note if left_out else "")

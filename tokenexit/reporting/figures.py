@@ -9,10 +9,11 @@ from typing import Any
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.reporting import palette
 from tokenexit.reporting.curve import Curve, curve_of
-from tokenexit.reporting.exit_panels import histogram_of, lowest
+from tokenexit.reporting.exit_panels import histogram_of
 from tokenexit.reporting.measured import Measured
 from tokenexit.reporting.naming import metric_name, title
 from tokenexit.reporting.reliability import Reliability, reliability
+from tokenexit.reporting.reliability_panel import lowest
 from tokenexit.reporting.run import PARETO, TRACE, load_run
 
 FORMATS = ("pdf", "png", "svg")
@@ -103,7 +104,9 @@ def _curve(axes: Any, curve: Curve) -> None:
     if curve.chosen:
         draw([curve.chosen], "*", color="#d4006a", markersize=9, label="chosen", zorder=5)
     if curve.floor is not None:
-        axes.axhline(curve.scale * curve.floor, color="#00755c", linestyle=":", linewidth=1, label="target")
+        axes.axhline(
+            curve.scale * curve.floor, color="#00755c", linestyle=":", linewidth=1, label="target"
+        )
     low, high = curve.shown()
     margin = 0.08 * (high - low) or 0.02
     low = min(low, curve.floor or low)

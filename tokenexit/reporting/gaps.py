@@ -20,10 +20,12 @@ def gaps(run: RunData) -> dict[str, Gap]:
     task = run.task or (run.exits or {}).get("task") or "ner"
     again = f"python recipes/{task}.py RUN/config.yaml resume=true"
     calibrate = "tokenexit calibrate RUN --data DATA --split validation --min-quality 0.99"
+    if run.generates:
+        calibrate = again
     held = {
         METRICS: run.metrics,
         PARETO: run.pareto,
-        TRACE: run.words,
+        TRACE: run.written if run.generates else run.words,
         LOG: run.log,
         CALIBRATION: run.calibration,
     }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tokenexit.reporting.naming import fixed, metric_name, percent, target_text, times
+from tokenexit.reporting.naming import metric_name, percent, score, target_text, times, title
 from tokenexit.reporting.run import RunData
+from tokenexit.reporting.text_figures import text_sentences
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,11 @@ def headline_figures(run: RunData) -> list[Figure]:
     result = run.headline
     if result is None:
         return []
-    metric = metric_name(result.metric)
-    whole = f"{metric[0].upper()}{metric[1:]} {fixed(result.quality)}"
+    whole = f"{title(metric_name(result.metric))} {score(result.quality, result.metric, 3)}"
     if result.full is not None:
-        whole += f", against {fixed(result.full)} at full depth"
-    depth = f"A word leaves after {result.mean_exit_layer:.2f} of {result.num_layers} layers"
+        whole += f", against {score(result.full, result.metric, 3)} at full depth"
+    leaves = "A token leaves the decoder" if result.generates else "A word leaves"
+    depth = f"{leaves} after {result.mean_exit_layer:.2f} of {result.num_layers} layers"
     compute = "of the plain model's multiply-accumulates, exit heads included"
     return [
         Figure("Quality kept", percent(result.relative), f"{whole}."),
@@ -43,6 +44,7 @@ def headline_sentences(run: RunData) -> list[str]:
         sentences.append(f"Measured on the {result.split} split with the policy the model keeps.")
         if result.full == 0:
             sentences.append("Full depth scores 0 there, so there was nothing to keep: train more.")
+        sentences += text_sentences(result)
     calibration = run.calibration or {}
     target = calibration.get("target") or {}
     if target:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tokenexit.reporting.run import RunData
+from tokenexit.reporting.sample import sample
 from tokenexit.reporting.words import Words
 
-SAMPLE = 40
 LONGEST = 70
 """Words shown of one text."""
 
@@ -56,31 +56,14 @@ def heat_map(run: RunData) -> list[Group]:
     words = run.words
     if words is None or not len(words):
         return []
-    every = list(range(len(words.bounds)))
-    if len(every) <= SAMPLE:
-        return [Group("All texts", [_line(run, words, row) for row in every])]
-    third = SAMPLE // 3
-    errors = _best([int(words.wrong[a:b].sum()) for a, b in words.bounds], every, third)
-    rest = sorted(set(every) - set(errors))
-    deep = _best([_depth(words, a, b) for a, b in words.bounds], rest, third)
-    rest = sorted(set(rest) - set(deep))
-    evenly = np.linspace(0, len(rest) - 1, SAMPLE - len(errors) - len(deep)).astype(int)
-    groups = {
-        "Texts with most errors": errors,
-        "Texts with the deepest words": deep,
-        "A draw at even distances, not picked": [rest[row] for row in sorted(set(evenly.tolist()))],
-    }
-    return [
-        Group(title, [_line(run, words, row) for row in rows])
-        for title, rows in groups.items()
-        if rows
-    ]
-
-
-def _best(scores: list[float] | list[int], among: list[int], count: int) -> list[int]:
-    """The ``count`` texts of highest score above 0, in order of the data."""
-    ranked = sorted((row for row in among if scores[row] > 0), key=lambda row: -scores[row])
-    return sorted(ranked[:count])
+    chosen = sample(
+        len(words.bounds),
+        {
+            "Texts with most errors": [int(words.wrong[a:b].sum()) for a, b in words.bounds],
+            "Texts with the deepest words": [_depth(words, a, b) for a, b in words.bounds],
+        },
+    )
+    return [Group(title, [_line(run, words, r) for r in rows]) for title, rows in chosen.items()]
 
 
 def _depth(words: Words, start: int, end: int) -> float:

@@ -20,7 +20,7 @@ from tokenexit.reporting.exit_panels import (
     exit_quality_panel,
     histogram_of,
     histogram_panel,
-    reliability_panel,
+    position_panel,
 )
 from tokenexit.reporting.gaps import gaps
 from tokenexit.reporting.headline import headline_figures, headline_sentences
@@ -28,8 +28,11 @@ from tokenexit.reporting.heatmap import heat_map
 from tokenexit.reporting.naming import target_text
 from tokenexit.reporting.progress import progress_of
 from tokenexit.reporting.reliability import reliability
+from tokenexit.reporting.reliability_panel import reliability_panel
 from tokenexit.reporting.render import render
 from tokenexit.reporting.run import RunData, load_run
+from tokenexit.reporting.text_figures import text_figures
+from tokenexit.reporting.text_map import text_map
 from tokenexit.reporting.training_panels import training_keys, training_panels
 
 SCRIPT = Path(__file__).parent / "templates" / "tooltip.js"
@@ -71,11 +74,17 @@ def page(run: RunData) -> str:
         digest=digest,
         figures=headline_figures(run),
         sentences=headline_sentences(run),
+        metric=_metric(run),
+        text_figures={name: text_figures(result) for name, result in run.results.items()},
         **_curve(run),
         **_exits(run),
         **_training(run),
         **_calibration(run),
     )
+
+
+def _metric(run: RunData) -> str:
+    return run.headline.metric if run.headline else "quality"
 
 
 def _curve(run: RunData) -> dict[str, Any]:
@@ -90,13 +99,15 @@ def _curve(run: RunData) -> dict[str, Any]:
 
 def _exits(run: RunData) -> dict[str, Any]:
     counts, alone = histogram_of(run), exit_quality(run)
-    panels = [histogram_panel(counts)] if counts else []
+    panels = [histogram_panel(counts, run.unit)] if counts else []
+    if run.written is not None and len(run.written):
+        panels.append(position_panel(run.written, run.num_layers))
     panels += [exit_quality_panel(alone, run.headline)] if alone else []
     measured = reliability(run.words) if run.words is not None else []
     classes, by_gold = class_depths(run)
     return {
         "exit_panels": panels,
-        "groups": heat_map(run),
+        "groups": text_map(run) if run.generates else heat_map(run),
         "classes": classes,
         "by_gold": by_gold,
         "entity_depths": entity_depths(run),
@@ -107,9 +118,8 @@ def _exits(run: RunData) -> dict[str, Any]:
 
 def _training(run: RunData) -> dict[str, Any]:
     progress = progress_of(run.log or [])
-    metric = run.headline.metric if run.headline else "quality"
     return {
-        "training_panels": training_panels(progress, run.exit_layers, metric),
+        "training_panels": training_panels(progress, run.exit_layers, _metric(run), run.unit),
         "training_keys": training_keys(progress, run.exit_layers),
     }
 

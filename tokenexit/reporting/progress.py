@@ -22,20 +22,24 @@ class Progress:
         loss: Cross-entropy.
         reached: Share of words that reached it.
         validation: Quality on the validation split.
+        quality: The same of the whole network, where exits were not measured each.
     """
 
     loss: list[Series]
     reached: list[Series]
     validation: list[Series]
+    quality: Series
 
 
 def progress_of(log: Sequence[dict[str, Any]]) -> Progress:
     """Take the series out of the log."""
-    reached = _series(log, "reached")
+    reached, validation = _series(log, "reached"), _series(log, "validation_by_exit")
+    quality = [{**e, "quality": [e.get("validation_quality")]} for e in log]
     return Progress(
         loss=[_thin(series) for series in _series(log, "loss_by_exit", unless="reached")],
         reached=[_thin(series) for series in reached],
-        validation=[_thin(series) for series in _series(log, "validation_by_exit")],
+        validation=[_thin(series) for series in validation],
+        quality=[] if any(validation) or not log else _thin(_series(quality, "quality")[0]),
     )
 
 

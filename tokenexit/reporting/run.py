@@ -63,8 +63,9 @@ class RunData:
         """Whether the model generates texts, rather than labelling words."""
         if self.headline is not None:
             return self.headline.generates
-        named = (self.metrics or {}).get("labels") or (self.exits or {}).get("labels")
-        return self.written is not None or not (named or self.words or self.exits is None)
+        if self.words is not None or self.written is not None:
+            return self.written is not None
+        return self.exits is not None and not self.exits.get("labels")
 
     @property
     def unit(self) -> str:
@@ -108,22 +109,33 @@ def load_run(folder: str | Path) -> RunData:
             f"{str(folder)!r} holds none of {METRICS}, {CALIBRATION}, {PARETO}, {TRACE} and {LOG}, "
             "so it is no run folder. Give the output folder of a recipe."
         )
-    metrics, trace = read_json(folder / METRICS), folder / TRACE
-    trace = trace if trace.is_file() else folder / TRACE_WITHOUT_TEST
-    table = read_table(trace)
-    generated = table is not None and is_written(table)
+    metrics = read_json(folder / METRICS)
+    results = _results(metrics, folder / METRICS)
+    words, written = _trace(folder, labelled=any(not r.generates for r in results.values()))
     return RunData(
         folder=folder,
         metrics=metrics,
-        results=_results(metrics, folder / METRICS),
+        results=results,
         calibration=read_json(folder / CALIBRATION),
         pareto=read_measured(folder / PARETO),
-        words=None if table is None or generated else words_of(table, trace),
-        written=written_of(table, trace) if table is not None and generated else None,
+        words=words,
+        written=written,
         log=read_jsonl(folder / LOG),
         config=read_text(folder / CONFIG),
         exits=read_json(folder / EXITS),
     )
+
+
+def _trace(folder: Path, labelled: bool) -> tuple[Words | None, Written | None]:
+    """The words of a tagger or the texts of a generator; what it is the columns tell."""
+    path = folder / TRACE
+    path = path if path.is_file() else folder / TRACE_WITHOUT_TEST
+    table = read_table(path)
+    if table is None:
+        return None, None
+    if is_written(table) and not labelled:
+        return None, written_of(table, path)
+    return words_of(table, path), None
 
 
 def _results(metrics: Mapping[str, Any] | None, path: Path) -> dict[str, Result]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tokenexit.reporting.naming import fixed, metric_name, percent, policy_text, times
+from tokenexit.reporting.naming import fixed, metric_name, percent, policy_text, score, times
 from tokenexit.reporting.result import Result
+from tokenexit.reporting.text_figures import text_lines
 
 _HEADER = (
     "Split", "Policy", "Metric", "Early exit", "Full depth", "Kept", "Mean exit layer",
@@ -40,13 +41,16 @@ def results_text(result: Mapping[str, Any]) -> str:
         UserError: It lacks figures.
     """
     r = Result.from_json(result)
-    against = f" against {fixed(r.full, 4)} at full depth, {percent(r.relative)} kept"
+    against = f" against {score(r.full, r.metric)} at full depth, {percent(r.relative)} kept"
     total = max(sum(r.histogram), 1)
     exits = (f"{layer}: {percent(n / total, 0)}" for layer, n in enumerate(r.histogram, start=1))
     lines = {
-        r.split: f"{r.rows} words in {r.sentences} sentences",
-        "quality": f"{metric_name(r.metric)} {fixed(r.quality, 4)}"
+        r.split: f"{r.rows} tokens in {r.sentences} texts"
+        if r.generates
+        else f"{r.rows} words in {r.sentences} sentences",
+        "quality": f"{metric_name(r.metric)} {score(r.quality, r.metric)}"
         + (against if r.full is not None else ""),
+        **text_lines(r),
         "depth": f"{r.mean_exit_layer:.2f} of {r.num_layers} layers, {times(r.speedup)} fewer",
         "compute": f"{fixed(r.mac_ratio)} of the plain model's multiply-accumulates",
         "exits": "  ".join(exits),
@@ -65,8 +69,8 @@ def _cells(r: Result) -> list[str]:
         r.split,
         f"`{policy}`" if policy else "",
         metric_name(r.metric),
-        fixed(r.quality, 4),
-        fixed(r.full, 4),
+        score(r.quality, r.metric),
+        score(r.full, r.metric),
         percent(r.relative),
         f"{fixed(r.mean_exit_layer, 2)} of {r.num_layers}",
         times(r.speedup),

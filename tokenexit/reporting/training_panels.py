@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tokenexit.reporting.charts import Axis, Key, Line, Point, axis, line_chart
-from tokenexit.reporting.naming import metric_name
+from tokenexit.reporting.naming import metric_name, scale, score, title
 from tokenexit.reporting.panel import Panel
 from tokenexit.reporting.progress import Progress, Series
 
@@ -13,23 +13,27 @@ FEW = 20
 """Points up to which each one is marked."""
 
 
-def training_panels(progress: Progress, layers: Sequence[int], metric: str) -> list[Panel]:
-    """Loss, share of words, and validation quality, as far as the log tells."""
-    metric = metric_name(metric)
-    found = []
+def training_panels(
+    progress: Progress, layers: Sequence[int], metric: str, unit: str = "word"
+) -> list[Panel]:
+    """Loss, share of words or tokens, and validation quality, as far as the log tells."""
+    name, found = metric_name(metric), []
     if any(progress.loss):
         values = _values(progress.loss)
         spread = min(values) > 0 and max(values) > 20 * min(values)
         y = axis("Cross-entropy", values, log=spread, low=None if spread else 0)
         found.append(_panel("loss", "Loss of each exit", progress.loss, layers, y))
     if any(progress.reached):
-        y = axis("Share of words", (), low=0, high=1.03, percent=True)
-        title = "Words that reached each exit"
-        found.append(_panel("reached", title, progress.reached, layers, y))
+        y = axis(f"Share of {unit}s", (), low=0, high=1.03, percent=True)
+        found.append(
+            _panel("reached", f"{title(unit)}s that reached each exit", progress.reached, layers, y)
+        )
     if any(progress.validation):
-        y = axis(metric[0].upper() + metric[1:], _values(progress.validation))
-        title = f"Validation {metric} of each exit"
-        found.append(_panel("validation", title, progress.validation, layers, y))
+        y = axis(title(name), _values(progress.validation))
+        heading = f"Validation {name} of each exit"
+        found.append(_panel("validation", heading, progress.validation, layers, y))
+    if progress.quality:
+        found.append(_whole_panel(progress.quality, metric))
     return found
 
 
@@ -47,8 +51,27 @@ def _values(group: Sequence[Series]) -> list[float]:
     return [value for series in group for _, value in series]
 
 
+def _whole_panel(series: Series, metric: str) -> Panel:
+    """Validation quality at full depth."""
+    name = metric_name(metric)
+    points = [
+        Point(step, scale(metric) * v, f"step {step:.0f}: {name} {score(v, metric)}")
+        for step, v in series
+    ]
+    heading = f"Validation {name} at full depth"
+    chart = line_chart(
+        "training-quality",
+        heading,
+        f"{heading} over the training steps.",
+        axis("Step", [step for step, _ in series], low=0, pad=0.02, whole=True),
+        axis(title(name), [point.y for point in points]),
+        [Line("full depth", points, "full", marked=len(points) <= FEW)],
+    )
+    return Panel(heading, chart)
+
+
 def _panel(
-    ident: str, title: str, group: Sequence[Series], layers: Sequence[int], y: Axis
+    ident: str, heading: str, group: Sequence[Series], layers: Sequence[int], y: Axis
 ) -> Panel:
     lines = [
         Line(
@@ -61,5 +84,7 @@ def _panel(
     ]
     steps = [step for series in group for step, _ in series]
     x = axis("Step", steps, low=0, pad=0.02, whole=True)
-    chart = line_chart(f"training-{ident}", title, f"{title} over the training steps.", x, y, lines)
-    return Panel(title, chart)
+    chart = line_chart(
+        f"training-{ident}", heading, f"{heading} over the training steps.", x, y, lines
+    )
+    return Panel(heading, chart)

@@ -1,0 +1,86 @@
+"""Every token leaves at an exit drawn by lot (Depth-Adaptive Transformer, mixed training)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import accumulate
+
+import torch
+from torch import Tensor
+
+from tokenexit.errors import unknown_name
+from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion, draw, layer_weights
+from tokenexit.signals import Signals
+
+UNITS = ("sequence", "token")
+_SALT = 2000
+
+
+@OBJECTIVES.register("mixed_depth")
+@dataclass(frozen=True)
+class MixedDepth(Objective):
+    """Depth-Adaptive Transformer (Elbayad et al. 2020, arXiv 1910.10073), mixed training.
+
+    Each token leaves at an exit drawn anew every step, whatever the model thinks, and its loss
+    is the cross-entropy there; tokens that go deeper read its copied state, as in generation. A
+    token is scored once, so a step costs less than joint training. The exits' losses weigh what
+    they are drawn with, so the expected weights are those of ``joint``.
+
+    The paper averages over ``M`` drawn sequences of exits a step; one is drawn here, and a
+    larger batch does the rest. It found *aligned* training better (validation BLEU on IWSLT
+    De-En, exits drawn uniformly when decoding: 35.5 against 34.1, 35.1 and 35.3 with M = 1, 3,
+    6): that is ``joint`` with ``weights: uniform``. The halting losses that go with either are
+    not part of this, and there is no official code to compare with. ``halt_and_copy`` is the
+    relative that halts where a policy would.
+
+    In the log, ``reached`` is the share of words that left at each exit.
+
+    Args:
+        per: ``token``, or ``sequence`` to let all words of one sentence leave at one exit, where
+            nobody reads a copied state.
+        weights: Chances of the exits: ``uniform``, as published, ``depth``, ``top``, or the
+            share of the top.
+
+    Raises:
+        UserError: A setting is unknown or out of range.
+    """
+
+    per: str = "token"
+    weights: str | float = "uniform"
+
+    def __post_init__(self) -> None:
+        layer_weights(self.weights, (1,))
+        if self.per not in UNITS:
+            raise unknown_name("mixed_depth.per", self.per, UNITS)
+
+    def start(self, occasion: Occasion) -> Lesson:
+        """Exits are drawn by the place of a sentence in the step, and of a word in it."""
+        return _MixedLesson(self, occasion)
+
+
+class _MixedLesson(Lesson):
+    def __init__(self, settings: MixedDepth, occasion: Occasion) -> None:
+        super().__init__()
+        self._settings, self._occasion = settings, occasion
+        self._exits: Tensor | None = None
+
+    def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
+        if self._exits is None:
+            self._exits = self._draw(signals.extent).to(signals.hidden.device)
+        leaving = self._exits[signals.sequence, signals.position] == signals.layer
+        # Also where nobody leaves, so that the same weights are reached however a step is cut.
+        self.cross_entropy(signals.select(leaving), 1.0)
+        return leaving
+
+    def _draw(self, extent: int) -> Tensor:
+        """Exit layer of every place of every sentence, ``[S, extent]``."""
+        occasion, places = self._occasion, self._occasion.sentence.tolist()
+        if self._settings.per == "token":
+            lots = torch.stack([draw(occasion, extent, _SALT + place) for place in places])
+        else:
+            drawn = draw(occasion, max(places) + 1, _SALT)[places]
+            lots = drawn[:, None].expand(-1, extent)
+        chances = layer_weights(self._settings.weights, occasion.exit_layers)
+        bounds = torch.tensor(list(accumulate(chances.values()))[:-1])
+        layers = torch.tensor(list(chances))
+        return layers[torch.bucketize(lots, bounds.to(lots.dtype), right=True)]

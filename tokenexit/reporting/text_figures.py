@@ -1,0 +1,88 @@
+"""How generated texts compare with those of the full depth, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tokenexit.reporting.naming import metric_name, percent, score, signed
+from tokenexit.reporting.result import Result
+
+
+@dataclass(frozen=True)
+class TextFigures:
+    """What one split tells of generated texts; dashes where nothing was saved.
+
+    Attributes:
+        difference: BLEU less that of the full depth.
+        interval: Its 95% confidence interval.
+        p_value: Of the paired bootstrap.
+        chrf: chrF.
+        chrf_full: The same of the full depth.
+        exact: Share of texts that are equal.
+        prefix: Share of a text before the first token that differs.
+    """
+
+    difference: str
+    interval: str
+    p_value: str
+    chrf: str
+    chrf_full: str
+    exact: str
+    prefix: str
+
+
+def text_figures(result: Result) -> TextFigures | None:
+    """Sort out the figures of a split; None for a tagger's."""
+    if not result.generates:
+        return None
+    get = result.figures.get
+    low, high = (get(f"bleu_difference_{end}") for end in ("low", "high"))
+    p_value = get("bleu_difference_p")
+    return TextFigures(
+        difference=signed(_hundred(get("bleu_difference"))),
+        interval=f"{signed(_hundred(low))} to {signed(_hundred(high))}",
+        p_value=score(p_value, "p", 3),
+        chrf=score(get("chrf"), "chrf"),
+        chrf_full=score(get("chrf_full_depth"), "chrf"),
+        exact=percent(get("agreement_exact")),
+        prefix=percent(get("agreement_prefix")),
+    )
+
+
+def text_lines(result: Result) -> dict[str, str]:
+    """The same for a terminal, by name; only what was saved."""
+    found, held = text_figures(result), result.figures
+    if found is None:
+        return {}
+    lines = {}
+    if "bleu_difference" in held:
+        lines["difference"] = f"{found.difference} BLEU"
+        if "bleu_difference_low" in held:
+            lines["difference"] += f", 95% interval {found.interval}, p = {found.p_value}"
+    if "chrf" in held:
+        against = f" against {found.chrf_full} at full depth" if "chrf_full_depth" in held else ""
+        lines["chrf"] = f"{metric_name('chrf')} {found.chrf}{against}"
+    if "agreement_exact" in held:
+        lines["agreement"] = (
+            f"{found.exact} of texts as at full depth, "
+            f"{found.prefix} of a text before the first other token"
+        )
+    return lines
+
+
+def text_sentences(result: Result) -> list[str]:
+    """The same in a sentence or two; only what was saved."""
+    found, held = text_figures(result), result.figures
+    sentences = []
+    if found is not None and "bleu_difference_low" in held:
+        sentences.append(
+            f"Against full depth, BLEU changes by {found.difference} (95% interval "
+            f"{found.interval})."
+        )
+    if found is not None and "agreement_exact" in held:
+        sentences.append(f"{found.exact} of the texts are the same as at full depth.")
+    return sentences
+
+
+def _hundred(value: float | None) -> float | None:
+    return None if value is None else 100 * value
