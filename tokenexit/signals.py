@@ -95,6 +95,11 @@ class Signals:
         """The same rows' states at the exit before, ``[N, H]``; None at the first exit."""
         return None if self.previous is None else self.previous()
 
+    def logits_of(self, rows: Tensor) -> Tensor:
+        """Class scores of some rows, ``[K, C]``; computed for these only, unless all are known."""
+        known = self.__dict__.get("logits")
+        return self.head(self.hidden[rows]) if known is None else known[rows]
+
     def select(self, rows: Tensor) -> Signals:
         """The same signals for some rows only.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import pytest
@@ -129,9 +129,9 @@ def sources(make_sources: Any) -> Sources:
 @pytest.fixture(scope="session")
 def choose(make_sources: Any) -> Callable[..., Policy]:
     """Policies by name, with thresholds that fit a model: its tokens then leave at all depths."""
-    known: dict[int, tuple[float, float]] = {}
+    known: dict[int, tuple[float, ...]] = {}
 
-    def thresholds(model: Any) -> tuple[float, float]:
+    def thresholds(model: Any) -> tuple[float, ...]:
         batch = make_sources((6, 9), 24, seed=5)
         output = model.network(
             **batch.inputs, decoder_input_ids=batch.tokens, output_hidden_states=True
@@ -139,22 +139,27 @@ def choose(make_sources: Any) -> Callable[..., Policy]:
         states = [hidden.flatten(0, 1) for hidden in output.decoder_hidden_states[1:-1]]
         score = model.exits(model.decoder).score
         margins = torch.cat([scores.margin(score(hidden)) for hidden in states])
-        pairs = zip(states, states[1:], strict=False)
+        pairs = pairwise(states)
         cosines = torch.cat([torch.cosine_similarity(a, b, dim=-1) for a, b in pairs])
-        return float(margins.quantile(0.7)), float(cosines.quantile(0.5))
+        gates = torch.cat([model.gate(model.decoder.finish(hidden)) for hidden in states])
+        return (
+            float(margins.quantile(0.7)),
+            float(cosines.quantile(0.5)),
+            float(gates.quantile(0.4)),
+        )
 
     def get(model: Any, name: str) -> Policy:
         if id(model) not in known:
             with torch.no_grad():
                 known[id(model)] = thresholds(model)
-        margin, cosine = known[id(model)]
+        margin, cosine, gate = known[id(model)]
         made: dict[str, Policy] = {
             "never": policies.Never(),
             "hash": policies.Hash(1, 4),
             "assigned": policies.AssignedDepth(4, {n: 1 + n % 3 for n in range(5, 60)}),
             "margin": policies.Margin(margin),
             "saturation": policies.Saturation(cosine),
-            "gate": policies.LearnedGate(0.4),
+            "gate": policies.LearnedGate(gate),
             "patience": policies.Patience(1),
             "two_stage": policies.TwoStage(
                 policies.Saturation(cosine - 0.05), policies.Margin(margin / 2)

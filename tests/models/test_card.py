@@ -146,3 +146,82 @@ def test_a_folder_here_is_no_hub_id(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "runs" / "ner").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     assert hub_id("runs/ner") is None
+
+
+TEXT_RESULT = RESULT | {
+    "task": "translation",
+    "metric": "bleu",
+    "quality": 0.2731,
+    "quality_full_depth": 0.2745,
+    "figures": {
+        "chrf": 0.5512,
+        "chrf_full_depth": 0.553,
+        "agreement_exact": 0.71,
+        "bleu_difference": -0.0014,
+        "bleu_difference_low": -0.003,
+        "bleu_difference_high": -0.00001,
+    },
+    "notes": {"bleu_signature": "nrefs:1|tok:13a", "chrf_signature": "nrefs:1|nc:6"},
+}
+GENERATOR = replace(
+    WHOLE,
+    labels=(),
+    task="translation",
+    heads={"name": "shared", "gate": True},
+    generation={"max_new_tokens": 96},
+    results={"test": TEXT_RESULT},
+)
+
+
+def text_card(settings: ExitSettings) -> tuple[dict[str, Any], str]:
+    text = model_card(settings, "ExitModelForSeq2SeqLM", "t5")
+    _, header, body = text.split("---\n", 2)
+    return yaml.safe_load(header), body
+
+
+@pytest.mark.parametrize(
+    ("task", "pipeline", "tags"),
+    [
+        ("translation", "translation", ["translation"]),
+        ("summarization", "summarization", ["summarization"]),
+        ("data_to_text", "text2text-generation", ["text2text-generation", "data-to-text"]),
+        ("text2text", "text2text-generation", ["text2text-generation", "text2text"]),
+    ],
+)
+def test_a_generator_has_the_pipeline_of_its_task(task: str, pipeline: str, tags: list[str]):
+    header, body = text_card(replace(GENERATOR, task=task))
+    assert header["pipeline_tag"] == pipeline
+    assert header["tags"] == ["early-exit", "adaptive-computation", *tags]
+    assert "_" not in header["model-index"][0]["name"]
+    assert "token-classification" not in body
+
+
+def test_a_generator_tells_how_to_use_it():
+    _, body = text_card(GENERATOR)
+    assert 'model = ExitModelForSeq2SeqLM.from_pretrained("MODEL")' in body
+    assert "model.predict([" in body
+    assert "AutoModelForSeq2SeqLM" in body
+    assert "and a learned gate says when to leave" in body
+    assert '`{"max_new_tokens": 96}`' in body
+    assert "made when a later token needs them (`lazy`)" in body
+    # Commands that serve taggers alone, and words only they have.
+    for word in ("tagger", "## Labels", "tokenexit predict", "tokenexit calibrate", "TokenClass"):
+        assert word not in body
+
+
+def test_results_of_a_generator_are_written_from_0_to_100():
+    header, body = text_card(GENERATOR)
+    assert "| test | BLEU | 27.31 | 27.45 | 99.2% | 1.58 of 4 | 2.53x | 0.440 |" in body
+    assert "| test | -0.14 | -0.30 to +0.00 | 55.12 | 55.30 | 71.0% |" in body
+    assert "- BLEU: `nrefs:1|tok:13a`" in body
+    values = {m["name"]: m["value"] for m in header["model-index"][0]["results"][0]["metrics"]}
+    assert values["BLEU with early exit"] == 27.31
+    assert values["chrF at full depth"] == 55.3
+
+
+def test_a_generator_with_few_results_or_none():
+    few = {key: TEXT_RESULT[key] for key in ("metric", "quality", "mean_exit_layer", "num_layers")}
+    assert "| test |  |  |  |  |  |" in text_card(replace(GENERATOR, results={"test": few}))[1]
+    _, body = text_card(replace(GENERATOR, results=None, calibration=None, training=None))
+    assert "None were saved with this model.\n\n## Training" in body
+    assert "It was not calibrated.\n\n## Results" in body

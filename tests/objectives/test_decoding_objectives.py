@@ -217,7 +217,7 @@ def test_sampled_weights_are_right_on_average(rule, count, monkeypatch):
     weights = layer_weights(rule, exits)
     below = sum(weights[layer] for layer in exits[:-1])
     seen = dict.fromkeys(exits, 0.0)
-    points = 9240  # so fine that the mean is exact to a rounding of every end
+    points = 400  # the mean over them is exact but for one point at each end
     for point in range(points):
         monkeypatch.setattr(
             joint, "draw", lambda *a, p=point, **k: torch.tensor([(p + 0.5) / points])
@@ -228,7 +228,7 @@ def test_sampled_weights_are_right_on_average(rule, count, monkeypatch):
         assert sum(drawn.values()) == pytest.approx(below + weights[8])
         for layer, weight in drawn.items():
             seen[layer] += weight / points
-    assert seen == pytest.approx(weights, abs=1e-3)
+    assert seen == pytest.approx(weights, abs=2 / points)
 
 
 def test_sampled_weights_by_real_draws():
@@ -460,15 +460,15 @@ def test_a_distance_worked_out_by_hand(mapping):
     logits = torch.tensor([[math.log(3), 0.0], [7.0, 7.0]])
     lesson = lesson_of(ShallowDeep(1, 0.25, mapping), [low, top], [0, -100], logits)
     entropy = (1 * math.log(4 / 3) + 2 * math.log(2)) / 3  # weights 1 : 2
-    assert float(lesson.loss()) == pytest.approx(entropy + 0.25 * 0.08, rel=1e-5)
     lesson.loss().backward()
+    value = float(lesson.loss().detach())
+    assert value == pytest.approx(entropy + 0.25 * 0.08, rel=1e-5)
     assert top.grad is None  # a teacher does not move towards its student
     assert low.grad is not None
     assert low.grad[0].any()
     assert not low.grad[1].any()
-    assert float(lesson_of(ShallowDeep(1, 0.0), [low, top], [0, 1]).loss()) == pytest.approx(
-        2 * math.log(2)
-    )
+    bare = lesson_of(ShallowDeep(1, 0.0), [low, top], [0, 1])
+    assert float(bare.loss()) == pytest.approx(2 * math.log(2))
 
 
 @pytest.mark.parametrize(
@@ -613,7 +613,7 @@ def test_deeper_tokens_read_copied_states(per, t5, learn):
     run_decoder(
         model.decoder, model.exits(model.decoder), PairBatch.of(examples, 0, "cpu"), staying
     )
-    apart = abs(float(loss) - float(staying.loss)) / float(loss)
+    apart = abs(float(loss) - float(staying.loss.detach())) / float(loss)
     assert apart > 1e-4 if per == "token" else apart < 1e-6
 
 
@@ -679,5 +679,5 @@ def test_label_smoothing_comes_from_the_training_settings():
     assert from_config(config.objective) == Joint(label_smoothing=0.1)
     assert replace(config, label_smoothing=0.3).objective["label_smoothing"] == 0.3
     for value in (1.0, -0.1, float("nan")):
-        with pytest.raises(UserError, match="train.label_smoothing must be from 0 to below 1"):
+        with pytest.raises(UserError, match=r"train\.label_smoothing must be from 0 to below 1"):
             TrainConfig(label_smoothing=value)

@@ -18,7 +18,7 @@ from tokenexit.errors import UserError
 from tokenexit.evaluation.text_trace import TextTrace
 from tokenexit.models.texts import GeneratedText
 from tokenexit.reporting import results_markdown, results_text, save_figures, write_report
-from tokenexit.reporting.pieces import _bytes_of, joined, marking, pieces
+from tokenexit.reporting.pieces import _bytes_of
 from tokenexit.reporting.run import load_run
 from tokenexit.reporting.text_map import Passage, text_map
 
@@ -113,13 +113,17 @@ def write_text_run(folder: Path, skip: tuple[str, ...] = (), **options: Any) -> 
         for n, q in enumerate(static, start=1)
     ]
     points += [
-        f"engine,margin({t}),{family},{t},test,{0.4163 - 0.09 * (1 - t) ** 2 - less},1,"
+        f'engine,margin({t}),"{family}",{t},test,{0.4163 - 0.09 * (1 - t) ** 2 - less},1,'
         f"{1.4 + 4.4 * t},{0.36 + 0.6 * t}"
         for family, less in (("decay(margin, 4)", 0.0), ("saturation", 0.012))
         for t in (0.1, 0.3, 0.5, 0.7, 0.9)
     ]
     settings = [
-        {"policy": POLICY | {"temperature": t}, "quality": 0.41, "relative_quality": 0.985 + t / 400}
+        {
+            "policy": POLICY | {"temperature": t},
+            "quality": 0.41,
+            "relative_quality": 0.985 + t / 400,
+        }
         | {"depth_speedup": 2.4 - t / 8, "verified": True, "mac_ratio": 0.6}
         for t in (1.0, 2.0, 4.0)
     ]
@@ -170,3 +174,181 @@ def make(tmp_path: Path) -> Make:
 
 def report(run: Path) -> str:
     return write_report(run).read_text(encoding="utf-8")
+
+
+def test_every_section_speaks_of_tokens(make: Make):
+    html = report(make())
+    for ident in "results curve exits words training calibration configuration".split():
+        assert f'<section id="{ident}">' in html
+    assert 'id="classes"' not in html
+    assert 'id="reliability"' not in html
+    assert 'class="missing"' not in html
+    visible = re.sub(r"<style>.*?</style>|<script>.*?</script>|<[^>]*>", " ", html, flags=re.S)
+    assert not re.search(r"\bwords?\b|\bsentences?\b", visible, re.IGNORECASE)
+    assert "Depth along the text" in visible
+    assert "all tokens stop at one layer" in visible
+    assert "all tokens stop at layer 4\nBLEU 39.70" in visible
+    assert "Validation BLEU at full depth" in visible
+    assert not re.search(r"https?://|@import|url\((?!#)", html)
+
+
+def test_quality_is_written_from_0_to_100(make: Make):
+    html = report(make())
+    assert "BLEU 41.3, against 41.6 at full depth." in html
+    assert "−0.36 (95% interval −0.71 to +0.02)" in html
+    assert "82.0% of the texts are the same as at full depth." in html
+    assert "<td>65.12</td><td>65.41</td><td>82.0%</td><td>91.1%</td>" in html
+    assert "BLEU signature: <code>nrefs:var|case:mixed" in html
+    assert "where full depth gives 41.63" in html
+    assert "Simulated" not in html
+
+
+def test_a_text_stands_beside_its_source_its_reference_and_the_full_depth(make: Make):
+    html = report(make())
+    assert "name[text 4], kind[&lt;b&gt;pub&lt;/b&gt;], area[old town]" in html
+    assert "<b>pub" not in html
+    rows = re.findall(r"<dt>([^<]*)</dt><dd[^>]*dir=[^>]*>(.*?)</dd>", html, re.S)
+    assert {name for name, _ in rows} == {"source", "written", "reference", "full depth"}
+    assert ("reference", SENTENCES[0]) in rows
+    assert ("full depth", "<em>the same</em>") in rows
+    written = [re.sub(r"<[^>]*>", "", text).strip() for name, text in rows if name == "written"]
+    assert any(text == f"{SENTENCES[3]} &lt;/s&gt;" for text in written)
+
+
+def passages(run: Path) -> list[Passage]:
+    lines = [line for group in text_map(load_run(run)) for line in group.lines]
+    return [line for line in lines if isinstance(line, Passage)]
+
+
+def save(folder: Path, written: list[str], deep: list[str] | None = None) -> Path:
+    def trace(tokens: list[str]) -> TextTrace:
+        layers = [1 + n % LAYERS for n in range(len(tokens))]
+        output = GeneratedText("", tokens, layers, [])
+        return TextTrace([7], [output], [3], DecodeWork(LAYERS), LAYERS)
+
+    path = folder / "traces" / "test.parquet"
+    trace(written).save(path, None, None if deep is None else trace(deep))
+    return folder
+
+
+def test_a_token_put_in_makes_no_later_one_differ(tmp_path: Path):
+    deep = ["▁The", "▁old", "▁pub", "▁is", "▁open", "</s>"]
+    (line,) = passages(save(tmp_path, ["▁The", "▁very", "▁old", "▁pub", "▁sh", "ut", "</s>"], deep))
+    tips = {cell.word: cell.tip.splitlines() for cell in line.cells}
+    assert [cell.word for cell in line.cells if cell.wrong] == ["very", "sh", "ut"]
+    assert tips["very"] == ["▁very", "left at layer 2 of 6", "not at full depth"]
+    assert tips["sh"][2] == "full depth writes: is open"
+    assert tips["pub"][2] == "as at full depth"
+    assert (line.number, line.full, line.same) == (7, "The old pub is open", False)
+
+
+def test_without_the_full_depth_nothing_is_marked(tmp_path: Path):
+    (line,) = passages(save(tmp_path, ["▁The", "▁pub"]))
+    assert not any(cell.wrong for cell in line.cells)
+    assert line.cells[0].tip == "▁The\nleft at layer 1 of 2"
+    assert (line.source, line.reference, line.full) == (None, None, None)
+    assert "not as at full depth" not in report(tmp_path)
+
+
+def test_long_texts_are_cut(tmp_path: Path):
+    (line,) = passages(save(tmp_path, [f"▁w{n}" for n in range(200)]))
+    assert (len(line.cells), line.left_out) == (160, 40)
+    assert "and 40 more tokens" in report(tmp_path)
+
+
+def test_what_is_saved(tmp_path: Path):
+    texts, trace = write_texts(tmp_path, count=3)
+    rows = pq.read_table(tmp_path / "traces" / "test.parquet").to_pylist()
+    assert len(rows) == len(trace)
+    first = [row for row in rows if row["position"] == 0]
+    assert [row["reference"] for row in first] == texts
+    assert first[1]["source"].startswith("name[text 1]")
+    assert first[1]["full_depth"] == bpe(texts[1])
+    others = [row for row in rows if row["position"]]
+    assert all(row["source"] is row["reference"] is row["full_depth"] is None for row in others)
+    assert [row["word"] for row in rows] == [t for o in trace.outputs for t in o.tokens]
+
+
+def test_the_sample_has_no_text_twice(make: Make):
+    groups = text_map(load_run(make(count=90)))
+    numbers = [line.number for group in groups for line in group.lines]
+    assert groups[0].title == "Texts that differ most from full depth"
+    assert len(groups) == 3
+    assert len(numbers) == len(set(numbers)) == 40
+
+
+def test_depth_along_the_text_leaves_out_rare_places(tmp_path: Path):
+    outputs = [GeneratedText("", ["▁a"] * n, [n] * n, []) for n in [1] * 30 + [2] * 10 + [3]]
+    trace = TextTrace(list(range(41)), outputs, [1] * 41, DecodeWork(4), 4)
+    trace.save(tmp_path / "traces" / "test.parquet")
+    written = load_run(tmp_path).written
+    assert written is not None
+    places = written.by_position()
+    assert [(place, count) for place, _, count in places] == [(1, 41), (2, 11)]
+    assert [mean for _, mean, _ in places] == pytest.approx([53 / 41, 23 / 11])
+    assert "fewer than 5% of the texts" in report(tmp_path)
+
+
+FILES = ("metrics.json", "calibration.json", "pareto.csv", "traces/test.parquet")
+
+
+@pytest.mark.parametrize("name", [*FILES, "train_log.jsonl"])
+def test_a_missing_file_leaves_the_rest(make: Make, name: str):
+    html = report(make(skip=(name,)))
+    assert f"<code>{name}</code>" in html
+    if name != "metrics.json":  # nothing else tells the task
+        assert "python recipes/data_to_text.py RUN/config.yaml resume=true" in html
+        assert "tokenexit calibrate" not in html
+
+
+@pytest.mark.parametrize("kept", FILES)
+def test_one_file_is_enough(make: Make, kept: str):
+    assert report(make(skip=tuple(name for name in (*FILES, "train_log.jsonl") if name != kept)))
+
+
+@pytest.mark.parametrize("tokens", [[], ["</s>"], ["▁"]], ids=["none", "end", "space"])
+def test_hardly_any_text(tmp_path: Path, tokens: list[str]):
+    assert "Depth along the text" in report(save(tmp_path, tokens, tokens)) or not tokens
+
+
+def test_figures_may_be_missing(make: Make):
+    run = make()
+    metrics = json.loads((run / "metrics.json").read_text())
+    for result in metrics["splits"].values():
+        result |= {"figures": {}, "notes": {}}
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    html = report(run)
+    assert "95% interval –" not in html.replace("<th>95% interval</th>", "")
+    assert "signature" not in html
+
+
+def test_a_tagger_without_predictions_is_not_taken_for_a_generator(make: Make):
+    run = make()
+    metrics = json.loads((run / "metrics.json").read_text())
+    metrics["splits"]["test"]["metric"] = "f1"
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    with pytest.raises(UserError, match="lacks the columns prediction"):
+        write_report(run)
+
+
+def test_figures_for_papers(make: Make):
+    pytest.importorskip("matplotlib")
+    paths = save_figures(make(), "svg")
+    assert [path.stem for path in paths] == ["curve", "exits"]
+    assert "Tokens (%)" in paths[1].read_text()
+    assert "BLEU" in paths[0].read_text()
+
+
+def test_results_as_text(tmp_path: Path):
+    _, trace = write_texts(tmp_path)
+    lines = results_text(text_result(trace)).splitlines()
+    assert lines[:5] == [
+        f"test        {len(trace)} tokens in 60 texts",
+        "quality     BLEU 41.27 against 41.63 at full depth, 99.1% kept",
+        "difference  −0.36 BLEU, 95% interval −0.71 to +0.02, p = 0.061",
+        "chrf        chrF 65.12 against 65.41 at full depth",
+        "agreement   82.0% of texts as at full depth, the first other token after 91.1% of a text",
+    ]
+    assert "| BLEU | 41.27 | 41.63 | 99.1% |" in results_markdown([text_result(trace)])
+    bare = text_result(trace) | {"figures": {}}
+    assert "chrf" not in results_text(bare)

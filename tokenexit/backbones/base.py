@@ -108,6 +108,10 @@ class Backbone(ABC):
     def example_config(cls, model_type: str) -> PretrainedConfig:
         """A tiny configuration of the family, for tests: 4 layers, width 32."""
 
+    def lean(self, module: nn.Module) -> nn.Module | None:
+        """What inference may compute with in the place of a module; None for itself."""
+        return None
+
     # --- the layer as the model runs it ---------------------------------------------------
 
     @abstractmethod

@@ -24,6 +24,14 @@ class BertBackbone(Backbone):
         return list(self.base.encoder.layer)
 
     @cached_property
+    def _attention(self) -> list[Any]:
+        return [layer.attention.self for layer in self._layers]
+
+    @cached_property
+    def _outputs(self) -> list[Any]:
+        return [layer.attention.output for layer in self._layers]
+
+    @cached_property
     def _first_position(self) -> int:
         # The RoBERTa line counts positions from the padding id onwards.
         if self.config.model_type in _FROM_PADDING:
@@ -68,26 +76,25 @@ class BertBackbone(Backbone):
 
     def queries(self, index: int, rows: Tensor, positions: Tensor) -> Tensor:
         """Query projection."""
-        return self._layers[index].attention.self.query(rows)
+        return self._attention[index].query(rows)
 
     def keys_values(self, index: int, rows: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Key and value projections."""
-        attention = self._layers[index].attention.self
+        attention = self._attention[index]
         return attention.key(rows), attention.value(rows)
 
     def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
         """Output projection and feed-forward block, each with residual and norm."""
-        layer = self._layers[index]
-        return layer.feed_forward_chunk(layer.attention.output(attended, rows))
+        return self._layers[index].feed_forward_chunk(self._outputs[index](attended, rows))
 
     def attention_dropout(self, index: int) -> float:
         """The layer's dropout on attention weights while training."""
-        dropout = self._layers[index].attention.self.dropout
+        dropout = self._attention[index].dropout
         return float(dropout.p) if dropout.training else 0.0
 
     def absorbable(self, index: int) -> Absorbable:
         """Key and value weights of the layer."""
-        attention = self._layers[index].attention.self
+        attention = self._attention[index]
         return Absorbable(attention.key.weight, attention.value.weight, attention.value.bias)
 
     @classmethod

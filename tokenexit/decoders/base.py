@@ -123,6 +123,10 @@ class Decoder(ABC):
     def example_config(cls, model_type: str) -> PretrainedConfig:
         """A tiny configuration of the family, for tests: 2 and 4 layers, width 32."""
 
+    def lean(self, module: nn.Module) -> nn.Module | None:
+        """What inference may compute with in the place of a module; None for itself."""
+        return None
+
     # --- source --------------------------------------------------------------------------
 
     def encode(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:

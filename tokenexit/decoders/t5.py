@@ -6,9 +6,11 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 from transformers import AutoConfig, PretrainedConfig
 
+from tokenexit.backbones.prepack import Lean
 from tokenexit.decoders.base import DECODERS, Decoder, DecoderCost
 
 
@@ -139,6 +141,11 @@ class T5Decoder(Decoder):
             rows = rows * self.hidden_size**-0.5
         return rows
 
+    def lean(self, module: nn.Module) -> nn.Module | None:
+        """T5's norm as one kernel."""
+        norm = self._stack.final_layer_norm
+        return _Norm(module) if type(module) is type(norm) else None
+
     @classmethod
     def example_config(cls, model_type: str) -> PretrainedConfig:
         """Two and four layers of width 32."""
@@ -158,6 +165,15 @@ class T5Decoder(Decoder):
             eos_token_id=2,
             decoder_start_token_id=0,
         )
+
+
+class _Norm(Lean):
+    def __init__(self, norm: Any) -> None:
+        super().__init__()
+        self.weight, self.epsilon = norm.weight, norm.variance_epsilon
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return F.rms_norm(rows, self.weight.shape, self.weight, self.epsilon)
 
 
 def _held(rows: Tensor) -> Tensor:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from tokenexit.decoding.decoding import Decoding, Step
-from tokenexit.decoding.exits import Exits
+from tokenexit.decoding.decoding import Decoding
+from tokenexit.decoding.exits import Exits, check_policy
 from tokenexit.decoding.generator import MODES, Generator, VerifyingGenerator, refuse
 from tokenexit.decoding.layer import PENDING, Pending
+from tokenexit.decoding.outcome import Step
 from tokenexit.decoding.verify import Acceptance
 from tokenexit.decoding.work import DecodeWork, decode_macs, plain_decode_macs
 
@@ -20,6 +21,7 @@ __all__ = [
     "Pending",
     "Step",
     "VerifyingGenerator",
+    "check_policy",
     "decode_macs",
     "plain_decode_macs",
     "refuse",

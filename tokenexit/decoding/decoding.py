@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,28 +13,15 @@ from torch import Tensor
 from tokenexit.decoders import Decoder
 from tokenexit.decoding.block import Block
 from tokenexit.decoding.cache import DecoderCache, Index
-from tokenexit.decoding.exits import Exits
+from tokenexit.decoding.exits import Exits, check_policy
 from tokenexit.decoding.layer import PENDING, Pending, propagate, run_layer
+from tokenexit.decoding.outcome import Outcome, Rows, Step
 from tokenexit.decoding.source import Source
 from tokenexit.decoding.work import DecodeWork
 from tokenexit.errors import UserError, unknown_name
-from tokenexit.policies import Policy, index_state
+from tokenexit.policies import Policy, from_config, index_state
 from tokenexit.policies.never import Never
 from tokenexit.signals import Signals
-
-
-@dataclass(frozen=True, eq=False)
-class Step:
-    """What one step gave.
-
-    Attributes:
-        logits: Of the next token, ``[R, V]``; zeros for sequences that were not live.
-        exit_layers: Layer at which each sequence left, ``[R]``, long, on the host; 0 for
-            sequences that were not live.
-    """
-
-    logits: Tensor
-    exit_layers: Tensor
 
 
 class Decoding:
@@ -66,6 +53,7 @@ class Decoding:
     ) -> None:
         if pending not in PENDING:
             raise unknown_name("rule for pending tokens", pending, PENDING)
+        check_policy(policy)
         self.decoder, self.exits, self.policy = decoder, exits, policy
         self.pending: Pending = pending
         self.max_steps = max_steps
@@ -93,7 +81,11 @@ class Decoding:
 
     @torch.inference_mode()
     def step(
-        self, token_ids: Tensor, *, policy: Policy | None = None, live: Tensor | None = None
+        self,
+        token_ids: Tensor,
+        *,
+        policy: Policy | Mapping[str, Any] | str | None = None,
+        live: Tensor | None = None,
     ) -> Step:
         """Read one token of every sequence and score the next.
 
@@ -104,18 +96,26 @@ class Decoding:
                 has ended and must be left out from then on.
 
         Raises:
-            UserError: A wrong number of tokens, or a sequence that had ended is live.
+            UserError: A wrong number of tokens, a sequence that had ended is live, more tokens
+                than the model has places for, or a policy that has no meaning here.
         """
+        chosen = self.policy
+        if policy is not None:
+            chosen = from_config(policy)
+            check_policy(chosen)
         rows = self._live(token_ids, live)
-        self.cache.grow()
+        self._grow()
         places = np.full(len(rows), self.length - 1)
         mine = self._resident[rows]
         whole = len(mine) == self._num_rows and bool((mine[1:] > mine[:-1]).all())
         tokens = token_ids if whole else token_ids[_tensor(mine, token_ids.device)]
         block = self._block(rows, places)
         at = torch.full((len(rows),), self.length - 1, device=tokens.device)
-        hidden = self.decoder.embed(tokens, at)
-        return self._climb(block, hidden, tokens, policy or self.policy)
+        try:
+            return self._climb(block, self.decoder.embed(tokens, at), tokens, chosen)
+        except Exception:
+            self.cache.shrink(self.length - 1)  # whoever tries again finds no half a token
+            raise
 
     @torch.inference_mode()
     def verify(self, token_ids: Tensor) -> Tensor:
@@ -131,7 +131,7 @@ class Decoding:
             ``[R, n, V]``; all sequences have as many.
         """
         rows = self._live(token_ids, None)
-        self.cache.grow()
+        self._grow()
         places = np.full(len(rows), self.length - 1)
         block, bias = self._block(rows, places), None
         at = torch.full((len(rows),), self.length - 1, device=token_ids.device)
@@ -150,13 +150,22 @@ class Decoding:
         """Undo the steps from ``length`` on; the tokens before must have reached the top."""
         self.cache.shrink(length)
 
+    def _grow(self) -> None:
+        most = self.decoder.max_length
+        if most is not None and self.length >= most:
+            raise UserError(
+                f"The model has places for {most} tokens, and a text would become longer: set "
+                f"max_new_tokens, or max_length to {most} at most."
+            )
+        self.cache.grow()
+
     def _climb(self, block: Block, hidden: Tensor, tokens: Tensor, policy: Policy) -> Step:
         """Up the layers, until everybody has left."""
-        outcome = _Outcome(self._num_rows, self._resident)
+        outcome = Outcome(self._num_rows, self._resident)
         state = policy.init(len(tokens), tokens.device)
         newest, bias = block, block.bias_of(self.decoder)
         exits = () if isinstance(policy, Never) else self.exits.layers
-        rows = _Rows.of(tokens, self.length - 1)
+        rows = Rows.of(tokens, self.length - 1)
         previous: Callable[[], Tensor] | None = None
         for layer in range(1, self.decoder.num_layers + 1):
             if self.pending == "parallel":
@@ -184,7 +193,7 @@ class Decoding:
                 self._leave(layer, block, hidden)
                 break
             left, stay = (_tensor(np.flatnonzero(m), halt.device) for m in (gone, ~gone))
-            outcome.add(newest.rows[gone], layer, signals.select(left).logits)
+            outcome.add(newest.rows[gone], layer, signals.logits_of(left))
             mine = np.isin(block.rows, newest.rows[gone])
             self._leave(layer, self._part(block, mine), hidden[_tensor(mine, halt.device)])
             hidden = hidden[_tensor(~mine, halt.device)]
@@ -196,7 +205,7 @@ class Decoding:
         return outcome.step()
 
     def _signals(
-        self, layer: int, seen: Tensor, rows: _Rows, previous: Callable[[], Tensor] | None
+        self, layer: int, seen: Tensor, rows: Rows, previous: Callable[[], Tensor] | None
     ) -> Signals:
         return Signals(
             layer=layer,
@@ -243,6 +252,7 @@ class Decoding:
 
     # --- sequences -------------------------------------------------------------------------
 
+    @torch.inference_mode()
     def reorder(self, index: Tensor) -> None:
         """Replace every sequence by another, as beam search does.
 
@@ -251,6 +261,7 @@ class Decoding:
         """
         self._replace(self._checked(index))
 
+    @torch.inference_mode()
     def fork(self, count: int) -> None:
         """Make ``count`` copies of every sequence, side by side: ``R`` becomes ``R * count``."""
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
@@ -258,12 +269,13 @@ class Decoding:
         self._replace(np.repeat(np.arange(self._num_rows), count))
 
     def _checked(self, index: Tensor) -> Index:
-        chosen = torch.as_tensor(index).cpu().numpy().astype(np.int64)
-        if chosen.ndim != 1 or ((chosen < 0) | (chosen >= self._num_rows)).any():
+        chosen = torch.as_tensor(index).cpu().numpy()
+        whole = chosen.ndim == 1 and chosen.dtype.kind in "iu"
+        if not whole or ((chosen < 0) | (chosen >= self._num_rows)).any():
             raise UserError(
                 f"reorder takes a list of sequences from 0 to {self._num_rows - 1}, not {index!r}."
             )
-        return chosen
+        return chosen.astype(np.int64)
 
     def _replace(self, chosen: Index) -> None:
         place = np.full(self._num_rows, -1)
@@ -315,57 +327,6 @@ class Decoding:
             self._store(going, self._resident[going])
             going = np.arange(len(going))
         return going
-
-
-@dataclass(frozen=True, eq=False)
-class _Rows:
-    """What policies may know of the sequences of a step beside their states, each ``[N]``."""
-
-    item_id: Tensor
-    sequence: Tensor
-    position: Tensor
-    step: Tensor
-    count: int
-
-    @classmethod
-    def of(cls, tokens: Tensor, step: int) -> _Rows:
-        number = torch.arange(len(tokens), device=tokens.device)
-        place = torch.zeros_like(number)
-        return cls(tokens, number, place, torch.full_like(number, step), len(tokens))
-
-    def take(self, rows: Tensor) -> _Rows:
-        return _Rows(
-            self.item_id[rows],
-            self.sequence[rows],
-            self.position[rows],
-            self.step[rows],
-            self.count,
-        )
-
-
-class _Outcome:
-    """Collects scores and exit layers of all sequences over the layers of a step."""
-
-    def __init__(self, num_rows: int, resident: Index) -> None:
-        self._num_rows, self._resident = num_rows, resident
-        self._layers = torch.zeros(num_rows, dtype=torch.long)
-        self._logits: Tensor | None = None
-
-    def add(self, rows: Index, layer: int, logits: Tensor) -> None:
-        """Sequences (their stored places) leave at a layer with these scores."""
-        number = self._resident[rows]
-        self._layers[torch.from_numpy(number)] = layer
-        if len(rows) == self._num_rows and bool((number[1:] > number[:-1]).all()):
-            self._logits = logits
-            return
-        if self._logits is None:
-            self._logits = logits.new_zeros(self._num_rows, logits.shape[1])
-        self._logits.index_copy_(0, _tensor(number, logits.device), logits)
-
-    def step(self) -> Step:
-        """The whole step."""
-        assert self._logits is not None
-        return Step(self._logits, self._layers)
 
 
 def _tensor(values: np.ndarray, device: torch.device) -> Tensor:

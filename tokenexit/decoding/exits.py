@@ -10,6 +10,25 @@ from torch import Tensor, nn
 
 from tokenexit.decoders import Decoder
 from tokenexit.decoding.work import DecodeWork
+from tokenexit.errors import UserError
+from tokenexit.policies import Policy
+from tokenexit.policies.base import walk
+
+
+def check_policy(policy: Policy) -> None:
+    """Refuse policies that have no meaning for generated tokens.
+
+    Raises:
+        UserError: Names the part and the levels it works at.
+    """
+    for part in walk(policy):
+        if "step" not in part.levels:
+            raise UserError(
+                f"{part!r} has no meaning for generated tokens: it works at the levels "
+                f"{', '.join(part.levels)}."
+            )
+        if part.needs_target:
+            raise UserError(f"{part!r} looks at gold labels; it serves analysis only.")
 
 
 class Exits:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import GenerationMixin, PreTrainedModel
+from transformers import GenerationConfig, GenerationMixin, PreTrainedModel
 from transformers.generation import GenerateEncoderDecoderOutput, GenerationMode
 from transformers.modeling_outputs import Seq2SeqLMOutput
 
@@ -30,10 +30,13 @@ MODES = {
 _REFUSED = (
     "assistant_model",
     "assistant_early_exit",
+    "use_mtp",
     "prompt_lookup_num_tokens",
     "custom_generate",
     "past_key_values",
     "cache_implementation",
+    "prefill_chunk_size",
+    "synced_gpus",
     "guidance_scale",
     "negative_prompt_ids",
     "negative_prompt_attention_mask",
@@ -112,7 +115,7 @@ class Generator(GenerationMixin):
         copies = len(memory) // self._sources
         memory, mask = memory[::copies], None if mask is None else mask[::copies]
         self.prompt_length = prompt.shape[1]
-        most = self._settings.max_length - self.prompt_length
+        most = self._settings.max_length - 1  # the last token is not read
         self.decoding = self._start(memory, mask, most)
         if copies > 1:
             self.decoding.fork(copies)
@@ -195,6 +198,7 @@ class _Cache:
     """What the loops ask of a cache."""
 
     is_compileable = False
+    is_croppable = False
 
     def __init__(self, decoding: Decoding) -> None:
         self._decoding = decoding
@@ -214,8 +218,13 @@ def refuse(settings: Mapping[str, Any]) -> None:
     Raises:
         UserError: Names the argument.
     """
+    config = settings.get("generation_config")
+    if isinstance(config, GenerationConfig):
+        settings = {**config.to_diff_dict(), **settings}
     for name in _REFUSED:
-        if settings.get(name) not in (None, False, 1 if name == "num_beam_groups" else None):
+        value = settings.get(name)
+        harmless = (None, False, 1) if name == "num_beam_groups" else (None, False)
+        if isinstance(value, Tensor) or value not in harmless:
             raise UserError(
                 f"generate cannot take {name} with exits. It serves {', '.join(MODES.values())} "
                 "with logits processors, stopping criteria and streamers; for anything else use "

@@ -1,7 +1,7 @@
 """The plain reference: token by token, row by row, nothing packed, nothing cached but states.
 
-Every key and value is made again from states whenever it is read. Slow, obvious, and equal to
-the engine: tests hold the engine to it.
+Every key and value is made again from states whenever a token reads it. Slow, obvious, and equal
+to the engine: tests hold the engine to it.
 """
 
 from __future__ import annotations
@@ -46,85 +46,89 @@ def decode_plain(
     """
     logits, layers = [], []
     for row in range(len(tokens)):
-        source = memory[row][mask[row].bool()]
-        columns: list[list[Tensor]] = []  # of each token: its state before each layer, [1, H]
-        for place, token in enumerate(tokens[row]):
-            at = torch.tensor([place], device=token.device)
-            columns.append([decoder.embed(token[None], at)])
-            found, layer = _climb(
-                decoder, exits, columns, source, token, policy, pending == "parallel", max_steps
-            )
-            logits.append(found)
+        text = _Text(decoder, memory[row][mask[row].bool()], tokens[row])
+        for place in range(tokens.shape[1]):
+            layer = text.climb(place, exits, policy, pending == "parallel", max_steps)
+            logits.append(exits.score(text.columns[place][layer]))
             layers.append(layer)
             if pending != "parallel":  # the layers it skips read the state it left with
-                columns[place] += [columns[place][-1]] * (decoder.num_layers - layer)
+                text.columns[place] += [text.columns[place][-1]] * (decoder.num_layers - layer)
     shape = tokens.shape
     return torch.cat(logits).unflatten(0, shape), torch.tensor(layers).unflatten(0, shape)
 
 
-def _climb(
-    decoder: Decoder,
-    exits: Exits,
-    columns: list[list[Tensor]],
-    source: Tensor,
-    token: Tensor,
-    policy: Policy,
-    parallel: bool,
-    max_steps: int | None,
-) -> tuple[Tensor, int]:
-    """Take the newest token up the layers until it leaves; its scores and exit layer."""
-    none = torch.zeros(1, dtype=torch.long, device=token.device)
-    state, previous = policy.init(1, token.device), None
-    for layer in range(1, decoder.num_layers + 1):
-        for place, column in enumerate(columns):
-            # Tokens that skipped the layer go through it first, if that is the rule.
-            if len(column) == layer and (parallel or place == len(columns) - 1):
-                column.append(_layer(decoder, layer - 1, columns[: place + 1], source))
-        hidden = columns[-1][layer]
-        if layer == decoder.num_layers:
-            break
-        if layer not in exits.layers:
-            continue
-        signals = Signals(
-            layer=layer,
-            num_layers=decoder.num_layers,
-            hidden=hidden,
-            sequence=none,
-            position=none,
-            item_id=token[None],
-            num_sequences=1,
-            extent=1,
-            step=none + len(columns) - 1,
-            num_steps=max_steps,
-            previous=None if previous is None else lambda before=previous: before,
-            **exits.heads(layer, DecodeWork(decoder.num_layers)),
+class _Text:
+    """One sequence: of each token so far, its state before each layer it has reached.
+
+    Args:
+        decoder: The network.
+        source: Encoder states of its source, ``[S, H]``.
+        tokens: What it reads, ``[T]``.
+    """
+
+    def __init__(self, decoder: Decoder, source: Tensor, tokens: Tensor) -> None:
+        self._decoder, self._tokens = decoder, tokens
+        places = torch.arange(len(tokens), device=tokens.device)
+        self._bias = decoder.bias(places, places)
+        self._source = [decoder.cross_keys_values(i, source) for i in range(decoder.num_layers)]
+        embedded = decoder.embed(tokens, places)
+        self.columns = [[embedded[place, None]] for place in places]  # [1, H] each
+
+    def climb(
+        self, newest: int, exits: Exits, policy: Policy, parallel: bool, max_steps: int | None
+    ) -> int:
+        """Take the newest token up the layers until it leaves; returns its exit layer."""
+        top = self._decoder.num_layers
+        zero = torch.zeros_like(self._tokens[:1])
+        state, previous = policy.init(1, zero.device), None
+        for layer in range(1, top):
+            self._layer(layer, newest, parallel)
+            if layer not in exits.layers:
+                continue
+            hidden = self.columns[newest][layer]
+            signals = Signals(
+                layer=layer,
+                num_layers=top,
+                hidden=hidden,
+                sequence=zero,
+                position=zero,
+                item_id=self._tokens[newest, None],
+                num_sequences=1,
+                extent=1,
+                step=zero + newest,
+                num_steps=max_steps,
+                previous=None if previous is None else lambda before=previous: before,
+                **exits.heads(layer, DecodeWork(top)),
+            )
+            halt, state = policy.step(signals, state)
+            if halt.item():
+                return layer
+            previous = hidden
+        self._layer(top, newest, parallel)
+        return top
+
+    def _layer(self, layer: int, newest: int, parallel: bool) -> None:
+        """Run a layer on the newest token; first, if that is the rule, on those that skipped it."""
+        for place in range(newest + 1):
+            if len(self.columns[place]) == layer and (parallel or place == newest):
+                self.columns[place].append(self._run(layer - 1, place))
+
+    def _run(self, index: int, place: int) -> Tensor:
+        decoder, rows = self._decoder, self.columns[place][index]
+        read = torch.cat([column[index] for column in self.columns[: place + 1]])
+        keys, values = decoder.self_keys_values(index, read)
+        bias = None if self._bias is None else self._bias[:, place, None, : place + 1]
+        read = self._attend(decoder.self_query(index, rows), keys, values, bias)
+        rows = decoder.after_self(index, rows, read)
+        read = self._attend(decoder.cross_query(index, rows), *self._source[index], None)
+        return decoder.feed_forward(index, decoder.after_cross(index, rows, read))
+
+    def _attend(self, query: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
+        """What one token reads from ``M`` others, ``[1, I], 2 x [M, I] -> [1, I]``."""
+        shape = (self._decoder.num_heads, -1)
+        query, keys, values = (
+            x.unflatten(-1, shape).transpose(0, 1) for x in (query, keys, values)
         )
-        halt, state = policy.step(signals, state)
-        if halt.item():
-            break
-        previous = hidden
-    return exits.score(hidden), layer
-
-
-def _layer(decoder: Decoder, index: int, columns: list[list[Tensor]], source: Tensor) -> Tensor:
-    """One layer for the last of some tokens, which reads all of them, ``[1, H]``."""
-    rows = columns[-1][index]
-    places = torch.arange(len(columns), device=rows.device)
-    keys, values = decoder.self_keys_values(index, torch.cat([column[index] for column in columns]))
-    bias = decoder.bias(places[-1:], places)
-    read = _attend(decoder, decoder.self_query(index, rows), keys, values, bias)
-    rows = decoder.after_self(index, rows, read)
-    keys, values = decoder.cross_keys_values(index, source)
-    read = _attend(decoder, decoder.cross_query(index, rows), keys, values, None)
-    return decoder.feed_forward(index, decoder.after_cross(index, rows, read))
-
-
-def _attend(
-    decoder: Decoder, query: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None
-) -> Tensor:
-    """Attention of one token to ``M`` others, ``[1, I], 2 x [M, I] -> [1, I]``."""
-    shape = (decoder.num_heads, -1)
-    query, keys, values = (x.unflatten(-1, shape).transpose(0, 1) for x in (query, keys, values))
-    scores = query @ keys.mT * decoder.scaling  # [heads, 1, M]
-    weights = (scores if bias is None else scores + bias).softmax(dim=-1)
-    return (weights @ values).transpose(0, 1).flatten(1)
+        scores = query @ keys.mT * self._decoder.scaling  # [heads, 1, M]
+        weights = (scores if bias is None else scores + bias).softmax(dim=-1)
+        return (weights @ values).transpose(0, 1).flatten(1)

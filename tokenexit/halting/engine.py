@@ -74,7 +74,8 @@ def encode(
     """
     if halted not in HALTED:
         raise unknown_name("rule for halted states", halted, HALTED)
-    num_layers, absorb = backbone.num_layers, absorb and not torch.is_grad_enabled()
+    num_layers = backbone.num_layers
+    absorb = absorb and not torch.is_grad_enabled() and backbone.absorbable(0) is not None
     eager = backbone.eager
     embedded = backbone.embed(batch.input_ids[None], batch.positions[None])[0]
     rows = LiveRows(batch, embedded, halted)
@@ -137,7 +138,6 @@ def _run_layer(
     left_out: Tensor | None,
 ) -> None:
     """One layer on the active rows; those of sequences that leave it out stay as they are."""
-    absorb = absorb and backbone.absorbable(index) is not None
     rows.plan(backbone.hidden_size, backbone.num_heads, absorb)
     active, places = rows.asking()
     read = attend(

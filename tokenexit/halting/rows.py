@@ -119,12 +119,21 @@ class LiveRows:
         """
         stay = np.flatnonzero(~gone)
         places = self._tensor(np.flatnonzero(gone)), self._tensor(stay)
+        if not len(stay):  # nobody is left to compute or to read
+            self.words = self.words[:0]
+            return places
         finished = np.zeros(self.batch.num_words + 1, dtype=bool)
         finished[self.words[gone]] = True  # the extra entry serves special tokens, word -1
         self.active &= ~finished[self._row_word]
         self.words, self.first_row = self.words[stay], self.first_row[stay]
         self._keep_words(places[1])
         self._layout = None
+        if self.batch.num_sequences > 1 or self._halted != "copy":
+            self._drop_finished()
+        return places
+
+    def _drop_finished(self) -> None:
+        """Remove the rows that nobody will read any more."""
         unfinished = np.bincount(
             self._sequence_of[self.words], minlength=self.batch.num_sequences
         ).astype(bool)
@@ -133,7 +142,6 @@ class LiveRows:
             keep &= self.active
         if not keep.all():
             self._keep(keep)
-        return places
 
     def _keep_words(self, stay: Tensor) -> None:
         self.word_tensor = self.word_tensor[stay]

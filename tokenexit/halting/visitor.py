@@ -70,7 +70,7 @@ class PolicyVisitor:
         score: Callable[[Signals], Tensor] | None = None,
     ) -> None:
         self._policy = policy
-        self._score = score or (lambda signals: signals.logits)
+        self._score = score
         self._state: State = policy.init(num_words, device)
         self._arrived: tuple[Signals, Tensor] | None = None
         self._words: list[Tensor] = []
@@ -91,7 +91,10 @@ class PolicyVisitor:
         signals, words = self._arrived
         everybody = len(halted) == len(words)
         self._words.append(words if everybody else words[halted])
-        self._logits.append(self._score(signals if everybody else signals.select(halted)))
+        if self._score is not None:
+            self._logits.append(self._score(signals if everybody else signals.select(halted)))
+        else:
+            self._logits.append(signals.logits if everybody else signals.logits_of(halted))
         self._layers.append((signals.layer, len(halted)))
         self._state = None if everybody else index_state(self._state, staying)
 

@@ -14,16 +14,30 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tokenexit.models.settings import ExitSettings
 
-PIPELINE = "token-classification"
-TAGS = ["early-exit", "adaptive-computation", PIPELINE]
-TASKS = {"ner": "named-entity recognition", "pos": "part-of-speech tagging"}
+TAGS = ("early-exit", "adaptive-computation")
+TASKS = {
+    "ner": "named-entity recognition",
+    "pos": "part-of-speech tagging",
+    "data_to_text": "data-to-text generation",
+    "text2text": "text-to-text generation",
+}
+TEXT_PIPELINES = ("translation", "summarization")
+"""Tasks of generators that the Hub knows by name."""
+
+EXAMPLES = {
+    "translation": "The harbour is quiet today.",
+    "summarization": "A long article about the harbour ...",
+    "data_to_text": "name[The Wild Kettle], kind[pub], area[old town]",
+}
 NO_SOURCE = ("generated", "fresh")
 """What runs write where there is no model or data set to name."""
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _FILE = re.compile(r".*\.(parquet|jsonl?|csv|tsv|txt|conll\w*)", re.IGNORECASE)
 
-METRICS = {"f1": "F1", "accuracy": "accuracy"}
+METRICS = {"f1": "F1", "accuracy": "accuracy", "bleu": "BLEU", "chrf": "chrF"}
+HUNDRED = ("bleu", "chrf")
+"""Metrics that are kept from 0 to 1 and written from 0 to 100."""
 
 
 def model_card(settings: ExitSettings, class_name: str, model_type: str) -> str:
@@ -49,6 +63,7 @@ def model_card(settings: ExitSettings, class_name: str, model_type: str) -> str:
             class_name=class_name,
             model_type=model_type,
             depth=settings.exit_layers[-1],
+            example=EXAMPLES.get(settings.task, "A text to read."),
             calibration=calibration,
             goal=_goal(calibration.get("target") or {}),
             results=settings.results or {},
@@ -57,47 +72,68 @@ def model_card(settings: ExitSettings, class_name: str, model_type: str) -> str:
     )
 
 
+def pipeline(settings: ExitSettings) -> str:
+    """What the Hub calls the task."""
+    if settings.labels:
+        return "token-classification"
+    return settings.task if settings.task in TEXT_PIPELINES else "text2text-generation"
+
+
 def _metadata(settings: ExitSettings, title: str) -> dict[str, Any]:
     """The header the Hub reads."""
-    training = settings.training or {}
-    data: dict[str, Any] = {"library_name": "tokenexit", "pipeline_tag": PIPELINE}
-    data["tags"] = [*TAGS, settings.task]
+    training, kind = settings.training or {}, pipeline(settings)
+    data: dict[str, Any] = {"library_name": "tokenexit", "pipeline_tag": kind}
+    data["tags"] = list(dict.fromkeys([*TAGS, kind, settings.task.replace("_", "-")]))
     base, source = hub_id(training.get("model")), hub_id(training.get("data"))
     if base:
         data["base_model"] = base
     if source:
         data["datasets"] = [source]
     results = [
-        _indexed(name, row, training.get("data")) for name, row in (settings.results or {}).items()
+        _indexed(name, row, training.get("data"), kind)
+        for name, row in (settings.results or {}).items()
     ]
     if results:
         data["model-index"] = [{"name": title, "results": results}]
     return data
 
 
-def _indexed(name: str, row: Mapping[str, Any], data: Any) -> dict[str, Any]:
+def _indexed(name: str, row: Mapping[str, Any], data: Any, kind: str) -> dict[str, Any]:
     """One split in the form of the Hub's model index."""
-    metric = str(row["metric"])
+    metric, figures = str(row["metric"]), row.get("figures") or {}
     label = METRICS.get(metric, metric)
     named = {
         f"{label} with early exit": (metric, row["quality"]),
         f"{label} at full depth": (metric, row.get("quality_full_depth")),
+        "chrF with early exit": ("chrf", figures.get("chrf")),
+        "chrF at full depth": ("chrf", figures.get("chrf_full_depth")),
         "mean exit layer": ("mean_exit_layer", row["mean_exit_layer"]),
         "multiply-accumulates, plain model = 1": ("mac_ratio", row.get("mac_ratio")),
     }
     return {
-        "task": {"type": PIPELINE},
+        "task": {"type": kind},
         "dataset": {
             "name": public_name(data) or "unknown",
             "type": hub_id(data) or "custom",
             "split": name,
         },
         "metrics": [
-            {"type": kind, "value": round(float(value), 5), "name": text}
-            for text, (kind, value) in named.items()
+            {"type": key, "value": round(_written(value, key), 5), "name": text}
+            for text, (key, value) in named.items()
             if value is not None
         ],
     }
+
+
+def _written(value: float, metric: str) -> float:
+    return float(value) * (100 if metric in HUNDRED else 1)
+
+
+def _score(value: float | None, metric: str, signed: bool = False) -> str:
+    """A quality; of those from 0 to 100 two decimals are enough."""
+    digits, sign = 2 if metric in HUNDRED else 4, "+" if signed else ""
+    # Nothing added turns minus zero into zero.
+    return "" if value is None else f"{round(_written(value, metric), digits) + 0:{sign}.{digits}f}"
 
 
 def _goal(target: Mapping[str, Any]) -> str:
@@ -153,6 +189,7 @@ def _environment() -> Environment:
         "fixed": lambda value, digits, unit="": (
             "" if value is None else f"{value:.{digits}f}{unit}"
         ),
+        "score": _score,
         "percent": lambda value: "" if value is None else f"{100 * value:.1f}%",
     }
     return environment

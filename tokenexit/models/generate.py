@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from transformers.utils import ModelOutput
 
-from tokenexit.decoding import Acceptance, DecodeWork, Generator, VerifyingGenerator, refuse
+from tokenexit.decoding import (
+    Acceptance,
+    DecodeWork,
+    Generator,
+    VerifyingGenerator,
+    check_policy,
+    refuse,
+)
 from tokenexit.errors import UserError
 from tokenexit.policies import Policy
-from tokenexit.policies.base import walk
 
 if TYPE_CHECKING:
     from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
@@ -61,9 +68,14 @@ def generate(
     model.eval()
     settings = dict(settings)
     whole = settings.pop("return_dict_in_generate", False)
-    for name in ("max_new_tokens", "max_length"):
-        if settings.get(name) is not None and settings[name] < 1:
-            raise UserError(f"{name} must be 1 or more, not {settings[name]!r}.")
+    for name in ("max_new_tokens", "max_length", "num_beams", "num_return_sequences"):
+        value = settings.get(name)
+        if value is not None and (
+            isinstance(value, bool) or not isinstance(value, Integral) or value < 1
+        ):
+            raise UserError(f"{name} must be a whole number from 1, not {value!r}.")
+    if settings.get("decoder_input_ids") is not None:
+        _check_prompt(model, settings["decoder_input_ids"], len(input_ids))
     found = _generate(model, input_ids, mask, policy, pending, settings)
     return found if whole else found.sequences
 
@@ -132,6 +144,30 @@ def _begin(
     return model.begin(memory, mask, policy=policy, pending=pending, max_steps=most)
 
 
+def _check_ids(name: str, ids: Any, embedding: Any) -> None:
+    """Refuse what is no batch of ids that an embedding has."""
+    if not isinstance(ids, Tensor) or ids.is_floating_point():
+        kind = str(ids.dtype) if isinstance(ids, Tensor) else type(ids).__name__
+        raise UserError(f"{name} must be a tensor of whole numbers, not {kind}.")
+    if ids.ndim != 2 or not ids.numel():
+        raise UserError(f"{name} must have shape [B, S], not {list(ids.shape)}.")
+    size, low, high = int(embedding.weight.shape[0]), int(ids.min()), int(ids.max())
+    if low < 0 or high >= size:
+        raise UserError(
+            f"{name} go from {low} to {high}, but the vocabulary has {size} entries, counted from "
+            "0. Is this the tokenizer that the model was trained with?"
+        )
+
+
+def _check_prompt(model: ExitModelForSeq2SeqLM, prompt: Any, sources: int) -> None:
+    network: Any = model.network
+    _check_ids("decoder_input_ids", prompt, network.get_decoder().embed_tokens)
+    if len(prompt) != sources:
+        raise UserError(
+            f"decoder_input_ids has {len(prompt)} rows for {sources} sources; give one a source."
+        )
+
+
 def check_inputs(
     model: ExitModelForSeq2SeqLM, input_ids: Tensor, attention_mask: Tensor | None
 ) -> Tensor:
@@ -141,8 +177,7 @@ def check_inputs(
         UserError: Shapes that do not fit, ids outside the vocabulary, no real token in a row,
             or more tokens than the model reads.
     """
-    if input_ids.ndim != 2 or not input_ids.numel():
-        raise UserError(f"input_ids must have shape [B, S], not {list(input_ids.shape)}.")
+    _check_ids("input_ids", input_ids, model.network.get_input_embeddings())
     if attention_mask is None:
         pad = model.network.config.pad_token_id
         mask = torch.ones_like(input_ids) if pad is None else (input_ids != pad).long()
@@ -159,13 +194,6 @@ def check_inputs(
             f"Source {empty[0]} of the batch is padding only. An empty text still has its end "
             "token: tokenize it, or leave the row out."
         )
-    size = int(model.network.get_input_embeddings().weight.shape[0])  # type: ignore[union-attr]
-    low, high = int(input_ids.min()), int(input_ids.max())
-    if low < 0 or high >= size:
-        raise UserError(
-            f"input_ids go from {low} to {high}, but the vocabulary has {size} entries. Is this "
-            "the tokenizer that the model was trained with?"
-        )
     most = model.decoder.max_length
     if most is not None and input_ids.shape[1] > most:
         raise UserError(
@@ -173,19 +201,3 @@ def check_inputs(
             "(truncation=True in the tokenizer), or use a model with relative positions."
         )
     return mask
-
-
-def check_policy(policy: Policy) -> None:
-    """Refuse policies that have no meaning for generated tokens.
-
-    Raises:
-        UserError: Names the part and the levels it works at.
-    """
-    for part in walk(policy):
-        if "step" not in part.levels:
-            raise UserError(
-                f"{part!r} has no meaning for generated tokens: it works at the levels "
-                f"{', '.join(part.levels)}."
-            )
-        if part.needs_target:
-            raise UserError(f"{part!r} looks at gold labels; it serves analysis only.")

@@ -104,7 +104,14 @@ class ExitModelForSeq2SeqLM(
             UserError: No such folder, no network, missing or damaged files, a format newer
                 than this version reads, or a model of another kind.
         """
-        loaded = persistence.load(folder, AutoModelForSeq2SeqLM, **hub)
+        where = {name: hub.pop(name) for name in ("revision", "token", "cache_dir") if name in hub}
+        path = persistence.resolve(folder, **where)
+        if persistence.read_settings(path).labels:
+            raise UserError(
+                f"{str(folder)!r} holds a tagger: load it with "
+                "ExitModelForTokenClassification.from_pretrained."
+            )
+        loaded = persistence.load(path, AutoModelForSeq2SeqLM, **hub)
         decoder = adapt_decoder(loaded.network)
         check_exit_layers(loaded.settings.exit_layers, decoder.num_layers)
         gate = Gate(decoder.hidden_size) if loaded.settings.heads.get("gate") else None

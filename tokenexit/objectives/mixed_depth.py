@@ -78,9 +78,8 @@ class _MixedLesson(Lesson):
         if self._settings.per == "token":
             lots = torch.stack([draw(occasion, extent, _SALT + place) for place in places])
         else:
-            drawn = draw(occasion, max(places) + 1, _SALT)[places]
-            lots = drawn[:, None].expand(-1, extent)
+            lots = draw(occasion, max(places) + 1, _SALT)[places][:, None]
         chances = layer_weights(self._settings.weights, occasion.exit_layers)
-        bounds = torch.tensor(list(accumulate(chances.values()))[:-1])
+        bounds = torch.tensor(list(accumulate(chances.values()))[:-1], dtype=lots.dtype)
         layers = torch.tensor(list(chances))
-        return layers[torch.bucketize(lots, bounds.to(lots.dtype), right=True)]
+        return layers[torch.bucketize(lots, bounds, right=True)].expand(-1, extent)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from tokenexit.reporting.charts import SHAPES, Key, Line, Point, axis, line_chart
 from tokenexit.reporting.curve import Curve
 from tokenexit.reporting.measured import Measured
-from tokenexit.reporting.naming import fixed, metric_name, policy_text, score, title
+from tokenexit.reporting.naming import capital, fixed, metric_name, policy_text, score
 from tokenexit.reporting.palette import FAMILIES_LIGHT
 from tokenexit.reporting.panel import Panel
 
@@ -63,7 +63,7 @@ def _panel(curve: Curve, ident: str, compute: str, of: Compute) -> Panel:
     values = [value for p in curve.points if (value := of(p)) is not None and p.quality >= low]
     seen = [low, high] if curve.floor is None else [low, high, curve.floor]
     x = axis(compute, values)
-    y = axis(title(metric), [curve.scale * quality for quality in seen], pad=0.08)
+    y = axis(capital(metric), [curve.scale * quality for quality in seen], pad=0.08)
     lines = [Line("baseline", _points(curve, curve.static, of), "static dashed", "square")]
     if curve.floor is not None:
         ends = [Point(end, curve.scale * curve.floor) for end in (x.low, x.high)]

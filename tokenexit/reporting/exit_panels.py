@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tokenexit.reporting.charts import Bar, Line, Point, axis, bar_chart, line_chart
-from tokenexit.reporting.naming import metric_name, percent, scale, score, title, whole
+from tokenexit.reporting.naming import capital, metric_name, percent, scale, score, whole
 from tokenexit.reporting.panel import Panel
 from tokenexit.reporting.result import Result
 from tokenexit.reporting.run import RunData
@@ -82,7 +82,7 @@ def exit_quality_panel(values: Sequence[tuple[int, float]], result: Result | Non
         "Quality of each exit",
         f"{metric} of each exit alone, with every {unit} going that far.",
         axis("Exit", layers, low=min(layers) - 0.4, high=max(layers) + 0.4, whole=True, count=8),
-        axis(title(metric), [point.y for point in points]),
+        axis(capital(metric), [point.y for point in points]),
         [Line("exits", points, "k0")],
     )
     return Panel("What each exit could do alone", chart, note=f"Every {unit} goes that far.")
@@ -101,8 +101,8 @@ def position_panel(written: Written, layers: int) -> Panel:
         "positions",
         "Mean exit layer by place",
         "Mean exit layer of the first token of all texts, of the second, and so on.",
-        axis("Token of the text", [place for place, _, _ in places], whole=True, pad=0.03, count=8),
-        axis("Mean exit layer", (), low=0.8, high=layers + 0.2, whole=True),
+        axis("Token of the text", (), low=0.5, high=len(places) + 0.5, whole=True, count=8),
+        axis("Mean exit layer", (), low=0.8, high=layers + 0.2, whole=True, count=min(layers, 8)),
         [Line("mean exit layer", points, "k0", marked=len(points) <= FEW)],
     )
     left_out = len(np.unique(written.position)) > len(places)

@@ -11,7 +11,7 @@ from tokenexit.reporting import palette
 from tokenexit.reporting.curve import Curve, curve_of
 from tokenexit.reporting.exit_panels import histogram_of
 from tokenexit.reporting.measured import Measured
-from tokenexit.reporting.naming import metric_name, title
+from tokenexit.reporting.naming import capital, metric_name
 from tokenexit.reporting.reliability import Reliability, reliability
 from tokenexit.reporting.reliability_panel import lowest
 from tokenexit.reporting.run import PARETO, TRACE, load_run
@@ -112,7 +112,7 @@ def _curve(axes: Any, curve: Curve) -> None:
     low = min(low, curve.floor or low)
     axes.set_ylim(curve.scale * (low - margin), curve.scale * (high + margin))
     axes.set_xlabel("Multiply-accumulates (plain model = 1)")
-    axes.set_ylabel(title(metric_name(curve.metric)))
+    axes.set_ylabel(capital(metric_name(curve.metric)))
     axes.grid(True)
     # Above the plot, where it hides no point.
     axes.figure.legend(loc="outside upper center", ncols=3, columnspacing=1.2, handlelength=1.8)
@@ -126,7 +126,7 @@ def _exits(axes: Any, counts: list[int], unit: str) -> None:
     step = -(-len(layers) // 12)
     axes.set_xticks(layers[::step])
     axes.set_xlabel("Exit layer")
-    axes.set_ylabel(f"{title(unit)}s (%)")
+    axes.set_ylabel(f"{capital(unit)}s (%)")
     axes.grid(True, axis="y")
 
 

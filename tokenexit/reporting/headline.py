@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tokenexit.reporting.naming import metric_name, percent, score, target_text, times, title
+from tokenexit.reporting.naming import capital, metric_name, percent, score, target_text, times
 from tokenexit.reporting.run import RunData
 from tokenexit.reporting.text_figures import text_sentences
 
@@ -23,12 +23,13 @@ def headline_figures(run: RunData) -> list[Figure]:
     result = run.headline
     if result is None:
         return []
-    whole = f"{title(metric_name(result.metric))} {score(result.quality, result.metric, 3)}"
+    whole = f"{capital(metric_name(result.metric))} {score(result.quality, result.metric, 3)}"
     if result.full is not None:
         whole += f", against {score(result.full, result.metric, 3)} at full depth"
     leaves = "A token leaves the decoder" if result.generates else "A word leaves"
     depth = f"{leaves} after {result.mean_exit_layer:.2f} of {result.num_layers} layers"
-    compute = "of the plain model's multiply-accumulates, exit heads included"
+    heads = "encoder and exit heads" if result.generates else "exit heads"
+    compute = f"of the plain model's multiply-accumulates, {heads} included"
     return [
         Figure("Quality kept", percent(result.relative), f"{whole}."),
         Figure("Fewer layers", times(result.speedup), f"{depth} on average."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +40,7 @@ class Line:
 
     number: int
     depth: float
-    cells: list[Cell]
+    cells: Sequence[Cell]
     left_out: int
 
 
@@ -48,7 +49,7 @@ class Group:
     """Texts chosen for the same reason."""
 
     title: str
-    lines: list[Line]
+    lines: Sequence[Line]
 
 
 def heat_map(run: RunData) -> list[Group]:

@@ -25,7 +25,7 @@ def metric_name(metric: str) -> str:
     return METRIC_NAMES.get(metric, metric.replace("_", " "))
 
 
-def title(text: str) -> str:
+def capital(text: str) -> str:
     """With a capital letter."""
     return text[:1].upper() + text[1:]
 

@@ -29,7 +29,7 @@ def _environment() -> Environment:
         "policy": naming.policy_text,
         "metric": naming.metric_name,
         "score": naming.score,
-        "title": naming.title,
+        "capital": naming.capital,
     }
     return environment
 

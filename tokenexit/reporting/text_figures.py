@@ -65,7 +65,7 @@ def text_lines(result: Result) -> dict[str, str]:
     if "agreement_exact" in held:
         lines["agreement"] = (
             f"{found.exact} of texts as at full depth, "
-            f"{found.prefix} of a text before the first other token"
+            f"the first other token after {found.prefix} of a text"
         )
     return lines
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tokenexit.reporting.charts import Axis, Key, Line, Point, axis, line_chart
-from tokenexit.reporting.naming import metric_name, scale, score, title
+from tokenexit.reporting.naming import capital, metric_name, scale, score
 from tokenexit.reporting.panel import Panel
 from tokenexit.reporting.progress import Progress, Series
 
@@ -26,10 +26,12 @@ def training_panels(
     if any(progress.reached):
         y = axis(f"Share of {unit}s", (), low=0, high=1.03, percent=True)
         found.append(
-            _panel("reached", f"{title(unit)}s that reached each exit", progress.reached, layers, y)
+            _panel(
+                "reached", f"{capital(unit)}s that reached each exit", progress.reached, layers, y
+            )
         )
     if any(progress.validation):
-        y = axis(title(name), _values(progress.validation))
+        y = axis(capital(name), _values(progress.validation))
         heading = f"Validation {name} of each exit"
         found.append(_panel("validation", heading, progress.validation, layers, y))
     if progress.quality:
@@ -64,7 +66,7 @@ def _whole_panel(series: Series, metric: str) -> Panel:
         heading,
         f"{heading} over the training steps.",
         axis("Step", [step for step, _ in series], low=0, pad=0.02, whole=True),
-        axis(title(name), [point.y for point in points]),
+        axis(capital(name), [point.y for point in points]),
         [Line("full depth", points, "full", marked=len(points) <= FEW)],
     )
     return Panel(heading, chart)

@@ -105,6 +105,7 @@ def written_of(table: pa.Table, path: Path) -> Written:
     }
     rows, layers = order.tolist(), layer.tolist()
     starts = np.flatnonzero(np.diff(text, prepend=-1)).tolist()
+    ends = [*starts, len(rows)][1:]
     texts = [
         WrittenText(
             number=int(text[start]),
@@ -114,6 +115,6 @@ def written_of(table: pa.Table, path: Path) -> Written:
             reference=beside["reference"][rows[start]],
             full=beside["full_depth"][rows[start]],
         )
-        for start, end in zip(starts, [*starts[1:], len(rows)], strict=True)
+        for start, end in zip(starts, ends, strict=True)
     ]
     return Written(texts, position, layer)

@@ -68,7 +68,7 @@ def finish_texts(
         )
         results[name] = result.to_json()
         if main:
-            trace.save(run / "traces" / f"{name}.parquet")
+            trace.save(run / "traces" / f"{name}.parquet", splits[name], deep)
             say("%s", results_text(results[name]))
     last = list(results)[-1]
     model.configure(results=results)
