@@ -95,12 +95,14 @@ def _step(fused: bool) -> Callable[[nn.Linear], None]:
 def test_notices_changed_weights(change: Callable[[nn.Linear], None]) -> None:
     backbone = build()
     packed = prepack(backbone)
-    assert packed is not None and packed.current
+    assert packed is not None
+    assert packed.current
     model: Any = backbone.model
     change(model.bert.encoder.layer[1].attention.self.value)
     assert not packed.current
     again = prepack(backbone)
-    assert again is not None and again.current
+    assert again is not None
+    assert again.current
     assert_close(top(again.backbone), top(backbone), atol=1e-5, rtol=1e-5)
     assert not torch.allclose(top(packed.backbone), top(backbone), atol=1e-3)
 

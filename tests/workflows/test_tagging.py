@@ -16,7 +16,7 @@ from tokenexit.policies.never import Never
 from tokenexit.training import TrainConfig
 from tokenexit.workflows import tagging
 from tokenexit.workflows.config import TaggingConfig
-from tokenexit.workflows.results import _curve_values
+from tokenexit.workflows.results import curve_values
 from tokenexit.workflows.tagging import build_model, run_tagging, training_sentences
 
 
@@ -117,12 +117,12 @@ def test_the_model_follows_the_configuration(config, splits):
     ids=str,
 )
 def test_the_curve_is_drawn_around_the_choice(policy, values):
-    assert _curve_values(policy, policy.setting()) == pytest.approx(values)
+    assert curve_values(policy, policy.setting()) == pytest.approx(values)
 
 
 def test_a_linear_knob_is_drawn_around_the_choice():
     policy = MaxProb(0.9)
-    knob, values = policy.dial(), _curve_values(policy, 0.9)
+    knob, values = policy.dial(), curve_values(policy, 0.9)
     assert knob is not None
     assert not knob.log
     low, high = sorted((knob.strict, knob.loose))

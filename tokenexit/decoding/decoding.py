@@ -108,7 +108,7 @@ class Decoding:
         places = np.full(len(rows), self.length - 1)
         mine = self._resident[rows]
         whole = len(mine) == self._num_rows and bool((mine[1:] > mine[:-1]).all())
-        tokens = token_ids if whole else token_ids[_tensor(mine, token_ids.device)]
+        tokens = token_ids.contiguous() if whole else token_ids[_tensor(mine, token_ids.device)]
         block = self._block(rows, places)
         at = torch.full((len(rows),), self.length - 1, device=tokens.device)
         try:
@@ -143,7 +143,6 @@ class Decoding:
                 self.decoder, index, hidden, block, self.cache, self.source, bias, self.work
             )
         head = self.exits.heads(self.decoder.num_layers, self.work)["head"]
-        assert head is not None
         return head(hidden).unflatten(0, (len(rows), -1))
 
     def forget(self, length: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict
 
 from torch import Tensor, nn
 
@@ -31,6 +31,14 @@ def check_policy(policy: Policy) -> None:
             raise UserError(f"{part!r} looks at gold labels; it serves analysis only.")
 
 
+class Heads(TypedDict):
+    """The heads of one exit, by their names in ``Signals``."""
+
+    head: Callable[[Tensor], Tensor]
+    shortlist_head: Callable[[Tensor, Tensor], Tensor]
+    gate_head: Callable[[Tensor], Tensor] | None
+
+
 class Exits:
     """Exits that share the model's own final norm and vocabulary head.
 
@@ -51,7 +59,7 @@ class Exits:
         """Vocabulary logits of states, ``[N, H] -> [N, V]``."""
         return self._decoder.vocabulary(self._decoder.finish(hidden))
 
-    def heads(self, layer: int, work: DecodeWork) -> dict[str, Callable[..., Tensor] | None]:
+    def heads(self, layer: int, work: DecodeWork) -> Heads:
         """The heads of one exit as ``Signals`` wants them; whatever they score is counted."""
         return {
             "head": partial(self._vocabulary, layer, work),

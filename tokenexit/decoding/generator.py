@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import GenerationConfig, GenerationMixin, PreTrainedModel
-from transformers.generation import GenerateEncoderDecoderOutput, GenerationMode
+from transformers.generation.configuration_utils import GenerationMode
+from transformers.generation.utils import GenerateEncoderDecoderOutput
 from transformers.modeling_outputs import Seq2SeqLMOutput
 
 from tokenexit.decoding.decoding import Decoding
@@ -99,12 +100,10 @@ class Generator(GenerationMixin):
         if self.decoding is None:
             self._begin(decoder_input_ids, encoder_outputs.last_hidden_state, attention_mask)
         assert self.decoding is not None
-        fresh = decoder_input_ids[:, self.decoding.length :]
-        if past_key_values is not None and self.decoding.length:
-            fresh = decoder_input_ids[:, -1:]
-        for place in range(fresh.shape[1]):
-            tokens = fresh[:, place]
-            step = self.decoding.step(tokens, live=self._live(tokens))
+        *earlier, newest = decoder_input_ids.unbind(dim=1)
+        for tokens in [] if self.decoding.length else earlier:  # a prompt
+            self.decoding.step(tokens)
+        step = self.decoding.step(newest, live=self._live(newest))
         self.exit_layers.append(step.exit_layers)
         return Seq2SeqLMOutput(
             logits=step.logits[:, None],
@@ -137,7 +136,8 @@ class Generator(GenerationMixin):
     def _get_stopping_criteria(self, generation_config: Any, *args: Any, **kwargs: Any) -> Any:
         # The first place where the settings are complete.
         self._settings = generation_config
-        return super()._get_stopping_criteria(generation_config, *args, **kwargs)
+        parent: Any = super()
+        return parent._get_stopping_criteria(generation_config, *args, **kwargs)
 
 
 class VerifyingGenerator(Generator):
@@ -155,7 +155,7 @@ class VerifyingGenerator(Generator):
         self._draft = draft
         self.acceptance = Acceptance()
 
-    def _sample(
+    def _sample(  # type: ignore[override]
         self,
         input_ids: Tensor,
         logits_processor: Callable[[Tensor, Tensor], Tensor],
@@ -191,7 +191,7 @@ class VerifyingGenerator(Generator):
                     break
             tokens = longer
         self.acceptance = speculation.acceptance
-        return GenerateEncoderDecoderOutput(sequences=tokens)
+        return GenerateEncoderDecoderOutput(sequences=tokens)  # type: ignore[arg-type]
 
 
 class _Cache:

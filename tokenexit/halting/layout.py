@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -76,8 +77,8 @@ class Layout:
     absorbed_pairs: int
 
 
-def cheaper_absorbed(asking: Index, attended: Index, width: int, heads: int) -> Mask:
-    """Which sentences read unprojected states more cheaply, ``[S]`` bool.
+def cheaper_absorbed(asking: Any, attended: Any, width: int, heads: int) -> Any:
+    """Which sentences read unprojected states more cheaply: ``[S]`` bool, or one of numbers.
 
     Projecting costs ``2 n H^2 + 2 m n H`` for ``m`` queries on ``n`` rows; absorbing the
     projections into queries and read-outs ``2 m H^2 + 2 m n H heads``.
@@ -97,7 +98,7 @@ def arrange(asking: Index, attended: Index, absorbed: Mask, device: torch.device
         device: Where the indices are needed.
     """
     if len(asking) == 1:
-        return _alone(int(asking[0]), int(attended[0]), bool(absorbed[0]))
+        return alone(int(asking[0]), int(attended[0]), bool(absorbed[0]))
 
     def tensor(values: Index | Mask) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(values)).to(device, non_blocking=True)
@@ -144,8 +145,14 @@ def arrange(asking: Index, attended: Index, absorbed: Mask, device: torch.device
     )
 
 
-def _alone(asking: int, attended: int, absorbed: bool) -> Layout:
-    """One sentence: no index at all, and no arithmetic worth an array."""
+def alone(asking: int, attended: int, absorbed: bool) -> Layout:
+    """One sentence: no index at all, and no arithmetic worth an array.
+
+    Args:
+        asking: Its active rows.
+        attended: Rows they may read.
+        absorbed: Whether they read unprojected states.
+    """
     group = Group(
         absorbed=absorbed,
         size=1,

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tokenexit.halting.layout import Layout, arrange, cheaper_absorbed
+from tokenexit.halting.layout import Layout, alone, arrange, cheaper_absorbed
 from tokenexit.halting.packing import Index, Mask, PackedBatch
 
 Halted = Literal["copy", "drop", "restore"]
@@ -47,6 +47,7 @@ class LiveRows:
         self._halted = halted
         self._layout: Layout | None = None
         self._index: Tensor | None = None
+        self._first: Tensor | None = None
         self.num_active = len(self.active)
         wordless = np.bincount(self._sequence_of, minlength=batch.num_sequences) == 0
         if wordless.any():
@@ -68,6 +69,9 @@ class LiveRows:
         """
         if self._layout is not None:
             return
+        if self.batch.num_sequences == 1:
+            self._plan_one(width, heads, absorb)
+            return
         sentences = np.bincount(self._row_sequence)
         present = np.flatnonzero(sentences)
         attended = sentences[present]
@@ -80,6 +84,15 @@ class LiveRows:
         self._layout = arrange(asking, attended, absorbed, self.hidden.device)
         self.num_active = int(asking.sum())
         everybody = self.num_active == len(self.active)
+        self._index = None if everybody else self._tensor(np.flatnonzero(self.active))
+
+    def _plan_one(self, width: int, heads: int, absorb: bool) -> None:
+        """``plan`` for a sentence alone: plain numbers instead of arrays."""
+        asking, attended = int(self.active.sum()), len(self.active)
+        absorbed = absorb and bool(cheaper_absorbed(asking, attended, width, heads))
+        self._layout = alone(asking, attended, absorbed)
+        self.num_active = asking
+        everybody = asking == attended
         self._index = None if everybody else self._tensor(np.flatnonzero(self.active))
 
     def asking(self) -> tuple[Tensor, Tensor]:
@@ -106,7 +119,9 @@ class LiveRows:
 
     def first_states(self, hidden: Tensor) -> Tensor:
         """The row of each remaining word that decides for it, ``[N, H]``."""
-        return hidden[self._tensor(self.first_row)]
+        if self._first is None:
+            self._first = self._tensor(self.first_row)
+        return hidden[self._first]
 
     def retire(self, gone: Mask) -> tuple[Tensor, Tensor]:
         """Halt words; sentences without a word left leave.
@@ -126,6 +141,7 @@ class LiveRows:
         finished[self.words[gone]] = True  # the extra entry serves special tokens, word -1
         self.active &= ~finished[self._row_word]
         self.words, self.first_row = self.words[stay], self.first_row[stay]
+        self._first = None
         self._keep_words(places[1])
         self._layout = None
         if self.batch.num_sequences > 1 or self._halted != "copy":
@@ -157,6 +173,7 @@ class LiveRows:
         self.original, self.active = self.original[mask], self.active[mask]
         self._row_word, self._row_sequence = self._row_word[mask], self._row_sequence[mask]
         self.first_row = (np.cumsum(mask) - 1)[self.first_row]
+        self._first = None
 
     def _tensor(self, values: Index) -> Tensor:
         return torch.from_numpy(values).to(self.hidden.device, non_blocking=True)

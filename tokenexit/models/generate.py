@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from transformers.utils import ModelOutput
+from transformers.utils.generic import ModelOutput
 
 from tokenexit.decoding import (
     Acceptance,
@@ -93,7 +93,7 @@ def _generate(
         _check_greedy(model, settings)
         start = partial(_begin, model, policy, "parallel")
         draft = settings.pop("draft_tokens", 8)
-        generator: Generator = VerifyingGenerator(network, start, sources, draft)
+        generator: Any = VerifyingGenerator(network, start, sources, draft)
     else:
         generator = Generator(network, partial(_begin, model, policy, pending), sources)
     output: Any = generator.generate(

@@ -93,8 +93,19 @@ def _columns(
     """The words of one batch that its pieces answer for, in order of text and position."""
     decided = visitor.decisions()
     log_probs = log_probabilities(decided.logits).cpu().numpy()
-    sequence = batch.order[batch.word_sequence.cpu().numpy()]
     place = batch.word_position.cpu().numpy()
+    gold = (
+        np.full(len(place), -100) if batch.word_target is None else batch.word_target.cpu().numpy()
+    )
+    if len(chunk) == 1 and chunk[0].keep == (0, len(place)):  # one whole text, in order
+        return {
+            "text": np.full(len(place), chunk[0].text),
+            "position": place,
+            "exit_layer": decided.exit_layers.cpu().numpy(),
+            "log_probs": log_probs,
+            "gold": gold,
+        }
+    sequence = batch.order[batch.word_sequence.cpu().numpy()]
     first = np.array([piece.first for piece in chunk])
     keep = np.array([piece.keep for piece in chunk]).reshape(-1, 2)
     text = np.array([piece.text for piece in chunk])
@@ -102,9 +113,6 @@ def _columns(
     mine = (position >= keep[sequence, 0]) & (position < keep[sequence, 1])
     order = np.lexsort((position, text[sequence]))
     order = order[mine[order]]
-    gold = (
-        np.full(len(place), -100) if batch.word_target is None else batch.word_target.cpu().numpy()
-    )
     return {
         "text": text[sequence][order],
         "position": position[order],
@@ -131,7 +139,9 @@ def _trace(
                 "gold": none,
             }
         ]
-    joined = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    joined = parts[0]
+    if len(parts) > 1:
+        joined = {key: np.concatenate([part[key] for part in parts]) for key in joined}
     log_probs = joined["log_probs"]
     prediction = log_probs.argmax(axis=-1)
     return Trace(

@@ -1,0 +1,77 @@
+"""Drafts that leave early and are verified: full-depth greedy search, token for token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from tokenexit import ExitModelForSeq2SeqLM, policies
+from tokenexit.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def batch(make_sources: Any) -> Any:
+    """Six sources, five of them padded."""
+    return make_sources((9, 4, 7, 2, 3, 5), seed=3)
+
+
+@pytest.fixture(scope="module")
+def both(ends: Any, batch: Any) -> Any:
+    """The same at full depth, and verified."""
+
+    def call(model: Any, policy: Any, **settings: Any) -> Any:
+        own = {"max_new_tokens": 10, "num_beams": 1, "eos_token_id": ends(model, batch)}
+        draft = {"draft_tokens": settings.pop("draft_tokens")} if "draft_tokens" in settings else {}
+        settings = {**own, **settings, "return_dict_in_generate": True}
+        full = model.generate(**batch.inputs, policy="never", **settings)
+        found = model.generate(**batch.inputs, policy=policy, pending="verify", **settings, **draft)
+        assert torch.equal(found.sequences, full.sequences)
+        assert torch.equal(found.exit_layers > 0, full.exit_layers > 0)
+        return found
+
+    return call
+
+
+def test_verified_texts_are_those_of_full_depth(model, both, choose):
+    found = both(model, choose(model, "margin"))
+    assert found.acceptance.passes >= 1
+    assert 0 <= found.acceptance.accepted <= found.acceptance.drafted
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"draft_tokens": 1},
+        {"draft_tokens": 3},
+        {"repetition_penalty": 1.8},
+        {"no_repeat_ngram_size": 2},
+        {"min_new_tokens": 6},
+        {"forced_bos_token_id": 11, "forced_eos_token_id": 12},
+        {"eos_token_id": None, "max_new_tokens": 40},
+        {"max_new_tokens": 1},
+        {"decoder_input_ids": torch.tensor([[2, 5 + n, 30] for n in range(6)])},
+    ],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_verified_texts_with_further_arguments(some_model, both, settings):
+    found = both(some_model, policies.Hash(1, 4), **settings)
+    assert found.acceptance.drafted or settings == {"max_new_tokens": 1}
+
+
+def test_without_exits_nothing_is_drafted(build, both):
+    bare = ExitModelForSeq2SeqLM.from_transformers(build("t5").network, exit_layers=[])
+    found = both(bare, policies.Hash(1, 4))
+    assert (found.acceptance.drafted, found.acceptance.rate) == (0, 1.0)
+    assert {*found.exit_layers.flatten().tolist()} == {0, 4}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"num_beams": 2}, {"do_sample": True}, {"streamer": object()}, {"output_scores": True}],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_other_searches_are_refused(build, batch, settings):
+    with pytest.raises(UserError, match=f'pending="verify".*{next(iter(settings))}'):
+        build("t5").generate(**batch.inputs, pending="verify", **settings)
