@@ -9,9 +9,11 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from tokenexit.decoding import PENDING
+from tokenexit import ExitModelForSeq2SeqLM
 
 CLOSE: dict[str, Any] = {"atol": 1e-6, "rtol": 1e-6}
+# Eager propagation is held to lazy below, and to the reference elsewhere.
+RULES = ("lazy", "parallel")
 POLICIES = ("margin", "two_stage")
 WAYS: dict[str, dict[str, Any]] = {
     "greedy": {},
@@ -30,7 +32,7 @@ def same(first: Any, second: Any) -> None:
 # --- given tokens ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("pending", PENDING)
+@pytest.mark.parametrize("pending", RULES)
 def test_batched_equals_one_by_one(model, sources, pending, choose, feed):
     policy = choose(model, "margin")
     logits, layers = feed(model, sources, policy, pending)
@@ -39,7 +41,7 @@ def test_batched_equals_one_by_one(model, sources, pending, choose, feed):
         same(feed(model, sources.alone(row), policy, pending), (logits[own], layers[own]))
 
 
-@pytest.mark.parametrize("pending", PENDING)
+@pytest.mark.parametrize("pending", RULES)
 def test_order_and_amount_of_padding_do_not_matter(model, sources, pending, choose, feed):
     policy, order = choose(model, "margin"), torch.tensor([2, 3, 0, 1])
     logits, layers = feed(model, sources, policy, pending)
@@ -114,7 +116,7 @@ def test_lazy_equals_eager_in_all_families(model, written, settings):
     same_texts(*texts)
 
 
-@pytest.mark.parametrize("pending", PENDING)
+@pytest.mark.parametrize("pending", RULES)
 @pytest.mark.parametrize("beams", [1, 3])
 def test_generating_batched_equals_one_by_one(some_model, sources, written, beams, pending):
     settings = {"pending": pending, "num_beams": beams, "ended": sources}
@@ -131,17 +133,27 @@ def test_generating_batched_equals_one_by_one(some_model, sources, written, beam
         assert not layers[length - 1 :].any()
 
 
-@pytest.mark.parametrize("pending", PENDING)
+@pytest.mark.parametrize("pending", RULES)
 def test_generate_equals_an_own_loop(model, sources, written, ends, pending, choose):
     found = written(model, "margin", pending=pending)
     check_own_loop(model, sources, found, choose(model, "margin"), pending, ends, 1)
 
 
-def test_generate_equals_an_own_loop_after_a_prompt(some_model, sources, written, ends, choose):
+def test_generate_equals_an_own_loop_after_a_prompt(
+    some_model, sources, written, ends, choose, monkeypatch
+):
     """Under a policy that knows how many steps there will be: the prompt takes some of them."""
     start = some_model.network.generation_config.decoder_start_token_id
     prompt = torch.tensor([[start, 20 + n, 30, 40] for n in range(4)])
+    most, begin = [], ExitModelForSeq2SeqLM.begin
+
+    def spy(self: Any, *inputs: Any, **options: Any) -> Any:
+        most.append(options["max_steps"])
+        return begin(self, *inputs, **options)
+
+    monkeypatch.setattr(ExitModelForSeq2SeqLM, "begin", spy)
     found = written(some_model, "decay", decoder_input_ids=prompt)
+    assert most == [4 + 12 - 1]
     assert torch.equal(found.sequences[:, :4], prompt)
     check_own_loop(some_model, sources, found, choose(some_model, "decay"), "lazy", ends, 4)
 

@@ -89,7 +89,7 @@ class Walk:
         return layers
 
 
-@pytest.mark.parametrize("pending", PENDING)
+@pytest.mark.parametrize("pending", ["lazy", "parallel"])
 def test_a_walk_through_everything(model, sources, pending, choose):
     walk = Walk(model, sources, choose(model, "margin"), pending)
     walk.step()
