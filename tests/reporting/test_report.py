@@ -220,3 +220,11 @@ def test_not_a_run(tmp_path: Path):
         write_report(tmp_path / "nowhere")
     with pytest.raises(UserError, match="no run folder"):
         write_report(tmp_path)
+
+
+def test_a_calibration_on_a_sample_says_so(run: Path):
+    found = json.loads((run / "calibration.json").read_text())
+    texts = json.loads((run / "metrics.json").read_text())["splits"]["validation"]["n_sentences"]
+    found["chosen"] = {"n_sentences": texts - 1}
+    (run / "calibration.json").write_text(json.dumps(found))
+    assert f"was chosen on {texts - 1} texts of the validation split" in report(run)

@@ -133,10 +133,9 @@ class Decoding:
         rows = self._live(token_ids, None)
         self._grow()
         places = np.full(len(rows), self.length - 1)
-        block, bias = self._block(rows, places), None
+        newest = block = self._block(rows, places)
         at = torch.full((len(rows),), self.length - 1, device=token_ids.device)
-        hidden, newest = self.decoder.embed(token_ids, at), block
-        bias = block.bias_of(self.decoder)
+        hidden, bias = self.decoder.embed(token_ids, at), block.bias_of(self.decoder)
         for index in range(self.decoder.num_layers):
             block, hidden, bias = self._joined(index, newest, block, hidden, bias)
             hidden = run_layer(
@@ -198,7 +197,8 @@ class Decoding:
             hidden = hidden[_tensor(~mine, halt.device)]
             whole, block = block is newest, self._part(block, ~mine)
             newest = block if whole else self._part(newest, ~gone)
-            bias = block.bias_of(self.decoder)
+            if not whole:  # else the newest tokens all stand at one place, as before
+                bias = block.bias_of(self.decoder)
             rows, state = rows.take(stay), index_state(state, stay)
             previous = partial(torch.index_select, seen, 0, stay)
         return outcome.step()

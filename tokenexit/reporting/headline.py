@@ -51,7 +51,7 @@ def headline_sentences(run: RunData) -> list[str]:
     if target:
         split = calibration.get("split", "validation")
         sentences.append(
-            f"The policy was chosen on the {split} split to {target_text(target)}"
+            f"The policy was chosen on {_where(run, split)} to {target_text(target)}"
             + (", and does so there." if calibration.get("reached") else ", which no setting did.")
         )
     asked = target.get("min_quality")
@@ -62,3 +62,12 @@ def headline_sentences(run: RunData) -> list[str]:
             f"On unseen text it keeps {kept}" + (", as promised." if held else ", less than asked.")
         )
     return sentences
+
+
+def _where(run: RunData, split: str) -> str:
+    """The split of the calibration, or how much of it was used."""
+    used = ((run.calibration or {}).get("chosen") or {}).get("n_sentences")
+    result = run.results.get(split)
+    if not used or result is None or not result.sentences or used >= result.sentences:
+        return f"the {split} split"
+    return f"{used} texts of the {split} split"

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
 
 from tokenexit.calibration import calibrate
+from tokenexit.calibration.search import Calibration
 from tokenexit.config import dump_config
 from tokenexit.data.tagged import TaggedSplit
-from tokenexit.evaluation.curve import save_curve, trace_curve
+from tokenexit.evaluation.curve import Point, save_curve, trace_curve
 from tokenexit.evaluation.evaluate import class_numbers, evaluate
 from tokenexit.models.token_classification import ExitModelForTokenClassification
 from tokenexit.policies import Policy, from_config
@@ -20,8 +20,7 @@ from tokenexit.reporting import write_report
 from tokenexit.reporting.tables import results_text
 from tokenexit.workflows.config import TaggingConfig
 from tokenexit.workflows.folder import write_json
-
-logger = logging.getLogger("tokenexit")
+from tokenexit.workflows.speaking import logger
 
 CURVE_FACTORS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 """Settings of the curve, as multiples of the calibrated one."""
@@ -47,17 +46,21 @@ def finish(
     """
     main = accelerator.is_main_process
     say = logger.info if main else logger.debug
-    training = {
-        "task": config.task,
-        "model": config.model,
-        "data": config.data or "generated",
-        "seed": config.seed,
-        **dump_config(config)["train"],
-    }
-    model.configure(training=training)
+    model.configure(training=training_record(config))
     if main:
         model.save_pretrained(run)
-    chosen = _choose(config, model, splits["validation"], policy, run, main, say)
+
+    def search(families: list[Policy] | None) -> Calibration:
+        return calibrate(
+            model,
+            splits["validation"],
+            config.calibrate,
+            families=families,
+            batch_size=config.batch_size,
+            on_unknown="keep",
+        )
+
+    chosen = choose_policy(config, model, policy, run, main, search)
     model.configure(policy=chosen)
     if config.decode == "crf":
         model.fit_crf(splits["train"].tokens, class_numbers(splits["train"], model.labels))
@@ -89,37 +92,69 @@ def finish(
     if main:
         model.save_pretrained(run)
         save_curve(points, run / "pareto.csv")
-        write_json(
-            run / "metrics.json",
-            {
-                "task": config.task,
-                "model": config.model if isinstance(config.model, str) else "fresh",
-                "data": config.data or "generated",
-                "seed": config.seed,
-                "labels": list(model.labels),
-                "num_layers": model.backbone.num_layers,
-                "num_processes": accelerator.num_processes,
-                "splits": results,
-                "static": [
-                    {"layer": int(p.value or 0), "quality": p.quality, "mac_ratio": p.mac_ratio}
-                    for p in points
-                    if p.kind == "static"
-                ],
-            },
-        )
+        depth, processes = model.backbone.num_layers, accelerator.num_processes
+        write_metrics(run, config, results, points, depth, processes, model.labels)
         say("report: %s", write_report(run))
 
 
-def _choose(
-    config: TaggingConfig,
-    model: ExitModelForTokenClassification,
-    validation: TaggedSplit,
+def training_record(config: Any) -> dict[str, Any]:
+    """What a model card and a run say of the training, for a recipe's configuration."""
+    return {
+        "task": config.task,
+        "model": config.model,
+        "data": config.data or "generated",
+        "seed": config.seed,
+        **dump_config(config)["train"],
+    }
+
+
+def write_metrics(
+    run: Path,
+    config: Any,
+    results: Mapping[str, Any],
+    points: Sequence[Point],
+    num_layers: int,
+    num_processes: int,
+    labels: Sequence[str] = (),
+) -> None:
+    """Write ``metrics.json``."""
+    static = [
+        {"layer": int(p.value or 0), "quality": p.quality, "mac_ratio": p.mac_ratio}
+        for p in points
+        if p.kind == "static"
+    ]
+    record = {
+        "task": config.task,
+        "model": config.model if isinstance(config.model, str) else "fresh",
+        "data": config.data or "generated",
+        "seed": config.seed,
+        "labels": list(labels),
+        "num_layers": num_layers,
+        "num_processes": num_processes,
+        "splits": results,
+        "static": static,
+    }
+    write_json(run / "metrics.json", record)
+
+
+def choose_policy(
+    config: Any,
+    model: Any,
     policy: Policy | None,
     run: Path,
     main: bool,
-    say: Callable[..., None],
+    search: Callable[[list[Policy] | None], Calibration],
 ) -> Policy:
-    """The policy as given, or calibrated."""
+    """The policy as given, or calibrated and saved.
+
+    Args:
+        config: The run.
+        model: The trained model; gets what the calibration found.
+        policy: As the user gave it, or None.
+        run: Run folder.
+        main: Whether this process writes.
+        search: Calibrates policies, or the usual families for None.
+    """
     asked = config.calibrate.min_quality is not None or config.calibrate.speedup is not None
     if main:
         (run / "calibration.json").unlink(missing_ok=True)  # of an earlier policy
@@ -130,21 +165,15 @@ def _choose(
     families = [policy] if policy is not None else None
     if config.calibrate.policies:
         families = [from_config(family) for family in config.calibrate.policies]
-    found = calibrate(
-        model,
-        validation,
-        config.calibrate,
-        families=families,
-        batch_size=config.batch_size,
-        on_unknown="keep",
-    )
+    found = search(families)
     model.configure(
         calibration={k: v for k, v in found.to_json().items() if k not in ("candidates", "chosen")}
     )
     if main:
         write_json(run / "calibration.json", found.to_json())
     chosen = from_config(found.policy)
-    say("calibrated policy: %s", chosen)
+    if main:
+        logger.info("calibrated policy: %s", chosen)
     return chosen
 
 

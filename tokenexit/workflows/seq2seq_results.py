@@ -7,18 +7,22 @@ from typing import Any
 
 from accelerate import Accelerator
 
+from tokenexit.calibration.search import Calibration
 from tokenexit.calibration.texts import calibrate_texts
-from tokenexit.config import dump_config
 from tokenexit.data.pairs import PairSplit
 from tokenexit.evaluation.curve import measured_curve, save_curve
 from tokenexit.evaluation.generation import evaluate_texts
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
-from tokenexit.policies import Policy, from_config
+from tokenexit.policies import Policy
 from tokenexit.policies.never import Never
 from tokenexit.reporting import write_report
 from tokenexit.reporting.tables import results_text
-from tokenexit.workflows.folder import write_json
-from tokenexit.workflows.results import curve_values
+from tokenexit.workflows.results import (
+    choose_policy,
+    curve_values,
+    training_record,
+    write_metrics,
+)
 from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
 from tokenexit.workflows.speaking import logger
 
@@ -43,18 +47,20 @@ def finish_texts(
     """
     main = accelerator.is_main_process
     say = logger.info if main else logger.debug
-    training = {
-        "task": config.task,
-        "model": config.model,
-        "data": config.data or "generated",
-        "seed": config.seed,
-        **dump_config(config)["train"],
-    }
-    model.configure(training=training)
+    model.configure(training=training_record(config))
     if main:
         model.save_pretrained(run)
-    chosen = _choose(config, model, splits["validation"], policy, run, main)
-    say("policy: %s", chosen)
+
+    def search(families: list[Policy] | None) -> Calibration:
+        return calibrate_texts(
+            model,
+            splits["validation"],
+            config.calibrate,
+            families=families,
+            batch_size=config.batch_size,
+        )
+
+    chosen = choose_policy(config, model, policy, run, main, search)
     model.configure(policy=chosen)
 
     results: dict[str, Any] = {}
@@ -85,52 +91,6 @@ def finish_texts(
     if main:
         model.save_pretrained(run)
         save_curve(points, run / "pareto.csv")
-        write_json(
-            run / "metrics.json",
-            {
-                "task": config.task,
-                "model": config.model if isinstance(config.model, str) else "fresh",
-                "data": config.data or "generated",
-                "seed": config.seed,
-                "labels": [],
-                "num_layers": model.decoder.num_layers,
-                "num_processes": accelerator.num_processes,
-                "splits": results,
-                "static": [
-                    {"layer": int(p.value or 0), "quality": p.quality, "mac_ratio": p.mac_ratio}
-                    for p in points
-                    if p.kind == "static"
-                ],
-            },
-        )
+        depth, processes = model.decoder.num_layers, accelerator.num_processes
+        write_metrics(run, config, results, points, depth, processes)
         say("report: %s", write_report(run))
-
-
-def _choose(
-    config: Seq2SeqConfig,
-    model: ExitModelForSeq2SeqLM,
-    validation: PairSplit,
-    policy: Policy | None,
-    run: Path,
-    main: bool,
-) -> Policy:
-    """The policy as given, or calibrated."""
-    asked = config.calibrate.min_quality is not None or config.calibrate.speedup is not None
-    if main:
-        (run / "calibration.json").unlink(missing_ok=True)  # of an earlier policy
-    if policy is not None and not (asked and policy.dial() is not None):
-        return policy
-    if len(model.settings.exit_layers) == 1 or config.train.objective.get("name") == "single":
-        return Never()  # nothing to choose among
-    families = [policy] if policy is not None else None
-    if config.calibrate.policies:
-        families = [from_config(family) for family in config.calibrate.policies]
-    found = calibrate_texts(
-        model, validation, config.calibrate, families=families, batch_size=config.batch_size
-    )
-    model.configure(
-        calibration={k: v for k, v in found.to_json().items() if k not in ("candidates", "chosen")}
-    )
-    if main:
-        write_json(run / "calibration.json", found.to_json())
-    return from_config(found.policy)
