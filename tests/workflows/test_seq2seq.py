@@ -1,0 +1,81 @@
+"""A text-to-text run from data to report, and what the console script does with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tokenexit import ExitModelForSeq2SeqLM
+from tokenexit.config import load_config
+from tokenexit.errors import UserError
+from tokenexit.workflows.commands import open_model
+from tokenexit.workflows.seq2seq import run_seq2seq
+from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
+
+SMALL = {
+    "model": {
+        "model_type": "t5",
+        "d_model": 16,
+        "d_kv": 8,
+        "d_ff": 16,
+        "num_heads": 2,
+        "num_layers": 2,
+        "num_decoder_layers": 2,
+        "vocab_size": 300,
+    },
+    "train": {"max_steps": 3, "batch_size": 8, "objective": {"name": "joint"}},
+    "generation": {"max_new_tokens": 4},
+    "calibrate": {"limit": 4},
+    "validate_on": 4,
+    "task": "translation",
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("pairs")
+    for name, count in (("train", 24), ("validation", 6), ("test", 6)):
+        rows = [
+            {"source": f"{name} number {i}", "target": f"zahl {i} {name}"} for i in range(count)
+        ]
+        lines = "\n".join(json.dumps(row) for row in rows)
+        (folder / f"{name}.jsonl").write_text(lines, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "text"
+    return run_seq2seq(load_config(Seq2SeqConfig, [f"data={data}", f"output_dir={run}"], SMALL))
+
+
+def test_the_run_folder_is_whole(finished):
+    expected = {"metrics.json", "calibration.json", "pareto.csv", "report.html", "train_log.jsonl"}
+    assert expected <= {path.name for path in finished.iterdir()}
+    metrics = json.loads((finished / "metrics.json").read_text())
+    assert metrics["splits"]["test"]["metric"] == "bleu"
+    assert [entry["layer"] for entry in metrics["static"]] == [1]
+    found = json.loads((finished / "calibration.json").read_text())
+    assert found["chosen"]["n_sentences"] == 4
+    assert "chosen on 4 texts of the validation split" in (finished / "report.html").read_text()
+
+
+def test_the_model_folder_writes_texts(finished):
+    writer = ExitModelForSeq2SeqLM.from_pretrained(finished)
+    assert len(writer.predict(["number 3", ""])) == 2
+
+
+def test_the_console_script_serves_it(finished, data):
+    opened = open_model(str(finished))
+    split = opened.split(str(data), "test")
+    result = opened.evaluate(
+        split, "test", None, batch_size=4, pending="verify", on_unknown="error"
+    )
+    assert result.n_sentences == 6
+    timed = opened.bench(split, 2, None, batch_size=2, repeats=1)
+    assert timed.to_json()["baseline"].startswith("transformers T5")
+    assert [set(line) for line in opened.predict(["number 1"], None, 2)]
+    with pytest.raises(UserError, match="--decode has no meaning for text generators"):
+        opened.evaluate(split, "test", None, decode="legal")
