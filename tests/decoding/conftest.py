@@ -133,7 +133,7 @@ def sources(make_sources: Any) -> Sources:
 @pytest.fixture(scope="session")
 def choose(make_sources: Any) -> Callable[..., Policy]:
     """Policies by name, with thresholds that fit a model: its tokens then leave at all depths."""
-    known: dict[int, tuple[float, ...]] = {}
+    known: dict[Any, tuple[float, ...]] = {}
 
     def thresholds(model: Any) -> tuple[float, ...]:
         batch = make_sources((6, 9), 24, seed=5)
@@ -153,10 +153,10 @@ def choose(make_sources: Any) -> Callable[..., Policy]:
         )
 
     def get(model: Any, name: str) -> Policy:
-        if id(model) not in known:
+        if model not in known:
             with torch.no_grad():
-                known[id(model)] = thresholds(model)
-        margin, cosine, gate = known[id(model)]
+                known[model] = thresholds(model)
+        margin, cosine, gate = known[model]
         made: dict[str, Policy] = {
             "never": policies.Never(),
             "hash": policies.Hash(1, 4),
@@ -191,7 +191,7 @@ def plain() -> Callable[..., tuple[Tensor, Tensor]]:
         model: Any, sources: Sources, policy: Policy, pending: str = "eager"
     ) -> tuple[Tensor, Tensor]:
         rule: Any = "parallel" if pending == "parallel" else "eager"
-        key = id(model), sources, policy, rule
+        key = model, sources, policy, rule
         if key not in made:
             with torch.no_grad():
                 memory = model.decoder.encode(sources.input_ids, sources.mask)
@@ -244,7 +244,7 @@ def ends(transformers_generate: Any) -> Callable[..., list[int]]:
     made: dict[Any, list[int]] = {}
 
     def get(model: Any, sources: Sources, steps: int = 16) -> list[int]:
-        key = id(model), sources
+        key = model, sources
         if key not in made:
             settings = {"max_new_tokens": steps, "eos_token_id": None, "do_sample": False}
             rows = transformers_generate(model, sources, **settings)[:, 1:].tolist()

@@ -38,7 +38,7 @@ def outcome(sentences: Any, run: Any) -> Iterator[Callable[..., Any]]:
     made: dict[Any, Any] = {}
 
     def get(network: Any, policy: Policy, **options: Any) -> Any:
-        key = id(network), policy, tuple(options.items())
+        key = network, policy, tuple(options.items())
         if key not in made:
             states = None if options.get("dense") or options.get("absorb", True) else []
             given = options if states is None else {**options, "states": states}
