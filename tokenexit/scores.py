@@ -37,10 +37,8 @@ def margin(logits: Tensor) -> Tensor:
     """Probability of the best class minus that of the second, ``[N, C] -> [N]``."""
     if logits.shape[-1] < 2:
         return logits.new_ones(logits.shape[:-1], dtype=torch.float32)
-    values = logits.float()
-    first, second = values.topk(2, dim=-1).values.split(1, dim=-1)
-    total = (values - first).exp().sum(dim=-1)
-    return -torch.expm1(second - first).squeeze(dim=-1) / total
+    best = logits.float().softmax(dim=-1).topk(2, dim=-1).values
+    return best[..., 0] - best[..., 1]
 
 
 def energy(logits: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch.testing import assert_close
 from transformers import AutoModelForTokenClassification
 
 from tokenexit.backbones import BACKBONES, Backbone, adapt, prepack
-from tokenexit.backbones.prepack import PrepackedLinear
+from tokenexit.backbones.lean import PrepackedLinear
 
 pytestmark = pytest.mark.skipif(
     not torch.backends.mkldnn.is_available(), reason="this build of torch has no oneDNN"
@@ -97,6 +97,7 @@ def test_notices_changed_weights(change: Callable[[nn.Linear], None]) -> None:
     packed = prepack(backbone)
     assert packed is not None
     assert packed.current
+    top(packed.backbone)  # weights are rearranged when first used
     model: Any = backbone.model
     change(model.bert.encoder.layer[1].attention.self.value)
     assert not packed.current

@@ -60,7 +60,7 @@ def run_pieces(
     rows = gather(hidden, chosen).flatten(0, 1)
     query = decoder.self_query(index, rows).unflatten(0, shape)
     packed = decoder.self_keys_values(index, hidden.flatten(0, 1))
-    key, value = (row.unflatten(0, hidden.shape[:2]) for row in packed)
+    key, value = packed.unflatten(0, hidden.shape[:2]).chunk(2, dim=-1)
     causal = batch.places[:, None, None] <= chosen[:, None, :, None]
     bias = decoder.bias(chosen, batch.places)
     read = attend(decoder, index, query, key, value, causal, bias)
@@ -134,12 +134,11 @@ def test_encoding_is_the_models_own(decoder: Decoder, batch: Any) -> None:
 def test_projections_alone_are_those_together(eager_decoder: Decoder) -> None:
     decoder, rows = eager_decoder, torch.randn(7, eager_decoder.hidden_size)
     for index in range(decoder.num_layers):
-        query, key, value = decoder.self_projections(index, rows)
-        assert query.shape == key.shape == value.shape == (7, decoder.inner_size)
+        query, keys_values = decoder.self_projections(index, rows)
+        assert query.shape == (7, decoder.inner_size)
+        assert keys_values.shape == (7, 2 * decoder.inner_size)
         assert decoder.self_query(index, rows).equal(query)
-        alone = decoder.self_keys_values(index, rows)
-        assert alone[0].equal(key)
-        assert alone[1].equal(value)
+        assert decoder.self_keys_values(index, rows).equal(keys_values)
 
 
 @torch.no_grad()

@@ -155,9 +155,9 @@ def test_rows_end_one_after_the_other(model, sources, choose):
 def test_reorder_to_itself_moves_nothing(build, sources):
     walk = Walk(build("t5"), sources, policies.Hash(1, 4), "lazy")
     walk.step()
-    before = walk.decoding.cache._keys[0]
+    before = walk.decoding.cache._stores[0]
     walk.reorder(range(4))
-    assert walk.decoding.cache._keys[0] is before
+    assert walk.decoding.cache._stores[0] is before
     walk.fork(1)
     walk.step()
     walk.check()

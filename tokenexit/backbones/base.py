@@ -108,8 +108,12 @@ class Backbone(ABC):
     def example_config(cls, model_type: str) -> PretrainedConfig:
         """A tiny configuration of the family, for tests: 4 layers, width 32."""
 
-    def lean(self, module: nn.Module) -> nn.Module | None:
-        """What inference may compute with in the place of a module; None for itself."""
+    def lean(self, module: Any) -> nn.Module | None:
+        """What inference on a CPU may compute with in the place of a module; None for itself.
+
+        Args:
+            module: Of a twin of the model, whose own modules have been replaced already.
+        """
         return None
 
     # --- the layer as the model runs it ---------------------------------------------------

@@ -1,9 +1,7 @@
 """A lean twin of a model for inference on a CPU, around the same weights.
 
-With the few rows that early exits leave, a product spends most of its time rearranging the
-weight matrix. oneDNN takes a matrix that was rearranged beforehand: about half the time at 4 to
-16 rows, a tenth less at 500. It costs a second copy of the weights in memory. What does nothing
-in inference (dropout), or takes several kernels where one will do (T5's norm), is replaced too.
+Its linear layers compute with weights rearranged for oneDNN; dropout is gone, and what takes
+several kernels or calls where fewer will do is replaced as the adapter says.
 """
 
 from __future__ import annotations
@@ -14,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeGuard, TypeVar
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
+
+from tokenexit.backbones.lean import Nothing, PrepackedLinear, unheard
 
 
 class Network(Protocol):
@@ -31,15 +30,12 @@ class Network(Protocol):
         """Whether attention is computed eagerly."""
         ...
 
-    def lean(self, module: nn.Module) -> nn.Module | None:
-        """What inference may compute with in the place of a module; None for itself."""
+    def lean(self, module: Any) -> nn.Module | None:
+        """What inference may compute with in the place of a module of the twin, or None."""
         ...
 
 
 N = TypeVar("N", bound=Network)
-
-# Rows the layout is chosen for; from 2 to 500 rows no other choice was faster.
-_ROWS = 16
 
 # Fused optimisers change weights without changing their version, so steps are counted too.
 _steps = 0
@@ -51,43 +47,6 @@ def _count(*_: object) -> None:
 
 
 register_optimizer_step_post_hook(_count)
-
-
-class Lean(nn.Module):
-    """A module of the twin: nobody can listen to it, so calling it is only its ``forward``."""
-
-    def __call__(self, rows: Tensor) -> Tensor:
-        """As ``forward``."""
-        return self.forward(rows)
-
-
-class Nothing(Lean):
-    """In the place of dropout."""
-
-    def forward(self, rows: Tensor) -> Tensor:
-        """The rows as they are."""
-        return rows
-
-
-class PrepackedLinear(Lean):
-    """A linear layer that computes with a rearranged copy of the weights of another.
-
-    Args:
-        linear: Float32, on the CPU. Its parameters are shared; changing them afterwards does
-            not change what this layer computes.
-    """
-
-    def __init__(self, linear: nn.Linear) -> None:
-        super().__init__()
-        self.weight, self.bias = linear.weight, linear.bias
-        self.in_features, self.out_features = linear.in_features, linear.out_features
-        self._packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), _ROWS)
-
-    def forward(self, rows: Tensor) -> Tensor:
-        """``[..., in_features] -> [..., out_features]``, without gradients."""
-        if rows.dtype != torch.float32 or not rows.numel() or torch.is_grad_enabled():
-            return F.linear(rows, self.weight, self.bias)
-        return torch.ops.mkldnn._linear_pointwise(rows, self._packed, self.bias, "none", [], "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,37 +89,39 @@ def prepack(backbone: N) -> Prepacked[N] | None:
     ):
         return None
     linears = tuple(module for module in backbone.model.modules() if _plain(module))
-    replaced: dict[nn.Module, nn.Module] = {linear: PrepackedLinear(linear) for linear in linears}
-    for module in backbone.model.modules():
-        leaner = backbone.lean(module)
-        if leaner is not None and _unheard(module):
-            replaced[module] = leaner
-        elif type(module) is nn.Dropout and _unheard(module):
-            replaced[module] = Nothing()
-    twin = _rebuilt(backbone.model, replaced)
+    twin = _twin(backbone.model, backbone, {})
     return Prepacked(type(backbone)(twin.eval()), linears, _versions(linears))
 
 
 def _versions(linears: Iterable[nn.Linear]) -> tuple[int, ...]:
-    weights = [linear.weight for linear in linears]
+    weights = [weight for linear in linears for weight in linear._parameters.values()]
+    weights = [weight for weight in weights if weight is not None]
     return (_steps, *(value for w in weights for value in (w.data_ptr(), w._version)))
 
 
-def _rebuilt(module: nn.Module, done: dict[nn.Module, nn.Module]) -> nn.Module:
+def _twin(module: Any, backbone: Network, done: dict[nn.Module, nn.Module]) -> Any:
     """The same tree of modules around the same parameters, some of them replaced."""
     if module not in done:
-        twin = done[module] = copy(module)
-        twin._modules = {
-            name: None if child is None else _rebuilt(child, done)
-            for name, child in module._modules.items()
-        }
+        done[module] = _replaced(module, backbone, done)
     return done[module]
+
+
+def _replaced(module: Any, backbone: Network, done: dict[nn.Module, nn.Module]) -> nn.Module:
+    if _plain(module):
+        return PrepackedLinear(module)
+    if type(module) is nn.Dropout and unheard(module):
+        return Nothing()
+    twin = copy(module)
+    twin._modules = {
+        name: None if child is None else _twin(child, backbone, done)
+        for name, child in module._modules.items()
+    }
+    # Found at once, without asking the registries of nn.Module.
+    twin.__dict__.update(twin._modules)
+    leaner = backbone.lean(twin) if unheard(module) else None
+    return twin if leaner is None else leaner
 
 
 def _plain(module: nn.Module) -> TypeGuard[nn.Linear]:
     """Whether a module is a float32 linear layer and nothing else listens to it."""
-    return type(module) is nn.Linear and module.weight.dtype == torch.float32 and _unheard(module)
-
-
-def _unheard(module: nn.Module) -> bool:
-    return not module._forward_hooks and not module._forward_pre_hooks
+    return type(module) is nn.Linear and module.weight.dtype == torch.float32 and unheard(module)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from torch import Tensor
 from torch.nn.functional import dropout
 from transformers import AutoConfig, PretrainedConfig
 
+from tokenexit.backbones.lean import residual, side_by_side
 from tokenexit.decoders.base import DECODERS, Decoder, DecoderCost
 
 _PRE_NORM = ("mbart", "pegasus")
@@ -31,27 +32,27 @@ class BartDecoder(Decoder):
     def _pre_norm(self) -> bool:
         return self.config.model_type in _PRE_NORM
 
-    @property
+    @cached_property
     def num_layers(self) -> int:
         """Depth of the decoder."""
         return int(self.config.decoder_layers)
 
-    @property
+    @cached_property
     def num_heads(self) -> int:
         """Attention heads of a decoder layer; an encoder layer may have others."""
         return int(self.config.decoder_attention_heads)
 
-    @property
+    @cached_property
     def inner_size(self) -> int:
         """Width of all heads together: that of the network."""
         return self.hidden_size
 
-    @property
+    @cached_property
     def max_length(self) -> int | None:
         """Longest text in tokens, special tokens included."""
         return int(self.config.max_position_embeddings)
 
-    @property
+    @cached_property
     def scaling(self) -> float:
         """Factor on the attention scores before the softmax."""
         return (self.hidden_size // self.num_heads) ** -0.5
@@ -97,27 +98,27 @@ class BartDecoder(Decoder):
         """Rows as a block leaves them, residual added."""
         return rows if self._pre_norm else norm(rows)
 
-    def self_projections(self, index: int, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Query, key and value projections."""
+    def self_projections(self, index: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Query, and key beside value."""
         layer = self._layers[index]
         attention, rows = layer.self_attn, self._before(layer.self_attn_layer_norm, rows)
-        return attention.q_proj(rows), attention.k_proj(rows), attention.v_proj(rows)
+        return attention.q_proj(rows), side_by_side(rows, attention.k_proj, attention.v_proj)
 
     def self_query(self, index: int, rows: Tensor) -> Tensor:
         """Query projection."""
         layer = self._layers[index]
         return layer.self_attn.q_proj(self._before(layer.self_attn_layer_norm, rows))
 
-    def self_keys_values(self, index: int, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Key and value projections."""
+    def self_keys_values(self, index: int, rows: Tensor) -> Tensor:
+        """Key beside value."""
         layer = self._layers[index]
         attention, rows = layer.self_attn, self._before(layer.self_attn_layer_norm, rows)
-        return attention.k_proj(rows), attention.v_proj(rows)
+        return side_by_side(rows, attention.k_proj, attention.v_proj)
 
     def after_self(self, index: int, rows: Tensor, read: Tensor) -> Tensor:
         """Output projection and residual, then the norm of post-norm families."""
         layer = self._layers[index]
-        rows = rows + _drop(layer, layer.self_attn.out_proj(read))
+        rows = residual(rows, layer.self_attn.out_proj, read, partial(_drop, layer))
         return self._after(layer.self_attn_layer_norm, rows)
 
     def cross_query(self, index: int, rows: Tensor) -> Tensor:
@@ -133,7 +134,7 @@ class BartDecoder(Decoder):
     def after_cross(self, index: int, rows: Tensor, read: Tensor) -> Tensor:
         """Output projection and residual, then the norm of post-norm families."""
         layer = self._layers[index]
-        rows = rows + _drop(layer, layer.encoder_attn.out_proj(read))
+        rows = residual(rows, layer.encoder_attn.out_proj, read, partial(_drop, layer))
         return self._after(layer.encoder_attn_layer_norm, rows)
 
     def feed_forward(self, index: int, rows: Tensor) -> Tensor:
@@ -141,7 +142,8 @@ class BartDecoder(Decoder):
         layer = self._layers[index]
         inner = layer.activation_fn(layer.fc1(self._before(layer.final_layer_norm, rows)))
         inner = dropout(inner, layer.activation_dropout, layer.training)
-        return self._after(layer.final_layer_norm, rows + _drop(layer, layer.fc2(inner)))
+        rows = residual(rows, layer.fc2, inner, partial(_drop, layer))
+        return self._after(layer.final_layer_norm, rows)
 
     def attention_dropout(self, index: int) -> float:
         """The layer's dropout on attention weights while training."""

@@ -7,7 +7,7 @@ knows which rows are there and what their sequences have cached.
 
 A layer is, in this order::
 
-    query, key, value = self_projections(i, rows)
+    query, keys_values = self_projections(i, rows)
     rows = after_self(i, rows, read)             # output projection, residual, norm
     query = cross_query(i, rows)
     rows = after_cross(i, rows, read)
@@ -66,7 +66,7 @@ class Decoder(ABC):
 
     # --- facts -------------------------------------------------------------------------
 
-    @property
+    @cached_property
     @abstractmethod
     def num_layers(self) -> int:
         """Depth of the decoder."""
@@ -76,12 +76,12 @@ class Decoder(ABC):
         """Width of the network, ``H``."""
         return int(self.config.d_model)
 
-    @property
+    @cached_property
     @abstractmethod
     def num_heads(self) -> int:
         """Attention heads of a decoder layer."""
 
-    @property
+    @cached_property
     @abstractmethod
     def inner_size(self) -> int:
         """Width of all heads together, ``I``."""
@@ -91,12 +91,12 @@ class Decoder(ABC):
         """Entries of the vocabulary, ``V``."""
         return int(self.model.get_output_embeddings().weight.shape[0])  # type: ignore[union-attr]
 
-    @property
+    @cached_property
     @abstractmethod
     def max_length(self) -> int | None:
         """Longest text in tokens, on either side; None where positions are relative."""
 
-    @property
+    @cached_property
     @abstractmethod
     def scaling(self) -> float:
         """Factor on the attention scores before the softmax."""
@@ -123,8 +123,12 @@ class Decoder(ABC):
     def example_config(cls, model_type: str) -> PretrainedConfig:
         """A tiny configuration of the family, for tests: 2 and 4 layers, width 32."""
 
-    def lean(self, module: nn.Module) -> nn.Module | None:
-        """What inference may compute with in the place of a module; None for itself."""
+    def lean(self, module: Any) -> nn.Module | None:
+        """What inference on a CPU may compute with in the place of a module; None for itself.
+
+        Args:
+            module: Of a twin of the model, whose own modules have been replaced already.
+        """
         return None
 
     # --- source --------------------------------------------------------------------------
@@ -149,20 +153,21 @@ class Decoder(ABC):
             key_pos: Places of the keys, ``[..., M]``.
 
         Returns:
-            ``[..., heads, A, M]``, or None. The causal mask is the engine's.
+            ``[..., heads, A, M]``, or None. It must depend on ``query_pos - key_pos`` alone. The
+            causal mask is the engine's.
         """
 
     @abstractmethod
-    def self_projections(self, index: int, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Query, key and value of rows to compute, ``[N, H] -> 3 x [N, I]``."""
-
-    def self_query(self, index: int, rows: Tensor) -> Tensor:
-        """The query of ``self_projections`` alone, ``[N, H] -> [N, I]``."""
-        return self.self_projections(index, rows)[0]
+    def self_projections(self, index: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Query of rows to compute, ``[N, I]``, and their keys beside their values, ``[N, 2I]``."""
 
     @abstractmethod
-    def self_keys_values(self, index: int, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Key and value only, for rows that are read and not computed, ``2 x [N, I]``."""
+    def self_query(self, index: int, rows: Tensor) -> Tensor:
+        """The query of ``self_projections`` alone, ``[N, H] -> [N, I]``."""
+
+    @abstractmethod
+    def self_keys_values(self, index: int, rows: Tensor) -> Tensor:
+        """Keys beside values, for rows that are read and not computed, ``[N, H] -> [N, 2I]``."""
 
     @abstractmethod
     def after_self(self, index: int, rows: Tensor, read: Tensor) -> Tensor:

@@ -7,10 +7,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from transformers import AutoConfig, PretrainedConfig
 
-from tokenexit.backbones.prepack import Lean
+from tokenexit.backbones.lean import (
+    Lean,
+    PrepackedLinear,
+    RootMeanSquareNorm,
+    residual,
+    side_by_side,
+    unheard,
+)
 from tokenexit.decoders.base import DECODERS, Decoder, DecoderCost
 
 
@@ -23,33 +29,38 @@ class T5Decoder(Decoder):
         return self.model.get_decoder()
 
     @cached_property
-    def _layers(self) -> list[Any]:
-        return [block.layer for block in self._stack.block]
+    def _layers(self) -> list[tuple[Any, ...]]:
+        return [tuple(block.layer) for block in self._stack.block]
 
-    @property
+    @cached_property
     def num_layers(self) -> int:
         """Depth of the decoder; that of the encoder may differ."""
         return int(self.config.num_decoder_layers)
 
-    @property
+    @cached_property
     def num_heads(self) -> int:
         """Attention heads."""
         return int(self.config.num_heads)
 
-    @property
+    @cached_property
     def inner_size(self) -> int:
         """Width of all heads together, free of the width of the network."""
         return self.num_heads * int(self.config.d_kv)
 
-    @property
+    @cached_property
     def max_length(self) -> int | None:
         """None: positions are relative."""
         return None
 
-    @property
+    @cached_property
     def scaling(self) -> float:
         """One: T5 folds the scale into its initialisation."""
         return 1.0
+
+    @cached_property
+    def _scaled(self) -> bool:
+        # mT5 has no such field: it never scales.
+        return bool(getattr(self.config, "scale_decoder_outputs", False))
 
     def _feed_forward_macs(self) -> int:
         matrices = 3 if self.config.is_gated_act else 2
@@ -87,27 +98,27 @@ class T5Decoder(Decoder):
         )
         return attention.relative_attention_bias(buckets).movedim(-1, -3)
 
-    def self_projections(self, index: int, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Projections of the normed rows."""
-        layer = self._layers[index][0]
-        attention, rows = layer.SelfAttention, layer.layer_norm(rows)
-        return attention.q(rows), attention.k(rows), attention.v(rows)
-
     def self_query(self, index: int, rows: Tensor) -> Tensor:
         """Query projection of the normed rows."""
         layer = self._layers[index][0]
         return layer.SelfAttention.q(layer.layer_norm(rows))
 
-    def self_keys_values(self, index: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def self_keys_values(self, index: int, rows: Tensor) -> Tensor:
         """Key and value projections of the normed rows."""
         layer = self._layers[index][0]
+        attention = layer.SelfAttention
+        return side_by_side(layer.layer_norm(rows), attention.k, attention.v)
+
+    def self_projections(self, index: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Projections of the normed rows."""
+        layer = self._layers[index][0]
         attention, rows = layer.SelfAttention, layer.layer_norm(rows)
-        return attention.k(rows), attention.v(rows)
+        return attention.q(rows), side_by_side(rows, attention.k, attention.v)
 
     def after_self(self, index: int, rows: Tensor, read: Tensor) -> Tensor:
         """Output projection and residual."""
         layer = self._layers[index][0]
-        return _held(rows + layer.dropout(layer.SelfAttention.o(read)))
+        return _held(residual(rows, layer.SelfAttention.o, read, layer.dropout))
 
     def cross_query(self, index: int, rows: Tensor) -> Tensor:
         """Query projection of the normed rows."""
@@ -122,7 +133,7 @@ class T5Decoder(Decoder):
     def after_cross(self, index: int, rows: Tensor, read: Tensor) -> Tensor:
         """Output projection and residual."""
         layer = self._layers[index][1]
-        return _held(rows + layer.dropout(layer.EncDecAttention.o(read)))
+        return _held(residual(rows, layer.EncDecAttention.o, read, layer.dropout))
 
     def feed_forward(self, index: int, rows: Tensor) -> Tensor:
         """The model's own sub-layer, gated or not."""
@@ -136,15 +147,16 @@ class T5Decoder(Decoder):
     def finish(self, rows: Tensor) -> Tensor:
         """Final norm, and the scale that goes with the head of the first T5."""
         rows = self._stack.dropout(self._stack.final_layer_norm(rows))
-        # mT5 has no such field: it never scales.
-        if getattr(self.config, "scale_decoder_outputs", False):
-            rows = rows * self.hidden_size**-0.5
-        return rows
+        return rows * self.hidden_size**-0.5 if self._scaled else rows
 
-    def lean(self, module: nn.Module) -> nn.Module | None:
-        """T5's norm as one kernel."""
-        norm = self._stack.final_layer_norm
-        return _Norm(module) if type(module) is type(norm) else None
+    def lean(self, module: Any) -> nn.Module | None:
+        """T5's norm and feed-forward block in few kernels."""
+        block = self._layers[0][-1]
+        if type(module) is type(block.layer_norm):
+            return RootMeanSquareNorm(module.weight, module.variance_epsilon)
+        if type(module) is not type(block) or not all(map(unheard, module.modules())):
+            return None
+        return _FeedForward(module) if type(module.DenseReluDense.wo) is PrepackedLinear else None
 
     @classmethod
     def example_config(cls, model_type: str) -> PretrainedConfig:
@@ -167,13 +179,27 @@ class T5Decoder(Decoder):
         )
 
 
-class _Norm(Lean):
-    def __init__(self, norm: Any) -> None:
+class _FeedForward(Lean):
+    """Norm, dense block and residual; ``block`` is the twin of the model's own."""
+
+    def __init__(self, block: Any) -> None:
         super().__init__()
-        self.weight, self.epsilon = norm.weight, norm.variance_epsilon
+        dense = block.DenseReluDense
+        self._norm, self._out = block.layer_norm, dense.wo
+        self._gated = hasattr(dense, "wi_0")
+        self._in = dense.wi_0 if self._gated else dense.wi
+        self._beside = dense.wi_1 if self._gated else None
+        self._act = dense.act
+        # The usual activation is part of the product.
+        self._relu = type(dense.act) is nn.ReLU and isinstance(self._in, PrepackedLinear)
+        self.__dict__.update(self._modules)
 
     def forward(self, rows: Tensor) -> Tensor:
-        return F.rms_norm(rows, self.weight.shape, self.weight, self.epsilon)
+        normed = self._norm(rows)
+        inner = self._in.relu(normed) if self._relu else self._act(self._in(normed))
+        if self._beside is not None:
+            inner = inner * self._beside(normed)
+        return self._out.plus(inner, rows)
 
 
 def _held(rows: Tensor) -> Tensor:

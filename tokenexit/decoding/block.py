@@ -36,6 +36,7 @@ class Block:
         # Every sequence has its newest token here: nothing needs an index.
         self.whole = self._single and len(rows) == len(cache)
         self._origin = origin[rows]
+        self._pairs: int | None = None
         self._lanes = lanes if self.whole else 0
 
     def __len__(self) -> int:
@@ -62,11 +63,6 @@ class Block:
         last = np.flatnonzero(np.diff(self.rows, append=-1))
         return torch.from_numpy(last).to(self._cache.device)
 
-    @property
-    def pairs(self) -> int:
-        """Tokens that this block reads in self-attention, over all its tokens."""
-        return int(self.places.sum()) + len(self.places)
-
     def self_attention(
         self, decoder: Decoder, index: int, query: Tensor, bias: Tensor | None
     ) -> Tensor:
@@ -82,10 +78,9 @@ class Block:
             ``[N, I]``.
         """
         if self.whole:
-            keys, values = self._cache.read(index, slice(None))
-            asked = query.unflatten(-1, (decoder.num_heads, -1)).unsqueeze(2)
-            read = _attend(decoder, asked, keys, values, bias)
-            return read.reshape(query.shape)
+            keys, values = self._cache.read(index)
+            asked = query.view(len(query), decoder.num_heads, 1, -1)
+            return _attend(decoder, asked, keys, values, bias).view(query.shape)
         span, width, place = self._lanes_of_rows
         keys, values = self._cache.read(index, span)
         size = span.stop - span.start
@@ -97,9 +92,9 @@ class Block:
     def bias_of(self, decoder: Decoder) -> Tensor | None:
         """Position bias and causal mask for ``self_attention``; the same in all layers."""
         device = self._cache.device
-        keys = torch.arange(self._cache.length, device=device)
         if self._single:
-            return decoder.bias(keys[-1:], keys)
+            return self._cache.bias()
+        keys = torch.arange(self._cache.length, device=device)
         span, width, place = self._lanes_of_rows
         places = torch.zeros((span.stop - span.start) * width, dtype=torch.long, device=device)
         places[place] = torch.from_numpy(self.places).to(device)
@@ -114,9 +109,12 @@ class Block:
         """What each token reads from its source, ``[N, I]``."""
         return source.attend(index, query, self._origin, self._lanes)
 
-    def cross_pairs(self, source: Source) -> int:
-        """Source tokens that this block reads, over all its tokens."""
-        return int(source.lengths[self._origin].sum())
+    def pairs(self, source: Source) -> int:
+        """Tokens that this block reads in both attentions, over all its tokens."""
+        if self._pairs is None:
+            read = self.places.sum() + len(self.places) + source.lengths[self._origin].sum()
+            self._pairs = int(read)
+        return self._pairs
 
     @cached_property
     def _lanes_of_rows(self) -> tuple[slice, int, Tensor]:

@@ -31,13 +31,13 @@ class DecoderCache:
     def __init__(self, decoder: Decoder, rows: int, like: Tensor) -> None:
         self.length = 0
         """Places in use; the same for all sequences."""
-        self._heads = decoder.num_heads
+        self._decoder = decoder
         self._capacity = _FIRST
-        self._keys = [
-            like.new_zeros(rows, _FIRST, decoder.inner_size) for _ in range(decoder.num_layers)
-        ]
-        self._values = [torch.zeros_like(keys) for keys in self._keys]
+        self._reach = 0
+        width = 2 * decoder.inner_size
+        self._stores = [like.new_zeros(rows, _FIRST, width) for _ in range(decoder.num_layers)]
         self._states = like.new_zeros(rows, _FIRST, decoder.hidden_size)
+        self._open()
         self.filled: Index = np.zeros((decoder.num_layers, rows), dtype=np.int64)
         """Places filled in each layer for each sequence, ``[L, R]``."""
 
@@ -59,10 +59,10 @@ class DecoderCache:
         self.length += 1
         if self.length <= self._capacity:
             return
-        self._keys = [torch.cat([keys, torch.zeros_like(keys)], dim=1) for keys in self._keys]
-        self._values = [torch.cat([v, torch.zeros_like(v)], dim=1) for v in self._values]
+        self._stores = [torch.cat([s, torch.zeros_like(s)], dim=1) for s in self._stores]
         self._states = torch.cat([self._states, torch.zeros_like(self._states)], dim=1)
         self._capacity *= 2
+        self._open()
 
     def shrink(self, length: int) -> None:
         """Forget the places from ``length`` on."""
@@ -83,23 +83,39 @@ class DecoderCache:
         """The states that tokens left with, ``[N, H]``."""
         return self._states.flatten(0, 1)[where]
 
-    def write(self, index: int, where: Tensor | slice, keys: Tensor, values: Tensor) -> None:
-        """Store keys and values of a layer; ``where`` is ``flat``, or one place of all rows."""
-        self._put(self._keys[index], where, keys)
-        self._put(self._values[index], where, values)
+    def write(self, index: int, where: Tensor | slice, keys_values: Tensor) -> None:
+        """Store keys beside values of a layer; ``where`` is ``flat``, or one place of all rows."""
+        self._put(self._stores[index], where, keys_values)
 
-    def read(self, index: int, span: slice) -> tuple[Tensor, Tensor]:
-        """Keys and values of a run of sequences, all places in use: views ``[R', h, M, d]``."""
-        keys = self._keys[index][span, : self.length]
-        values = self._values[index][span, : self.length]
-        shape = (self._heads, -1)
-        return keys.unflatten(-1, shape).transpose(1, 2), values.unflatten(-1, shape).transpose(
-            1, 2
-        )
+    def read(self, index: int, span: slice | None = None) -> tuple[Tensor, Tensor]:
+        """Keys and values of all sequences or a run, all places in use: views ``[R', h, M, d]``."""
+        keys, values = self._views[index]
+        if span is not None:
+            keys, values = keys[span], values[span]
+        return keys.narrow(2, 0, self.length), values.narrow(2, 0, self.length)
+
+    def bias(self) -> Tensor | None:
+        """What the newest place adds to its scores, ``[1, h, 1, M]``; see ``Decoder.bias``."""
+        if self._bias is None:
+            return None
+        # Made once for the farthest place, because it depends on distances only.
+        return self._bias.narrow(-1, self._capacity - self.length, self.length)
+
+    def _open(self) -> None:
+        """Views of new storage, and the bias that reaches as far."""
+        shape = (2, self._decoder.num_heads, -1)
+        self._views = [
+            store.unflatten(-1, shape).permute(2, 0, 3, 1, 4).unbind() for store in self._stores
+        ]
+        if self._reach != self._capacity:
+            places = torch.arange(self._capacity, device=self.device)
+            bias = self._decoder.bias(places[-1:], places)
+            self._bias = None if bias is None else bias[None]
+            self._reach = self._capacity
 
     def _put(self, store: Tensor, where: Tensor | slice, values: Tensor) -> None:
         if isinstance(where, slice):
-            store[:, where] = values.unsqueeze(1)
+            store.select(1, where.start).copy_(values)
         else:
             store.flatten(0, 1).index_copy_(0, where, values)
 
@@ -109,9 +125,9 @@ class DecoderCache:
         """Keep, repeat or reorder sequences, ``[R']``."""
         self.filled = self.filled[:, rows.cpu().numpy()]
         if len(rows) == len(self):
-            for store in (*self._keys, *self._values, self._states):
+            for store in (*self._stores, self._states):
                 store[:, : self.length] = store[:, : self.length].index_select(0, rows)
             return
-        self._keys = [keys.index_select(0, rows) for keys in self._keys]
-        self._values = [values.index_select(0, rows) for values in self._values]
+        self._stores = [store.index_select(0, rows) for store in self._stores]
         self._states = self._states.index_select(0, rows)
+        self._open()

@@ -52,6 +52,7 @@ class Exits:
         self, decoder: Decoder, layers: Sequence[int], gate: nn.Module | None = None
     ) -> None:
         self._decoder = decoder
+        self._vocabulary_size = decoder.vocab_size
         self.layers = tuple(layers)
         self._gate = gate
 
@@ -68,14 +69,14 @@ class Exits:
         }
 
     def _vocabulary(self, layer: int, work: DecodeWork, hidden: Tensor) -> Tensor:
-        work.count(layer - 1, head=len(hidden) * self._decoder.vocab_size)
+        work.scored(layer - 1, len(hidden) * self._vocabulary_size)
         return self.score(hidden)
 
     def _shortlist(self, layer: int, work: DecodeWork, hidden: Tensor, ids: Tensor) -> Tensor:
-        work.count(layer - 1, head=ids.numel())
+        work.scored(layer - 1, ids.numel())
         return self._decoder.vocabulary(self._decoder.finish(hidden), ids)
 
     def _wrong(self, layer: int, work: DecodeWork, hidden: Tensor) -> Tensor:
         gate: Any = self._gate
-        work.count(layer - 1, gate=len(hidden))
+        work.gated(layer - 1, len(hidden))
         return gate(self._decoder.finish(hidden))

@@ -1,7 +1,8 @@
-"""``generate`` with exits: transformers' own loops around our decoding step.
+"""``generate`` with exits: transformers' search around our decoding step.
 
-Greedy search, sampling, beams, processors, stopping criteria and streamers are transformers'
-code, unchanged; only the forward pass and the cache that it hands from step to step are ours.
+Settings, beams, processors, stopping criteria and streamers are transformers' code, unchanged;
+the forward pass and the cache that it hands from step to step are ours. So is the loop of greedy
+search and sampling, because theirs costs as much as a layer or two of a small model.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from transformers.generation.utils import GenerateEncoderDecoderOutput
 from transformers.modeling_outputs import Seq2SeqLMOutput
 
 from tokenexit.decoding.decoding import Decoding
+from tokenexit.decoding.search import Stopping, search
 from tokenexit.decoding.verify import Acceptance, Speculation
 from tokenexit.errors import UserError
 
@@ -109,6 +111,42 @@ class Generator(GenerationMixin):
             logits=step.logits[:, None],
             past_key_values=_Cache(self.decoding),  # type: ignore[arg-type]
         )
+
+    def _sample(  # type: ignore[override]
+        self,
+        input_ids: Tensor,
+        logits_processor: Callable[[Tensor, Tensor], Tensor],
+        stopping_criteria: Any,
+        generation_config: Any,
+        synced_gpus: bool = False,
+        streamer: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        if generation_config.output_scores or generation_config.output_logits:
+            parent: Any = super()
+            return parent._sample(
+                input_ids,
+                logits_processor,
+                stopping_criteria,
+                generation_config,
+                streamer=streamer,
+                **kwargs,
+            )
+        self._begin(
+            input_ids, kwargs["encoder_outputs"].last_hidden_state, kwargs.get("attention_mask")
+        )
+        assert self.decoding is not None
+        pad = generation_config._pad_token_tensor
+        tokens, self.exit_layers = search(
+            self.decoding,
+            input_ids,
+            logits_processor,
+            Stopping(stopping_criteria),
+            pad=None if pad is None else pad.to(input_ids.device),
+            do_sample=generation_config.do_sample,
+            streamer=streamer,
+        )
+        return GenerateEncoderDecoderOutput(sequences=tokens)  # type: ignore[arg-type]
 
     def _begin(self, prompt: Tensor, memory: Tensor, mask: Tensor | None) -> None:
         copies = len(memory) // self._sources

@@ -51,28 +51,23 @@ def run_layer(
     """
     missing = _missing(cache.filled[index], block)
     if missing is None:
-        query, keys, values = decoder.self_projections(index, hidden)
+        query, keys_values = decoder.self_projections(index, hidden)
         where = block.where
     else:
         # Pending tokens join the product of the active ones: one reading of the weights.
         query = decoder.self_query(index, hidden)
         pending = cache.flat(*missing)
-        keys, values = decoder.self_keys_values(index, torch.cat([cache.states(pending), hidden]))
+        keys_values = decoder.self_keys_values(index, torch.cat([cache.states(pending), hidden]))
         where = torch.cat([pending, cache.flat(block.rows, block.places)])
-    cache.write(index, where, keys, values)
+    cache.write(index, where, keys_values)
     cache.filled[index][block.rows] = cache.length
     read = block.self_attention(decoder, index, query, bias)
     hidden = decoder.after_self(index, hidden, read)
     before = source.projected[index]
     read = block.cross_attention(source, index, decoder.cross_query(index, hidden))
     hidden = decoder.after_cross(index, hidden, read)
-    work.count(
-        index,
-        rows=len(block),
-        projected=len(keys),
-        pairs=block.pairs + block.cross_pairs(source),
-        cross_projected=source.projected[index] - before,
-        calls=1,
+    work.layer(
+        index, len(block), len(keys_values), block.pairs(source), source.projected[index] - before
     )
     return decoder.feed_forward(index, hidden)
 
@@ -88,10 +83,9 @@ def propagate(
 ) -> None:
     """Give tokens that leave keys and values in every layer from ``start`` on (eager copying)."""
     for index in range(start, decoder.num_layers):
-        keys, values = decoder.self_keys_values(index, states)
-        cache.write(index, where, keys, values)
+        cache.write(index, where, decoder.self_keys_values(index, states))
         cache.filled[index][rows] = cache.length
-        work.count(index, projected=len(states))
+        work.propagated(index, len(states))
 
 
 def _missing(filled: Index, block: Block) -> tuple[Index, Index] | None:

@@ -116,7 +116,7 @@ class _Text:
     def _run(self, index: int, place: int) -> Tensor:
         decoder, rows = self._decoder, self.columns[place][index]
         read = torch.cat([column[index] for column in self.columns[: place + 1]])
-        keys, values = decoder.self_keys_values(index, read)
+        keys, values = decoder.self_keys_values(index, read).chunk(2, dim=-1)
         bias = None if self._bias is None else self._bias[:, place, None, : place + 1]
         read = self._attend(decoder.self_query(index, rows), keys, values, bias)
         rows = decoder.after_self(index, rows, read)

@@ -31,7 +31,7 @@ class Source:
         self._decoder = decoder
         self.memory = memory
         everybody = mask is None or bool(mask.all())
-        self.mask = None if everybody else mask.bool()[:, None, None, :]  # type: ignore[union-attr]
+        self.mask = None if everybody else _hidden(mask, memory)
         lengths = torch.full((len(memory),), memory.shape[1]) if everybody else mask.sum(dim=1)  # type: ignore[union-attr]
         self.lengths: Index = lengths.cpu().numpy().astype(np.int64)
         self._read: list[tuple[Tensor, Tensor] | None] = [None] * decoder.num_layers
@@ -63,8 +63,9 @@ class Source:
         """
         keys, values = self._keys_values(index)
         if lanes:
-            asked = query.view(len(self), lanes, -1)
-            return self._attend(asked, keys, values).reshape(query.shape)
+            asked = query.view(len(self), lanes, self._decoder.num_heads, -1).transpose(1, 2)
+            read = self._attend(asked, keys, values, self.mask)
+            return read.transpose(1, 2).reshape(query.shape)
         # Rows are missing: a lane each within its source, and unused lanes ask in vain. Keys and
         # values are never gathered, which costs more than the questions too many.
         first = np.searchsorted(origin, origin)
@@ -73,8 +74,10 @@ class Source:
         width = int(lane.max()) + 1
         place = torch.from_numpy((origin - low) * width + lane).to(query.device)
         asked = query.new_zeros((high - low) * width, query.shape[1]).index_copy_(0, place, query)
-        read = self._attend(asked.view(high - low, width, -1), keys, values, slice(low, high))
-        return read.reshape(len(asked), -1)[place]
+        asked = asked.view(high - low, width, self._decoder.num_heads, -1).transpose(1, 2)
+        mask = None if self.mask is None else self.mask[low:high]
+        read = self._attend(asked, keys[low:high], values[low:high], mask)
+        return read.transpose(1, 2).reshape(-1, query.shape[1])[place]
 
     def _keys_values(self, index: int) -> tuple[Tensor, Tensor]:
         found = self._read[index]
@@ -89,12 +92,14 @@ class Source:
         # Laid out head by head once, because every step reads them.
         return rows.unflatten(-1, (self._decoder.num_heads, -1)).transpose(1, 2).contiguous()
 
-    def _attend(
-        self, asked: Tensor, keys: Tensor, values: Tensor, span: slice = slice(None)
-    ) -> Tensor:
-        mask = None if self.mask is None else self.mask[span]
-        asked = asked.unflatten(-1, (self._decoder.num_heads, -1)).transpose(1, 2)
-        read = F.scaled_dot_product_attention(
-            asked, keys[span], values[span], attn_mask=mask, scale=self._decoder.scaling
+    def _attend(self, asked: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+        return F.scaled_dot_product_attention(
+            asked, keys, values, attn_mask=mask, scale=self._decoder.scaling
         )
-        return read.transpose(1, 2)
+
+
+def _hidden(mask: Tensor | None, like: Tensor) -> Tensor:
+    """What is added to the scores of padding, ``[B, 1, 1, S]``; made once, read in every layer."""
+    assert mask is not None
+    scores = torch.zeros(mask.shape, dtype=like.dtype, device=like.device)
+    return scores.masked_fill_(~mask.bool(), float("-inf"))[:, None, None, :]

@@ -193,7 +193,7 @@ def _layer(
 
     def read(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
         heads = [
-            x.view(shape[0], -1, decoder.num_heads, x.shape[-1] // decoder.num_heads).transpose(
+            x.reshape(shape[0], -1, decoder.num_heads, x.shape[-1] // decoder.num_heads).transpose(
                 1, 2
             )
             for x in (query, keys, values)
@@ -203,7 +203,8 @@ def _layer(
         )
         return found.transpose(1, 2).reshape(query.shape)
 
-    query, keys, values = decoder.self_projections(index, hidden)
+    query, keys_values = decoder.self_projections(index, hidden)
+    keys, values = keys_values.chunk(2, dim=-1)
     hidden = decoder.after_self(index, hidden, read(query, keys, values, causal.to(query.dtype)))
     query = decoder.cross_query(index, hidden)
     keys, values = decoder.cross_keys_values(index, memory)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,31 +12,57 @@ from tokenexit.decoders import Decoder
 FIELDS = ("rows", "projected", "pairs", "cross_projected", "head", "gate", "calls")
 
 
-@dataclass(eq=False)
 class DecodeWork:
     """Rows and pairs that each decoder layer worked on.
 
-    Attributes:
+    Args:
         num_layers: Depth of the decoder.
         counts: One line a layer, ``[L, 7]``: tokens computed; tokens whose keys and values were
             made; query-key pairs of both attentions; source tokens projected; vocabulary
-            entries scored; tokens seen by the learned gate; calls.
+            entries scored; tokens seen by the learned gate; calls. Nothing yet when None.
         source_lengths: Tokens of each encoded source.
     """
 
-    num_layers: int
-    counts: NDArray[np.int64] = field(default=None)  # type: ignore[assignment]
-    source_lengths: list[int] = field(default_factory=list)
+    def __init__(
+        self,
+        num_layers: int,
+        counts: NDArray[np.int64] | None = None,
+        source_lengths: Iterable[int] = (),
+    ) -> None:
+        self.num_layers = num_layers
+        self.source_lengths = list(source_lengths)
+        # Lists, because counting happens in every layer of every step.
+        self._lines: list[list[int]] = (
+            [[0] * len(FIELDS) for _ in range(num_layers)] if counts is None else counts.tolist()
+        )
 
-    def __post_init__(self) -> None:
-        if self.counts is None:
-            self.counts = np.zeros((self.num_layers, len(FIELDS)), dtype=np.int64)
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """All counts, ``[L, 7]``."""
+        return np.array(self._lines, dtype=np.int64).reshape(self.num_layers, len(FIELDS))
 
-    def count(self, index: int, **done: int) -> None:
-        """Add to a layer, from 0."""
-        line = self.counts[index]
-        for name, number in done.items():
-            line[FIELDS.index(name)] += number
+    def layer(
+        self, index: int, rows: int, projected: int, pairs: int, cross_projected: int
+    ) -> None:
+        """A layer, from 0, has run on some rows."""
+        line = self._lines[index]
+        line[0] += rows  # in the order of FIELDS
+        line[1] += projected
+        line[2] += pairs
+        line[3] += cross_projected
+        line[6] += 1
+
+    def propagated(self, index: int, rows: int) -> None:
+        """Keys and values were made for rows that skip a layer."""
+        self._lines[index][1] += rows
+
+    def scored(self, index: int, entries: int) -> None:
+        """Vocabulary entries were scored at the exit after a layer."""
+        self._lines[index][4] += entries
+
+    def gated(self, index: int, rows: int) -> None:
+        """The learned gate has seen rows after a layer."""
+        self._lines[index][5] += rows
 
     def of(self, name: str) -> NDArray[np.int64]:
         """One count for every layer, ``[L]``."""
