@@ -9,7 +9,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tokenexit import policies
-from tokenexit.decoding import DecodeWork, decode_macs, plain_decode_macs
+from tokenexit.decoding import DecodeWork, decode_bytes, decode_macs, plain_decode_macs
 
 SOURCE, TARGET, ROWS = 7, 6, 3
 
@@ -119,3 +119,23 @@ def test_exits_cost_less(model, sources, choose):
         for policy in ("never", policies.AssignedDepth(2), policies.Margin(1.0))
     )
     assert cheap < full < dear  # a confidence that lets nobody out is not free
+
+
+def test_bytes_are_weights_once_a_call_and_the_cache_once_a_query(build, even):
+    model = build("t5")
+    steps, depth = 5, 4
+    settings = {"max_new_tokens": steps, "eos_token_id": None, "return_dict_in_generate": True}
+    found = model.generate(**even.inputs, policy=policies.AssignedDepth(2), **settings)
+    decoder, cost = model.decoder, model.decoder.cost()
+    layer = cost.query + cost.key_value + cost.combine
+    pairs = ROWS * sum(SOURCE + place for place in range(1, steps + 1))
+    read = 2 * (steps * layer + pairs * cost.pair + cost.cross_key_value)
+    read += steps * decoder.vocab_size * decoder.hidden_size
+    size = model.network.dtype.itemsize
+    assert decode_bytes(decoder, found.work) == size * read
+    # Eager copying reads the weights of keys and values of the layers above as well.
+    eager = model.generate(
+        **even.inputs, policy=policies.AssignedDepth(2), pending="eager", **settings
+    )
+    beyond = size * steps * (depth - 2) * cost.key_value
+    assert decode_bytes(decoder, eager.work) == size * read + beyond

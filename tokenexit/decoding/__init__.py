@@ -8,7 +8,7 @@ from tokenexit.decoding.generator import MODES, Generator, VerifyingGenerator, r
 from tokenexit.decoding.layer import PENDING, Pending
 from tokenexit.decoding.outcome import Step
 from tokenexit.decoding.verify import Acceptance
-from tokenexit.decoding.work import DecodeWork, decode_macs, plain_decode_macs
+from tokenexit.decoding.work import DecodeWork, decode_bytes, decode_macs, plain_decode_macs
 
 __all__ = [
     "MODES",
@@ -22,6 +22,7 @@ __all__ = [
     "Step",
     "VerifyingGenerator",
     "check_policy",
+    "decode_bytes",
     "decode_macs",
     "plain_decode_macs",
     "refuse",

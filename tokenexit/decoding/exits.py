@@ -69,11 +69,12 @@ class Exits:
         }
 
     def _vocabulary(self, layer: int, work: DecodeWork, hidden: Tensor) -> Tensor:
-        work.scored(layer - 1, len(hidden) * self._vocabulary_size)
+        size = self._vocabulary_size
+        work.scored(layer - 1, len(hidden) * size, size)
         return self.score(hidden)
 
     def _shortlist(self, layer: int, work: DecodeWork, hidden: Tensor, ids: Tensor) -> Tensor:
-        work.scored(layer - 1, ids.numel())
+        work.scored(layer - 1, ids.numel(), ids.numel())
         return self._decoder.vocabulary(self._decoder.finish(hidden), ids)
 
     def _wrong(self, layer: int, work: DecodeWork, hidden: Tensor) -> Tensor:

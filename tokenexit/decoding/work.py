@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 
 from tokenexit.decoders import Decoder
 
-FIELDS = ("rows", "projected", "pairs", "cross_projected", "head", "gate", "calls")
+FIELDS = (
+    "rows", "projected", "pairs", "cross_projected", "head", "gate", "calls", "propagations",
+    "head_read",
+)  # fmt: skip
 
 
 class DecodeWork:
@@ -17,9 +20,10 @@ class DecodeWork:
 
     Args:
         num_layers: Depth of the decoder.
-        counts: One line a layer, ``[L, 7]``: tokens computed; tokens whose keys and values were
+        counts: One line a layer, ``[L, 9]``: tokens computed; tokens whose keys and values were
             made; query-key pairs of both attentions; source tokens projected; vocabulary
-            entries scored; tokens seen by the learned gate; calls. Nothing yet when None.
+            entries scored; tokens seen by the learned gate; calls; calls that only made keys and
+            values; vocabulary entries whose weights were read. Nothing yet when None.
         source_lengths: Tokens of each encoded source.
     """
 
@@ -38,7 +42,7 @@ class DecodeWork:
 
     @property
     def counts(self) -> NDArray[np.int64]:
-        """All counts, ``[L, 7]``."""
+        """All counts, ``[L, 9]``."""
         return np.array(self._lines, dtype=np.int64).reshape(self.num_layers, len(FIELDS))
 
     def layer(
@@ -55,10 +59,12 @@ class DecodeWork:
     def propagated(self, index: int, rows: int) -> None:
         """Keys and values were made for rows that skip a layer."""
         self._lines[index][1] += rows
+        self._lines[index][7] += 1
 
-    def scored(self, index: int, entries: int) -> None:
-        """Vocabulary entries were scored at the exit after a layer."""
+    def scored(self, index: int, entries: int, read: int) -> None:
+        """Vocabulary entries were scored at the exit after a layer, from weights of so many."""
         self._lines[index][4] += entries
+        self._lines[index][8] += read
 
     def gated(self, index: int, rows: int) -> None:
         """The learned gate has seen rows after a layer."""
@@ -90,6 +96,23 @@ def decode_macs(decoder: Decoder, work: DecodeWork) -> int:
     total += int(work.of("head").sum()) * decoder.hidden_size
     total += int(work.of("gate").sum()) * decoder.hidden_size
     return total + sum(decoder.encoder_macs(length) for length in work.source_lengths)
+
+
+def decode_bytes(decoder: Decoder, work: DecodeWork) -> int:
+    """Bytes that decoding reads: weights once a call, keys and values once a query.
+
+    Decoding few rows is a matter of memory rather than arithmetic, and this is what it waits
+    for. A layer has as many weights as one row has multiply-accumulates in it. States, which are
+    small, and the encoder are left out.
+    """
+    cost = decoder.cost()
+    layer = cost.query + cost.key_value + cost.combine
+    read = int(work.of("calls").sum()) * layer
+    read += int(work.of("propagations").sum()) * cost.key_value
+    read += int((work.of("cross_projected") > 0).sum()) * cost.cross_key_value
+    read += int(work.of("pairs").sum()) * cost.pair
+    read += int(work.of("head_read").sum()) * decoder.hidden_size
+    return read * next(decoder.model.parameters()).element_size()
 
 
 def plain_decode_macs(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tokenexit.data.pairs import PairSplit
-from tokenexit.decoding import decode_macs, plain_decode_macs
+from tokenexit.decoding import decode_bytes, decode_macs, plain_decode_macs
 from tokenexit.errors import UserError
 from tokenexit.evaluation.evaluate import Result
+from tokenexit.evaluation.oracle_exits import oracle_exits
 from tokenexit.evaluation.processes import gather, my_share
 from tokenexit.evaluation.text_metrics import agreement, bleu_difference, score_texts
 from tokenexit.evaluation.text_trace import TextTrace, merge_texts
@@ -62,6 +63,7 @@ def evaluate_texts(
     full: TextTrace | None = None,
     batch_size: int = 32,
     pending: str | None = None,
+    oracle: bool = False,
 ) -> tuple[Result, TextTrace]:
     """Measure a policy on a split.
 
@@ -73,6 +75,7 @@ def evaluate_texts(
         full: What the full depth wrote, if it is known already.
         batch_size: Texts a batch.
         pending: What pending tokens give to later ones; the model's own when None.
+        oracle: Also say how early a perfect confidence would let tokens leave.
 
     Returns:
         The figures, and the trace they come from.
@@ -97,6 +100,14 @@ def evaluate_texts(
         [len(output.exit_layers) for output in trace.outputs],
     )
     mean = trace.mean_exit_layer
+    bound = {}
+    if oracle:
+        places = [
+            layer
+            for text in oracle_exits(model, split, full, batch_size=batch_size)
+            for layer in text
+        ]
+        bound["oracle_exit_layer"] = sum(places) / max(len(places), 1)
     return Result(
         task=model.settings.task,
         split=name,
@@ -113,6 +124,9 @@ def evaluate_texts(
         mac_ratio=decode_macs(model.decoder, trace.work) / plain if plain else 1.0,
         policy=chosen.to_config(),
         figures={
+            **bound,
+            "bytes_ratio": decode_bytes(model.decoder, trace.work)
+            / max(decode_bytes(model.decoder, full.work), 1),
             "chrf": scores.chrf,
             "chrf_full_depth": deep_scores.chrf,
             "agreement_exact": same.exact,

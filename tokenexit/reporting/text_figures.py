@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tokenexit.reporting.naming import metric_name, percent, score, signed
+from tokenexit.reporting.naming import fixed, metric_name, percent, score, signed, times
 from tokenexit.reporting.result import Result
 
 
@@ -20,6 +20,8 @@ class TextFigures:
         chrf_full: The same of the full depth.
         exact: Share of texts that are equal.
         prefix: Share of a text before the first token that differs.
+        oracle: Mean layer at which a perfect confidence would let a token leave.
+        read: Bytes the decoder read, as a share of the full depth's.
     """
 
     difference: str
@@ -29,6 +31,8 @@ class TextFigures:
     chrf_full: str
     exact: str
     prefix: str
+    oracle: str
+    read: str
 
 
 def text_figures(result: Result) -> TextFigures | None:
@@ -46,6 +50,8 @@ def text_figures(result: Result) -> TextFigures | None:
         chrf_full=score(get("chrf_full_depth"), "chrf"),
         exact=percent(get("agreement_exact")),
         prefix=percent(get("agreement_prefix")),
+        oracle=fixed(get("oracle_exit_layer"), 2),
+        read=percent(get("bytes_ratio")),
     )
 
 
@@ -67,6 +73,12 @@ def text_lines(result: Result) -> dict[str, str]:
             f"{found.exact} of texts as at full depth, "
             f"the first other token after {found.prefix} of a text"
         )
+    if "oracle_exit_layer" in held:
+        early = held["oracle_exit_layer"]
+        lines["bound"] = f"a perfect confidence would let tokens leave at layer {found.oracle}"
+        lines["bound"] += f", {times(result.num_layers / early)} fewer" if early else ""
+    if "bytes_ratio" in held:
+        lines["memory"] = f"{found.read} of the bytes that the decoder reads at full depth"
     return lines
 
 

@@ -121,7 +121,7 @@ class _Generator(Commands):
         given = {k: v for k, v in options.items() if v is not None}
         given.pop("on_unknown", None)
         _only(given, ("batch_size", "pending"), "text generators")
-        return evaluate_texts(self.model, split, name, policy, **given)[0]
+        return evaluate_texts(self.model, split, name, policy, oracle=True, **given)[0]
 
     def calibrate(
         self, split: Any, name: str, config: CalibrateConfig, family: Policy | None, size: int

@@ -70,7 +70,7 @@ def finish_texts(
             model, splits[name], name, Never(), batch_size=config.batch_size
         )
         result, trace = evaluate_texts(
-            model, splits[name], name, full=deep, batch_size=config.batch_size
+            model, splits[name], name, full=deep, batch_size=config.batch_size, oracle=True
         )
         results[name] = result.to_json()
         if main:
