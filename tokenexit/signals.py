@@ -44,6 +44,8 @@ class Signals:
             None where scoring a few costs no less than scoring all.
         candidates: The only classes that ``logits`` is about, ``[N, K]``, long; all when None.
         gate_head: Computes the learned gate ``[N]`` from ``hidden``; None if not trained.
+        depth_head: Computes log-probabilities of the depth needed, ``[N, L]``, from ``hidden``;
+            None if not trained.
         previous: Fetches the same rows' states at the exit before; None at the first exit.
     """
 
@@ -64,6 +66,7 @@ class Signals:
     num_steps: int | None = None
     shortlist_head: Callable[[Tensor, Tensor], Tensor] | None = None
     candidates: Tensor | None = None
+    depth_head: Callable[[Tensor], Tensor] | None = None
 
     def __len__(self) -> int:
         return int(self.hidden.shape[0])
@@ -89,6 +92,21 @@ class Signals:
                 "heads.gate=true, or choose a policy that reads the exit's own confidence."
             )
         return self.gate_head(self.hidden)
+
+    @cached_property
+    def depth(self) -> Tensor:
+        """Predicted log-probability of each layer to be the first that suffices, ``[N, L]``.
+
+        Raises:
+            UserError: The model was trained without such a head.
+        """
+        if self.depth_head is None:
+            raise UserError(
+                "This policy reads a predicted depth, and the model has no head for it: train a "
+                "text generator with depth=true, or choose a policy that reads the exit's own "
+                "confidence."
+            )
+        return self.depth_head(self.hidden)
 
     @cached_property
     def previous_hidden(self) -> Tensor | None:
@@ -117,7 +135,7 @@ class Signals:
             previous=None if self.previous is None else lambda: self.previous_rows(rows),
             candidates=None if self.candidates is None else self.candidates[rows],
         )
-        for name in ("logits", "gate", "previous_hidden"):
+        for name in ("logits", "gate", "depth", "previous_hidden"):
             value = self.__dict__.get(name)
             if value is not None:
                 part.__dict__[name] = value[rows]

@@ -49,9 +49,12 @@ def _build(
         network.get_output_embeddings().weight.normal_(std=0.7 * scale)
         if hasattr(network, "final_logits_bias"):
             network.final_logits_bias.normal_(std=0.2)
-    model = ExitModelForSeq2SeqLM.from_transformers(network.to(dtype).eval(), gate=True)
+    model = ExitModelForSeq2SeqLM.from_transformers(network.to(dtype).eval(), gate=True, depth=True)
     assert model.gate is not None
-    torch.nn.init.normal_(model.gate.project.weight, std=0.3)
+    assert model.depth is not None
+    torch.manual_seed(0)
+    for head in (model.gate, model.depth):
+        torch.nn.init.normal_(head.project.weight, std=0.3)
     return model.eval().requires_grad_(False)
 
 
@@ -76,7 +79,7 @@ def build() -> Callable[..., ExitModelForSeq2SeqLM]:
 
 @pytest.fixture(scope="session", params=FAMILIES)
 def model(request: pytest.FixtureRequest, build: Any) -> ExitModelForSeq2SeqLM:
-    """One model of each family, with a gate."""
+    """One model of each family, with a gate and a depth head."""
     return build(request.param)
 
 
@@ -164,6 +167,7 @@ def choose(make_sources: Any) -> Callable[..., Policy]:
             "margin": policies.Margin(margin),
             "saturation": policies.Saturation(cosine),
             "gate": policies.LearnedGate(gate),
+            "depth": policies.PredictedDepth(0.6),
             "patience": policies.Patience(1),
             "two_stage": policies.TwoStage(
                 policies.Saturation(cosine - 0.05), policies.Margin(margin / 2)

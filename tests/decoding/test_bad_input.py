@@ -214,6 +214,11 @@ def test_policies_that_have_no_meaning_here(bart, way, policy, message):
         getattr(bart, way)(IDS, policy=policy)
 
 
+def test_a_policy_that_needs_the_depth_head_where_there_is_none(bare):
+    with pytest.raises(UserError, match="train a text generator with depth=true"):
+        bare.generate(IDS, policy="predicted_depth", max_new_tokens=3)
+
+
 @pytest.mark.parametrize("pending", PENDING)
 def test_a_policy_that_needs_the_gate_where_there_is_none(bare, pending):
     for policy in ("learned_gate", policies.TwoStage(policies.LearnedGate(0.5), policies.Margin())):

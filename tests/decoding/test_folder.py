@@ -62,7 +62,13 @@ def same_texts(first: Any, second: Any, policy: Any, **settings: Any) -> list[An
 
 @pytest.mark.parametrize("gate", [True, False])
 def test_every_family_comes_back(model, make, tmp_path, gate):
-    made = make(model.network.config.model_type, gate=gate, exit_layers=[1, 3], task="translation")
+    made = make(
+        model.network.config.model_type,
+        gate=gate,
+        depth=gate,
+        exit_layers=[1, 3],
+        task="translation",
+    )
     made.configure(policy=policies.Hash(1, 4), pending="parallel")
     loaded = reload(made, tmp_path)
     assert loaded.settings == made.settings
@@ -72,8 +78,10 @@ def test_every_family_comes_back(model, make, tmp_path, gate):
     assert len({layer for text in found for layer in text.exit_layers}) >= 2
     if gate:
         same_texts(loaded, made, policies.LearnedGate(0.5), num_beams=2)
+        same_texts(loaded, made, policies.PredictedDepth(0.5))
     else:
         assert loaded.gate is None
+        assert loaded.depth is None
         with pytest.raises(UserError, match="model has none"):
             loaded.predict(TEXTS, policy="learned_gate")
 
@@ -131,12 +139,10 @@ def test_a_tagger_is_no_generator(tmp_path):
 
 
 def test_a_generator_is_no_tagger(make, tmp_path):
-    make("t5", tokenizer=None).save_pretrained(tmp_path / "t5")
-    with pytest.raises(UserError, match=r"generates text.*ExitModelForSeq2SeqLM"):
-        ExitModelForTokenClassification.from_pretrained(tmp_path / "t5")
-    make("marian", tokenizer=None).save_pretrained(tmp_path / "marian")
-    with pytest.raises(UserError):
-        ExitModelForTokenClassification.from_pretrained(tmp_path / "marian")
+    for family in ("t5", "marian", "bart"):
+        make(family, tokenizer=None).save_pretrained(tmp_path / family)
+        with pytest.raises(UserError, match=r"generates text.*ExitModelForSeq2SeqLM"):
+            ExitModelForTokenClassification.from_pretrained(tmp_path / family)
 
 
 def test_folders_that_are_not_whole(make, tmp_path):
@@ -207,3 +213,11 @@ def test_sources_that_are_too_long_are_cut_and_counted(make, caplog):
     whole = torch.tensor([[7] * 63 + [2]])
     expected = model.generate(whole, max_new_tokens=4)[0, 1:].tolist()
     assert found[1].token_ids == expected[: len(found[1].token_ids)]
+
+
+def test_own_decoders_start_where_verifying_is_the_default(make, sources):
+    made = make("t5", tokenizer=None)
+    made.configure(pending="verify", policy=policies.Hash(1, 4))
+    assert made.start(**sources.inputs).pending == "parallel"
+    with pytest.raises(UserError, match="rule for pending tokens"):
+        made.start(**sources.inputs, pending="verify")

@@ -68,7 +68,7 @@ def test_rows_and_pairs_are_those_that_the_exit_layers_tell(
 
 
 @pytest.mark.parametrize(
-    "name", "never hash assigned saturation gate margin patience shortlist two_stage".split()
+    "name", "never hash assigned saturation gate depth margin patience shortlist two_stage".split()
 )
 def test_vocabulary_is_scored_only_when_asked_for(some_model, sources, name, choose):
     decoding = some_model.start(**sources.inputs, policy=choose(some_model, name))
@@ -77,7 +77,9 @@ def test_vocabulary_is_scored_only_when_asked_for(some_model, sources, name, cho
     left = torch.tensor([(layers == layer).sum() for layer in (1, 2, 3, 4)])
     head, size = torch.from_numpy(decoding.work.of("head")), some_model.decoder.vocab_size
     gate = decoding.work.of("gate").tolist()
-    assert gate == ([*arrived[:3].tolist(), 0] if name == "gate" else [0] * 4)
+    first = [4 * int(arrived[0]), 0, 0, 0]  # a number a layer, once
+    expected = {"gate": [*arrived[:3].tolist(), 0], "depth": first}
+    assert gate == expected.get(name, [0] * 4)
     if name in ("margin", "patience"):  # every exit on the way
         assert head.tolist() == (size * arrived).tolist()
     elif name == "shortlist":  # all at the first exit, and where a token leaves

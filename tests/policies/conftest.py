@@ -47,6 +47,9 @@ class Trace:
             target=self.target[rows],
             head=lambda hidden: hidden[:, :-1],
             gate_head=lambda hidden: hidden[:, -1],
+            depth_head=lambda hidden: (
+                hidden[:, -1:].float() * torch.arange(len(self.logits), device=hidden.device)
+            ).log_softmax(dim=-1),
             shortlist_head=lambda hidden, ids: hidden[:, :-1].gather(1, ids),
             previous=None if layer == 1 else lambda: states[layer - 2][rows],
             step=self.position[rows],

@@ -192,6 +192,32 @@ def test_oracle_halts_at_the_first_right_exit(trace_of):
         policies.Oracle().step(trace.signals(1, target=None), None)
 
 
+def test_predicted_depth_stops_once_enough_is_likely_enough(trace_of):
+    # Of three layers, each the first that suffices with these probabilities.
+    table = torch.tensor([[0.5, 0.25, 0.25], [0.0, 0.875, 0.125], [0.125, 0.125, 0.75]])
+    trace = trace_of(torch.zeros(3, 1, 3))
+    asked = []
+
+    def head(hidden):
+        asked.append(len(hidden))
+        return table.log()
+
+    policy = policies.PredictedDepth(0.5)
+    state, found = policy.init(3), []
+    for layer in (1, 2, 3):
+        rows = torch.tensor([0, 0, 0])
+        halt, state = policy.step(trace.signals(layer, rows, depth_head=head), state)
+        found.append(halt.tolist())
+    assert found == [[False, False, False], [True, True, False], [True, True, True]]
+    assert asked == [3]  # the first exit only
+    never = policies.PredictedDepth(1.0)
+    certain = torch.tensor([[0.0, -torch.inf, -torch.inf]])
+    signals = trace.signals(1, rows[:1], depth_head=lambda hidden: certain)
+    assert not never.step(signals, None)[0].any()
+    with pytest.raises(UserError, match="depth=true"):
+        policy.step(trace.signals(1, depth_head=None), None)
+
+
 def test_gate_missing(trace_of):
     with pytest.raises(UserError, match=r"heads\.gate=true"):
         policies.LearnedGate().step(trace_of(SURE).signals(1, gate_head=None), None)
@@ -205,6 +231,7 @@ def test_gate_missing(trace_of):
         policies.AssignedDepth(2, {1: 1}),
         policies.Hash(),
         policies.LearnedGate(),
+        policies.PredictedDepth(),
         policies.FromLayer(policies.Entropy(), 3),
         policies.EveryKth(policies.Patience(), 3),
         policies.PerLayer((policies.Never(), policies.Hash(), policies.Entropy())),

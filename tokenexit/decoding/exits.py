@@ -37,6 +37,7 @@ class Heads(TypedDict):
     head: Callable[[Tensor], Tensor]
     shortlist_head: Callable[[Tensor, Tensor], Tensor]
     gate_head: Callable[[Tensor], Tensor] | None
+    depth_head: Callable[[Tensor], Tensor] | None
 
 
 class Exits:
@@ -46,15 +47,20 @@ class Exits:
         decoder: The network.
         layers: Exit layers from 1, the top excluded.
         gate: Learned gate, ``[N, H] -> [N]``, or None; it sees finished states.
+        depth: Predicts the depth needed, ``[N, H] -> [N, L]``, or None; as the gate.
     """
 
     def __init__(
-        self, decoder: Decoder, layers: Sequence[int], gate: nn.Module | None = None
+        self,
+        decoder: Decoder,
+        layers: Sequence[int],
+        gate: nn.Module | None = None,
+        depth: nn.Module | None = None,
     ) -> None:
         self._decoder = decoder
         self._vocabulary_size = decoder.vocab_size
         self.layers = tuple(layers)
-        self._gate = gate
+        self._gate, self._depth = gate, depth
 
     def score(self, hidden: Tensor) -> Tensor:
         """Vocabulary logits of states, ``[N, H] -> [N, V]``."""
@@ -66,6 +72,7 @@ class Exits:
             "head": partial(self._vocabulary, layer, work),
             "shortlist_head": partial(self._shortlist, layer, work),
             "gate_head": None if self._gate is None else partial(self._wrong, layer, work),
+            "depth_head": None if self._depth is None else partial(self._needed, layer, work),
         }
 
     def _vocabulary(self, layer: int, work: DecodeWork, hidden: Tensor) -> Tensor:
@@ -80,4 +87,9 @@ class Exits:
     def _wrong(self, layer: int, work: DecodeWork, hidden: Tensor) -> Tensor:
         gate: Any = self._gate
         work.gated(layer - 1, len(hidden))
-        return gate(self._decoder.finish(hidden))
+        return gate(self._decoder.finish(hidden).detach())  # it learns apart from the network
+
+    def _needed(self, layer: int, work: DecodeWork, hidden: Tensor) -> Tensor:
+        depth: Any = self._depth
+        work.gated(layer - 1, len(hidden) * self._decoder.num_layers)
+        return depth(self._decoder.finish(hidden).detach())

@@ -22,7 +22,7 @@ class DecodeWork:
         num_layers: Depth of the decoder.
         counts: One line a layer, ``[L, 9]``: tokens computed; tokens whose keys and values were
             made; query-key pairs of both attentions; source tokens projected; vocabulary
-            entries scored; tokens seen by the learned gate; calls; calls that only made keys and
+            entries scored; numbers made by learned gates; calls; calls that only made keys and
             values; vocabulary entries whose weights were read. Nothing yet when None.
         source_lengths: Tokens of each encoded source.
     """
@@ -66,9 +66,9 @@ class DecodeWork:
         self._lines[index][4] += entries
         self._lines[index][8] += read
 
-    def gated(self, index: int, rows: int) -> None:
-        """The learned gate has seen rows after a layer."""
-        self._lines[index][5] += rows
+    def gated(self, index: int, numbers: int) -> None:
+        """Learned gates have made numbers from rows after a layer."""
+        self._lines[index][5] += numbers
 
     def of(self, name: str) -> NDArray[np.int64]:
         """One count for every layer, ``[L]``."""

@@ -26,6 +26,21 @@ class Gate(nn.Module):
         return self.project(hidden).squeeze(-1).float().sigmoid()
 
 
+class DepthHead(nn.Module):
+    """The Depth-Adaptive Transformer's multinomial (Elbayad et al. 2020), read at the first exit.
+
+    Its output says how likely each layer is to be the first that suffices.
+    """
+
+    def __init__(self, width: int, num_layers: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(width, num_layers)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """States ``[N, H]`` to log-probabilities ``[N, L]``."""
+        return self.project(hidden).float().log_softmax(dim=-1)
+
+
 class ExitHeads(nn.Module):
     """Heads for every exit below the top; the top keeps the model's own classifier.
 

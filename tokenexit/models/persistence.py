@@ -106,7 +106,7 @@ def load(source: str | Path, auto_class: Any, **options: Any) -> Loaded:
     settings = read_settings(folder)
     network = load_network(folder, auto_class, **options)
     bare = not any(folder.glob("tokenizer*")) and not settings.labels
-    tokenizer = None if bare else load_tokenizer(folder)
+    tokenizer = None if bare else load_tokenizer(folder, split_words=bool(settings.labels))
     return Loaded(network, tokenizer, settings, _read_weights(folder / WEIGHTS), folder / WEIGHTS)
 
 
@@ -154,11 +154,15 @@ def load_network(source: str | Path, auto_class: Any, **options: Any) -> PreTrai
         ) from error
 
 
-def load_tokenizer(source: str | Path) -> Any:
-    """Load a fast tokenizer that takes split words.
+def load_tokenizer(source: str | Path, *, split_words: bool = True) -> Any:
+    """Load a tokenizer.
+
+    Args:
+        source: Folder or Hub id.
+        split_words: Whether it has to take split words, which only fast ones do.
 
     Raises:
-        UserError: There is none, or only a slow one.
+        UserError: There is none, or only a slow one where words are split.
     """
     try:
         kind = AutoConfig.from_pretrained(source).model_type
@@ -168,7 +172,7 @@ def load_tokenizer(source: str | Path) -> Any:
         raise UserError(
             f"The tokenizer of {str(source)!r} cannot be loaded: {_first_line(error)}"
         ) from error
-    if not tokenizer.is_fast:
+    if split_words and not tokenizer.is_fast:
         raise UserError(f"The tokenizer of {str(source)!r} is not a fast one, which words need.")
     return tokenizer
 

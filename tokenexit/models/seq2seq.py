@@ -17,7 +17,7 @@ from tokenexit.decoders import Decoder, adapt_decoder
 from tokenexit.decoding import PENDING, Decoding, Exits
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.heads import check_exit_layers
-from tokenexit.heads.stack import Gate
+from tokenexit.heads.stack import DepthHead, Gate
 from tokenexit.models import persistence
 from tokenexit.models.generate import Generated, check_inputs, generate
 from tokenexit.models.settings import ExitSettings
@@ -39,15 +39,22 @@ class ExitModelForSeq2SeqLM(
         network: A transformers model for conditional generation.
         tokenizer: Its tokenizer, or None for ids in and ids out.
         gate: The learned gate, or None.
+        depth: The head that predicts the depth needed, or None.
         settings: Everything else that is saved with the model.
     """
 
     def __init__(
-        self, network: PreTrainedModel, tokenizer: Any, gate: Gate | None, settings: ExitSettings
+        self,
+        network: PreTrainedModel,
+        tokenizer: Any,
+        gate: Gate | None,
+        depth: DepthHead | None,
+        settings: ExitSettings,
     ) -> None:
         super().__init__()
         self.network = network
         self.gate = gate
+        self.depth = depth
         self.tokenizer = tokenizer
         self.settings = settings
         self.decoder = adapt_decoder(network)
@@ -63,6 +70,7 @@ class ExitModelForSeq2SeqLM(
         *,
         exit_layers: Sequence[int] | None = None,
         gate: bool = False,
+        depth: bool = False,
         task: str = "text2text",
     ) -> Self:
         """Add exits to a transformers model in memory, ready to train.
@@ -73,6 +81,8 @@ class ExitModelForSeq2SeqLM(
             exit_layers: Decoder layers with an exit, from 1; all when None. The top always has
                 one.
             gate: Whether there is a learned gate (CALM's classifier).
+            depth: Whether there is a head that predicts the depth needed (Depth-Adaptive
+                Transformer).
             task: Name of the task, such as ``translation``.
 
         Raises:
@@ -86,11 +96,12 @@ class ExitModelForSeq2SeqLM(
                 "they do not belong together. Load both from the same folder, or resize the "
                 "model's embeddings."
             )
-        learned = Gate(decoder.hidden_size) if gate else None
-        if learned is not None:
-            learned.to(device=network.device, dtype=network.dtype)
-        settings = ExitSettings((), exits, {"name": "shared", "gate": gate}, task=task)
-        return cls(network, tokenizer, learned, settings)
+        heads = {"name": "shared", "gate": gate, "depth": depth}
+        made = _side_heads(decoder, heads)
+        for head in made:
+            if head is not None:
+                head.to(device=network.device, dtype=network.dtype)
+        return cls(network, tokenizer, *made, ExitSettings((), exits, heads, task=task))
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, **hub: Any) -> Self:  # type: ignore[override]
@@ -114,9 +125,10 @@ class ExitModelForSeq2SeqLM(
         loaded = persistence.load(path, AutoModelForSeq2SeqLM, **hub)
         decoder = adapt_decoder(loaded.network)
         check_exit_layers(loaded.settings.exit_layers, decoder.num_layers)
-        gate = Gate(decoder.hidden_size) if loaded.settings.heads.get("gate") else None
-        loaded.fill(nn.Module() if gate is None else gate, loaded.weights)
-        return cls(loaded.network, loaded.tokenizer, gate, loaded.settings).eval()
+        made = _side_heads(decoder, loaded.settings.heads)
+        model = cls(loaded.network, loaded.tokenizer, *made, loaded.settings)
+        loaded.fill(model._side, loaded.weights)
+        return model.eval()
 
     def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:  # type: ignore[override]
         """Write the model folder: a plain transformers checkpoint, and the exits beside it."""
@@ -127,8 +139,14 @@ class ExitModelForSeq2SeqLM(
             self.push_to_hub(repo or Path(save_directory).name, **kwargs)
 
     def exit_weights(self) -> dict[str, Tensor]:
-        """Weights of the gate."""
-        return {} if self.gate is None else self.gate.state_dict()
+        """Weights of the gate and the depth head."""
+        return self._side.state_dict()
+
+    @property
+    def _side(self) -> nn.ModuleDict:
+        """What there is beside the network, by the names it is saved under."""
+        found = {"gate": self.gate, "depth": self.depth}
+        return nn.ModuleDict({name: head for name, head in found.items() if head is not None})
 
     # --- facts -----------------------------------------------------------------------------
 
@@ -155,12 +173,11 @@ class ExitModelForSeq2SeqLM(
 
     def exits(self, decoder: Decoder) -> Exits:
         """The exits, scored by a decoder of this model."""
-        return Exits(decoder, self.settings.exit_layers[:-1], self.gate)
+        return Exits(decoder, self.settings.exit_layers[:-1], self.gate, self.depth)
 
     def head_parameters(self) -> Iterator[nn.Parameter]:
-        """Parameters that start from nothing: the gate's."""
-        if self.gate is not None:
-            yield from self.gate.parameters()
+        """Parameters that start from nothing: those of gate and depth head."""
+        yield from self._side.parameters()
 
     def configure(self, **settings: Any) -> None:
         """Change what is saved with the model: ``policy``, ``pending``, ``generation``, ..."""
@@ -211,7 +228,10 @@ class ExitModelForSeq2SeqLM(
     ) -> Decoding:
         """Begin decoding from encoder states, ``[B, S, H]``."""
         decoder = self.inference_decoder
-        pending = self.settings.pending if pending is None else pending
+        if pending is None:
+            # Verifying is a way to search; what it stands on is this rule.
+            pending = self.settings.pending
+            pending = "parallel" if pending == "verify" else pending
         if pending not in PENDING:
             raise unknown_name("rule for pending tokens", pending, PENDING)
         return Decoding(
@@ -284,3 +304,11 @@ class ExitModelForSeq2SeqLM(
             assert isinstance(found, Generated)
             results += read_outputs(self, found, len(batch["input_ids"]))
         return results
+
+
+def _side_heads(decoder: Decoder, heads: Mapping[str, Any]) -> tuple[Gate | None, DepthHead | None]:
+    width = decoder.hidden_size
+    return (
+        Gate(width) if heads.get("gate") else None,
+        DepthHead(width, decoder.num_layers) if heads.get("depth") else None,
+    )

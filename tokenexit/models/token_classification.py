@@ -117,12 +117,14 @@ class ExitModelForTokenClassification(
             UserError: No such folder, no network, missing or damaged files, a format newer
                 than this version reads.
         """
-        loaded = persistence.load(folder, AutoModelForTokenClassification, **hub)
-        if not loaded.settings.labels:
+        where = {name: hub.pop(name) for name in ("revision", "token", "cache_dir") if name in hub}
+        path = persistence.resolve(folder, **where)
+        if not persistence.read_settings(path).labels:
             raise UserError(
                 f"{str(folder)!r} holds a model that generates text: load it with "
                 "ExitModelForSeq2SeqLM.from_pretrained."
             )
+        loaded = persistence.load(path, AutoModelForTokenClassification, **hub)
         shape, settings = adapt(loaded.network), loaded.settings
         exits = check_exit_layers(settings.exit_layers, shape.num_layers)
         heads = ExitHeads(settings.heads, exits[:-1], shape.hidden_size, len(settings.labels))

@@ -12,6 +12,7 @@ from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.objectives import Objective, Occasion
 from tokenexit.objectives.equilibrium import balanced
 from tokenexit.training.batches import MicroBatch
+from tokenexit.training.depth_lesson import WithDepth
 from tokenexit.training.lesson import Losses, WithGate
 
 
@@ -58,17 +59,21 @@ class Seq2SeqClassroom(nn.Module):
                 sentence=torch.tensor(part.places, device=model.device),
             )
         )
-        pupil: Any = lesson if model.gate is None else WithGate(lesson, agree_with_top=True)
+        gated = None if model.gate is None else WithGate(lesson, agree_with_top=True)
+        pupil: Any = lesson if gated is None else gated
+        deep = None if model.depth is None else WithDepth(pupil, int(batch.real.sum()))
         fork = balanced(lesson.fork, exits) if self._balance else lesson.fork
         teach(
             model.decoder,
             model.exits(model.decoder),
             batch,
-            pupil,
+            pupil if deep is None else deep,
             fork=fork,
             skip=lesson.skip,
         )
         total = lesson.loss()
-        if model.gate is not None:
-            total = total + pupil.gate_loss()
+        if gated is not None:
+            total = total + gated.gate_loss()
+        if deep is not None:
+            total = total + deep.depth_loss()
         return Losses(total, lesson.by_layer)

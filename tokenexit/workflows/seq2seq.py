@@ -101,10 +101,15 @@ def build_generator(config: Seq2SeqConfig, train_split: PairSplit) -> ExitModelF
         tokenizer = train_subword_tokenizer(texts, vocabulary, lowercase)
         network = fresh_seq2seq(description, tokenizer)
     else:
-        tokenizer = load_tokenizer(config.model)
+        tokenizer = load_tokenizer(config.model, split_words=False)
         network = load_network(config.model, AutoModelForSeq2SeqLM, dtype=torch.float32)
     return ExitModelForSeq2SeqLM.from_transformers(
-        network, tokenizer, exit_layers=config.exit_layers, gate=config.gate, task=config.task
+        network,
+        tokenizer,
+        exit_layers=config.exit_layers,
+        gate=config.gate,
+        depth=config.depth,
+        task=config.task,
     )
 
 

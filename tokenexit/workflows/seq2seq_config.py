@@ -36,6 +36,9 @@ class Seq2SeqConfig:
         default=None, metadata=_help("decoder layers with an exit, from 1; all by default")
     )
     gate: bool = field(default=False, metadata=_help("train CALM's classifier as a gate"))
+    depth: bool = field(
+        default=False, metadata=_help("train Depth-Adaptive's prediction of the depth needed")
+    )
     max_source: int = field(default=512, metadata=_help("tokens of a source; longer ones are cut"))
     max_target: int = field(default=128, metadata=_help("tokens of a target; longer ones are cut"))
     train: TrainConfig = field(default_factory=TrainConfig)

@@ -1,0 +1,61 @@
+"""Teach the first exit to predict the depth that a token needs (Depth-Adaptive Transformer)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tokenexit.signals import Signals
+
+
+class WithDepth:
+    """Trains the depth head beside any objective; the network is left alone.
+
+    A token needs the first exit that would choose as the top does. The Depth-Adaptive
+    Transformer (Elbayad et al. 2020) takes the exit with the best likelihood less a price for
+    depth; agreement is what calibration promises and needs no price.
+
+    Args:
+        pupil: Who is taught beside it.
+        num_words: Words of the batch.
+    """
+
+    def __init__(self, pupil: Any, num_words: int) -> None:
+        self._pupil, self._count = pupil, num_words
+        self._guess: tuple[Tensor, Tensor] | None = None
+        self._choices: list[tuple[int, Tensor, Tensor]] = []
+
+    def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
+        """Ask the pupil, and note what this exit would choose."""
+        halt = self._pupil.arrive(signals, words)
+        assert signals.depth_head is not None and signals.target is not None
+        known = signals.target != -100
+        if self._guess is None:
+            self._guess = signals.depth_head(signals.hidden.detach()[known]), words[known]
+        with torch.no_grad():
+            scores = signals.__dict__.get("logits")
+            scores = signals.head(signals.hidden) if scores is None else scores
+            self._choices.append((signals.layer, words, scores.argmax(dim=-1)))
+        return halt
+
+    def leave(self, halted: Tensor, staying: Tensor) -> None:
+        """Pass it on."""
+        self._pupil.leave(halted, staying)
+
+    def depth_loss(self) -> Tensor | float:
+        """Cross-entropy of the predicted depth, summed over words that reached the top."""
+        if self._guess is None:
+            return 0.0
+        guess, words = self._guess
+        needed = words.new_full((self._count,), -100)
+        if self._choices and self._choices[-1][0] == guess.shape[1]:
+            _, there, top = self._choices[-1]
+            final = words.new_full((self._count,), -1).index_copy(0, there, top)
+            for layer, asked, best in reversed(self._choices):
+                right = asked[best == final[asked]]
+                needed = needed.index_fill(0, right, layer - 1)
+            needed = needed.masked_fill(final < 0, -100)
+        return F.cross_entropy(guess, needed[words], ignore_index=-100, reduction="sum")
