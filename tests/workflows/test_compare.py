@@ -1,0 +1,76 @@
+"""Policies against each other: one table, resumable, failures told."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+
+from tokenexit.errors import UserError
+from tokenexit.workflows.compare import CompareConfig, compare
+
+PAIR = ["entropy", {"name": "window", "policy": {"name": "margin"}}]
+
+
+@pytest.fixture
+def config(trained_run, corpus, tmp_path):
+    def make(**changes):
+        given = {"policies": PAIR, "min_quality": 0.9, "bench": [2], "bench_texts": 2, "repeats": 1}
+        return CompareConfig(
+            run=str(trained_run), data=str(corpus), output_dir=str(tmp_path / "c"),
+            **{**given, **changes},
+        )  # fmt: skip
+
+    return make
+
+
+def read(folder):
+    return json.loads((folder / "compare.json").read_text())["results"]
+
+
+def test_every_policy_is_calibrated_run_and_timed(config, tmp_path):
+    table = compare(config()).read_text()
+    found = read(tmp_path / "c")
+    assert list(found) == ["entropy", "window(margin)"]
+    for one in found.values():
+        assert one["test"]["policy"] == one["policy"]
+        assert one["bench"]["2"]["speedup_median"] > 0
+        assert len(one["curve"]) >= 2
+    rows = list(csv.DictReader((tmp_path / "c" / "compare.csv").open()))
+    assert {row["name"] for row in rows} == {*found}
+    assert float(rows[0]["clock_2"]) > 0
+    assert "| window(margin) |" in table
+    assert "clock, batch 2" in table
+
+
+def test_goes_on_where_it_stopped(config, tmp_path, caplog):
+    compare(config(policies=PAIR[:1]))
+    before = read(tmp_path / "c")["entropy"]
+    compare(config())
+    found = read(tmp_path / "c")
+    assert found["entropy"] == before  # timings included: it was not run again
+    assert len(found) == 2
+    with pytest.raises(UserError, match="made with other settings"):
+        compare(config(min_quality=0.8))
+
+
+def test_what_fails_is_told_and_the_others_go_on(config, tmp_path):
+    table = compare(config(policies=["saturation", "learned_gate", "entropy"])).read_text()
+    found = read(tmp_path / "c")
+    assert "error" in found["saturation"] or "test" in found["saturation"]
+    assert "has none" in found["learned_gate"]["error"]
+    assert "test" in found["entropy"]
+    assert "| learned_gate | This policy reads the learned gate" in table
+
+
+def test_families_are_those_the_model_can_serve(config):
+    from tokenexit.workflows.commands import open_model
+    from tokenexit.workflows.compare import _families
+
+    given = config(policies=[])
+    names = [*_families(given, open_model(given.run).model)]
+    assert "window(entropy)" in names
+    assert not {"learned_gate", "predicted_depth", "decay(margin)"} & {*names}
+    with pytest.raises(UserError, match="no knob"):
+        _families(config(policies=["never"]), open_model(given.run).model)

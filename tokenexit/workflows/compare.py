@@ -1,0 +1,246 @@
+"""Policies against each other on one trained model: the same promise, the same texts, the clock.
+
+Nothing is trained. Each family is calibrated on the validation split, run on the test split, and
+timed; one that fails is reported and the others go on. Every result is on disk as soon as it
+exists, and an interrupted comparison goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from tokenexit.calibration import CalibrateConfig
+from tokenexit.calibration.search import check_family
+from tokenexit.errors import UserError
+from tokenexit.policies import Policy, from_config
+from tokenexit.workflows.commands import Commands, open_model
+from tokenexit.workflows.folder import write_json
+from tokenexit.workflows.speaking import logger, quiet
+
+BLIND = ("assigned_depth",)
+READING = (
+    "margin", "max_prob", "entropy", "patience",
+    '{"name": "pcee", "policy": {"name": "entropy"}}',
+    '{"name": "every_kth", "policy": {"name": "margin"}, "k": 2}',
+)  # fmt: skip
+OF_TOKENS = (
+    '{"name": "window", "policy": {"name": "entropy"}, "size": 3}',
+    "energy",
+    '{"name": "per_class", "classes": {"O": {"name": "entropy", "threshold": 0.03}}}',
+)
+OF_STEPS = (
+    '{"name": "decay", "policy": {"name": "margin"}}',
+    "saturation",
+    '{"name": "two_stage", "gate": {"name": "saturation"}, "confirm": {"name": "margin"}}',
+    '{"name": "shortlist", "policy": {"name": "margin"}, "size": 64}',
+)
+
+COLUMNS = (
+    "name", "quality", "relative_quality", "depth_speedup", "mac_ratio", "clock_1", "clock_32",
+    "policy", "error",
+)  # fmt: skip
+
+
+def _help(text: str) -> dict[str, str]:
+    return {"help": text}
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """Compare policies on a trained model."""
+
+    run: str = field(metadata=_help("run folder or model of a recipe"))
+    data: str = field(metadata=_help("Hub id, folder or file, as the model was trained on"))
+    output_dir: str = field(metadata=_help("where the comparison goes"))
+    policies: list[Any] = field(
+        default_factory=list, metadata=_help("families; what the model can serve when empty")
+    )
+    min_quality: float = field(
+        default=0.99, metadata=_help("share of full-depth quality each has to keep")
+    )
+    limit: int | None = field(default=None, metadata=_help("validation texts to calibrate on"))
+    bench: list[int] = field(
+        default_factory=lambda: [1, 32], metadata=_help("batch sizes to time; none to leave out")
+    )
+    bench_texts: int = field(default=64, metadata=_help("test texts to time, at batch size 32"))
+    repeats: int = field(default=3, metadata=_help("timed passes"))
+    column: str | None = field(default=None, metadata=_help("column of the tags"))
+    lang: str | None = field(default=None, metadata=_help("direction of a translation column"))
+    batch_size: int = field(default=32, metadata=_help("texts a batch when evaluating"))
+    threads: int | None = field(default=None, metadata=_help("threads torch computes with"))
+
+
+def compare(config: CompareConfig) -> Path:
+    """Run the comparison.
+
+    Returns:
+        The table, ``compare.md`` in the output folder, beside ``compare.json`` and
+        ``compare.csv``.
+
+    Raises:
+        UserError: No such model or data, or a family that cannot be calibrated.
+    """
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    quiet(Accelerator())
+    opened = open_model(config.run)
+    families = _families(config, opened.model)
+    options = {"column": config.column, "lang": config.lang}
+    validation, test = (
+        opened.split(config.data, name, **options) for name in ("validation", "test")
+    )
+    folder = Path(config.output_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "compare.json"
+    done = _read(path, config)
+    for name, family in families.items():
+        if name not in done:
+            logger.info("%s", name)
+            done[name] = _one(config, opened, family, validation, test)
+            write_json(path, {"config": _settings(config), "results": done})
+            logger.info("%s", _said(done[name]))
+    rows = sorted((_row(name, found) for name, found in done.items()), key=_rank)
+    _write_csv(folder / "compare.csv", rows)
+    table = _markdown(rows)
+    (folder / "compare.md").write_text(table, encoding="utf-8")
+    logger.info("%s", table)
+    return folder / "compare.md"
+
+
+def _families(config: CompareConfig, model: Any) -> dict[str, Policy]:
+    given = list(config.policies)
+    if not given:
+        given = [*BLIND, *READING, *(OF_TOKENS if model.settings.labels else OF_STEPS)]
+        given += ["learned_gate"] if model.settings.heads.get("gate") else []
+        given += ["predicted_depth"] if model.settings.heads.get("depth") else []
+    families: dict[str, Policy] = {}
+    for item in given:
+        policy = from_config(item)
+        check_family(policy)
+        families[_name(policy.to_config())] = policy
+    return families
+
+
+def _name(policy: Mapping[str, Any]) -> str:
+    """A short name for a composition, such as ``decay(margin)``."""
+    inner = [
+        _name(value)
+        for value in policy.values()
+        if isinstance(value, Mapping) and isinstance(value.get("name"), str)
+    ]
+    return f"{policy['name']}({', '.join(inner)})" if inner else str(policy["name"])
+
+
+def _one(
+    config: CompareConfig, opened: Commands, family: Policy, validation: Any, test: Any
+) -> dict[str, Any]:
+    """Calibrate, run and time one family."""
+    promise = CalibrateConfig(min_quality=config.min_quality, limit=config.limit)
+    try:
+        found = opened.calibrate(validation, "validation", promise, family, config.batch_size)
+        policy = from_config(found.policy)
+        result = opened.evaluate(test, "test", policy, batch_size=config.batch_size)
+        clock = {}
+        for size in config.bench:
+            texts = max(config.bench_texts * min(size, 32) // 32, 8)
+            timed = opened.bench(
+                test, texts, policy, batch_size=size, repeats=config.repeats
+            ).to_json()
+            clock[str(size)] = timed
+    except UserError as error:
+        return {"error": str(error)}
+    curve = [asdict(candidate) for candidate in found.candidates if candidate.verified]
+    return {
+        "policy": dict(found.policy),
+        "reached": found.reached,
+        "validation": dict(found.chosen),
+        "test": result.to_json(),
+        "bench": clock,
+        "curve": curve,
+    }
+
+
+def _row(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    if "error" in found:
+        return {"name": name, "error": found["error"]}
+    test = found["test"]
+    keys = ("quality", "relative_quality", "depth_speedup", "mac_ratio")
+    return {
+        "name": name,
+        **{key: test[key] for key in keys},
+        **{f"clock_{size}": timed["speedup_median"] for size, timed in found["bench"].items()},
+        "policy": json.dumps(found["policy"]),
+    }
+
+
+def _rank(row: Mapping[str, Any]) -> tuple[bool, float]:
+    clock = row.get("clock_1", row.get("depth_speedup", 0.0))
+    return "error" in row, -float(clock)
+
+
+def _markdown(rows: list[dict[str, Any]]) -> str:
+    clocks = sorted({key for row in rows for key in row if key.startswith("clock_")})
+    heads = [f"clock, batch {key.removeprefix('clock_')}" for key in clocks]
+    lines = [
+        "| " + " | ".join(["policy", "quality", "kept", "layers", "multiply-adds", *heads]) + " |",
+        "|" + "---|" * (5 + len(clocks)),
+    ]
+    for row in rows:
+        if "error" in row:
+            lines.append(f"| {row['name']} | {row['error']} |" + " |" * (3 + len(clocks)))
+            continue
+        cells = [
+            row["name"],
+            f"{100 * row['quality']:.1f}",
+            f"{100 * row['relative_quality']:.1f} %",
+            f"{row['depth_speedup']:.2f}x",
+            f"{row['mac_ratio']:.2f}",
+            *(f"{row[key]:.2f}x" if key in row else "" for key in clocks),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _said(found: Mapping[str, Any]) -> str:
+    if "error" in found:
+        return f"failed: {found['error']}"
+    test = found["test"]
+    return f"{100 * test['relative_quality']:.1f} % kept at {test['depth_speedup']:.2f}x"
+
+
+def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    names = [*COLUMNS, *sorted({key for row in rows for key in row} - {*COLUMNS})]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _settings(config: CompareConfig) -> dict[str, Any]:
+    free = ("output_dir", "policies", "threads")
+    return {key: value for key, value in asdict(config).items() if key not in free}
+
+
+def _read(path: Path, config: CompareConfig) -> dict[str, Any]:
+    """What an earlier, interrupted comparison has found.
+
+    Raises:
+        UserError: It was made with other settings.
+    """
+    if not path.is_file():
+        return {}
+    held = json.loads(path.read_text(encoding="utf-8"))
+    if held["config"] != _settings(config):
+        raise UserError(
+            f"{path} was made with other settings, {held['config']}. Give another output_dir, or "
+            "remove it."
+        )
+    return dict(held["results"])
