@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from tokenexit.calibration.config import CalibrateConfig
 from tokenexit.calibration.search import Calibration, check_family, fastest, verified
 from tokenexit.data.pairs import PairSplit
-from tokenexit.errors import UserError
 from tokenexit.evaluation.evaluate import Result
 from tokenexit.evaluation.generation import evaluate_texts
+from tokenexit.evaluation.text_metrics import relative_bleu_bound
+from tokenexit.evaluation.text_trace import TextTrace
 from tokenexit.models.generate import check_policy
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.policies import Policy
@@ -57,25 +58,29 @@ def calibrate_texts(
 
     Raises:
         UserError: A family has no knob, looks at gold labels or has no meaning for tokens that
-            are generated, or ``confidence`` is asked for.
+            are generated.
     """
     policies = list(families or default_text_families(model))
     for policy in policies:
         check_family(policy)
         check_policy(policy)
-    if config.confidence is not None:
-        raise UserError("calibrate.confidence serves taggers only so far; leave it out.")
     count = min(config.limit or LIMIT, len(split))
     part = split.take(sorted(random.Random(0).sample(range(len(split)), count)))
     kind, goal = config.target
     full, deep = evaluate_texts(model, part, name, Never(), batch_size=batch_size)
 
-    def keeps(result: Result) -> bool:
-        if kind == "min_quality":
+    references = part.references or [[target] for target in part.targets or ()]
+
+    def keeps(result: Result, trace: TextTrace) -> bool:
+        if kind == "speedup":
+            return result.depth_speedup >= goal
+        if config.confidence is None:
             return result.quality >= goal * full.quality
-        return result.depth_speedup >= goal
+        sure = config.confidence
+        return relative_bleu_bound(trace.texts, deep.texts, references, sure) >= goal
 
     measured: list[Result] = []
+    kept: list[Result] = []
     for policy in policies:
         knob = policy.dial()
         assert knob is not None
@@ -83,20 +88,23 @@ def calibrate_texts(
         for _ in range(RUNS):
             middle = (strict + loose) / 2
             setting = policy.at(_place(knob.strict, knob.loose, middle, knob.log))
-            result, _ = evaluate_texts(model, part, name, setting, full=deep, batch_size=batch_size)
+            result, trace = evaluate_texts(
+                model, part, name, setting, full=deep, batch_size=batch_size
+            )
             measured.append(result)
+            good = keeps(result, trace)
+            kept += [result] * good
             # Looser while the quality holds; stricter while the speed does.
-            if keeps(result) == (kind == "min_quality"):
+            if good == (kind == "min_quality"):
                 strict = middle
             else:
                 loose = middle
-    kept = [result for result in measured if keeps(result)]
     if kind == "min_quality":
         best = min([full, *kept], key=lambda r: r.mac_ratio)
     else:
         best = max(kept, key=lambda r: r.quality) if kept else fastest(measured, goal)
     return Calibration(
-        target={kind: goal},
+        target={kind: goal} | ({"confidence": config.confidence} if config.confidence else {}),
         split=name,
         policy=dict(best.policy),
         reached=kind == "min_quality" or bool(kept),

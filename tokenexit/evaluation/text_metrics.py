@@ -142,11 +142,9 @@ def bleu_difference(
         raise UserError(f"confidence must be between 0 and 1, not {confidence!r}.")
     _check(hypotheses, references)
     _check_lengths(hypotheses, full, "texts of the full depth")
-    texts = len(hypotheses)
     counts = [_counts(written, references, tokenize) for written in (hypotheses, full)]
     ours, deep = (_score(rows.sum(axis=0)) for rows in counts)
-    draws = np.random.default_rng(seed).multinomial(texts, np.full(texts, 1 / texts), RESAMPLES)
-    first, second = (np.array([_score(row) for row in draws @ rows]) for rows in counts)
+    first, second = _drawn(counts, seed)
     drawn = first - second
     tail = (1 - confidence) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail])
@@ -154,6 +152,42 @@ def bleu_difference(
     beyond = int((away >= abs(ours - deep)).sum())
     p_value = (beyond + 1) / (RESAMPLES + 1)
     return BleuDifference(ours - deep, float(drawn.mean()), float(low), float(high), p_value)
+
+
+def relative_bleu_bound(
+    hypotheses: Sequence[str],
+    full: Sequence[str],
+    references: Sequence[Sequence[str]],
+    confidence: float,
+    seed: int = 0,
+    tokenize: str = "13a",
+) -> float:
+    """Lower bound on BLEU over that of the full depth, by a paired bootstrap over texts.
+
+    Args:
+        hypotheses: What was written with exits.
+        full: What the full depth wrote for the same sources.
+        references: As for `score_texts`.
+        confidence: Share of resamples in which the ratio is at least the bound.
+        seed: Of the resamples.
+        tokenize: As for `score_texts`.
+
+    Raises:
+        UserError: As `score_texts`.
+    """
+    _check(hypotheses, references)
+    _check_lengths(hypotheses, full, "texts of the full depth")
+    first, second = _drawn([_counts(w, references, tokenize) for w in (hypotheses, full)], seed)
+    # Where the full depth scores nothing there is nothing to lose.
+    ratio = np.divide(first, second, out=np.ones_like(first), where=second > 0)
+    return float(np.quantile(ratio, 1 - confidence))
+
+
+def _drawn(counts: Sequence[NDArray[np.int64]], seed: int) -> list[NDArray[np.float64]]:
+    """BLEU of resampled texts, the same draws for every run, ``[RESAMPLES]`` each."""
+    texts = len(counts[0])
+    draws = np.random.default_rng(seed).multinomial(texts, np.full(texts, 1 / texts), RESAMPLES)
+    return [np.array([_score(row) for row in draws @ rows]) for rows in counts]
 
 
 def _bleu(tokenize: str, by_text: bool = False) -> BLEU:

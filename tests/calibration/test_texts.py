@@ -1,0 +1,122 @@
+"""Choosing a policy for a generator, by real runs."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tokenexit import policies
+from tokenexit.calibration import CalibrateConfig
+from tokenexit.calibration.texts import RUNS, calibrate_texts
+from tokenexit.data.pairs import PairSplit
+from tokenexit.errors import UserError
+from tokenexit.evaluation.generation import evaluate_texts
+from tokenexit.models.scratch_seq2seq import fresh_seq2seq, train_subword_tokenizer
+from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.objectives import from_config as from_objective
+from tokenexit.policies import from_config
+from tokenexit.training.batches import MicroBatch
+from tokenexit.training.lesson_seq2seq import Seq2SeqClassroom
+from tokenexit.workflows.seq2seq import training_pairs
+
+STEPS = 300
+WORDS = "red green blue one two three up down left right".split()
+
+
+DRAW = random.Random(0)
+ALL = [" ".join(DRAW.choices(WORDS, k=5)) for _ in range(400)]
+
+
+@pytest.fixture(scope="module")
+def model() -> ExitModelForSeq2SeqLM:
+    """Half trained to turn five words round: its lower exits are often wrong."""
+    torch.manual_seed(0)
+    tokenizer = train_subword_tokenizer(ALL, 320, False)
+    config = {
+        "model_type": "t5", "d_model": 32, "d_kv": 8, "d_ff": 256, "num_heads": 4,
+        "num_layers": 4, "num_decoder_layers": 4, "dropout_rate": 0.0,
+    }  # fmt: skip
+    made = ExitModelForSeq2SeqLM.from_transformers(fresh_seq2seq(config, tokenizer), tokenizer)
+    pairs = training_pairs(made, turned(ALL))
+    room, draw = Seq2SeqClassroom(made.train(), from_objective("joint")), random.Random(0)
+    optimizer = torch.optim.AdamW(made.parameters(), lr=2e-3)
+    for step in range(STEPS):
+        chosen = draw.sample(pairs, 24)
+        room(MicroBatch(chosen, list(range(24)), 24), step, 0.5, 0).total.div(24 * 6).backward()
+        torch.nn.utils.clip_grad_norm_(made.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+    made.configure(generation={"max_new_tokens": 12})
+    return made.eval()
+
+
+def turned(sources: list[str]) -> PairSplit:
+    return PairSplit(sources, [" ".join(s.split()[::-1]) for s in sources], None, "here")
+
+
+@pytest.fixture(scope="module")
+def split() -> PairSplit:
+    return turned(ALL[::12])
+
+
+FAMILIES = [policies.Margin(0.5), policies.AssignedDepth(3)]
+
+
+def test_keeps_its_promise_with_the_least_work_that_was_tried(model, split):
+    found = calibrate_texts(model, split, CalibrateConfig(min_quality=0.9), families=FAMILIES)
+    assert found.reached
+    goal = 0.9 * found.quality_full_depth
+    assert len(found.candidates) == 1 + RUNS * len(FAMILIES)
+    good = [c for c in found.candidates if c.quality >= goal]
+    assert found.chosen["mac_ratio"] == min(c.mac_ratio for c in good) < 1
+    assert 0 < len(good) < len(found.candidates)
+    again, _ = evaluate_texts(model, split, "validation", from_config(found.policy))
+    assert again.quality == found.chosen["quality"] >= goal
+
+
+def test_confidence_asks_for_more(model, split):
+    plain = CalibrateConfig(min_quality=0.9)
+    loose = calibrate_texts(model, split, plain, families=FAMILIES[:1])
+    careful = replace(plain, confidence=0.95)
+    sure = calibrate_texts(model, split, careful, families=FAMILIES[:1])
+    assert sure.target == {"min_quality": 0.9, "confidence": 0.95}
+    assert sure.chosen["quality"] > loose.chosen["quality"]
+    assert sure.chosen["mean_exit_layer"] > loose.chosen["mean_exit_layer"]
+
+
+def test_a_saving_that_is_asked_for(model, split):
+    found = calibrate_texts(model, split, CalibrateConfig(speedup=2.5), families=FAMILIES[:1])
+    assert found.reached
+    assert found.chosen["depth_speedup"] >= 2.5
+    fast = [c for c in found.candidates if c.depth_speedup >= 2.5]
+    assert found.chosen["quality"] == max(c.quality for c in fast)
+
+
+def test_a_saving_that_is_out_of_reach_is_told(model, split, caplog):
+    found = calibrate_texts(model, split, CalibrateConfig(speedup=50.0), families=FAMILIES[:1])
+    assert not found.reached
+    assert "No setting saves 50x" in caplog.text
+
+
+def test_a_sample_is_drawn_and_stays_the_same(model, split):
+    config = CalibrateConfig(min_quality=0.9, limit=5)
+    found = [calibrate_texts(model, split, config, families=FAMILIES[:1]) for _ in range(2)]
+    assert found[0] == found[1]
+    assert found[0].chosen["n_sentences"] == 5
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        (policies.Never(), "no knob"),
+        (policies.Oracle(), "knob|gold"),
+        (policies.Window(), "no mean"),
+    ],
+    ids=repr,
+)
+def test_families_that_make_no_sense(model, split, policy, message):
+    with pytest.raises(UserError, match=message):
+        calibrate_texts(model, split, CalibrateConfig(), families=[policy])
