@@ -10,10 +10,8 @@ from torch.nn.functional import dropout
 from transformers import AutoConfig, PretrainedConfig
 
 from tokenexit.backbones.lean import residual, side_by_side
+from tokenexit.decoders.bart_encoder import LEARNED_POSITIONS, PRE_NORM, BartEncoder
 from tokenexit.decoders.base import DECODERS, Decoder, DecoderCost
-
-_PRE_NORM = ("mbart", "pegasus")
-_LEARNED_POSITIONS = ("bart", "mbart")
 
 
 @DECODERS.register("bart", "marian", "mbart", "pegasus")
@@ -30,7 +28,7 @@ class BartDecoder(Decoder):
 
     @cached_property
     def _pre_norm(self) -> bool:
-        return self.config.model_type in _PRE_NORM
+        return self.config.model_type in PRE_NORM
 
     @cached_property
     def num_layers(self) -> int:
@@ -79,12 +77,16 @@ class BartDecoder(Decoder):
         stack = self._stack
         words = stack.embed_tokens(token_ids)
         places = stack.embed_positions(token_ids.shape, position_ids=positions)
-        if self.config.model_type in _LEARNED_POSITIONS:
+        if self.config.model_type in LEARNED_POSITIONS:
             # Here the words come scaled, and the places with a batch dimension of their own.
             hidden = stack.layernorm_embedding(words + places[0])
         else:
             hidden = words * stack.embed_scale + places
         return _drop(stack, hidden)
+
+    def source_encoder(self) -> BartEncoder:
+        """The encoder in pieces."""
+        return BartEncoder(self.model)
 
     def bias(self, query_pos: Tensor, key_pos: Tensor) -> None:
         """None: places enter with the embeddings."""
@@ -177,7 +179,7 @@ class BartDecoder(Decoder):
             max_position_embeddings=64,
             pad_token_id=padding,
             eos_token_id=2,
-            decoder_start_token_id=2 if model_type in _LEARNED_POSITIONS else padding,
+            decoder_start_token_id=2 if model_type in LEARNED_POSITIONS else padding,
             forced_eos_token_id=None,
         )
 

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding
 from transformers import PretrainedConfig, PreTrainedModel
 
+from tokenexit.decoders.source_encoder import SourceEncoder
 from tokenexit.registry import Registry
 
 DECODERS: Registry[Decoder] = Registry("encoder-decoder type", "tokenexit.decoders")
@@ -137,6 +138,10 @@ class Decoder(ABC):
         """The model's own encoder, ``[B, S] -> [B, S, H]``."""
         encoder: Any = self.model.get_encoder()
         return encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+
+    @abstractmethod
+    def source_encoder(self) -> SourceEncoder:
+        """The encoder in pieces, for tokens of the source that leave it early."""
 
     # --- the layer in pieces, on rows ------------------------------------------------------
 

@@ -18,6 +18,7 @@ from tokenexit.backbones.lean import (
     unheard,
 )
 from tokenexit.decoders.base import DECODERS, Decoder, DecoderCost
+from tokenexit.decoders.t5_encoder import T5Encoder
 
 
 @DECODERS.register("t5", "mt5")
@@ -86,6 +87,10 @@ class T5Decoder(Decoder):
     def embed(self, token_ids: Tensor, positions: Tensor) -> Tensor:
         """Word embeddings; places enter through ``bias``."""
         return self._stack.dropout(self._stack.embed_tokens(token_ids))
+
+    def source_encoder(self) -> T5Encoder:
+        """The encoder in pieces."""
+        return T5Encoder(self.model)
 
     def bias(self, query_pos: Tensor, key_pos: Tensor) -> Tensor:
         """The first layer's bias for the distance of each pair, bucketed."""

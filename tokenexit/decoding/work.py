@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenexit.decoders import Decoder
+from tokenexit.decoders.source_encoder import NoHeads
+from tokenexit.halting import Work, add_work
+from tokenexit.halting.cost import macs
 
 FIELDS = (
     "rows", "projected", "pairs", "cross_projected", "head", "gate", "calls", "propagations",
@@ -25,6 +28,8 @@ class DecodeWork:
             entries scored; numbers made by learned gates; calls; calls that only made keys and
             values; vocabulary entries whose weights were read. Nothing yet when None.
         source_lengths: Tokens of each encoded source.
+        encoder: Work of each encoder layer where tokens of the source may leave; None at full
+            depth.
     """
 
     def __init__(
@@ -32,8 +37,10 @@ class DecodeWork:
         num_layers: int,
         counts: NDArray[np.int64] | None = None,
         source_lengths: Iterable[int] = (),
+        encoder: Work | None = None,
     ) -> None:
         self.num_layers = num_layers
+        self.encoder = encoder
         self.source_lengths = list(source_lengths)
         # Lists, because counting happens in every layer of every step.
         self._lines: list[list[int]] = (
@@ -79,6 +86,7 @@ class DecodeWork:
             self.num_layers,
             self.counts + other.counts,
             [*self.source_lengths, *other.source_lengths],
+            _joined(self, other),
         )
 
 
@@ -95,7 +103,17 @@ def decode_macs(decoder: Decoder, work: DecodeWork) -> int:
     total += int(work.of("pairs").sum()) * cost.pair
     total += int(work.of("head").sum()) * decoder.hidden_size
     total += int(work.of("gate").sum()) * decoder.hidden_size
+    if work.encoder is not None:
+        encoder = decoder.source_encoder()
+        return total + macs(encoder, NoHeads(encoder), work.encoder)  # type: ignore[arg-type]
     return total + sum(decoder.encoder_macs(length) for length in work.source_lengths)
+
+
+def _joined(first: DecodeWork, second: DecodeWork) -> Work | None:
+    """Encoder work of two runs; one that has run nothing yet adds nothing."""
+    if first.encoder is None or second.encoder is None:
+        return first.encoder or second.encoder
+    return add_work(first.encoder, second.encoder)
 
 
 def decode_bytes(decoder: Decoder, work: DecodeWork) -> int:

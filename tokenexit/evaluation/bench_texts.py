@@ -111,7 +111,12 @@ def bench_texts(
 
     def ours(batch: dict[str, Tensor], chosen: Policy, rule: str) -> Generated:
         found = model.generate(
-            **batch, policy=chosen, pending=rule, max_new_tokens=most, return_dict_in_generate=True
+            batch["input_ids"],
+            batch["attention_mask"],
+            policy=chosen,
+            pending=rule,
+            max_new_tokens=most,
+            return_dict_in_generate=True,
         )
         assert isinstance(found, Generated)
         return found

@@ -101,6 +101,9 @@ def evaluate_texts(
     )
     mean = trace.mean_exit_layer
     bound = {}
+    if trace.work.encoder is not None:
+        tokens = max(sum(trace.source_lengths), 1)
+        bound["encoder_exit_layer"] = sum(w.active for w in trace.work.encoder) / tokens
     if oracle:
         places = [
             layer

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from transformers.modeling_outputs import BaseModelOutput
 from transformers.utils.generic import ModelOutput
 
 from tokenexit.decoding import (
@@ -21,6 +22,7 @@ from tokenexit.decoding import (
     refuse,
 )
 from tokenexit.errors import UserError
+from tokenexit.models.encode_sources import encode_sources
 from tokenexit.policies import Policy
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ def generate(
     policy: Policy,
     pending: str,
     settings: Mapping[str, Any],
+    encoder_policy: Policy | Mapping[str, Any] | str | None = None,
 ) -> Tensor | Generated:
     """See ``ExitModelForSeq2SeqLM.generate``."""
     mask = check_inputs(model, input_ids, attention_mask)
@@ -76,7 +79,10 @@ def generate(
             raise UserError(f"{name} must be a whole number from 1, not {value!r}.")
     if settings.get("decoder_input_ids") is not None:
         _check_prompt(model, settings["decoder_input_ids"], len(input_ids))
+    memory, work = encode_sources(model, input_ids, mask, encoder_policy)
+    settings["encoder_outputs"] = BaseModelOutput(last_hidden_state=memory)  # type: ignore[arg-type]
     found = _generate(model, input_ids, mask, policy, pending, settings)
+    found.work.encoder = work
     return found if whole else found.sequences
 
 

@@ -19,9 +19,10 @@ from tokenexit.errors import UserError, unknown_name
 from tokenexit.heads import check_exit_layers
 from tokenexit.heads.stack import DepthHead, Gate
 from tokenexit.models import persistence
+from tokenexit.models.encode_sources import encode_sources
 from tokenexit.models.generate import Generated, check_inputs, generate
 from tokenexit.models.settings import ExitSettings
-from tokenexit.models.texts import GeneratedText, encode_sources, read_outputs
+from tokenexit.models.texts import GeneratedText, read_outputs, source_batches
 from tokenexit.policies import Policy, from_config
 
 PolicyLike = Policy | Mapping[str, Any] | str
@@ -181,8 +182,9 @@ class ExitModelForSeq2SeqLM(
 
     def configure(self, **settings: Any) -> None:
         """Change what is saved with the model: ``policy``, ``pending``, ``generation``, ..."""
-        if isinstance(settings.get("policy"), Policy):
-            settings["policy"] = settings["policy"].to_config()
+        for name in ("policy", "encoder_policy"):
+            if isinstance(settings.get(name), Policy):
+                settings[name] = settings[name].to_config()
         self.settings = replace(self.settings, **settings)
 
     # --- generating ------------------------------------------------------------------------
@@ -196,6 +198,7 @@ class ExitModelForSeq2SeqLM(
         policy: PolicyLike | None = None,
         pending: str | None = None,
         max_steps: int | None = None,
+        encoder_policy: PolicyLike | None = None,
         **ignored: Any,
     ) -> Decoding:
         """Encode sources and begin decoding, for people who write their own decoders.
@@ -206,6 +209,8 @@ class ExitModelForSeq2SeqLM(
             policy: Who halts; the model's own policy when None.
             pending: ``lazy``, ``eager`` or ``parallel``; the model's own when None.
             max_steps: Steps that will be taken at most; schedules over time need it.
+            encoder_policy: Which tokens of the source leave the encoder early; the model's own
+                when None.
             ignored: Whatever else a tokenizer returns.
 
         Returns:
@@ -213,9 +218,10 @@ class ExitModelForSeq2SeqLM(
         """
         mask = check_inputs(self, input_ids, attention_mask)
         self.eval()
-        decoder = self.inference_decoder
-        memory = decoder.encode(input_ids, mask)
-        return self.begin(memory, mask, policy=policy, pending=pending, max_steps=max_steps)
+        memory, work = encode_sources(self, input_ids, mask, encoder_policy)
+        decoding = self.begin(memory, mask, policy=policy, pending=pending, max_steps=max_steps)
+        decoding.work.encoder = work
+        return decoding
 
     def begin(
         self,
@@ -251,6 +257,7 @@ class ExitModelForSeq2SeqLM(
         *,
         policy: PolicyLike | None = None,
         pending: str | None = None,
+        encoder_policy: PolicyLike | None = None,
         **settings: Any,
     ) -> Tensor | Generated:
         """Generate with any argument of transformers' ``generate`` that exits can serve.
@@ -261,6 +268,8 @@ class ExitModelForSeq2SeqLM(
             policy: Who halts; the model's own policy when None.
             pending: ``lazy``, ``eager``, ``parallel`` or ``verify``; the model's own when None.
                 ``verify`` gives exactly the full-depth greedy output.
+            encoder_policy: Which tokens of the source leave the encoder early; the model's own
+                when None.
             settings: ``max_new_tokens``, ``num_beams``, ``do_sample``, ``logits_processor``,
                 ``stopping_criteria``, ``streamer``, ``return_dict_in_generate``, ...
 
@@ -273,7 +282,13 @@ class ExitModelForSeq2SeqLM(
         """
         chosen = self.policy if policy is None else from_config(policy)
         return generate(
-            self, input_ids, attention_mask, chosen, pending or self.settings.pending, settings
+            self,
+            input_ids,
+            attention_mask,
+            chosen,
+            pending or self.settings.pending,
+            settings,
+            encoder_policy,
         )
 
     def predict(
@@ -299,7 +314,7 @@ class ExitModelForSeq2SeqLM(
         """
         settings = {**self.settings.generation, **settings, "return_dict_in_generate": True}
         results: list[GeneratedText] = []
-        for batch in encode_sources(self, texts, batch_size):
+        for batch in source_batches(self, texts, batch_size):
             found = self.generate(**batch, policy=policy, pending=pending, **settings)
             assert isinstance(found, Generated)
             results += read_outputs(self, found, len(batch["input_ids"]))

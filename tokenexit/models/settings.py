@@ -29,6 +29,7 @@ class ExitSettings:
         policy: The default policy, as plain data.
         halted: What halted rows still give to the others.
         decode: How labels are chosen from scores.
+        encoder_policy: When generating, the policy of the source's tokens.
         pending: When generating, what tokens that left early give to later ones.
         generation: When generating, arguments of ``generate`` that go with the model.
         calibration: How the policy was chosen, if it was.
@@ -43,6 +44,7 @@ class ExitSettings:
     policy: Mapping[str, Any] = field(default_factory=lambda: {"name": "never"})
     halted: Halted = "copy"
     decode: str = "argmax"
+    encoder_policy: Mapping[str, Any] = field(default_factory=lambda: {"name": "never"})
     pending: str = "lazy"
     generation: Mapping[str, Any] = field(default_factory=dict)
     calibration: Mapping[str, Any] | None = None

@@ -66,7 +66,7 @@ def encode_texts(model: ExitModelForSeq2SeqLM, texts: Sequence[str]) -> list[lis
     return ids
 
 
-def encode_sources(
+def source_batches(
     model: ExitModelForSeq2SeqLM, texts: Sequence[str], batch_size: int
 ) -> Iterator[dict[str, Tensor]]:
     """Padded batches of sources, in order."""

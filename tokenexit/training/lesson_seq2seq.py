@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from tokenexit.decoding.teach import PairBatch, teach
+from tokenexit.models.encode_sources import encode_sources
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.objectives import Objective, Occasion
 from tokenexit.objectives.equilibrium import balanced
@@ -70,6 +71,7 @@ class Seq2SeqClassroom(nn.Module):
             pupil if deep is None else deep,
             fork=fork,
             skip=lesson.skip,
+            memory=encode_sources(model, batch.input_ids, batch.attention_mask)[0],
         )
         total = lesson.loss()
         if gated is not None:

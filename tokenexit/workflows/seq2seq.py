@@ -13,6 +13,7 @@ from transformers import AutoModelForSeq2SeqLM
 
 from tokenexit.calibration.search import check_family
 from tokenexit.data.pairs import PairSplit, read_pairs
+from tokenexit.decoding.source_exits import check_source_policy
 from tokenexit.decoding.teach import Pair
 from tokenexit.errors import UserError
 from tokenexit.evaluation.generation import evaluate_texts
@@ -57,6 +58,8 @@ def run_seq2seq(config: Seq2SeqConfig, demo: Callable[[Path, str], None] | None 
         check_family(family)
     for chosen in [*families, *([policy] if policy else [])]:
         check_policy(chosen)
+    if config.encoder_policy:
+        check_source_policy(from_config(config.encoder_policy))
     check_run(config)
     accelerator = make_accelerator(config.train, Path(config.output_dir))
     quiet(accelerator)
@@ -68,6 +71,8 @@ def run_seq2seq(config: Seq2SeqConfig, demo: Callable[[Path, str], None] | None 
     set_seed(config.seed)
     model = build_generator(config, splits["train"])
     model.configure(pending=config.pending, generation=config.generation)
+    if config.encoder_policy:
+        model.configure(encoder_policy=from_config(config.encoder_policy))
     _rehearse(config, model, splits["train"], [*families, *([policy] if policy else [])])
     say = logger.info if accelerator.is_main_process else logger.debug
     say("%s", _describe(splits, model, accelerator))

@@ -47,6 +47,10 @@ class Seq2SeqConfig:
         metadata=_help("the policy; a few families are calibrated when empty"),
     )
     calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
+    encoder_policy: dict[str, Any] = field(
+        default_factory=dict,
+        metadata=_help("policy of the source's tokens, in training too; none leaves when empty"),
+    )
     pending: Literal["lazy", "eager", "parallel"] = field(
         default="lazy", metadata=_help("what tokens that left early give to later ones")
     )

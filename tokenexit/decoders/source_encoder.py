@@ -1,0 +1,69 @@
+"""The encoder of an encoder-decoder, cut into pieces like any encoder whose rows may leave."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import PretrainedConfig, PreTrainedModel
+
+from tokenexit.backbones import Backbone
+from tokenexit.errors import UserError
+
+
+class SourceEncoder(Backbone):
+    """One family of encoders below decoders; made by ``Decoder.source_encoder``.
+
+    It has no classes: policies that read logits have no meaning here.
+
+    Args:
+        model: The whole encoder-decoder, left unmodified.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__(model)
+        self.base: Any = model.get_encoder()
+
+    @cached_property
+    def hidden_size(self) -> int:
+        """Width of the states, ``H``."""
+        return int(self.config.d_model)
+
+    @classmethod
+    def example_config(cls, model_type: str) -> PretrainedConfig:
+        """Refused: an encoder comes with its decoder."""
+        raise UserError("Ask the decoder of the family for its example.")
+
+    def classify(self, rows: Tensor) -> Tensor:
+        """Refused."""
+        raise UserError(
+            "The encoder of a text generator has no classes, so a policy on its tokens can read "
+            "no logits: use hash, token_frequency, assigned_depth or saturation."
+        )
+
+    def classify_cost(self) -> int:
+        """Nothing: there is no head."""
+        return 0
+
+    def final_head(self) -> nn.Module:
+        """An empty module: there is no head."""
+        return nn.Module()
+
+
+class NoHeads:
+    """In the place of exit heads, where rows leave and are not classified.
+
+    Args:
+        encoder: Whose rows leave.
+    """
+
+    gate = None
+
+    def __init__(self, encoder: SourceEncoder) -> None:
+        self.layers = tuple(range(1, encoder.num_layers))
+        self._encoder = encoder
+
+    def at(self, layer: int) -> Any:
+        """What refuses to classify."""
+        return self._encoder.classify

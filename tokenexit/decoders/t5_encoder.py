@@ -1,0 +1,112 @@
+"""The encoder of T5 and mT5."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.masking_utils import create_bidirectional_mask
+
+from tokenexit.backbones.base import LayerCost
+from tokenexit.backbones.lean import residual
+from tokenexit.decoders.source_encoder import SourceEncoder
+
+
+class T5Encoder(SourceEncoder):
+    """Pre-norm encoder with relative positions, the same bias in every layer."""
+
+    @cached_property
+    def _layers(self) -> list[tuple[Any, ...]]:
+        return [tuple(block.layer) for block in self.base.block]
+
+    @cached_property
+    def num_layers(self) -> int:
+        """Depth of the encoder."""
+        return int(self.config.num_layers)
+
+    @cached_property
+    def num_heads(self) -> int:
+        """Attention heads."""
+        return int(self.config.num_heads)
+
+    @property
+    def max_length(self) -> int:
+        """Without a bound, because positions are relative."""
+        return 10**9
+
+    def cost(self, index: int) -> LayerCost:
+        """Multiply-accumulates of a layer."""
+        inner = self.num_heads * int(self.config.d_kv)
+        matrices = 3 if self.config.is_gated_act else 2
+        width = self.hidden_size
+        return LayerCost(
+            query=width * inner,
+            key_value=2 * width * inner,
+            combine=width * inner + matrices * width * int(self.config.d_ff),
+            pair=2 * inner,
+        )
+
+    def scaling(self, index: int) -> float:
+        """One: T5 folds the scale into its initialisation."""
+        return 1.0
+
+    def embed(self, input_ids: Tensor, positions: Tensor) -> Tensor:
+        """Word embeddings; places enter through ``bias``."""
+        return self.base.dropout(self.base.embed_tokens(input_ids))
+
+    def context(self, hidden: Tensor, attention_mask: Tensor) -> Any:
+        """Position bias and padding mask, together as the layers want them."""
+        places = torch.arange(hidden.shape[1], device=hidden.device)
+        mask = create_bidirectional_mask(
+            config=self.config, inputs_embeds=hidden, attention_mask=attention_mask
+        )
+        bias = self._position_bias(places[None], places[None])
+        return bias, mask
+
+    def layer(self, index: int, hidden: Tensor, context: Any) -> Tensor:
+        """The model's own layer."""
+        bias, mask = context
+        return self.base.block[index](hidden, attention_mask=mask, position_bias=bias)[0]
+
+    def queries(self, index: int, rows: Tensor, positions: Tensor) -> Tensor:
+        """Query projection of the normed rows."""
+        layer = self._layers[index][0]
+        return layer.SelfAttention.q(layer.layer_norm(rows))
+
+    def keys_values(self, index: int, rows: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Key and value projections of the normed rows."""
+        layer = self._layers[index][0]
+        attention, rows = layer.SelfAttention, layer.layer_norm(rows)
+        return attention.k(rows), attention.v(rows)
+
+    def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
+        """Output projection and feed-forward block, each with residual."""
+        first, last = self._layers[index]
+        return last(residual(rows, first.SelfAttention.o, attended, first.dropout))
+
+    def attention_dropout(self, index: int) -> float:
+        """The layer's dropout on attention weights while training."""
+        attention = self._layers[index][0].SelfAttention
+        return float(attention.dropout) if attention.training else 0.0
+
+    def bias(
+        self, index: int, queries: Tensor, keys: Tensor, query_pos: Tensor, key_pos: Tensor
+    ) -> Tensor:
+        """The first layer's bias for the distance of each pair, ``[S, heads, A, M]``."""
+        return self._position_bias(query_pos, key_pos)
+
+    def _position_bias(self, query_pos: Tensor, key_pos: Tensor) -> Tensor:
+        attention = self._layers[0][0].SelfAttention
+        buckets = attention._relative_position_bucket(
+            key_pos[:, None, :] - query_pos[:, :, None],
+            bidirectional=True,
+            num_buckets=attention.relative_attention_num_buckets,
+            max_distance=attention.relative_attention_max_distance,
+        )
+        return attention.relative_attention_bias(buckets).permute(0, 3, 1, 2)
+
+    def finish(self, rows: Tensor) -> Tensor:
+        """Final norm."""
+        return self.base.dropout(self.base.final_layer_norm(rows))
