@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tokenexit.config import friendly_errors, load_config
@@ -32,15 +32,19 @@ def main(task: str, argv: Sequence[str]) -> None:
     )
     with friendly_errors():
         config = load_config(TaggingConfig, argv, defaults if own else {**defaults, **DEMO})
-        run_tagging(config, demo=write_demo)
+        run_tagging(config, demo=demo_writer("make_demo_tagging"))
 
 
-def write_demo(folder: Path, task: str) -> None:
-    """Write a generated corpus with ``data_scripts/make_demo_tagging.py``."""
-    script = Path(__file__).resolve().parent.parent / "data_scripts" / "make_demo_tagging.py"
-    spec = importlib.util.spec_from_file_location("make_demo_tagging", script)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.write(folder, task=task)
+def demo_writer(script: str) -> Callable[[Path, str], None]:
+    """What writes a generated corpus for a task: a script of ``data_scripts``."""
+
+    def write(folder: Path, task: str) -> None:
+        path = Path(__file__).resolve().parent.parent / "data_scripts" / f"{script}.py"
+        spec = importlib.util.spec_from_file_location(script, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        module.write(folder, task=task)
+
+    return write

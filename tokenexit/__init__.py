@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tokenexit import policies
     from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
+    from tokenexit.models.sequence_classification import ExitModelForSequenceClassification
     from tokenexit.models.token_classification import ExitModelForTokenClassification
     from tokenexit.registry import load_plugin
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ExitModelForSeq2SeqLM",
+    "ExitModelForSequenceClassification",
     "ExitModelForTokenClassification",
     "__version__",
     "load_plugin",
@@ -26,6 +28,7 @@ __all__ = [
 
 _HOMES = {
     "ExitModelForSeq2SeqLM": "tokenexit.models.seq2seq",
+    "ExitModelForSequenceClassification": "tokenexit.models.sequence_classification",
     "ExitModelForTokenClassification": "tokenexit.models.token_classification",
     "load_plugin": "tokenexit.registry",
 }

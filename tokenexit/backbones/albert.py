@@ -41,12 +41,12 @@ class AlbertBackbone(Backbone):
             pair=2 * width,
         )
 
-    def embed(self, input_ids: Tensor, positions: Tensor) -> Tensor:
+    def embed(self, input_ids: Tensor, positions: Tensor, segments: Tensor | None = None) -> Tensor:
         """Word, position and segment embeddings, widened to the width of the layers."""
         hidden = self.base.embeddings(
             input_ids=input_ids,
             position_ids=positions,
-            token_type_ids=torch.zeros_like(input_ids),
+            token_type_ids=torch.zeros_like(input_ids) if segments is None else segments,
         )
         return self.base.encoder.embedding_hidden_mapping_in(hidden)
 
@@ -85,6 +85,13 @@ class AlbertBackbone(Backbone):
         """Key and value weights of the layer."""
         attention = self._layer(index).attention
         return Absorbable(attention.key.weight, attention.value.weight, attention.value.bias)
+
+    def classify_text(self, rows: Tensor) -> Tensor:
+        """Pooler, dropout, classifier."""
+        model: Any = self.model
+        base = self.base
+        pooled = base.pooler_activation(base.pooler(rows))
+        return model.classifier(model.dropout(pooled))
 
     @classmethod
     def example_config(cls, model_type: str) -> PretrainedConfig:

@@ -16,7 +16,11 @@ from functools import cached_property
 from typing import Any
 
 from torch import Tensor, nn
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import (
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    PretrainedConfig,
+    PreTrainedModel,
+)
 
 from tokenexit.registry import Registry
 
@@ -64,7 +68,7 @@ class Backbone(ABC):
     Subclasses are registered under the ``model_type`` of every configuration they serve.
 
     Args:
-        model: A transformers model with a token-classification head, left unmodified.
+        model: A transformers model with a head that classifies tokens or texts, left unmodified.
     """
 
     def __init__(self, model: PreTrainedModel) -> None:
@@ -119,12 +123,13 @@ class Backbone(ABC):
     # --- the layer as the model runs it ---------------------------------------------------
 
     @abstractmethod
-    def embed(self, input_ids: Tensor, positions: Tensor) -> Tensor:
-        """Embed tokens: two ``[B, M]`` (or ``[1, T]`` packed) give ``[B, M, H]``.
+    def embed(self, input_ids: Tensor, positions: Tensor, segments: Tensor | None = None) -> Tensor:
+        """Embed tokens: ``[B, M]`` each (or ``[1, T]`` packed) give ``[B, M, H]``.
 
         Args:
             input_ids: Vocabulary ids.
             positions: Place of each token in its own text, from 0.
+            segments: Which of two sentences each token belongs to, where the tokenizer says so.
         """
 
     @abstractmethod
@@ -192,10 +197,21 @@ class Backbone(ABC):
         """States as a head sees them; pre-norm families apply their final norm here."""
         return rows
 
+    @cached_property
+    def of_texts(self) -> bool:
+        """Whether the model's own head classifies texts, by their first token, not tokens."""
+        kind: Any = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING.get(type(self.config), ())
+        return isinstance(self.model, kind)
+
     def classify(self, rows: Tensor) -> Tensor:
         """The model's own head on finished rows, ``[T, H] -> [T, C]``."""
         model: Any = self.model
-        return model.classifier(model.dropout(rows))
+        return self.classify_text(rows) if self.of_texts else model.classifier(model.dropout(rows))
+
+    def classify_text(self, rows: Tensor) -> Tensor:
+        """The head of a text classifier on the first tokens of texts, ``[N, H] -> [N, C]``."""
+        model: Any = self.model
+        return model.classifier(rows[:, None])
 
     def final_head(self) -> nn.Module:
         """The module whose weights ``classify`` uses, to be trained with the exit heads."""
@@ -204,4 +220,5 @@ class Backbone(ABC):
 
     def classify_cost(self) -> int:
         """Multiply-accumulates of ``classify``, per row."""
-        return self.hidden_size * int(self.config.num_labels)
+        dense = self.hidden_size**2 if self.of_texts else 0
+        return dense + self.hidden_size * int(self.config.num_labels)

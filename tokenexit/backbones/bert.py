@@ -53,12 +53,12 @@ class BertBackbone(Backbone):
             pair=2 * width,
         )
 
-    def embed(self, input_ids: Tensor, positions: Tensor) -> Tensor:
+    def embed(self, input_ids: Tensor, positions: Tensor, segments: Tensor | None = None) -> Tensor:
         """Word, position and segment embeddings."""
         hidden = self.base.embeddings(
             input_ids=input_ids,
             position_ids=positions + self._first_position,
-            token_type_ids=torch.zeros_like(input_ids),
+            token_type_ids=torch.zeros_like(input_ids) if segments is None else segments,
         )
         if hasattr(self.base, "embeddings_project"):  # ELECTRA with narrow embeddings
             hidden = self.base.embeddings_project(hidden)
@@ -96,6 +96,13 @@ class BertBackbone(Backbone):
         """Key and value weights of the layer."""
         attention = self._attention[index]
         return Absorbable(attention.key.weight, attention.value.weight, attention.value.bias)
+
+    def classify_text(self, rows: Tensor) -> Tensor:
+        """BERT pools first; the others' head does so itself."""
+        if self.config.model_type != "bert":
+            return super().classify_text(rows)
+        model: Any = self.model
+        return model.classifier(model.dropout(self.base.pooler(rows[:, None])))
 
     @classmethod
     def example_config(cls, model_type: str) -> PretrainedConfig:

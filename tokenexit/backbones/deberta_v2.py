@@ -58,7 +58,7 @@ class DebertaV2Backbone(Backbone):
             fixed=tables * distances * width * width,
         )
 
-    def embed(self, input_ids: Tensor, positions: Tensor) -> Tensor:
+    def embed(self, input_ids: Tensor, positions: Tensor, segments: Tensor | None = None) -> Tensor:
         """Word embeddings, with positions and segments where the model has them.
 
         Padding is not zeroed as in the model: no real token sees it.
@@ -66,7 +66,7 @@ class DebertaV2Backbone(Backbone):
         return self.base.embeddings(
             input_ids=input_ids,
             position_ids=positions,
-            token_type_ids=torch.zeros_like(input_ids),
+            token_type_ids=torch.zeros_like(input_ids) if segments is None else segments,
         )
 
     def context(self, hidden: Tensor, attention_mask: Tensor) -> Any:
@@ -143,6 +143,11 @@ class DebertaV2Backbone(Backbone):
     def _table(self, projected: Tensor) -> Tensor:
         """Split heads, ``[R, H] -> [heads, H / heads, R]``."""
         return projected.unflatten(-1, (self.num_heads, -1)).permute(1, 2, 0)
+
+    def classify_text(self, rows: Tensor) -> Tensor:
+        """Pooler, dropout, classifier."""
+        model: Any = self.model
+        return model.classifier(model.dropout(model.pooler(rows[:, None])))
 
     @classmethod
     def example_config(cls, model_type: str) -> PretrainedConfig:

@@ -25,7 +25,7 @@ class DistilBertBackbone(Backbone):
             pair=2 * width,
         )
 
-    def embed(self, input_ids: Tensor, positions: Tensor) -> Tensor:
+    def embed(self, input_ids: Tensor, positions: Tensor, segments: Tensor | None = None) -> Tensor:
         """Word and position embeddings."""
         return self.base.embeddings(input_ids, position_ids=positions)
 
@@ -64,6 +64,11 @@ class DistilBertBackbone(Backbone):
         """Key and value weights of the layer."""
         attention = self.base.transformer.layer[index].attention
         return Absorbable(attention.k_lin.weight, attention.v_lin.weight, attention.v_lin.bias)
+
+    def classify_text(self, rows: Tensor) -> Tensor:
+        """Dense layer, dropout, classifier."""
+        model: Any = self.model
+        return model.classifier(model.dropout(model.pre_classifier(rows).relu()))
 
     @classmethod
     def example_config(cls, model_type: str) -> PretrainedConfig:

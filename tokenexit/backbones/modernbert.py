@@ -32,7 +32,7 @@ class ModernBertBackbone(Backbone):
             pair=2 * width,
         )
 
-    def embed(self, input_ids: Tensor, positions: Tensor) -> Tensor:
+    def embed(self, input_ids: Tensor, positions: Tensor, segments: Tensor | None = None) -> Tensor:
         """Word embeddings; positions enter in the layers."""
         return self.base.embeddings(input_ids=input_ids)
 
@@ -123,7 +123,7 @@ class ModernBertBackbone(Backbone):
 
     def classify_cost(self) -> int:
         """Multiply-accumulates of ``classify``, per row."""
-        return self.hidden_size * self.hidden_size + super().classify_cost()
+        return self.hidden_size * (self.hidden_size + int(self.config.num_labels))
 
     @classmethod
     def example_config(cls, model_type: str) -> PretrainedConfig:

@@ -7,17 +7,21 @@ from collections.abc import Sequence
 from tokenexit.data.bio import is_bio
 from tokenexit.policies import Policy
 from tokenexit.policies.entropy import Entropy
+from tokenexit.policies.margin import Margin
 from tokenexit.policies.pcee import PCEE
 from tokenexit.policies.per_class import PerClass
 from tokenexit.policies.window import Window
 
 
-def default_families(labels: Sequence[str]) -> list[Policy]:
+def default_families(labels: Sequence[str], task: str = "ner") -> list[Policy]:
     """Entropy alone, over a window, twice in a row, and stricter for entities than for ``O``.
 
     Args:
         labels: Names of the classes.
+        task: ``ner``, ``pos`` or ``classification``; of a text there is no window.
     """
+    if task == "classification":
+        return [Entropy(), PCEE(Entropy(), 2), Margin()]
     families: list[Policy] = [Entropy(), Window(Entropy(), 3), PCEE(Entropy(), 2)]
     if is_bio(labels) and "O" in labels:
         # 'O' is most of the text and easy; a lost entity is what costs quality.

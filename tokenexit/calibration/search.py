@@ -22,8 +22,8 @@ from tokenexit.errors import UserError
 from tokenexit.evaluation.bootstrap import relative_quality_bound
 from tokenexit.evaluation.evaluate import Result, class_numbers, evaluate
 from tokenexit.evaluation.processes import is_main
+from tokenexit.models.encoder_model import EncoderModel
 from tokenexit.models.exits import collect_exits
-from tokenexit.models.token_classification import ExitModelForTokenClassification
 from tokenexit.policies import Policy
 from tokenexit.policies.base import walk
 from tokenexit.policies.never import Never
@@ -76,7 +76,7 @@ class Calibration:
 
 
 def calibrate(
-    model: ExitModelForTokenClassification,
+    model: EncoderModel,
     split: TaggedSplit,
     config: CalibrateConfig,
     *,
@@ -100,7 +100,7 @@ def calibrate(
         UserError: A family has no knob or looks at gold labels, or the split has no word or
             labels that the model does not know.
     """
-    policies = list(families or default_families(model.labels))
+    policies = list(families or default_families(model.labels, model.settings.task))
     for policy in policies:
         check_family(policy)
     check_labels(split, model.labels, on_unknown)

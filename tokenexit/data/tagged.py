@@ -37,6 +37,11 @@ class TaggedSplit:
         """Words of all sentences together."""
         return sum(map(len, self.tokens))
 
+    @property
+    def words(self) -> list[str]:
+        """All words, sentence after sentence."""
+        return [word for sentence in self.tokens for word in sentence]
+
     def head(self, count: int) -> Self:
         """The first ``count`` sentences."""
         return self.take(range(min(count, len(self))))

@@ -48,7 +48,7 @@ class BartEncoder(SourceEncoder):
             pair=2 * width,
         )
 
-    def embed(self, input_ids: Tensor, positions: Tensor) -> Tensor:
+    def embed(self, input_ids: Tensor, positions: Tensor, segments: Tensor | None = None) -> Tensor:
         """Word and position embeddings."""
         base = self.base
         words, flat = base.embed_tokens(input_ids), positions.flatten()

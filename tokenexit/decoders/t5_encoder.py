@@ -52,7 +52,7 @@ class T5Encoder(SourceEncoder):
         """One: T5 folds the scale into its initialisation."""
         return 1.0
 
-    def embed(self, input_ids: Tensor, positions: Tensor) -> Tensor:
+    def embed(self, input_ids: Tensor, positions: Tensor, segments: Tensor | None = None) -> Tensor:
         """Word embeddings; places enter through ``bias``."""
         return self.base.dropout(self.base.embed_tokens(input_ids))
 

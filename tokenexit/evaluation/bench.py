@@ -19,8 +19,8 @@ import torch
 from tokenexit.errors import UserError
 from tokenexit.halting import Sentence
 from tokenexit.halting.cost import macs, plain_macs
+from tokenexit.models.encoder_model import EncoderModel
 from tokenexit.models.run import run
-from tokenexit.models.token_classification import ExitModelForTokenClassification
 from tokenexit.policies import Policy
 
 
@@ -66,7 +66,7 @@ class BenchResult:
 
 
 def bench(
-    model: ExitModelForTokenClassification,
+    model: EncoderModel,
     texts: Sequence[Sequence[str]],
     policy: Policy,
     *,
@@ -131,15 +131,17 @@ def bench(
 
 
 @torch.inference_mode()
-def plain_forward(
-    model: ExitModelForTokenClassification, sentences: Sequence[Sentence]
-) -> torch.Tensor:
+def plain_forward(model: EncoderModel, sentences: Sequence[Sentence]) -> torch.Tensor:
     """The transformers model itself on one padded batch: predicted classes, ``[B, M]``."""
     pad = model.network.config.pad_token_id or 0
     ids = [torch.tensor(s.input_ids) for s in sentences]
     padded = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True, padding_value=pad)
     mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(i) for i in ids], batch_first=True)
-    output = model.network(input_ids=padded.to(model.device), attention_mask=mask.to(model.device))
+    inputs = {"input_ids": padded, "attention_mask": mask}
+    if any(s.segments is not None for s in sentences):
+        kinds = [torch.tensor(s.segments or [0] * len(s.input_ids)) for s in sentences]
+        inputs["token_type_ids"] = torch.nn.utils.rnn.pad_sequence(kinds, batch_first=True)
+    output = model.network(**{name: value.to(model.device) for name, value in inputs.items()})
     return output.logits.argmax(dim=-1).cpu()
 
 

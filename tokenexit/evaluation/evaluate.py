@@ -13,7 +13,7 @@ from tokenexit.evaluation.metrics import score
 from tokenexit.evaluation.processes import gather, my_share
 from tokenexit.halting import Halted, Trace, merge
 from tokenexit.halting.cost import macs, plain_macs
-from tokenexit.models.token_classification import ExitModelForTokenClassification
+from tokenexit.models.encoder_model import EncoderModel
 from tokenexit.policies import Policy
 
 UNKNOWN = -1
@@ -73,7 +73,7 @@ def class_numbers(split: TaggedSplit, labels: Sequence[str]) -> list[list[int]]:
 
 
 def trace_split(
-    model: ExitModelForTokenClassification,
+    model: EncoderModel,
     split: TaggedSplit,
     policy: Policy,
     *,
@@ -97,7 +97,7 @@ def trace_split(
 
 
 def evaluate(
-    model: ExitModelForTokenClassification,
+    model: EncoderModel,
     split: TaggedSplit,
     name: str,
     policy: Policy | None = None,
@@ -117,7 +117,7 @@ def evaluate(
         policy: Who halts; the model's own when None.
         full_depth: Quality without exits, if it is known already.
         batch_size: Texts a batch.
-        halted: See ``ExitModelForTokenClassification.tag``.
+        halted: See ``EncoderModel.tag``.
         decode: See there.
         on_unknown: ``error`` or ``keep`` labels outside the training set, as wrong; None keeps
             them without a word.

@@ -11,13 +11,11 @@ from tokenexit.errors import UserError
 from tokenexit.evaluation.evaluate import class_numbers
 from tokenexit.evaluation.metrics import score_classes
 from tokenexit.evaluation.processes import gather, my_share
+from tokenexit.models.encoder_model import EncoderModel
 from tokenexit.models.exits import collect_exits
-from tokenexit.models.token_classification import ExitModelForTokenClassification
 
 
-def exit_quality(
-    model: ExitModelForTokenClassification, split: TaggedSplit, batch_size: int
-) -> dict[str, Any]:
+def exit_quality(model: EncoderModel, split: TaggedSplit, batch_size: int) -> dict[str, Any]:
     """Quality of every exit at full depth; ``quality`` is that of the top.
 
     Args:

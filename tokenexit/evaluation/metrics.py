@@ -16,7 +16,7 @@ import numpy as np
 from tokenexit.errors import unknown_name
 from tokenexit.halting import Trace
 
-METRICS = {"ner": "f1", "pos": "accuracy"}
+METRICS = {"ner": "f1", "pos": "accuracy", "classification": "accuracy"}
 """The number that stands for quality, by task."""
 
 
@@ -24,7 +24,7 @@ def score(task: str, trace: Trace, labels: Sequence[str]) -> dict[str, Any]:
     """Score a trace against its gold labels; words without one are left out.
 
     Args:
-        task: ``ner`` or ``pos``.
+        task: ``ner``, ``pos`` or ``classification``.
         trace: Predictions, with gold classes.
         labels: Names of the classes.
 
@@ -46,7 +46,7 @@ def score_classes(
 ) -> dict[str, Any]:
     """As ``score``, from arrays ``[W]`` sorted by text and position."""
     if task not in METRICS:
-        raise unknown_name("tagging task", task, METRICS)
+        raise unknown_name("task", task, METRICS)
     known = gold != -100
     prediction, gold, text = prediction[known], gold[known], text[known]
     figures = _spans(prediction, gold, text, labels) if task == "ner" else {}

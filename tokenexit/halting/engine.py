@@ -77,7 +77,8 @@ def encode(
     num_layers = backbone.num_layers
     absorb = absorb and not torch.is_grad_enabled() and backbone.absorbable(0) is not None
     eager = backbone.eager
-    embedded = backbone.embed(batch.input_ids[None], batch.positions[None])[0]
+    segments = () if batch.segments is None else (batch.segments[None],)
+    embedded = backbone.embed(batch.input_ids[None], batch.positions[None], *segments)[0]
     rows = LiveRows(batch, embedded, halted)
     previous: Callable[[], Tensor] | None = None
     work = [LayerWork() for _ in range(num_layers)]

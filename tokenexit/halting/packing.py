@@ -27,11 +27,13 @@ class Sentence:
         input_ids: Vocabulary ids, special tokens included.
         word_rows: For each word, the places of its sub-words; never empty.
         targets: Gold class of each word, -100 where unknown; None without labels.
+        segments: Which of two sentences each token belongs to; None where nobody asks.
     """
 
     input_ids: Sequence[int]
     word_rows: Sequence[Sequence[int]]
     targets: Sequence[int] | None = None
+    segments: Sequence[int] | None = None
 
     def unlabelled(self) -> Self:
         """The same with nothing to learn."""
@@ -60,6 +62,7 @@ class PackedBatch:
         word_target: Gold class of each word or None, ``[W]``.
         order: Original number of the sentence at each place, ``[S]`` (host).
         extent: Words of the longest sentence.
+        segments: Which of two sentences each token row belongs to, ``[T]``, or None.
     """
 
     input_ids: Tensor
@@ -74,6 +77,7 @@ class PackedBatch:
     word_target: Tensor | None
     order: Index
     extent: int
+    segments: Tensor | None = None
 
     @property
     def num_words(self) -> int:
@@ -99,10 +103,14 @@ def pack(sentences: Sequence[Sentence], device: torch.device | str = "cpu") -> P
     word_sequence: list[int] = []
     word_position: list[int] = []
     targets: list[int] = []
+    paired = any(s.segments is not None for s in sentences)
+    segments = np.zeros(total if paired else 0, dtype=np.int64)
     labelled = any(s.targets is not None for s in sentences)
     for place, number in enumerate(order):
         sentence, start = sentences[number], int(starts[place])
         ids[start : start + len(sentence.input_ids)] = sentence.input_ids
+        if sentence.segments is not None:
+            segments[start : start + len(sentence.input_ids)] = sentence.segments
         for position, rows in enumerate(sentence.word_rows):
             for row in rows:
                 row_word[start + row] = len(first_row)
@@ -129,4 +137,5 @@ def pack(sentences: Sequence[Sentence], device: torch.device | str = "cpu") -> P
         word_target=tensor(targets) if labelled else None,
         order=order,
         extent=max(word_position, default=-1) + 1,
+        segments=tensor(segments) if paired else None,
     )

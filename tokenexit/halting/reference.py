@@ -53,7 +53,11 @@ def encode_dense(
     places = torch.zeros(shape, dtype=torch.long, device=device)
     real = torch.zeros(shape, dtype=torch.bool, device=device)
     ids[cell], places[cell], real[cell] = batch.input_ids, batch.positions, True
-    hidden = backbone.embed(ids, places)
+    segments: tuple[Tensor, ...] = ()
+    if batch.segments is not None:
+        segments = (torch.zeros_like(ids),)
+        segments[0][cell] = batch.segments
+    hidden = backbone.embed(ids, places, *segments)
 
     word_done = torch.zeros(batch.num_words, dtype=torch.bool, device=device)
     halted_row = torch.zeros(shape, dtype=torch.bool, device=device)

@@ -18,7 +18,7 @@ from tokenexit.scores import log_probabilities
 from tokenexit.signals import Signals
 
 if TYPE_CHECKING:
-    from tokenexit.models.token_classification import ExitModelForTokenClassification
+    from tokenexit.models.encoder_model import EncoderModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,9 +117,7 @@ class _Collector:
 
 
 @torch.inference_mode()
-def collect_exits(
-    model: ExitModelForTokenClassification, pieces: Sequence[Piece], batch_size: int = 32
-) -> ExitTable:
+def collect_exits(model: EncoderModel, pieces: Sequence[Piece], batch_size: int = 32) -> ExitTable:
     """Run pieces to full depth and keep what every exit said."""
     was_training = model.training
     if was_training:

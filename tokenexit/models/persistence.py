@@ -119,6 +119,30 @@ def read_settings(folder: Path) -> ExitSettings:
     return ExitSettings.from_json(_read_json(folder / CONFIG), str(folder / CONFIG))
 
 
+def kind_of(settings: ExitSettings) -> tuple[str, str]:
+    """What a model folder holds, in words, and the class that loads it."""
+    if not settings.labels:
+        return "a model that generates text", "ExitModelForSeq2SeqLM"
+    if settings.task == "classification":
+        return "a text classifier", "ExitModelForSequenceClassification"
+    return "a tagger", "ExitModelForTokenClassification"
+
+
+def check_kind(folder: Path, loads: str) -> None:
+    """Refuse a model folder of another kind.
+
+    Args:
+        folder: The folder.
+        loads: Name of the class that was asked to load it.
+
+    Raises:
+        UserError: Says what it holds and which class loads that.
+    """
+    what, loader = kind_of(read_settings(folder))
+    if loader != loads:
+        raise UserError(f"{str(folder)!r} holds {what}: load it with {loader}.from_pretrained.")
+
+
 def resolve(source: str | Path, **hub: Any) -> Path:
     """A local folder for a folder or a Hub id.
 

@@ -24,12 +24,12 @@ from tokenexit.policies import Policy
 from tokenexit.scores import log_probabilities
 
 if TYPE_CHECKING:
-    from tokenexit.models.token_classification import ExitModelForTokenClassification
+    from tokenexit.models.encoder_model import EncoderModel
 
 
 @torch.inference_mode()
 def run(
-    model: ExitModelForTokenClassification,
+    model: EncoderModel,
     pieces: Sequence[Piece],
     policy: Policy,
     *,
@@ -126,7 +126,7 @@ def _trace(
     parts: list[dict[str, np.ndarray]],
     pieces: Sequence[Piece],
     work: Work,
-    model: ExitModelForTokenClassification,
+    model: EncoderModel,
 ) -> Trace:
     if not parts:
         none = np.zeros(0, dtype=np.int64)

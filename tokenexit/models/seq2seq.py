@@ -118,11 +118,7 @@ class ExitModelForSeq2SeqLM(
         """
         where = {name: hub.pop(name) for name in ("revision", "token", "cache_dir") if name in hub}
         path = persistence.resolve(folder, **where)
-        if persistence.read_settings(path).labels:
-            raise UserError(
-                f"{str(folder)!r} holds a tagger: load it with "
-                "ExitModelForTokenClassification.from_pretrained."
-            )
+        persistence.check_kind(path, "ExitModelForSeq2SeqLM")
         loaded = persistence.load(path, AutoModelForSeq2SeqLM, **hub)
         decoder = adapt_decoder(loaded.network)
         check_exit_layers(loaded.settings.exit_layers, decoder.num_layers)

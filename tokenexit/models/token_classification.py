@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import torch
 from huggingface_hub import ModelHubMixin
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import (
     MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING,
     AutoModelForTokenClassification,
     PreTrainedModel,
 )
 
-from tokenexit.backbones import Backbone, Prepacked, adapt, prepack
+from tokenexit.backbones import adapt
 from tokenexit.data.bio import is_bio
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.halting import Halted, Trace
@@ -27,6 +25,12 @@ from tokenexit.heads import ExitHeads, check_exit_layers
 from tokenexit.models import persistence
 from tokenexit.models.constrained import LegalDecoder
 from tokenexit.models.crf import TagCRF
+from tokenexit.models.encoder_model import (
+    EncoderModel,
+    check_names,
+    new_parts,
+    with_classifier,
+)
 from tokenexit.models.encoding import WordEncoder, for_words
 from tokenexit.models.results import TaggedText
 from tokenexit.models.run import run
@@ -38,7 +42,10 @@ _CRF = "crf."
 
 
 class ExitModelForTokenClassification(
-    nn.Module, ModelHubMixin, library_name="tokenexit", tags=["early-exit", "token-classification"]
+    EncoderModel,
+    ModelHubMixin,
+    library_name="tokenexit",
+    tags=["early-exit", "token-classification"],
 ):
     """An ordinary transformers tagger, with exits.
 
@@ -54,15 +61,9 @@ class ExitModelForTokenClassification(
     def __init__(
         self, network: PreTrainedModel, tokenizer: Any, heads: ExitHeads, settings: ExitSettings
     ) -> None:
-        super().__init__()
-        self.network = network
-        self.heads = heads
-        self.tokenizer = for_words(tokenizer)
-        self.settings = settings
-        self.backbone = adapt(network)
+        super().__init__(network, for_words(tokenizer), heads, settings)
         self.encoder = WordEncoder(self.tokenizer, self.backbone.max_length)
         self.crf: TagCRF | None = None
-        self._prepacked: Prepacked | None = None
 
     # --- building, loading, saving ---------------------------------------------------------
 
@@ -91,19 +92,17 @@ class ExitModelForTokenClassification(
         Raises:
             UserError: Unsupported family, no such exit layer, unknown head, bad labels.
         """
-        named = not isinstance(labels, str) and all(isinstance(label, str) for label in labels)
-        if not named or len(set(labels)) != len(labels) or not labels:
-            raise UserError(f"Labels must be one or more different names, not {labels!r}.")
-        if heads is not None and not isinstance(heads, Mapping):
-            raise UserError(f'heads must be a mapping such as {{"name": "linear"}}, not {heads!r}.')
-        heads = dict(heads or {"name": "linear"})
-        network = _with_classifier(backbone, labels)
-        depth = adapt(network).num_layers
-        exits = check_exit_layers(exit_layers, depth)
-        stack = ExitHeads(heads, exits[:-1], adapt(network).hidden_size, len(labels))
-        stack.to(device=network.device, dtype=network.dtype)
+        check_names(labels)
+        network = with_classifier(
+            backbone,
+            labels,
+            MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING,
+            AutoModelForTokenClassification,
+            "token-classification",
+        )
+        stack, exits, kind = new_parts(network, labels, exit_layers, heads)
         task = task or ("ner" if is_bio(labels) else "pos")
-        return cls(network, tokenizer, stack, ExitSettings(tuple(labels), exits, heads, task))
+        return cls(network, tokenizer, stack, ExitSettings(tuple(labels), exits, kind, task))
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, **hub: Any) -> Self:  # type: ignore[override]
@@ -119,11 +118,7 @@ class ExitModelForTokenClassification(
         """
         where = {name: hub.pop(name) for name in ("revision", "token", "cache_dir") if name in hub}
         path = persistence.resolve(folder, **where)
-        if not persistence.read_settings(path).labels:
-            raise UserError(
-                f"{str(folder)!r} holds a model that generates text: load it with "
-                "ExitModelForSeq2SeqLM.from_pretrained."
-            )
+        persistence.check_kind(path, "ExitModelForTokenClassification")
         loaded = persistence.load(path, AutoModelForTokenClassification, **hub)
         shape, settings = adapt(loaded.network), loaded.settings
         exits = check_exit_layers(settings.exit_layers, shape.num_layers)
@@ -140,53 +135,6 @@ class ExitModelForTokenClassification(
         """Weights of the heads, the gate and the CRF."""
         crf = {} if self.crf is None else self.crf.state_dict()
         return {**self.heads.state_dict(), **{_CRF + key: value for key, value in crf.items()}}
-
-    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:  # type: ignore[override]
-        """Write the model folder: a plain transformers checkpoint, and the exits beside it."""
-        push = kwargs.pop("push_to_hub", False)
-        repo = kwargs.pop("repo_id", None)
-        persistence.save(self, Path(save_directory))
-        if push:
-            self.push_to_hub(repo or Path(save_directory).name, **kwargs)
-
-    # --- facts -----------------------------------------------------------------------------
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Names of the classes."""
-        return self.settings.labels
-
-    @property
-    def policy(self) -> Policy:
-        """The policy used when none is given."""
-        return from_config(self.settings.policy)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model computes."""
-        return next(self.parameters()).device
-
-    @property
-    def inference_backbone(self) -> Backbone:
-        """The backbone without gradients: equal up to rounding, faster on a CPU.
-
-        Made when first asked for and whenever weights have changed; the model must be in
-        evaluation mode.
-        """
-        if self._prepacked is None or not self._prepacked.current:
-            self._prepacked = prepack(self.backbone)
-        return self.backbone if self._prepacked is None else self._prepacked.backbone
-
-    def head_parameters(self) -> Iterator[nn.Parameter]:
-        """Parameters that start from nothing: those of the heads, the top's included."""
-        yield from self.backbone.final_head().parameters()
-        yield from self.heads.parameters()
-
-    def configure(self, **settings: Any) -> None:
-        """Change what is saved with the model: ``policy``, ``halted``, ``decode``, ..."""
-        if isinstance(settings.get("policy"), Policy):
-            settings["policy"] = settings["policy"].to_config()
-        self.settings = replace(self.settings, **settings)
 
     # --- tagging ---------------------------------------------------------------------------
 
@@ -309,30 +257,3 @@ class ExitModelForTokenClassification(
             )
         chosen = np.take_along_axis(trace.log_probs, prediction[:, None], axis=-1)[:, 0]
         return replace(trace, prediction=prediction, confidence=np.exp(chosen))
-
-
-def _with_classifier(backbone: PreTrainedModel, labels: Sequence[str]) -> PreTrainedModel:
-    """The model itself if its head fits, else a new head on the same encoder."""
-    adapt_error = None
-    tagger: Any = MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING.get(type(backbone.config), ())
-    if isinstance(backbone, tagger) and backbone.config.num_labels == len(labels):
-        network = backbone
-    else:
-        config = copy.deepcopy(backbone.config)  # the given model stays as it is
-        config.num_labels = len(labels)
-        try:
-            network = AutoModelForTokenClassification.from_config(config, dtype=backbone.dtype)
-        except ValueError as error:
-            adapt_error = error
-            network = backbone
-        if adapt_error is not None:
-            adapt(backbone)  # says which families are supported
-            raise UserError(
-                f"Models of type {config.model_type!r} have no token-classification form: "
-                f"{adapt_error}"
-            ) from adapt_error
-        network.base_model.load_state_dict(backbone.base_model.state_dict(), strict=False)
-        nn.Module.to(network, backbone.device).train(backbone.training)
-    network.config.id2label = dict(enumerate(labels))
-    network.config.label2id = {label: number for number, label in enumerate(labels)}
-    return network

@@ -190,6 +190,24 @@ def check_policy(policy: Policy, field: str) -> None:
         )
 
 
+def check_level(policy: Policy, level: str) -> None:
+    """Refuse a policy with a part that has no meaning for rows of a kind.
+
+    Args:
+        policy: The policy.
+        level: ``token``, ``step`` or ``sentence``.
+
+    Raises:
+        UserError: Names the part and the levels it works at.
+    """
+    for part in walk(policy):
+        if level not in part.levels:
+            raise UserError(
+                f"{part!r} has no meaning at the level {level!r}: it works at the levels "
+                f"{', '.join(part.levels)}."
+            )
+
+
 def check_policies(policy: Policy, field: str) -> None:
     """Refuse a field that should hold several policies and does not; make it a tuple."""
     value = getattr(policy, field)

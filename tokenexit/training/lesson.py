@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tokenexit.halting import encode, pack
-from tokenexit.models.token_classification import ExitModelForTokenClassification
+from tokenexit.models.encoder_model import EncoderModel
 from tokenexit.objectives import Lesson, Objective, Occasion
 from tokenexit.objectives.equilibrium import balanced
 from tokenexit.signals import Signals
@@ -40,7 +40,7 @@ class Classroom(nn.Module):
 
     def __init__(
         self,
-        model: ExitModelForTokenClassification,
+        model: EncoderModel,
         objective: Objective,
         gradient_equilibrium: bool = False,
     ) -> None:

@@ -12,14 +12,17 @@ from tokenexit.calibration.search import Calibration
 from tokenexit.calibration.texts import calibrate_texts
 from tokenexit.data.pairs import read_pairs
 from tokenexit.data.tagged import read_tagged
+from tokenexit.data.texts import read_texts
 from tokenexit.errors import UserError
 from tokenexit.evaluation.bench import BenchResult, bench
 from tokenexit.evaluation.bench_texts import TextBenchResult, bench_texts
 from tokenexit.evaluation.evaluate import Result, evaluate
 from tokenexit.evaluation.generation import evaluate_texts
 from tokenexit.evaluation.processes import state
-from tokenexit.models.persistence import read_settings, resolve
+from tokenexit.models.encoder_model import EncoderModel
+from tokenexit.models.persistence import kind_of, read_settings, resolve
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.models.sequence_classification import ExitModelForSequenceClassification
 from tokenexit.models.token_classification import ExitModelForTokenClassification
 from tokenexit.policies import Policy
 
@@ -75,6 +78,8 @@ class Commands(ABC):
 
 
 class _Tagger(Commands):
+    model: EncoderModel
+
     def __init__(self, source: Path) -> None:
         self.model = ExitModelForTokenClassification.from_pretrained(source).to(state().device)
 
@@ -107,6 +112,15 @@ class _Tagger(Commands):
             part = lines[start : start + BLOCK]
             for one in self.model.predict(part, policy=policy, batch_size=size):
                 yield one.to_dict()
+
+
+class _Classifier(_Tagger):
+    def __init__(self, source: Path) -> None:
+        self.model = ExitModelForSequenceClassification.from_pretrained(source).to(state().device)
+
+    def read(self, data: str, options: dict[str, Any]) -> dict[str, Any]:
+        _only(options, ("column",), "text classifiers")
+        return read_texts(data, column=options.get("column"))
 
 
 class _Generator(Commands):
@@ -155,7 +169,14 @@ def open_model(source: str) -> Commands:
         UserError: It is none.
     """
     folder = resolve(source)
-    return _Tagger(folder) if read_settings(folder).labels else _Generator(folder)
+    kinds: dict[str, type[Commands]] = {
+        "ExitModelForTokenClassification": _Tagger,
+        "ExitModelForSequenceClassification": _Classifier,
+        "ExitModelForSeq2SeqLM": _Generator,
+    }
+    _, loader = kind_of(read_settings(folder))
+    opened: Any = kinds[loader]
+    return opened(folder)
 
 
 def _only(given: dict[str, Any], known: Sequence[str], kind: str) -> None:

@@ -63,3 +63,49 @@ class TaggingConfig:
     def tag_column(self) -> str:
         """The column with the tags."""
         return self.column or f"{self.task}_tags"
+
+
+@dataclass(frozen=True)
+class ClassificationConfig:
+    """Train, calibrate, evaluate and report a text classifier with exits, into ``output_dir``."""
+
+    output_dir: str = field(metadata=_help("run folder"))
+    data: str | None = field(
+        default=None, metadata=_help("Hub id, folder or file of labelled texts")
+    )
+    data_name: str | None = field(default=None, metadata=_help("configuration of a Hub data set"))
+    task: Literal["classification"] = field(
+        default="classification", metadata=_help("classification")
+    )
+    column: str | None = field(default=None, metadata=_help("column of the texts"))
+    pair_column: str | None = field(default=None, metadata=_help("column of the second texts"))
+    label_column: str = field(default="label", metadata=_help("column of the labels"))
+    model: str | dict[str, Any] = field(
+        default="bert-base-uncased",
+        metadata=_help("Hub id or folder, or a description of a fresh small model"),
+    )
+    exit_layers: list[int] | None = field(
+        default=None, metadata=_help("layers with an exit, from 1; all by default")
+    )
+    heads: dict[str, Any] = field(
+        default_factory=lambda: {"name": "linear"}, metadata=_help("kind of exit heads")
+    )
+    train: TrainConfig = field(default_factory=TrainConfig)
+    policy: dict[str, Any] = field(
+        default_factory=dict,
+        metadata=_help("the policy; a few families are calibrated when empty"),
+    )
+    calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
+    batch_size: int = field(default=32, metadata=_help("texts a batch when evaluating"))
+    threads: int | None = field(default=None, metadata=_help("threads torch computes with"))
+    seed: int = field(default=0, metadata=_help("of everything random"))
+    plugins: list[str] = field(
+        default_factory=list,
+        metadata=_help("your own .py files that register policies, heads, ..."),
+    )
+    resume: bool = field(default=False, metadata=_help("go on with an interrupted run"))
+    overwrite: bool = field(default=False, metadata=_help("replace the run in output_dir"))
+
+    # What a text cannot be asked: it leaves as a whole.
+    halted = "copy"
+    decode = "argmax"

@@ -14,11 +14,12 @@ from tokenexit.config import dump_config
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.evaluation.curve import Point, save_curve, trace_curve
 from tokenexit.evaluation.evaluate import class_numbers, evaluate
+from tokenexit.models.encoder_model import EncoderModel
 from tokenexit.models.token_classification import ExitModelForTokenClassification
 from tokenexit.policies import Policy, from_config
 from tokenexit.reporting import write_report
 from tokenexit.reporting.tables import results_text
-from tokenexit.workflows.config import TaggingConfig
+from tokenexit.workflows.config import ClassificationConfig, TaggingConfig
 from tokenexit.workflows.folder import write_json
 from tokenexit.workflows.speaking import logger
 
@@ -27,8 +28,8 @@ CURVE_FACTORS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 def finish(
-    config: TaggingConfig,
-    model: ExitModelForTokenClassification,
+    config: TaggingConfig | ClassificationConfig,
+    model: EncoderModel,
     splits: dict[str, TaggedSplit],
     run: Path,
     policy: Policy | None,
@@ -63,6 +64,7 @@ def finish(
     chosen = choose_policy(config, model, policy, run, main, search)
     model.configure(policy=chosen)
     if config.decode == "crf":
+        assert isinstance(model, ExitModelForTokenClassification)
         model.fit_crf(splits["train"].tokens, class_numbers(splits["train"], model.labels))
     model.configure(decode=config.decode)
 
@@ -73,8 +75,7 @@ def finish(
         )
         results[name] = result.to_json()
         if main:
-            words = [word for text in splits[name].tokens for word in text]
-            trace.save(run / "traces" / f"{name}.parquet", words)
+            trace.save(run / "traces" / f"{name}.parquet", splits[name].words)
             say("%s", results_text(results[name]))
     last = list(results)[-1]
     model.configure(results=results)

@@ -1,4 +1,4 @@
-"""A tagging run from data to report: what the recipes do."""
+"""A run of a tagger or text classifier from data to report: what the recipes do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
-from transformers import AutoModelForTokenClassification
+from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification
 
 from tokenexit.calibration.search import check_family
 from tokenexit.data.tagged import (
@@ -20,27 +20,35 @@ from tokenexit.data.tagged import (
     read_tagged,
     with_validation,
 )
+from tokenexit.data.texts import read_texts
 from tokenexit.errors import UserError
 from tokenexit.evaluation.evaluate import class_numbers
 from tokenexit.evaluation.exits import exit_quality
 from tokenexit.halting import Sentence
 from tokenexit.models.crf import TagCRF
+from tokenexit.models.encoder_model import EncoderModel
 from tokenexit.models.persistence import load_network, load_tokenizer
 from tokenexit.models.scratch import fresh_encoder, train_tokenizer
+from tokenexit.models.sequence_classification import ExitModelForSequenceClassification
 from tokenexit.models.token_classification import ExitModelForTokenClassification
+from tokenexit.models.words import split_words
 from tokenexit.policies import Policy, from_config
 from tokenexit.policies.base import walk
 from tokenexit.registry import load_plugin
 from tokenexit.training import make_accelerator, train
-from tokenexit.workflows.config import TaggingConfig
+from tokenexit.workflows.config import ClassificationConfig, TaggingConfig
 from tokenexit.workflows.folder import check_run, open_run
 from tokenexit.workflows.results import finish
 from tokenexit.workflows.speaking import logger, quiet
 
 Splits = dict[str, TaggedSplit]
+AnyConfig = TaggingConfig | ClassificationConfig
 
 
-def run_tagging(config: TaggingConfig, demo: Callable[[Path, str], None] | None = None) -> Path:
+def run_tagging(
+    config: TaggingConfig | ClassificationConfig,
+    demo: Callable[[Path, str], None] | None = None,
+) -> Path:
     """Train, calibrate, evaluate and report.
 
     Args:
@@ -97,32 +105,41 @@ def run_tagging(config: TaggingConfig, demo: Callable[[Path, str], None] | None 
     return run
 
 
-def build_model(config: TaggingConfig, train_split: TaggedSplit) -> ExitModelForTokenClassification:
+def build_model(config: AnyConfig, train_split: TaggedSplit) -> EncoderModel:
     """The model that a run starts from: a checkpoint, or a fresh one with its tokenizer."""
-    labels = label_names(train_split, config.tag_column)
+    labels = _labels(config, train_split)
+    texts = isinstance(config, ClassificationConfig)
+    kind = AutoModelForSequenceClassification if texts else AutoModelForTokenClassification
     if isinstance(config.model, Mapping):
         description = dict(config.model)
         vocabulary = description.pop("vocab_size", 4000)
         lowercase = description.pop("lowercase", False)
-        tokenizer = train_tokenizer(train_split.tokens, vocabulary, lowercase)
+        words = [split_words(text)[0] for text in train_split.words] if texts else None
+        tokenizer = train_tokenizer(words or train_split.tokens, vocabulary, lowercase)
         network = fresh_encoder(description, tokenizer, len(labels))
     else:
-        tokenizer = load_tokenizer(config.model)
+        tokenizer = load_tokenizer(config.model, split_words=not texts)
         network = load_network(
             config.model,
-            AutoModelForTokenClassification,
+            kind,
             num_labels=len(labels),
             ignore_mismatched_sizes=True,
             dtype=torch.float32,
         )
+    exits: dict[str, Any] = {"exit_layers": config.exit_layers, "heads": config.heads}
+    if texts:
+        return ExitModelForSequenceClassification.from_transformers(
+            network, tokenizer, labels, **exits
+        )
     return ExitModelForTokenClassification.from_transformers(
-        network,
-        tokenizer,
-        labels,
-        exit_layers=config.exit_layers,
-        heads=config.heads,
-        task=config.task,
+        network, tokenizer, labels, task=config.task, **exits
     )
+
+
+def _labels(config: AnyConfig, split: TaggedSplit) -> tuple[str, ...]:
+    if isinstance(config, ClassificationConfig):
+        return tuple(sorted({label for labels in split.tags or [] for label in labels}))
+    return label_names(split, config.tag_column)
 
 
 def training_sentences(pieces: Any) -> list[Sentence]:
@@ -139,8 +156,8 @@ def training_sentences(pieces: Any) -> list[Sentence]:
 
 
 def _rehearse(
-    config: TaggingConfig,
-    model: ExitModelForTokenClassification,
+    config: AnyConfig,
+    model: EncoderModel,
     split: TaggedSplit,
     policies: Sequence[Policy],
 ) -> None:
@@ -149,13 +166,12 @@ def _rehearse(
         TagCRF(len(model.labels))
     decode = "legal" if config.decode == "legal" else "argmax"
     text = next(words for words in split.tokens if words)
+    few = text if config.task == "classification" else text[:8]
     for policy in policies or [model.policy]:
-        model.tag([text[:8]], policy=policy, batch_size=config.batch_size, decode=decode)
+        model.tag([few], policy=policy, batch_size=config.batch_size, decode=decode)
 
 
-def _graded(
-    config: TaggingConfig, model: ExitModelForTokenClassification, split: TaggedSplit
-) -> dict[str, Any]:
+def _graded(config: AnyConfig, model: EncoderModel, split: TaggedSplit) -> dict[str, Any]:
     """Quality by which the best weights are chosen: that of the top.
 
     With ``two_stage`` the top is done before the exits have learned anything; there it is the
@@ -167,18 +183,28 @@ def _graded(
     return found
 
 
-def _read(config: TaggingConfig, run: Path, demo: Callable[[Path, str], None] | None) -> Splits:
+def _read(config: AnyConfig, run: Path, demo: Callable[[Path, str], None] | None) -> Splits:
     source = config.data
     if source is None:
         folder = run / "data"
         if demo is not None and not (folder / "test.parquet").is_file():
             demo(folder, config.task)
         source = str(folder)
-    splits = read_tagged(
-        source, config.tag_column, name=config.data_name, convert=config.convert_tags
-    )
-    splits = with_validation(splits, seed=config.seed)
-    labels = label_names(splits["train"], config.tag_column)
+    found: dict[str, Any]
+    if isinstance(config, ClassificationConfig):
+        found = read_texts(
+            source,
+            column=config.column,
+            pair_column=config.pair_column,
+            label_column=config.label_column,
+            name=config.data_name,
+        )
+    else:
+        found = read_tagged(
+            source, config.tag_column, name=config.data_name, convert=config.convert_tags
+        )
+    splits = with_validation(found, seed=config.seed)
+    labels = _labels(config, splits["train"])
     for name in ("validation", "test"):
         if name in splits:
             check_labels(splits[name], labels, "keep")

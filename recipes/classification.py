@@ -1,0 +1,31 @@
+"""Text classification: train, calibrate, evaluate and report a classifier whose texts leave early.
+
+    python recipes/classification.py                          # offline, on generated data
+    python recipes/classification.py model=bert-base-uncased data=FOLDER output_dir=runs/mine
+    torchrun --nproc_per_node 2 recipes/classification.py ... # the same on two processes
+
+Data has a column ``sentence``, for pairs also ``sentence2``, and ``label``.
+`python recipes/classification.py --help` lists every key.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from _tagging import DEMO, demo_writer
+
+from tokenexit.config import friendly_errors, load_config
+from tokenexit.workflows.config import ClassificationConfig
+from tokenexit.workflows.tagging import run_tagging
+
+if __name__ == "__main__":
+    defaults = {"output_dir": "runs/classification-demo"}
+    own = any(
+        item.startswith(("data=", "model=")) or item.endswith((".yaml", ".yml"))
+        for item in sys.argv[1:]
+    )
+    with friendly_errors():
+        config = load_config(
+            ClassificationConfig, sys.argv[1:], defaults if own else {**defaults, **DEMO}
+        )
+        run_tagging(config, demo=demo_writer("make_demo_texts"))

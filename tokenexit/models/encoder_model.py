@@ -1,0 +1,191 @@
+"""What taggers and text classifiers share: an encoder with exits, its settings and its folder."""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from tokenexit.backbones import Backbone, Prepacked, adapt, prepack
+from tokenexit.errors import UserError
+from tokenexit.halting import Halted, Trace
+from tokenexit.heads import ExitHeads, check_exit_layers
+from tokenexit.models import persistence
+from tokenexit.models.settings import ExitSettings
+from tokenexit.policies import Policy, from_config
+
+
+class EncoderModel(nn.Module):
+    """An ordinary transformers classifier of tokens or texts, with exits.
+
+    Args:
+        network: A transformers model with a classification head.
+        tokenizer: Its (fast) tokenizer.
+        heads: Exit heads below the top.
+        settings: Everything else that is saved with the model.
+    """
+
+    encoder: Any
+    """Turns texts into pieces."""
+
+    def __init__(
+        self, network: PreTrainedModel, tokenizer: Any, heads: ExitHeads, settings: ExitSettings
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.heads = heads
+        self.tokenizer = tokenizer
+        self.settings = settings
+        self.backbone = adapt(network)
+        self._prepacked: Prepacked | None = None
+
+    def exit_weights(self) -> dict[str, Tensor]:
+        """Weights of the heads and the gate."""
+        return self.heads.state_dict()
+
+    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:
+        """Write the model folder: a plain transformers checkpoint, and the exits beside it."""
+        push = kwargs.pop("push_to_hub", False)
+        repo = kwargs.pop("repo_id", None)
+        persistence.save(self, Path(save_directory))
+        if push:
+            upload: Any = self
+            upload.push_to_hub(repo or Path(save_directory).name, **kwargs)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return self.settings.labels
+
+    @property
+    def policy(self) -> Policy:
+        """The policy used when none is given."""
+        return from_config(self.settings.policy)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return next(self.parameters()).device
+
+    @property
+    def inference_backbone(self) -> Backbone:
+        """The backbone without gradients: equal up to rounding, faster on a CPU.
+
+        Made when first asked for and whenever weights have changed; the model must be in
+        evaluation mode.
+        """
+        if self._prepacked is None or not self._prepacked.current:
+            self._prepacked = prepack(self.backbone)
+        return self.backbone if self._prepacked is None else self._prepacked.backbone
+
+    def head_parameters(self) -> Iterator[nn.Parameter]:
+        """Parameters that start from nothing: those of the heads, the top's included."""
+        yield from self.backbone.final_head().parameters()
+        yield from self.heads.parameters()
+
+    def configure(self, **settings: Any) -> None:
+        """Change what is saved with the model: ``policy``, ``halted``, ``decode``, ..."""
+        if isinstance(settings.get("policy"), Policy):
+            settings["policy"] = settings["policy"].to_config()
+        self.settings = replace(self.settings, **settings)
+
+    @abstractmethod
+    def tag(
+        self,
+        texts: Sequence[Sequence[str]],
+        targets: Sequence[Sequence[int]] | None = None,
+        *,
+        policy: Policy | Mapping[str, Any] | str | None = None,
+        batch_size: int = 32,
+        halted: Halted | None = None,
+        decode: str | None = None,
+    ) -> Trace:
+        """Label words, or texts, and tell what happened to each; see the subclasses."""
+
+    @abstractmethod
+    def predict(
+        self,
+        texts: Sequence[str] | Sequence[Sequence[str]],
+        *,
+        policy: Policy | Mapping[str, Any] | str | None = None,
+        batch_size: int = 32,
+    ) -> Sequence[Any]:
+        """Label texts, for people; see the subclasses."""
+
+
+def new_parts(
+    network: PreTrainedModel,
+    labels: Sequence[str],
+    exit_layers: Sequence[int] | None,
+    heads: Mapping[str, Any] | None,
+) -> tuple[ExitHeads, tuple[int, ...], dict[str, Any]]:
+    """Fresh heads for a network: the heads, the exit layers, the heads' settings.
+
+    Raises:
+        UserError: No such exit layer, or an unknown head.
+    """
+    if heads is not None and not isinstance(heads, Mapping):
+        raise UserError(f'heads must be a mapping such as {{"name": "linear"}}, not {heads!r}.')
+    kind = dict(heads or {"name": "linear"})
+    shape = adapt(network)
+    exits = check_exit_layers(exit_layers, shape.num_layers)
+    stack = ExitHeads(kind, exits[:-1], shape.hidden_size, len(labels))
+    stack.to(device=network.device, dtype=network.dtype)
+    return stack, exits, kind
+
+
+def check_names(labels: Sequence[str]) -> None:
+    """Refuse what is no list of different names.
+
+    Raises:
+        UserError: Says what was given.
+    """
+    named = not isinstance(labels, str) and all(isinstance(label, str) for label in labels)
+    if not named or len(set(labels)) != len(labels) or not labels:
+        raise UserError(f"Labels must be one or more different names, not {labels!r}.")
+
+
+def with_classifier(
+    backbone: PreTrainedModel, labels: Sequence[str], mapping: Any, auto_class: Any, what: str
+) -> PreTrainedModel:
+    """The model itself if its head fits, else a new head on the same encoder.
+
+    Args:
+        backbone: A transformers model, left as it is.
+        labels: Names of the classes.
+        mapping: transformers' models of the wanted kind, by configuration.
+        auto_class: Builds one of them.
+        what: The kind, for messages.
+
+    Raises:
+        UserError: The family is not supported, or has no such form.
+    """
+    adapt_error = None
+    wanted: Any = mapping.get(type(backbone.config), ())
+    if isinstance(backbone, wanted) and backbone.config.num_labels == len(labels):
+        network = backbone
+    else:
+        config = copy.deepcopy(backbone.config)  # the given model stays as it is
+        config.num_labels = len(labels)
+        try:
+            network = auto_class.from_config(config, dtype=backbone.dtype)
+        except ValueError as error:
+            adapt_error = error
+            network = backbone
+        if adapt_error is not None:
+            adapt(backbone)  # says which families are supported
+            raise UserError(
+                f"Models of type {config.model_type!r} have no {what} form: {adapt_error}"
+            ) from adapt_error
+        network.base_model.load_state_dict(backbone.base_model.state_dict(), strict=False)
+        nn.Module.to(network, backbone.device).train(backbone.training)
+    network.config.id2label = dict(enumerate(labels))
+    network.config.label2id = {label: number for number, label in enumerate(labels)}
+    return network

@@ -1,0 +1,207 @@
+"""A text classifier whose texts leave the network early."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from huggingface_hub import ModelHubMixin
+from transformers import (
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    AutoModelForSequenceClassification,
+    PreTrainedModel,
+)
+
+from tokenexit.backbones import adapt
+from tokenexit.errors import UserError
+from tokenexit.halting import Halted, Trace
+from tokenexit.heads import ExitHeads, check_exit_layers
+from tokenexit.models import persistence
+from tokenexit.models.encoder_model import (
+    EncoderModel,
+    check_names,
+    new_parts,
+    with_classifier,
+)
+from tokenexit.models.run import run
+from tokenexit.models.settings import ExitSettings
+from tokenexit.models.text_encoding import TextEncoder
+from tokenexit.policies import Policy, from_config
+from tokenexit.policies.base import check_level
+
+
+@dataclass(frozen=True)
+class ClassifiedText:
+    """One text with its label.
+
+    Attributes:
+        label: Predicted label.
+        confidence: Its probability.
+        exit_layer: Layer at which the text left the network, from 1.
+        text: The text, or both of a pair.
+    """
+
+    label: str
+    confidence: float
+    exit_layer: int
+    text: str | list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-ready data."""
+        return asdict(self)
+
+
+class ExitModelForSequenceClassification(
+    EncoderModel,
+    ModelHubMixin,
+    library_name="tokenexit",
+    tags=["early-exit", "text-classification"],
+):
+    """An ordinary transformers text classifier, with exits.
+
+    Texts leave a batch as soon as the policy is sure of them; the policies are those of taggers
+    and generators. Every exit classifies the first token's state. Built by
+    ``from_transformers`` or ``from_pretrained``.
+
+    Args:
+        network: A transformers model with a sequence-classification head.
+        tokenizer: Its tokenizer.
+        heads: Exit heads below the top.
+        settings: Everything else that is saved with the model.
+    """
+
+    def __init__(
+        self, network: PreTrainedModel, tokenizer: Any, heads: ExitHeads, settings: ExitSettings
+    ) -> None:
+        super().__init__(network, tokenizer, heads, settings)
+        if getattr(network.config, "classifier_pooling", "cls") != "cls":
+            raise UserError(
+                "This model classifies the mean of all tokens, which early exits do not serve: "
+                'set config.classifier_pooling="cls" and train it so.'
+            )
+        self.encoder = TextEncoder(tokenizer, self.backbone.max_length)
+
+    @classmethod
+    def from_transformers(
+        cls,
+        backbone: PreTrainedModel,
+        tokenizer: Any,
+        labels: Sequence[str],
+        *,
+        exit_layers: Sequence[int] | None = None,
+        heads: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Add exits to a transformers model in memory, ready to train.
+
+        Args:
+            backbone: A bare encoder, or one with a sequence-classification head whose number
+                of classes fits.
+            tokenizer: Its tokenizer.
+            labels: Names of the classes.
+            exit_layers: Layers with an exit, from 1; all when None. The top always has one.
+            heads: Kind and settings of the heads, ``{"name": "mlp", "gate": True}``.
+
+        Raises:
+            UserError: Unsupported family, no such exit layer, unknown head, bad labels.
+        """
+        check_names(labels)
+        network = with_classifier(
+            backbone,
+            labels,
+            MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+            AutoModelForSequenceClassification,
+            "sequence-classification",
+        )
+        stack, exits, kind = new_parts(network, labels, exit_layers, heads)
+        settings = ExitSettings(tuple(labels), exits, kind, "classification")
+        return cls(network, tokenizer, stack, settings)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, **hub: Any) -> Self:  # type: ignore[override]
+        """Load a model folder, or one from the Hub.
+
+        Args:
+            folder: A folder written by ``save_pretrained``, or a Hub id.
+            hub: ``revision``, ``token``, ``cache_dir``, ``dtype`` and the like.
+
+        Raises:
+            UserError: No such folder, no network, missing or damaged files, a format newer
+                than this version reads, or a model of another kind.
+        """
+        where = {name: hub.pop(name) for name in ("revision", "token", "cache_dir") if name in hub}
+        path = persistence.resolve(folder, **where)
+        persistence.check_kind(path, "ExitModelForSequenceClassification")
+        loaded = persistence.load(path, AutoModelForSequenceClassification, **hub)
+        shape, settings = adapt(loaded.network), loaded.settings
+        exits = check_exit_layers(settings.exit_layers, shape.num_layers)
+        heads = ExitHeads(settings.heads, exits[:-1], shape.hidden_size, len(settings.labels))
+        loaded.fill(heads, loaded.weights)
+        return cls(loaded.network, loaded.tokenizer, heads, settings).eval()
+
+    def tag(
+        self,
+        texts: Sequence[Sequence[str]],
+        targets: Sequence[Sequence[int]] | None = None,
+        *,
+        policy: Policy | Mapping[str, Any] | str | None = None,
+        batch_size: int = 32,
+        halted: Halted | None = None,
+        decode: str | None = None,
+    ) -> Trace:
+        """Classify texts and tell what happened to each: one entry a text.
+
+        Args:
+            texts: One or two strings each.
+            targets: Gold class of each text, in a list of one.
+            policy: Who halts; the model's own policy when None.
+            batch_size: Texts a batch.
+            halted: Of taggers: nothing is left to read a text that has gone.
+            decode: Of taggers.
+
+        Raises:
+            UserError: A bad policy or setting.
+        """
+        for name, value in (("halted", halted), ("decode", decode)):
+            if value not in (None, "copy", "argmax"):
+                raise UserError(f"{name}={value!r} has no meaning for text classifiers.")
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise UserError(f"batch_size must be a whole number from 1, not {batch_size!r}.")
+        chosen = self.policy if policy is None else from_config(policy)
+        check_level(chosen, "sentence")
+        return run(self, self.encoder.encode(texts, targets), chosen, batch_size=batch_size)
+
+    def predict(
+        self,
+        texts: Sequence[str] | Sequence[Sequence[str]],
+        *,
+        policy: Policy | Mapping[str, Any] | str | None = None,
+        batch_size: int = 32,
+    ) -> list[ClassifiedText]:
+        """Classify texts.
+
+        Args:
+            texts: Strings, or pairs of strings.
+            policy: Who halts; the model's own policy when None.
+            batch_size: Texts a batch.
+
+        Returns:
+            One result a text, in order.
+
+        Raises:
+            UserError: Something that is no text, or texts and pairs mixed.
+        """
+        if isinstance(texts, str):
+            raise UserError("predict takes a list of texts; wrap a single one: predict([text]).")
+        parts = [[text] if isinstance(text, str) else list(text) for text in texts]
+        trace = self.tag(parts, policy=policy, batch_size=batch_size)
+        return [
+            ClassifiedText(
+                self.labels[int(trace.prediction[row])],
+                round(float(trace.confidence[row]), 6),
+                int(trace.exit_layer[row]),
+                part[0] if len(part) == 1 else part,
+            )
+            for row, part in enumerate(parts)
+        ]

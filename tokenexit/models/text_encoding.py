@@ -1,0 +1,96 @@
+"""From texts, or pairs of texts, to the sentences the engine packs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from tokenexit.errors import UserError
+from tokenexit.halting import Sentence
+from tokenexit.models.encoding import Piece
+
+logger = logging.getLogger(__name__)
+
+Parts = Sequence[str]
+"""One text as a list of one or two strings."""
+
+
+class TextEncoder:
+    """Turns texts into pieces of one word each, decided by the text's first token.
+
+    A text that leaves takes all its tokens with it. Texts longer than the model are cut, of a
+    pair the longer one first, and counted in a warning.
+
+    Args:
+        tokenizer: A transformers tokenizer.
+        max_length: Tokens the model can read, special tokens included.
+
+    Raises:
+        UserError: The model has no room for a text.
+    """
+
+    def __init__(self, tokenizer: Any, max_length: int) -> None:
+        self._tokenizer = tokenizer
+        self._limit = min(max_length, int(tokenizer.model_max_length))
+        if self._limit <= tokenizer.num_special_tokens_to_add(pair=True):
+            raise UserError(
+                f"A model of {self._limit} positions has no room beside its special tokens."
+            )
+
+    def encode(
+        self, texts: Sequence[Parts], targets: Sequence[Sequence[int]] | None = None
+    ) -> list[Piece]:
+        """One piece a text; an empty string is a text like others.
+
+        Args:
+            texts: One or two strings each.
+            targets: Gold class of each text, in a list of one, if known.
+
+        Raises:
+            UserError: A text is not one or two strings, texts and pairs are mixed, or texts and
+                targets differ in number.
+        """
+        if targets is not None and len(targets) != len(texts):
+            raise UserError(f"There are {len(texts)} texts, and labels for {len(targets)}.")
+        _check(texts)
+        if not texts:
+            return []
+        firsts = [text[0] for text in texts]
+        seconds = [text[1] for text in texts] if len(texts[0]) == 2 else None
+        lengths = self._tokenizer(firsts, seconds, truncation=False, verbose=False)["input_ids"]
+        cut = sum(len(ids) > self._limit for ids in lengths)
+        if cut:
+            logger.warning(
+                "%d of %d texts are longer than %d tokens and cut.", cut, len(texts), self._limit
+            )
+        found = self._tokenizer(firsts, seconds, truncation=True, max_length=self._limit)
+        segments = found.get("token_type_ids")
+        return [
+            Piece(
+                text=number,
+                first=0,
+                keep=(0, 1),
+                sentence=Sentence(
+                    ids,
+                    [range(len(ids))],
+                    None if targets is None else targets[number],
+                    segments[number] if segments and any(segments[number]) else None,
+                ),
+            )
+            for number, ids in enumerate(found["input_ids"])
+        ]
+
+
+def _check(texts: Sequence[Parts]) -> None:
+    for number, text in enumerate(texts):
+        parts = [text] if isinstance(text, str) else list(text)
+        if isinstance(text, str) or not 1 <= len(parts) <= 2:
+            raise UserError(f"Text {number} must be a list of one or two strings, not {text!r}.")
+        if not all(isinstance(part, str) for part in parts):
+            raise UserError(f"Text {number} holds something that is no string: {text!r}.")
+        if len(parts) != len(texts[0]):
+            raise UserError(
+                f"Text {number} has {len(parts)} part(s) and text 0 has {len(texts[0])}: give all "
+                "texts a second one, or none."
+            )
