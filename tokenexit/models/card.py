@@ -18,6 +18,7 @@ TAGS = ("early-exit", "adaptive-computation")
 TASKS = {
     "ner": "named-entity recognition",
     "pos": "part-of-speech tagging",
+    "classification": "text classification",
     "data_to_text": "data-to-text generation",
     "text2text": "text-to-text generation",
 }
@@ -75,7 +76,8 @@ def model_card(settings: ExitSettings, class_name: str, model_type: str) -> str:
 def pipeline(settings: ExitSettings) -> str:
     """What the Hub calls the task."""
     if settings.labels:
-        return "token-classification"
+        texts = settings.task == "classification"
+        return "text-classification" if texts else "token-classification"
     return settings.task if settings.task in TEXT_PIPELINES else "text2text-generation"
 
 

@@ -71,7 +71,7 @@ def exit_quality_panel(values: Sequence[tuple[int, float]], result: Result | Non
     """How good each exit is."""
     key = result.metric if result else "quality"
     metric, factor = metric_name(key), scale(key)
-    unit = "token" if result and result.generates else "word"
+    unit = result.unit if result else "word"
     points = [
         Point(layer, factor * value, f"exit {layer}: {metric} {score(value, key)}")
         for layer, value in values

@@ -26,7 +26,7 @@ def headline_figures(run: RunData) -> list[Figure]:
     whole = f"{capital(metric_name(result.metric))} {score(result.quality, result.metric, 3)}"
     if result.full is not None:
         whole += f", against {score(result.full, result.metric, 3)} at full depth"
-    leaves = "A token leaves the decoder" if result.generates else "A word leaves"
+    leaves = f"A {result.unit} leaves" + (" the decoder" if result.generates else "")
     depth = f"{leaves} after {result.mean_exit_layer:.2f} of {result.num_layers} layers"
     heads = "encoder and exit heads" if result.generates else "exit heads"
     compute = f"of the plain model's multiply-accumulates, {heads} included"

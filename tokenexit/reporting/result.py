@@ -58,6 +58,11 @@ class Result:
         """Whether texts were generated, rather than words labelled."""
         return self.metric in TEXT_METRICS
 
+    @property
+    def unit(self) -> str:
+        """What leaves at an exit."""
+        return "token" if self.generates else "text" if self.task == "classification" else "word"
+
     @classmethod
     def from_json(cls, data: Mapping[str, Any], origin: str = "The result") -> Result:
         """Read plain data; ratios that were not saved are worked out.

@@ -70,7 +70,9 @@ class RunData:
     @property
     def unit(self) -> str:
         """What leaves at an exit."""
-        return "token" if self.generates else "word"
+        if self.headline is not None:
+            return self.headline.unit
+        return "token" if self.generates else "text" if self.task == "classification" else "word"
 
     @cached_property
     def num_layers(self) -> int:

@@ -45,9 +45,7 @@ def results_text(result: Mapping[str, Any]) -> str:
     total = max(sum(r.histogram), 1)
     exits = (f"{layer}: {percent(n / total, 0)}" for layer, n in enumerate(r.histogram, start=1))
     lines = {
-        r.split: f"{r.rows} tokens in {r.sentences} texts"
-        if r.generates
-        else f"{r.rows} words in {r.sentences} sentences",
+        r.split: _size(r),
         "quality": f"{metric_name(r.metric)} {score(r.quality, r.metric)}"
         + (against if r.full is not None else ""),
         **text_lines(r),
@@ -61,6 +59,13 @@ def results_text(result: Mapping[str, Any]) -> str:
         lines["policy"] = policy_text(r.policy)
     width = max(len(name) for name in lines)
     return "\n".join(f"{name:<{width}}  {text}" for name, text in lines.items())
+
+
+def _size(r: Result) -> str:
+    """What was measured on."""
+    if r.unit == "text":
+        return f"{r.rows} texts"
+    return f"{r.rows} {r.unit}s in {r.sentences} {'texts' if r.generates else 'sentences'}"
 
 
 def _cells(r: Result) -> list[str]:
