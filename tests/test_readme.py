@@ -12,7 +12,11 @@ import pytest
 import torch
 from transformers import AutoModelForTokenClassification, BertConfig
 
-from tokenexit import ExitModelForSeq2SeqLM, ExitModelForTokenClassification
+from tokenexit import (
+    ExitModelForSeq2SeqLM,
+    ExitModelForSequenceClassification,
+    ExitModelForTokenClassification,
+)
 from tokenexit.models.scratch import train_tokenizer
 from tokenexit.models.scratch_seq2seq import fresh_seq2seq, train_subword_tokenizer
 
@@ -49,6 +53,23 @@ def test_the_quickstart_runs(here, capsys):
     quickstart = next(b for b in blocks("python") if "tagger.predict" in b)
     exec(compile(quickstart, "README.md", "exec"), {})
     assert re.search(r"\[.*\] \[[12](, [12]){6}\]", capsys.readouterr().out)
+
+
+def test_the_quickstart_of_classification_runs(here, capsys):
+    torch.manual_seed(0)
+    tokenizer = train_tokenizer([WORDS], vocab_size=200)
+    config = BertConfig(
+        vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=3, num_attention_heads=2,
+        intermediate_size=16, num_labels=2,
+    )  # fmt: skip
+    network = AutoModelForTokenClassification.from_config(config)
+    classifier = ExitModelForSequenceClassification.from_transformers(
+        network, tokenizer, ["parcel", "bill"]
+    )
+    classifier.save_pretrained("runs/classification-demo")
+    quickstart = next(b for b in blocks("python") if "classifier.predict" in b)
+    exec(compile(quickstart, "README.md", "exec"), {})
+    assert re.search(r"(parcel|bill) 0\.\d+ [123]", capsys.readouterr().out)
 
 
 def test_the_quickstart_of_generation_runs(here, capsys):
