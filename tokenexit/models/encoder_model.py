@@ -5,11 +5,8 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -17,12 +14,12 @@ from tokenexit.backbones import Backbone, Prepacked, adapt, prepack
 from tokenexit.errors import UserError
 from tokenexit.halting import Halted, Trace
 from tokenexit.heads import ExitHeads, check_exit_layers
-from tokenexit.models import persistence
+from tokenexit.models.exit_model import ExitModel
 from tokenexit.models.settings import ExitSettings
-from tokenexit.policies import Policy, from_config
+from tokenexit.policies import Policy
 
 
-class EncoderModel(nn.Module):
+class EncoderModel(ExitModel):
     """An ordinary transformers classifier of tokens or texts, with exits.
 
     Args:
@@ -38,11 +35,8 @@ class EncoderModel(nn.Module):
     def __init__(
         self, network: PreTrainedModel, tokenizer: Any, heads: ExitHeads, settings: ExitSettings
     ) -> None:
-        super().__init__()
-        self.network = network
+        super().__init__(network, tokenizer, settings)
         self.heads = heads
-        self.tokenizer = tokenizer
-        self.settings = settings
         self.backbone = adapt(network)
         self._prepacked: Prepacked | None = None
 
@@ -50,29 +44,10 @@ class EncoderModel(nn.Module):
         """Weights of the heads and the gate."""
         return self.heads.state_dict()
 
-    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:
-        """Write the model folder: a plain transformers checkpoint, and the exits beside it."""
-        push = kwargs.pop("push_to_hub", False)
-        repo = kwargs.pop("repo_id", None)
-        persistence.save(self, Path(save_directory))
-        if push:
-            upload: Any = self
-            upload.push_to_hub(repo or Path(save_directory).name, **kwargs)
-
     @property
     def labels(self) -> tuple[str, ...]:
         """Names of the classes."""
         return self.settings.labels
-
-    @property
-    def policy(self) -> Policy:
-        """The policy used when none is given."""
-        return from_config(self.settings.policy)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model computes."""
-        return next(self.parameters()).device
 
     @property
     def inference_backbone(self) -> Backbone:
@@ -89,12 +64,6 @@ class EncoderModel(nn.Module):
         """Parameters that start from nothing: those of the heads, the top's included."""
         yield from self.backbone.final_head().parameters()
         yield from self.heads.parameters()
-
-    def configure(self, **settings: Any) -> None:
-        """Change what is saved with the model: ``policy``, ``halted``, ``decode``, ..."""
-        if isinstance(settings.get("policy"), Policy):
-            settings["policy"] = settings["policy"].to_config()
-        self.settings = replace(self.settings, **settings)
 
     @abstractmethod
     def tag(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,6 +19,7 @@ from tokenexit.heads import check_exit_layers
 from tokenexit.heads.stack import DepthHead, Gate
 from tokenexit.models import persistence
 from tokenexit.models.encode_sources import encode_sources
+from tokenexit.models.exit_model import ExitModel
 from tokenexit.models.generate import Generated, check_inputs, generate
 from tokenexit.models.settings import ExitSettings
 from tokenexit.models.texts import GeneratedText, read_outputs, source_batches
@@ -29,7 +29,7 @@ PolicyLike = Policy | Mapping[str, Any] | str
 
 
 class ExitModelForSeq2SeqLM(
-    nn.Module, ModelHubMixin, library_name="tokenexit", tags=["early-exit", "text2text-generation"]
+    ExitModel, ModelHubMixin, library_name="tokenexit", tags=["early-exit", "text2text-generation"]
 ):
     """An ordinary transformers encoder-decoder, with exits in its decoder.
 
@@ -52,12 +52,9 @@ class ExitModelForSeq2SeqLM(
         depth: DepthHead | None,
         settings: ExitSettings,
     ) -> None:
-        super().__init__()
-        self.network = network
+        super().__init__(network, tokenizer, settings)
         self.gate = gate
         self.depth = depth
-        self.tokenizer = tokenizer
-        self.settings = settings
         self.decoder = adapt_decoder(network)
         self._prepacked: Prepacked[Decoder] | None = None
 
@@ -127,14 +124,6 @@ class ExitModelForSeq2SeqLM(
         loaded.fill(model._side, loaded.weights)
         return model.eval()
 
-    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:  # type: ignore[override]
-        """Write the model folder: a plain transformers checkpoint, and the exits beside it."""
-        push = kwargs.pop("push_to_hub", False)
-        repo = kwargs.pop("repo_id", None)
-        persistence.save(self, Path(save_directory))
-        if push:
-            self.push_to_hub(repo or Path(save_directory).name, **kwargs)
-
     def exit_weights(self) -> dict[str, Tensor]:
         """Weights of the gate and the depth head."""
         return self._side.state_dict()
@@ -146,16 +135,6 @@ class ExitModelForSeq2SeqLM(
         return nn.ModuleDict({name: head for name, head in found.items() if head is not None})
 
     # --- facts -----------------------------------------------------------------------------
-
-    @property
-    def policy(self) -> Policy:
-        """The policy used when none is given."""
-        return from_config(self.settings.policy)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model computes."""
-        return next(self.parameters()).device
 
     @property
     def inference_decoder(self) -> Decoder:
@@ -175,13 +154,6 @@ class ExitModelForSeq2SeqLM(
     def head_parameters(self) -> Iterator[nn.Parameter]:
         """Parameters that start from nothing: those of gate and depth head."""
         yield from self._side.parameters()
-
-    def configure(self, **settings: Any) -> None:
-        """Change what is saved with the model: ``policy``, ``pending``, ``generation``, ..."""
-        for name in ("policy", "encoder_policy"):
-            if isinstance(settings.get(name), Policy):
-                settings[name] = settings[name].to_config()
-        self.settings = replace(self.settings, **settings)
 
     # --- generating ------------------------------------------------------------------------
 

@@ -1,9 +1,9 @@
-"""Settings of a tagging recipe."""
+"""Settings of a recipe for taggers, and of one for text classifiers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from tokenexit.calibration import CalibrateConfig
 from tokenexit.training import TrainConfig
@@ -14,19 +14,14 @@ def _help(text: str) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class TaggingConfig:
-    """Train, calibrate, evaluate and report a tagger with exits, into ``output_dir``."""
+class EncoderConfig:
+    """What a run of an encoder with exits is asked for, whatever it labels."""
 
     output_dir: str = field(metadata=_help("run folder"))
     data: str | None = field(
-        default=None, metadata=_help("Hub id, folder or file of labelled sentences")
+        default=None, metadata=_help("Hub id, folder or file of labelled sentences or texts")
     )
     data_name: str | None = field(default=None, metadata=_help("configuration of a Hub data set"))
-    task: Literal["ner", "pos"] = field(default="ner", metadata=_help("what the tags are"))
-    column: str | None = field(
-        default=None, metadata=_help("column of the tags; ner_tags or pos_tags by default")
-    )
-    convert_tags: bool = field(default=False, metadata=_help("convert BIOES and IOB1 tags to BIO"))
     model: str | dict[str, Any] = field(
         default="bert-base-cased",
         metadata=_help("Hub id or folder, or a description of a fresh small model"),
@@ -43,12 +38,6 @@ class TaggingConfig:
         metadata=_help("the policy; a few families are calibrated when empty"),
     )
     calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
-    halted: Literal["copy", "drop", "restore"] = field(
-        default="copy", metadata=_help("what halted words still give to the others")
-    )
-    decode: Literal["argmax", "legal", "crf"] = field(
-        default="argmax", metadata=_help("legal or crf: entity tags that follow the scheme")
-    )
     batch_size: int = field(default=32, metadata=_help("sentences a batch when evaluating"))
     threads: int | None = field(default=None, metadata=_help("threads torch computes with"))
     seed: int = field(default=0, metadata=_help("of everything random"))
@@ -59,6 +48,23 @@ class TaggingConfig:
     resume: bool = field(default=False, metadata=_help("go on with an interrupted run"))
     overwrite: bool = field(default=False, metadata=_help("replace the run in output_dir"))
 
+
+@dataclass(frozen=True)
+class TaggingConfig(EncoderConfig):
+    """Train, calibrate, evaluate and report a tagger with exits, into ``output_dir``."""
+
+    task: Literal["ner", "pos"] = field(default="ner", metadata=_help("what the tags are"))
+    column: str | None = field(
+        default=None, metadata=_help("column of the tags; ner_tags or pos_tags by default")
+    )
+    convert_tags: bool = field(default=False, metadata=_help("convert BIOES and IOB1 tags to BIO"))
+    halted: Literal["copy", "drop", "restore"] = field(
+        default="copy", metadata=_help("what halted words still give to the others")
+    )
+    decode: Literal["argmax", "legal", "crf"] = field(
+        default="argmax", metadata=_help("legal or crf: entity tags that follow the scheme")
+    )
+
     @property
     def tag_column(self) -> str:
         """The column with the tags."""
@@ -66,46 +72,14 @@ class TaggingConfig:
 
 
 @dataclass(frozen=True)
-class ClassificationConfig:
+class ClassificationConfig(EncoderConfig):
     """Train, calibrate, evaluate and report a text classifier with exits, into ``output_dir``."""
 
-    output_dir: str = field(metadata=_help("run folder"))
-    data: str | None = field(
-        default=None, metadata=_help("Hub id, folder or file of labelled texts")
-    )
-    data_name: str | None = field(default=None, metadata=_help("configuration of a Hub data set"))
-    task: Literal["classification"] = field(
-        default="classification", metadata=_help("classification")
-    )
     column: str | None = field(default=None, metadata=_help("column of the texts"))
     pair_column: str | None = field(default=None, metadata=_help("column of the second texts"))
     label_column: str = field(default="label", metadata=_help("column of the labels"))
-    model: str | dict[str, Any] = field(
-        default="bert-base-uncased",
-        metadata=_help("Hub id or folder, or a description of a fresh small model"),
-    )
-    exit_layers: list[int] | None = field(
-        default=None, metadata=_help("layers with an exit, from 1; all by default")
-    )
-    heads: dict[str, Any] = field(
-        default_factory=lambda: {"name": "linear"}, metadata=_help("kind of exit heads")
-    )
-    train: TrainConfig = field(default_factory=TrainConfig)
-    policy: dict[str, Any] = field(
-        default_factory=dict,
-        metadata=_help("the policy; a few families are calibrated when empty"),
-    )
-    calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
-    batch_size: int = field(default=32, metadata=_help("texts a batch when evaluating"))
-    threads: int | None = field(default=None, metadata=_help("threads torch computes with"))
-    seed: int = field(default=0, metadata=_help("of everything random"))
-    plugins: list[str] = field(
-        default_factory=list,
-        metadata=_help("your own .py files that register policies, heads, ..."),
-    )
-    resume: bool = field(default=False, metadata=_help("go on with an interrupted run"))
-    overwrite: bool = field(default=False, metadata=_help("replace the run in output_dir"))
 
-    # What a text cannot be asked: it leaves as a whole.
-    halted = "copy"
-    decode = "argmax"
+    # What a text cannot be asked, because it leaves as a whole.
+    task: ClassVar[str] = "classification"
+    halted: ClassVar[Literal["copy"]] = "copy"
+    decode: ClassVar[Literal["argmax"]] = "argmax"
