@@ -6,8 +6,9 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tokenexit.config import friendly_errors, load_config
+from tokenexit.config import friendly_errors
 from tokenexit.workflows.config import TaggingConfig
+from tokenexit.workflows.method import load_with_method
 from tokenexit.workflows.tagging import run_tagging
 
 # What is used as long as neither data nor model is given: small enough for two cores.
@@ -31,7 +32,9 @@ def main(task: str, argv: Sequence[str]) -> None:
         item.startswith(("data=", "model=")) or item.endswith((".yaml", ".yml")) for item in argv
     )
     with friendly_errors():
-        config = load_config(TaggingConfig, argv, defaults if own else {**defaults, **DEMO})
+        config = load_with_method(
+            TaggingConfig, argv, defaults if own else {**defaults, **DEMO}, "token"
+        )
         run_tagging(config, demo=demo_writer("make_demo_tagging"))
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tokenexit.config import friendly_errors, load_config
+from tokenexit.config import friendly_errors
+from tokenexit.workflows.method import load_with_method
 from tokenexit.workflows.seq2seq import run_seq2seq
 from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
 
@@ -56,7 +57,9 @@ def main(task: str, argv: Sequence[str], defaults: dict[str, Any]) -> None:
     )
     base = {"task": task, "output_dir": f"runs/{task}-demo"}
     with friendly_errors():
-        config = load_config(Seq2SeqConfig, argv, {**base, **(defaults if own else DEMO)})
+        config = load_with_method(
+            Seq2SeqConfig, argv, {**base, **(defaults if own else DEMO)}, "step"
+        )
         run_seq2seq(config, demo=write_demo)
 
 

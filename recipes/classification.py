@@ -2,6 +2,7 @@
 
     python recipes/classification.py                          # offline, on generated data
     python recipes/classification.py model=bert-base-uncased data=FOLDER output_dir=runs/mine
+    python recipes/classification.py method=pabee ...         # tokenexit methods lists them
     torchrun --nproc_per_node 2 recipes/classification.py ... # the same on two processes
 
 Data has a column ``sentence``, for pairs also ``sentence2``, and ``label``.
@@ -14,8 +15,9 @@ import sys
 
 from _tagging import DEMO, demo_writer
 
-from tokenexit.config import friendly_errors, load_config
+from tokenexit.config import friendly_errors
 from tokenexit.workflows.config import ClassificationConfig
+from tokenexit.workflows.method import load_with_method
 from tokenexit.workflows.tagging import run_tagging
 
 if __name__ == "__main__":
@@ -25,7 +27,10 @@ if __name__ == "__main__":
         for item in sys.argv[1:]
     )
     with friendly_errors():
-        config = load_config(
-            ClassificationConfig, sys.argv[1:], defaults if own else {**defaults, **DEMO}
+        config = load_with_method(
+            ClassificationConfig,
+            sys.argv[1:],
+            defaults if own else {**defaults, **DEMO},
+            "sentence",
         )
         run_tagging(config, demo=demo_writer("make_demo_texts"))

@@ -21,7 +21,7 @@ FLOORS = (
     ("config", "registry"),
     ("signals", "scores"),
     ("policies", "heads"),
-    ("objectives",),
+    ("objectives", "methods"),
     ("backbones",),
     ("decoders",),
     ("halting",),

@@ -229,6 +229,23 @@ def policies(plugin: Plugin = None) -> None:
 
 
 @app.command()
+def methods() -> None:
+    """What published methods there are, and at which levels: for method= of the recipes."""
+    from tokenexit.methods import METHODS
+    from tokenexit.policies import from_config
+
+    for name, cls in METHODS.items():
+        summary = (cls.__doc__ or "").strip().splitlines()[0]
+        knobs = []
+        for family in cls.policies:
+            policy = from_config(family)
+            dial = policy.dial()
+            knobs.append(f"{policy!r}" + (f" by {dial.field}" if dial else ""))
+        typer.echo(f"{name:<16}{summary}")
+        typer.echo(f"{'':<16}{cls.paper}; levels: {', '.join(cls.levels)}; {'; '.join(knobs)}")
+
+
+@app.command()
 def backbones() -> None:
     """What transformers families are supported: encoders, then encoder-decoders."""
     from tokenexit.backbones import BACKBONES

@@ -32,6 +32,10 @@ class EncoderConfig:
     heads: dict[str, Any] = field(
         default_factory=lambda: {"name": "linear"}, metadata=_help("kind of exit heads")
     )
+    method: str | None = field(
+        default=None,
+        metadata=_help("a published system: sets heads, train and calibrate.policies"),
+    )
     train: TrainConfig = field(default_factory=TrainConfig)
     policy: dict[str, Any] = field(
         default_factory=dict,

@@ -41,6 +41,10 @@ class Seq2SeqConfig:
     )
     max_source: int = field(default=512, metadata=_help("tokens of a source; longer ones are cut"))
     max_target: int = field(default=128, metadata=_help("tokens of a target; longer ones are cut"))
+    method: str | None = field(
+        default=None,
+        metadata=_help("a published system: sets heads, train and calibrate.policies"),
+    )
     train: TrainConfig = field(default_factory=TrainConfig)
     policy: dict[str, Any] = field(
         default_factory=dict,

@@ -1,0 +1,119 @@
+"""Every published method is a preset that trains, calibrates and runs at each of its levels."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tokenexit import objectives, policies
+from tokenexit.errors import UserError
+from tokenexit.heads import build_head
+from tokenexit.methods import LEVELS, METHODS, settings_of
+from tokenexit.policies.base import check_level
+from tokenexit.workflows.config import ClassificationConfig, TaggingConfig
+from tokenexit.workflows.method import load_with_method
+from tokenexit.workflows.seq2seq import run_seq2seq
+from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
+from tokenexit.workflows.tagging import run_tagging
+
+PLACES = [(name, level) for name, cls in METHODS.items() for level in cls.levels]
+ENCODER = {
+    "model_type": "bert", "hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2,
+    "intermediate_size": 16, "max_position_embeddings": 32,
+}  # fmt: skip
+DECODER = {
+    "model_type": "t5", "d_model": 16, "d_kv": 8, "d_ff": 16, "num_heads": 2, "num_layers": 3,
+    "num_decoder_layers": 3, "vocab_size": 300,
+}  # fmt: skip
+TRAIN = {"max_steps": 4, "batch_size": 6, "epochs": 5}
+COMMON = {"train": TRAIN, "calibrate": {"grid": 4, "verify": 1, "limit": 4}}
+SCHEMAS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
+    "sentence": (ClassificationConfig, run_tagging, {**COMMON, "model": ENCODER}),
+    "token": (TaggingConfig, run_tagging, {**COMMON, "model": ENCODER}),
+    "step": (
+        Seq2SeqConfig,
+        run_seq2seq,
+        {**COMMON, "model": DECODER, "generation": {"max_new_tokens": 3}, "validate_on": 3},
+    ),
+}
+ROWS = [
+    {
+        "sentence": f"the {word} door",
+        "label": label,
+        "tokens": ["the", word, "door"],
+        "ner_tags": ["O", f"B-{label}", "O"],
+        "source": f"the {word} door",
+        "target": f"a {label} thing",
+    }
+    for word, label in (("red", "warm"), ("blue", "cold"), ("orange", "warm"), ("green", "cold"))
+]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: Any) -> dict[str, Path]:
+    columns = {
+        "sentence": ("sentence", "label"),
+        "token": ("tokens", "ner_tags"),
+        "step": ("source", "target"),
+    }
+    folders = {}
+    for level, names in columns.items():
+        folders[level] = tmp_path_factory.mktemp(level)
+        for split, times in (("train", 4), ("validation", 2), ("test", 2)):
+            rows = [{name: row[name] for name in names} for row in ROWS * times]
+            (folders[level] / f"{split}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return folders
+
+
+@pytest.mark.parametrize(("name", "level"), PLACES)
+def test_a_method_trains_calibrates_and_runs(name, level, data, tmp_path):
+    schema, run, defaults = SCHEMAS[level]
+    argv = [f"data={data[level]}", f"output_dir={tmp_path / 'run'}", f"method={name}"]
+    config = load_with_method(schema, argv, defaults, level)
+    metrics = json.loads((run(config) / "metrics.json").read_text())
+    found = metrics["splits"]["test"]["policy"]["name"]
+    assert found in {family["name"] for family in METHODS.get(name).policies} | {"never"}
+
+
+@pytest.mark.parametrize(("name", "level"), PLACES)
+def test_a_method_is_made_of_what_there_is(name, level):
+    settings = settings_of(name, level)
+    objectives.from_config(settings["train"]["objective"])
+    for family in settings["calibrate"]["policies"]:
+        policy = policies.from_config(family)
+        check_level(policy, level)
+        assert policy.dial() is not None
+    if level != "step":
+        heads = {key: value for key, value in settings["heads"].items() if key != "gate"}
+        build_head(heads, 8, 3)
+    asks_gate = any(family["name"] == "learned_gate" for family in METHODS.get(name).policies)
+    assert asks_gate == bool(METHODS.get(name).heads.get("gate"))
+    assert METHODS.get(name).paper
+
+
+def test_what_the_user_sets_wins(data):
+    argv = ["output_dir=x", "method=pabee", "train.objective.weights=uniform", "heads.name=mlp"]
+    config = load_with_method(ClassificationConfig, argv, {"train": TRAIN}, "sentence")
+    assert config.train.objective == {"name": "joint", "weights": "uniform"}
+    assert config.heads == {"name": "mlp"}
+    assert config.train.max_steps == 4
+    assert config.calibrate.policies == [{"name": "patience"}]
+    plain = load_with_method(ClassificationConfig, ["output_dir=x"], {"train": TRAIN}, "sentence")
+    assert plain.method is None
+    assert plain.calibrate.policies == []
+
+
+def test_a_method_that_does_not_exist(data):
+    with pytest.raises(UserError, match="pabee"):
+        load_with_method(ClassificationConfig, ["output_dir=x", "method=pabe"], {}, "sentence")
+
+
+@pytest.mark.parametrize("name", [n for n, cls in METHODS.items() if set(cls.levels) < set(LEVELS)])
+def test_a_level_that_a_method_has_not(name):
+    levels = METHODS.get(name).levels
+    for level in set(LEVELS) - set(levels):
+        with pytest.raises(UserError, match=f"it has: {levels[0]}"):
+            settings_of(name, level)

@@ -1,0 +1,7 @@
+"""Methods: published systems as short compositions. Every module registers its own."""
+
+from __future__ import annotations
+
+from tokenexit.methods.base import LEVELS, METHODS, Method, settings_of
+
+__all__ = ["LEVELS", "METHODS", "Method", "settings_of"]

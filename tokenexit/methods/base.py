@@ -1,0 +1,59 @@
+"""A published system: heads, objective and policies under one name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from tokenexit.errors import UserError
+from tokenexit.registry import Registry
+
+METHODS: Registry[Method] = Registry("method", "tokenexit.methods")
+
+LEVELS = {"sentence": "texts", "token": "words", "step": "generated tokens"}
+"""What leaves, by level."""
+
+
+class Method:
+    """A composition with a name; subclasses are registered and hold data only.
+
+    Attributes:
+        paper: Authors and year.
+        levels: ``sentence``, ``token``, ``step``: where it has a meaning.
+        heads: Exit heads, as ``heads`` of a recipe; generators share their vocabulary head and
+            take only ``gate`` of it.
+        train: As ``train`` of a recipe: the objective, and whatever else it sets.
+        policies: Families whose dial is calibrated.
+    """
+
+    paper: ClassVar[str]
+    levels: ClassVar[tuple[str, ...]] = ("sentence", "token", "step")
+    heads: ClassVar[Mapping[str, Any]] = {"name": "linear"}
+    train: ClassVar[Mapping[str, Any]]
+    policies: ClassVar[tuple[Mapping[str, Any], ...]]
+
+
+def settings_of(name: str, level: str) -> dict[str, Any]:
+    """What a method sets in a recipe's configuration.
+
+    Args:
+        name: Of the method.
+        level: Of the recipe.
+
+    Raises:
+        UserError: No such method, or none at this level.
+    """
+    method = METHODS.get(name)
+    if level not in method.levels:
+        served = ", ".join(f"{key} ({LEVELS[key]})" for key in method.levels)
+        raise UserError(
+            f"{name} has no form at the level {level!r} ({LEVELS[level]}); it has: {served}. "
+            "tokenexit methods lists them all."
+        )
+    settings: dict[str, Any] = {
+        "train": dict(method.train),
+        "calibrate": {"policies": [dict(policy) for policy in method.policies]},
+    }
+    if level == "step":
+        return settings | ({"gate": True} if method.heads.get("gate") else {})
+    return settings | {"heads": dict(method.heads)}

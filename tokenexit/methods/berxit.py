@@ -1,0 +1,19 @@
+"""BERxiT: alternating training, and a gate that learns when to leave."""
+
+from __future__ import annotations
+
+from tokenexit.methods.base import METHODS, Method
+
+
+@METHODS.register("berxit")
+class BERxiT(Method):
+    """A shared gate says whether an exit is to be trusted (Xin et al. 2021).
+
+    Steps train the top alone and all exits in turn; beside them the gate learns, by squared
+    error, whether each exit is wrong.
+    """
+
+    paper = "Xin et al. 2021"
+    heads = {"name": "pooled", "gate": True}
+    train = {"objective": {"name": "alternating"}}
+    policies = ({"name": "learned_gate"},)

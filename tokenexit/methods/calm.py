@@ -1,0 +1,24 @@
+"""CALM: the softmax margin, with a threshold that loosens as a text grows."""
+
+from __future__ import annotations
+
+from tokenexit.methods.base import METHODS, Method
+
+
+@METHODS.register("calm")
+class CALM(Method):
+    """Confident adaptive generation (Schuster et al. 2022).
+
+    Exits share the vocabulary head and are trained together, weighted by depth. The paper's
+    other two confidences are ``saturation`` and ``learned_gate``.
+    """
+
+    paper = "Schuster et al. 2022"
+    levels = ("step",)
+    heads = {"name": "linear", "gate": True}
+    train = {"objective": {"name": "joint", "weights": "depth"}}
+    policies = (
+        {"name": "decay", "policy": {"name": "margin"}},
+        {"name": "saturation"},
+        {"name": "learned_gate"},
+    )

@@ -1,0 +1,19 @@
+"""PABEE: the same prediction several exits in a row."""
+
+from __future__ import annotations
+
+from tokenexit.methods.base import METHODS, Method
+
+
+@METHODS.register("pabee")
+class PABEE(Method):
+    """Patience: leave once the prediction has not changed for some exits (Zhou et al. 2020).
+
+    Exits are trained together, each weighted by its depth. The released code shares one pooler
+    among all exits; here each has its own head.
+    """
+
+    paper = "Zhou et al. 2020"
+    heads = {"name": "pooled"}
+    train = {"objective": {"name": "joint", "weights": "depth"}}
+    policies = ({"name": "patience"},)

@@ -1,0 +1,21 @@
+"""TOKEE: words leave when their neighbourhood is certain, and are copied."""
+
+from __future__ import annotations
+
+from tokenexit.methods.base import METHODS, Method
+
+
+@METHODS.register("tokee")
+class TOKEE(Method):
+    """Windows of words, and training on halted and copied states (Li et al. 2021).
+
+    The paper draws exits once from an earlier model; here they are drawn on-line from the model
+    being trained. Its released code doubles the threshold in the upper half of the layers, which
+    the paper does not say; here it is the same everywhere.
+    """
+
+    paper = "Li et al. 2021"
+    levels = ("token",)
+    heads = {"name": "linear"}
+    train = {"objective": {"name": "halt_and_copy", "policy": "window"}}
+    policies = ({"name": "window", "policy": {"name": "entropy"}, "size": 5},)

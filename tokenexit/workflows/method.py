@@ -1,0 +1,41 @@
+"""A recipe's configuration with a published method underneath."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from tokenexit.config import load_config
+from tokenexit.methods import settings_of
+
+T = TypeVar("T")
+
+
+def load_with_method(
+    schema: type[T], argv: Sequence[str], defaults: Mapping[str, Any], level: str
+) -> T:
+    """As ``load_config``; what ``method`` sets lies above ``defaults`` and below the user's own.
+
+    Args:
+        schema: A recipe's configuration, with a key ``method``.
+        argv: Arguments.
+        defaults: Of the recipe.
+        level: ``sentence``, ``token`` or ``step``.
+
+    Raises:
+        UserError: As ``load_config``; no such method, or none at this level.
+    """
+    config: Any = load_config(schema, argv, defaults)
+    if config.method is None:
+        return config
+    return load_config(schema, argv, _merged(defaults, settings_of(config.method, level)))
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        held = merged.get(key)
+        # What is chosen by name comes with settings of its own: it replaces as a whole.
+        whole = not isinstance(value, Mapping) or "name" in value
+        merged[key] = value if whole or not isinstance(held, Mapping) else _merged(held, value)
+    return merged
