@@ -55,6 +55,18 @@ def test_a_run_is_not_overwritten_unasked(begun):
             check_run(begun)
 
 
+def test_a_run_of_an_older_version_resumes(begun):
+    """Keys that there were not then had what is now their default."""
+    path = Path(begun.output_dir) / "config.yaml"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    older = [line for line in lines if not line.strip().startswith(("method:", "accumulation:"))]
+    assert len(older) == len(lines) - 2
+    path.write_text("\n".join(older), encoding="utf-8")
+    check_run(replace(begun, resume=True))
+    with pytest.raises(UserError, match="method was None and is 'pabee'"):
+        check_run(replace(begun, resume=True, method="pabee"))
+
+
 def test_overwriting_clears_what_a_run_wrote_and_nothing_else(begun):
     again = replace(begun, overwrite=True, seed=5)
     check_run(again)

@@ -102,7 +102,10 @@ def _read(saved: Path) -> dict[str, Any]:
 
 
 def _check_same(saved: Path, config: Any) -> None:
-    before, now = _dotted(_read(saved)), _dotted(dump_config(config))
+    # A key that the run did not know yet had what is now its default.
+    held, default = _read(saved), dump_config(type(config)(output_dir=""))
+    held = {**default, **held, "train": {**default["train"], **held.get("train", {})}}
+    before, now = _dotted(held), _dotted(dump_config(config))
     changed = [
         f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
         for key in dict.fromkeys([*now, *before])
