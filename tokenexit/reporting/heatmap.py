@@ -57,11 +57,13 @@ def heat_map(run: RunData) -> list[Group]:
     words = run.words
     if words is None or not len(words):
         return []
+    wrong = "Texts with most errors" if run.unit == "word" else "Wrong texts"
+    deep = "Texts with the deepest words" if run.unit == "word" else "The deepest texts"
     chosen = sample(
         len(words.bounds),
         {
-            "Texts with most errors": [int(words.wrong[a:b].sum()) for a, b in words.bounds],
-            "Texts with the deepest words": [_depth(words, a, b) for a, b in words.bounds],
+            wrong: [int(words.wrong[a:b].sum()) for a, b in words.bounds],
+            deep: [_depth(words, a, b) for a, b in words.bounds],
         },
     )
     return [Group(title, [_line(run, words, r) for r in rows]) for title, rows in chosen.items()]
