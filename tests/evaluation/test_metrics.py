@@ -144,5 +144,5 @@ def test_a_trace_is_scored_by_its_arrays():
 
 def test_an_unknown_task_is_named():
     none = np.zeros(0, dtype=int)
-    with pytest.raises(UserError, match=r"Unknown tagging task 'nerr'.*'ner'"):
+    with pytest.raises(UserError, match=r"Unknown task 'nerr'.*'ner'"):
         score_classes("nerr", none, none, none, LABELS)
