@@ -1,6 +1,6 @@
 """How sure is an exit? Pure functions from logits to one number a row.
 
-All of them work in float32 whatever comes in, through ``log_softmax``: exponentials of raw
+All of them work in float32 whatever comes in, and relative to the best class: exponentials of raw
 logits overflow in half precision, and a NaN would never satisfy any threshold.
 """
 

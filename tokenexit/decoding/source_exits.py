@@ -63,7 +63,8 @@ def encode_source(
         UserError: The policy reads logits, gates or gold labels.
     """
     mask = attention_mask.bool()
-    sources = [ids[real].tolist() for ids, real in zip(input_ids, mask, strict=True)]
+    given = zip(input_ids.tolist(), mask.tolist(), strict=True)
+    sources = [[token for token, real in zip(*row, strict=True) if real] for row in given]
     batch = pack([Sentence(ids, [[row] for row in range(len(ids))]) for ids in sources],
                  input_ids.device)  # fmt: skip
     visitor = _Leaving(policy, batch.num_words, input_ids.device)

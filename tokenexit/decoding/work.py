@@ -14,7 +14,7 @@ from tokenexit.halting.cost import macs
 
 FIELDS = (
     "rows", "projected", "pairs", "cross_projected", "head", "gate", "calls", "propagations",
-    "head_read",
+    "head_read", "cross_calls",
 )  # fmt: skip
 
 
@@ -23,10 +23,11 @@ class DecodeWork:
 
     Args:
         num_layers: Depth of the decoder.
-        counts: One line a layer, ``[L, 9]``: tokens computed; tokens whose keys and values were
+        counts: One line a layer, ``[L, 10]``: tokens computed; tokens whose keys and values were
             made; query-key pairs of both attentions; source tokens projected; vocabulary
             entries scored; numbers made by learned gates; calls; calls that only made keys and
-            values; vocabulary entries whose weights were read. Nothing yet when None.
+            values; vocabulary entries whose weights were read; calls that projected sources.
+            Nothing yet when None.
         source_lengths: Tokens of each encoded source.
         encoder: Work of each encoder layer where tokens of the source may leave; None at full
             depth.
@@ -49,7 +50,7 @@ class DecodeWork:
 
     @property
     def counts(self) -> NDArray[np.int64]:
-        """All counts, ``[L, 9]``."""
+        """All counts, ``[L, 10]``."""
         return np.array(self._lines, dtype=np.int64).reshape(self.num_layers, len(FIELDS))
 
     def layer(
@@ -62,6 +63,7 @@ class DecodeWork:
         line[2] += pairs
         line[3] += cross_projected
         line[6] += 1
+        line[9] += cross_projected > 0
 
     def propagated(self, index: int, rows: int) -> None:
         """Keys and values were made for rows that skip a layer."""
@@ -127,7 +129,7 @@ def decode_bytes(decoder: Decoder, work: DecodeWork) -> int:
     layer = cost.query + cost.key_value + cost.combine
     read = int(work.of("calls").sum()) * layer
     read += int(work.of("propagations").sum()) * cost.key_value
-    read += int((work.of("cross_projected") > 0).sum()) * cost.cross_key_value
+    read += int(work.of("cross_calls").sum()) * cost.cross_key_value
     read += int(work.of("pairs").sum()) * cost.pair
     read += int(work.of("head_read").sum()) * decoder.hidden_size
     return read * next(decoder.model.parameters()).element_size()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,9 +48,9 @@ class ExitModel(nn.Module):
                 settings[name] = settings[name].to_config()
         self.settings = replace(self.settings, **settings)
 
+    @abstractmethod
     def exit_weights(self) -> dict[str, Tensor]:
         """Weights that are saved beside the network's."""
-        raise NotImplementedError
 
     def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:
         """Write the model folder: a plain transformers checkpoint, and the exits beside it."""

@@ -110,6 +110,24 @@ def load(source: str | Path, auto_class: Any, **options: Any) -> Loaded:
     return Loaded(network, tokenizer, settings, _read_weights(folder / WEIGHTS), folder / WEIGHTS)
 
 
+def load_kind(source: str | Path, loads: str, auto_class: Any, **options: Any) -> Loaded:
+    """As ``load``, for the class that asks.
+
+    Args:
+        source: Folder or Hub id.
+        loads: Name of the class; another kind of model is refused before its weights are read.
+        auto_class: As ``load``.
+        options: As ``load``.
+
+    Raises:
+        UserError: As ``load``, or the folder holds a model of another kind.
+    """
+    hub = {k: options.pop(k) for k in ("revision", "token", "cache_dir") if k in options}
+    folder = resolve(source, **hub)
+    check_kind(folder, loads)
+    return load(folder, auto_class, **options)
+
+
 def read_settings(folder: Path) -> ExitSettings:
     """What a model folder says of its exits.
 

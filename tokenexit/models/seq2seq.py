@@ -113,10 +113,9 @@ class ExitModelForSeq2SeqLM(
             UserError: No such folder, no network, missing or damaged files, a format newer
                 than this version reads, or a model of another kind.
         """
-        where = {name: hub.pop(name) for name in ("revision", "token", "cache_dir") if name in hub}
-        path = persistence.resolve(folder, **where)
-        persistence.check_kind(path, "ExitModelForSeq2SeqLM")
-        loaded = persistence.load(path, AutoModelForSeq2SeqLM, **hub)
+        loaded = persistence.load_kind(
+            folder, "ExitModelForSeq2SeqLM", AutoModelForSeq2SeqLM, **hub
+        )
         decoder = adapt_decoder(loaded.network)
         check_exit_layers(loaded.settings.exit_layers, decoder.num_layers)
         made = _side_heads(decoder, loaded.settings.heads)

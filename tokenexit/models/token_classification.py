@@ -116,10 +116,9 @@ class ExitModelForTokenClassification(
             UserError: No such folder, no network, missing or damaged files, a format newer
                 than this version reads.
         """
-        where = {name: hub.pop(name) for name in ("revision", "token", "cache_dir") if name in hub}
-        path = persistence.resolve(folder, **where)
-        persistence.check_kind(path, "ExitModelForTokenClassification")
-        loaded = persistence.load(path, AutoModelForTokenClassification, **hub)
+        loaded = persistence.load_kind(
+            folder, "ExitModelForTokenClassification", AutoModelForTokenClassification, **hub
+        )
         shape, settings = adapt(loaded.network), loaded.settings
         exits = check_exit_layers(settings.exit_layers, shape.num_layers)
         heads = ExitHeads(settings.heads, exits[:-1], shape.hidden_size, len(settings.labels))
