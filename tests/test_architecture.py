@@ -20,7 +20,8 @@ FLOORS = (
     ("errors",),
     ("config", "registry"),
     ("signals", "scores"),
-    ("policies", "heads"),
+    ("policies", "gates"),
+    ("heads",),
     ("objectives", "methods"),
     ("backbones",),
     ("decoders",),
@@ -37,7 +38,7 @@ FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
 
 # Narrower than their floor: these know nothing of models.
 ONLY = {"config": {"errors"}, "data": {"errors", "registry"}}
-WITHOUT_TRANSFORMERS = {unit for units in FLOORS[:5] for unit in units}
+WITHOUT_TRANSFORMERS = {unit for units in FLOORS[:6] for unit in units}
 
 LONGEST_FILE = 350
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}

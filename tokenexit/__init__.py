@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tokenexit import policies
+    from tokenexit.models.cascade import CascadeForSequenceClassification
     from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
     from tokenexit.models.sequence_classification import ExitModelForSequenceClassification
     from tokenexit.models.token_classification import ExitModelForTokenClassification
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "CascadeForSequenceClassification",
     "ExitModelForSeq2SeqLM",
     "ExitModelForSequenceClassification",
     "ExitModelForTokenClassification",
@@ -27,6 +29,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "CascadeForSequenceClassification": "tokenexit.models.cascade",
     "ExitModelForSeq2SeqLM": "tokenexit.models.seq2seq",
     "ExitModelForSequenceClassification": "tokenexit.models.sequence_classification",
     "ExitModelForTokenClassification": "tokenexit.models.token_classification",

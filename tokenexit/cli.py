@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -95,6 +95,17 @@ def calibrate(
     confidence: Annotated[
         float | None, typer.Option(help="Keep the quality in this share of bootstrap resamples.")
     ] = None,
+    risk: Annotated[
+        float | None,
+        typer.Option(help="Share of unseen texts that may differ from full depth; no labels."),
+    ] = None,
+    delta: Annotated[
+        float | None, typer.Option(help="Probability that the risk is exceeded; else on average.")
+    ] = None,
+    risk_of: Annotated[
+        Literal["text", "words"],
+        typer.Option(help="What may differ: anything in a text, or the share of its words."),
+    ] = "text",
     policy: Annotated[
         str | None, typer.Option(help="Family to calibrate; a few by default.")
     ] = None,
@@ -112,10 +123,11 @@ def calibrate(
 
     if not dry_run and not Path(model).is_dir():
         raise UserError(f"Only a local model folder can be changed, not {model!r}; add --dry-run.")
-    config = CalibrateConfig(min_quality, speedup, confidence)
+    config = CalibrateConfig(min_quality, speedup, confidence, risk, delta, risk_of)
     opened = _open(model, plugin)
+    labels = risk is None or min_quality is not None  # else full depth is all it is held to
     found = opened.calibrate(
-        opened.split(data, split, column=column, lang=lang),
+        opened.split(data, split, labels, column=column, lang=lang),
         split,
         config,
         _policy(policy),
@@ -125,6 +137,13 @@ def calibrate(
         return
     best = found.chosen
     typer.echo(f"policy:          {json.dumps(found.policy)}")
+    if found.promise is not None:
+        kept = "" if found.reached else ", which only full depth keeps"
+        typer.echo(f"promise:         {found.promise['promise']}{kept}")
+        typer.echo(
+            f"grounds:         {found.promise['texts_changed']} of {found.promise['n']} texts "
+            f"differ, bound {found.promise['bound']:.4f}; {found.promise['method']}"
+        )
     typer.echo(f"quality kept:    {best['relative_quality']:.2%} of {found.quality_full_depth:.4f}")
     typer.echo(
         f"layers saved:    {best['depth_speedup']:.2f}x (mean exit {best['mean_exit_layer']:.2f})"
@@ -224,8 +243,8 @@ def policies(plugin: Plugin = None) -> None:
             for f in dataclasses.fields(cls)  # type: ignore[arg-type]
         )
         summary = (cls.__doc__ or "").strip().splitlines()[0]
-        typer.echo(f"{name:<16}{summary}")
-        typer.echo(f"{'':<16}levels: {', '.join(cls.levels)}" + (f"; {fields}" if fields else ""))
+        typer.echo(f"{name:<18}{summary}")
+        typer.echo(f"{'':<18}levels: {', '.join(cls.levels)}" + (f"; {fields}" if fields else ""))
 
 
 @app.command()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -39,14 +40,18 @@ class Signals:
             outside decoding or where nobody knows.
         target: Gold class of each row, ``[N]``, long, -100 where unknown; None at
             inference. For training and analysis only.
-        head: Computes ``[N, C]`` logits from ``hidden``.
+        head: Computes ``[N, C]`` logits from ``hidden``, and from ``past`` where there is one.
         shortlist_head: Computes logits ``[N, K]`` of chosen classes ``[N, K]`` from ``hidden``;
             None where scoring a few costs no less than scoring all.
         candidates: The only classes that ``logits`` is about, ``[N, K]``, long; all when None.
-        gate_head: Computes the learned gate ``[N]`` from ``hidden``; None if not trained.
+        gate_head: Computes the learned gate ``[N]`` from these signals; None if not trained.
         depth_head: Computes log-probabilities of the depth needed, ``[N, L]``, from ``hidden``;
             None if not trained.
         previous: Fetches the same rows' states at the exit before; None at the first exit.
+        past: The same rows' states at all exits before, ``[N, E, H]``, the first first; None
+            where no head reads them.
+        exit_head: The head as a module, below the top of an encoder, for objectives that train
+            more of it than its logits.
     """
 
     layer: int
@@ -57,16 +62,18 @@ class Signals:
     item_id: Tensor
     num_sequences: int
     extent: int
-    head: Callable[[Tensor], Tensor]
+    head: Callable[..., Tensor]
     classes: tuple[str, ...] = ()
     step: Tensor | None = None
     target: Tensor | None = None
-    gate_head: Callable[[Tensor], Tensor] | None = None
+    gate_head: Callable[[Signals], Tensor] | None = None
     previous: Callable[[], Tensor] | None = None
     num_steps: int | None = None
     shortlist_head: Callable[[Tensor, Tensor], Tensor] | None = None
     candidates: Tensor | None = None
     depth_head: Callable[[Tensor], Tensor] | None = None
+    past: Tensor | None = None
+    exit_head: Any = None
 
     def __len__(self) -> int:
         return int(self.hidden.shape[0])
@@ -75,13 +82,13 @@ class Signals:
     def logits(self) -> Tensor:
         """Class scores of this exit's head, ``[N, C]``, or ``[N, K]`` of the candidates."""
         if self.candidates is None:
-            return self.head(self.hidden)
+            return self._score(self.hidden, self.past)
         assert self.shortlist_head is not None
         return self.shortlist_head(self.hidden, self.candidates)
 
     @cached_property
     def gate(self) -> Tensor:
-        """Learned probability that this exit is *wrong*, ``[N]`` (BERxiT's gate).
+        """The learned gate, ``[N]``: of BERxiT, the probability that this exit is *wrong*.
 
         Raises:
             UserError: The model was trained without a gate.
@@ -91,7 +98,7 @@ class Signals:
                 "This policy reads the learned gate, and the model has none: train it with "
                 "heads.gate=true, or choose a policy that reads the exit's own confidence."
             )
-        return self.gate_head(self.hidden)
+        return self.gate_head(self)
 
     @cached_property
     def depth(self) -> Tensor:
@@ -116,7 +123,12 @@ class Signals:
     def logits_of(self, rows: Tensor) -> Tensor:
         """Class scores of some rows, ``[K, C]``; computed for these only, unless all are known."""
         known = self.__dict__.get("logits")
-        return self.head(self.hidden[rows]) if known is None else known[rows]
+        if known is not None:
+            return known[rows]
+        return self._score(self.hidden[rows], None if self.past is None else self.past[rows])
+
+    def _score(self, hidden: Tensor, past: Tensor | None) -> Tensor:
+        return self.head(hidden) if past is None else self.head(hidden, past)
 
     def select(self, rows: Tensor) -> Signals:
         """The same signals for some rows only.
@@ -134,12 +146,29 @@ class Signals:
             target=None if self.target is None else self.target[rows],
             previous=None if self.previous is None else lambda: self.previous_rows(rows),
             candidates=None if self.candidates is None else self.candidates[rows],
+            past=None if self.past is None else self.past[rows],
         )
         for name in ("logits", "gate", "depth", "previous_hidden"):
             value = self.__dict__.get(name)
             if value is not None:
                 part.__dict__[name] = value[rows]
         return part
+
+    def apart(self) -> Signals:
+        """The same signals without gradients: what learns from them leaves the network alone."""
+        part = replace(
+            self,
+            hidden=self.hidden.detach(),
+            previous=None if self.previous is None else self._previous_apart,
+            past=None if self.past is None else self.past.detach(),
+        )
+        if "logits" in self.__dict__:
+            part.__dict__["logits"] = self.logits.detach()
+        return part
+
+    def _previous_apart(self) -> Tensor:
+        assert self.previous_hidden is not None
+        return self.previous_hidden.detach()
 
     def previous_rows(self, rows: Tensor) -> Tensor:
         """States at the exit before of some rows, ``[K, H]``."""

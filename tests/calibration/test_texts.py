@@ -108,6 +108,24 @@ def test_a_sample_is_drawn_and_stays_the_same(model, split):
     assert found[0].chosen["n_sentences"] == 5
 
 
+def test_a_promise_about_texts_not_yet_written(model):
+    """Real runs only; what may differ is any token of a text. References are not needed."""
+    bare = PairSplit(ALL[:120], None, None, "here")
+    config = CalibrateConfig(risk=0.3, delta=0.1, grid=6, limit=120)
+    found = calibrate_texts(model, bare, config, families=FAMILIES[:1])
+    ours, deep = (model.predict(ALL[:120], policy=p) for p in (found.policy, policies.Never()))
+    changed = sum(a.token_ids != b.token_ids for a, b in zip(ours, deep, strict=True))
+    assert found.reached
+    assert 0 < found.promise["texts_changed"] == changed < 0.3 * 120
+    assert found.promise["bound"] <= 0.3
+    assert not found.promise["labelled"]
+    assert found.chosen["depth_speedup"] > 1
+    several = calibrate_texts(model, turned(ALL[:120]), config, families=FAMILIES)
+    assert (several.promise["family_chosen_on"], several.promise["n"]) == (60, 60)
+    with pytest.raises(UserError, match="risk_of=text"):
+        calibrate_texts(model, bare, replace(config, risk_of="words"), families=FAMILIES)
+
+
 @pytest.mark.parametrize(
     ("policy", "message"),
     [

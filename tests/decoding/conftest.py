@@ -148,7 +148,7 @@ def choose(make_sources: Any) -> Callable[..., Policy]:
         margins = torch.cat([scores.margin(score(hidden)) for hidden in states])
         pairs = pairwise(states)
         cosines = torch.cat([torch.cosine_similarity(a, b, dim=-1) for a, b in pairs])
-        gates = torch.cat([model.gate(model.decoder.finish(hidden)) for hidden in states])
+        gates = torch.cat([model.gate.score(model.decoder.finish(hidden)) for hidden in states])
         return (
             float(margins.quantile(0.7)),
             float(cosines.quantile(0.5)),

@@ -74,6 +74,7 @@ def test_signals_belong_to_the_words_that_are_left(network, sentences, layers, d
     class Fewer:
         def __init__(self) -> None:
             self.layers, self.at, self.gate = layers, network.heads.at, network.heads.gate
+            self.reads_past = False
 
     batch: Any = pack(sentences)
     depths = torch.randint(1, 8, (batch.num_words,), generator=torch.Generator().manual_seed(0))
@@ -115,7 +116,7 @@ def example(**changes: Any) -> Signals:
         num_sequences=2,
         extent=2,
         head=lambda hidden: 2 * hidden,
-        gate_head=lambda hidden: hidden[:, 0],
+        gate_head=lambda signals: signals.hidden[:, 0],
         previous=lambda: rows - 1,
         step=torch.tensor([3, 3, 4, 4]),
         target=torch.tensor([0, 1, 2, -100]),

@@ -17,10 +17,20 @@ def occasion(*, step: int = 0, seed: int = 0) -> Occasion:
 def test_every_file_registers_its_objective():
     assert {name for name, _ in OBJECTIVES.items()} == {
         "alternating",
+        "dact",
+        "difficulty_aware",
+        "diversity",
+        "frozen_distillation",
+        "gradient_projection",
         "halt_and_copy",
+        "imitation",
         "joint",
         "layer_skip",
+        "learned_weights",
         "mixed_depth",
+        "mutual_distillation",
+        "palbert",
+        "searched",
         "self_distillation",
         "shallow_deep",
         "single",
@@ -30,7 +40,9 @@ def test_every_file_registers_its_objective():
 
 @pytest.mark.parametrize("name", [name for name, _ in OBJECTIVES.items()])
 def test_every_objective_teaches_with_its_defaults(name, toy, teach):
-    model = toy.build(sharp=4.0)
+    asks = OBJECTIVES.get(name).asks
+    gate = {"name": asks["gate"]} if "gate" in asks else False
+    model = toy.build(sharp=4.0, head=asks.get("head", "linear"), gate=gate)
     taught = teach(model, name, toy.sentences(model, 5))
     assert taught.loss.isfinite()
     assert taught.by_layer

@@ -46,7 +46,7 @@ class Trace:
             classes=NAMES[: self.logits.shape[-1]],
             target=self.target[rows],
             head=lambda hidden: hidden[:, :-1],
-            gate_head=lambda hidden: hidden[:, -1],
+            gate_head=lambda signals: signals.hidden[:, -1],
             depth_head=lambda hidden: (
                 hidden[:, -1:].float() * torch.arange(len(self.logits), device=hidden.device)
             ).log_softmax(dim=-1),

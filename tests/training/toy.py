@@ -33,7 +33,8 @@ def build(
     layers: int = 3,
     dropout: float = 0.0,
     sharp: float = 1.0,
-    gate: bool = False,
+    gate: bool | dict[str, str] = False,
+    head: str = "linear",
     exit_layers: tuple[int, ...] | None = None,
     double: bool = False,
 ) -> ExitModelForTokenClassification:
@@ -44,7 +45,8 @@ def build(
         layers: Depth.
         dropout: In the network and in the heads.
         sharp: Factor on the weights of the heads; above 1, some words are surer than others.
-        gate: Whether it has a learned gate.
+        gate: Whether it has a learned gate, or which.
+        head: Kind of exit heads.
         exit_layers: Layers with an exit; all when None.
         double: Whether to compute in float64, where sums agree in whatever order.
     """
@@ -68,7 +70,7 @@ def build(
         tokenizer(),
         LABELS,
         exit_layers=exit_layers,
-        heads={"name": "linear", "dropout": dropout, "gate": gate},
+        heads={"name": head, "dropout": dropout, "gate": gate},
     )
     with torch.no_grad():
         for head in (*model.heads.exits.values(), model.backbone.final_head()):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
+from tokenexit.calibration.risk import Promise
 from tokenexit.errors import UserError
 
 
@@ -13,7 +14,8 @@ from tokenexit.errors import UserError
 class CalibrateConfig:
     """The promise the policy has to keep, on the validation split.
 
-    With both targets given, ``min_quality`` decides and ``speedup`` is only reported.
+    With both targets given, ``min_quality`` decides and ``speedup`` is only reported. ``risk`` is
+    a promise about texts not yet seen; beside it, ``min_quality`` is kept too if it is given.
     """
 
     min_quality: float | None = field(
@@ -25,6 +27,18 @@ class CalibrateConfig:
     confidence: float | None = field(
         default=None,
         metadata={"help": "keep min_quality in this share of bootstrap resamples, such as 0.9"},
+    )
+    risk: float | None = field(
+        default=None,
+        metadata={"help": "share of unseen texts that may differ from full depth, such as 0.05"},
+    )
+    delta: float | None = field(
+        default=None,
+        metadata={"help": "probability that risk is exceeded; null promises it on average"},
+    )
+    risk_of: Literal["text", "words"] = field(
+        default="text",
+        metadata={"help": "what may differ: anything in a text, or the share of its words"},
     )
     limit: int | None = field(
         default=None, metadata={"help": "texts to calibrate on, drawn at random; all by default"}
@@ -47,10 +61,48 @@ class CalibrateConfig:
             raise UserError(
                 f"calibrate.confidence must be between 0 and 1, not {self.confidence!r}."
             )
+        self._check_risk()
         if self.limit is not None and self.limit < 1:
             raise UserError(f"calibrate.limit must be 1 or more, not {self.limit!r}.")
         if self.verify < 1 or self.grid < 2:
             raise UserError("calibrate.verify must be 1 or more, and calibrate.grid 2 or more.")
+
+    def _check_risk(self) -> None:
+        for name in ("risk", "delta"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < 1:
+                raise UserError(f"calibrate.{name} must be between 0 and 1, not {value!r}.")
+        if self.risk_of not in ("text", "words"):
+            raise UserError(f"calibrate.risk_of must be text or words, not {self.risk_of!r}.")
+        if self.risk is None and self.delta is not None:
+            raise UserError("calibrate.delta says how sure calibrate.risk is; give that as well.")
+        if self.risk is not None and self.speedup is not None:
+            raise UserError(
+                "calibrate.risk already says how far to go, so calibrate.speedup cannot; leave one "
+                "out (calibrate.risk=null where a method sets it)."
+            )
+        if self.risk is not None and self.confidence is not None:
+            raise UserError(
+                "calibrate.confidence belongs to calibrate.min_quality alone; beside "
+                "calibrate.risk, calibrate.delta says how sure it is."
+            )
+
+    @property
+    def asked(self) -> bool:
+        """Whether any promise was asked for, so that a policy with a knob is to be calibrated."""
+        return any(goal is not None for goal in (self.min_quality, self.speedup, self.risk))
+
+    @property
+    def promise(self) -> Promise | None:
+        """The promise about unseen texts, if one is asked for."""
+        return None if self.risk is None else Promise(self.risk, self.delta, self.risk_of)
+
+    @property
+    def goals(self) -> dict[str, Any]:
+        """Everything that the promise about unseen texts consists of, as plain data."""
+        names = ("risk", "delta", "min_quality")
+        given = {n: getattr(self, n) for n in names if getattr(self, n) is not None}
+        return given | ({"risk_of": "words"} if self.risk_of == "words" else {})
 
     @property
     def target(self) -> tuple[str, float]:

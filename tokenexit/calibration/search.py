@@ -16,14 +16,14 @@ from typing import Any
 
 from tokenexit.calibration.config import CalibrateConfig
 from tokenexit.calibration.families import default_families
+from tokenexit.calibration.guarantee import Certified, certify
 from tokenexit.calibration.simulate import Outcome, simulate
 from tokenexit.data.tagged import TaggedSplit, check_labels
 from tokenexit.errors import UserError
 from tokenexit.evaluation.bootstrap import relative_quality_bound
 from tokenexit.evaluation.evaluate import Result, class_numbers, evaluate
 from tokenexit.evaluation.processes import is_main
-from tokenexit.models.encoder_model import EncoderModel
-from tokenexit.models.exits import collect_exits
+from tokenexit.models.labeller import Labeller
 from tokenexit.policies import Policy
 from tokenexit.policies.base import walk
 from tokenexit.policies.never import Never
@@ -53,22 +53,26 @@ class Calibration:
     """The choice, and everything it was made from.
 
     Attributes:
-        target: ``{"min_quality": q}`` or ``{"speedup": s}``, and ``confidence`` if asked for.
+        target: ``{"min_quality": q}`` or ``{"speedup": s}``, and ``confidence`` if asked for; or
+            ``risk``, with ``delta``, ``risk_of`` and ``min_quality`` as far as given.
         split: Where it was measured.
         policy: The choice, as plain data.
         reached: Whether a real run kept the promise.
         quality_full_depth: Quality without exits.
         chosen: Figures of the choice.
         candidates: Everything that was tried.
+        promise: What holds for unseen texts, with the bound, the number of texts and the method;
+            None unless ``risk`` was asked for.
     """
 
-    target: dict[str, float]
+    target: dict[str, Any]
     split: str
     policy: dict[str, Any]
     reached: bool
     quality_full_depth: float
     chosen: dict[str, Any]
     candidates: list[Candidate]
+    promise: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -76,7 +80,7 @@ class Calibration:
 
 
 def calibrate(
-    model: EncoderModel,
+    model: Labeller,
     split: TaggedSplit,
     config: CalibrateConfig,
     *,
@@ -89,7 +93,7 @@ def calibrate(
 
     Args:
         model: The tagger.
-        split: Labelled texts that the model was not trained on.
+        split: Labelled texts that the model was not trained on; ``risk`` alone needs no labels.
         config: The promise.
         name: Name of the split.
         families: Policies whose knobs are turned; ``default_families`` when None.
@@ -103,14 +107,26 @@ def calibrate(
     policies = list(families or default_families(model.labels, model.settings.task))
     for policy in policies:
         check_family(policy)
-    check_labels(split, model.labels, on_unknown)
+    if split.tags is not None or config.promise is None or config.min_quality is not None:
+        check_labels(split, model.labels, on_unknown)
     if config.limit is not None and config.limit < len(split):
         split = split.take(sorted(random.Random(0).sample(range(len(split)), config.limit)))
     if split.num_words == 0:
         raise UserError(f"{split.origin} holds no word; there is nothing to calibrate on.")
+    if config.promise is not None:
+        found = certify(
+            model,
+            split,
+            policies,
+            config.promise,
+            min_quality=config.min_quality,
+            settings=config.grid,
+            name=name,
+            batch_size=batch_size,
+        )
+        return promised(found, config, name)
     kind, goal = config.target
-    pieces = model.encoder.encode(split.tokens, class_numbers(split, model.labels))
-    table = collect_exits(model, pieces, batch_size)
+    table = model.exit_table(split.tokens, class_numbers(split, model.labels), batch_size)
     simulated = simulate(table, policies, config.grid, model.settings.task)
     options: dict[str, Any] = {"batch_size": batch_size, "on_unknown": None}
     full, full_trace = evaluate(model, split, name, Never(), **options)
@@ -149,7 +165,8 @@ def calibrate(
 
         find_last(ordered, place, measure)
     if kind == "min_quality":
-        best = max([full, *kept_results], key=lambda r: r.depth_speedup)
+        worth = _depth_saved if model.uniform_depth else _work_saved
+        best = max([full, *kept_results], key=worth)
     elif kept_results:
         best = max(kept_results, key=lambda r: r.quality)
     else:
@@ -162,6 +179,28 @@ def calibrate(
         quality_full_depth=full.quality,
         chosen=best.to_json(),
         candidates=[verified(r) for r in [full, *measured]] + _simulated(policies, simulated),
+    )
+
+
+def _depth_saved(result: Result) -> float:
+    return result.depth_speedup
+
+
+def _work_saved(result: Result) -> float:
+    return -result.mac_ratio
+
+
+def promised(found: Certified, config: CalibrateConfig, name: str) -> Calibration:
+    """A choice that rests on a promise about unseen texts, in the form of all others."""
+    return Calibration(
+        target=config.goals,
+        split=name,
+        policy=dict(found.best.policy),
+        reached=found.reached,
+        quality_full_depth=found.best.quality_full_depth,
+        chosen=found.best.to_json(),
+        candidates=[verified(result) for result in found.runs],
+        promise=found.promise,
     )
 
 

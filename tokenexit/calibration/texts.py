@@ -6,7 +6,14 @@ import random
 from collections.abc import Sequence
 
 from tokenexit.calibration.config import CalibrateConfig
-from tokenexit.calibration.search import Calibration, check_family, fastest, verified
+from tokenexit.calibration.guarantee_texts import certify_texts
+from tokenexit.calibration.search import (
+    Calibration,
+    check_family,
+    fastest,
+    promised,
+    verified,
+)
 from tokenexit.data.pairs import PairSplit
 from tokenexit.evaluation.evaluate import Result
 from tokenexit.evaluation.generation import evaluate_texts
@@ -50,7 +57,8 @@ def calibrate_texts(
 
     Args:
         model: The generator.
-        split: Sources with references that the model was not trained on.
+        split: Sources with references that the model was not trained on; ``risk`` alone needs no
+            references.
         config: The promise; quality is BLEU.
         name: Name of the split.
         families: Policies whose knobs are turned; ``default_text_families`` when None.
@@ -66,6 +74,18 @@ def calibrate_texts(
         check_policy(policy)
     count = min(config.limit or LIMIT, len(split))
     part = split.take(sorted(random.Random(0).sample(range(len(split)), count)))
+    if config.promise is not None:
+        found = certify_texts(
+            model,
+            part,
+            policies,
+            config.promise,
+            min_quality=config.min_quality,
+            settings=config.grid,
+            name=name,
+            batch_size=batch_size,
+        )
+        return promised(found, config, name)
     kind, goal = config.target
     full, deep = evaluate_texts(model, part, name, Never(), batch_size=batch_size)
 

@@ -59,6 +59,7 @@ class NoHeads:
     """
 
     gate = None
+    reads_past = False
 
     def __init__(self, encoder: SourceEncoder) -> None:
         self.layers = tuple(range(1, encoder.num_layers))

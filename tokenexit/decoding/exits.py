@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from tokenexit.decoders import Decoder
 from tokenexit.decoding.work import DecodeWork
 from tokenexit.errors import UserError
+from tokenexit.gates import LinearGate
 from tokenexit.policies import Policy
 from tokenexit.policies.base import walk
+from tokenexit.signals import Signals
 
 
 def check_policy(policy: Policy) -> None:
@@ -36,7 +38,7 @@ class Heads(TypedDict):
 
     head: Callable[[Tensor], Tensor]
     shortlist_head: Callable[[Tensor, Tensor], Tensor]
-    gate_head: Callable[[Tensor], Tensor] | None
+    gate_head: Callable[[Signals], Tensor] | None
     depth_head: Callable[[Tensor], Tensor] | None
 
 
@@ -46,7 +48,7 @@ class Exits:
     Args:
         decoder: The network.
         layers: Exit layers from 1, the top excluded.
-        gate: Learned gate, ``[N, H] -> [N]``, or None; it sees finished states.
+        gate: Learned gate, or None; it sees finished states.
         depth: Predicts the depth needed, ``[N, H] -> [N, L]``, or None; as the gate.
     """
 
@@ -54,7 +56,7 @@ class Exits:
         self,
         decoder: Decoder,
         layers: Sequence[int],
-        gate: nn.Module | None = None,
+        gate: LinearGate | None = None,
         depth: nn.Module | None = None,
     ) -> None:
         self._decoder = decoder
@@ -84,10 +86,11 @@ class Exits:
         work.scored(layer - 1, ids.numel(), ids.numel())
         return self._decoder.vocabulary(self._decoder.finish(hidden), ids)
 
-    def _wrong(self, layer: int, work: DecodeWork, hidden: Tensor) -> Tensor:
-        gate: Any = self._gate
-        work.gated(layer - 1, len(hidden))
-        return gate(self._decoder.finish(hidden).detach())  # it learns apart from the network
+    def _wrong(self, layer: int, work: DecodeWork, signals: Signals) -> Tensor:
+        assert self._gate is not None
+        work.gated(layer - 1, len(signals))
+        # It learns apart from the network.
+        return self._gate.score(self._decoder.finish(signals.hidden).detach())
 
     def _needed(self, layer: int, work: DecodeWork, hidden: Tensor) -> Tensor:
         depth: Any = self._depth

@@ -10,7 +10,7 @@ from typing import Any
 
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.evaluation.evaluate import Result, evaluate
-from tokenexit.models.encoder_model import EncoderModel
+from tokenexit.models.labeller import Labeller
 from tokenexit.policies import Policy
 from tokenexit.policies.assigned_depth import AssignedDepth
 from tokenexit.policies.base import POLICIES
@@ -72,7 +72,7 @@ def point(kind: str, policy: Policy, value: float | None, result: Result) -> Poi
 
 
 def trace_curve(
-    model: EncoderModel,
+    model: Labeller,
     split: TaggedSplit,
     name: str,
     policy: Policy,

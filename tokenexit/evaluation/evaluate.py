@@ -12,8 +12,7 @@ from tokenexit.data.tagged import TaggedSplit, check_labels
 from tokenexit.evaluation.metrics import score
 from tokenexit.evaluation.processes import gather, my_share
 from tokenexit.halting import Halted, Trace, merge
-from tokenexit.halting.cost import macs, plain_macs
-from tokenexit.models.encoder_model import EncoderModel
+from tokenexit.models.labeller import Labeller
 from tokenexit.policies import Policy
 
 UNKNOWN = -1
@@ -73,7 +72,7 @@ def class_numbers(split: TaggedSplit, labels: Sequence[str]) -> list[list[int]]:
 
 
 def trace_split(
-    model: EncoderModel,
+    model: Labeller,
     split: TaggedSplit,
     policy: Policy,
     *,
@@ -97,7 +96,7 @@ def trace_split(
 
 
 def evaluate(
-    model: EncoderModel,
+    model: Labeller,
     split: TaggedSplit,
     name: str,
     policy: Policy | None = None,
@@ -141,7 +140,6 @@ def evaluate(
         deep = trace if chosen == Never() else trace_split(model, split, Never(), **options)
         full_depth = float(score(task, deep, model.labels)["quality"])
     quality = float(figures["quality"])
-    plain = plain_macs(model.backbone, trace.lengths.tolist(), batches=len(trace.lengths))
     mean = trace.mean_exit_layer
     return Result(
         task=task,
@@ -156,7 +154,7 @@ def evaluate(
         num_layers=trace.num_layers,
         depth_speedup=trace.num_layers / mean if mean else 1.0,
         exit_histogram=trace.histogram,
-        mac_ratio=macs(model.backbone, model.heads, trace.work) / plain if plain else 1.0,
+        mac_ratio=model.mac_ratio(trace),
         policy=chosen.to_config(),
         figures={k: float(v) for k, v in figures.items() if k not in ("metric", "quality")},
     ), trace

@@ -11,11 +11,10 @@ from tokenexit.errors import UserError
 from tokenexit.evaluation.evaluate import class_numbers
 from tokenexit.evaluation.metrics import score_classes
 from tokenexit.evaluation.processes import gather, my_share
-from tokenexit.models.encoder_model import EncoderModel
-from tokenexit.models.exits import collect_exits
+from tokenexit.models.labeller import Labeller
 
 
-def exit_quality(model: EncoderModel, split: TaggedSplit, batch_size: int) -> dict[str, Any]:
+def exit_quality(model: Labeller, split: TaggedSplit, batch_size: int) -> dict[str, Any]:
     """Quality of every exit at full depth; ``quality`` is that of the top.
 
     Args:
@@ -28,13 +27,12 @@ def exit_quality(model: EncoderModel, split: TaggedSplit, batch_size: int) -> di
     """
     mine = my_share(len(split))
     part = split.take(mine)
-    pieces = model.encoder.encode(part.tokens, class_numbers(part, model.labels))
     own: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    if pieces:  # a process may have got no word
-        table = collect_exits(model, pieces, batch_size)
+    if part.num_words:  # a process may have got no word
+        table = model.exit_table(part.tokens, class_numbers(part, model.labels), batch_size)
         own.append(
             (
-                table.log_probs.argmax(dim=-1).numpy()[:, table.mine],
+                table.logits.argmax(dim=-1).numpy()[:, table.mine],
                 table.gold.numpy()[table.mine],
                 np.array(mine, dtype=np.int64)[table.text[table.mine]],
             )

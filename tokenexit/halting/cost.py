@@ -34,7 +34,7 @@ def macs(backbone: Backbone, heads: ExitHeads, work: Work) -> int:
         if done.head:
             scored = backbone.classify_cost() if top else heads.at(index + 1).macs
             total += done.head * (scored + (0 if top else classes))
-        total += done.gate * width
+        total += done.gate * (0 if heads.gate is None else heads.gate.macs)
     return total
 
 
@@ -48,7 +48,7 @@ def plain_macs(backbone: Backbone, lengths: Iterable[int], batches: int = 1) -> 
     """
     lengths = list(lengths)
     tokens, pairs = sum(lengths), sum(n * n for n in lengths)
-    total = tokens * backbone.classify_cost()
+    total = (len(lengths) if backbone.of_texts else tokens) * backbone.classify_cost()
     for index in range(backbone.num_layers):
         cost = backbone.cost(index)
         total += tokens * (cost.query + cost.key_value + cost.combine)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -81,6 +81,8 @@ def encode(
     embedded = backbone.embed(batch.input_ids[None], batch.positions[None], *segments)[0]
     rows = LiveRows(batch, embedded, halted)
     previous: Callable[[], Tensor] | None = None
+    past: Tensor | None = None
+    reads_past = heads.reads_past
     work = [LayerWork() for _ in range(num_layers)]
     for layer in range(1, num_layers + 1):
         if len(rows.words) == 0:
@@ -115,6 +117,8 @@ def encode(
             target=rows.word_target,
             gate_head=None if heads.gate is None else partial(_counted, heads.gate, counts, "gate"),
             previous=previous,
+            past=None if top else past,
+            exit_head=None if top else head,
         )
         halt = visitor.arrive(signals, rows.word_tensor)
         if top:
@@ -126,6 +130,9 @@ def encode(
             left, stay = rows.retire(gone)
             visitor.leave(left, stay)
             previous = partial(torch.index_select, seen, 0, stay)
+        if reads_past:
+            past = seen[:, None] if past is None else torch.cat([past, seen[:, None]], dim=1)
+            past = past if gone is None or not gone.any() else past[stay]
         work[layer - 1] += LayerWork(**counts)
     return tuple(work)
 
@@ -171,11 +178,11 @@ def _record(states: list[Tensor], rows: LiveRows, embedded: Tensor) -> None:
 
 
 def _counted(
-    head: Callable[[Tensor], Tensor], counts: dict[str, int], key: str, hidden: Tensor
+    head: Callable[..., Tensor], counts: dict[str, int], key: str, rows: Any, *past: Tensor
 ) -> Tensor:
     """Run a head and note how many rows it scored."""
-    counts[key] += len(hidden)
-    return head(hidden)
+    counts[key] += len(rows)
+    return head(rows, *past)
 
 
 def _same(hidden: Tensor) -> Tensor:

@@ -28,12 +28,14 @@ class Sentence:
         word_rows: For each word, the places of its sub-words; never empty.
         targets: Gold class of each word, -100 where unknown; None without labels.
         segments: Which of two sentences each token belongs to; None where nobody asks.
+        item: By what a text that leaves as a whole is known; None for the id of each word.
     """
 
     input_ids: Sequence[int]
     word_rows: Sequence[Sequence[int]]
     targets: Sequence[int] | None = None
     segments: Sequence[int] | None = None
+    item: int | None = None
 
     def unlabelled(self) -> Self:
         """The same with nothing to learn."""
@@ -58,7 +60,7 @@ class PackedBatch:
         first_row: Token row that decides for each word, ``[W]`` (host).
         word_sequence: Sentence of each word, ``[W]``.
         word_position: Place of each word in its sentence, ``[W]``.
-        word_item: Vocabulary id of each word's first sub-word, ``[W]``.
+        word_item: Vocabulary id of each word's first sub-word, or its sentence's item, ``[W]``.
         word_target: Gold class of each word or None, ``[W]``.
         order: Original number of the sentence at each place, ``[S]`` (host).
         extent: Words of the longest sentence.
@@ -102,6 +104,7 @@ def pack(sentences: Sequence[Sentence], device: torch.device | str = "cpu") -> P
     first_row: list[int] = []
     word_sequence: list[int] = []
     word_position: list[int] = []
+    word_item: list[int] = []
     targets: list[int] = []
     paired = any(s.segments is not None for s in sentences)
     segments = np.zeros(total if paired else 0, dtype=np.int64)
@@ -117,6 +120,8 @@ def pack(sentences: Sequence[Sentence], device: torch.device | str = "cpu") -> P
             first_row.append(start + rows[0])
             word_sequence.append(place)
             word_position.append(position)
+            known = sentence.item
+            word_item.append(sentence.input_ids[rows[0]] if known is None else known)
         if labelled:
             targets.extend(sentence.targets or [-100] * len(sentence.word_rows))
     row_sequence = np.repeat(np.arange(len(lengths)), lengths)
@@ -133,7 +138,7 @@ def pack(sentences: Sequence[Sentence], device: torch.device | str = "cpu") -> P
         first_row=np.array(first_row, dtype=np.int64),
         word_sequence=tensor(word_sequence),
         word_position=tensor(word_position),
-        word_item=tensor(ids[np.array(first_row, dtype=np.int64)]),
+        word_item=tensor(word_item),
         word_target=tensor(targets) if labelled else None,
         order=order,
         extent=max(word_position, default=-1) + 1,

@@ -62,6 +62,7 @@ def encode_dense(
     word_done = torch.zeros(batch.num_words, dtype=torch.bool, device=device)
     halted_row = torch.zeros(shape, dtype=torch.bool, device=device)
     previous: Tensor | None = None
+    past: list[Tensor] = []
     states = []
     for layer in range(1, backbone.num_layers + 1):
         attended = real if halted == "copy" else real & ~halted_row
@@ -90,6 +91,8 @@ def encode_dense(
             target=None if batch.word_target is None else batch.word_target[words],
             gate_head=heads.gate,
             previous=None if before is None else lambda b=before, w=words: b[w],
+            past=torch.stack(past, dim=1)[words] if past and not top else None,
+            exit_head=None if top else heads.at(layer),
         )
         halt = visitor.arrive(signals, words)
         halt = signals.none() if halt is None else halt
@@ -101,4 +104,5 @@ def encode_dense(
         halted_row = torch.zeros_like(halted_row)  # not in place: gradients need the one before
         halted_row[cell] = (row_word >= 0) & word_done[row_word.clamp_min(0)]
         previous = seen
+        past += [seen] if heads.reads_past else []
     return states

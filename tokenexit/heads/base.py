@@ -5,22 +5,42 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.registry import Registry
+from tokenexit.signals import Signals
 
 HEADS: Registry[ExitHead] = Registry("exit head", "tokenexit.heads")
 
 
 class ExitHead(nn.Module, ABC):
-    """Scores classes from states. Subclasses take ``(width, num_classes, *, settings)``."""
+    """Scores classes from states. Subclasses take ``(width, num_classes, *, settings)``.
+
+    Those that have to know where they stand take ``place`` as well, the number of exits before
+    them, or ``exits``, the number of all exits with the top.
+
+    Attributes:
+        reads_past: Whether ``forward`` takes a second argument, the states of the same rows at
+            earlier exits, ``[N, E, H]``.
+        fitted_on: Split that it looks at once more after training, with ``observe`` and
+            ``settle``; None if it need not.
+    """
+
+    reads_past: ClassVar[bool] = False
+    fitted_on: ClassVar[Literal["train", "validation"] | None] = None
 
     @abstractmethod
-    def forward(self, hidden: Tensor) -> Tensor:
+    def forward(self, hidden: Tensor, past: Tensor | None = None, /) -> Tensor:
         """States ``[N, H]`` to logits ``[N, C]``."""
+
+    def observe(self, signals: Signals) -> None:
+        """Look at labelled rows of the split ``fitted_on``; by default there is nothing to see."""
+
+    def settle(self) -> None:
+        """All rows have been observed."""
 
     @property
     @abstractmethod
@@ -28,15 +48,26 @@ class ExitHead(nn.Module, ABC):
         """Multiply-accumulates per row."""
 
 
-def build_head(config: Mapping[str, Any], width: int, num_classes: int) -> ExitHead:
+def build_head(
+    config: Mapping[str, Any], width: int, num_classes: int, place: int = 0, exits: int = 1
+) -> ExitHead:
     """Build one head from its configuration, ``{"name": "linear", "dropout": 0.1}``.
+
+    Args:
+        config: Name and settings.
+        width: Width of the states, ``H``.
+        num_classes: ``C``.
+        place: Number of exits before this one.
+        exits: Number of all exits, with the top.
 
     Raises:
         UserError: Unknown head or setting (the nearest name is given), or a bad value.
     """
     cls = HEADS.get(str(config.get("name", "linear")))
     settings = {key: value for key, value in config.items() if key != "name"}
-    allowed = [p for p in inspect.signature(cls).parameters if p not in ("width", "num_classes")]
+    known = inspect.signature(cls).parameters
+    standing = {k: v for k, v in (("place", place), ("exits", exits)) if k in known}
+    allowed = [p for p in known if p not in ("width", "num_classes", "place", "exits")]
     for key in settings:
         if key not in allowed:
             raise unknown_name(f"setting of head {config.get('name')}", key, allowed)
@@ -46,4 +77,4 @@ def build_head(config: Mapping[str, Any], width: int, num_classes: int) -> ExitH
     inner = settings.get("inner")
     if inner is not None and (isinstance(inner, bool) or not isinstance(inner, int) or inner < 1):
         raise UserError(f"A head's inner width must be a whole number from 1, not {inner!r}.")
-    return cls(width, num_classes, **settings)
+    return cls(width, num_classes, **standing, **settings)

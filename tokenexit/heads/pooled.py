@@ -28,7 +28,7 @@ class PooledHead(ExitHead):
         self.dropout = nn.Dropout(dropout)
         self.project = nn.Linear(width, num_classes)
 
-    def forward(self, hidden: Tensor) -> Tensor:
+    def forward(self, hidden: Tensor, past: Tensor | None = None, /) -> Tensor:
         """States ``[N, H]`` to logits ``[N, C]``."""
         return self.project(self.dropout(self.dense(hidden).tanh()))
 

@@ -1,4 +1,4 @@
-"""All exit heads of a model, one per exit layer below the top, and the shared gate."""
+"""All exit heads of a model, one per exit layer below the top, and the gate."""
 
 from __future__ import annotations
 
@@ -8,22 +8,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from tokenexit.errors import UserError
+from tokenexit.gates import build_gate
 from tokenexit.heads.base import ExitHead, build_head
-
-
-class Gate(nn.Module):
-    """BERxiT's learning-to-exit gate (Xin et al. 2021): one ``H -> 1`` for all layers.
-
-    Its output estimates the probability that the exit at hand is wrong.
-    """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.project = nn.Linear(width, 1)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """States ``[N, H]`` to probabilities ``[N]``."""
-        return self.project(hidden).squeeze(-1).float().sigmoid()
 
 
 class DepthHead(nn.Module):
@@ -45,7 +31,7 @@ class ExitHeads(nn.Module):
     """Heads for every exit below the top; the top keeps the model's own classifier.
 
     Args:
-        config: Head configuration; ``gate: true`` adds the learned gate.
+        config: Head configuration; ``gate: true`` adds a linear gate, ``gate: {name: ...}`` others.
         layers: Exit layers, counted from 1, the top excluded.
         width: Width of the states.
         num_classes: Number of classes.
@@ -58,9 +44,17 @@ class ExitHeads(nn.Module):
         settings = {key: value for key, value in config.items() if key != "gate"}
         self.layers = tuple(layers)
         self.exits = nn.ModuleDict(
-            {str(layer): build_head(settings, width, num_classes) for layer in layers}
+            {
+                str(layer): build_head(settings, width, num_classes, place, len(layers) + 1)
+                for place, layer in enumerate(layers)
+            }
         )
-        self.gate = Gate(width) if config.get("gate") else None
+        self.gate = build_gate(config.get("gate"), width, num_classes, layers)
+
+    @property
+    def reads_past(self) -> bool:
+        """Whether any head reads the states of earlier exits."""
+        return any(self.at(layer).reads_past for layer in self.layers)
 
     def at(self, layer: int) -> ExitHead:
         """The head after ``layer``, counted from 1."""

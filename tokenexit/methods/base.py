@@ -23,7 +23,11 @@ class Method:
         heads: Exit heads, as ``heads`` of a recipe; generators share their vocabulary head and
             take only ``gate`` of it.
         train: As ``train`` of a recipe: the objective, and whatever else it sets.
-        policies: Families whose dial is calibrated.
+        policies: Families whose dial is calibrated; none where everybody runs to the top.
+        recipe: Other keys of a recipe, such as the layers that a network keeps.
+        stages: For a cascade, keys of each model's own recipe, the cheapest first; the policies
+            then say who is done after which model.
+        calibrate: What it sets of ``calibrate`` besides, such as ``risk``.
     """
 
     paper: ClassVar[str]
@@ -31,6 +35,9 @@ class Method:
     heads: ClassVar[Mapping[str, Any]] = {"name": "linear"}
     train: ClassVar[Mapping[str, Any]]
     policies: ClassVar[tuple[Mapping[str, Any], ...]]
+    recipe: ClassVar[Mapping[str, Any]] = {}
+    stages: ClassVar[tuple[Mapping[str, Any], ...]] = ()
+    calibrate: ClassVar[Mapping[str, Any]] = {}
 
 
 def settings_of(name: str, level: str) -> dict[str, Any]:
@@ -51,9 +58,15 @@ def settings_of(name: str, level: str) -> dict[str, Any]:
             "tokenexit methods lists them all."
         )
     settings: dict[str, Any] = {
+        **method.recipe,
         "train": dict(method.train),
-        "calibrate": {"policies": [dict(policy) for policy in method.policies]},
+        "calibrate": {
+            **method.calibrate,
+            "policies": [dict(policy) for policy in method.policies],
+        },
     }
+    if method.stages:
+        settings["stages"] = [dict(stage) for stage in method.stages]
     if level == "step":
         return settings | ({"gate": True} if method.heads.get("gate") else {})
     return settings | {"heads": dict(method.heads)}

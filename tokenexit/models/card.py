@@ -139,9 +139,15 @@ def _score(value: float | None, metric: str, signed: bool = False) -> str:
 
 
 def _goal(target: Mapping[str, Any]) -> str:
+    goals = []
     if target.get("min_quality") is not None:
-        return f"keep at least {100 * target['min_quality']:.4g}% of the full-depth quality"
-    return f"save layers by a factor of {target.get('speedup', 1):.4g}"
+        goals.append(f"keep at least {100 * target['min_quality']:.4g}% of the full-depth quality")
+    if target.get("risk") is not None:
+        what = "of a text's words" if target.get("risk_of") == "words" else "of unseen texts"
+        goals.append(f"let at most {100 * target['risk']:.4g}% {what} differ from full depth")
+    if not goals:
+        goals.append(f"save layers by a factor of {target.get('speedup', 1):.4g}")
+    return " and ".join(goals)
 
 
 def _facts(training: Mapping[str, Any]) -> dict[str, str]:

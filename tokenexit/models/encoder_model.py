@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -13,8 +13,10 @@ from transformers import PreTrainedModel
 from tokenexit.backbones import Backbone, Prepacked, adapt, prepack
 from tokenexit.errors import UserError
 from tokenexit.halting import Halted, Trace
+from tokenexit.halting.cost import macs, plain_macs
 from tokenexit.heads import ExitHeads, check_exit_layers
 from tokenexit.models.exit_model import ExitModel
+from tokenexit.models.exits import ExitTable, collect_exits
 from tokenexit.models.settings import ExitSettings
 from tokenexit.policies import Policy
 
@@ -31,6 +33,8 @@ class EncoderModel(ExitModel):
 
     encoder: Any
     """Turns texts into pieces."""
+
+    uniform_depth: ClassVar[bool] = True
 
     def __init__(
         self, network: PreTrainedModel, tokenizer: Any, heads: ExitHeads, settings: ExitSettings
@@ -77,6 +81,20 @@ class EncoderModel(ExitModel):
         decode: str | None = None,
     ) -> Trace:
         """Label words, or texts, and tell what happened to each; see the subclasses."""
+
+    def exit_table(
+        self,
+        texts: Sequence[Sequence[str]],
+        targets: Sequence[Sequence[int]] | None = None,
+        batch_size: int = 32,
+    ) -> ExitTable:
+        """What every exit says of every word when nobody halts."""
+        return collect_exits(self, self.encoder.encode(texts, targets), batch_size)
+
+    def mac_ratio(self, trace: Trace) -> float:
+        """Multiply-accumulates of a run, over those of the plain model on the same tokens."""
+        plain = plain_macs(self.backbone, trace.lengths.tolist(), batches=len(trace.lengths))
+        return macs(self.backbone, self.heads, trace.work) / plain if plain else 1.0
 
     @abstractmethod
     def predict(

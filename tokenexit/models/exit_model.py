@@ -52,6 +52,10 @@ class ExitModel(nn.Module):
     def exit_weights(self) -> dict[str, Tensor]:
         """Weights that are saved beside the network's."""
 
+    def settings_files(self) -> dict[str, str]:
+        """Files that say everything but weights, by name."""
+        return persistence.settings_files(self)
+
     def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:
         """Write the model folder: a plain transformers checkpoint, and the exits beside it."""
         push = kwargs.pop("push_to_hub", False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,8 +27,8 @@ class ExitTable:
     """Scores of all exits for all words of all pieces, at full depth.
 
     Attributes:
-        log_probs: ``[E, W, C]``, exits from the first, words by piece and position.
-        gate: ``[E, W]`` or None.
+        logits: ``[E, W, C]`` in float32, exits from the first, words by piece and position.
+        gate: Of the exits below the top, ``[E - 1, W]``, or None.
         piece: Piece of each word, ``[W]``.
         position: Place of the word in its piece, ``[W]``.
         item_id: Vocabulary id of its first sub-word, ``[W]``.
@@ -39,7 +40,7 @@ class ExitTable:
         classes: Names of the classes.
     """
 
-    log_probs: Tensor
+    logits: Tensor
     gate: Tensor | None
     piece: Tensor
     position: Tensor
@@ -51,22 +52,27 @@ class ExitTable:
     num_layers: int
     classes: tuple[str, ...]
 
+    @cached_property
+    def log_probs(self) -> Tensor:
+        """Log-probabilities of the classes, ``[E, W, C]``."""
+        return log_probabilities(self.logits)
+
     def simulate(self, policy: Policy) -> tuple[np.ndarray, np.ndarray]:
         """Exit layers and predictions if halting changed nobody's states, ``[W]`` each.
 
         An approximation, for searching only: once neighbours halt, states differ.
         """
-        num_words = self.log_probs.shape[1]
+        num_words = self.logits.shape[1]
         words = torch.arange(num_words)
         state: State = policy.init(num_words)
         layers = np.full(num_words, self.exit_layers[-1])
-        prediction = self.log_probs[-1].argmax(dim=-1).numpy().copy()
+        prediction = self.logits[-1].argmax(dim=-1).numpy().copy()
         extent = int(self.position.max()) + 1 if num_words else 0
         pieces = int(self.piece.max()) + 1 if num_words else 0
         for number, layer in enumerate(self.exit_layers[:-1]):
             if len(words) == 0:
                 break
-            logits = self.log_probs[number][words]
+            logits = self.logits[number][words]
             gate = None if self.gate is None else self.gate[number][words]
             halt, state = policy.step(
                 Signals(
@@ -104,12 +110,12 @@ class _Collector:
     """A visitor that halts nobody and keeps every exit's scores."""
 
     def __init__(self) -> None:
-        self.log_probs: list[Tensor] = []
+        self.logits: list[Tensor] = []
         self.gates: list[Tensor] = []
 
     def arrive(self, signals: Signals, words: Tensor) -> None:
-        self.log_probs.append(log_probabilities(signals.logits).cpu())
-        if signals.gate_head is not None:
+        self.logits.append(signals.logits.float().cpu())
+        if signals.gate_head is not None and signals.layer < signals.num_layers:
             self.gates.append(signals.gate.cpu())
 
     def leave(self, halted: Tensor, staying: Tensor) -> None:
@@ -133,7 +139,7 @@ def collect_exits(model: EncoderModel, pieces: Sequence[Piece], batch_size: int 
         order = number.argsort(stable=True)
         gold = batch.word_target
         found = {
-            "log_probs": torch.stack(collector.log_probs, dim=1)[order],
+            "logits": torch.stack(collector.logits, dim=1)[order],
             "piece": number[order],
             "position": batch.word_position.cpu()[order],
             "item_id": batch.word_item.cpu()[order],
@@ -152,7 +158,7 @@ def collect_exits(model: EncoderModel, pieces: Sequence[Piece], batch_size: int 
     place = joined["position"].numpy() + first[piece]
     gate = joined.get("gate")
     return ExitTable(
-        log_probs=joined["log_probs"].transpose(0, 1).contiguous(),
+        logits=joined["logits"].transpose(0, 1).contiguous(),
         gate=None if gate is None else gate.transpose(0, 1).contiguous(),
         piece=joined["piece"],
         position=joined["position"],

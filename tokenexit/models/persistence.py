@@ -22,12 +22,21 @@ from tokenexit.models.settings import ExitSettings
 logger = logging.getLogger(__name__)
 
 CONFIG, WEIGHTS = "exit_config.json", "exit_heads.safetensors"
+CASCADE = "cascade.json"
 
 # Families whose byte-level tokenizers must be told that words come already split.
 _PREFIX_SPACE = ("roberta", "modernbert", "deberta")
 
 
-class Saveable(Protocol):
+class Described(Protocol):
+    """A model that tells everything about itself but its weights."""
+
+    def settings_files(self) -> dict[str, str]:
+        """Contents of files, by name."""
+        ...
+
+
+class Saveable(Described, Protocol):
     """A model with exits, as a folder sees it."""
 
     network: PreTrainedModel
@@ -73,6 +82,7 @@ class Loaded:
 def save(model: Saveable, folder: Path) -> None:
     """Write a model folder; the transformers part loads with transformers alone."""
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / CASCADE).unlink(missing_ok=True)  # of a cascade that was saved here before
     model.network.save_pretrained(folder)
     if model.tokenizer is not None:
         model.tokenizer.save_pretrained(folder)
@@ -80,11 +90,16 @@ def save(model: Saveable, folder: Path) -> None:
     save_settings(model, folder)
 
 
-def save_settings(model: Saveable, folder: Path) -> None:
-    """Write what is not weights: policy, calibration, card. A kill leaves the old or the new."""
+def settings_files(model: Saveable) -> dict[str, str]:
+    """What is not weights: policy and calibration, and the card."""
     text = json.dumps(model.settings.to_json(), indent=2, ensure_ascii=False)
     card = model_card(model.settings, type(model).__name__, model.network.config.model_type)
-    for name, content in ((CONFIG, text + "\n"), ("README.md", card)):
+    return {CONFIG: text + "\n", "README.md": card}
+
+
+def save_settings(model: Described, folder: Path) -> None:
+    """Write what is not weights. A kill leaves the old or the new."""
+    for name, content in model.settings_files().items():
         partial = folder / f".{name}.partial"
         partial.write_text(content, encoding="utf-8")
         partial.replace(folder / name)
@@ -134,7 +149,17 @@ def read_settings(folder: Path) -> ExitSettings:
     Raises:
         UserError: It is no model folder, or of a newer format.
     """
-    return ExitSettings.from_json(_read_json(folder / CONFIG), str(folder / CONFIG))
+    if is_cascade(folder):
+        raise UserError(
+            f"{str(folder)!r} holds a cascade of text classifiers: load it with "
+            "CascadeForSequenceClassification.from_pretrained, or give the folder of one stage."
+        )
+    return ExitSettings.from_json(read_json(folder / CONFIG), str(folder / CONFIG))
+
+
+def is_cascade(folder: Path) -> bool:
+    """Whether a folder holds several models that are asked one after the other."""
+    return (folder / CASCADE).is_file()
 
 
 def kind_of(settings: ExitSettings) -> tuple[str, str]:
@@ -238,7 +263,12 @@ def _damaged(path: Path, error: Exception) -> UserError:
     )
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a mapping.
+
+    Raises:
+        UserError: The file is missing or damaged.
+    """
     if not path.is_file():
         raise UserError(
             f"{path.parent} has no {path.name}, so it is no tokenexit model. Train one with a "

@@ -15,8 +15,9 @@ from tokenexit.backbones import Prepacked, prepack
 from tokenexit.decoders import Decoder, adapt_decoder
 from tokenexit.decoding import PENDING, Decoding, Exits
 from tokenexit.errors import UserError, unknown_name
+from tokenexit.gates import LinearGate
 from tokenexit.heads import check_exit_layers
-from tokenexit.heads.stack import DepthHead, Gate
+from tokenexit.heads.stack import DepthHead
 from tokenexit.models import persistence
 from tokenexit.models.encode_sources import encode_sources
 from tokenexit.models.exit_model import ExitModel
@@ -48,7 +49,7 @@ class ExitModelForSeq2SeqLM(
         self,
         network: PreTrainedModel,
         tokenizer: Any,
-        gate: Gate | None,
+        gate: LinearGate | None,
         depth: DepthHead | None,
         settings: ExitSettings,
     ) -> None:
@@ -288,9 +289,11 @@ class ExitModelForSeq2SeqLM(
         return results
 
 
-def _side_heads(decoder: Decoder, heads: Mapping[str, Any]) -> tuple[Gate | None, DepthHead | None]:
+def _side_heads(
+    decoder: Decoder, heads: Mapping[str, Any]
+) -> tuple[LinearGate | None, DepthHead | None]:
     width = decoder.hidden_size
     return (
-        Gate(width) if heads.get("gate") else None,
+        LinearGate(width) if heads.get("gate") else None,
         DepthHead(width, decoder.num_layers) if heads.get("depth") else None,
     )

@@ -25,6 +25,7 @@ from tokenexit.models.encoder_model import (
     new_parts,
     with_classifier,
 )
+from tokenexit.models.labeller import Labeller
 from tokenexit.models.run import run
 from tokenexit.models.settings import ExitSettings
 from tokenexit.models.text_encoding import TextEncoder
@@ -191,16 +192,32 @@ class ExitModelForSequenceClassification(
         Raises:
             UserError: Something that is no text, or texts and pairs mixed.
         """
-        if isinstance(texts, str):
-            raise UserError("predict takes a list of texts; wrap a single one: predict([text]).")
-        parts = [[text] if isinstance(text, str) else list(text) for text in texts]
-        trace = self.tag(parts, policy=policy, batch_size=batch_size)
-        return [
-            ClassifiedText(
-                self.labels[int(trace.prediction[row])],
-                round(float(trace.confidence[row]), 6),
-                int(trace.exit_layer[row]),
-                part[0] if len(part) == 1 else part,
-            )
-            for row, part in enumerate(parts)
-        ]
+        return classified(self, texts, policy=policy, batch_size=batch_size)
+
+
+def classified(
+    model: Labeller, texts: Sequence[str] | Sequence[Sequence[str]], **options: Any
+) -> list[ClassifiedText]:
+    """Classify texts, for people.
+
+    Args:
+        model: A text classifier.
+        texts: Strings, or pairs of strings.
+        options: Of its ``tag``.
+
+    Raises:
+        UserError: One string in the place of a list; as ``tag``.
+    """
+    if isinstance(texts, str):
+        raise UserError("predict takes a list of texts; wrap a single one: predict([text]).")
+    parts = [[text] if isinstance(text, str) else list(text) for text in texts]
+    trace = model.tag(parts, **options)
+    return [
+        ClassifiedText(
+            model.labels[int(trace.prediction[row])],
+            round(float(trace.confidence[row]), 6),
+            int(trace.exit_layer[row]),
+            part[0] if len(part) == 1 else part,
+        )
+        for row, part in enumerate(parts)
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from typing import Any
+from zlib import crc32
 
 from tokenexit.errors import UserError
 from tokenexit.halting import Sentence
@@ -76,6 +77,7 @@ class TextEncoder:
                     [range(len(ids))],
                     None if targets is None else targets[number],
                     segments[number] if segments and any(segments[number]) else None,
+                    crc32(repr(ids).encode()) >> 1,
                 ),
             )
             for number, ids in enumerate(found["input_ids"])

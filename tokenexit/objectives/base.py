@@ -10,10 +10,10 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tokenexit.errors import UserError, unknown_name
@@ -35,6 +35,7 @@ class Occasion:
         num_words: Words in the batch.
         sentence: Place of each sentence in the step's whole batch over all processes and
             micro-batches, ``[S]``, so that draws do not depend on how it was cut.
+        learned: What the objective itself learns, from ``Objective.learned``.
     """
 
     step: int
@@ -43,6 +44,7 @@ class Occasion:
     exit_layers: tuple[int, ...]
     num_words: int
     sentence: Tensor
+    learned: Any = None
 
 
 class Lesson:
@@ -52,10 +54,15 @@ class Lesson:
         label_smoothing: Of every cross-entropy; see ``Objective``.
         scored: Exits whose logits are wanted this step, None for all. Who teaches beside the
             lesson keeps to them: with a large vocabulary, scoring is what takes the time.
+        guide: Part of the loss whose gradient the rest must not oppose, summed over words; see
+            ``training.projection``. None where all parts are equals.
+        unlabelled: Whether words without a gold class teach in this step, too.
     """
 
     label_smoothing: float = 0.0
     scored: Collection[int] | None = None
+    guide: Tensor | None = None
+    unlabelled: bool = False
 
     def __init__(self) -> None:
         self.total: Tensor | None = None
@@ -85,20 +92,35 @@ class Lesson:
         """Add a term to the loss."""
         self.total = loss if self.total is None else self.total + loss
 
-    def cross_entropy(self, signals: Signals, weight: float) -> None:
+    def cross_entropy(self, signals: Signals, weight: float | Tensor) -> Tensor:
         """Add the weighted cross-entropy of the words that arrived.
 
         It is noted unweighted and unsmoothed, so that logs of different settings compare.
+
+        Returns:
+            What was added.
+        """
+        loss = self.note(signals)
+        if self.label_smoothing:
+            assert signals.target is not None
+            logits, known = signals.logits.float(), signals.target != -100
+            even = logits.logsumexp(dim=-1) - logits.mean(dim=-1)
+            even = even.masked_fill(~known, 0.0).sum()
+            loss = (1 - self.label_smoothing) * loss + self.label_smoothing * even
+        self.add(weight * loss)
+        return weight * loss
+
+    def note(self, signals: Signals) -> Tensor:
+        """Log the cross-entropy of the words that arrived without learning from it.
+
+        Returns:
+            The cross-entropy, summed.
         """
         assert signals.target is not None
         logits, known = signals.logits.float(), signals.target != -100
         loss = F.cross_entropy(logits, signals.target, ignore_index=-100, reduction="sum")
         self.by_layer[signals.layer] = (loss.detach(), known.sum())
-        if self.label_smoothing:
-            even = logits.logsumexp(dim=-1) - logits.mean(dim=-1)
-            even = even.masked_fill(~known, 0.0).sum()
-            loss = (1 - self.label_smoothing) * loss + self.label_smoothing * even
-        self.add(weight * loss)
+        return loss
 
 
 @dataclass(frozen=True)
@@ -112,15 +134,71 @@ class Objective(ABC):
 
     label_smoothing: float = field(default=0.0, kw_only=True)
 
-    def begin(self, occasion: Occasion) -> Lesson:
-        """``start``, with the settings that all objectives share."""
-        lesson = self.start(occasion)
+    unlabelled: ClassVar[bool] = False
+    """Whether words without a gold class teach anything, in some step."""
+
+    staged: ClassVar[bool] = False
+    """Whether exits learn on when the top is done, so that the top does not tell the best weights."""
+
+    own_heads: ClassVar[bool] = False
+    """Whether exits that share the top's head, as those of text generators, would spoil it."""
+
+    asks: ClassVar[Mapping[str, str]] = {}
+    """Kinds of ``head`` and ``gate`` that it trains, where it trains no other; encoders only."""
+
+    projects: ClassVar[bool] = False
+    """Whether its lessons have a ``guide``."""
+
+    upper_every: ClassVar[int] = 0
+    """Steps between lessons of the upper level, see ``training.bilevel``; 0 for no such level."""
+
+    def learned(self, exit_layers: tuple[int, ...]) -> nn.Module | None:
+        """Parameters of the objective's own, such as weights of the exits; none by default."""
+        return None
+
+    def outer(self, occasion: Occasion) -> Lesson:
+        """By what the upper level is judged on texts held back; as ``start`` by default."""
+        return self.start(occasion)
+
+    def begin(self, occasion: Occasion, outer: bool = False) -> Lesson:
+        """``start`` or ``outer``, with the settings that all objectives share."""
+        lesson = self.outer(occasion) if outer else self.start(occasion)
         lesson.label_smoothing = self.label_smoothing
         return lesson
 
     @abstractmethod
     def start(self, occasion: Occasion) -> Lesson:
         """The visitor for one batch."""
+
+
+def check_heads(objective: Objective, heads: Mapping[str, Any] | None) -> None:
+    """Refuse heads that an objective cannot train.
+
+    Args:
+        objective: With or without wishes.
+        heads: As ``heads`` of a model; None for a generator, whose exits share one head.
+
+    Raises:
+        UserError: Says which heads it needs.
+    """
+    if heads is None:
+        if objective.asks or objective.own_heads:
+            raise UserError(
+                f"The objective {OBJECTIVES.name_of(type(objective))} trains heads or gates of "
+                "their own, which text generators do not have; it serves taggers and text "
+                "classifiers."
+            )
+        return
+    given = {"head": heads.get("name", "linear"), "gate": heads.get("gate")}
+    for kind, wanted in objective.asks.items():
+        found = given[kind]
+        found = found.get("name") if isinstance(found, Mapping) else found
+        if found != wanted:
+            key = "heads.name" if kind == "head" else "heads.gate.name"
+            raise UserError(
+                f"The objective {OBJECTIVES.name_of(type(objective))} needs {key}={wanted}, and "
+                f"the model has {found!r}."
+            )
 
 
 def from_config(config: Mapping[str, Any] | str) -> Objective:

@@ -45,22 +45,35 @@ class SelfDistillation(Objective):
 
     def start(self, occasion: Occasion) -> Lesson:
         """Collect every exit's logits; the divergences are added when the top is known."""
-        return _DistillationLesson(self, layer_weights(self.weights, occasion.exit_layers))
+        return DistillationLesson(self, occasion)
 
 
-class _DistillationLesson(Lesson):
-    def __init__(self, settings: SelfDistillation, weights: dict[int, float]) -> None:
+class DistillationLesson(Lesson):
+    """Cross-entropy everywhere, and the top's soft targets below it.
+
+    Args:
+        settings: The objective's.
+        occasion: The batch.
+    """
+
+    def __init__(self, settings: SelfDistillation, occasion: Occasion) -> None:
         super().__init__()
-        self._settings, self._weights = settings, weights
+        self._settings = settings
+        self._weights = layer_weights(settings.weights, occasion.exit_layers)
         self._students: list[tuple[float, Tensor]] = []
 
+    def top(self, signals: Signals, weight: float) -> Tensor:
+        """Add the loss of the top, and return it."""
+        return self.cross_entropy(signals, weight)
+
     def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
+        """Add this exit's loss; at the top, the divergences as well."""
         weight, share = self._weights[signals.layer], self._settings.share
         if signals.layer < signals.num_layers:
             self.cross_entropy(signals, weight * (1 - share))
             self._students.append((weight * share, signals.logits))
             return None
-        self.cross_entropy(signals, weight)
+        self.top(signals, weight)
         assert signals.target is not None
         known, heat = signals.target != -100, self._settings.temperature
         teacher = F.log_softmax(signals.logits.detach().float() / heat, dim=-1)[known]

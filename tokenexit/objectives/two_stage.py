@@ -9,6 +9,7 @@ from torch import Tensor
 from tokenexit.errors import UserError
 from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion, layer_weights
 from tokenexit.objectives.joint import JointLesson
+from tokenexit.signals import Signals
 
 
 @OBJECTIVES.register("two_stage")
@@ -24,6 +25,7 @@ class TwoStage(Objective):
     """
 
     split: float = 0.6
+    staged = True
 
     def __post_init__(self) -> None:
         if not 0 < self.split < 1:
@@ -41,3 +43,7 @@ class _HeadsOnly(JointLesson):
     def fork(self, layer: int, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Cut the gradient between head and network, which stays frozen."""
         return hidden.detach(), hidden.detach()
+
+    def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
+        """As ever, apart from the norm before the heads, too."""
+        return super().arrive(signals.apart(), words)

@@ -43,20 +43,7 @@ class AssignedDepth(Policy):
 
     def __post_init__(self) -> None:
         check_number(self, "depth", 1, MAX_DEPTH, integer=True)
-        pairs = check_pairs(self, "by_item", "{101: 2, 102: 5}")
-        table = sorted((_whole(item), _whole(depth)) for item, depth in pairs)
-        for item, depth in table:
-            if not 1 <= depth <= MAX_DEPTH:
-                raise UserError(
-                    f"AssignedDepth.by_item must give depths from 1 to {MAX_DEPTH}, "
-                    f"not {depth} for token {item}."
-                )
-        for (item, _), (following, _) in itertools.pairwise(table):
-            if item == following:
-                raise UserError(
-                    f"AssignedDepth.by_item gives token {item} twice; leave one of them out."
-                )
-        object.__setattr__(self, "by_item", tuple(table))
+        check_table(self, "by_item", "depths", 1, MAX_DEPTH)
 
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
         """Compare the layer with each row's depth.
@@ -92,7 +79,34 @@ class AssignedDepth(Policy):
         return [cls(3), cls(4, ((5, 1), (7, 2)))]
 
 
-def _whole(value: Any) -> int:
+def check_table(policy: Policy, field: str, kind: str, low: int, high: int) -> None:
+    """Refuse a field that is no table of tokens; make it a sorted tuple of pairs.
+
+    Args:
+        policy: Whose field it is.
+        field: Its name.
+        kind: What the table gives, for messages.
+        low: The smallest of it.
+        high: The largest.
+
+    Raises:
+        UserError: It is no table, a number is out of range, or a token is given twice.
+    """
+    name = f"{type(policy).__name__}.{field}"
+    pairs = check_pairs(policy, field, "{101: 2, 102: 5}")
+    table = sorted((_whole(name, token), _whole(name, value)) for token, value in pairs)
+    for token, value in table:
+        if not low <= value <= high:
+            raise UserError(
+                f"{name} must give {kind} from {low} to {high}, not {value} for token {token}."
+            )
+    for (token, _), (following, _) in itertools.pairwise(table):
+        if token == following:
+            raise UserError(f"{name} gives token {token} twice; leave one of them out.")
+    object.__setattr__(policy, field, tuple(table))
+
+
+def _whole(name: str, value: Any) -> int:
     # Keys of a JSON object are always text.
     try:
         number = None if isinstance(value, bool) else int(value)
@@ -100,7 +114,7 @@ def _whole(value: Any) -> int:
         number = None
     if number is None or (isinstance(value, float) and value != number):
         raise UserError(
-            f"AssignedDepth.by_item maps token ids to layers, whole numbers, and has {value!r}; "
+            f"{name} maps token ids to whole numbers, and has {value!r}; "
             "write for example {101: 2, 102: 5}."
         )
     return number

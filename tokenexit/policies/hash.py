@@ -59,12 +59,7 @@ class Hash(Policy):
         Args:
             item_id: Vocabulary ids, long.
         """
-        # 32 bits of hash in 64-bit integers: no product overflows, so every device agrees.
-        start = (int(self.seed) + 1) * _GOLDEN & _MASK
-        bits = (item_id + start) & _MASK
-        for _ in range(2):
-            bits = ((bits ^ (bits >> 16)) * _MULTIPLIER) & _MASK
-        bits = bits ^ (bits >> 16)
+        bits = hash_bits(item_id, self.seed)
         # Scaling, unlike a remainder, only ever moves a token up when the range grows.
         span = int(self.max_layer) - int(self.min_layer) + 1
         return int(self.min_layer) + ((bits * span) >> 32)
@@ -77,3 +72,18 @@ class Hash(Policy):
     def examples(cls) -> list[Self]:
         """Two ranges."""
         return [cls(1, 6), cls(2, 4, seed=1)]
+
+
+def hash_bits(values: Tensor, seed: int) -> Tensor:
+    """Hash whole numbers to 32 bits, ``[N] -> [N]``, long, the same everywhere.
+
+    Args:
+        values: Whole numbers, long.
+        seed: Another seed is another, independent hash.
+    """
+    # 32 bits of hash in 64-bit integers: no product overflows, so every device agrees.
+    start = (int(seed) + 1) * _GOLDEN & _MASK
+    bits = (values + start) & _MASK
+    for _ in range(2):
+        bits = ((bits ^ (bits >> 16)) * _MULTIPLIER) & _MASK
+    return bits ^ (bits >> 16)

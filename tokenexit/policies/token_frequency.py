@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Self
 
 import torch
 from torch import Tensor
 
 from tokenexit.errors import UserError
-from tokenexit.policies.assigned_depth import MAX_DEPTH, AssignedDepth
-from tokenexit.policies.base import POLICIES, Knob, Policy, State, check_number
+from tokenexit.policies.base import POLICIES, State
+from tokenexit.policies.hash_tables import equal_shares
+from tokenexit.policies.token_table import TokenTable
 from tokenexit.signals import Signals
 
 
 @POLICIES.register("token_frequency")
 @dataclass(frozen=True)
-class TokenFrequency(Policy):
+class TokenFrequency(TokenTable):
     """A token's depth is ``first``, and one more for each boundary its frequency rank reaches.
 
     HashEE by frequency (Sun et al. 2022). Against ``AssignedDepth`` with a table it has a dial
@@ -41,10 +42,9 @@ class TokenFrequency(Policy):
     boundaries: tuple[int, ...] = (100, 1000, 10_000)
     first: int = 1
     frequent: tuple[int, ...] = ()
-    knob = Knob("first", strict=48, loose=1, integer=True, log=True)
 
     def __post_init__(self) -> None:
-        check_number(self, "first", 1, MAX_DEPTH, integer=True)
+        super().__post_init__()
         for name in ("boundaries", "frequent"):
             object.__setattr__(self, name, _whole_numbers(self, name))
         if any(low > high for low, high in itertools.pairwise(self.boundaries)):
@@ -70,36 +70,23 @@ class TokenFrequency(Policy):
         Raises:
             UserError: Nothing was counted, or ``depths`` is no whole number above 0.
         """
-        total = sum(counts.values())
-        if total <= 0 or isinstance(depths, bool) or not isinstance(depths, int) or depths < 1:
-            raise UserError(
-                "TokenFrequency.from_counts needs counts above 0 and 1 or more depths, "
-                f"not {total} occurrences and depths={depths!r}."
-            )
         ranked = sorted(counts, key=lambda item: (-counts[item], item))
-        reached = [0, *itertools.accumulate(counts[item] for item in ranked)]
-        boundaries = tuple(
-            next(rank for rank, seen in enumerate(reached) if seen * depths >= share * total)
-            for share in range(1, depths)
-        )
+        boundaries = equal_shares(ranked, counts, depths)
         return cls(boundaries, first, tuple(ranked[: max(boundaries, default=0)]))
 
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
         """Compare the layer with each token's depth; the state is that of the table, if any."""
         if self.frequent:
-            return self._table.step(signals, state)
+            return super().step(signals, state)
         reached = [signals.item_id >= boundary for boundary in self.boundaries]
         depth = sum((mask.long() for mask in reached), torch.full_like(signals.item_id, self.first))
         return signals.layer >= depth, state
 
-    @cached_property
-    def _table(self) -> AssignedDepth:
-        depths = [
-            min(self.first + sum(rank >= boundary for boundary in self.boundaries), MAX_DEPTH)
-            for rank in range(len(self.frequent))
-        ]
-        rarest = min(self.first + len(self.boundaries), MAX_DEPTH)
-        return AssignedDepth(rarest, tuple(zip(self.frequent, depths, strict=True)))
+    def buckets(self) -> tuple[Mapping[int, int], int]:
+        """Those of the list, and the last for all others."""
+        ranked = enumerate(self.frequent)
+        listed = {token: bisect_right(self.boundaries, rank) for rank, token in ranked}
+        return listed, len(self.boundaries)
 
     @classmethod
     def examples(cls) -> list[Self]:

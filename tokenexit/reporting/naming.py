@@ -102,4 +102,7 @@ def target_text(target: Mapping[str, Any]) -> str:
         parts.append(f"keep at least {100 * target['min_quality']:.4g}% of the full-depth quality")
     if target.get("speedup") is not None:
         parts.append(f"save layers by a factor of {target['speedup']:.4g}")
+    if target.get("risk") is not None:
+        what = "of a text's words" if target.get("risk_of") == "words" else "of unseen texts"
+        parts.append(f"let at most {100 * target['risk']:.4g}% {what} differ from full depth")
     return " and ".join(parts) or "meet " + json.dumps(dict(target))

@@ -41,11 +41,13 @@ class MicroBatch:
             that the step leaves alone (a gradient of zero would still move it).
         places: Place of each sentence in the whole step.
         words: Labelled words in this part.
+        rows: Words with or without a label; 0 where the sentence is borrowed.
     """
 
     sentences: list[Any]
     places: list[int]
     words: int
+    rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,14 @@ class Step:
         epoch: Epoch, from 0.
         micro_batches: This process's share, always ``accumulation`` of them.
         words: Labelled words of the whole step, over all processes.
+        rows: Words with or without a label, likewise.
     """
 
     number: int
     epoch: int
     micro_batches: list[MicroBatch]
     words: int
+    rows: int = 0
 
 
 def labelled_words(example: Example) -> int:
@@ -102,6 +106,7 @@ def steps(
     """
     per_epoch = steps_per_epoch(len(sentences), batch_size)
     words = [labelled_words(sentence) for sentence in sentences]
+    rows = [len(sentence.targets or ()) for sentence in sentences]
     order: list[int] = []
     shuffled = -1
     for number in range(start, stop):
@@ -117,9 +122,12 @@ def steps(
         for micro in range(accumulation):
             places = list(range(rank * accumulation + micro, len(chosen), accumulation * world))
             mine = [chosen[place] for place in places]
-            part = MicroBatch([sentences[i] for i in mine], places, sum(words[i] for i in mine))
+            counts = sum(words[i] for i in mine), sum(rows[i] for i in mine)
+            part = MicroBatch([sentences[i] for i in mine], places, *counts)
             parts.append(part if mine else MicroBatch([sentences[chosen[0]].unlabelled()], [0], 0))
-        yield Step(number, epoch, parts, sum(words[i] for i in chosen))
+        yield Step(
+            number, epoch, parts, sum(words[i] for i in chosen), sum(rows[i] for i in chosen)
+        )
 
 
 # Steps whose examples are sorted together: enough for like lengths, few enough to stay random.

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from tokenexit.halting import encode, pack
 from tokenexit.models.encoder_model import EncoderModel
-from tokenexit.objectives import Lesson, Objective, Occasion
+from tokenexit.objectives import Objective, Occasion
+from tokenexit.objectives.base import check_heads
 from tokenexit.objectives.equilibrium import balanced
-from tokenexit.signals import Signals
 from tokenexit.training.batches import MicroBatch
+from tokenexit.training.gate_lesson import WithGate
 
 
 @dataclass
@@ -23,10 +23,14 @@ class Losses:
     Attributes:
         total: To be minimised; a sum over words.
         by_layer: Sum of cross-entropy and number of labelled words at each exit that had a loss.
+        guide: Part of ``total`` whose gradient the rest must not oppose, if there is one.
+        unlabelled: Whether words without a gold class have a share in ``total``.
     """
 
     total: Tensor
     by_layer: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    guide: Tensor | None = None
+    unlabelled: bool = False
 
 
 class Classroom(nn.Module):
@@ -46,10 +50,14 @@ class Classroom(nn.Module):
     ) -> None:
         super().__init__()
         self.model = model
-        self._objective = objective
+        check_heads(objective, model.settings.heads)
+        self.learned = objective.learned(model.settings.exit_layers)
+        self.objective = objective
         self._balance = gradient_equilibrium
 
-    def forward(self, part: MicroBatch, step: int, progress: float, seed: int) -> Losses:
+    def forward(
+        self, part: MicroBatch, step: int, progress: float, seed: int, outer: bool = False
+    ) -> Losses:
         """Loss of one micro-batch, summed over words.
 
         Args:
@@ -57,11 +65,12 @@ class Classroom(nn.Module):
             step: Optimiser step.
             progress: Share of the training that is done.
             seed: Seed of the run.
+            outer: By what the objective's upper level is judged, instead of the loss.
         """
         model = self.model
         batch = pack(part.sentences, model.device)
         exits = model.settings.exit_layers
-        lesson = self._objective.begin(
+        lesson = self.objective.begin(
             Occasion(
                 step=step,
                 progress=progress,
@@ -69,9 +78,13 @@ class Classroom(nn.Module):
                 exit_layers=exits,
                 num_words=batch.num_words,
                 sentence=torch.tensor([part.places[i] for i in batch.order], device=model.device),
-            )
+                learned=self.learned,
+            ),
+            outer,
         )
-        visitor = lesson if model.heads.gate is None else WithGate(lesson)
+        gate = model.heads.gate
+        taught = gate is not None and gate.taught is not None
+        visitor = WithGate(lesson, gate) if gate is not None and taught else lesson
         fork = balanced(lesson.fork, exits) if self._balance else lesson.fork
         encode(
             model.backbone,
@@ -85,59 +98,4 @@ class Classroom(nn.Module):
         total = lesson.loss()
         if isinstance(visitor, WithGate):
             total = total + visitor.gate_loss()
-        return Losses(total, lesson.by_layer)
-
-
-class WithGate:
-    """Teaches the gate, beside any objective, to tell when an exit is not to be trusted.
-
-    Args:
-        lesson: The objective's.
-        agree_with_top: What a right exit is: one that agrees with the top (CALM), or else one
-            that agrees with the gold class (BERxiT).
-    """
-
-    def __init__(self, lesson: Lesson, agree_with_top: bool = False) -> None:
-        self._lesson = lesson
-        self._agree = agree_with_top
-        self._asked: list[tuple[Tensor, Tensor, Tensor]] = []
-        self._best: Tensor | None = None
-
-    def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
-        """Ask the lesson, and note what the gate and the exit say."""
-        halt = self._lesson.arrive(signals, words)
-        assert signals.gate_head is not None and signals.target is not None
-        if self._lesson.scored is not None and signals.layer not in self._lesson.scored:
-            return halt
-        best = signals.logits.argmax(dim=-1)
-        if signals.layer == signals.num_layers:
-            self._best = best.new_full((int(words.max()) + 1,), -1).index_copy(0, words, best)
-            return halt
-        known = signals.target != -100
-        guess = signals.gate_head(signals.hidden.detach()[known])
-        truth = best if self._agree else (best != signals.target).long()
-        self._asked.append((guess, words[known], truth[known]))
-        return halt
-
-    def leave(self, halted: Tensor, staying: Tensor) -> None:
-        """Pass it on."""
-        self._lesson.leave(halted, staying)
-
-    def gate_loss(self) -> Tensor | float:
-        """Squared error of the gate over all exits that were asked, summed over words."""
-        total: Tensor | float = 0.0
-        for guess, words, truth in self._asked:
-            if self._agree:
-                # Words that left before the top have nothing to agree with.
-                top = self._top(words)
-                guess, truth = guess[top >= 0], (truth != top)[top >= 0]
-            total = total + F.mse_loss(guess, truth.float(), reduction="sum")
-        return total
-
-    def _top(self, words: Tensor) -> Tensor:
-        if self._best is None:
-            return torch.full_like(words, -1)
-        found = torch.full_like(words, -1)
-        inside = words < len(self._best)
-        found[inside] = self._best[words[inside]]
-        return found
+        return Losses(total, lesson.by_layer, lesson.guide, lesson.unlabelled)

@@ -21,6 +21,7 @@ from tqdm.auto import tqdm
 from tokenexit.errors import UserError
 from tokenexit.objectives import Objective, from_config
 from tokenexit.training.batches import Example, Step, labelled_words, steps, steps_per_epoch
+from tokenexit.training.bilevel import set_gradients, upper_gradients, upper_parameters
 from tokenexit.training.checkpoint import (
     TrainerState,
     clear_checkpoints,
@@ -30,6 +31,7 @@ from tokenexit.training.checkpoint import (
 from tokenexit.training.config import TrainConfig
 from tokenexit.training.lesson import Classroom
 from tokenexit.training.optimizer import build_optimizer, build_schedule
+from tokenexit.training.projection import Projection
 from tokenexit.training.tracking import TrainLog
 
 logger = logging.getLogger(__name__)
@@ -72,17 +74,19 @@ def train(
     Raises:
         UserError: Nothing to train on, or a checkpoint of another number of processes.
     """
-    sentences = [s for s in sentences if labelled_words(s)]
-    if not sentences:
+    objective = from_config(config.objective)
+    if not any(labelled_words(s) for s in sentences):
         raise UserError("There is no labelled word to train on; check the training split.")
+    if not objective.unlabelled:
+        sentences = [s for s in sentences if labelled_words(s)]
     per_epoch = steps_per_epoch(len(sentences), config.batch_size)
     total = config.max_steps or per_epoch * config.epochs
     checkpoints, best = folder / "checkpoints", folder / "checkpoints" / "best.safetensors"
 
     accelerator.free_memory()  # of an earlier training with the same accelerator
     model.to(accelerator.device)
-    lessons = classroom(model, from_config(config.objective), config.gradient_equilibrium)
-    adam = build_optimizer(model, config)
+    lessons = classroom(model, objective, config.gradient_equilibrium)
+    adam = build_optimizer(model, config, upper_parameters(lessons))
     wrapped, optimizer = accelerator.prepare(lessons, adam)
     torch.manual_seed(seed + accelerator.process_index)
     begin = load_checkpoint if resume else clear_checkpoints
@@ -110,8 +114,8 @@ def train(
     clock = time.perf_counter()
     for step in shown:
         model.train()
-        sums = _one_step(step, wrapped, optimizer, accelerator, config, total, seed)
         rate = schedule.get_last_lr()[0]
+        sums = _one_step(step, wrapped, optimizer, accelerator, config, total, seed, rate)
         schedule.step()
         state.step = step.number + 1
         done = state.step == total
@@ -145,29 +149,52 @@ def _one_step(
     config: TrainConfig,
     total: int,
     seed: int,
+    rate: float,
 ) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
     """Forward and backward over this process's micro-batches, and one update."""
     sums: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
     last = len(step.micro_batches) - 1
+    progress = step.number / total
+    projection: Projection | None = None
+    projects = accelerator.unwrap_model(wrapped).objective.projects
     for number, part in enumerate(step.micro_batches):
 
         def learn(part: Any = part) -> None:
+            nonlocal projection
             with accelerator.autocast():
-                losses = wrapped(part, step.number, step.number / total, seed)
+                losses = wrapped(part, step.number, progress, seed)
+            taught, mine = step.words, part.words
+            if losses.unlabelled:
+                taught, mine = step.rows, part.rows
             # Gradients are averaged over processes; the mean over all words is wanted.
-            scale = accelerator.num_processes / max(step.words, 1)
-            accelerator.backward(losses.total * scale)
+            scale = accelerator.num_processes / max(taught, 1) if mine else 0.0
+            if losses.guide is None:
+                accelerator.backward(losses.total * scale)
+            else:
+                projection = projection or Projection(wrapped, accelerator)
+                projection.add(losses, scale)
             for layer, (loss, count) in losses.by_layer.items():
                 before = sums.get(layer, (torch.zeros_like(loss), torch.zeros_like(count)))
                 sums[layer] = (before[0] + loss, before[1] + count)
 
-        if number < last:
+        if number < last or projects:
             with accelerator.no_sync(wrapped):
                 learn()
         else:
             learn()
+    if projection is not None:
+        projection.finish()
+    lessons: Any = accelerator.unwrap_model(wrapped)
+    every = lessons.objective.upper_every
+    upper = upper_parameters(lessons) if every else []
+    for parameter in upper:  # learned on texts held back, not on those of the step
+        parameter.grad = None
     if config.clip:
         accelerator.clip_grad_norm_(wrapped.parameters(), config.clip)
+    if upper and step.number % every == 0:
+        told = (step.number, progress, seed, rate)
+        found = upper_gradients(lessons, step.micro_batches[0], *told)
+        set_gradients(upper, found, accelerator)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return sums
@@ -187,9 +214,10 @@ def _entry(
             table[row, 0], table[row, 1] = sums[layer]
     table = torch.as_tensor(accelerator.reduce(table, reduction="sum"))
     seen = table[:, 1].clamp_min(1)
+    asked = (table[:, 1] > 0).sum().clamp_min(1)  # nobody, where a step has no label at all
     return {
         "epoch": step.epoch,
-        "loss": float((table[:, 0] / seen)[table[:, 1] > 0].mean()),
+        "loss": float((table[:, 0] / seen).sum() / asked),
         "loss_by_exit": [round(v, 5) for v in (table[:, 0] / seen).tolist()],
         "reached": [round(v, 4) for v in (table[:, 1] / max(step.words, 1)).tolist()],
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import torch
@@ -24,11 +24,25 @@ class Trainable(Protocol):
         ...
 
 
-def build_optimizer(model: Trainable, config: TrainConfig) -> torch.optim.AdamW:
-    """Two learning rates (network, heads); no decay on biases and norms."""
+def build_optimizer(
+    model: Trainable, config: TrainConfig, beside: Iterable[nn.Parameter] = ()
+) -> torch.optim.AdamW:
+    """Two learning rates (network, heads); no decay on biases and norms.
+
+    Args:
+        model: What is trained.
+        config: Settings.
+        beside: Parameters of the objective or of an architecture, which learn as heads do and
+            never decay.
+    """
     heads = {id(p) for p in model.head_parameters()}
+    apart = {id(p): p for p in beside}
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    if apart:
+        groups[True, False] = list(apart.values())
     for parameter in model.parameters():
+        if id(parameter) in apart:
+            continue
         is_head = id(parameter) in heads
         decays = parameter.ndim > 1
         groups.setdefault((is_head, decays), []).append(parameter)

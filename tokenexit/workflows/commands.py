@@ -19,8 +19,9 @@ from tokenexit.evaluation.bench_texts import TextBenchResult, bench_texts
 from tokenexit.evaluation.evaluate import Result, evaluate
 from tokenexit.evaluation.generation import evaluate_texts
 from tokenexit.evaluation.processes import state
+from tokenexit.models.cascade import CascadeForSequenceClassification
 from tokenexit.models.encoder_model import EncoderModel
-from tokenexit.models.persistence import kind_of, read_settings, resolve
+from tokenexit.models.persistence import is_cascade, kind_of, read_settings, resolve
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.models.sequence_classification import ExitModelForSequenceClassification
 from tokenexit.models.token_classification import ExitModelForTokenClassification
@@ -35,8 +36,8 @@ class Commands(ABC):
     model: Any
 
     @abstractmethod
-    def read(self, data: str, options: dict[str, Any]) -> dict[str, Any]:
-        """Splits of a data set."""
+    def read(self, data: str, options: dict[str, Any], labels: bool = True) -> dict[str, Any]:
+        """Splits of a data set; without ``labels``, of texts that need not have any."""
 
     @abstractmethod
     def evaluate(self, split: Any, name: str, policy: Policy | None, **options: Any) -> Result:
@@ -60,13 +61,14 @@ class Commands(ABC):
     ) -> Iterator[dict[str, Any]]:
         """Results for lines of text, in order."""
 
-    def split(self, data: str, name: str, **options: Any) -> Any:
+    def split(self, data: str, name: str, labels: bool = True, /, **options: Any) -> Any:
         """One split of a data set.
 
         Raises:
             UserError: There is no such split, or an option of another kind of model.
         """
-        splits = self.read(data, {k: v for k, v in options.items() if v is not None})
+        given = {k: v for k, v in options.items() if v is not None}
+        splits = self.read(data, given, labels)
         if name not in splits:
             if set(splits) == {"all"}:
                 return splits["all"]
@@ -78,14 +80,15 @@ class Commands(ABC):
 
 
 class _Tagger(Commands):
-    model: EncoderModel
+    model: EncoderModel | CascadeForSequenceClassification
 
     def __init__(self, source: Path) -> None:
         self.model = ExitModelForTokenClassification.from_pretrained(source).to(state().device)
 
-    def read(self, data: str, options: dict[str, Any]) -> dict[str, Any]:
+    def read(self, data: str, options: dict[str, Any], labels: bool = True) -> dict[str, Any]:
         _only(options, ("column",), "taggers")
-        return read_tagged(data, options.get("column", f"{self.model.settings.task}_tags"))
+        usual = f"{self.model.settings.task}_tags" if labels else None
+        return read_tagged(data, options.get("column", usual))
 
     def evaluate(self, split: Any, name: str, policy: Policy | None, **options: Any) -> Result:
         given = {k: v for k, v in options.items() if v is not None}
@@ -103,6 +106,7 @@ class _Tagger(Commands):
     ) -> BenchResult:
         given = {k: v for k, v in options.items() if v is not None}
         _only(given, ("batch_size", "repeats"), "taggers")
+        assert isinstance(self.model, EncoderModel)
         return bench(self.model, split.tokens[:limit], policy or self.model.policy, **given)
 
     def predict(
@@ -118,18 +122,32 @@ class _Classifier(_Tagger):
     def __init__(self, source: Path) -> None:
         self.model = ExitModelForSequenceClassification.from_pretrained(source).to(state().device)
 
-    def read(self, data: str, options: dict[str, Any]) -> dict[str, Any]:
+    def read(self, data: str, options: dict[str, Any], labels: bool = True) -> dict[str, Any]:
         _only(options, ("column",), "text classifiers")
-        return read_texts(data, column=options.get("column"))
+        label_column = "label" if labels else None
+        return read_texts(data, column=options.get("column"), label_column=label_column)
+
+
+class _Cascade(_Classifier):
+    def __init__(self, source: Path) -> None:
+        self.model = CascadeForSequenceClassification.from_pretrained(source).to(state().device)
+
+    def bench(
+        self, split: Any, limit: int | None, policy: Policy | None, **options: Any
+    ) -> BenchResult:
+        raise UserError(
+            "bench times one network against itself without exits, and a cascade is several: give "
+            "the folder of one stage, or tokenexit evaluate for the cascade's multiply-accumulates."
+        )
 
 
 class _Generator(Commands):
     def __init__(self, source: Path) -> None:
         self.model = ExitModelForSeq2SeqLM.from_pretrained(source).to(state().device)
 
-    def read(self, data: str, options: dict[str, Any]) -> dict[str, Any]:
+    def read(self, data: str, options: dict[str, Any], labels: bool = True) -> dict[str, Any]:
         _only(options, ("lang",), "text generators")
-        return read_pairs(data, lang=options.get("lang"))
+        return read_pairs(data, lang=options.get("lang"), sources_only=not labels)
 
     def evaluate(self, split: Any, name: str, policy: Policy | None, **options: Any) -> Result:
         given = {k: v for k, v in options.items() if v is not None}
@@ -169,6 +187,8 @@ def open_model(source: str) -> Commands:
         UserError: It is none.
     """
     folder = resolve(source)
+    if is_cascade(folder):
+        return _Cascade(folder)
     kinds: dict[str, type[Commands]] = {
         "ExitModelForTokenClassification": _Tagger,
         "ExitModelForSequenceClassification": _Classifier,

@@ -26,6 +26,10 @@ class EncoderConfig:
         default="bert-base-cased",
         metadata=_help("Hub id or folder, or a description of a fresh small model"),
     )
+    keep_layers: list[int] | int | Literal["alternate"] | None = field(
+        default=None,
+        metadata=_help("layers of the model to keep: numbers from 1, or how many; all by default"),
+    )
     exit_layers: list[int] | None = field(
         default=None, metadata=_help("layers with an exit, from 1; all by default")
     )
@@ -82,6 +86,10 @@ class ClassificationConfig(EncoderConfig):
     column: str | None = field(default=None, metadata=_help("column of the texts"))
     pair_column: str | None = field(default=None, metadata=_help("column of the second texts"))
     label_column: str = field(default="label", metadata=_help("column of the labels"))
+    stages: list[dict[str, Any]] = field(
+        default_factory=list,
+        metadata=_help("for a cascade: what each model's run is told besides, the cheapest first"),
+    )
 
     # What a text cannot be asked, because it leaves as a whole.
     task: ClassVar[str] = "classification"

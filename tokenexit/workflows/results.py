@@ -14,6 +14,7 @@ from tokenexit.config import dump_config
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.evaluation.curve import Point, save_curve, trace_curve
 from tokenexit.evaluation.evaluate import class_numbers, evaluate
+from tokenexit.models.cascade import CascadeForSequenceClassification
 from tokenexit.models.encoder_model import EncoderModel
 from tokenexit.models.token_classification import ExitModelForTokenClassification
 from tokenexit.policies import Policy, from_config
@@ -29,7 +30,7 @@ CURVE_FACTORS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 
 def finish(
     config: TaggingConfig | ClassificationConfig,
-    model: EncoderModel,
+    model: EncoderModel | CascadeForSequenceClassification,
     splits: dict[str, TaggedSplit],
     run: Path,
     policy: Policy | None,
@@ -50,6 +51,8 @@ def finish(
     model.configure(training=training_record(config))
     if main:
         model.save_pretrained(run)
+    if config.calibrate.risk is not None:
+        model.configure(decode=config.decode)  # what is promised is what will be said
 
     def search(families: list[Policy] | None) -> Calibration:
         return calibrate(
@@ -93,7 +96,7 @@ def finish(
     if main:
         model.save_pretrained(run)
         save_curve(points, run / "pareto.csv")
-        depth, processes = model.backbone.num_layers, accelerator.num_processes
+        depth, processes = results[last]["num_layers"], accelerator.num_processes
         write_metrics(run, config, results, points, depth, processes, model.labels)
         say("report: %s", write_report(run))
 
@@ -156,12 +159,14 @@ def choose_policy(
         main: Whether this process writes.
         search: Calibrates policies, or the usual families for None.
     """
-    asked = config.calibrate.min_quality is not None or config.calibrate.speedup is not None
+    asked = config.calibrate.asked
     if main:
         (run / "calibration.json").unlink(missing_ok=True)  # of an earlier policy
     if policy is not None and not (asked and policy.dial() is not None):
         return policy
-    if len(model.settings.exit_layers) == 1 or config.train.objective.get("name") == "single":
+    cascade = isinstance(model, CascadeForSequenceClassification)
+    single = config.train.objective.get("name") == "single" and not cascade
+    if len(model.settings.exit_layers) == 1 or single:
         return from_config("never")  # nothing to choose among
     families = [policy] if policy is not None else None
     if config.calibrate.policies:

@@ -31,11 +31,14 @@ from tokenexit.models.persistence import load_network, load_tokenizer
 from tokenexit.models.scratch import fresh_encoder, train_tokenizer
 from tokenexit.models.sequence_classification import ExitModelForSequenceClassification
 from tokenexit.models.token_classification import ExitModelForTokenClassification
+from tokenexit.models.truncate import keep_layers
 from tokenexit.models.words import split_words
+from tokenexit.objectives import OBJECTIVES
 from tokenexit.policies import Policy, from_config
 from tokenexit.policies.base import walk
 from tokenexit.registry import load_plugin
 from tokenexit.training import make_accelerator, train
+from tokenexit.training.fit import fit_heads
 from tokenexit.workflows.config import ClassificationConfig, TaggingConfig
 from tokenexit.workflows.folder import check_run, open_run
 from tokenexit.workflows.results import finish
@@ -61,6 +64,56 @@ def run_tagging(
     Raises:
         UserError: Anything wrong with the configuration, the data or the model.
     """
+    if isinstance(config, ClassificationConfig) and config.stages:
+        from tokenexit.workflows.cascade import run_cascade  # it runs each stage by this function
+
+        return run_cascade(config, demo)
+    policy, families = prepare(config)
+    if config.calibrate.risk is not None and config.decode == "crf":
+        raise UserError(
+            "calibrate.risk cannot promise what decode=crf will say, since a CRF is learned after "
+            "the policy is chosen. Use decode=legal or argmax, or leave calibrate.risk out and "
+            "give the finished model to `tokenexit calibrate --risk`."
+        )
+    check_run(config)
+    accelerator = make_accelerator(config.train, Path(config.output_dir))
+    quiet(accelerator)
+    run = Path(config.output_dir)
+    with accelerator.main_process_first():
+        if accelerator.is_main_process:
+            open_run(config)
+        splits = read_splits(config, run, demo if accelerator.is_main_process else None)
+    set_seed(config.seed)
+    model = build_model(config, splits["train"])
+    model.configure(halted=config.halted)
+    _rehearse(config, model, splits["train"], [*families, *([policy] if policy else [])])
+    say = logger.info if accelerator.is_main_process else logger.debug
+    say("%s", _describe(splits, model, accelerator))
+    sentences = {name: _labelled(model, splits[name]) for name in ("train", "validation")}
+    train(
+        model,
+        sentences["train"],
+        config.train,
+        accelerator=accelerator,
+        folder=run,
+        seed=config.seed,
+        resume=config.resume,
+        evaluate=lambda trained: _graded(config, trained, splits["validation"]),
+    )
+    fit_heads(model, sentences, config.batch_size)
+    finish(config, model, splits, run, policy, accelerator)
+    accelerator.wait_for_everyone()
+    if config.train.trackers:
+        accelerator.end_training()
+    return run
+
+
+def prepare(config: AnyConfig) -> tuple[Policy | None, list[Policy]]:
+    """Load plugins, set threads, and read the policy and the families to calibrate.
+
+    Raises:
+        UserError: An unknown policy, or one that cannot be used so.
+    """
     for plugin in config.plugins:
         load_plugin(plugin)
     if config.threads is not None:
@@ -71,38 +124,7 @@ def run_tagging(
     families = [from_config(family) for family in config.calibrate.policies]
     for family in families:
         check_family(family)
-    check_run(config)
-    accelerator = make_accelerator(config.train, Path(config.output_dir))
-    quiet(accelerator)
-    run = Path(config.output_dir)
-    with accelerator.main_process_first():
-        if accelerator.is_main_process:
-            open_run(config)
-        splits = _read(config, run, demo if accelerator.is_main_process else None)
-    set_seed(config.seed)
-    model = build_model(config, splits["train"])
-    model.configure(halted=config.halted)
-    _rehearse(config, model, splits["train"], [*families, *([policy] if policy else [])])
-    say = logger.info if accelerator.is_main_process else logger.debug
-    say("%s", _describe(splits, model, accelerator))
-    pieces = model.encoder.encode(
-        splits["train"].tokens, class_numbers(splits["train"], model.labels)
-    )
-    train(
-        model,
-        training_sentences(pieces),
-        config.train,
-        accelerator=accelerator,
-        folder=run,
-        seed=config.seed,
-        resume=config.resume,
-        evaluate=lambda trained: _graded(config, trained, splits["validation"]),
-    )
-    finish(config, model, splits, run, policy, accelerator)
-    accelerator.wait_for_everyone()
-    if config.train.trackers:
-        accelerator.end_training()
-    return run
+    return policy, families
 
 
 def build_model(config: AnyConfig, train_split: TaggedSplit) -> EncoderModel:
@@ -126,6 +148,8 @@ def build_model(config: AnyConfig, train_split: TaggedSplit) -> EncoderModel:
             ignore_mismatched_sizes=True,
             dtype=torch.float32,
         )
+    if config.keep_layers is not None:
+        network = keep_layers(network, config.keep_layers)
     exits: dict[str, Any] = {"exit_layers": config.exit_layers, "heads": config.heads}
     if texts:
         return ExitModelForSequenceClassification.from_transformers(
@@ -140,6 +164,12 @@ def _labels(config: AnyConfig, split: TaggedSplit) -> tuple[str, ...]:
     if isinstance(config, ClassificationConfig):
         return tuple(sorted({label for labels in split.tags or [] for label in labels}))
     return label_names(split, config.tag_column)
+
+
+def _labelled(model: EncoderModel, split: TaggedSplit) -> list[Sentence]:
+    return training_sentences(
+        model.encoder.encode(split.tokens, class_numbers(split, model.labels))
+    )
 
 
 def training_sentences(pieces: Any) -> list[Sentence]:
@@ -174,16 +204,19 @@ def _rehearse(
 def _graded(config: AnyConfig, model: EncoderModel, split: TaggedSplit) -> dict[str, Any]:
     """Quality by which the best weights are chosen: that of the top.
 
-    With ``two_stage`` the top is done before the exits have learned anything; there it is the
-    mean over exits.
+    Where training has stages, the top is done before the exits are; there it is the mean over
+    exits.
     """
     found = exit_quality(model, split, config.batch_size)
-    if config.train.objective.get("name") == "two_stage":
+    if OBJECTIVES.get(str(config.train.objective["name"])).staged:
         found["quality"] = sum(found["by_exit"]) / len(found["by_exit"])
     return found
 
 
-def _read(config: AnyConfig, run: Path, demo: Callable[[Path, str], None] | None) -> Splits:
+def read_splits(
+    config: AnyConfig, run: Path, demo: Callable[[Path, str], None] | None = None
+) -> Splits:
+    """The data of a run, with a validation split, or generated data in the run folder."""
     source = config.data
     if source is None:
         folder = run / "data"

@@ -1,0 +1,20 @@
+"""E2CM: exits without training, by the distance to class means."""
+
+from __future__ import annotations
+
+from tokenexit.methods.base import METHODS, Method
+
+
+@METHODS.register("class_means")
+class ClassMeans(Method):
+    """The nearest class mean, once it is near enough (Görmez et al. 2022).
+
+    Only the top is trained; the means are taken from the training split afterwards. The paper also
+    allows a threshold an exit: the policy ``per_layer`` does.
+    """
+
+    paper = "Görmez et al. 2022"
+    levels = ("sentence", "token")
+    heads = {"name": "prototype"}
+    train = {"objective": {"name": "single"}}
+    policies = ({"name": "max_prob"},)

@@ -1,0 +1,21 @@
+"""E-LANG: texts of high energy go to the larger model."""
+
+from __future__ import annotations
+
+from tokenexit.methods.base import METHODS, Method
+
+
+@METHODS.register("e_lang")
+class ELANG(Method):
+    """Energy routes between two complete models, fine-tuned as usual (Akbari et al. 2022).
+
+    The paper takes two checkpoints of different sizes, and routes sequences for generation as well;
+    here the first model is the lowest two layers of the network, unless ``stages`` names another
+    ``model``, and only texts are classified.
+    """
+
+    paper = "Akbari et al. 2022"
+    levels = ("sentence",)
+    train = {"objective": {"name": "single"}}
+    stages = ({"keep_layers": 2}, {})
+    policies = ({"name": "energy"},)

@@ -1,0 +1,20 @@
+"""HashEE: a token's depth is known before the network has seen it."""
+
+from __future__ import annotations
+
+from tokenexit.methods.base import METHODS, Method
+
+
+@METHODS.register("hash_ee")
+class HashEE(Method):
+    """Depths by hashing token ids, the same in training and inference (Sun et al. 2022).
+
+    This is the random hash; ``token_frequency`` and the tables of ``policies.hash_tables`` are
+    the others. Texts as a whole have no token to hash.
+    """
+
+    paper = "Sun et al. 2022"
+    levels = ("token", "step")
+    heads = {"name": "linear"}
+    train = {"objective": {"name": "halt_and_copy", "policy": "hash", "loose": 2, "strict": 12}}
+    policies = ({"name": "hash"},)

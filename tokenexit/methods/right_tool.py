@@ -1,0 +1,21 @@
+"""The Right Tool for the Job: calibrated probabilities over a mixture of layers."""
+
+from __future__ import annotations
+
+from tokenexit.methods.base import METHODS, Method
+
+
+@METHODS.register("right_tool")
+class RightTool(Method):
+    """Leave when the largest probability, at a fitted temperature, is high (Schwartz et al. 2020).
+
+    Every exit reads a learned mixture of the layers so far; its temperature is fitted to the
+    validation split after training. The paper places exits at a few layers only: set
+    ``exit_layers`` for that.
+    """
+
+    paper = "Schwartz et al. 2020"
+    levels = ("sentence", "token")  # a generator's exits have no heads of their own
+    heads = {"name": "mixed"}
+    train = {"objective": {"name": "joint", "weights": "uniform"}}
+    policies = ({"name": "max_prob"},)

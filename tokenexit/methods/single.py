@@ -1,0 +1,17 @@
+"""Ordinary fine-tuning: what exits may cost the top is measured against it."""
+
+from __future__ import annotations
+
+from tokenexit.methods.base import METHODS, Method
+
+
+@METHODS.register("single")
+class Single(Method):
+    """The top head alone is trained, and nobody leaves early."""
+
+    paper = "plain fine-tuning"
+    levels = ("sentence", "token")
+    heads = {"name": "linear"}
+    train = {"objective": {"name": "single"}}
+    recipe = {"exit_layers": []}
+    policies = ()

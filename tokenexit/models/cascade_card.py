@@ -1,0 +1,109 @@
+"""The card of a cascade: of which models it is made, what it scores, how to use it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from tokenexit.models.card import METRICS, TAGS, hub_id, pipeline
+from tokenexit.models.settings import ExitSettings
+
+_CARD = """---
+{metadata}---
+
+# Cascade of {count} text classifiers
+
+Each text is classified by the first model. Those of which the policy is not sure go on to the
+next, in fresh batches; the last model answers for all that are left. It was made with tokenexit
+(`pip install tokenexit`).
+
+## Use
+
+```python
+from tokenexit import {class_name}, policies
+
+cascade = {class_name}.from_pretrained("MODEL")
+result = cascade.predict(["A text to classify."])[0]
+print(result.label, result.confidence, result.exit_layer)  # exit_layer: number of the model
+
+cascade.predict(["A text to classify."], policy=policies.MaxProb(0.95))  # another policy
+```
+
+On the command line: `echo "A text to classify." | tokenexit predict MODEL -`
+
+## Models
+
+{stages}
+
+Each folder is a plain transformers checkpoint that loads alone. Labels: {labels}.
+
+Default policy:
+
+```json
+{policy}
+```
+
+{calibration}
+
+## Results
+
+{results}
+"""
+
+
+def cascade_card(
+    settings: ExitSettings, class_name: str, stages: Sequence[tuple[str, str, int]]
+) -> str:
+    """Render the card as Markdown.
+
+    Args:
+        settings: What is saved about the cascade, results included.
+        class_name: The class that loads the folder.
+        stages: Folder, family and depth of each model.
+    """
+    kind = pipeline(settings)
+    metadata: dict[str, Any] = {"library_name": "tokenexit", "pipeline_tag": kind}
+    metadata["tags"] = [*TAGS, kind]
+    source = hub_id((settings.training or {}).get("data"))
+    if source:
+        metadata["datasets"] = [source]
+    return _CARD.format(
+        metadata=yaml.safe_dump(metadata, sort_keys=False),
+        count=len(stages),
+        class_name=class_name,
+        stages="\n".join(f"- `{name}`: {kind}, {depth} layers" for name, kind, depth in stages),
+        labels=", ".join(f"`{label}`" for label in settings.labels),
+        policy=json.dumps(settings.policy),
+        calibration=_calibration(settings.calibration or {}),
+        results=_results(settings.results or {}),
+    )
+
+
+def _calibration(found: Mapping[str, Any]) -> str:
+    if not found:
+        return "It was not calibrated: `tokenexit calibrate MODEL --data DATA --min-quality 0.99`."
+    target = ", ".join(f"{key} {value}" for key, value in found["target"].items())
+    kept = "" if found.get("reached") else "; no setting reached that, and this came closest"
+    return f"It was calibrated on the {found['split']} split to {target}{kept}."
+
+
+def _results(results: Mapping[str, Mapping[str, Any]]) -> str:
+    if not results:
+        return "None were saved. Measure it with `tokenexit evaluate MODEL --data DATA`."
+    lines = [
+        "| Split | Metric | Cascade | Last model alone | Mean model | Multiply-accumulates |",
+        "| :-- | :-- | --: | --: | --: | --: |",
+    ]
+    for name, row in results.items():
+        metric = METRICS.get(str(row["metric"]), row["metric"])
+        lines.append(
+            f"| {name} | {metric} | {row['quality']:.4f} | {row['quality_full_depth']:.4f} "
+            f"| {row['mean_exit_layer']:.2f} of {row['num_layers']} | {row['mac_ratio']:.3f} |"
+        )
+    lines.append(
+        "\nMultiply-accumulates of the last model in plain transformers, on all texts, = 1."
+    )
+    return "\n".join(lines)

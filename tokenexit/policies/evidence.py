@@ -1,0 +1,62 @@
+"""Halt when the exits so far, taken together, are sure (a proposal of this project)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from tokenexit import scores
+from tokenexit.policies.base import POLICIES, Knob, Policy, State, check_number
+from tokenexit.signals import Signals
+
+
+@POLICIES.register("evidence")
+@dataclass(frozen=True)
+class Evidence(Policy):
+    """Halt on the margin of a running product of the exits' distributions.
+
+    Log-probabilities are averaged over exits, each exit before counting ``memory`` times as much as
+    the one after it, and the row halts once the softmax of that average has a lead above
+    ``threshold`` *and* is led by the class that this exit names. A single exit that is sure by
+    accident does not get a row out, as with patience; unlike patience, how sure each was
+    counts, and a row that is clear from the start leaves at the first exit.
+
+    Args:
+        threshold: Lead of the first class over the second, 0 (first agreement) to 1 (never).
+        memory: Weight of the past against the present, 0 (this exit alone, which is ``margin``) to
+            1 (all exits alike).
+
+    Raises:
+        UserError: A number is NaN or outside 0..1.
+    """
+
+    threshold: float = 0.9
+    memory: float = 0.5
+    knob = Knob("threshold", strict=1.0, loose=0.0)
+
+    def __post_init__(self) -> None:
+        check_number(self, "threshold", 0.0, 1.0)
+        check_number(self, "memory", 0.0, 1.0)
+
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Add this exit to the average.
+
+        The state is None before the first exit and later the weighted sum of log-probabilities
+        ``[N, C]`` and of weights ``[N]``.
+        """
+        said = scores.log_probabilities(signals.logits)
+        if state is None:
+            total, weight = said, torch.ones_like(said[:, 0])
+        else:
+            total, weight = self.memory * state[0] + said, self.memory * state[1] + 1
+        together = total / weight[:, None]
+        agreed = scores.predicted(together) == scores.predicted(signals.logits)
+        return agreed & (scores.margin(together) > self.threshold), (total, weight)
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """A usual setting, and one without memory."""
+        return [cls(0.8), cls(0.5, memory=0.0)]

@@ -1,0 +1,161 @@
+"""A comparison of methods in figures: one row a method and seed, and means over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tokenexit.evaluation.elue import elue_score
+from tokenexit.evaluation.frontier import Frontier, at_speeds, fastest_keeping, frontier
+
+FINE_TUNING, STATIC = "single", "first_layers"
+"""Methods that all are compared with: the top alone, and everybody stopped at one layer."""
+
+KEPT, SAVED = 0.99, 1.5
+"""Share of full-depth quality, and saving of layers, at which a method counts as worth it."""
+
+Run = Mapping[str, Any]
+
+
+def points_of(run: Run) -> list[dict[str, Any]]:
+    """Settings of a run's own policy, and full depth, where it need not be asked."""
+    kinds = ("engine", "full", "static") if run["method"] == STATIC else ("engine", "full")
+    return [point for point in run["points"] if point["kind"] in kinds]
+
+
+def frontier_of(run: Run) -> Frontier:
+    """Quality against multiply-accumulates."""
+    return frontier((p["mac_ratio"], p["quality"]) for p in points_of(run))
+
+
+def measured(runs: Mapping[str, Run]) -> dict[str, Run]:
+    """Runs that did not fail, their costs relative to the whole encoder.
+
+    A run knows its own network only, which may be a part of it; fine-tuning alone has the whole.
+    """
+    done = {name: run for name, run in runs.items() if "error" not in run}
+    whole = {run["seed"]: run for run in done.values() if run["method"] == FINE_TUNING}
+    return {name: _relative(run, whole.get(run["seed"], run)) for name, run in done.items()}
+
+
+def _relative(run: Run, whole: Run) -> Run:
+    share = run["plain_macs"] / whole["plain_macs"]
+
+    def scaled(point: Mapping[str, Any]) -> dict[str, Any]:
+        cost = point["mac_ratio"] * share
+        # Models of a cascade are no layers: there the work saved stands for the layers saved.
+        saved = whole["num_layers"] / point["mean_exit_layer"] if run["uniform_depth"] else 1 / cost
+        return {**point, "mac_ratio": cost, "depth_speedup": saved}
+
+    return {
+        **run,
+        "points": [scaled(point) for point in run["points"]],
+        "calibrated": scaled(run["calibrated"]),
+        "overhead": None if run["overhead"] is None else run["overhead"] * share,
+        # Timed against its own plain network.
+        "clock": run["clock"] if run["num_layers"] == whole["num_layers"] else None,
+    }
+
+
+def summaries(runs: Mapping[str, Run]) -> list[dict[str, Any]]:
+    """One row a run: the largest area first, what failed last.
+
+    Args:
+        runs: As ``comparison.json`` holds them.
+    """
+    rows = [_failed(name, run) for name, run in runs.items() if "error" in run]
+    done = measured(runs)
+    by_method = {(run["method"], run["seed"]): run for run in done.values()}
+    for name, run in done.items():
+        single, static = (by_method.get((m, run["seed"])) for m in (FINE_TUNING, STATIC))
+        rows.append(_row(name, run, single, static))
+    return sorted(rows, key=lambda row: ("error" in row, -row.get("area", 0.0)))
+
+
+def _failed(name: str, run: Run) -> dict[str, Any]:
+    return {"name": name, **{key: run[key] for key in ("method", "seed", "paper", "error")}}
+
+
+def _row(name: str, run: Run, single: Run | None, static: Run | None) -> dict[str, Any]:
+    points, found, calibrated = points_of(run), frontier_of(run), run["calibrated"]
+    full = calibrated["quality_full_depth"]
+    by_layers = frontier((1 / p["depth_speedup"], p["quality"]) for p in points)
+    # What stands at full depth alone has that one setting.
+    settings = [p for p in points if p["kind"] != "full"] or points
+    pairs = [(p["mac_ratio"], p["quality"]) for p in settings]
+    # A part of the encoder has to keep the quality of the whole.
+    part = single is not None and single["num_layers"] != run["num_layers"]
+    whole = single["calibrated"]["quality_full_depth"] if single and part else full
+    kept = fastest_keeping(((p["depth_speedup"], p["quality"]) for p in points), KEPT * whole)
+    return {
+        "name": name,
+        "method": run["method"],
+        "seed": run["seed"],
+        "paper": run["paper"],
+        "trained_by": run["trained_by"],
+        "metric": calibrated["metric"],
+        "settings": len(settings),
+        "full_depth": full,
+        "against_single": full - single["calibrated"]["quality_full_depth"] if single else None,
+        **{f"quality_{speed}x_macs": q for speed, q in at_speeds(found).items()},
+        **{f"quality_{speed}x_layers": q for speed, q in at_speeds(by_layers).items()},
+        "area": found.area(guess=run["guess"]),
+        "elue": elue_score(pairs, _reference(static)) if static else None,
+        "overhead": run["overhead"],
+        "layers_saved_at_99": kept,
+        "kept_99_at_1.5x": kept is not None and kept >= SAVED,
+        **{
+            f"calibrated_{key}": calibrated[key]
+            for key in ("quality", "relative_quality", "depth_speedup", "mac_ratio")
+        },
+        "calibrated_kept_99_at_1.5x": calibrated["quality"] >= KEPT * whole
+        and calibrated["depth_speedup"] >= SAVED,
+        **_clock(run["clock"]),
+    }
+
+
+def _reference(static: Run) -> Frontier:
+    """The baseline for the ELUE score; below its first layer it falls to a guess at no cost."""
+    free = (0.0, static["guess"])
+    return frontier([free, *((p["mac_ratio"], p["quality"]) for p in points_of(static))])
+
+
+def _clock(timed: Sequence[Mapping[str, Any]] | None) -> dict[str, Any]:
+    """The calibrated policy's time ratio with its spread, and the best of those timed."""
+    if not timed:
+        return {}
+    keys = ("speedup_median", "speedup_p10", "speedup_p90")
+    own = next(one for one in timed if one["setting"] == "calibrated")
+    return {
+        **{key.replace("speedup", "clock"): own[key] for key in keys},
+        "clock_best": max(one["speedup_median"] for one in timed),
+    }
+
+
+def means(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One row a method over its seeds, the largest area first.
+
+    Returns:
+        For each number ``(mean, standard deviation)``, the deviation None for one seed; None
+        where a seed has no value, as where one did not reach a saving.
+    """
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        if "error" not in row:
+            groups.setdefault(row["method"], []).append(row)
+    found = []
+    for method, group in groups.items():
+        entry: dict[str, Any] = {"method": method, "paper": group[0]["paper"], "seeds": len(group)}
+        for key in dict.fromkeys(key for row in group for key in row):
+            values = [row.get(key) for row in group]
+            if key in entry or any(isinstance(v, str | bool) for v in values):
+                continue
+            known = [float(v) for v in values if v is not None]
+            whole = len(known) == len(group)
+            spread = float(np.std(known, ddof=1)) if whole and len(known) > 1 else None
+            entry[key] = (float(np.mean(known)), spread) if whole else None
+        entry["kept_99_at_1.5x"] = sum(bool(row["kept_99_at_1.5x"]) for row in group)
+        found.append(entry)
+    return sorted(found, key=lambda entry: -entry["area"][0])

@@ -1,0 +1,165 @@
+"""Files of a comparison of methods: a table to read, tables to compute with, the figure."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tokenexit.evaluation.frontier import HIGH, LOW
+from tokenexit.reporting.comparison import means, measured, summaries
+from tokenexit.reporting.comparison_figure import comparison_figure
+from tokenexit.reporting.naming import NOTHING, metric_name
+
+TABLE, FIGURE = "README.md", "comparison.svg"
+_FIRST = ("name", "method", "seed", "paper")
+_POINT = (
+    "kind", "policy", "value", "split", "quality", "relative_quality", "mean_exit_layer",
+    "depth_speedup", "mac_ratio",
+)  # fmt: skip
+_HEADER = (
+    "Method", "Paper", "Full depth", "± single", "1.5×", "2×", "3×", "AUC", "ELUE", "Overhead",
+    "99% kept at", "Clock",
+)  # fmt: skip
+_LEFT = 2
+"""Columns that hold text."""
+
+_LEGEND = f"""\
+Quality is in points of 100; sorted by AUC. *Full depth*: without leaving early. *± single*: that
+against fine-tuning without exits. *1.5×, 2×, 3×*: quality when so many times fewer
+multiply-accumulates are spent, heads and policy included, on the frontier of the settings that
+were run, joined by straight lines; {NOTHING} where no setting saves so much. *AUC*: mean quality
+of the frontier over budgets from {LOW:g} to {HIGH:g} of the plain model's multiply-accumulates;
+below the cheapest setting it falls in a straight line to the commonest class at no cost. *ELUE*:
+mean gain over the first layers alone at equal multiply-accumulates (Liu et al. 2022, with this
+comparison's own baseline). *Overhead*: multiply-accumulates of asking at every exit when nobody
+leaves. *99% kept at*: most layers saved by a setting that keeps 99% of the full-depth quality on
+the test split: of its own, or where it cuts layers off beforehand, of fine-tuning's; of a cascade,
+whose depth is no number of layers, multiply-accumulates saved. *Clock*: time of the plain
+transformers model over that of the policy calibrated on the validation split, with the 10th and
+90th percentile of the passes.
+"""
+
+
+def write_comparison(folder: Path, content: Mapping[str, Any]) -> Path:
+    """Write ``comparison.csv``, ``curves.csv``, ``comparison.svg`` and ``README.md``.
+
+    Args:
+        folder: Where to.
+        content: What ``comparison.json`` holds.
+
+    Returns:
+        The table.
+    """
+    runs = content["runs"]
+    rows = summaries(runs)
+    _write_csv(folder / "comparison.csv", rows, _FIRST)
+    curves = [
+        {"method": run["method"], "seed": run["seed"], **{key: point[key] for key in _POINT}}
+        for run in measured(runs).values()
+        for point in run["points"]
+    ]
+    _write_csv(folder / "curves.csv", curves, ("method", "seed", *_POINT))
+    figure = comparison_figure(runs)
+    if figure is not None:
+        (folder / FIGURE).write_text(figure, encoding="utf-8")
+    path = folder / TABLE
+    path.write_text(_readme(content, rows, figure is not None), encoding="utf-8")
+    return path
+
+
+def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]], first: tuple[str, ...]) -> None:
+    keys = {key: None for row in rows for key in row if key != "error"}
+    names = list(dict.fromkeys([*first, *keys, "error"] if first == _FIRST else first))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _readme(content: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], has_figure: bool) -> str:
+    done = measured(content["runs"])
+    parts = ["# Methods under one protocol\n"]
+    if content.get("command"):
+        parts.append(f"```\n{content['command']}\n```\n")
+    parts.append(_protocol(content, rows))
+    parts.append(table(rows))
+    parts.append(_LEGEND)
+    if has_figure:
+        metric = metric_name(next(iter(done.values()))["calibrated"]["metric"])
+        parts.append(f"![{metric} against multiply-accumulates]({FIGURE})\n")
+    failed = [f"- `{row['name']}`: {row['error']}" for row in rows if "error" in row]
+    if failed:
+        parts.append("\n".join(["## Not measured\n", *failed]) + "\n")
+    shared = [
+        f"- `{row['name']}`: the training of `{row['trained_by']}`"
+        for row in sorted(rows, key=lambda row: row["name"])
+        if row.get("trained_by", row["name"]) != row["name"]
+    ]
+    if shared:
+        lead = "Runs that learn the same by their settings were trained once:\n"
+        parts.append("\n".join(["## Shared trainings\n", lead, *shared]) + "\n")
+    return "\n".join(parts)
+
+
+def _protocol(content: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
+    settings, train = content["settings"], content["settings"]["train"]
+    model = settings["model"]
+    name = model if isinstance(model, str) else f"a fresh {model.get('model_type', 'model')}"
+    length = f"{train['max_steps']} steps" if train["max_steps"] else f"{train['epochs']} epochs"
+    seeds = sorted({row["seed"] for row in rows})
+    sizes = {run["calibrated"]["n_rows"] for run in measured(content["runs"]).values()}
+    unit = "texts" if settings["level"] == "sentence" else "words"
+    measured_on = f"; measured on {', '.join(map(str, sorted(sizes)))} test {unit}" if sizes else ""
+    return (
+        f"Encoder `{name}`, data `{settings['data'] or 'generated'}`, {length} of "
+        f"{train['batch_size']}, learning rates {train['lr']:g} and {train['head_lr']:g} (heads), "
+        f"seeds {', '.join(map(str, seeds))}{measured_on}.\n"
+    )
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Means over seeds as a Markdown table."""
+    align = [":--"] * _LEFT + ["--:"] * (len(_HEADER) - _LEFT)
+    lines = [_HEADER, align, *(_cells(entry) for entry in means(rows))]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+
+
+def _cells(entry: Mapping[str, Any]) -> list[str]:
+    points = (entry.get(f"quality_{speed}x_macs") for speed in ("1.5", "2", "3"))
+    return [
+        f"`{entry['method']}`",
+        entry["paper"],
+        _number(entry.get("full_depth"), 100, 1),
+        _number(entry.get("against_single"), 100, 1, sign=True),
+        *(_number(value, 100, 1) for value in points),
+        _number(entry.get("area"), 100, 2),
+        _number(entry.get("elue"), 100, 2, sign=True),
+        _number(entry.get("overhead"), 100, 2, unit="%"),
+        _number(entry.get("layers_saved_at_99"), 1, 2, unit="×"),
+        _clock(entry),
+    ]
+
+
+def _number(
+    value: tuple[float, float | None] | None,
+    scale: int,
+    digits: int,
+    unit: str = "",
+    sign: bool = False,
+) -> str:
+    if value is None:
+        return NOTHING
+    mean, spread = value
+    shown = round(scale * mean, digits) + 0.0  # no minus before a zero
+    text = f"{shown:{'+' if sign else ''}.{digits}f}{unit}"
+    return text if spread is None else f"{text} ± {scale * spread:.{digits}f}"
+
+
+def _clock(entry: Mapping[str, Any]) -> str:
+    median = entry.get("clock_median")
+    if median is None:
+        return NOTHING
+    low, high = entry["clock_p10"][0], entry["clock_p90"][0]
+    return f"{median[0]:.2f}× ({low:.2f}{NOTHING}{high:.2f})"

@@ -1,0 +1,63 @@
+"""After training: heads that look at a split once more (temperatures, class means)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from tokenexit.halting import Sentence, encode, pack
+from tokenexit.models.encoder_model import EncoderModel
+from tokenexit.signals import Signals
+
+
+@torch.no_grad()
+def fit_heads(
+    model: EncoderModel, splits: Mapping[str, Sequence[Sentence]], batch_size: int = 32
+) -> bool:
+    """Show the heads that want it the split they want, at full depth, and let them settle.
+
+    Every process looks at all of it, so all end with the same numbers.
+
+    Args:
+        model: Trained; its heads change in place.
+        splits: Labelled sentences by the name of their split.
+        batch_size: Sentences a batch.
+
+    Returns:
+        Whether there was anything to fit.
+    """
+    heads = {layer: model.heads.at(layer) for layer in model.heads.layers}
+    wanted = {head.fitted_on for head in heads.values()} - {None}
+    if not wanted:
+        return False
+    was_training = model.training
+    model.eval()
+    for name in sorted(wanted, key=str):
+        sentences = splits[str(name)]
+        for start in range(0, len(sentences), batch_size):
+            batch = pack(sentences[start : start + batch_size], model.device)
+            encode(
+                model.inference_backbone, model.heads, batch, _Watching(model, str(name)),
+                classes=model.labels,
+            )  # fmt: skip
+        for head in heads.values():
+            if head.fitted_on == name:
+                head.settle()
+    model.train(was_training)
+    return True
+
+
+class _Watching:
+    def __init__(self, model: EncoderModel, split: str) -> None:
+        self._heads, self._split = model.heads, split
+
+    def arrive(self, signals: Signals, words: Tensor) -> None:
+        if signals.layer < signals.num_layers:
+            head = self._heads.at(signals.layer)
+            if head.fitted_on == self._split:
+                head.observe(signals)
+
+    def leave(self, halted: Tensor, staying: Tensor) -> None:
+        pass

@@ -1,0 +1,92 @@
+"""Gradients that must not oppose each other (RomeBERT, GAML-BERT)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from tokenexit.errors import UserError
+from tokenexit.training.lesson import Losses
+
+
+class Projection:
+    """Adds up two gradients of a step, and leaves their sum without a conflict.
+
+    For each parameter, what opposes the guide's gradient is taken out of the gradient of the rest:
+    RomeBERT's gradient regularisation (Geng et al. 2021), where the top is the guide. Whether the
+    paper compares whole networks or single matrices could not be verified; here it is matrices.
+
+    Args:
+        module: What is trained, as wrapped for training.
+        accelerator: Whose processes share the step.
+
+    Raises:
+        UserError: Training in fp16, whose scaling of losses it knows nothing of.
+    """
+
+    def __init__(self, module: nn.Module, accelerator: Accelerator) -> None:
+        if accelerator.mixed_precision == "fp16":
+            raise UserError(
+                "This objective projects gradients, which train.precision=fp16 does not serve; "
+                "use bf16 or no."
+            )
+        self._accelerator = accelerator
+        self._parameters = [p for p in module.parameters() if p.requires_grad]
+        self._guide = [torch.zeros_like(p) for p in self._parameters]
+        self._rest = [torch.zeros_like(p) for p in self._parameters]
+        self._reached = torch.zeros(len(self._parameters), device=accelerator.device)
+
+    def add(self, losses: Losses, scale: float) -> None:
+        """The gradients of one micro-batch.
+
+        Args:
+            losses: With a guide.
+            scale: Of both parts.
+        """
+        assert losses.guide is not None
+        rest = losses.total - losses.guide
+        for loss, sums, keep in ((losses.guide, self._guide, True), (rest, self._rest, False)):
+            if not loss.requires_grad:
+                continue
+            found = torch.autograd.grad(
+                loss * scale, self._parameters, retain_graph=keep, allow_unused=True
+            )
+            for place, gradient in enumerate(found):
+                if gradient is not None:
+                    sums[place].add_(gradient)
+                    self._reached[place] = 1
+
+    def finish(self) -> None:
+        """Set the gradient of every parameter that has one, the same in all processes."""
+        if self._accelerator.num_processes > 1:
+            self._guide = [_mean(self._accelerator, g) for g in self._guide]
+            self._rest = [_mean(self._accelerator, g) for g in self._rest]
+            self._reached = _mean(self._accelerator, self._reached)
+        combined = without_conflict(self._guide, self._rest)
+        reached = self._reached.tolist()
+        for parameter, gradient, known in zip(self._parameters, combined, reached, strict=True):
+            # None elsewhere: a gradient of zero would still move a weight by decay and momentum.
+            parameter.grad = gradient if known else None
+
+
+def without_conflict(guide: Sequence[Tensor], rest: Sequence[Tensor]) -> list[Tensor]:
+    """Sums of gradients in which nothing of ``rest`` opposes ``guide``.
+
+    Args:
+        guide: Gradients that stay as they are.
+        rest: Gradients of the same parameters; where one opposes its guide, its component along
+            the guide is dropped.
+    """
+    combined = []
+    for leading, other in zip(guide, rest, strict=True):
+        along = (leading * other).sum()
+        opposing = along.clamp_max(0) / leading.square().sum().clamp_min(1e-20)
+        combined.append(leading + other - opposing * leading)
+    return combined
+
+
+def _mean(accelerator: Accelerator, gradient: Tensor) -> Tensor:
+    return torch.as_tensor(accelerator.reduce(gradient, reduction="mean"))

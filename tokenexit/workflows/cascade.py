@@ -1,0 +1,119 @@
+"""A run of a cascade: each model trained in a run of its own, then calibrated together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tokenexit.config import dump_config, load_config
+from tokenexit.errors import UserError
+from tokenexit.models.cascade import CascadeForSequenceClassification
+from tokenexit.models.cascade_folder import stage_name
+from tokenexit.models.sequence_classification import ExitModelForSequenceClassification
+from tokenexit.training import make_accelerator
+from tokenexit.workflows.config import ClassificationConfig
+from tokenexit.workflows.folder import check_run, open_run
+from tokenexit.workflows.results import finish
+from tokenexit.workflows.speaking import logger, quiet
+from tokenexit.workflows.tagging import build_model, prepare, read_splits, run_tagging
+
+_OF_THE_CASCADE = ("output_dir", "data", "stages", "method", "policy", "calibrate", "column",
+                   "pair_column", "label_column", "data_name", "seed", "resume", "overwrite",
+                   "plugins", "threads")  # fmt: skip
+"""Keys that a stage cannot have of its own."""
+
+
+def run_cascade(
+    config: ClassificationConfig, demo: Callable[[Path, str], None] | None = None
+) -> Path:
+    """Train every model into ``stage-1``, ``stage-2``, ..., and make them one cascade.
+
+    Before anything is trained, the cascade is put together of untrained models and classifies a
+    text, so that no mistake in the settings shows only at the end.
+
+    Args:
+        config: The run.
+        demo: Writes generated data for a task into a folder; used when no data is given.
+
+    Returns:
+        The run folder, which is that of the cascade.
+
+    Raises:
+        UserError: Anything wrong with the configuration, the data or the models.
+    """
+    policy, families = prepare(config)
+    run = Path(config.output_dir)
+    stages = [stage_config(config, number) for number in range(1, len(config.stages) + 1)]
+    check_run(config)
+    for stage in stages:
+        check_run(stage)
+    untracked = replace(config.train, trackers=[])  # trackers follow the stages
+    accelerator = make_accelerator(untracked, run)
+    quiet(accelerator)
+    main = accelerator.is_main_process
+    with accelerator.main_process_first():
+        if main:
+            open_run(config)
+        splits = read_splits(config, run, demo if main else None)
+    rehearsed = CascadeForSequenceClassification(
+        [_untrained(stage, splits["train"]) for stage in stages]
+    )
+    for tried in [*families, *([policy] if policy else [])]:
+        rehearsed.tag(splits["train"].tokens[:1], policy=tried)
+    del rehearsed
+    for number, stage in enumerate(stages, start=1):
+        if main:
+            logger.info("model %d of %d", number, len(stages))
+        run_tagging(stage)
+    cascade = CascadeForSequenceClassification(
+        [ExitModelForSequenceClassification.from_pretrained(s.output_dir) for s in stages]
+    ).to(accelerator.device)
+    finish(config, cascade, splits, run, policy, accelerator)
+    accelerator.wait_for_everyone()
+    return run
+
+
+def stage_config(config: ClassificationConfig, number: int) -> ClassificationConfig:
+    """The run of one model: that of the cascade, with what ``stages`` says of it besides.
+
+    It has no exits below the top, where nobody would leave.
+
+    Args:
+        config: The run of the cascade.
+        number: Of the model, from 1.
+
+    Raises:
+        UserError: Fewer than two stages, an unknown key, or one that belongs to the cascade.
+    """
+    if len(config.stages) < 2:
+        raise UserError("stages must list two or more models, the cheapest first.")
+    own: Mapping[str, Any] = config.stages[number - 1]
+    for key in own:
+        if key in _OF_THE_CASCADE:
+            raise UserError(
+                f"stages[{number - 1}] sets {key!r}, which all models of a cascade share; set it "
+                "beside stages."
+            )
+    run = Path(config.output_dir)
+    shared = replace(
+        config,
+        output_dir=str(run / stage_name(number)),
+        data=config.data or str(run / "data"),
+        exit_layers=[],
+        plugins=[],  # loaded already; a second time, policies made before would be strangers
+        stages=[],
+        method=None,
+        policy={},
+        calibrate=replace(config.calibrate, policies=[]),
+    )
+    told = [f"{key}={json.dumps(value)}" for key, value in own.items()]
+    return load_config(ClassificationConfig, told, dump_config(shared))
+
+
+def _untrained(stage: ClassificationConfig, split: Any) -> ExitModelForSequenceClassification:
+    model = build_model(stage, split)
+    assert isinstance(model, ExitModelForSequenceClassification)
+    return model.eval()

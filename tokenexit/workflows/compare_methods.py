@@ -1,0 +1,186 @@
+"""Methods against each other under one protocol, each with its whole trade-off.
+
+Each method is trained, calibrated and run at several settings on the test split; methods that
+learn the same share one training. One that fails is reported with its error and the others go
+on. Every result is on disk as soon as it exists, and an interrupted comparison goes on where it
+stopped.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from tokenexit.data.tagged import TaggedSplit
+from tokenexit.errors import UserError
+from tokenexit.methods import METHODS
+from tokenexit.models.persistence import load_tokenizer
+from tokenexit.reporting.comparison import summaries
+from tokenexit.reporting.comparison_files import write_comparison
+from tokenexit.workflows.compare_methods_config import CompareMethodsConfig
+from tokenexit.workflows.folder import write_json
+from tokenexit.workflows.method_curve import measure
+from tokenexit.workflows.method_runs import (
+    MethodRun,
+    adopt_training,
+    drop_checkpoints,
+    make_room,
+    plan,
+)
+from tokenexit.workflows.speaking import logger, quiet
+from tokenexit.workflows.tagging import read_splits, run_tagging
+
+Demo = Callable[[Path, str], None]
+
+
+def compare_methods(
+    config: CompareMethodsConfig, command: str = "", demo: Demo | None = None
+) -> Path:
+    """Run the comparison.
+
+    Args:
+        config: The comparison.
+        command: What the user typed, for the record.
+        demo: Writes generated data for a task into a folder; used when no data is given.
+
+    Returns:
+        The table, ``README.md`` in the output folder, beside ``comparison.json``,
+        ``comparison.csv``, ``curves.csv`` and ``comparison.svg``.
+
+    Raises:
+        UserError: Unknown method, unreadable data or model, or a comparison with other settings
+            in the folder.
+    """
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    accelerator = Accelerator()
+    if accelerator.num_processes > 1:
+        raise UserError("Methods are compared in one process; start the recipe with python alone.")
+    quiet(accelerator)
+    folder = Path(config.output_dir)
+    runs = plan(_with_data(config, folder, demo))
+    splits = _read_all(config, runs)
+    record = _Record(folder / "comparison.json", config, command)
+    for run in runs:
+        held = record.runs.get(run.name)
+        if held is not None and not _to_do(held, config):
+            continue
+        logger.info("%s", run.name)
+        if held is not None and "error" in held and run.config is not None and not run.finished:
+            make_room(run)
+        record.add(run, _one(run, runs, config, splits))
+        gc.collect()  # a model and its optimiser refer to each other
+    if not config.keep_checkpoints:
+        drop_checkpoints(runs, {name for name, one in record.runs.items() if "error" not in one})
+    table = write_comparison(folder, record.content)
+    logger.info("%s", table.read_text(encoding="utf-8"))
+    return table
+
+
+class _Record:
+    """``comparison.json``: everything known so far."""
+
+    def __init__(self, path: Path, config: CompareMethodsConfig, command: str) -> None:
+        self.path = path
+        self.content: dict[str, Any] = {
+            "command": command,
+            "settings": json.loads(json.dumps(config.protocol())),
+            "runs": {},
+        }
+        if path.is_file():
+            held = json.loads(path.read_text(encoding="utf-8"))
+            if held["settings"] != self.content["settings"]:
+                raise UserError(
+                    f"{path} was made with other settings, {held['settings']}. Give another "
+                    "output_dir, or remove the folder."
+                )
+            self.content["runs"] = held["runs"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.save()
+
+    @property
+    def runs(self) -> dict[str, Any]:
+        """What is known of each run."""
+        return self.content["runs"]
+
+    def add(self, run: MethodRun, found: dict[str, Any]) -> None:
+        """Keep a result, and bring the table and the figure up to date."""
+        paper = METHODS.get(run.method).paper
+        self.runs[run.name] = {"method": run.method, "seed": run.seed, "paper": paper, **found}
+        self.save()
+        write_comparison(self.path.parent, self.content)
+        logger.info("%s: %s", run.name, found.get("error", "done"))
+
+    def save(self) -> None:
+        """Write everything known so far."""
+        self.content["summary"] = summaries(self.runs)
+        write_json(self.path, self.content)
+
+
+def _to_do(held: dict[str, Any], config: CompareMethodsConfig) -> bool:
+    if "error" in held:
+        return config.retry
+    return config.clock and held["clock"] is None and held["timeable"]
+
+
+def _one(
+    run: MethodRun,
+    runs: list[MethodRun],
+    config: CompareMethodsConfig,
+    splits: dict[int, dict[str, TaggedSplit]],
+) -> dict[str, Any]:
+    """Train and measure one run; whatever goes wrong is its result."""
+    if run.config is None:
+        return {"error": run.error}
+    try:
+        if not run.finished:
+            origin = adopt_training(run, runs)
+            if origin is not None:
+                logger.info("%s: takes the training of %s", run.name, origin)
+                (run.folder / "trained_by.json").write_text(json.dumps(origin), encoding="utf-8")
+            run_tagging(run.config)
+        found = measure(run, config, splits[run.seed])
+        trained = run.folder / "trained_by.json"
+        origin = json.loads(trained.read_text(encoding="utf-8")) if trained.is_file() else run.name
+        return {"trained_by": origin, **found}
+    except Exception as error:  # the other methods go on, whatever this one stumbled over
+        logger.debug("%s", traceback.format_exc())
+        return {"error": _in_one_line(error)}
+
+
+def _in_one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, UserError):
+        return text
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {text} ({Path(where.filename).name}:{where.lineno})"
+
+
+def _with_data(
+    config: CompareMethodsConfig, folder: Path, demo: Demo | None
+) -> CompareMethodsConfig:
+    """The configuration with generated data where none is given."""
+    if config.data is not None or demo is None:
+        return config
+    data = folder / "data"
+    if not (data / "test.parquet").is_file():
+        demo(data, "classification" if config.level == "sentence" else config.task)
+    return replace(config, data=str(data))
+
+
+def _read_all(
+    config: CompareMethodsConfig, runs: list[MethodRun]
+) -> dict[int, dict[str, TaggedSplit]]:
+    """The data of each seed; a mistake in data or model shows here, not once a method."""
+    first = {run.seed: run for run in reversed(runs) if run.config is not None}
+    if isinstance(config.model, str):
+        load_tokenizer(config.model, split_words=config.level == "token")
+    return {seed: read_splits(run.config, run.folder) for seed, run in first.items()}

@@ -1,0 +1,94 @@
+"""Settings of a comparison of methods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tokenexit.calibration import CalibrateConfig
+from tokenexit.config import dump_config
+from tokenexit.errors import UserError
+from tokenexit.training import TrainConfig
+
+
+def _help(text: str) -> dict[str, str]:
+    return {"help": text}
+
+
+@dataclass(frozen=True)
+class CompareMethodsConfig:
+    """Train published methods under one protocol and measure each one's whole trade-off.
+
+    Encoder, seeds, splits, steps and batches are the same for all; a method sets its heads,
+    objective and policies, and what else its preset names.
+    """
+
+    output_dir: str = field(metadata=_help("where the comparison and its runs go"))
+    data: str | None = field(
+        default=None, metadata=_help("Hub id, folder or file; generated data when empty")
+    )
+    data_name: str | None = field(default=None, metadata=_help("configuration of a Hub data set"))
+    model: str | dict[str, Any] = field(
+        default="bert-base-uncased",
+        metadata=_help("Hub id or folder all start from, or a description of a fresh small model"),
+    )
+    methods: list[str] | str = field(
+        default="all", metadata=_help("names such as [pabee,deebert], or all of the level")
+    )
+    seeds: list[int] = field(default_factory=lambda: [0], metadata=_help("a run for each"))
+    level: Literal["sentence", "token"] = field(
+        default="sentence", metadata=_help("what leaves: texts, or the words of tagged sentences")
+    )
+    task: Literal["ner", "pos"] = field(
+        default="ner", metadata=_help("what the tags are, at the level token")
+    )
+    column: str | None = field(default=None, metadata=_help("column of the texts, or of the tags"))
+    pair_column: str | None = field(default=None, metadata=_help("column of the second texts"))
+    label_column: str = field(default="label", metadata=_help("column of the texts' labels"))
+    convert_tags: bool = field(default=False, metadata=_help("convert BIOES and IOB1 tags to BIO"))
+    exit_layers: list[int] | None = field(
+        default=None, metadata=_help("layers with an exit, from 1; all by default")
+    )
+    train: TrainConfig = field(default_factory=TrainConfig)
+    calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
+    settings: int = field(default=12, metadata=_help("settings of a policy's knob to run at most"))
+    clock: bool = field(default=True, metadata=_help("time a few settings as well"))
+    clock_texts: int = field(default=32, metadata=_help("test texts to time"))
+    clock_batch: int = field(default=1, metadata=_help("texts a batch when timing"))
+    repeats: int = field(default=3, metadata=_help("timed passes"))
+    batch_size: int = field(default=32, metadata=_help("texts a batch when evaluating"))
+    threads: int | None = field(default=None, metadata=_help("threads torch computes with"))
+    plugins: list[str] = field(
+        default_factory=list, metadata=_help("your own .py files that register methods, ...")
+    )
+    keep_checkpoints: bool = field(
+        default=False,
+        metadata=_help("keep trainer states, from which methods added later can take a training"),
+    )
+    retry: bool = field(default=False, metadata=_help("try again what has failed"))
+
+    def __post_init__(self) -> None:
+        default = TrainConfig(label_smoothing=self.train.label_smoothing)
+        for name in ("objective", "gradient_equilibrium"):
+            if getattr(self.train, name) != getattr(default, name):
+                raise UserError(f"train.{name} is what methods differ in; leave it to them.")
+        if self.calibrate.policies:
+            raise UserError("calibrate.policies is what methods differ in; leave it to them.")
+        for name in ("settings", "clock_texts", "clock_batch", "repeats"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} must be 1 or more, not {getattr(self, name)!r}.")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise UserError(f"seeds must be one or more different numbers, not {self.seeds!r}.")
+
+    @property
+    def wanted(self) -> list[str] | None:
+        """Names of methods, None for all."""
+        names = self.methods
+        if isinstance(names, str):
+            names = [name.strip() for name in names.split(",") if name.strip()]
+        return None if names == ["all"] else list(names)
+
+    def protocol(self) -> dict[str, Any]:
+        """What may not change while a comparison is added to."""
+        free = ("output_dir", "methods", "seeds", "clock", "threads", "retry", "keep_checkpoints")
+        return {key: value for key, value in dump_config(self).items() if key not in free}

@@ -1,0 +1,176 @@
+"""Which runs a comparison of methods consists of, and which of them share one training."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tokenexit.config import dump_config, to_yaml
+from tokenexit.errors import UserError
+from tokenexit.methods import METHODS
+from tokenexit.registry import load_plugin
+from tokenexit.reporting.comparison import FINE_TUNING, STATIC
+from tokenexit.training.checkpoint import complete
+from tokenexit.workflows.compare_methods_config import CompareMethodsConfig
+from tokenexit.workflows.config import ClassificationConfig, TaggingConfig
+from tokenexit.workflows.folder import CONFIG, check_run
+from tokenexit.workflows.method import load_with_method
+
+BASELINES = (FINE_TUNING, STATIC)
+"""Always among the methods."""
+
+_SHARED = ("data", "data_name", "model", "exit_layers", "batch_size", "threads", "plugins")
+_OF_LEVEL = {
+    "sentence": ("column", "pair_column", "label_column"),
+    "token": ("column", "task", "convert_tags"),
+}
+_BUDGET = ("epochs", "max_steps", "batch_size")
+_METHODS_OWN = ("objective", "gradient_equilibrium")
+_NOT_OF_TRAINING = (
+    "output_dir", "method", "calibrate", "policy", "decode", "batch_size", "threads", "plugins",
+    "resume", "overwrite",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class MethodRun:
+    """One method with one seed.
+
+    Attributes:
+        method: Its name.
+        seed: Of everything random.
+        config: Of the run; None if the method cannot be run.
+        error: Why not.
+    """
+
+    method: str
+    seed: int
+    config: Any = None
+    error: str = ""
+
+    @property
+    def name(self) -> str:
+        """Of the run and of its folder."""
+        return f"{self.method}-seed{self.seed}"
+
+    @property
+    def folder(self) -> Path:
+        """Where it goes."""
+        return Path(self.config.output_dir)
+
+    @property
+    def finished(self) -> bool:
+        """Whether it is trained, calibrated and evaluated."""
+        return self.config is not None and (self.folder / "metrics.json").is_file()
+
+    @property
+    def training(self) -> str:
+        """All that decides what is learned; runs that agree in it learn the same."""
+        settings = dump_config(self.config)
+        return json.dumps(
+            {key: value for key, value in settings.items() if key not in _NOT_OF_TRAINING},
+            sort_keys=True,
+        )
+
+
+def plan(config: CompareMethodsConfig) -> list[MethodRun]:
+    """The runs of a comparison, baselines first.
+
+    A method that has no form at the level is a run with an error.
+
+    Raises:
+        UserError: Unknown method; the message names the nearest one.
+    """
+    for plugin in config.plugins:
+        load_plugin(plugin)
+    wanted = config.wanted
+    names = [name for name, _ in METHODS.items()] if wanted is None else wanted
+    for name in names:
+        METHODS.get(name)
+    names = list(dict.fromkeys([*BASELINES, *names]))
+    return [_run(config, name, seed) for seed in config.seeds for name in names]
+
+
+def _run(config: CompareMethodsConfig, method: str, seed: int) -> MethodRun:
+    run = MethodRun(method, seed)
+    schema = ClassificationConfig if config.level == "sentence" else TaggingConfig
+    settings = dump_config(config)
+    train = {k: v for k, v in settings["train"].items() if k not in _METHODS_OWN}
+    below = {
+        **{key: settings[key] for key in (*_SHARED, *_OF_LEVEL[config.level])},
+        "output_dir": str(Path(config.output_dir) / run.name),
+        "train": train,
+        "calibrate": settings["calibrate"],
+        "seed": seed,
+        "resume": True,
+    }
+    # Presets lie above these settings, except for the budget, which is everybody's.
+    budget = [f"train.{key}={json.dumps(train[key])}" for key in _BUDGET]
+    try:
+        made = load_with_method(schema, [f"method={method}", *budget], below, config.level)
+    except UserError as error:
+        return replace(run, error=str(error))
+    return replace(run, config=made)
+
+
+def adopt_training(run: MethodRun, runs: list[MethodRun]) -> str | None:
+    """Give a run the training of a finished one that learned the same.
+
+    The run then looks as if it had been interrupted between training and calibration, and is
+    resumed there.
+
+    Returns:
+        The name of the run the training is from, if there is one.
+    """
+    if (run.folder / CONFIG).is_file():
+        return None
+    for other in runs:
+        if other.finished and other != run and other.training == run.training:
+            source = other.folder / "checkpoints"
+            if complete(source):
+                shutil.rmtree(run.folder / "checkpoints", ignore_errors=True)
+                shutil.copytree(source, run.folder / "checkpoints", copy_function=_link)
+                shutil.copy2(other.folder / "train_log.jsonl", run.folder)
+                # Last: without it a kill leaves a folder that is begun again.
+                settings = to_yaml(dump_config(run.config))
+                (run.folder / CONFIG).write_text(settings, encoding="utf-8")
+                return other.name
+    return None
+
+
+def _link(source: str, target: str) -> None:
+    # Checkpoints are replaced, never rewritten, so two runs may hold one file.
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def make_room(run: MethodRun) -> None:
+    """Clear a failed run that cannot be gone on with, so that it starts anew."""
+    try:
+        check_run(run.config)
+    except UserError:
+        shutil.rmtree(run.folder)
+
+
+def drop_checkpoints(runs: list[MethodRun], settled: set[str]) -> None:
+    """Remove trainer states that no run of the comparison can still need.
+
+    Args:
+        runs: All of them.
+        settled: Names of those that are done.
+    """
+    for run in runs:
+        if run.finished and all(
+            other.name in settled
+            for other in runs
+            if other.config is not None and other.training == run.training
+        ):
+            # A cascade has some for each of its models.
+            for states in [*run.folder.glob("checkpoints"), *run.folder.glob("*/checkpoints")]:
+                shutil.rmtree(states)

@@ -1,0 +1,117 @@
+"""Which setting of a knob to run next, so that few runs show the whole curve."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from typing import Any
+
+from tokenexit.evaluation.curve import family_name
+from tokenexit.policies import Policy, from_config
+from tokenexit.policies.base import Knob
+
+CLOSE = 1e-3
+"""Settings nearer than this share of the knob's range are not parted further."""
+
+
+def next_setting(
+    family: Policy,
+    points: Iterable[Mapping[str, Any]],
+    candidates: Iterable[Mapping[str, Any]],
+    count: int,
+) -> float | None:
+    """A setting inside the widest gap of the curve; the loosest one first.
+
+    Depends on what was run alone, not on when, so that an interrupted sweep goes on as it would
+    have.
+
+    Args:
+        family: Whose knob is turned.
+        points: What was run, as in ``pareto.csv``; those of other families are left out.
+        candidates: Of a calibration. It has simulated settings on the validation split, which
+            says about where each lies.
+        count: Settings to run in all, those run already included.
+
+    Returns:
+        The setting; None when enough were run, or no gap is wider than one part in ``count`` of
+        the depth.
+    """
+    knob, name = family.dial(), family_name(family)
+    assert knob is not None
+    done = {p["value"]: 1 / p["depth_speedup"] for p in points if p["family"] == name}
+    if len(done) >= count:
+        return None
+    loosest = _exact(family, knob.loose)
+    if loosest not in done:
+        return loosest
+    # At the strict end nobody leaves, which needs no run.
+    known = sorted(
+        {_exact(family, knob.strict): 1.0, **done}.items(), key=lambda e: _place(knob, e[0])
+    )
+    gaps = [(b[1] - a[1], a, b) for a, b in pairwise(known)]
+    simulated = _simulated(family, candidates)
+    for width, before, after in sorted(gaps, key=lambda gap: (-abs(gap[0]), gap[1])):
+        if abs(width) <= 1 / count:
+            break
+        value = _between(family, knob, before, after, simulated)
+        if value is not None and value not in done:
+            return value
+    return None
+
+
+def _between(
+    family: Policy,
+    knob: Knob,
+    before: tuple[float, float],
+    after: tuple[float, float],
+    simulated: Mapping[float, float],
+) -> float | None:
+    """The simulated setting nearest to the middle of a gap, else the middle of its ends."""
+    low, high = _place(knob, before[0]), _place(knob, after[0])
+    if high - low <= CLOSE:
+        return None
+    middle = (before[1] + after[1]) / 2
+    inside = {v: s for v, s in simulated.items() if low + CLOSE < _place(knob, v) < high - CLOSE}
+    useful = {v: s for v, s in inside.items() if after[1] < s < before[1]}
+    if useful:
+        return min(useful, key=lambda value: (abs(useful[value] - middle), value))
+    value = _exact(family, _value(knob, (low + high) / 2))
+    return value if low < _place(knob, value) < high else None
+
+
+def _place(knob: Knob, value: float) -> float:
+    """Where a setting lies from strict, 0, to loose, 1, on the knob's own scale."""
+    low, high, at = knob.strict, knob.loose, value
+    if knob.log:
+        low, high, at = math.log(low), math.log(high), math.log(max(at, 1e-300))
+    return (at - low) / (high - low)
+
+
+def _value(knob: Knob, place: float) -> float:
+    """The setting at a place."""
+    low, high = knob.strict, knob.loose
+    if knob.log:
+        value = math.exp(math.log(low) + place * (math.log(high) - math.log(low)))
+    else:
+        value = low + place * (high - low)
+    return float(round(value)) if knob.integer else float(f"{value:.4g}")
+
+
+def _exact(family: Policy, value: float) -> float:
+    """The setting as the policy will hold it."""
+    setting = family.at(value).setting()
+    return float(value if setting is None else setting)
+
+
+def _simulated(family: Policy, candidates: Iterable[Mapping[str, Any]]) -> dict[float, float]:
+    """Share of the depth that calibration expects at each setting of a family."""
+    found: dict[float, float] = {}
+    for candidate in candidates:
+        policy = from_config(candidate["policy"])
+        speedup = candidate["depth_speedup_simulated"]
+        if speedup and family_name(policy) == family_name(family):
+            setting = policy.setting()
+            if setting is not None:
+                found[float(setting)] = 1 / speedup
+    return found
