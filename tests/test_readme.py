@@ -67,8 +67,11 @@ def test_the_quickstart_of_classification_runs(here, capsys):
         network, tokenizer, ["parcel", "bill"]
     )
     classifier.save_pretrained("runs/classification-demo")
-    quickstart = next(b for b in blocks("python") if "classifier.predict" in b)
-    exec(compile(quickstart, "README.md", "exec"), {})
+    names: dict[str, Any] = {}
+    for mark in ("classifier.predict", "adapt(classifier"):
+        block = next(b for b in blocks("python") if mark in b)
+        exec(compile(block, "README.md", "exec"), names)
+    assert len(names["history"].steps) == 2
     assert re.search(r"(parcel|bill) 0\.\d+ [123]", capsys.readouterr().out)
 
 

@@ -262,6 +262,9 @@ def methods() -> None:
             knobs.append(f"{policy!r}" + (f" by {dial.field}" if dial else ""))
         typer.echo(f"{name:<16}{summary}")
         typer.echo(f"{'':<16}{cls.paper}; levels: {', '.join(cls.levels)}; {'; '.join(knobs)}")
+        if cls.regression is not None:
+            told = "; ".join(repr(from_config(family)) for family in cls.regression)
+            typer.echo(f"{'':<16}regression: {told or 'nobody leaves early'}")
 
 
 @app.command()

@@ -11,8 +11,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tokenexit.models.scratch import fresh_encoder
-from tokenexit.models.token_classification import ExitModelForTokenClassification
 from tokenexit.objectives import OBJECTIVES, from_config
 from tokenexit.objectives.learned_weights import RawWeights
 from tokenexit.objectives.mutual_distillation import TermWeights
@@ -20,7 +18,7 @@ from tokenexit.training.batches import MicroBatch, labelled_words
 from tokenexit.training.lesson import Classroom
 
 Rows = dict[int, Tensor]
-Hand = Callable[[Any, Rows, Rows, Tensor, float], Tensor]
+Hand = Callable[[Any, Rows, Rows, Tensor, float], Any]
 RAW = torch.tensor([[0.4, -0.7, 0.2], [-0.3, 0.5, 0.9]])
 """Weights of terms that are not all alike."""
 
@@ -150,7 +148,7 @@ def pondered(model, states, logits, target, smooth):
         shares.append(left * leave)
         left, before = left * (1 - leave), hidden
     shares.append(left)
-    torch.testing.assert_close(sum(shares).double(), torch.ones(len(left), dtype=torch.double))
+    assert torch.allclose(torch.stack(shares).sum(0), torch.ones(()).double())
     prior = torch.tensor([0.3, 0.7 * 0.3, 0.7**2])
     pairs = zip(shares, logits.values(), strict=True)
     exits = sum((q * entropies(said, target, smooth)).sum() for q, said in pairs)
@@ -277,7 +275,7 @@ def test_weights_of_terms_are_one_on_average():
     torch.testing.assert_close(weights(), torch.ones(2, 3))
     with torch.no_grad():
         weights.raw.copy_(RAW)
-    assert float(weights().mean()) == pytest.approx(1)
+    assert float(weights().detach().mean()) == pytest.approx(1)
     assert (weights() > 0).all()
 
 
@@ -290,11 +288,12 @@ def test_imitations_come_nearer_to_states_that_stay(pupil):
     own = [w for n, w in model.named_parameters() if "imitators" in n]
     assert len(own) == 4
 
+    @torch.no_grad()
     def distance() -> float:
         guesses = [model.heads.at(1).imitate(states[1]), model.heads.at(2).imitate(states[2])]
         pairs = [(guesses[0][:, 0], 2), (guesses[0][:, 1], 3), (guesses[1][:, 0], 3)]
-        near = [F.cosine_similarity(guess, states[layer], dim=-1).mean() for guess, layer in pairs]
-        return float(1 - sum(near).detach() / 3)
+        near = [F.cosine_similarity(guess, states[layer], dim=-1) for guess, layer in pairs]
+        return 1 - float(torch.stack(near).mean())
 
     optimizer, before = torch.optim.Adam(own, lr=0.02), distance()
     for _ in range(30):
@@ -302,79 +301,3 @@ def test_imitations_come_nearer_to_states_that_stay(pupil):
         room(part, 0, 0.0, 0).total.backward()
         optimizer.step()
     assert distance() < 0.6 * before
-
-
-FROZEN = ["frozen_distillation", "two_stage"]
-
-
-@pytest.mark.parametrize("name", FROZEN)
-@pytest.mark.parametrize("family", ["bert", "modernbert"])
-def test_the_second_stage_leaves_the_network_alone(name, family, toy, teach):
-    """ModernBERT's final norm stands before every head, and belongs to the network."""
-    torch.manual_seed(0)
-    shape = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 3}
-    given = {"model_type": family, "num_attention_heads": 2, "initializer_range": 0.3, **shape}
-    network = fresh_encoder(given, toy.tokenizer(), 3)
-    model = ExitModelForTokenClassification.from_transformers(network, toy.tokenizer(), toy.LABELS)
-    taught = teach(model, name, toy.sentences(model, 4), progress=0.9)
-    assert taught.reached("heads.exits.1.")
-    moved = {n for n, g in taught.gradients.items() if g is not None}
-    assert moved == {n for n, _ in model.named_parameters() if n.startswith("heads.exits.")}
-
-
-@pytest.fixture
-def gradients_of_steps(toy, tmp_path, monkeypatch):
-    """Gradients with which a training steps; rates are so small that weights stay."""
-    taken: list[dict[int, Tensor | None]] = []
-    step = torch.optim.AdamW.step
-
-    def spy(self, *args):
-        weights = [weight for group in self.param_groups for weight in group["params"]]
-        taken.append({id(w): None if w.grad is None else w.grad.clone() for w in weights})
-        return step(self, *args)
-
-    monkeypatch.setattr(torch.optim.AdamW, "step", spy)
-
-    def run(model: Any, sentences: list[Any], **settings: Any) -> list[dict[str, Tensor | None]]:
-        taken.clear()
-        told = {"lr": 1e-12, "head_lr": 1e-12, "clip": 0.0, "batch_size": 99, "max_steps": 2}
-        toy.fit(model, sentences, tmp_path, **{**told, **settings})
-        return [{name: one[id(w)] for name, w in model.named_parameters()} for one in taken]
-
-    return run
-
-
-def test_texts_without_labels_teach_in_the_second_stage_alone(
-    toy, teach, agree, gradients_of_steps
-):
-    model = toy.build(sharp=3.0, double=True)
-    sentences = toy.sentences(model, 5, unlabelled=0.3)
-    bare = [sentence.unlabelled() for sentence in toy.sentences(model, 4, seed=1)]
-    everything, objective = [*sentences, *bare], {"name": "frozen_distillation", "split": 0.5}
-    first, second = gradients_of_steps(model, everything, objective=objective)
-    (single,) = gradients_of_steps(model, sentences, objective={"name": "single"}, max_steps=1)
-    agree(first, single, 1e-6)
-    rows = sum(len(sentence.word_rows) for sentence in everything)
-    whole = teach(model, objective, everything, progress=0.5).gradients
-    agree(second, {n: None if g is None else g / rows for n, g in whole.items()}, 1e-6)
-    fewer = gradients_of_steps(model, sentences, objective=objective)[1]
-    assert (
-        float(
-            (fewer["heads.exits.1.project.weight"] - second["heads.exits.1.project.weight"])
-            .abs()
-            .max()
-        )
-        > 1e-3
-    )
-
-
-@pytest.mark.parametrize("name", FROZEN)
-def test_a_borrowed_sentence_teaches_nobody(name, toy, agree, gradients_of_steps):
-    model = toy.build(sharp=3.0, double=True)
-    (sentence,) = toy.sentences(model, 1)
-    whole, parts = (
-        gradients_of_steps(model, [sentence], objective={"name": name}, accumulation=count)
-        for count in (1, 3)
-    )
-    for one, other in zip(whole, parts, strict=True):
-        agree(one, other, 1e-6)

@@ -38,6 +38,10 @@ PAIR: dict[str, dict[str, Any]] = {
     # Words leave at the first exit or not at all, a sentence at a time.
     "uneven": {"objective": EASY, "epochs": 4},
     "uneven_parts": {"objective": EASY, "epochs": 4, "accumulation": 2},
+    # A sentence that a process borrows teaches nobody; the rest learns without labels.
+    "frozen": {"objective": {"name": "frozen_distillation", "split": 0.5}, "weight_decay": 0.1},
+    "projected": {"objective": {"name": "gradient_projection"}, "accumulation": 2},
+    "weighed": {"objective": {"name": "learned_weights"}},
 }
 
 

@@ -8,6 +8,7 @@ from tokenexit.data.bio import is_bio
 from tokenexit.policies import Policy
 from tokenexit.policies.entropy import Entropy
 from tokenexit.policies.margin import Margin
+from tokenexit.policies.patience_value import ValuePatience
 from tokenexit.policies.pcee import PCEE
 from tokenexit.policies.per_class import PerClass
 from tokenexit.policies.window import Window
@@ -18,8 +19,11 @@ def default_families(labels: Sequence[str], task: str = "ner") -> list[Policy]:
 
     Args:
         labels: Names of the classes.
-        task: ``ner``, ``pos`` or ``classification``; of a text there is no window.
+        task: ``ner``, ``pos`` or ``classification``; of a text there is no window. Or
+            ``regression``, whose exits tell numbers.
     """
+    if task == "regression":
+        return [ValuePatience(), ValuePatience(times=2)]
     if task == "classification":
         return [Entropy(), PCEE(Entropy(), 2), Margin()]
     families: list[Policy] = [Entropy(), Window(Entropy(), 3), PCEE(Entropy(), 2)]

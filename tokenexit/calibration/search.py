@@ -9,7 +9,6 @@ until real runs have bracketed the point where the promise breaks.
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -18,10 +17,10 @@ from tokenexit.calibration.config import CalibrateConfig
 from tokenexit.calibration.families import default_families
 from tokenexit.calibration.guarantee import Certified, certify
 from tokenexit.calibration.simulate import Outcome, simulate
-from tokenexit.data.tagged import TaggedSplit, check_labels
+from tokenexit.data.tagged import TaggedSplit
 from tokenexit.errors import UserError
 from tokenexit.evaluation.bootstrap import relative_quality_bound
-from tokenexit.evaluation.evaluate import Result, class_numbers, evaluate
+from tokenexit.evaluation.evaluate import Result, check_answers, class_numbers, evaluate
 from tokenexit.evaluation.processes import is_main
 from tokenexit.models.labeller import Labeller
 from tokenexit.policies import Policy
@@ -104,13 +103,14 @@ def calibrate(
         UserError: A family has no knob or looks at gold labels, or the split has no word or
             labels that the model does not know.
     """
+    check_goals(config, model.settings.task)
     policies = list(families or default_families(model.labels, model.settings.task))
     for policy in policies:
         check_family(policy)
     if split.tags is not None or config.promise is None or config.min_quality is not None:
-        check_labels(split, model.labels, on_unknown)
-    if config.limit is not None and config.limit < len(split):
-        split = split.take(sorted(random.Random(0).sample(range(len(split)), config.limit)))
+        check_answers(model, split, on_unknown)
+    if config.limit is not None:
+        split = split.sample(config.limit)
     if split.num_words == 0:
         raise UserError(f"{split.origin} holds no word; there is nothing to calibrate on.")
     if config.promise is not None:
@@ -235,6 +235,19 @@ def check_family(policy: Policy) -> None:
         raise UserError(f"{policy!r} has no knob to calibrate; use it as it is.")
     if any(part.needs_target for part in walk(policy)):
         raise UserError(f"{policy!r} looks at gold labels; it serves analysis only.")
+
+
+def check_goals(config: CalibrateConfig, task: str) -> None:
+    """Refuse promises that have no meaning for a task.
+
+    Raises:
+        UserError: ``risk`` or ``confidence`` for a regression.
+    """
+    if task == "regression" and (config.risk is not None or config.confidence is not None):
+        raise UserError(
+            "calibrate.risk and calibrate.confidence count answers that are wrong or differ, and "
+            "those of a regression are near or far; use calibrate.min_quality or calibrate.speedup."
+        )
 
 
 def fastest(measured: Sequence[Result], goal: float) -> Result:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tokenexit.evaluation.correlation import correlation
 from tokenexit.evaluation.processes import gather, my_share
 from tokenexit.evaluation.spans import fast_span_f1
 from tokenexit.models.exits import ExitTable
@@ -63,12 +64,14 @@ def simulate(
 def _outcome(table: ExitTable, policy: Policy, value: float, task: str) -> Outcome:
     layers, prediction = table.simulate(policy.at(value))
     gold = table.gold.numpy()
-    mine = table.mine & (gold != -100)
+    mine = table.mine & table.known
     if not mine.any():
         return Outcome(value, 0.0, 1.0)
     prediction, gold = prediction[mine], gold[mine]
     if task == "ner":
         quality = fast_span_f1(prediction, gold, table.text[mine], table.classes)
+    elif task == "regression":
+        quality = correlation(prediction, gold)["correlation"]
     else:
         quality = float((prediction == gold).mean())
     return Outcome(value, quality, table.num_layers / float(layers[mine].mean()))

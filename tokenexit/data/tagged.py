@@ -46,6 +46,18 @@ class TaggedSplit:
         """The first ``count`` sentences."""
         return self.take(range(min(count, len(self))))
 
+    def sample(self, count: int) -> Self:
+        """As many sentences drawn at random, always the same ones, in their order.
+
+        Raises:
+            UserError: ``count`` is below 1.
+        """
+        if count < 1:
+            raise UserError(f"1 or more of {self.origin} have to be taken, not {count!r}.")
+        if count >= len(self):
+            return self
+        return self.take(sorted(random.Random(0).sample(range(len(self)), count)))
+
     def take(self, rows: range | list[int]) -> Self:
         """The sentences at these places."""
         return replace(

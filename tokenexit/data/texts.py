@@ -1,10 +1,12 @@
-"""Labelled texts, or pairs of texts, whatever the data looked like."""
+"""Labelled or scored texts, or pairs of texts, whatever the data looked like."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.errors import UserError
@@ -12,6 +14,8 @@ from tokenexit.errors import UserError
 FIRST = ("sentence", "text", "sentence1", "premise", "question", "question1")
 SECOND = ("sentence2", "text_pair", "hypothesis", "passage", "question2")
 LABEL = ("label", "labels", "intent", "class")
+UNLABELLED = ""
+"""The label of a training text that has none."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,24 @@ class TextSplit(TaggedSplit):
         """What stands for each text in a trace; the parts of a pair with a bar between."""
         return [" | ".join(parts) for parts in self.tokens]
 
+    def labelled(self, having: bool = True) -> Self:
+        """The texts that have a label, or those that have none."""
+        known = [row != [UNLABELLED] for row in self.tags or [[UNLABELLED]] * len(self)]
+        return self.take([row for row, there in enumerate(known) if there == having])
+
+
+@dataclass(frozen=True)
+class ScoredSplit(TextSplit):
+    """Texts with a number each, for regression; ``tags`` hold it as text."""
+
+    @property
+    def values(self) -> list[list[float]]:
+        """The number of each text, in a list of one; NaN where there is none."""
+        return [
+            [math.nan if value == UNLABELLED else float(value) for value in row]
+            for row in self.tags or []
+        ]
+
 
 def read_texts(
     source: str | Path,
@@ -42,8 +64,12 @@ def read_texts(
     label_column: str | None = "label",
     name: str | None = None,
     revision: str | None = None,
+    regression: bool = False,
+    unlabelled: bool = False,
 ) -> dict[str, TextSplit]:
     """Read every split of a data set of labelled texts.
+
+    A training text may have no label (null, or an empty string): it gets ``UNLABELLED``.
 
     Args:
         source: File, folder or Hub id, as in `tokenexit.data.source.load_splits`.
@@ -53,6 +79,9 @@ def read_texts(
         label_column: Column of the labels, strings or ``ClassLabel``; None reads texts alone.
         name: Configuration or sub-folder.
         revision: Of a Hub data set.
+        regression: Labels are numbers; the splits are then ``ScoredSplit``.
+        unlabelled: Whether a lone file, which has no name of a split, may hold texts without a
+            label as well.
 
     Raises:
         UserError: The source cannot be read, a column is missing, or a row is malformed.
@@ -71,8 +100,11 @@ def read_texts(
         tags = None
         if label_column is not None:
             wanted = LABEL if label_column == "label" else (label_column,)
-            tags = _labels(dataset, _column(dataset, wanted, "labels", origin), origin)
-        splits[split] = TextSplit([list(row) for row in zip(*values, strict=True)], tags, origin)
+            found = _column(dataset, wanted, "labels", origin)
+            missing = split == "train" or (unlabelled and split == "all")
+            tags = _labels(dataset, found, origin, missing, _value if regression else _label)
+        kind = ScoredSplit if regression and tags is not None else TextSplit
+        splits[split] = kind([list(row) for row in zip(*values, strict=True)], tags, origin)
     return splits
 
 
@@ -97,7 +129,9 @@ def _strings(dataset: Any, column: str, origin: str) -> list[str]:
     return values
 
 
-def _labels(dataset: Any, column: str, origin: str) -> list[list[str]]:
+def _labels(
+    dataset: Any, column: str, origin: str, missing: bool, read: Callable[[Any, str], str]
+) -> list[list[str]]:
     from datasets import ClassLabel
 
     values = dataset.select_columns([column])[:][column]
@@ -105,18 +139,39 @@ def _labels(dataset: Any, column: str, origin: str) -> list[list[str]]:
     names = dict(enumerate(feature.names)) if isinstance(feature, ClassLabel) else {}
     found = []
     for row, value in enumerate(values):
-        label = names.get(value, value)
-        if isinstance(label, float):
-            raise UserError(
-                f"{origin}, row {row}, column {column!r}: the label {label!r} is a number with a "
-                "fraction. Classifiers need classes: strings, whole numbers or ClassLabel."
-            )
-        if isinstance(label, bool) or not isinstance(label, str | int):
-            raise UserError(f"{origin}, row {row}, column {column!r}: {label!r} is no label.")
-        if isinstance(label, int) and label < 0:
-            raise UserError(
-                f"{origin}, row {row}, column {column!r}: the label is {label}, which usually "
-                "means that it was never published. Use another split."
-            )
-        found.append([str(label)])
+        where = f"{origin}, row {row}, column {column!r}"
+        if value is None or value == UNLABELLED:
+            if not missing:
+                raise UserError(
+                    f"{where}: {value!r} is no label. Only texts of a train split may have none; "
+                    "label or drop this row."
+                )
+            found.append([UNLABELLED])
+        else:
+            found.append([read(names.get(value, value), where)])
     return found
+
+
+def _label(label: Any, where: str) -> str:
+    if isinstance(label, float):
+        raise UserError(
+            f"{where}: the label {label!r} is a number with a fraction. Classifiers need classes: "
+            "strings, whole numbers or ClassLabel. To learn the number itself say regression=true."
+        )
+    if isinstance(label, bool) or not isinstance(label, str | int):
+        raise UserError(f"{where}: {label!r} is no label.")
+    if isinstance(label, int) and label < 0:
+        raise UserError(
+            f"{where}: the label is {label}, which usually means that it was never published. Use "
+            "another split."
+        )
+    return str(label)
+
+
+def _value(value: Any, where: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise UserError(
+            f"{where}: {value!r} is no number, and a regression learns numbers. Store them as "
+            "numbers; of classes make a classifier, without regression=true."
+        )
+    return repr(float(value))

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from tokenexit.data.tagged import TaggedSplit, check_labels
+from tokenexit.data.texts import UNLABELLED, ScoredSplit, TextSplit
+from tokenexit.errors import UserError
 from tokenexit.evaluation.metrics import score
 from tokenexit.evaluation.processes import gather, my_share
 from tokenexit.halting import Halted, Trace, merge
@@ -65,10 +67,39 @@ class Result:
         return asdict(self)
 
 
-def class_numbers(split: TaggedSplit, labels: Sequence[str]) -> list[list[int]]:
-    """Gold classes of a split; labels the model does not know become ``UNKNOWN``."""
-    numbers = {label: number for number, label in enumerate(labels)}
+def class_numbers(split: TaggedSplit, labels: Sequence[str]) -> list[list[Any]]:
+    """Gold classes of a split; labels the model does not know become ``UNKNOWN``.
+
+    Texts without a label get -100; of a regression the numbers are returned as they are.
+    """
+    if isinstance(split, ScoredSplit):
+        return split.values
+    numbers = {UNLABELLED: -100, **{label: number for number, label in enumerate(labels)}}
     return [[numbers.get(tag, UNKNOWN) for tag in tags] for tags in split.tags or []]
+
+
+def check_answers(model: Labeller, split: TaggedSplit, on_unknown: str) -> None:
+    """Refuse labels that the model cannot be measured by.
+
+    Args:
+        model: What is measured.
+        split: Labelled texts.
+        on_unknown: See ``check_labels``.
+
+    Raises:
+        UserError: Numbers for a classifier, classes for a regression, or unknown labels.
+    """
+    regression = model.settings.task == "regression"
+    if regression != isinstance(split, ScoredSplit):
+        held = "classes" if regression else "numbers"
+        asked = "tells numbers" if regression else "names classes"
+        raise UserError(
+            f"{split.origin} holds {held} or no labels, and the model {asked}: give data of its "
+            "own kind (read_texts(..., regression=True) reads numbers)."
+        )
+    if not regression:  # texts without a label are left out of every figure
+        labelled = split.labelled() if isinstance(split, TextSplit) else split
+        check_labels(labelled, model.labels, on_unknown)
 
 
 def trace_split(
@@ -128,7 +159,7 @@ def evaluate(
         UserError: No labels, or labels the model does not know.
     """
     if on_unknown is not None:
-        check_labels(split, model.labels, on_unknown)
+        check_answers(model, split, on_unknown)
     chosen = model.policy if policy is None else policy
     options: dict[str, Any] = {"batch_size": batch_size, "halted": halted, "decode": decode}
     trace = trace_split(model, split, chosen, **options)

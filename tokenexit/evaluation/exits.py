@@ -32,7 +32,7 @@ def exit_quality(model: Labeller, split: TaggedSplit, batch_size: int) -> dict[s
         table = model.exit_table(part.tokens, class_numbers(part, model.labels), batch_size)
         own.append(
             (
-                table.logits.argmax(dim=-1).numpy()[:, table.mine],
+                table.said(table.logits)[:, table.mine],
                 table.gold.numpy()[table.mine],
                 np.array(mine, dtype=np.int64)[table.text[table.mine]],
             )

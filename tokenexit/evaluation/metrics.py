@@ -14,9 +14,15 @@ from typing import Any
 import numpy as np
 
 from tokenexit.errors import unknown_name
+from tokenexit.evaluation.correlation import correlation
 from tokenexit.halting import Trace
 
-METRICS = {"ner": "f1", "pos": "accuracy", "classification": "accuracy"}
+METRICS = {
+    "ner": "f1",
+    "pos": "accuracy",
+    "classification": "accuracy",
+    "regression": "correlation",
+}
 """The number that stands for quality, by task."""
 
 
@@ -24,7 +30,7 @@ def score(task: str, trace: Trace, labels: Sequence[str]) -> dict[str, Any]:
     """Score a trace against its gold labels; words without one are left out.
 
     Args:
-        task: ``ner``, ``pos`` or ``classification``.
+        task: ``ner``, ``pos``, ``classification`` or ``regression``.
         trace: Predictions, with gold classes.
         labels: Names of the classes.
 
@@ -47,10 +53,13 @@ def score_classes(
     """As ``score``, from arrays ``[W]`` sorted by text and position."""
     if task not in METRICS:
         raise unknown_name("task", task, METRICS)
-    known = gold != -100
+    known = np.isfinite(gold) if task == "regression" else gold != -100
     prediction, gold, text = prediction[known], gold[known], text[known]
-    figures = _spans(prediction, gold, text, labels) if task == "ner" else {}
-    figures |= _words(prediction, gold)
+    if task == "regression":
+        figures = correlation(prediction, gold)
+    else:
+        figures = _spans(prediction, gold, text, labels) if task == "ner" else {}
+        figures |= _words(prediction, gold)
     metric = METRICS[task]
     return {"metric": metric, "quality": figures[metric], **figures}
 

@@ -124,15 +124,15 @@ def encode(
         if top:
             halt = signals.none().logical_not_()
         gone = None if halt is None else halt.cpu().numpy()  # the one transfer
-        if gone is None or not gone.any():
-            previous = partial(_same, seen)
-        else:
+        stay: Tensor | None = None
+        if gone is not None and gone.any():
             left, stay = rows.retire(gone)
             visitor.leave(left, stay)
-            previous = partial(torch.index_select, seen, 0, stay)
+        kept = _same if stay is None else partial(torch.index_select, dim=0, index=stay)
+        previous = partial(kept, seen)
         if reads_past:
             past = seen[:, None] if past is None else torch.cat([past, seen[:, None]], dim=1)
-            past = past if gone is None or not gone.any() else past[stay]
+            past = kept(past)
         work[layer - 1] += LayerWork(**counts)
     return tuple(work)
 

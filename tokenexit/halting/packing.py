@@ -26,14 +26,15 @@ class Sentence:
     Attributes:
         input_ids: Vocabulary ids, special tokens included.
         word_rows: For each word, the places of its sub-words; never empty.
-        targets: Gold class of each word, -100 where unknown; None without labels.
+        targets: Gold class of each word, or a float to learn, -100 where unknown; None without
+            labels.
         segments: Which of two sentences each token belongs to; None where nobody asks.
         item: By what a text that leaves as a whole is known; None for the id of each word.
     """
 
     input_ids: Sequence[int]
     word_rows: Sequence[Sequence[int]]
-    targets: Sequence[int] | None = None
+    targets: Sequence[float] | None = None
     segments: Sequence[int] | None = None
     item: int | None = None
 
@@ -61,7 +62,7 @@ class PackedBatch:
         word_sequence: Sentence of each word, ``[W]``.
         word_position: Place of each word in its sentence, ``[W]``.
         word_item: Vocabulary id of each word's first sub-word, or its sentence's item, ``[W]``.
-        word_target: Gold class of each word or None, ``[W]``.
+        word_target: Gold class of each word, long, or float to learn; or None, ``[W]``.
         order: Original number of the sentence at each place, ``[S]`` (host).
         extent: Words of the longest sentence.
         segments: Which of two sentences each token row belongs to, ``[T]``, or None.
@@ -105,7 +106,7 @@ def pack(sentences: Sequence[Sentence], device: torch.device | str = "cpu") -> P
     word_sequence: list[int] = []
     word_position: list[int] = []
     word_item: list[int] = []
-    targets: list[int] = []
+    targets: list[float] = []
     paired = any(s.segments is not None for s in sentences)
     segments = np.zeros(total if paired else 0, dtype=np.int64)
     labelled = any(s.targets is not None for s in sentences)
@@ -125,9 +126,10 @@ def pack(sentences: Sequence[Sentence], device: torch.device | str = "cpu") -> P
         if labelled:
             targets.extend(sentence.targets or [-100] * len(sentence.word_rows))
     row_sequence = np.repeat(np.arange(len(lengths)), lengths)
+    gold = np.float32 if any(isinstance(target, float) for target in targets) else np.int64
 
-    def tensor(values: Sequence[int] | Index) -> Tensor:
-        return torch.as_tensor(np.asarray(values, dtype=np.int64)).to(device, non_blocking=True)
+    def tensor(values: Sequence[float] | Index, kind: type = np.int64) -> Tensor:
+        return torch.as_tensor(np.asarray(values, dtype=kind)).to(device, non_blocking=True)
 
     return PackedBatch(
         input_ids=tensor(ids),
@@ -139,7 +141,7 @@ def pack(sentences: Sequence[Sentence], device: torch.device | str = "cpu") -> P
         word_sequence=tensor(word_sequence),
         word_position=tensor(word_position),
         word_item=tensor(word_item),
-        word_target=tensor(targets) if labelled else None,
+        word_target=tensor(targets, gold) if labelled else None,
         order=order,
         extent=max(word_position, default=-1) + 1,
         segments=tensor(segments) if paired else None,

@@ -67,10 +67,11 @@ class Trace:
         text: Number of the text.
         position: Place of the word in it.
         exit_layer: Layer at which the word left, from 1.
-        prediction: Predicted class.
-        confidence: Its probability at the exit.
-        gold: Gold class, -100 where unknown.
-        log_probs: Log-probabilities at the exit, ``[W, C]``; for decoding, not saved.
+        prediction: Predicted class; of a regression the predicted value.
+        confidence: Its probability at the exit; NaN for a value.
+        gold: Gold class, -100 where unknown; of a regression the true value, NaN where unknown.
+        log_probs: Log-probabilities at the exit, ``[W, C]``; for decoding, not saved. Of a
+            regression the score itself.
         lengths: Tokens of each piece the network read, for the cost of the plain model.
         work: Work of each layer.
         num_layers: Depth of the network.

@@ -44,7 +44,7 @@ class MixedHead(ExitHead):
         """States ``[N, H]`` and those before, ``[N, E, H]``, to logits ``[N, C]``."""
         if self.mixture is not None and past is not None:
             weights = self.mixture / self.mixture.norm().clamp_min(1e-6)
-            hidden = weights[-1] * hidden + weights[:-1] @ past
+            hidden = weights[-1] * hidden + (weights[None, :-1] @ past).squeeze(1)
         return self.temperature(self.project(self.dropout(hidden)))
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -54,11 +56,12 @@ def best_temperature(logits: Tensor, target: Tensor) -> float:
         logits: ``[N, C]``.
         target: Gold classes, ``[N]``.
     """
-    low, high = torch.tensor(LOWEST).log().item(), torch.tensor(HIGHEST).log().item()
+    logits = logits.double()  # near the valley's floor, losses differ by less than float32 tells
+    low, high = math.log(LOWEST), math.log(HIGHEST)
     ratio = (5**0.5 - 1) / 2
 
     def loss(place: float) -> float:
-        return float(F.cross_entropy(logits / torch.tensor(place).exp().to(logits), target))
+        return float(F.cross_entropy(logits / math.exp(place), target))
 
     for _ in range(40):
         left, right = high - ratio * (high - low), low + ratio * (high - low)
@@ -66,4 +69,4 @@ def best_temperature(logits: Tensor, target: Tensor) -> float:
             high = right
         else:
             low = left
-    return float(torch.tensor((low + high) / 2).exp())
+    return math.exp((low + high) / 2)

@@ -28,6 +28,8 @@ class Method:
         stages: For a cascade, keys of each model's own recipe, the cheapest first; the policies
             then say who is done after which model.
         calibrate: What it sets of ``calibrate`` besides, such as ``risk``.
+        regression: Policies in the place of ``policies`` where texts get numbers; None where it
+            has no such form.
     """
 
     paper: ClassVar[str]
@@ -38,6 +40,7 @@ class Method:
     recipe: ClassVar[Mapping[str, Any]] = {}
     stages: ClassVar[tuple[Mapping[str, Any], ...]] = ()
     calibrate: ClassVar[Mapping[str, Any]] = {}
+    regression: ClassVar[tuple[Mapping[str, Any], ...] | None] = None
 
 
 def settings_of(name: str, level: str) -> dict[str, Any]:
@@ -45,13 +48,19 @@ def settings_of(name: str, level: str) -> dict[str, Any]:
 
     Args:
         name: Of the method.
-        level: Of the recipe.
+        level: Of the recipe; ``value`` for texts that get numbers.
 
     Raises:
         UserError: No such method, or none at this level.
     """
     method = METHODS.get(name)
-    if level not in method.levels:
+    policies = method.policies
+    if level == "value":
+        if method.regression is None:
+            served = ", ".join(key for key, cls in METHODS.items() if cls.regression is not None)
+            raise UserError(f"{name} has no form for regression; these have: {served}.")
+        policies = method.regression
+    elif level not in method.levels:
         served = ", ".join(f"{key} ({LEVELS[key]})" for key in method.levels)
         raise UserError(
             f"{name} has no form at the level {level!r} ({LEVELS[level]}); it has: {served}. "
@@ -62,7 +71,7 @@ def settings_of(name: str, level: str) -> dict[str, Any]:
         "train": dict(method.train),
         "calibrate": {
             **method.calibrate,
-            "policies": [dict(policy) for policy in method.policies],
+            "policies": [dict(policy) for policy in policies],
         },
     }
     if method.stages:

@@ -17,3 +17,4 @@ class BERxiT(Method):
     heads = {"name": "pooled", "gate": True}
     train = {"objective": {"name": "alternating"}}
     policies = ({"name": "learned_gate"},)
+    regression = ({"name": "learned_gate"},)

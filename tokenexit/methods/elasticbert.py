@@ -20,3 +20,4 @@ class ElasticBERT(Method):
         "gradient_equilibrium": True,
     }
     policies = ({"name": "entropy"}, {"name": "patience"})
+    regression = ({"name": "value_patience"},)

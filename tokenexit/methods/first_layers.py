@@ -13,3 +13,4 @@ class FirstLayers(Method):
     heads = {"name": "linear"}
     train = {"objective": {"name": "joint", "weights": "uniform"}}
     policies = ({"name": "assigned_depth"},)
+    regression = ({"name": "assigned_depth"},)

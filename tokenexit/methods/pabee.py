@@ -17,3 +17,4 @@ class PABEE(Method):
     heads = {"name": "pooled"}
     train = {"objective": {"name": "joint", "weights": "depth"}}
     policies = ({"name": "patience"},)
+    regression = ({"name": "value_patience"},)

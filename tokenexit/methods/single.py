@@ -15,3 +15,4 @@ class Single(Method):
     train = {"objective": {"name": "single"}}
     recipe = {"exit_layers": []}
     policies = ()
+    regression = ()

@@ -19,6 +19,7 @@ TASKS = {
     "ner": "named-entity recognition",
     "pos": "part-of-speech tagging",
     "classification": "text classification",
+    "regression": "scoring texts",
     "data_to_text": "data-to-text generation",
     "text2text": "text-to-text generation",
 }
@@ -36,7 +37,10 @@ NO_SOURCE = ("generated", "fresh")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _FILE = re.compile(r".*\.(parquet|jsonl?|csv|tsv|txt|conll\w*)", re.IGNORECASE)
 
-METRICS = {"f1": "F1", "accuracy": "accuracy", "bleu": "BLEU", "chrf": "chrF"}
+METRICS = {
+    "f1": "F1", "accuracy": "accuracy", "bleu": "BLEU", "chrf": "chrF",
+    "correlation": "mean of Pearson's and Spearman's correlation",
+}  # fmt: skip
 HUNDRED = ("bleu", "chrf")
 """Metrics that are kept from 0 to 1 and written from 0 to 100."""
 
@@ -76,7 +80,7 @@ def model_card(settings: ExitSettings, class_name: str, model_type: str) -> str:
 def pipeline(settings: ExitSettings) -> str:
     """What the Hub calls the task."""
     if settings.labels:
-        texts = settings.task == "classification"
+        texts = settings.task in ("classification", "regression")
         return "text-classification" if texts else "token-classification"
     return settings.task if settings.task in TEXT_PIPELINES else "text2text-generation"
 

@@ -115,7 +115,7 @@ def cascade_exits(
         gate=None,
         piece=torch.arange(count),
         position=torch.zeros(count, dtype=torch.long),
-        item_id=_first_tokens(read.last),
+        item_id=_items(read.last),
         gold=read.gold,
         text=np.arange(count),
         mine=np.ones(count, dtype=bool),
@@ -208,7 +208,7 @@ def _signals(
         hidden=hidden,
         sequence=torch.arange(count, device=hidden.device),
         position=torch.zeros(count, dtype=torch.long, device=hidden.device),
-        item_id=_first_tokens(pieces).to(hidden.device),
+        item_id=_items(pieces).to(hidden.device),
         num_sequences=count,
         extent=1,
         head=head,
@@ -218,8 +218,9 @@ def _signals(
     )
 
 
-def _first_tokens(pieces: Sequence[Piece]) -> Tensor:
-    return torch.tensor([p.sentence.input_ids[0] for p in pieces], dtype=torch.long)
+def _items(pieces: Sequence[Piece]) -> Tensor:
+    known = [(p.sentence.item, p.sentence.input_ids[0]) for p in pieces]
+    return torch.tensor([first if item is None else item for item, first in known]).long()
 
 
 def _of_another_model() -> Tensor:

@@ -17,6 +17,7 @@ from tokenexit.halting.cost import macs, plain_macs
 from tokenexit.heads import ExitHeads, check_exit_layers
 from tokenexit.models.exit_model import ExitModel
 from tokenexit.models.exits import ExitTable, collect_exits
+from tokenexit.models.scale import Scale
 from tokenexit.models.settings import ExitSettings
 from tokenexit.policies import Policy
 
@@ -35,6 +36,9 @@ class EncoderModel(ExitModel):
     """Turns texts into pieces."""
 
     uniform_depth: ClassVar[bool] = True
+
+    scale: Scale | None = None
+    """Of a regression, what its exits' numbers stand for."""
 
     def __init__(
         self, network: PreTrainedModel, tokenizer: Any, heads: ExitHeads, settings: ExitSettings

@@ -32,12 +32,13 @@ class ExitTable:
         piece: Piece of each word, ``[W]``.
         position: Place of the word in its piece, ``[W]``.
         item_id: Vocabulary id of its first sub-word, ``[W]``.
-        gold: Gold class, -100 where unknown, ``[W]``.
+        gold: Gold class, -100 where unknown, ``[W]``; of a regression NaN where unknown.
         text: Text of each word, ``[W]``.
         mine: Whether the piece answers for the word, ``[W]``.
         exit_layers: Depth of each exit.
         num_layers: Depth of the network.
         classes: Names of the classes.
+        regression: Whether the one score of each exit is its answer, a deviation from the mean.
     """
 
     logits: Tensor
@@ -51,11 +52,22 @@ class ExitTable:
     exit_layers: tuple[int, ...]
     num_layers: int
     classes: tuple[str, ...]
+    regression: bool = False
 
     @cached_property
     def log_probs(self) -> Tensor:
         """Log-probabilities of the classes, ``[E, W, C]``."""
         return log_probabilities(self.logits)
+
+    @property
+    def known(self) -> np.ndarray:
+        """Words with a gold class or value, ``[W]``."""
+        gold = self.gold.numpy()
+        return ~np.isnan(gold) if self.regression else gold != -100
+
+    def said(self, logits: Tensor) -> np.ndarray:
+        """What scores say: the best class, or the number, ``[..., C] -> [...]``."""
+        return (logits[..., 0] if self.regression else logits.argmax(dim=-1)).numpy()
 
     def simulate(self, policy: Policy) -> tuple[np.ndarray, np.ndarray]:
         """Exit layers and predictions if halting changed nobody's states, ``[W]`` each.
@@ -66,7 +78,7 @@ class ExitTable:
         words = torch.arange(num_words)
         state: State = policy.init(num_words)
         layers = np.full(num_words, self.exit_layers[-1])
-        prediction = self.logits[-1].argmax(dim=-1).numpy().copy()
+        prediction = self.said(self.logits[-1]).copy()
         extent = int(self.position.max()) + 1 if num_words else 0
         pieces = int(self.piece.max()) + 1 if num_words else 0
         for number, layer in enumerate(self.exit_layers[:-1]):
@@ -94,7 +106,7 @@ class ExitTable:
             )
             left = words[halt].numpy()
             layers[left] = layer
-            prediction[left] = logits[halt].argmax(dim=-1).numpy()
+            prediction[left] = self.said(logits[halt])
             state, words = index_state(state, ~halt), words[~halt]
         return layers, prediction
 
@@ -156,17 +168,20 @@ def collect_exits(model: EncoderModel, pieces: Sequence[Piece], batch_size: int 
     first = np.array([p.first for p in pieces])
     keep = np.array([p.keep for p in pieces]).reshape(-1, 2)
     place = joined["position"].numpy() + first[piece]
-    gate = joined.get("gate")
+    gate, gold = joined.get("gate"), joined["gold"]
+    if model.scale is not None:
+        gold = gold.float().masked_fill(gold == -100, torch.nan)
     return ExitTable(
         logits=joined["logits"].transpose(0, 1).contiguous(),
         gate=None if gate is None else gate.transpose(0, 1).contiguous(),
         piece=joined["piece"],
         position=joined["position"],
         item_id=joined["item_id"],
-        gold=joined["gold"],
+        gold=gold,
         text=np.array([p.text for p in pieces])[piece],
         mine=(place >= keep[piece, 0]) & (place < keep[piece, 1]),
         exit_layers=model.settings.exit_layers,
         num_layers=model.backbone.num_layers,
         classes=model.labels,
+        regression=model.scale is not None,
     )

@@ -166,7 +166,7 @@ def kind_of(settings: ExitSettings) -> tuple[str, str]:
     """What a model folder holds, in words, and the class that loads it."""
     if not settings.labels:
         return "a model that generates text", "ExitModelForSeq2SeqLM"
-    if settings.task == "classification":
+    if settings.task in ("classification", "regression"):
         return "a text classifier", "ExitModelForSequenceClassification"
     return "a tagger", "ExitModelForTokenClassification"
 

@@ -80,7 +80,7 @@ def run(
             if halted == "restore":  # the top head scored every word, wherever it left
                 done = (*done[:-1], done[-1] + LayerWork(head=batch.num_words))
             work = add_work(work, done)
-            parts.append(_columns(batch, visitor, chunk))
+            parts.append(_columns(batch, visitor, chunk, model.scale is not None))
     finally:
         if was_training:
             model.train()
@@ -88,11 +88,12 @@ def run(
 
 
 def _columns(
-    batch: PackedBatch, visitor: PolicyVisitor, chunk: Sequence[Piece]
+    batch: PackedBatch, visitor: PolicyVisitor, chunk: Sequence[Piece], regression: bool
 ) -> dict[str, np.ndarray]:
     """The words of one batch that its pieces answer for, in order of text and position."""
     decided = visitor.decisions()
-    log_probs = log_probabilities(decided.logits).cpu().numpy()
+    scores = decided.logits.float() if regression else log_probabilities(decided.logits)
+    log_probs = scores.cpu().numpy()
     place = batch.word_position.cpu().numpy()
     gold = (
         np.full(len(place), -100) if batch.word_target is None else batch.word_target.cpu().numpy()
@@ -142,15 +143,22 @@ def _trace(
     joined = parts[0]
     if len(parts) > 1:
         joined = {key: np.concatenate([part[key] for part in parts]) for key in joined}
-    log_probs = joined["log_probs"]
-    prediction = log_probs.argmax(axis=-1)
+    log_probs, gold = joined["log_probs"], joined["gold"]
+    if model.scale is None:
+        prediction = log_probs.argmax(axis=-1)
+        best = np.take_along_axis(log_probs, prediction[:, None], axis=-1)
+        confidence = np.exp(best[:, 0])
+    else:  # a number has no probability
+        prediction = model.scale.value(log_probs[:, 0].astype(np.float64))
+        confidence = np.full(len(prediction), np.nan, dtype=np.float32)
+        gold = np.where(gold == -100, np.nan, model.scale.value(gold.astype(np.float64)))
     return Trace(
         text=joined["text"],
         position=joined["position"],
         exit_layer=joined["exit_layer"],
         prediction=prediction,
-        confidence=np.exp(np.take_along_axis(log_probs, prediction[:, None], axis=-1)[:, 0]),
-        gold=joined["gold"],
+        confidence=confidence,
+        gold=gold,
         log_probs=log_probs,
         lengths=np.array([len(p.sentence.input_ids) for p in pieces], dtype=np.int64),
         work=work,

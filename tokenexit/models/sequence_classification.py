@@ -1,4 +1,4 @@
-"""A text classifier whose texts leave the network early."""
+"""A text classifier, or a regression on texts, whose texts leave the network early."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from tokenexit.models.encoder_model import (
 )
 from tokenexit.models.labeller import Labeller
 from tokenexit.models.run import run
+from tokenexit.models.scale import Scale, ScoredText
 from tokenexit.models.settings import ExitSettings
 from tokenexit.models.text_encoding import TextEncoder
 from tokenexit.policies import Policy, from_config
@@ -63,7 +64,8 @@ class ExitModelForSequenceClassification(
     """An ordinary transformers text classifier, with exits.
 
     Texts leave a batch as soon as the policy is sure of them; the policies are those of taggers
-    and generators. Every exit classifies the first token's state. Built by
+    and generators. With a ``scale`` it is a regression, which tells numbers and needs policies
+    that read no probabilities. Every exit classifies the first token's state. Built by
     ``from_transformers`` or ``from_pretrained``.
 
     Args:
@@ -82,7 +84,8 @@ class ExitModelForSequenceClassification(
                 "This model classifies the mean of all tokens, which early exits do not serve: "
                 'set config.classifier_pooling="cls" and train it so.'
             )
-        self.encoder = TextEncoder(tokenizer, self.backbone.max_length)
+        self.scale = Scale.saved(settings.scale)
+        self.encoder = TextEncoder(tokenizer, self.backbone.max_length, self.scale)
 
     @classmethod
     def from_transformers(
@@ -93,6 +96,7 @@ class ExitModelForSequenceClassification(
         *,
         exit_layers: Sequence[int] | None = None,
         heads: Mapping[str, Any] | None = None,
+        scale: Scale | None = None,
     ) -> Self:
         """Add exits to a transformers model in memory, ready to train.
 
@@ -103,11 +107,14 @@ class ExitModelForSequenceClassification(
             labels: Names of the classes.
             exit_layers: Layers with an exit, from 1; all when None. The top always has one.
             heads: Kind and settings of the heads, ``{"name": "mlp", "gate": True}``.
+            scale: Of the training values, for a regression; ``labels`` is then one name.
 
         Raises:
             UserError: Unsupported family, no such exit layer, unknown head, bad labels.
         """
         check_names(labels)
+        if scale is not None and len(labels) != 1:
+            raise UserError(f"A regression tells one number: give one name, not {labels!r}.")
         network = with_classifier(
             backbone,
             labels,
@@ -116,7 +123,16 @@ class ExitModelForSequenceClassification(
             "sequence-classification",
         )
         stack, exits, kind = new_parts(network, labels, exit_layers, heads)
-        settings = ExitSettings(tuple(labels), exits, kind, "classification")
+        if scale is None:
+            settings = ExitSettings(tuple(labels), exits, kind, "classification")
+            return cls(network, tokenizer, stack, settings)
+        if any(stack.at(layer).fitted_on for layer in stack.layers):
+            raise UserError(
+                f"The head {kind.get('name')!r} is fitted to classes after training, and a "
+                "regression has none; choose another, such as linear or pooled."
+            )
+        network.config.problem_type = "regression"
+        settings = ExitSettings(tuple(labels), exits, kind, "regression", scale=asdict(scale))
         return cls(network, tokenizer, stack, settings)
 
     @classmethod
@@ -143,7 +159,7 @@ class ExitModelForSequenceClassification(
     def tag(
         self,
         texts: Sequence[Sequence[str]],
-        targets: Sequence[Sequence[int]] | None = None,
+        targets: Sequence[Sequence[float]] | None = None,
         *,
         policy: Policy | Mapping[str, Any] | str | None = None,
         batch_size: int = 32,
@@ -154,7 +170,7 @@ class ExitModelForSequenceClassification(
 
         Args:
             texts: One or two strings each.
-            targets: Gold class of each text, in a list of one.
+            targets: Gold class of each text, or its value, in a list of one.
             policy: Who halts; the model's own policy when None.
             batch_size: Texts a batch.
             halted: Of taggers: nothing is left to read a text that has gone.
@@ -169,7 +185,7 @@ class ExitModelForSequenceClassification(
         if not isinstance(batch_size, int) or batch_size < 1:
             raise UserError(f"batch_size must be a whole number from 1, not {batch_size!r}.")
         chosen = self.policy if policy is None else from_config(policy)
-        check_level(chosen, "sentence")
+        check_level(chosen, "sentence" if self.scale is None else "value")
         return run(self, self.encoder.encode(texts, targets), chosen, batch_size=batch_size)
 
     def predict(
@@ -178,8 +194,8 @@ class ExitModelForSequenceClassification(
         *,
         policy: Policy | Mapping[str, Any] | str | None = None,
         batch_size: int = 32,
-    ) -> list[ClassifiedText]:
-        """Classify texts.
+    ) -> list[ClassifiedText] | list[ScoredText]:
+        """Classify texts, or tell their numbers.
 
         Args:
             texts: Strings, or pairs of strings.
@@ -192,7 +208,19 @@ class ExitModelForSequenceClassification(
         Raises:
             UserError: Something that is no text, or texts and pairs mixed.
         """
-        return classified(self, texts, policy=policy, batch_size=batch_size)
+        options: dict[str, Any] = {"policy": policy, "batch_size": batch_size}
+        if self.scale is None:
+            return classified(self, texts, **options)
+        parts = parts_of(texts)
+        trace = self.tag(parts, **options)
+        return [
+            ScoredText(
+                round(float(trace.prediction[row]), 6),
+                int(trace.exit_layer[row]),
+                part[0] if len(part) == 1 else part,
+            )
+            for row, part in enumerate(parts)
+        ]
 
 
 def classified(
@@ -208,9 +236,7 @@ def classified(
     Raises:
         UserError: One string in the place of a list; as ``tag``.
     """
-    if isinstance(texts, str):
-        raise UserError("predict takes a list of texts; wrap a single one: predict([text]).")
-    parts = [[text] if isinstance(text, str) else list(text) for text in texts]
+    parts = parts_of(texts)
     trace = model.tag(parts, **options)
     return [
         ClassifiedText(
@@ -221,3 +247,14 @@ def classified(
         )
         for row, part in enumerate(parts)
     ]
+
+
+def parts_of(texts: Sequence[str] | Sequence[Sequence[str]]) -> list[list[str]]:
+    """Texts as lists of one or two strings.
+
+    Raises:
+        UserError: One string in the place of a list.
+    """
+    if isinstance(texts, str):
+        raise UserError("predict takes a list of texts; wrap a single one: predict([text]).")
+    return [[text] if isinstance(text, str) else list(text) for text in texts]

@@ -24,8 +24,8 @@ class ExitSettings:
         labels: Names of the classes; none for a model that generates text.
         exit_layers: Layers with an exit, from 1, the top included.
         heads: Kind and settings of the heads.
-        task: ``ner`` or ``pos``, or the name of a text-to-text task: it decides how quality is
-            measured.
+        task: ``ner``, ``pos``, ``classification``, ``regression``, or the name of a text-to-text
+            task: it decides how quality is measured.
         policy: The default policy, as plain data.
         halted: What halted rows still give to the others.
         decode: How labels are chosen from scores.
@@ -33,6 +33,7 @@ class ExitSettings:
         pending: When generating, what tokens that left early give to later ones.
         generation: When generating, arguments of ``generate`` that go with the model.
         calibration: How the policy was chosen, if it was.
+        scale: Of a regression, mean and standard deviation of the training values.
         training: What the model was trained on and how, for the model card.
         results: Measured quality and cost, for the model card.
     """
@@ -48,6 +49,7 @@ class ExitSettings:
     pending: str = "lazy"
     generation: Mapping[str, Any] = field(default_factory=dict)
     calibration: Mapping[str, Any] | None = None
+    scale: Mapping[str, float] | None = None
     training: Mapping[str, Any] | None = None
     results: Mapping[str, Any] | None = None
 

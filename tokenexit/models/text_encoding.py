@@ -10,6 +10,7 @@ from zlib import crc32
 from tokenexit.errors import UserError
 from tokenexit.halting import Sentence
 from tokenexit.models.encoding import Piece
+from tokenexit.models.scale import Scale
 
 logger = logging.getLogger(__name__)
 
@@ -26,13 +27,15 @@ class TextEncoder:
     Args:
         tokenizer: A transformers tokenizer.
         max_length: Tokens the model can read, special tokens included.
+        scale: Of a regression, whose targets are values.
 
     Raises:
         UserError: The model has no room for a text.
     """
 
-    def __init__(self, tokenizer: Any, max_length: int) -> None:
+    def __init__(self, tokenizer: Any, max_length: int, scale: Scale | None = None) -> None:
         self._tokenizer = tokenizer
+        self._scale = scale
         self._limit = min(max_length, int(tokenizer.model_max_length))
         if self._limit <= tokenizer.num_special_tokens_to_add(pair=True):
             raise UserError(
@@ -40,13 +43,13 @@ class TextEncoder:
             )
 
     def encode(
-        self, texts: Sequence[Parts], targets: Sequence[Sequence[int]] | None = None
+        self, texts: Sequence[Parts], targets: Sequence[Sequence[float]] | None = None
     ) -> list[Piece]:
         """One piece a text; an empty string is a text like others.
 
         Args:
             texts: One or two strings each.
-            targets: Gold class of each text, in a list of one, if known.
+            targets: Gold class of each text, or its value, in a list of one, if known.
 
         Raises:
             UserError: A text is not one or two strings, texts and pairs are mixed, or texts and
@@ -54,6 +57,8 @@ class TextEncoder:
         """
         if targets is not None and len(targets) != len(texts):
             raise UserError(f"There are {len(texts)} texts, and labels for {len(targets)}.")
+        if targets is not None and self._scale is not None:
+            targets = [[self._scale.deviation(value) for value in row] for row in targets]
         _check(texts)
         if not texts:
             return []

@@ -37,6 +37,7 @@ from tokenexit.models.run import run
 from tokenexit.models.settings import DECODE, ExitSettings
 from tokenexit.models.words import split_words
 from tokenexit.policies import Policy, from_config
+from tokenexit.policies.base import check_level
 
 _CRF = "crf."
 
@@ -167,6 +168,7 @@ class ExitModelForTokenClassification(
             raise unknown_name("way of decoding", decode, DECODE)
         if not isinstance(batch_size, int) or batch_size < 1:
             raise UserError(f"batch_size must be a whole number from 1, not {batch_size!r}.")
+        check_level(chosen, "token")
         trace = run(
             self,
             self.encoder.encode(texts, targets),

@@ -18,6 +18,7 @@ class Alternating(Objective):
     """
 
     weights: str | float = "uniform"
+    regression = True
 
     def __post_init__(self) -> None:
         layer_weights(self.weights, (1,))

@@ -101,7 +101,7 @@ class Lesson:
             What was added.
         """
         loss = self.note(signals)
-        if self.label_smoothing:
+        if self.label_smoothing:  # never of a regression, see check_regression
             assert signals.target is not None
             logits, known = signals.logits.float(), signals.target != -100
             even = logits.logsumexp(dim=-1) - logits.mean(dim=-1)
@@ -113,12 +113,17 @@ class Lesson:
     def note(self, signals: Signals) -> Tensor:
         """Log the cross-entropy of the words that arrived without learning from it.
 
+        Where targets are numbers, it is the squared error of the one score instead.
+
         Returns:
             The cross-entropy, summed.
         """
         assert signals.target is not None
         logits, known = signals.logits.float(), signals.target != -100
-        loss = F.cross_entropy(logits, signals.target, ignore_index=-100, reduction="sum")
+        if signals.target.is_floating_point():
+            loss = F.mse_loss(logits[known, 0], signals.target[known], reduction="sum")
+        else:
+            loss = F.cross_entropy(logits, signals.target, ignore_index=-100, reduction="sum")
         self.by_layer[signals.layer] = (loss.detach(), known.sum())
         return loss
 
@@ -137,8 +142,11 @@ class Objective(ABC):
     unlabelled: ClassVar[bool] = False
     """Whether words without a gold class teach anything, in some step."""
 
+    regression: ClassVar[bool] = False
+    """Whether it serves models that tell numbers: all it asks of an exit is ``cross_entropy``."""
+
     staged: ClassVar[bool] = False
-    """Whether exits learn on when the top is done, so that the top does not tell the best weights."""
+    """Whether exits learn on when the top is done, so that it does not tell the best weights."""
 
     own_heads: ClassVar[bool] = False
     """Whether exits that share the top's head, as those of text generators, would spoil it."""
@@ -171,15 +179,18 @@ class Objective(ABC):
         """The visitor for one batch."""
 
 
+KEYS = {"head": "heads.name", "gate": "heads.gate.name"}
+
+
 def check_heads(objective: Objective, heads: Mapping[str, Any] | None) -> None:
-    """Refuse heads that an objective cannot train.
+    """Refuse heads that an objective cannot train, and those that only another one can.
 
     Args:
         objective: With or without wishes.
         heads: As ``heads`` of a model; None for a generator, whose exits share one head.
 
     Raises:
-        UserError: Says which heads it needs.
+        UserError: Says which heads it needs, or which objective the heads need.
     """
     if heads is None:
         if objective.asks or objective.own_heads:
@@ -190,15 +201,36 @@ def check_heads(objective: Objective, heads: Mapping[str, Any] | None) -> None:
             )
         return
     given = {"head": heads.get("name", "linear"), "gate": heads.get("gate")}
-    for kind, wanted in objective.asks.items():
-        found = given[kind]
+    for kind, found in given.items():
         found = found.get("name") if isinstance(found, Mapping) else found
+        key, wanted = KEYS[kind], objective.asks.get(kind, found)
         if found != wanted:
-            key = "heads.name" if kind == "head" else "heads.gate.name"
             raise UserError(
                 f"The objective {OBJECTIVES.name_of(type(objective))} needs {key}={wanted}, and "
                 f"the model has {found!r}."
             )
+        teachers = [name for name, cls in OBJECTIVES.items() if cls.asks.get(kind) == found]
+        if found is not None and teachers and kind not in objective.asks:
+            raise UserError(
+                f"{key}={found} learns from the objective {' or '.join(teachers)} alone: set "
+                f"train.objective.name={teachers[0]}, or choose another {kind}."
+            )
+
+
+def check_regression(objective: Objective) -> None:
+    """Refuse an objective that cannot teach exits to tell numbers.
+
+    Raises:
+        UserError: Names those that can.
+    """
+    if objective.label_smoothing:
+        raise UserError("label_smoothing spreads targets over classes; a regression has none.")
+    if not objective.regression:
+        serving = ", ".join(name for name, cls in OBJECTIVES.items() if cls.regression)
+        raise UserError(
+            f"The objective {OBJECTIVES.name_of(type(objective))} compares probabilities of "
+            f"classes, which a regression has not; give train.objective.name one of {serving}."
+        )
 
 
 def from_config(config: Mapping[str, Any] | str) -> Objective:

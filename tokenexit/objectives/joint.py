@@ -31,6 +31,7 @@ class Joint(Objective):
 
     weights: str | float = "depth"
     sampled: int | None = None
+    regression = True
 
     def __post_init__(self) -> None:
         layer_weights(self.weights, (1,))

@@ -28,6 +28,7 @@ class LearnedWeights(Objective):
     """
 
     total: float = 1.0
+    regression = True
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.total <= 1:

@@ -13,6 +13,8 @@ from tokenexit.objectives.joint import JointLesson
 class Single(Objective):
     """Cross-entropy of the last layer only; exit heads stay as they are."""
 
+    regression = True
+
     def start(self, occasion: Occasion) -> Lesson:
         """Only the top has a loss."""
         return JointLesson({occasion.exit_layers[-1]: 1.0})

@@ -25,6 +25,7 @@ class TwoStage(Objective):
     """
 
     split: float = 0.6
+    regression = True
     staged = True
 
     def __post_init__(self) -> None:

@@ -39,6 +39,7 @@ class AssignedDepth(Policy):
 
     depth: int = 3
     by_item: Mapping[int, int] | tuple[tuple[int, int], ...] = ()
+    levels = ("token", "step", "sentence", "value")
     knob = Knob("depth", strict=48, loose=1, integer=True, log=True)
 
     def __post_init__(self) -> None:

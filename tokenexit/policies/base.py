@@ -59,7 +59,8 @@ class Policy(ABC):
     """The main dial; a stricter value must never let a row out earlier."""
 
     levels: ClassVar[tuple[str, ...]] = ("token", "step", "sentence")
-    """Kinds of rows for which the policy has a meaning."""
+    """Kinds of rows for which the policy has a meaning. Those of the kind ``value`` are texts of
+    which exits tell a number, and no probabilities."""
 
     needs_target: ClassVar[bool] = False
     """Whether the decision looks at gold labels, so that it serves analysis only."""
@@ -195,7 +196,7 @@ def check_level(policy: Policy, level: str) -> None:
 
     Args:
         policy: The policy.
-        level: ``token``, ``step`` or ``sentence``.
+        level: ``token``, ``step``, ``sentence`` or ``value``.
 
     Raises:
         UserError: Names the part and the levels it works at.
@@ -204,8 +205,15 @@ def check_level(policy: Policy, level: str) -> None:
         if level not in part.levels:
             raise UserError(
                 f"{part!r} has no meaning at the level {level!r}: it works at the levels "
-                f"{', '.join(part.levels)}."
+                f"{', '.join(part.levels)}.{_serving_values(level)}"
             )
+
+
+def _serving_values(level: str) -> str:
+    if level != "value":
+        return ""
+    names = [name for name, policy in POLICIES.items() if level in policy.levels]
+    return f" Exits of a regression tell numbers; policies for them are {', '.join(names)}."
 
 
 def check_policies(policy: Policy, field: str) -> None:

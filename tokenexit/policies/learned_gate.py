@@ -18,7 +18,8 @@ class LearnedGate(ThresholdPolicy):
     """Halt when the gate's probability that this exit is wrong is below ``threshold``.
 
     BERxiT's learning to exit (Xin et al. 2021): one linear map from the state to a number,
-    shared by all exits. No logits are read, so a large vocabulary costs nothing here.
+    shared by all exits. No logits are read, so a large vocabulary costs nothing here. Of a
+    regression the gate tells how far off this exit is, through tanh: the same from 0 to 1.
 
     Args:
         threshold: 0 (never) to 1 (always).
@@ -28,6 +29,7 @@ class LearnedGate(ThresholdPolicy):
     """
 
     threshold: float = 0.1
+    levels = ("token", "step", "sentence", "value")
     knob = Knob("threshold", strict=1e-4, loose=0.9, log=True)
 
     def __post_init__(self) -> None:

@@ -15,6 +15,8 @@ from tokenexit.signals import Signals
 class Never(Policy):
     """Nobody halts before the last layer."""
 
+    levels = ("token", "step", "sentence", "value")
+
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
         """Let nobody out."""
         return signals.none(), state

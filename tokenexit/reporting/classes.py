@@ -34,7 +34,7 @@ def class_depths(run: RunData) -> tuple[list[ClassDepth], bool]:
     Without any gold label, words are grouped by prediction.
     """
     words = run.words
-    if words is None or not len(words):
+    if words is None or not len(words) or words.numbers:
         return [], True
     gold = bool(words.known.any())
     label = words.gold if gold else words.prediction

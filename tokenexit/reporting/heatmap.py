@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tokenexit.reporting.naming import fixed
 from tokenexit.reporting.run import RunData
 from tokenexit.reporting.sample import sample
 from tokenexit.reporting.words import Words
@@ -86,14 +87,15 @@ def _line(run: RunData, words: Words, row: int) -> Line:
 
 
 def _cell(run: RunData, words: Words, place: int) -> Cell:
-    predicted = run.label(int(words.prediction[place]))
-    gold = run.label(int(words.gold[place])) if words.known[place] else None
+    label = fixed if words.numbers else run.label
+    predicted = label(words.prediction[place].item())
+    gold = label(words.gold[place].item()) if words.known[place] else None
     layer = int(words.exit_layer[place])
     tip = [
         words.word[place],
         f"predicted {predicted}" + (f", gold {gold}" if gold else ""),
         f"left at layer {layer} of {run.num_layers}",
-        f"confidence {words.confidence[place]:.2f}",
+        *([] if words.numbers else [f"confidence {words.confidence[place]:.2f}"]),
     ]
     return Cell(
         word=words.word[place],

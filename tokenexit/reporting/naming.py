@@ -15,6 +15,10 @@ METRIC_NAMES = {
     "macro_f1": "macro F1",
     "bleu": "BLEU",
     "chrf": "chrF",
+    "correlation": "correlation",
+    "pearson": "Pearson",
+    "spearman": "Spearman",
+    "mse": "squared error",
 }
 TEXT_METRICS = ("bleu", "chrf")
 """Metrics of generated text: kept from 0 to 1, but written from 0 to 100 as everywhere."""

@@ -59,6 +59,8 @@ class Reliability:
 
 def reliability(words: Words) -> list[Reliability]:
     """All exits together, then each one; only words with a gold label count."""
+    if words.numbers:
+        return []
     confidence = words.confidence[words.known]
     right = (words.prediction == words.gold)[words.known]
     layer = words.exit_layer[words.known]

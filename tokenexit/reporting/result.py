@@ -10,6 +10,9 @@ from tokenexit.errors import UserError
 from tokenexit.reporting.files import number
 from tokenexit.reporting.naming import TEXT_METRICS
 
+OF_TEXTS = ("classification", "regression")
+"""Tasks in which whole texts leave."""
+
 REQUIRED = ("split", "metric", "quality", "mean_exit_layer", "num_layers", "exit_histogram")
 
 
@@ -61,7 +64,7 @@ class Result:
     @property
     def unit(self) -> str:
         """What leaves at an exit."""
-        return "token" if self.generates else "text" if self.task == "classification" else "word"
+        return "token" if self.generates else "text" if self.task in OF_TEXTS else "word"
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], origin: str = "The result") -> Result:

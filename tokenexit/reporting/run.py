@@ -11,7 +11,7 @@ from typing import Any
 from tokenexit.errors import UserError
 from tokenexit.reporting.files import read_json, read_jsonl, read_table, read_text
 from tokenexit.reporting.measured import Measured, read_measured
-from tokenexit.reporting.result import Result
+from tokenexit.reporting.result import OF_TEXTS, Result
 from tokenexit.reporting.words import Words, words_of
 from tokenexit.reporting.written import Written, is_written, written_of
 
@@ -72,7 +72,7 @@ class RunData:
         """What leaves at an exit."""
         if self.headline is not None:
             return self.headline.unit
-        return "token" if self.generates else "text" if self.task == "classification" else "word"
+        return "token" if self.generates else "text" if self.task in OF_TEXTS else "word"
 
     @cached_property
     def num_layers(self) -> int:

@@ -25,9 +25,9 @@ class Words:
         text: Number of the text.
         position: Place in it.
         exit_layer: Layer at which the word left, from 1.
-        prediction: Predicted class.
-        confidence: Its probability at the exit.
-        gold: Gold class, -100 where unknown.
+        prediction: Predicted class; of a regression the number told.
+        confidence: Its probability at the exit; NaN for a number.
+        gold: Gold class, -100 where unknown; of a regression the true number or NaN.
         word: The word itself.
     """
 
@@ -42,15 +42,20 @@ class Words:
     def __len__(self) -> int:
         return len(self.text)
 
+    @property
+    def numbers(self) -> bool:
+        """Whether numbers were told, rather than classes named."""
+        return self.prediction.dtype.kind == "f"
+
     @cached_property
     def known(self) -> NDArray[np.bool_]:
-        """Words with a gold class."""
-        return self.gold != UNKNOWN
+        """Words with a gold class or number."""
+        return ~np.isnan(self.gold) if self.numbers else self.gold != UNKNOWN
 
     @cached_property
     def wrong(self) -> NDArray[np.bool_]:
-        """Words with a gold class other than the predicted one."""
-        return self.known & (self.prediction != self.gold)
+        """Words with a gold class other than the predicted one; a number is near or far."""
+        return self.known & (self.prediction != self.gold) & (not self.numbers)
 
     @cached_property
     def bounds(self) -> list[tuple[int, int]]:
@@ -75,9 +80,11 @@ def words_of(table: pa.Table, path: Path) -> Words:
         word = [str(held[row]) for row in order]
     else:
         word = [f"#{columns['position'][row] + 1}" for row in order]
+    numbers = columns["prediction"].dtype.kind == "f"
+    real = ("confidence", "prediction", "gold") if numbers else ("confidence",)
     return Words(
         **{
-            name: values[order].astype(np.float64 if name == "confidence" else np.int64)
+            name: values[order].astype(np.float64 if name in real else np.int64)
             for name, values in columns.items()
         },
         word=word,

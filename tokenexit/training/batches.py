@@ -17,8 +17,8 @@ class Example(Protocol):
     """What a step is made of: a tagged sentence, or a source with its target."""
 
     @property
-    def targets(self) -> Sequence[int] | None:
-        """Gold class of each word, -100 where unknown."""
+    def targets(self) -> Sequence[float] | None:
+        """Gold class of each word, or the value to learn; -100 where unknown."""
         ...
 
     @property

@@ -37,6 +37,11 @@ class WithGate:
             self._best = best.new_full((int(words.max()) + 1,), -1).index_copy(0, words, best)
             return halt
         known = signals.target != -100
+        if signals.target.is_floating_point():  # BERxiT's target for regression
+            off = (signals.logits.detach()[:, 0].float() - signals.target).abs()
+            guess = signals.gate_head(signals.apart().select(known))
+            self._asked.append((guess, words[known], off[known].tanh()))
+            return halt
         guess = signals.gate_head(signals.apart().select(known))
         truth = best if self._agree else (best != signals.target).long()
         self._asked.append((guess, words[known], truth[known]))

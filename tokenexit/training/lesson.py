@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from tokenexit.errors import UserError
 from tokenexit.halting import encode, pack
 from tokenexit.models.encoder_model import EncoderModel
 from tokenexit.objectives import Objective, Occasion
-from tokenexit.objectives.base import check_heads
+from tokenexit.objectives.base import check_heads, check_regression
 from tokenexit.objectives.equilibrium import balanced
 from tokenexit.training.batches import MicroBatch
 from tokenexit.training.gate_lesson import WithGate
@@ -51,6 +52,13 @@ class Classroom(nn.Module):
         super().__init__()
         self.model = model
         check_heads(objective, model.settings.heads)
+        if model.scale is not None:
+            check_regression(objective)
+            if model.heads.gate is not None and model.heads.gate.taught != "gold":
+                raise UserError(
+                    f"The gate {model.settings.heads['gate']!r} learns from classes, and a "
+                    "regression has none; use heads.gate=true."
+                )
         self.learned = objective.learned(model.settings.exit_layers)
         self.objective = objective
         self._balance = gradient_equilibrium

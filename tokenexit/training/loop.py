@@ -114,7 +114,7 @@ def train(
     clock = time.perf_counter()
     for step in shown:
         model.train()
-        rate = schedule.get_last_lr()[0]
+        rate = float(schedule.get_last_lr()[0])
         sums = _one_step(step, wrapped, optimizer, accelerator, config, total, seed, rate)
         schedule.step()
         state.step = step.number + 1

@@ -124,8 +124,12 @@ class _Classifier(_Tagger):
 
     def read(self, data: str, options: dict[str, Any], labels: bool = True) -> dict[str, Any]:
         _only(options, ("column",), "text classifiers")
-        label_column = "label" if labels else None
-        return read_texts(data, column=options.get("column"), label_column=label_column)
+        return read_texts(
+            data,
+            column=options.get("column"),
+            label_column="label" if labels else None,
+            regression=self.model.settings.task == "regression",
+        )
 
 
 class _Cascade(_Classifier):

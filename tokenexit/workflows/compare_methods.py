@@ -61,7 +61,7 @@ def compare_methods(
     """
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    accelerator = Accelerator()
+    accelerator = Accelerator(mixed_precision=config.train.precision)
     if accelerator.num_processes > 1:
         raise UserError("Methods are compared in one process; start the recipe with python alone.")
     quiet(accelerator)
@@ -97,7 +97,7 @@ class _Record:
         }
         if path.is_file():
             held = json.loads(path.read_text(encoding="utf-8"))
-            if held["settings"] != self.content["settings"]:
+            if _completed(held["settings"]) != self.content["settings"]:
                 raise UserError(
                     f"{path} was made with other settings, {held['settings']}. Give another "
                     "output_dir, or remove the folder."
@@ -123,6 +123,13 @@ class _Record:
         """Write everything known so far."""
         self.content["summary"] = summaries(self.runs)
         write_json(self.path, self.content)
+
+
+def _completed(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings of an older version: keys it did not know had what is now their default."""
+    default = CompareMethodsConfig(output_dir="").protocol()
+    groups = {name: {**default[name], **settings.get(name, {})} for name in ("train", "calibrate")}
+    return json.loads(json.dumps({**default, **settings, **groups}))
 
 
 def _to_do(held: dict[str, Any], config: CompareMethodsConfig) -> bool:

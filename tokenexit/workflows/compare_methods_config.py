@@ -57,6 +57,13 @@ class CompareMethodsConfig:
     clock_batch: int = field(default=1, metadata=_help("texts a batch when timing"))
     repeats: int = field(default=3, metadata=_help("timed passes"))
     batch_size: int = field(default=32, metadata=_help("texts a batch when evaluating"))
+    validate_on: int | None = field(
+        default=None,
+        metadata=_help("validation texts, drawn at random; all when empty"),
+    )
+    test_on: int | None = field(
+        default=None, metadata=_help("test texts to measure on, drawn at random; all when empty")
+    )
     threads: int | None = field(default=None, metadata=_help("threads torch computes with"))
     plugins: list[str] = field(
         default_factory=list, metadata=_help("your own .py files that register methods, ...")

@@ -47,6 +47,13 @@ class EncoderConfig:
     )
     calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
     batch_size: int = field(default=32, metadata=_help("sentences a batch when evaluating"))
+    validate_on: int | None = field(
+        default=None,
+        metadata=_help("validation texts, drawn at random; all when empty"),
+    )
+    test_on: int | None = field(
+        default=None, metadata=_help("test texts to measure on, drawn at random; all when empty")
+    )
     threads: int | None = field(default=None, metadata=_help("threads torch computes with"))
     seed: int = field(default=0, metadata=_help("of everything random"))
     plugins: list[str] = field(
@@ -86,12 +93,19 @@ class ClassificationConfig(EncoderConfig):
     column: str | None = field(default=None, metadata=_help("column of the texts"))
     pair_column: str | None = field(default=None, metadata=_help("column of the second texts"))
     label_column: str = field(default="label", metadata=_help("column of the labels"))
+    regression: bool = field(
+        default=False, metadata=_help("labels are numbers, which the model learns to tell")
+    )
     stages: list[dict[str, Any]] = field(
         default_factory=list,
         metadata=_help("for a cascade: what each model's run is told besides, the cheapest first"),
     )
 
     # What a text cannot be asked, because it leaves as a whole.
-    task: ClassVar[str] = "classification"
     halted: ClassVar[Literal["copy"]] = "copy"
     decode: ClassVar[Literal["argmax"]] = "argmax"
+
+    @property
+    def task(self) -> str:
+        """``classification`` or ``regression``."""
+        return "regression" if self.regression else "classification"

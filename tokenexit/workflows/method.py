@@ -6,9 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from tokenexit.config import load_config
+from tokenexit.errors import UserError
 from tokenexit.methods import settings_of
+from tokenexit.registry import load_plugin
 
 T = TypeVar("T")
+
+REGRESSION = {"train": {"objective": {"name": "joint"}}}
+"""Beneath a regression without a method: the usual objective compares probabilities."""
 
 
 def load_with_method(
@@ -23,12 +28,21 @@ def load_with_method(
         level: ``sentence``, ``token`` or ``step``.
 
     Raises:
-        UserError: As ``load_config``; no such method, or none at this level.
+        UserError: As ``load_config``; no such method, none at this level, or a preset with keys
+            that recipes do not have.
     """
     config: Any = load_config(schema, argv, defaults)
+    for plugin in config.plugins:
+        load_plugin(plugin)
+    regression = getattr(config, "regression", False)
     if config.method is None:
-        return config
-    return load_config(schema, argv, _merged(defaults, settings_of(config.method, level)))
+        return load_config(schema, argv, _merged(defaults, REGRESSION)) if regression else config
+    settings = settings_of(config.method, "value" if regression else level)
+    try:
+        load_config(schema, ["output_dir=."], settings)
+    except UserError as error:
+        raise UserError(f"The preset {config.method!r} cannot be used: {error}") from error
+    return load_config(schema, argv, _merged(defaults, settings))
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

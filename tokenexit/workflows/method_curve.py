@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -173,8 +172,7 @@ def _clock(
         near = min(engine, key=lambda p: abs(p["mac_ratio"] - 1 / speed))
         text = json.dumps(json.loads(near["policy"]), sort_keys=True)
         policies.setdefault(text, f"near {speed:g}x")
-    count = min(config.clock_texts, len(split))
-    texts = split.take(sorted(random.Random(0).sample(range(len(split)), count))).tokens
+    texts = split.sample(config.clock_texts).tokens
     options: dict[str, Any] = {"batch_size": config.clock_batch, "repeats": config.repeats}
     return [
         {

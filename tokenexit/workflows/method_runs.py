@@ -23,7 +23,10 @@ from tokenexit.workflows.method import load_with_method
 BASELINES = (FINE_TUNING, STATIC)
 """Always among the methods."""
 
-_SHARED = ("data", "data_name", "model", "exit_layers", "batch_size", "threads", "plugins")
+_SHARED = (
+    "data", "data_name", "model", "exit_layers", "batch_size", "validate_on", "test_on", "threads",
+    "plugins",
+)  # fmt: skip
 _OF_LEVEL = {
     "sentence": ("column", "pair_column", "label_column"),
     "token": ("column", "task", "convert_tags"),

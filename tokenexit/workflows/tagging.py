@@ -20,7 +20,7 @@ from tokenexit.data.tagged import (
     read_tagged,
     with_validation,
 )
-from tokenexit.data.texts import read_texts
+from tokenexit.data.texts import UNLABELLED, ScoredSplit
 from tokenexit.errors import UserError
 from tokenexit.evaluation.evaluate import class_numbers
 from tokenexit.evaluation.exits import exit_quality
@@ -28,6 +28,7 @@ from tokenexit.halting import Sentence
 from tokenexit.models.crf import TagCRF
 from tokenexit.models.encoder_model import EncoderModel
 from tokenexit.models.persistence import load_network, load_tokenizer
+from tokenexit.models.scale import VALUE, Scale
 from tokenexit.models.scratch import fresh_encoder, train_tokenizer
 from tokenexit.models.sequence_classification import ExitModelForSequenceClassification
 from tokenexit.models.token_classification import ExitModelForTokenClassification
@@ -43,6 +44,7 @@ from tokenexit.workflows.config import ClassificationConfig, TaggingConfig
 from tokenexit.workflows.folder import check_run, open_run
 from tokenexit.workflows.results import finish
 from tokenexit.workflows.speaking import logger, quiet
+from tokenexit.workflows.texts import check_regression_run, read_text_splits
 
 Splits = dict[str, TaggedSplit]
 AnyConfig = TaggingConfig | ClassificationConfig
@@ -64,11 +66,13 @@ def run_tagging(
     Raises:
         UserError: Anything wrong with the configuration, the data or the model.
     """
-    if isinstance(config, ClassificationConfig) and config.stages:
+    if isinstance(config, ClassificationConfig) and config.stages and not config.regression:
         from tokenexit.workflows.cascade import run_cascade  # it runs each stage by this function
 
         return run_cascade(config, demo)
     policy, families = prepare(config)
+    if isinstance(config, ClassificationConfig) and config.regression:
+        check_regression_run(config)
     if config.calibrate.risk is not None and config.decode == "crf":
         raise UserError(
             "calibrate.risk cannot promise what decode=crf will say, since a CRF is learned after "
@@ -131,6 +135,7 @@ def build_model(config: AnyConfig, train_split: TaggedSplit) -> EncoderModel:
     """The model that a run starts from: a checkpoint, or a fresh one with its tokenizer."""
     labels = _labels(config, train_split)
     texts = isinstance(config, ClassificationConfig)
+    scale = Scale.of(train_split) if isinstance(train_split, ScoredSplit) else None
     kind = AutoModelForSequenceClassification if texts else AutoModelForTokenClassification
     if isinstance(config.model, Mapping):
         description = dict(config.model)
@@ -153,7 +158,7 @@ def build_model(config: AnyConfig, train_split: TaggedSplit) -> EncoderModel:
     exits: dict[str, Any] = {"exit_layers": config.exit_layers, "heads": config.heads}
     if texts:
         return ExitModelForSequenceClassification.from_transformers(
-            network, tokenizer, labels, **exits
+            network, tokenizer, labels, **exits, scale=scale
         )
     return ExitModelForTokenClassification.from_transformers(
         network, tokenizer, labels, task=config.task, **exits
@@ -162,7 +167,10 @@ def build_model(config: AnyConfig, train_split: TaggedSplit) -> EncoderModel:
 
 def _labels(config: AnyConfig, split: TaggedSplit) -> tuple[str, ...]:
     if isinstance(config, ClassificationConfig):
-        return tuple(sorted({label for labels in split.tags or [] for label in labels}))
+        if config.regression:
+            return (VALUE,)
+        known = {label for labels in split.tags or [] for label in labels} - {UNLABELLED}
+        return tuple(sorted(known))
     return label_names(split, config.tag_column)
 
 
@@ -196,7 +204,7 @@ def _rehearse(
         TagCRF(len(model.labels))
     decode = "legal" if config.decode == "legal" else "argmax"
     text = next(words for words in split.tokens if words)
-    few = text if config.task == "classification" else text[:8]
+    few = text if isinstance(config, ClassificationConfig) else text[:8]
     for policy in policies or [model.policy]:
         model.tag([few], policy=policy, batch_size=config.batch_size, decode=decode)
 
@@ -223,24 +231,23 @@ def read_splits(
         if demo is not None and not (folder / "test.parquet").is_file():
             demo(folder, config.task)
         source = str(folder)
-    found: dict[str, Any]
+    splits: Splits
     if isinstance(config, ClassificationConfig):
-        found = read_texts(
-            source,
-            column=config.column,
-            pair_column=config.pair_column,
-            label_column=config.label_column,
-            name=config.data_name,
-        )
+        splits = read_text_splits(config, source)
     else:
         found = read_tagged(
             source, config.tag_column, name=config.data_name, convert=config.convert_tags
         )
-    splits = with_validation(found, seed=config.seed)
+        splits = with_validation(found, seed=config.seed)
+    if config.task == "regression":
+        return splits
     labels = _labels(config, splits["train"])
     for name in ("validation", "test"):
         if name in splits:
             check_labels(splits[name], labels, "keep")
+    for name, count in (("validation", config.validate_on), ("test", config.test_on)):
+        if count is not None and name in splits:
+            splits[name] = splits[name].sample(count)
     return splits
 
 

@@ -1,0 +1,90 @@
+"""The texts of a classifier's run: some objectives learn from those without a label, too."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from tokenexit.calibration.search import check_goals
+from tokenexit.data.tagged import with_validation
+from tokenexit.data.texts import TextSplit, read_texts
+from tokenexit.errors import UserError
+from tokenexit.objectives import OBJECTIVES, from_config
+from tokenexit.objectives.base import check_regression
+from tokenexit.workflows.config import ClassificationConfig
+from tokenexit.workflows.speaking import logger
+
+
+def read_text_splits(config: ClassificationConfig, source: str) -> dict[str, Any]:
+    """Read the data, hold texts out where there is no validation split, drop what nobody learns.
+
+    Args:
+        config: The run.
+        source: File, folder or Hub id.
+
+    Returns:
+        Splits by name; training texts without a label come last, and only where the objective
+        learns from them.
+
+    Raises:
+        UserError: The data cannot be read, or no training text has a label.
+    """
+    found: dict[str, Any] = read_texts(
+        source,
+        column=config.column,
+        pair_column=config.pair_column,
+        label_column=config.label_column,
+        name=config.data_name,
+        regression=config.regression,
+        unlabelled=True,
+    )
+    name = "all" if set(found) == {"all"} else "train"
+    train: TextSplit | None = found.get(name)
+    bare = train.labelled(False) if train is not None else None
+    if train is None or bare is None or not len(bare):
+        return with_validation(found, seed=config.seed)
+    if len(bare) == len(train):
+        raise UserError(f"{train.origin}: no text has a label, so there is nothing to learn.")
+    splits: dict[str, Any] = with_validation(
+        {**found, name: train.labelled()}, seed=config.seed
+    )  # what is held out has labels
+    if OBJECTIVES.get(str(config.train.objective["name"])).unlabelled:
+        known = splits["train"]
+        splits["train"] = replace(
+            known, tokens=[*known.tokens, *bare.tokens], tags=[*known.tags, *(bare.tags or [])]
+        )
+    else:
+        logger.warning(
+            "%s: %d of %d texts have no label and are left out; %s.",
+            train.origin, len(bare), len(train), _who_would(config.regression),
+        )  # fmt: skip
+    return splits
+
+
+def check_regression_run(config: ClassificationConfig) -> None:
+    """Refuse what a run of a regression cannot do, before anything is trained.
+
+    Raises:
+        UserError: No data, a cascade, a promise that counts differences, or an objective that
+            compares probabilities.
+    """
+    if config.data is None:
+        raise UserError(
+            "regression=true needs data= with a number as the label of each text; what is "
+            "generated has classes."
+        )
+    if config.stages:
+        raise UserError("A cascade asks how sure a model is of its class; leave stages out.")
+    check_goals(config.calibrate, "regression")
+    check_regression(from_config(config.train.objective))
+
+
+def _who_would(regression: bool) -> str:
+    serving = [
+        name
+        for name, objective in OBJECTIVES.items()
+        if objective.unlabelled and (objective.regression or not regression)
+    ]
+    if not serving:
+        return "no objective for regression learns from such texts"
+    return f"of the objectives, {', '.join(serving)} would learn from them"
