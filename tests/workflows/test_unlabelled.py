@@ -74,12 +74,13 @@ def test_the_second_stage_learns_from_them_and_the_first_does_not(data, tmp_path
     split: Any = read_splits(config, tmp_path)["train"]
     assert len(split) == 17
     assert split.tags[-5:] == [[UNLABELLED]] * 5
-    model = build_model(config, split)
+    # In double precision: sums in another order then stay the same through all of Adam's steps.
+    model = build_model(config, split).double()
     assert model.labels == ("cold", "warm")
     alone = taught(config, copy.deepcopy(model), split.labelled(), tmp_path)
     with_all = taught(config, model, split, tmp_path)
-    # The first stage differs by the order of its sums alone, which Adam makes larger.
-    assert moved(alone, with_all, "network.") < 0.01 * moved(alone, with_all, "heads.exits.")
+    assert moved(alone, with_all, "network.") < 1e-6
+    assert moved(alone, with_all, "heads.exits.") > 1e-3
 
 
 def test_a_whole_run_with_them(data, tmp_path):
