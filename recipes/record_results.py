@@ -40,9 +40,7 @@ def record(name: str, run: Path, extras: dict[str, Path]) -> None:
         "seed": metrics["seed"],
         "splits": metrics["splits"],
         "static": metrics["static"],
-        "calibration": {
-            k: v for k, v in _json(run / "calibration.json").items() if k != "candidates"
-        },
+        "calibration": _calibration(run / "calibration.json"),
         "curve": curve,
     }
     for key, path in extras.items():
@@ -50,6 +48,13 @@ def record(name: str, run: Path, extras: dict[str, Path]) -> None:
     RESULTS.mkdir(exist_ok=True)
     text = json.dumps(data, indent=1, ensure_ascii=False)
     (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _calibration(path: Path) -> dict[str, Any] | None:
+    """What was promised; None where the policy was given by hand."""
+    if not path.is_file():
+        return None
+    return {key: value for key, value in _json(path).items() if key != "candidates"}
 
 
 def table() -> str:
