@@ -11,6 +11,7 @@ import pytest
 from tokenexit import objectives, policies
 from tokenexit.errors import UserError
 from tokenexit.heads import build_head
+from tokenexit.heads.stack import BESIDE
 from tokenexit.methods import LEVELS, METHODS, settings_of
 from tokenexit.policies.base import check_level
 from tokenexit.workflows.config import ClassificationConfig, TaggingConfig
@@ -89,7 +90,7 @@ def test_a_method_is_made_of_what_there_is(name, level):
         check_level(policy, level)
         assert policy.dial() is not None
     if level != "step":
-        heads = {key: value for key, value in settings["heads"].items() if key != "gate"}
+        heads = {key: value for key, value in settings["heads"].items() if key not in BESIDE}
         build_head(heads, 8, 3)
     gated = {"learned_gate", "q_exit", "dact"}
     asks_gate = any(family["name"] in gated for family in METHODS.get(name).policies)

@@ -60,6 +60,7 @@ class NoHeads:
 
     gate = None
     reads_past = False
+    pool = "first"
 
     def __init__(self, encoder: SourceEncoder) -> None:
         self.layers = tuple(range(1, encoder.num_layers))

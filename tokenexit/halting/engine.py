@@ -100,7 +100,8 @@ def encode(
         hidden = rows.hidden
         if fork is not None and not top:
             hidden, rows.hidden = fork(layer, rows.hidden)
-        seen = backbone.finish(rows.first_states(hidden))
+        pooled = rows.first_states if top or heads.pool == "first" else rows.mean_states
+        seen = backbone.finish(pooled(hidden))
         counts = {"head": 0, "gate": 0}
         head = backbone.classify if top else heads.at(layer)
         signals = Signals(

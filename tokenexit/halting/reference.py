@@ -75,7 +75,14 @@ def encode_dense(
         words = (~word_done).nonzero().squeeze(-1)
         if len(words) == 0:
             continue
-        seen = backbone.finish(hidden[cell][first_row])
+        rows = hidden[cell]
+        if top or heads.pool == "first":
+            pooled = rows[first_row]
+        else:
+            of_words = torch.nn.functional.one_hot(row_word + 1, batch.num_words + 1)[:, 1:]
+            shares = of_words.to(rows.dtype)
+            pooled = (shares.T @ rows) / shares.sum(dim=0)[:, None]
+        seen = backbone.finish(pooled)
         before = previous
         signals = Signals(
             layer=layer,

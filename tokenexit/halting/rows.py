@@ -48,6 +48,7 @@ class LiveRows:
         self._layout: Layout | None = None
         self._index: Tensor | None = None
         self._first: Tensor | None = None
+        self._parts: tuple[Tensor, Tensor, Tensor] | None = None
         self.num_active = len(self.active)
         wordless = np.bincount(self._sequence_of, minlength=batch.num_sequences) == 0
         if wordless.any():
@@ -123,6 +124,19 @@ class LiveRows:
             self._first = self._tensor(self.first_row)
         return hidden[self._first]
 
+    def mean_states(self, hidden: Tensor) -> Tensor:
+        """The mean over all rows of each remaining word, ``[N, H]``."""
+        if self._parts is None:
+            place = np.full(self.batch.num_words + 1, -1)  # the last entry serves word -1
+            place[self.words] = np.arange(len(self.words))
+            word = place[self._row_word]
+            rows = np.flatnonzero(word >= 0)
+            count = np.bincount(word[rows], minlength=len(self.words))
+            self._parts = self._tensor(rows), self._tensor(word[rows]), self._tensor(count)
+        rows, word, count = self._parts
+        sums = hidden.new_zeros(len(self.words), hidden.shape[1])
+        return sums.index_add(0, word, hidden[rows]) / count[:, None]
+
     def retire(self, gone: Mask) -> tuple[Tensor, Tensor]:
         """Halt words; sentences without a word left leave.
 
@@ -141,7 +155,7 @@ class LiveRows:
         finished[self.words[gone]] = True  # the extra entry serves special tokens, word -1
         self.active &= ~finished[self._row_word]
         self.words, self.first_row = self.words[stay], self.first_row[stay]
-        self._first = None
+        self._first = self._parts = None
         self._keep_words(places[1])
         self._layout = None
         if self.batch.num_sequences > 1 or self._halted != "copy":
@@ -173,7 +187,7 @@ class LiveRows:
         self.original, self.active = self.original[mask], self.active[mask]
         self._row_word, self._row_sequence = self._row_word[mask], self._row_sequence[mask]
         self.first_row = (np.cumsum(mask) - 1)[self.first_row]
-        self._first = None
+        self._first = self._parts = None
 
     def _tensor(self, values: Index) -> Tensor:
         return torch.from_numpy(values).to(self.hidden.device, non_blocking=True)

@@ -7,9 +7,15 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from tokenexit.errors import UserError
+from tokenexit.errors import UserError, unknown_name
 from tokenexit.gates import build_gate
 from tokenexit.heads.base import ExitHead, build_head
+
+POOLS = ("first", "mean")
+"""Which of a word's or text's states an exit below the top reads."""
+
+BESIDE = ("gate", "pool")
+"""Keys of ``heads`` that are no settings of a single head."""
 
 
 class DepthHead(nn.Module):
@@ -32,6 +38,7 @@ class ExitHeads(nn.Module):
 
     Args:
         config: Head configuration; ``gate: true`` adds a linear gate, ``gate: {name: ...}`` others.
+            ``pool: mean`` shows heads the mean of all tokens of a word or text, and not the first.
         layers: Exit layers, counted from 1, the top excluded.
         width: Width of the states.
         num_classes: Number of classes.
@@ -41,7 +48,10 @@ class ExitHeads(nn.Module):
         self, config: Mapping[str, Any], layers: Sequence[int], width: int, num_classes: int
     ) -> None:
         super().__init__()
-        settings = {key: value for key, value in config.items() if key != "gate"}
+        settings = {key: value for key, value in config.items() if key not in BESIDE}
+        self.pool = str(config.get("pool", "first"))
+        if self.pool not in POOLS:
+            raise unknown_name("heads.pool", self.pool, POOLS)
         self.layers = tuple(layers)
         self.exits = nn.ModuleDict(
             {
