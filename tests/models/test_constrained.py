@@ -61,6 +61,13 @@ def test_a_legal_argmax_is_kept(data, words):
         assert (path != argmax).any()
 
 
+def test_a_difference_that_sums_lose():
+    log_probs = np.zeros((2, 5), dtype=np.float32) - np.float32(0.5)
+    log_probs[0, 3] = -0.0625
+    log_probs[1, 3], log_probs[1, 4] = -4e-45, 0.0
+    assert LegalDecoder(LABEL_SETS[0])(log_probs).tolist() == [3, 4]
+
+
 def test_an_entity_nothing_began():
     decoder = LegalDecoder(LABEL_SETS[0])
     log_probs = np.log([[0.4, 0.1, 0.4, 0.05, 0.05], [0.1, 0.1, 0.7, 0.05, 0.05]])

@@ -30,6 +30,9 @@ class LegalDecoder:
         """Best legal classes for one text, ``[n, C] -> [n]``."""
         if len(log_probs) == 0:
             return np.zeros(0, dtype=np.int64)
+        greedy = log_probs.argmax(axis=-1)
+        if self._start[greedy[0]] == 0 and (self._matrix[greedy[:-1], greedy[1:]] == 0).all():
+            return greedy  # nothing can be better, and rounded sums could tell ties apart wrongly
         best = log_probs[0] + self._start
         back = np.zeros(log_probs.shape, dtype=np.int64)
         for place in range(1, len(log_probs)):
