@@ -8,9 +8,9 @@ from tokenexit.data.bio import is_bio
 from tokenexit.policies import Policy
 from tokenexit.policies.entropy import Entropy
 from tokenexit.policies.margin import Margin
-from tokenexit.policies.patience_value import ValuePatience
 from tokenexit.policies.pcee import PCEE
 from tokenexit.policies.per_class import PerClass
+from tokenexit.policies.value_patience import ValuePatience
 from tokenexit.policies.window import Window
 
 

@@ -131,7 +131,7 @@ def encode(
             visitor.leave(left, stay)
         kept = _same if stay is None else partial(torch.index_select, dim=0, index=stay)
         previous = partial(kept, seen)
-        if reads_past:
+        if reads_past and not top:
             past = seen[:, None] if past is None else torch.cat([past, seen[:, None]], dim=1)
             past = kept(past)
         work[layer - 1] += LayerWork(**counts)

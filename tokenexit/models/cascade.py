@@ -11,7 +11,6 @@ import torch
 from huggingface_hub import ModelHubMixin
 from torch import nn
 
-from tokenexit.errors import UserError
 from tokenexit.halting import Halted, Trace
 from tokenexit.halting.cost import macs, plain_macs
 from tokenexit.models import cascade_folder, persistence
@@ -26,6 +25,7 @@ from tokenexit.models.exits import ExitTable
 from tokenexit.models.sequence_classification import (
     ClassifiedText,
     ExitModelForSequenceClassification,
+    check_text_options,
     classified,
 )
 from tokenexit.models.settings import ExitSettings
@@ -141,11 +141,7 @@ class CascadeForSequenceClassification(
         Raises:
             UserError: A bad policy or setting.
         """
-        for name, value in (("halted", halted), ("decode", decode)):
-            if value not in (None, "copy", "argmax"):
-                raise UserError(f"{name}={value!r} has no meaning for text classifiers.")
-        if not isinstance(batch_size, int) or batch_size < 1:
-            raise UserError(f"batch_size must be a whole number from 1, not {batch_size!r}.")
+        check_text_options(batch_size, halted, decode)
         chosen = self.policy if policy is None else from_config(policy)
         check_level(chosen, "sentence")
         return run_cascade(self, texts, targets, chosen, batch_size)

@@ -132,6 +132,16 @@ def new_parts(
     return stack, exits, kind
 
 
+def check_batch_size(batch_size: int) -> None:
+    """Refuse what is no number of texts.
+
+    Raises:
+        UserError: Says what was given.
+    """
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise UserError(f"batch_size must be a whole number from 1, not {batch_size!r}.")
+
+
 def check_names(labels: Sequence[str]) -> None:
     """Refuse what is no list of different names.
 

@@ -21,6 +21,7 @@ from tokenexit.heads import ExitHeads, check_exit_layers
 from tokenexit.models import persistence
 from tokenexit.models.encoder_model import (
     EncoderModel,
+    check_batch_size,
     check_names,
     new_parts,
     with_classifier,
@@ -179,11 +180,7 @@ class ExitModelForSequenceClassification(
         Raises:
             UserError: A bad policy or setting.
         """
-        for name, value in (("halted", halted), ("decode", decode)):
-            if value not in (None, "copy", "argmax"):
-                raise UserError(f"{name}={value!r} has no meaning for text classifiers.")
-        if not isinstance(batch_size, int) or batch_size < 1:
-            raise UserError(f"batch_size must be a whole number from 1, not {batch_size!r}.")
+        check_text_options(batch_size, halted, decode)
         chosen = self.policy if policy is None else from_config(policy)
         check_level(chosen, "sentence" if self.scale is None else "value")
         return run(self, self.encoder.encode(texts, targets), chosen, batch_size=batch_size)
@@ -247,6 +244,18 @@ def classified(
         )
         for row, part in enumerate(parts)
     ]
+
+
+def check_text_options(batch_size: int, halted: str | None, decode: str | None) -> None:
+    """Refuse a bad batch size, and what only taggers can be asked for.
+
+    Raises:
+        UserError: Says what was given.
+    """
+    for name, value in (("halted", halted), ("decode", decode)):
+        if value not in (None, "copy", "argmax"):
+            raise UserError(f"{name}={value!r} has no meaning for text classifiers.")
+    check_batch_size(batch_size)
 
 
 def parts_of(texts: Sequence[str] | Sequence[Sequence[str]]) -> list[list[str]]:

@@ -27,6 +27,7 @@ from tokenexit.models.constrained import LegalDecoder
 from tokenexit.models.crf import TagCRF
 from tokenexit.models.encoder_model import (
     EncoderModel,
+    check_batch_size,
     check_names,
     new_parts,
     with_classifier,
@@ -166,8 +167,7 @@ class ExitModelForTokenClassification(
         decode = decode or self.settings.decode
         if decode not in DECODE:
             raise unknown_name("way of decoding", decode, DECODE)
-        if not isinstance(batch_size, int) or batch_size < 1:
-            raise UserError(f"batch_size must be a whole number from 1, not {batch_size!r}.")
+        check_batch_size(batch_size)
         check_level(chosen, "token")
         trace = run(
             self,
