@@ -26,6 +26,17 @@ def test_groups(toy):
     assert any(name.startswith("heads.gate.") for name in seen)
 
 
+def test_word_embeddings_have_a_rate_of_their_own_when_given(toy):
+    model = toy.build()
+    words = {id(weight) for weight in model.embedding_parameters()}
+    assert len(words) == 1
+    optimizer = build_optimizer(model, TrainConfig(lr=1.0, head_lr=2.0, embedding_lr=3.0))
+    found = {id(w): g["lr"] for g in optimizer.param_groups for w in g["params"]}
+    assert found.keys() == {id(weight) for weight in model.parameters()}
+    assert {key for key, rate in found.items() if rate == 3.0} == words
+    assert set(found.values()) == {1.0, 2.0, 3.0}
+
+
 def rates(total: int, warmup: float, start: int = 0) -> list[float]:
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=2.0)
     if start:

@@ -11,7 +11,7 @@ from tokenexit import ExitModelForSeq2SeqLM
 from tokenexit.config import load_config
 from tokenexit.errors import UserError
 from tokenexit.workflows.commands import open_model
-from tokenexit.workflows.seq2seq import run_seq2seq
+from tokenexit.workflows.seq2seq import run_seq2seq, with_embedding_rate
 from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
 
 SMALL = {
@@ -60,6 +60,24 @@ def test_the_run_folder_is_whole(finished):
     found = json.loads((finished / "calibration.json").read_text())
     assert found["chosen"]["n_sentences"] == 4
     assert "chosen on 4 texts of the validation split" in (finished / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([], pytest.approx(20 * 2e-4)),
+        (["train.embedding_lr=0.5"], 0.5),
+        (["model.model_type=bart"], None),
+        (["model=a/checkpoint"], None),
+    ],
+)
+def test_word_embeddings_of_a_fresh_t5_learn_faster(given, expected):
+    config = load_config(Seq2SeqConfig, ["output_dir=nowhere", *given], SMALL)
+    assert with_embedding_rate(config).train.embedding_lr == expected
+
+
+def test_the_rate_of_the_word_embeddings_is_kept_with_the_run(finished):
+    assert "embedding_lr: 0.004" in (finished / "config.yaml").read_text()
 
 
 def test_the_model_folder_writes_texts(finished):

@@ -73,6 +73,10 @@ class EncoderModel(ExitModel):
         yield from self.backbone.final_head().parameters()
         yield from self.heads.parameters()
 
+    def embedding_parameters(self) -> Iterator[nn.Parameter]:
+        """The word embeddings."""
+        yield from self.network.get_input_embeddings().parameters()  # type: ignore[union-attr]
+
     @abstractmethod
     def tag(
         self,

@@ -75,6 +75,11 @@ def train_subword_tokenizer(
     )
 
 
+def like_t5(description: Any) -> bool:
+    """Whether a fresh model is described, of T5's family."""
+    return isinstance(description, Mapping) and description.get("model_type") in _LIKE_T5
+
+
 def fresh_seq2seq(
     description: Mapping[str, Any], tokenizer: PreTrainedTokenizerFast
 ) -> PreTrainedModel:
@@ -96,8 +101,7 @@ def fresh_seq2seq(
         MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES as FAMILIES,
     )
 
-    like_t5 = description.get("model_type") in _LIKE_T5
-    start = tokenizer.pad_token_id if like_t5 else tokenizer.eos_token_id
+    start = tokenizer.pad_token_id if like_t5(description) else tokenizer.eos_token_id
     given = {
         "vocab_size": len(tokenizer),
         "pad_token_id": tokenizer.pad_token_id,

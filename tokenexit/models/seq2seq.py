@@ -155,6 +155,10 @@ class ExitModelForSeq2SeqLM(
         """Parameters that start from nothing: those of gate and depth head."""
         yield from self._side.parameters()
 
+    def embedding_parameters(self) -> Iterator[nn.Parameter]:
+        """The word embeddings, which most generators score their vocabulary with as well."""
+        yield from self.network.get_input_embeddings().parameters()  # type: ignore[union-attr]
+
     # --- generating ------------------------------------------------------------------------
 
     @torch.inference_mode()

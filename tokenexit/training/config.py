@@ -29,6 +29,10 @@ class TrainConfig:
     accumulation: int = field(default=1, metadata=_help("micro-batches a step is cut into"))
     lr: float = field(default=2e-4, metadata=_help("peak learning rate of the network"))
     head_lr: float = field(default=1e-3, metadata=_help("peak learning rate of heads and gate"))
+    embedding_lr: float | None = field(
+        default=None,
+        metadata=_help("peak learning rate of the word embeddings; that of the network when empty"),
+    )
     weight_decay: float = field(default=0.01, metadata=_help("AdamW weight decay"))
     warmup: float = field(default=0.1, metadata=_help("share of the steps that warm up"))
     clip: float = field(default=1.0, metadata=_help("largest gradient norm; 0 for none"))
@@ -61,9 +65,10 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"train.{name} must be 1 or more, not {value!r}.")
-        for name in ("lr", "head_lr"):
-            if not getattr(self, name) > 0:
-                raise UserError(f"train.{name} must be above 0, not {getattr(self, name)!r}.")
+        for name in ("lr", "head_lr", "embedding_lr"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UserError(f"train.{name} must be above 0, not {value!r}.")
         for name in ("clip", "weight_decay"):
             if not getattr(self, name) >= 0:
                 raise UserError(f"train.{name} must be 0 or more, not {getattr(self, name)!r}.")

