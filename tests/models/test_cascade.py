@@ -22,6 +22,7 @@ from tokenexit.errors import UserError
 from tokenexit.evaluation.curve import trace_curve
 from tokenexit.evaluation.evaluate import evaluate
 from tokenexit.halting.cost import macs, plain_macs
+from tokenexit.models.cascade_run import Reading
 from tokenexit.models.scratch import train_tokenizer
 from tokenexit.models.truncate import keep_layers
 
@@ -300,6 +301,21 @@ def test_other_tokenizers_are_told_apart_or_allowed(make, stages):
             trace.log_probs, stage.tag(TEXTS, policy="never").log_probs, atol=1e-5
         )
     assert trace.lengths.tolist() == stages[-1].tag(TEXTS).lengths.tolist()
+
+
+def test_a_model_that_reads_otherwise_tokenizes_each_text_once(make, stages, monkeypatch):
+    fewer = make(1, 1, own=train_tokenizer([WORDS[:3]], 200, False))
+    cascade = CascadeForSequenceClassification([fewer, stages[-1]], allow_different_tokenizers=True)
+    read = Reading(cascade, TEXTS)
+    seen: list[Any] = []
+    encode = fewer.encoder.encode
+    monkeypatch.setattr(fewer.encoder, "encode", lambda t: seen.extend(t) or encode(t))
+    first = [read.by(1, [2, 0]), read.by(1, [0, 1, 2])]
+    assert seen == [TEXTS[2], TEXTS[0], TEXTS[1]]
+    assert [p.sentence.input_ids for p in first[1]] == [
+        p.sentence.input_ids for p in encode(TEXTS[:3])
+    ]
+    assert first[0] == [first[1][2], first[1][0]]
 
 
 def test_what_is_no_cascade(stages, make):

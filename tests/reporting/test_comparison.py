@@ -30,7 +30,7 @@ def run(method, full, *points, seed=0, **changes):
         "points": [point(1.0, full, "full"), *points],
         "calibrated": {**point(0.5, 0.8), "metric": "accuracy", "n_rows": 9,
                        "quality_full_depth": full, "relative_quality": 0.8 / full},
-        "guess": 0.1, "overhead": 0.01, "clock": None, "timeable": True, "num_layers": 4,
+        "guess": 0.1, "overhead": 0.01, "clock": None, "num_layers": 4,
         "plain_macs": 1000, "uniform_depth": True,
     }  # fmt: skip
     return {**one, **changes}

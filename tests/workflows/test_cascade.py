@@ -101,8 +101,12 @@ def test_the_console_script_serves_it(finished, data):
     found = next(iter(opened.predict(["the red door 3"], None, 4)))
     assert found["label"] == "warm"
     assert found["exit_layer"] in (1, 2)
-    with pytest.raises(UserError, match="give the folder of one stage"):
-        opened.bench(split, 4, None)
+    timed = opened.bench(split, 4, None, batch_size=3, repeats=1)
+    few = opened.evaluate(split.head(4), "test", None, batch_size=3)
+    assert (timed.n_sentences, timed.batch_size) == (4, 3)
+    assert "ForSequenceClassification" in timed.baseline
+    assert timed.mac_ratio == pytest.approx(few.mac_ratio)
+    assert 0 < timed.speedup_p10 <= timed.speedup_p90
 
 
 def test_calibrate_changes_the_folder(finished, data, tmp_path, monkeypatch, capsys):

@@ -3,7 +3,8 @@
 Both read the same tokens in the same order and batches; tokenising is outside the clock for
 both. The plain model gets padded batches, as users run it; building the batch is inside the
 clock for both. Batches are interleaved, so that whatever else the machine does hits both, and
-the ratio of each pass is reported with its spread.
+the ratio of each pass is reported with its spread. A cascade, which cuts fresh batches between its
+models, takes turns with its last model after all texts instead.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,10 +20,15 @@ import torch
 
 from tokenexit.errors import UserError
 from tokenexit.halting import Sentence
-from tokenexit.halting.cost import macs, plain_macs
+from tokenexit.models.cascade import CascadeForSequenceClassification
+from tokenexit.models.cascade_run import Reading, run_cascade
 from tokenexit.models.encoder_model import EncoderModel
+from tokenexit.models.encoding import Piece
 from tokenexit.models.run import run
 from tokenexit.policies import Policy
+
+_Turn = tuple[Callable[[], object], Callable[[], object]]
+"""The plain model's work and ours on the same texts."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ class BenchResult:
 
 
 def bench(
-    model: EncoderModel,
+    model: EncoderModel | CascadeForSequenceClassification,
     texts: Sequence[Sequence[str]],
     policy: Policy,
     *,
@@ -76,8 +83,8 @@ def bench(
     """Time a policy against the plain model.
 
     Args:
-        model: The tagger.
-        texts: Words of each text.
+        model: A tagger, a text classifier or a cascade.
+        texts: Words of each text, or its one or two strings.
         policy: Who halts.
         batch_size: Texts a batch.
         repeats: Passes over all texts, after one that is not counted.
@@ -86,38 +93,41 @@ def bench(
         UserError: No text with a word.
     """
     model.eval()
-    pieces = model.encoder.encode(texts)
+    network = model if isinstance(model, EncoderModel) else model.stages[-1]
+    pieces = network.encoder.encode(texts)
     if not pieces:
         raise UserError("There is no text with a word to time.")
     chunks = [pieces[i : i + batch_size] for i in range(0, len(pieces), batch_size)]
+    turns: list[_Turn] = []
+    if isinstance(model, EncoderModel):
+        whole = partial(run, model, pieces, policy, batch_size=batch_size)
+        for chunk in chunks:
+            ours = partial(run, model, chunk, policy, batch_size=batch_size)
+            turns.append((partial(_plain_pass, network, [chunk]), ours))
+    else:
+        whole = partial(run_cascade, model, Reading(model, texts), policy, batch_size)
+        turns.append((partial(_plain_pass, network, chunks), whole))
     ratios = []
     for number in range(repeats + 1):
-        plain = ours = 0.0
-        for place, chunk in enumerate(chunks):
-            pair = [
-                lambda chunk=chunk: plain_forward(model, [p.sentence for p in chunk]),
-                lambda chunk=chunk: run(model, chunk, policy, batch_size=batch_size),
-            ]
-            # Who goes first changes from batch to batch: caches favour the second.
+        spent = [0.0, 0.0]
+        for place, turn in enumerate(turns):
+            # Who goes first changes from turn to turn: caches favour the second.
             first = (number + place) % 2
-            times = {which: seconds(pair[which], model.device) for which in (first, 1 - first)}
-            plain, ours = plain + times[0], ours + times[1]
+            for which in (first, 1 - first):
+                spent[which] += seconds(turn[which], network.device)
         if number:
-            ratios.append(plain / ours)
+            ratios.append(spent[0] / spent[1])
     lengths = [len(p.sentence.input_ids) for p in pieces]
-    work = run(model, pieces, policy, batch_size=batch_size).work
-    ratio = macs(model.backbone, model.heads, work) / plain_macs(
-        model.backbone, lengths, batches=len(pieces)
-    )
+    ratio = model.mac_ratio(whole())
     padded = sum(len(c) * max(len(p.sentence.input_ids) for p in c) for c in chunks)
     median = float(np.median(ratios))
     return BenchResult(
-        baseline=f"transformers {type(model.network).__name__}, "
-        f"{model.network.config._attn_implementation}, padded batches",
+        baseline=f"transformers {type(network.network).__name__}, "
+        f"{network.network.config._attn_implementation}, padded batches",
         batch_size=batch_size,
         threads=torch.get_num_threads(),
-        device=str(model.device),
-        dtype=str(model.network.dtype).removeprefix("torch."),
+        device=str(network.device),
+        dtype=str(network.network.dtype).removeprefix("torch."),
         repeats=repeats,
         n_sentences=len(pieces),
         policy=policy.to_config(),
@@ -128,6 +138,11 @@ def bench(
         efficiency=median * ratio,
         padding=1 - sum(lengths) / padded,
     )
+
+
+def _plain_pass(model: EncoderModel, chunks: Sequence[Sequence[Piece]]) -> None:
+    for chunk in chunks:
+        plain_forward(model, [piece.sentence for piece in chunk])
 
 
 @torch.inference_mode()

@@ -20,7 +20,7 @@ from tokenexit.models.cascade_fit import (
     differences,
     label_columns,
 )
-from tokenexit.models.cascade_run import cascade_exits, run_cascade
+from tokenexit.models.cascade_run import Reading, cascade_exits, run_cascade
 from tokenexit.models.exits import ExitTable
 from tokenexit.models.sequence_classification import (
     ClassifiedText,
@@ -144,7 +144,7 @@ class CascadeForSequenceClassification(
         check_text_options(batch_size, halted, decode)
         chosen = self.policy if policy is None else from_config(policy)
         check_level(chosen, "sentence")
-        return run_cascade(self, texts, targets, chosen, batch_size)
+        return run_cascade(self, Reading(self, texts, targets), chosen, batch_size)
 
     def predict(
         self,
@@ -175,7 +175,7 @@ class CascadeForSequenceClassification(
         batch_size: int = 32,
     ) -> ExitTable:
         """What every model says of every text."""
-        return cascade_exits(self, texts, targets, batch_size)
+        return cascade_exits(self, Reading(self, texts, targets), batch_size)
 
     def mac_ratio(self, trace: Trace) -> float:
         """Multiply-accumulates of all models on the texts that reached them, and of confidences.

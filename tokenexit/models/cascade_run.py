@@ -36,11 +36,7 @@ Targets = Sequence[Sequence[int]] | None
 
 @torch.inference_mode()
 def run_cascade(
-    model: CascadeForSequenceClassification,
-    texts: Texts,
-    targets: Targets,
-    policy: Policy,
-    batch_size: int,
+    model: CascadeForSequenceClassification, read: Reading, policy: Policy, batch_size: int
 ) -> Trace:
     """Classify texts.
 
@@ -49,16 +45,14 @@ def run_cascade(
 
     Args:
         model: The cascade.
-        texts: One or two strings each.
-        targets: Gold class of each text, in a list of one.
+        read: The texts, as its models read them.
         policy: Who is done after which model.
         batch_size: Texts a batch.
 
     Returns:
         One entry a text. Its layers are models, its work that of all layers of all models.
     """
-    depth, count = len(model.stages), len(texts)
-    read = _Reading(model, texts, targets)
+    depth, count = len(model.stages), len(read.last)
     log_probs = np.zeros((count, len(model.labels)), dtype=np.float32)
     exits = np.full(count, depth)
     waiting = torch.arange(count)
@@ -101,10 +95,10 @@ def run_cascade(
 
 @torch.inference_mode()
 def cascade_exits(
-    model: CascadeForSequenceClassification, texts: Texts, targets: Targets, batch_size: int
+    model: CascadeForSequenceClassification, read: Reading, batch_size: int
 ) -> ExitTable:
     """What every model says of every text."""
-    read, count = _Reading(model, texts, targets), len(texts)
+    count = len(read.last)
     logits = []
     for number, stage in enumerate(model.stages, start=1):
         pieces = read.by(number, list(range(count)))
@@ -164,13 +158,20 @@ class _Top:
         """Everybody, at the top."""
 
 
-class _Reading:
-    """Texts as each model reads them; where two read alike, once."""
+class Reading:
+    """Texts as each model reads them; every reading is made once, when first asked for.
+
+    Args:
+        model: The cascade.
+        texts: One or two strings each.
+        targets: Gold class of each text, in a list of one.
+    """
 
     def __init__(
-        self, model: CascadeForSequenceClassification, texts: Texts, targets: Targets
+        self, model: CascadeForSequenceClassification, texts: Texts, targets: Targets = None
     ) -> None:
         self._model, self._texts = model, texts
+        self._own: dict[tuple[int, int], Piece] = {}
         self.last = model.stages[-1].encoder.encode(texts, targets)
         flat = None if targets is None else [target for row in targets for target in row]
         self.gold = torch.tensor([-100] * len(texts) if flat is None else flat, dtype=torch.long)
@@ -179,7 +180,11 @@ class _Reading:
         """Some texts as stage ``number`` reads them."""
         if self._model.reads_as_last(number):
             return [self.last[row] for row in rows]
-        return self._model.stages[number - 1].encoder.encode([self._texts[row] for row in rows])
+        new = [row for row in rows if (number, row) not in self._own]
+        encoder = self._model.stages[number - 1].encoder
+        pieces = encoder.encode([self._texts[row] for row in new])
+        self._own |= {(number, row): piece for row, piece in zip(new, pieces, strict=True)}
+        return [self._own[number, row] for row in rows]
 
 
 def _signals(

@@ -106,7 +106,6 @@ class _Tagger(Commands):
     ) -> BenchResult:
         given = {k: v for k, v in options.items() if v is not None}
         _only(given, ("batch_size", "repeats"), "taggers")
-        assert isinstance(self.model, EncoderModel)
         return bench(self.model, split.tokens[:limit], policy or self.model.policy, **given)
 
     def predict(
@@ -135,14 +134,6 @@ class _Classifier(_Tagger):
 class _Cascade(_Classifier):
     def __init__(self, source: Path) -> None:
         self.model = CascadeForSequenceClassification.from_pretrained(source).to(state().device)
-
-    def bench(
-        self, split: Any, limit: int | None, policy: Policy | None, **options: Any
-    ) -> BenchResult:
-        raise UserError(
-            "bench times one network against itself without exits, and a cascade is several: give "
-            "the folder of one stage, or tokenexit evaluate for the cascade's multiply-accumulates."
-        )
 
 
 class _Generator(Commands):

@@ -135,7 +135,7 @@ def _completed(settings: dict[str, Any]) -> dict[str, Any]:
 def _to_do(held: dict[str, Any], config: CompareMethodsConfig) -> bool:
     if "error" in held:
         return config.retry
-    return config.clock and held["clock"] is None and held["timeable"]
+    return config.clock and held["clock"] is None
 
 
 def _one(

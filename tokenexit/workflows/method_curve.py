@@ -52,7 +52,7 @@ def measure(
         ``points`` as in ``pareto.csv``; ``calibrated``, the result of the calibrated policy;
         ``guess``, quality of the commonest class; ``num_layers`` and ``plain_macs`` of the network
         that costs are relative to; ``uniform_depth``, whether depth is counted in its layers;
-        ``overhead``, None without a policy; ``clock``, None for what is not ``timeable``.
+        ``overhead``, None without a policy; ``clock``, None where it was not asked for.
     """
     store = run.folder / STORE
     found = json.loads(store.read_text(encoding="utf-8")) if store.is_file() else {}
@@ -73,14 +73,13 @@ def measure(
             "num_layers": network.backbone.num_layers,
             "plain_macs": plain_macs(network.backbone, lengths, batches=len(lengths)),
             "uniform_depth": model.uniform_depth,
-            "timeable": network is model,
         }
     family = _family(run, calibrated)
     if family is not None:
         _sweep(run.folder, model, split, family, found, config)
     if "overhead" not in found:
         found["overhead"] = None if family is None else _overhead(model, split, family)
-    if config.clock and found.get("clock") is None and found["timeable"]:
+    if config.clock and found.get("clock") is None:
         found["clock"] = _clock(model, split, found["points"], calibrated, config)
     found.setdefault("clock", None)
     write_json(store, found)
@@ -159,7 +158,7 @@ def _overhead(model: Labeller, split: TaggedSplit, family: Policy) -> float:
 
 
 def _clock(
-    model: EncoderModel,
+    model: Any,
     split: TaggedSplit,
     points: Sequence[Mapping[str, Any]],
     calibrated: Mapping[str, Any],
