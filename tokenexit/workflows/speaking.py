@@ -13,6 +13,8 @@ logger = logging.getLogger("tokenexit")
 def quiet(accelerator: Accelerator) -> None:
     """Our messages on the main process; transformers' progress bars nowhere."""
     transformers_logging.disable_progress_bar()
+    # It warns of tied weights at every checkpoint; loading is strict, so none can be missed.
+    logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)
     level = logging.INFO if accelerator.is_main_process else logging.ERROR
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logger.setLevel(level)
