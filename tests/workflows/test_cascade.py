@@ -77,7 +77,10 @@ def test_the_run_folder_is_whole(finished):
         "validation.parquet",
         "test.parquet",
     }
-    assert (finished / "report.html").is_file()
+    page = (finished / "report.html").read_text(encoding="utf-8")
+    assert "a layer stands for a model" in page
+    assert "of 2 models on average" in page
+    assert "a layer stands for" not in (finished / "stage-2" / "report.html").read_text("utf-8")
 
 
 def test_each_stage_is_an_ordinary_run(finished):

@@ -19,7 +19,7 @@ class Figure:
 
 
 def headline_figures(run: RunData) -> list[Figure]:
-    """Quality kept, layers saved, compute left."""
+    """Quality kept, depth saved, compute left."""
     result = run.headline
     if result is None:
         return []
@@ -27,12 +27,12 @@ def headline_figures(run: RunData) -> list[Figure]:
     if result.full is not None:
         whole += f", against {score(result.full, result.metric, 3)} at full depth"
     leaves = f"A {result.unit} leaves" + (" the decoder" if result.generates else "")
-    depth = f"{leaves} after {result.mean_exit_layer:.2f} of {result.num_layers} layers"
+    depth = f"{leaves} after {result.mean_exit_layer:.2f} of {result.num_layers} {run.step}s"
     heads = "encoder and exit heads" if result.generates else "exit heads"
     compute = f"of the plain model's multiply-accumulates, {heads} included"
     return [
         Figure("Quality kept", percent(result.relative), f"{whole}."),
-        Figure("Fewer layers", times(result.speedup), f"{depth} on average."),
+        Figure(f"Fewer {run.step}s", times(result.speedup), f"{depth} on average."),
         Figure("Compute left", percent(result.mac_ratio, 0), f"{compute}."),
     ]
 
@@ -43,6 +43,10 @@ def headline_sentences(run: RunData) -> list[str]:
     sentences = []
     if result is not None:
         sentences.append(f"Measured on the {result.split} split with the policy the model keeps.")
+        if run.is_cascade:
+            sentences.append(
+                "This is a cascade of complete models: below, a layer stands for a model."
+            )
         if result.full == 0:
             sentences.append("Full depth scores 0 there, so there was nothing to keep: train more.")
         sentences += text_sentences(result)

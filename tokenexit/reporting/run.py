@@ -18,6 +18,7 @@ from tokenexit.reporting.written import Written, is_written, written_of
 METRICS, CALIBRATION, PARETO = "metrics.json", "calibration.json", "pareto.csv"
 TRACE, TRACE_WITHOUT_TEST = "traces/test.parquet", "traces/validation.parquet"
 LOG, CONFIG, EXITS = "train_log.jsonl", "config.yaml", "exit_config.json"
+CASCADE = "cascade.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +36,7 @@ class RunData:
         log: ``train_log.jsonl``.
         config: ``config.yaml``, as text.
         exits: ``exit_config.json`` of the model.
+        is_cascade: Whether it is a cascade, whose "layers" are complete models.
     """
 
     folder: Path
@@ -47,6 +49,7 @@ class RunData:
     log: list[dict[str, Any]] | None
     config: str | None
     exits: Mapping[str, Any] | None
+    is_cascade: bool = False
 
     @property
     def headline(self) -> Result | None:
@@ -73,6 +76,11 @@ class RunData:
         if self.headline is not None:
             return self.headline.unit
         return "token" if self.generates else "text" if self.task in OF_TEXTS else "word"
+
+    @property
+    def step(self) -> str:
+        """What depth is counted in."""
+        return "model" if self.is_cascade else "layer"
 
     @cached_property
     def num_layers(self) -> int:
@@ -125,6 +133,7 @@ def load_run(folder: str | Path) -> RunData:
         log=read_jsonl(folder / LOG),
         config=read_text(folder / CONFIG),
         exits=read_json(folder / EXITS),
+        is_cascade=(folder / CASCADE).is_file(),
     )
 
 
