@@ -11,6 +11,7 @@ from tokenexit.evaluation.evaluate import class_numbers
 from tokenexit.models.exits import collect_exits
 from tokenexit.policies import POLICIES
 from tokenexit.policies.assigned_depth import AssignedDepth
+from tokenexit.policies.energy import Energy
 from tokenexit.policies.entropy import Entropy
 from tokenexit.policies.from_layer import FromLayer
 from tokenexit.policies.margin import Margin
@@ -106,3 +107,16 @@ def test_a_grid_runs_from_strict_to_loose(policy):
     assert len(values) == 16 or (knob.integer and all(v == int(v) for v in values))
     for value in values:
         assert policy.at(value).setting() == pytest.approx(value)
+
+
+@pytest.mark.parametrize("policy", [Margin(), Entropy(), Energy(), Patience()])
+def test_a_place_on_the_dial_and_its_setting_say_the_same(policy):
+    knob = policy.dial()
+    for place in (0.0, 0.3, 0.7, 1.0):
+        assert knob.place(knob.value(place)) == pytest.approx(place)
+
+
+def test_probabilities_are_searched_most_closely_near_one():
+    values = grid(Margin(), 32)
+    assert sum(0.99 < value < 1 for value in values) > 10
+    assert sum(value < 0.5 for value in values) >= 3

@@ -72,5 +72,14 @@ def test_families_are_those_the_model_can_serve(config):
     names = [*_families(given, open_model(given.run).model)]
     assert "window(entropy)" in names
     assert not {"learned_gate", "predicted_depth", "decay(margin)"} & {*names}
+    every = {"name": "every_kth", "policy": {"name": "margin", "threshold": 0.5}}
+    several = [every, {**every, "k": 3}, {"name": "from_layer", "policy": every, "layer": 3}]
+    assert [*_families(config(policies=several), open_model(given.run).model)] == [
+        "every_kth(margin)",
+        "every_kth(margin, k=3)",
+        "from_layer(every_kth(margin), layer=3)",
+    ]
+    with pytest.raises(UserError, match=r"every_kth\(margin\) twice"):
+        _families(config(policies=[every, {**every, "k": 2}]), open_model(given.run).model)
     with pytest.raises(UserError, match="no knob"):
         _families(config(policies=["never"]), open_model(given.run).model)

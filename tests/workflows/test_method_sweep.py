@@ -49,8 +49,8 @@ def test_the_widest_gap_is_parted_where_the_simulation_puts_its_middle():
 def test_without_a_simulation_a_gap_is_halved_on_the_scale_of_the_knob():
     points = [ran(0.9, 0.2), ran(0.1, 0.9)]
     assert next_setting(Entropy(), points, [], 5) == pytest.approx(0.3)  # of 0.1 and 0.9
-    even = [ran(0.01, 0.2, "margin"), ran(0.8, 0.9, "margin")]
-    assert next_setting(Margin(), even, [], 5) == pytest.approx(0.405)
+    parts = [ran(0.01, 0.2, "margin"), ran(0.8, 0.9, "margin")]
+    assert next_setting(Margin(), parts, [], 5) == pytest.approx(0.555)  # 0.99 and 0.2 miss 1
 
 
 def test_a_sweep_leaves_no_wide_gap():

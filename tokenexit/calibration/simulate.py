@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,12 +31,7 @@ def grid(policy: Policy, count: int) -> list[float]:
     """Settings of a policy's knob, from strict to loose."""
     knob = policy.dial()
     assert knob is not None
-    steps = [i / (count - 1) for i in range(count)]
-    if knob.log:
-        low, high = math.log(knob.strict), math.log(knob.loose)
-        values = [math.exp(low + s * (high - low)) for s in steps]
-    else:
-        values = [knob.strict + s * (knob.loose - knob.strict) for s in steps]
+    values = [knob.value(i / (count - 1)) for i in range(count)]
     shown = [float(round(v)) if knob.integer else float(f"{v:.4g}") for v in values]
     return list(dict.fromkeys(shown))
 

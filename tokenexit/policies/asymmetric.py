@@ -35,7 +35,7 @@ class Asymmetric(Policy):
     threshold: float = 0.9
     ratio: float = 2.0
     positive: int | str = 1
-    knob = Knob("threshold", strict=1.0, loose=0.0)
+    knob = Knob("threshold", strict=1.0, loose=0.0, near_one=True)
     levels = ("sentence",)
 
     def __post_init__(self) -> None:

@@ -29,7 +29,7 @@ class Margin(ThresholdPolicy):
     """
 
     threshold: float = 0.8
-    knob = Knob("threshold", strict=1.0, loose=0.01)
+    knob = Knob("threshold", strict=1.0, loose=0.01, near_one=True)
     sure_is_low = False
 
     def __post_init__(self) -> None:

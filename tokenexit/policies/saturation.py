@@ -33,7 +33,7 @@ class Saturation(ThresholdPolicy):
     """
 
     threshold: float = 0.95
-    knob = Knob("threshold", strict=1.0, loose=0.0)
+    knob = Knob("threshold", strict=1.0, loose=0.0, near_one=True)
     sure_is_low = False
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -125,18 +125,28 @@ def _families(config: CompareConfig, model: Any) -> dict[str, Policy]:
     for item in given:
         policy = from_config(item)
         check_family(policy)
-        families[_name(policy.to_config())] = policy
+        name = _name(policy)
+        if name in families:
+            raise UserError(f"policies lists {name} twice, calibrated alike; leave one out.")
+        families[name] = policy
     return families
 
 
-def _name(policy: Mapping[str, Any]) -> str:
-    """A short name for a composition, such as ``decay(margin)``."""
-    inner = [
-        _name(value)
-        for value in policy.values()
-        if isinstance(value, Mapping) and isinstance(value.get("name"), str)
-    ]
-    return f"{policy['name']}({', '.join(inner)})" if inner else str(policy["name"])
+def _name(policy: Policy) -> str:
+    """A short name for a composition, such as ``every_kth(margin, k=3)``.
+
+    Settings at their defaults are left out, and the one that calibration turns.
+    """
+    turned = None if policy.knob is None else policy.knob.field
+    inside = []
+    for item in fields(policy):  # type: ignore[arg-type]
+        value = getattr(policy, item.name)
+        if isinstance(value, Policy):
+            inside.append(_name(value))
+        elif isinstance(value, int | float | str) and item.name != turned:
+            inside += [f"{item.name}={value}"] if value != item.default else []
+    name = str(policy.to_config()["name"])
+    return f"{name}({', '.join(inside)})" if inside else name
 
 
 def _one(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any
@@ -47,7 +46,7 @@ def next_setting(
         return loosest
     # At the strict end nobody leaves, which needs no run.
     known = sorted(
-        {_exact(family, knob.strict): 1.0, **done}.items(), key=lambda e: _place(knob, e[0])
+        {_exact(family, knob.strict): 1.0, **done}.items(), key=lambda e: knob.place(e[0])
     )
     gaps = [(b[1] - a[1], a, b) for a, b in pairwise(known)]
     simulated = _simulated(family, candidates)
@@ -68,33 +67,19 @@ def _between(
     simulated: Mapping[float, float],
 ) -> float | None:
     """The simulated setting nearest to the middle of a gap, else the middle of its ends."""
-    low, high = _place(knob, before[0]), _place(knob, after[0])
+    low, high = knob.place(before[0]), knob.place(after[0])
     if high - low <= CLOSE:
         return None
     middle = (before[1] + after[1]) / 2
-    inside = {v: s for v, s in simulated.items() if low + CLOSE < _place(knob, v) < high - CLOSE}
+    inside = {v: s for v, s in simulated.items() if low + CLOSE < knob.place(v) < high - CLOSE}
     useful = {v: s for v, s in inside.items() if after[1] < s < before[1]}
     if useful:
         return min(useful, key=lambda value: (abs(useful[value] - middle), value))
-    value = _exact(family, _value(knob, (low + high) / 2))
-    return value if low < _place(knob, value) < high else None
+    value = _exact(family, _round(knob, knob.value((low + high) / 2)))
+    return value if low < knob.place(value) < high else None
 
 
-def _place(knob: Knob, value: float) -> float:
-    """Where a setting lies from strict, 0, to loose, 1, on the knob's own scale."""
-    low, high, at = knob.strict, knob.loose, value
-    if knob.log:
-        low, high, at = math.log(low), math.log(high), math.log(max(at, 1e-300))
-    return (at - low) / (high - low)
-
-
-def _value(knob: Knob, place: float) -> float:
-    """The setting at a place."""
-    low, high = knob.strict, knob.loose
-    if knob.log:
-        value = math.exp(math.log(low) + place * (math.log(high) - math.log(low)))
-    else:
-        value = low + place * (high - low)
+def _round(knob: Knob, value: float) -> float:
     return float(round(value)) if knob.integer else float(f"{value:.4g}")
 
 

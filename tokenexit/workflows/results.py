@@ -193,6 +193,8 @@ def curve_values(policy: Policy, setting: float | None) -> list[float]:
         around = {setting + d for d in (-2, -1, 0, 1, 2)}
     elif knob.log:
         around = {setting * f for f in CURVE_FACTORS}
+    elif knob.near_one:
+        around = {1 - (1 - setting) * f for f in CURVE_FACTORS}
     else:
         around = {setting + (high - low) * d for d in (-0.2, -0.1, -0.05, 0, 0.05, 0.1)}
     return sorted(v for v in around if low <= v <= high or v == setting)
