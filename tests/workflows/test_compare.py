@@ -55,6 +55,21 @@ def test_goes_on_where_it_stopped(config, tmp_path, caplog):
         compare(config(min_quality=0.8))
 
 
+def test_the_clock_may_be_asked_for_later(config, tmp_path):
+    table = compare(config(bench=[])).read_text()
+    before = read(tmp_path / "c")
+    assert "clock" not in table
+    table = compare(config(bench=[1])).read_text()
+    after = read(tmp_path / "c")
+    assert "clock, batch 1" in table
+    for name, one in after.items():
+        assert one.pop("bench").keys() == {"1"}
+        assert before[name].pop("bench") == {}
+        assert one == before[name]
+    compare(config(bench=[1, 2]))
+    assert read(tmp_path / "c")["entropy"]["bench"].keys() == {"1", "2"}
+
+
 def test_what_fails_is_told_and_the_others_go_on(config, tmp_path):
     table = compare(config(policies=["saturation", "learned_gate", "entropy"])).read_text()
     found = read(tmp_path / "c")

@@ -2,7 +2,8 @@
 
 Nothing is trained. Each family is calibrated on the validation split, run on the test split, and
 timed; one that fails is reported and the others go on. Every result is on disk as soon as it
-exists, and an interrupted comparison goes on where it stopped.
+exists, and an interrupted comparison goes on where it stopped. Batch sizes may be timed later, on a
+machine that has nothing else to do.
 """
 
 from __future__ import annotations
@@ -107,6 +108,8 @@ def compare(config: CompareConfig) -> Path:
             done[name] = _one(config, opened, family, validation, test)
             write_json(path, {"config": _settings(config), "results": done})
             logger.info("%s", _said(done[name]))
+        if _time(config, opened, done[name], test):
+            write_json(path, {"config": _settings(config), "results": done})
     rows = sorted((_row(name, found) for name, found in done.items()), key=_rank)
     _write_csv(folder / "compare.csv", rows)
     table = _markdown(rows)
@@ -152,19 +155,12 @@ def _name(policy: Policy) -> str:
 def _one(
     config: CompareConfig, opened: Commands, family: Policy, validation: Any, test: Any
 ) -> dict[str, Any]:
-    """Calibrate, run and time one family."""
+    """Calibrate and run one family."""
     promise = CalibrateConfig(min_quality=config.min_quality, limit=config.limit)
     try:
         found = opened.calibrate(validation, "validation", promise, family, config.batch_size)
         policy = from_config(found.policy)
         result = opened.evaluate(test, "test", policy, batch_size=config.batch_size)
-        clock = {}
-        for size in config.bench:
-            texts = max(config.bench_texts * min(size, 32) // 32, 8)
-            timed = opened.bench(
-                test, texts, policy, batch_size=size, repeats=config.repeats
-            ).to_json()
-            clock[str(size)] = timed
     except UserError as error:
         return {"error": str(error)}
     curve = [asdict(candidate) for candidate in found.candidates if candidate.verified]
@@ -173,9 +169,22 @@ def _one(
         "reached": found.reached,
         "validation": dict(found.chosen),
         "test": result.to_json(),
-        "bench": clock,
+        "bench": {},
         "curve": curve,
     }
+
+
+def _time(config: CompareConfig, opened: Commands, found: dict[str, Any], test: Any) -> bool:
+    """Time the batch sizes that are asked for and were not timed yet; whether there were any."""
+    if "error" in found:
+        return False
+    missing = [size for size in config.bench if str(size) not in found["bench"]]
+    policy = from_config(found["policy"])
+    for size in missing:
+        texts = max(config.bench_texts * min(size, 32) // 32, 8)
+        timed = opened.bench(test, texts, policy, batch_size=size, repeats=config.repeats)
+        found["bench"][str(size)] = timed.to_json()
+    return bool(missing)
 
 
 def _row(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
@@ -235,7 +244,7 @@ def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def _settings(config: CompareConfig) -> dict[str, Any]:
-    free = ("output_dir", "policies", "threads")
+    free = ("output_dir", "policies", "threads", "bench", "bench_texts", "repeats")
     return {key: value for key, value in asdict(config).items() if key not in free}
 
 
