@@ -40,8 +40,8 @@ def test_every_policy_is_calibrated_run_and_timed(config, tmp_path):
     rows = list(csv.DictReader((tmp_path / "c" / "compare.csv").open()))
     assert {row["name"] for row in rows} == {*found}
     assert float(rows[0]["clock_2"]) > 0
-    assert "| window(margin) |" in table
-    assert "clock, batch 2" in table
+    assert "| `window(margin)` |" in table
+    assert "Clock, batch 2" in table
 
 
 def test_goes_on_where_it_stopped(config, tmp_path, caplog):
@@ -58,10 +58,10 @@ def test_goes_on_where_it_stopped(config, tmp_path, caplog):
 def test_the_clock_may_be_asked_for_later(config, tmp_path):
     table = compare(config(bench=[])).read_text()
     before = read(tmp_path / "c")
-    assert "clock" not in table
+    assert "Clock, batch" not in table
     table = compare(config(bench=[1])).read_text()
     after = read(tmp_path / "c")
-    assert "clock, batch 1" in table
+    assert "Clock, batch 1" in table
     for name, one in after.items():
         assert one.pop("bench").keys() == {"1"}
         assert before[name].pop("bench") == {}
@@ -76,7 +76,7 @@ def test_what_fails_is_told_and_the_others_go_on(config, tmp_path):
     assert "error" in found["saturation"] or "test" in found["saturation"]
     assert "has none" in found["learned_gate"]["error"]
     assert "test" in found["entropy"]
-    assert "| learned_gate | This policy reads the learned gate" in table
+    assert "| `learned_gate` | This policy reads the learned gate" in table
 
 
 def test_families_are_those_the_model_can_serve(config):

@@ -8,7 +8,6 @@ machine that has nothing else to do.
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -22,6 +21,7 @@ from tokenexit.calibration import CalibrateConfig
 from tokenexit.calibration.search import check_family
 from tokenexit.errors import UserError
 from tokenexit.policies import Policy, from_config
+from tokenexit.reporting.policy_comparison import policies_table, write_policies
 from tokenexit.workflows.commands import Commands, open_model
 from tokenexit.workflows.folder import write_json
 from tokenexit.workflows.speaking import logger, quiet
@@ -43,11 +43,6 @@ OF_STEPS = (
     '{"name": "two_stage", "gate": {"name": "saturation"}, "confirm": {"name": "margin"}}',
     '{"name": "shortlist", "policy": {"name": "margin"}, "size": 64}',
 )
-
-COLUMNS = (
-    "name", "quality", "relative_quality", "depth_speedup", "mac_ratio", "clock_1", "clock_32",
-    "policy", "error",
-)  # fmt: skip
 
 
 def _help(text: str) -> dict[str, str]:
@@ -110,12 +105,9 @@ def compare(config: CompareConfig) -> Path:
             logger.info("%s", _said(done[name]))
         if _time(config, opened, done[name], test):
             write_json(path, {"config": _settings(config), "results": done})
-    rows = sorted((_row(name, found) for name, found in done.items()), key=_rank)
-    _write_csv(folder / "compare.csv", rows)
-    table = _markdown(rows)
-    (folder / "compare.md").write_text(table, encoding="utf-8")
-    logger.info("%s", table)
-    return folder / "compare.md"
+    content = {"config": _settings(config), "results": done}
+    logger.info("%s", policies_table(content))
+    return write_policies(folder, content)
 
 
 def _families(config: CompareConfig, model: Any) -> dict[str, Policy]:
@@ -187,60 +179,11 @@ def _time(config: CompareConfig, opened: Commands, found: dict[str, Any], test: 
     return bool(missing)
 
 
-def _row(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
-    if "error" in found:
-        return {"name": name, "error": found["error"]}
-    test = found["test"]
-    keys = ("quality", "relative_quality", "depth_speedup", "mac_ratio")
-    return {
-        "name": name,
-        **{key: test[key] for key in keys},
-        **{f"clock_{size}": timed["speedup_median"] for size, timed in found["bench"].items()},
-        "policy": json.dumps(found["policy"]),
-    }
-
-
-def _rank(row: Mapping[str, Any]) -> tuple[bool, float]:
-    clock = row.get("clock_1", row.get("depth_speedup", 0.0))
-    return "error" in row, -float(clock)
-
-
-def _markdown(rows: list[dict[str, Any]]) -> str:
-    clocks = sorted({key for row in rows for key in row if key.startswith("clock_")})
-    heads = [f"clock, batch {key.removeprefix('clock_')}" for key in clocks]
-    lines = [
-        "| " + " | ".join(["policy", "quality", "kept", "layers", "multiply-adds", *heads]) + " |",
-        "|" + "---|" * (5 + len(clocks)),
-    ]
-    for row in rows:
-        if "error" in row:
-            lines.append(f"| {row['name']} | {row['error']} |" + " |" * (3 + len(clocks)))
-            continue
-        cells = [
-            row["name"],
-            f"{100 * row['quality']:.1f}",
-            f"{100 * row['relative_quality']:.1f} %",
-            f"{row['depth_speedup']:.2f}x",
-            f"{row['mac_ratio']:.2f}",
-            *(f"{row[key]:.2f}x" if key in row else "" for key in clocks),
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
 def _said(found: Mapping[str, Any]) -> str:
     if "error" in found:
         return f"failed: {found['error']}"
     test = found["test"]
     return f"{100 * test['relative_quality']:.1f} % kept at {test['depth_speedup']:.2f}x"
-
-
-def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
-    names = [*COLUMNS, *sorted({key for row in rows for key in row} - {*COLUMNS})]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def _settings(config: CompareConfig) -> dict[str, Any]:
