@@ -35,8 +35,8 @@ READING = (
 OF_TOKENS = (
     '{"name": "window", "policy": {"name": "entropy"}, "size": 3}',
     "energy",
-    '{"name": "per_class", "classes": {"O": {"name": "entropy", "threshold": 0.03}}}',
 )
+OF_ENTITIES = ('{"name": "per_class", "classes": {"O": {"name": "entropy", "threshold": 0.03}}}',)
 OF_STEPS = (
     '{"name": "decay", "policy": {"name": "margin"}}',
     "saturation",
@@ -114,6 +114,7 @@ def _families(config: CompareConfig, model: Any) -> dict[str, Policy]:
     given = list(config.policies)
     if not given:
         given = [*BLIND, *READING, *(OF_TOKENS if model.settings.labels else OF_STEPS)]
+        given += OF_ENTITIES if "O" in model.settings.labels else ()
         given += ["learned_gate"] if model.settings.heads.get("gate") else []
         given += ["predicted_depth"] if model.settings.heads.get("depth") else []
     families: dict[str, Policy] = {}
