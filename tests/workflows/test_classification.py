@@ -97,5 +97,5 @@ def test_policies_are_compared_on_texts_as_on_words(finished, data, tmp_path):
             policies=["entropy", "patience", "learned_gate", "window"],
         )
     ).read_text()  # fmt: skip
-    assert "| patience |" in table
+    assert "| `patience` |" in table
     assert "works at the levels token" in table
