@@ -38,8 +38,8 @@ RUNS = 6
 def default_text_families(model: ExitModelForSeq2SeqLM) -> list[Policy]:
     """The margin at every second layer, and at every layer; a gate that was trained besides.
 
-    A vocabulary costs more than a layer does, so asking half as often pays on the clock, with the
-    margin as the confidence that kept most: ``recipes/results/policies/e2e`` has the figures.
+    A vocabulary costs more than a layer does, so asking half as often wins on the clock; the margin
+    is the confidence that did (``recipes/results/policies/e2e``).
     """
     families: list[Policy] = [EveryKth(Margin(0.9), 2), Decay(Margin(0.9))]
     return [*families, LearnedGate(0.1)] if model.gate is not None else families
@@ -139,6 +139,7 @@ def calibrate_texts(
 
 
 def _place(strict: float, loose: float, share: float, log: bool) -> float:
+    # Probabilities, too, evenly: margins at which generators may leave are far from one.
     if log and strict > 0 and loose > 0:
         return strict * (loose / strict) ** share
     return strict + share * (loose - strict)
