@@ -275,6 +275,14 @@ def test_a_method_cannot_change_the_budget(config, tmp_path):
     assert run.config.train.lr == 0.5  # a rate may be part of a method
 
 
+def test_what_heads_read_may_be_the_protocols(config, tmp_path):
+    runs = plan(config(tmp_path, "consensus", "leco", "berxit", pool="first"))
+    assert {run.config.heads["pool"] for run in runs if run.config} == {"first"}
+    assert runs[-1].config.heads == {"name": "pooled", "gate": True, "pool": "first"}
+    own = plan(config(tmp_path, "consensus", "berxit"))
+    assert [run.config.heads.get("pool") for run in own[2:]] == ["mean", None]
+
+
 def test_an_unknown_method_is_refused_at_once(config, tmp_path):
     with pytest.raises(UserError, match="Did you mean 'pabee'"):
         compare_methods(config(tmp_path / "out", "pabe"))

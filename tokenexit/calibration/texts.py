@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tokenexit.calibration.config import CalibrateConfig
 from tokenexit.calibration.guarantee_texts import certify_texts
@@ -108,10 +109,12 @@ def calibrate_texts(
     for policy in policies:
         knob = policy.dial()
         assert knob is not None
+        # Probabilities, too, evenly: margins at which generators may leave are far from one.
+        knob = replace(knob, near_one=False)
         strict, loose = 0.0, 1.0
         for _ in range(RUNS):
             middle = (strict + loose) / 2
-            setting = policy.at(_place(knob.strict, knob.loose, middle, knob.log))
+            setting = policy.at(knob.value(middle))
             result, trace = evaluate_texts(
                 model, part, name, setting, full=deep, batch_size=batch_size
             )
@@ -136,10 +139,3 @@ def calibrate_texts(
         chosen=best.to_json(),
         candidates=[verified(result) for result in [full, *measured]],
     )
-
-
-def _place(strict: float, loose: float, share: float, log: bool) -> float:
-    # Probabilities, too, evenly: margins at which generators may leave are far from one.
-    if log and strict > 0 and loose > 0:
-        return strict * (loose / strict) ** share
-    return strict + share * (loose - strict)

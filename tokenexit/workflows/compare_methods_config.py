@@ -49,6 +49,10 @@ class CompareMethodsConfig:
     exit_layers: list[int] | None = field(
         default=None, metadata=_help("layers with an exit, from 1; all by default")
     )
+    pool: Literal["first", "mean"] | None = field(
+        default=None,
+        metadata=_help("what all heads below the top read of a text or word; each preset's own"),
+    )
     train: TrainConfig = field(default_factory=TrainConfig)
     calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
     settings: int = field(default=12, metadata=_help("settings of a policy's knob to run at most"))

@@ -111,10 +111,12 @@ def _run(config: CompareMethodsConfig, method: str, seed: int) -> MethodRun:
         "seed": seed,
         "resume": True,
     }
-    # Presets lie above these settings, except for the budget, which is everybody's.
-    budget = [f"train.{key}={json.dumps(train[key])}" for key in _BUDGET]
+    # Presets lie above these settings, except for what is the protocol's: everybody has the same.
+    fixed = [f"train.{key}={json.dumps(train[key])}" for key in _BUDGET]
+    if config.pool is not None:
+        fixed.append(f"heads.pool={config.pool}")
     try:
-        made = load_with_method(schema, [f"method={method}", *budget], below, config.level)
+        made = load_with_method(schema, [f"method={method}", *fixed], below, config.level)
     except UserError as error:
         return replace(run, error=str(error))
     return replace(run, config=made)
