@@ -93,6 +93,10 @@ class ClassificationConfig(EncoderConfig):
     column: str | None = field(default=None, metadata=_help("column of the texts"))
     pair_column: str | None = field(default=None, metadata=_help("column of the second texts"))
     label_column: str = field(default="label", metadata=_help("column of the labels"))
+    heads: dict[str, Any] = field(
+        default_factory=lambda: {"name": "linear", "pool": "mean"},
+        metadata=_help("kind of exit heads; low layers say more in all tokens than in the first"),
+    )
     regression: bool = field(
         default=False, metadata=_help("labels are numbers, which the model learns to tell")
     )
