@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tokenexit.heads.prototype import PrototypeHead
+from tokenexit.heads.prototype import SAMPLE, PrototypeHead
 from tokenexit.heads.temperature import Temperature, best_temperature
 from tokenexit.models.token_classification import ExitModelForTokenClassification
 from tokenexit.signals import Signals
@@ -46,17 +46,35 @@ def test_prototypes_are_class_means():
     head.settle()
     means = torch.stack([hidden[[0, 2, 6]].mean(0), hidden[[1, 5]].mean(0), hidden[3]])
     gold = [0, 1, 0, 2, 1, 0]
-    spread = (hidden[[0, 1, 2, 3, 5, 6]] - means[gold]).square().sum(-1).mean()
+    seen = hidden[[0, 1, 2, 3, 5, 6]]
+    spread = (seen - means[gold]).square().sum(-1).mean() / 3**0.5
+    heat = best_temperature(-torch.cdist(seen, means).square() / (2 * spread), torch.tensor(gold))
     new = torch.randn(5, 3)
     distances = (new[:, None] - means).square().sum(-1)
-    wanted = (-distances / (2 * spread)).softmax(-1)
+    wanted = (-distances / (2 * spread * heat)).softmax(-1)
     got = head(new).softmax(-1)
-    torch.testing.assert_close(got[:, [0, 1, 3]], wanted, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(got[:, [0, 1, 3]], wanted, rtol=1e-3, atol=1e-6)
     assert not got[:, 2].any()
     assert torch.equal(head(new).argmax(-1), torch.tensor([0, 1, 3])[distances.argmin(-1)])
     before = head(new)
     head.settle()  # without having seen anything since
     assert torch.equal(head(new), before)
+
+
+def test_prototypes_are_sure_of_wide_states_and_many_classes():
+    torch.manual_seed(0)
+    head, centres = PrototypeHead(256, 60), torch.randn(60, 256)
+    target = torch.arange(60).repeat_interleave(50)  # in order, more than are kept
+    states = centres[target] + torch.randn(len(target), 256)
+    for start in range(0, len(target), 500):
+        head.observe(rows(states[start : start + 500], target[start : start + 500].tolist()))
+    assert len(head._sample[0][1]) == SAMPLE < len(target)
+    assert len(head._sample[0][1].unique()) == 60
+    head.settle()
+    new = centres[target] + torch.randn(len(target), 256)
+    probabilities = head(new).softmax(-1)
+    assert (probabilities.argmax(-1) == target).double().mean() > 0.99
+    assert (probabilities.amax(-1) > 0.9).double().mean() > 0.9
 
 
 def examples(scale: float) -> tuple[Tensor, Tensor]:

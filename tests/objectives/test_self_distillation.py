@@ -73,7 +73,7 @@ def test_without_a_share_it_is_joint(rule, toy, teach, agree):
     assert float((some.loss - plain.loss).detach().abs()) > 0.01
 
 
-def test_fast_bert_exits_need_no_labels(toy, teach):
+def test_by_soft_targets_alone_exits_need_no_labels(toy, teach):
     model = toy.build()
     sentences = toy.sentences(model, 4)
     swapped = [

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from tokenexit.errors import UserError
-from tokenexit.workflows.compare import CompareConfig, compare
+from tokenexit.workflows.compare import CompareConfig, _of_gate, compare
 
 PAIR = ["entropy", {"name": "window", "policy": {"name": "margin"}}]
 
@@ -98,3 +98,17 @@ def test_families_are_those_the_model_can_serve(config):
         _families(config(policies=[every, {**every, "k": 2}]), open_model(given.run).model)
     with pytest.raises(UserError, match="no knob"):
         _families(config(policies=["never"]), open_model(given.run).model)
+
+
+@pytest.mark.parametrize(
+    ("gate", "asked"),
+    [
+        (None, []),
+        (True, ["learned_gate"]),
+        ({"name": "meta"}, ["learned_gate"]),
+        ({"name": "pair"}, ["q_exit"]),  # which says how likely leaving is, not being wrong
+        ({"name": "units"}, ["dact"]),
+    ],
+)
+def test_a_gate_is_asked_by_the_policy_it_was_trained_for(gate, asked):
+    assert _of_gate(gate) == asked

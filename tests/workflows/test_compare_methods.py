@@ -276,10 +276,10 @@ def test_a_method_cannot_change_the_budget(config, tmp_path):
 
 
 def test_what_heads_read_may_be_the_protocols(config, tmp_path):
-    runs = plan(config(tmp_path, "consensus", "leco", "berxit", pool="first"))
+    runs = plan(config(tmp_path, "foresight", "leco", "berxit", pool="first"))
     assert {run.config.heads["pool"] for run in runs if run.config} == {"first"}
     assert runs[-1].config.heads == {"name": "pooled", "gate": True, "pool": "first"}
-    own = plan(config(tmp_path, "consensus", "berxit"))
+    own = plan(config(tmp_path, "foresight", "berxit"))
     assert [run.config.heads.get("pool") for run in own[2:]] == ["mean", None]
 
 

@@ -52,7 +52,7 @@ class BanditState:
 class OnlineThreshold:
     """UCB1 (Auer et al. 2002) over settings of a policy's dial.
 
-    After UEE-UCB (Hanawal et al. 2022), which chooses exits on-line without labels, and SplitEE
+    After UEE-UCB (Narayan N U et al. 2022), which chooses exits on-line without labels, and SplitEE
     (Bajpai et al. 2023), which rewards the confidence of the answer less the cost of its depth.
     UEE-UCB's arms are exits, and its loss is estimated from how often exits disagree, under the
     assumption that deeper ones are right whenever shallower ones are; here the arms are settings

@@ -24,7 +24,7 @@ class SearchedHead(ExitHead):
     """Differentiable search among small heads (LECO, Zhang et al. 2023; DARTS, Liu et al. 2019).
 
     While searching, the output reads a mixture of all forms, weighted by the softmax of
-    ``architecture``, which the objective ``searched`` learns on texts held back. Deriving keeps the
+    ``architecture``, which the objective ``searched`` learns. Deriving keeps the
     form of the largest weight. The paper's space of forms could not be verified in full; this
     one has a plain projection and dense layers of three activations.
 

@@ -10,7 +10,7 @@ class BERxiT(Method):
     """A shared gate says whether an exit is to be trusted (Xin et al. 2021).
 
     Steps train the top alone and all exits in turn; beside them the gate learns, by squared
-    error, whether each exit is wrong.
+    error, whether each exit is wrong. It reads the state itself; the released one reads it pooled.
     """
 
     paper = "Xin et al. 2021"

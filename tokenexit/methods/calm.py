@@ -10,7 +10,8 @@ class CALM(Method):
     """Confident adaptive generation (Schuster et al. 2022).
 
     Exits share the vocabulary head and are trained together, weighted by depth. The paper's
-    other two confidences are ``saturation`` and ``learned_gate``.
+    other two confidences are ``saturation`` and ``learned_gate``. Its classifier learns by
+    cross-entropy on the finished model, ours beside the exits by squared error.
     """
 
     paper = "Schuster et al. 2022"

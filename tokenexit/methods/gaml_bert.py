@@ -12,4 +12,4 @@ class GAMLBERT(Method):
     paper = "Zhu et al. 2021"
     heads = {"name": "pooled"}
     train = {"objective": {"name": "mutual_distillation", "mode": "aligned"}}
-    policies = ({"name": "patience"}, {"name": "divergence"})
+    policies = ({"name": "patience"},)

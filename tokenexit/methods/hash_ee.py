@@ -7,10 +7,12 @@ from tokenexit.methods.base import METHODS, Method
 
 @METHODS.register("hash_ee")
 class HashEE(Method):
-    """Depths by hashing token ids, the same in training and inference (Sun et al. 2022).
+    """Depths by hashing token ids, in training and inference (Sun et al. 2022).
 
-    This is the random hash; ``token_frequency`` and the tables of ``policies.hash_tables`` are
-    the others. Texts as a whole have no token to hash.
+    The paper trains with the one table that serves. Here a token keeps its place in the order of
+    hashes, but each step draws the largest depth and half of the texts run to the top, so that
+    one training serves every setting. This is the random hash; ``token_frequency`` and the
+    tables of ``policies.hash_tables`` are the others. Texts as a whole have no token to hash.
     """
 
     paper = "Sun et al. 2022"

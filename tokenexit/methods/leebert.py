@@ -13,4 +13,4 @@ class LeeBERT(Method):
     levels = ("sentence", "token")  # two levels of learning would double a generator's cost
     heads = {"name": "linear"}
     train = {"objective": {"name": "mutual_distillation", "mode": "learned"}}
-    policies = ({"name": "patience"}, {"name": "divergence"})
+    policies = ({"name": "patience"},)

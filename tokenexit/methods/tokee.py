@@ -11,11 +11,11 @@ class TOKEE(Method):
 
     The paper draws exits once from an earlier model; here they are drawn on-line from the model
     being trained. Its released code doubles the threshold in the upper half of the layers, which
-    the paper does not say; here it is the same everywhere.
+    the paper does not say; here it is the same everywhere. Its flooding of the loss is left out.
     """
 
     paper = "Li et al. 2021"
     levels = ("token",)
     heads = {"name": "linear"}
-    train = {"objective": {"name": "halt_and_copy", "policy": "window"}}
     policies = ({"name": "window", "policy": {"name": "entropy"}, "size": 5},)
+    train = {"objective": {"name": "halt_and_copy", "policy": policies[0], "weights": "depth"}}

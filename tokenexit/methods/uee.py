@@ -7,7 +7,9 @@ from tokenexit.methods.base import METHODS, Method
 
 @METHODS.register("uee")
 class UEE(Method):
-    """The highest probability at ElasticBERT's exits, set without labels (Hanawal et al. 2022).
+    """The highest probability at ElasticBERT's exits, set without labels.
+
+    Narayan N U, Hanawal and Bhardwaj 2022.
 
     Trained and calibrated as usual, so that there is a threshold to begin with. On text of
     another kind the threshold is found on-line, without labels, by
@@ -19,7 +21,7 @@ class UEE(Method):
     The paper's arms are exits, not thresholds; see there for what else is different.
     """
 
-    paper = "Hanawal et al. 2022"
+    paper = "Narayan N U et al. 2022"
     levels = ("sentence", "token")
     heads = {"name": "pooled"}
     train = {

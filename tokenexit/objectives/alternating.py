@@ -13,6 +13,9 @@ from tokenexit.objectives.joint import JointLesson
 class Alternating(Objective):
     """BERxiT (Xin et al. 2021): even steps train the top, odd steps every exit.
 
+    The loss of an odd step is a sum over exits, not a mean, so that each counts as much there as
+    the top does on even steps.
+
     Args:
         weights: Weights of the odd steps, ``depth`` or ``uniform`` (as published).
     """
@@ -27,4 +30,5 @@ class Alternating(Objective):
         """Which turn it is depends on the step alone."""
         if occasion.step % 2 == 0:
             return JointLesson({occasion.exit_layers[-1]: 1.0})
-        return JointLesson(layer_weights(self.weights, occasion.exit_layers))
+        weights = layer_weights(self.weights, occasion.exit_layers)
+        return JointLesson({layer: len(weights) * share for layer, share in weights.items()})

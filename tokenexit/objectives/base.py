@@ -165,7 +165,7 @@ class Objective(ABC):
         return None
 
     def outer(self, occasion: Occasion) -> Lesson:
-        """By what the upper level is judged on texts held back; as ``start`` by default."""
+        """By what the upper level is judged; as ``start`` by default."""
         return self.start(occasion)
 
     def begin(self, occasion: Occasion, outer: bool = False) -> Lesson:

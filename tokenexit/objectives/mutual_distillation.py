@@ -24,8 +24,8 @@ class MutualDistillation(Objective):
     Each exit's loss is ``CE_i + share * mean_j T^2 KL(p_j^T || p_i^T)`` over all other exits ``j``,
     which stay fixed meanwhile. With ``mode="aligned"``, GAML-BERT (Zhu et al. 2021), the
     gradient of the divergences is stripped of what opposes that of the labels. With
-    ``mode="learned"``, LeeBERT (Zhu 2021), the weight of every term is learned one level above, on
-    texts held back, so that a step on some texts helps the others; see ``training.bilevel``. How
+    ``mode="learned"``, LeeBERT (Zhu 2021), the weight of every term is learned one level above, so
+    that a step on some texts of a batch helps the others; see ``training.bilevel``. How
     often the paper turns to that level, and how it starts, could not be verified.
 
     Args:

@@ -19,10 +19,10 @@ from tokenexit.signals import Signals
 class Searched(Objective):
     """Joint training while ``searched`` heads look for their form (LECO, Zhang et al. 2023).
 
-    In the first part of the training the heads' architecture is learned on texts held back, by
-    turns with the weights; then each exit keeps its best form and training goes on. The
-    paper trains the derived network anew from the checkpoint; here it goes on from the
-    search.
+    In the first part of the training the heads' architecture is learned by turns with the weights,
+    on other texts of the batch than these (``training.bilevel``); then each exit keeps its
+    best form and training goes on. The paper trains the derived network anew from the
+    checkpoint; here it goes on from the search.
 
     Args:
         split: Share of the training that searches.

@@ -18,7 +18,8 @@ class SelfDistillation(Objective):
     """Cross-entropy at the top; below it, a mix of labels and the top's soft targets.
 
     ``(1 - share) CE_i + share T^2 KL(p_top^T || p_i^T)`` with the top detached (RomeBERT, Geng
-    et al. 2021; FastBERT, Liu et al. 2020, with ``share=1``). The divergence is summed over
+    et al. 2021). With ``share=1`` exits below the top need no labels, as with FastBERT's own
+    ``frozen_distillation``. The divergence is summed over
     classes and averaged over words, so ``share`` means the same for any number of classes.
 
     Args:

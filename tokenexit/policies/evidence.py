@@ -45,13 +45,15 @@ class Evidence(Policy):
         """Add this exit to the average.
 
         The state is None before the first exit and later the weighted sum of log-probabilities
-        ``[N, C]`` and of weights ``[N]``.
+        ``[N, C]`` and of weights ``[N]``. An exit whose scores are not finite is forgotten at
+        the next.
         """
         said = scores.log_probabilities(signals.logits)
-        if state is None:
-            total, weight = said, torch.ones_like(said[:, 0])
-        else:
-            total, weight = self.memory * state[0] + said, self.memory * state[1] + 1
+        total, weight = said, torch.ones_like(said[:, 0])
+        if state is not None and self.memory:
+            sound = state[0].isfinite().all(dim=-1)
+            total = total + self.memory * state[0].where(sound[:, None], 0.0)
+            weight = weight + self.memory * state[1].where(sound, 0.0)
         together = total / weight[:, None]
         agreed = scores.predicted(together) == scores.predicted(signals.logits)
         return agreed & (scores.margin(together) > self.threshold), (total, weight)

@@ -17,9 +17,11 @@ from tokenexit.signals import Signals
 class LearnedGate(ThresholdPolicy):
     """Halt when the gate's probability that this exit is wrong is below ``threshold``.
 
-    BERxiT's learning to exit (Xin et al. 2021): one linear map from the state to a number,
-    shared by all exits. No logits are read, so a large vocabulary costs nothing here. Of a
-    regression the gate tells how far off this exit is, through tanh: the same from 0 to 1.
+    BERxiT's learning to exit (Xin et al. 2021): with ``gate: true``, one linear map from the state
+    to a number, shared by all exits. Gates that ``palbert`` and ``dact`` train say something
+    else: ask those by ``q_exit`` and ``dact``. No logits are read, so a large vocabulary costs
+    nothing here. Of a regression the gate tells how far off this exit is, through tanh: the same
+    from 0 to 1.
 
     Args:
         threshold: 0 (never) to 1 (always).

@@ -1,10 +1,12 @@
-"""Settings that are learned one level above the weights, on texts held back (LeeBERT, LECO).
+"""Settings that are learned one level above the weights (LeeBERT, LECO).
 
 The upper level (weights of losses, choices of an architecture) is to be set so that a step of the
 weights on some texts lowers the loss on others. Its gradient is taken through one such step, to
 first order in the step's length, by a second derivative. DARTS (Liu et al. 2019) takes the finite
 difference of two losses instead; where exits learn from answers that stay fixed, that would count
-the teachers as moving with their pupils.
+the teachers as moving with their pupils. Each time the texts of one micro-batch are halved: one
+half teaches the weights, the other judges. The papers split the training set for good; here all of
+it trains the weights as well.
 """
 
 from __future__ import annotations

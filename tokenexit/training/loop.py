@@ -187,7 +187,7 @@ def _one_step(
     lessons: Any = accelerator.unwrap_model(wrapped)
     every = lessons.objective.upper_every
     upper = upper_parameters(lessons) if every else []
-    for parameter in upper:  # learned on texts held back, not on those of the step
+    for parameter in upper:  # set by the upper level alone, not by the loss of the step
         parameter.grad = None
     if config.clip:
         accelerator.clip_grad_norm_(wrapped.parameters(), config.clip)

@@ -115,7 +115,7 @@ def _families(config: CompareConfig, model: Any) -> dict[str, Policy]:
     if not given:
         given = [*BLIND, *READING, *(OF_TOKENS if model.settings.labels else OF_STEPS)]
         given += OF_ENTITIES if "O" in model.settings.labels else ()
-        given += ["learned_gate"] if model.settings.heads.get("gate") else []
+        given += _of_gate(model.settings.heads.get("gate"))
         given += ["predicted_depth"] if model.settings.heads.get("depth") else []
     families: dict[str, Policy] = {}
     for item in given:
@@ -126,6 +126,12 @@ def _families(config: CompareConfig, model: Any) -> dict[str, Policy]:
             raise UserError(f"policies lists {name} twice, calibrated alike; leave one out.")
         families[name] = policy
     return families
+
+
+def _of_gate(gate: Any) -> list[str]:
+    """The policy that asks a model's gate, if it has one."""
+    kind = gate.get("name") if isinstance(gate, Mapping) else "linear"
+    return [{"pair": "q_exit", "units": "dact"}.get(str(kind), "learned_gate")] if gate else []
 
 
 def _name(policy: Policy) -> str:

@@ -1,0 +1,94 @@
+"""What each published method is made of, typed from its paper: nothing special goes missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tokenexit.methods import METHODS, settings_of
+
+JOINT, UNIFORM = {"name": "joint", "weights": "depth"}, {"name": "joint", "weights": "uniform"}
+ENTROPY = {"name": "entropy"}
+OF_FIVE = {"name": "window", "policy": ENTROPY, "size": 5}
+
+# Heads, objective, policies; gates beside heads stand in GATES.
+PUBLISHED: dict[str, tuple[str, dict[str, Any], list[dict[str, Any]]]] = {
+    "berxit": ("pooled", {"name": "alternating"}, [{"name": "learned_gate"}]),
+    "cascadebert": ("linear", {"name": "difficulty_aware"}, [{"name": "max_prob"}]),
+    "cat": ("linear", JOINT, [{"name": "learned_gate"}]),
+    "class_means": ("prototype", {"name": "single"}, [{"name": "max_prob"}]),
+    "dact_bert": ("linear", {"name": "dact"}, [{"name": "dact"}]),
+    "deebert": ("pooled", {"name": "two_stage"}, [ENTROPY]),
+    "e_lang": ("linear", {"name": "single"}, [{"name": "energy"}]),
+    "elasticbert": ("pooled", UNIFORM, [ENTROPY, {"name": "patience"}]),
+    "elbert": ("pooled", {"name": "learned_weights"}, [{"name": "confidence_window", "size": 3}]),
+    "ensemble": ("linear", {"name": "diversity"}, [{"name": "vote"}]),
+    "f_pabee": ("pooled", JOINT, [{"name": "divergence", "patience": 2}]),
+    "fastbert": ("mlp", {"name": "frozen_distillation"}, [ENTROPY]),
+    "gaml_bert": (
+        "pooled", {"name": "mutual_distillation", "mode": "aligned"}, [{"name": "patience"}],
+    ),
+    "hash_ee": (
+        "linear", {"name": "halt_and_copy", "policy": "hash", "loose": 2, "strict": 12},
+        [{"name": "hash"}],
+    ),
+    "leco": ("searched", {"name": "searched"}, [{"name": "divergence"}]),
+    "leebert": (
+        "linear", {"name": "mutual_distillation", "mode": "learned"}, [{"name": "patience"}],
+    ),
+    "model_cascading": ("linear", {"name": "single"}, [{"name": "max_prob"}]),
+    "monobert": ("pooled", UNIFORM, [{"name": "asymmetric"}]),
+    "pabee": ("pooled", JOINT, [{"name": "patience"}]),
+    "palbert": ("linear", {"name": "palbert"}, [{"name": "q_exit"}]),
+    "past_future": ("past_future", {"name": "imitation"}, [ENTROPY]),
+    "pcee_bert": ("pooled", JOINT, [{"name": "pcee", "policy": ENTROPY, "times": 2}]),
+    "right_tool": ("mixed", UNIFORM, [{"name": "max_prob"}]),
+    "romebert": ("pooled", {"name": "gradient_projection"}, [ENTROPY]),
+    "sentee": ("linear", JOINT, [{"name": "per_sentence", "policy": ENTROPY}]),
+    "tangobert": ("linear", {"name": "single"}, [{"name": "max_prob"}]),
+    "tokee": (
+        "linear", {"name": "halt_and_copy", "policy": OF_FIVE, "weights": "depth"}, [OF_FIVE],
+    ),
+    "uee": ("pooled", UNIFORM, [{"name": "max_prob"}]),
+}  # fmt: skip
+GATES: dict[str, Any] = {
+    "berxit": True,
+    "cat": {"name": "meta"},
+    "dact_bert": {"name": "units"},
+    "palbert": {"name": "pair"},
+}
+BALANCED = {"elasticbert", "uee"}
+STAGES = {
+    "cascadebert": [{"keep_layers": 2}, {}],
+    "e_lang": [{"keep_layers": 2}, {}],
+    "model_cascading": [{"keep_layers": 2}, {"keep_layers": 4}, {}],
+    "tangobert": [{"keep_layers": 2}, {}],
+}
+
+
+def test_every_published_method_is_here():
+    unpublished = {"first_layers", "foresight", "layer_dropped", "random_exit", "single"}
+    others = unpublished | {"calm"}  # which shares the vocabulary's head
+    assert dict(METHODS.items()).keys() == PUBLISHED.keys() | others
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_method_is_as_published(name):
+    head, objective, families = PUBLISHED[name]
+    settings = settings_of(name, METHODS.get(name).levels[0])
+    heads = METHODS.get(name).heads
+    assert (heads["name"], heads.get("gate", False)) == (head, GATES.get(name, False))
+    assert settings["train"]["objective"] == objective
+    assert settings["train"].get("gradient_equilibrium", False) == (name in BALANCED)
+    assert settings["calibrate"]["policies"] == families
+    assert settings.get("stages", []) == STAGES.get(name, [])
+
+
+def test_calm_decays_its_margin():
+    settings = settings_of("calm", "step")
+    assert settings["gate"]
+    assert settings["train"]["objective"] == JOINT
+    decayed, *others = settings["calibrate"]["policies"]
+    assert decayed == {"name": "decay", "policy": {"name": "margin"}}
+    assert [family["name"] for family in others] == ["saturation", "learned_gate"]
