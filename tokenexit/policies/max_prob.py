@@ -29,7 +29,7 @@ class MaxProb(ThresholdPolicy):
     """
 
     threshold: float = 0.9
-    knob = Knob("threshold", strict=1.0, loose=0.0, near_one=True)
+    knob = Knob("threshold", strict=1.0, loose=0.05, near_one=True)
     sure_is_low = False
 
     def __post_init__(self) -> None:
