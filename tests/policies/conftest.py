@@ -73,6 +73,14 @@ class Trace:
         part = self.take((self.sequence == number).nonzero()[:, 0])
         return replace(part, sequence=torch.zeros_like(part.sequence))
 
+    def halts(self, policy: Policy, **changes: Any) -> list[list[bool]]:
+        """Decisions ``[L][N]`` with nobody leaving."""
+        state, decisions = policy.init(len(self.item_id)), []
+        for layer in range(1, len(self.logits) + 1):
+            halt, state = policy.step(self.signals(layer, **changes), state)
+            decisions.append(halt.tolist())
+        return decisions
+
     def exits(self, policy: Policy) -> list[int]:
         """Exit layer of each row, as a model would find it: halted rows are not asked again."""
         layers, rows, _ = self.logits.shape

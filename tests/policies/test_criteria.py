@@ -19,12 +19,7 @@ SURE = [[[math.log(9.0), 0.0]]]
 
 def halts(policy: Any, trace: Any, **changes: Any) -> list[list[bool]]:
     """Decisions ``[L][N]`` with nobody leaving."""
-    rows, decisions = len(trace.item_id), []
-    state = policy.init(rows)
-    for layer in range(1, len(trace.logits) + 1):
-        halt, state = policy.step(trace.signals(layer, **changes), state)
-        decisions.append(halt.tolist())
-    return decisions
+    return trace.halts(policy, **changes)
 
 
 def of_classes(classes: list[list[int]], number: int = 4) -> torch.Tensor:

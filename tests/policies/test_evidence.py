@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,30 +10,14 @@ from hypothesis import strategies as st
 from tokenexit import policies
 
 
-def halts(policy: Any, trace: Any) -> list[list[bool]]:
-    """Decisions ``[L][N]`` with nobody leaving."""
-    state, decisions = policy.init(len(trace.item_id)), []
-    for layer in range(1, len(trace.logits) + 1):
-        halt, state = policy.step(trace.signals(layer), state)
-        decisions.append(halt.tolist())
-    return decisions
-
-
-def chances(rows: list[list[float]]) -> torch.Tensor:
-    """Logits ``[L, 1, C]`` of one row whose probabilities are given."""
-    return torch.tensor(rows, dtype=torch.float64).log()[:, None]
-
-
 def test_by_hand(trace_of):
-    trace = trace_of(chances([[0.5, 0.5], [0.9, 0.1], [0.4, 0.6]]))
+    chances = torch.tensor([[0.5, 0.5], [0.9, 0.1], [0.4, 0.6]], dtype=torch.float64)
+    trace = trace_of(chances.log()[:, None])
     # Memory one half. After two exits the logarithm of the odds is (ln 9 + 0.5 ln 1) / 1.5 = 1.465,
     # so 0.812 to 0.188: a lead of 0.625. After three, (ln(2/3) + 0.5 * 2.197) / 1.75 = 0.396: the
     # average is still for the first class, against this exit.
-    assert halts(policies.from_config({"name": "evidence", "threshold": 0.62}), trace) == [
-        [False], [True], [False],
-    ]  # fmt: skip
-    stricter = policies.from_config({"name": "evidence", "threshold": 0.63})
-    assert halts(stricter, trace) == [[False]] * 3
+    assert trace.halts(policies.Evidence(0.62)) == [[False], [True], [False]]
+    assert trace.halts(policies.Evidence(0.63)) == [[False]] * 3
 
 
 numbers = st.floats(-4, 4, width=32)
@@ -46,8 +28,7 @@ numbers = st.floats(-4, 4, width=32)
 def test_against_a_plain_loop(data, layers, memory, threshold, trace_of):
     drawn = [[data.draw(numbers) for _ in range(3)] for _ in range(layers)]
     logits = torch.tensor(drawn, dtype=torch.float64)
-    policy = policies.from_config({"name": "evidence", "threshold": threshold, "memory": memory})
-    found = halts(policy, trace_of(logits[:, None].float()))
+    found = trace_of(logits[:, None].float()).halts(policies.Evidence(threshold, memory))
     for layer in range(layers):
         weights = torch.tensor([memory**age for age in range(layer, -1, -1)], dtype=torch.float64)
         said = logits[: layer + 1].log_softmax(-1)
@@ -64,5 +45,4 @@ def test_against_a_plain_loop(data, layers, memory, threshold, trace_of):
 @pytest.mark.parametrize("memory", [0.0, 0.5, 1.0])
 def test_a_broken_exit_is_forgotten(broken, memory, trace_of):
     trace = trace_of(torch.tensor([[broken], [[9.0, 0.0]]]))
-    policy = policies.from_config({"name": "evidence", "threshold": 0.9, "memory": memory})
-    assert halts(policy, trace)[1] == [True]
+    assert trace.halts(policies.Evidence(0.9, memory))[1] == [True]

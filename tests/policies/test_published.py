@@ -18,11 +18,7 @@ from tokenexit.errors import UserError
 
 def halts(policy: Any, trace: Any, **changes: Any) -> list[list[bool]]:
     """Decisions ``[L][N]`` with nobody leaving."""
-    state, decisions = policy.init(len(trace.item_id)), []
-    for layer in range(1, len(trace.logits) + 1):
-        halt, state = policy.step(trace.signals(layer, **changes), state)
-        decisions.append(halt.tolist())
-    return decisions
+    return trace.halts(policy, **changes)
 
 
 def of_one(policy: Any, trace: Any) -> list[bool]:

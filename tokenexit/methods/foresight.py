@@ -7,7 +7,7 @@ from tokenexit.methods.base import METHODS, Method
 
 @METHODS.register("foresight")
 class Foresight(Method):
-    """Three published ideas that had not met, each the best of its kind where we compared them.
+    """Three published ideas that had not met.
 
     Heads read the mean of a text's or word's tokens at this exit and before it, and imitate
     later ones (Liao et al. 2021); all exits count alike with balanced gradients, as in
