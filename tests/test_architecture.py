@@ -18,7 +18,7 @@ SCRIPTS = sorted([*ROOT.glob("recipes/**/*.py"), *ROOT.glob("data_scripts/**/*.p
 # Lowest first. A unit (a package or a single module) imports itself and lower floors only.
 FLOORS = (
     ("errors",),
-    ("config", "registry"),
+    ("config", "files", "registry"),
     ("signals", "scores"),
     ("policies", "gates"),
     ("heads",),

@@ -1,0 +1,100 @@
+"""Files are whole, and a failure to write is one sentence."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from tokenexit.errors import UserError
+from tokenexit.files import clear_partials, replacing, sync_tree, to_json, write_json, write_text
+
+
+def test_a_file_is_replaced(tmp_path: Path):
+    write_text(tmp_path / "new" / "a.txt", "one\r\ntwo\n")
+    assert (tmp_path / "new" / "a.txt").read_bytes() == b"one\r\ntwo\n"
+    write_text(tmp_path / "new" / "a.txt", "three")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.txt"]
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path):
+    def stop_half_way() -> None:
+        with replacing(tmp_path / "a.txt") as partial:
+            partial.write_text("half")
+            raise KeyError
+
+    write_text(tmp_path / "a.txt", "old")
+    with pytest.raises(KeyError):
+        stop_half_way()
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o027])
+def test_the_mode_is_that_of_any_new_file(tmp_path: Path, mask: int):
+    before = os.umask(mask)
+    try:
+        write_text(tmp_path / "a.txt", "text")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o666 & ~mask
+
+
+def test_a_link_is_replaced_and_not_followed(tmp_path: Path):
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "a.json").symlink_to(victim)
+    write_json(tmp_path / "a.json", {"a": 1})
+    assert victim.read_text() == "precious"
+    assert json.loads((tmp_path / "a.json").read_text()) == {"a": 1}
+    assert not (tmp_path / "a.json").is_symlink()
+
+
+def test_json_is_valid_whatever_is_in_it():
+    data = {"a": float("nan"), "b": [1.5, float("-inf")], "c": (None, "ü")}
+    assert json.loads(to_json(data)) == {"a": None, "b": [1.5, None], "c": [None, "ü"]}
+
+
+def test_half_a_surrogate_pair_survives(tmp_path: Path):
+    write_json(tmp_path / "a.json", {"word": "\ud83d"})
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"word": "\ud83d"}
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk is full. Make room"),
+        (RuntimeError("Error: No space left on device (os error 28)"), "the disk is full"),
+        (OSError(errno.EROFS, "Read-only file system"), "Read-only file system. Give a place"),
+        (PermissionError(errno.EACCES, "Permission denied"), "Permission denied"),
+    ],
+)
+def test_a_failure_is_told_in_words(tmp_path: Path, error: Exception, told: str):
+    with pytest.raises(UserError, match=told) as caught, replacing(tmp_path / "a.bin"):
+        raise error
+    assert str(tmp_path / "a.bin") in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_library_that_cannot_tell_is_understood(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("tokenexit.files._space", lambda path: 0)
+    with pytest.raises(UserError, match="the disk is full"), replacing(tmp_path / "a.bin"):
+        raise RuntimeError("unexpected pos 257088 vs 256976")
+
+
+def test_other_errors_stay_what_they_are(tmp_path: Path):
+    with pytest.raises(RuntimeError, match="something else"), replacing(tmp_path / "a.bin"):
+        raise RuntimeError("something else")
+
+
+def test_what_a_kill_left_is_cleared(tmp_path: Path):
+    (tmp_path / ".a.json.x1.partial").write_text("half")
+    (tmp_path / ".step.partial").mkdir()
+    (tmp_path / "kept.json").write_text("{}")
+    clear_partials(tmp_path)
+    sync_tree(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.json"]

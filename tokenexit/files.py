@@ -1,0 +1,159 @@
+"""Files are written whole or not at all, and never through somebody else's link.
+
+A kill or a power cut at any moment leaves the old file or the new one.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from tokenexit.errors import UserError
+
+_FULL = 1 << 20  # bytes: with less than that left, a failure to write is the disk's
+
+
+@contextmanager
+def replacing(path: Path | str) -> Iterator[Path]:
+    """A path to write to, whose content takes the place of ``path`` when the block ends well.
+
+    The file reaches the disk before it gets its name, and has the mode of any new file. A link
+    that stands at ``path`` is replaced, not followed.
+
+    Raises:
+        UserError: The file cannot be written; says why and what to do.
+    """
+    path = Path(path)
+    partial: Path | None = None
+    try:
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(".partial", f".{path.name}.", path.parent)
+            partial = Path(name)
+            os.close(handle)
+            yield partial
+            partial.chmod(0o666 & ~_umask())
+            sync(partial)
+            partial.replace(path)
+            partial = None
+            sync(path.parent)
+    finally:
+        if partial is not None:
+            partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write UTF-8 text, whole; half a surrogate pair as its escape.
+
+    Raises:
+        UserError: As ``replacing``.
+    """
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+
+
+def write_json(path: Path | str, data: Any) -> None:
+    """Write JSON, whole.
+
+    Raises:
+        UserError: As ``replacing``.
+    """
+    write_text(path, to_json(data, indent=2) + "\n")
+
+
+def to_json(data: Any, indent: int | None = None) -> str:
+    """Valid JSON: a number that is none (NaN, infinity) becomes null."""
+    return json.dumps(_finite(data), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def clear_partials(folder: Path) -> None:
+    """Remove what killed writers left in a folder. For who alone writes there."""
+    for path in folder.glob(".*.partial"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    with suppress(PermissionError):  # Windows does not open folders
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # file systems that cannot
+                raise
+        finally:
+            os.close(handle)
+
+
+def sync_tree(folder: Path) -> None:
+    """Wait until a folder with all that is in it is on the disk."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if not path.is_symlink():
+            sync(path)
+    sync(folder)
+
+
+@contextmanager
+def writing(path: Path | str) -> Iterator[None]:
+    """Say in one line why a file or folder cannot be written.
+
+    Serves libraries as well, which say in their own ways that a disk is full.
+
+    Raises:
+        UserError: Names the path, the reason and the way out.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        told = _reason(Path(path), error)
+        if told is None:
+            raise
+        raise UserError(told) from error
+
+
+def _reason(path: Path, error: Exception) -> str | None:
+    number = getattr(error, "errno", None)
+    full = number in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
+    if full or (number is None and _space(path) < _FULL):
+        return f"{path} cannot be written: the disk is full. Make room and start again."
+    if not isinstance(error, OSError):
+        return None
+    why = error.strerror or type(error).__name__
+    return f"{path} cannot be written: {why}. Give a place where you may write."
+
+
+def _space(path: Path) -> int:
+    """Bytes left on the disk where a path would be."""
+    for folder in (path, *path.parents):
+        with suppress(OSError):
+            return shutil.disk_usage(folder).free
+    return _FULL
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, float):
+        return data if math.isfinite(data) else None
+    if isinstance(data, Mapping):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return data
