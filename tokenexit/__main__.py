@@ -1,0 +1,5 @@
+"""``python -m tokenexit``: the console script."""
+
+from tokenexit.cli import main
+
+main()

@@ -1,0 +1,64 @@
+"""The console script ``tokenexit``: what can be done with a finished model folder.
+
+Heavy imports stand inside the commands, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from tokenexit.cli.bench import bench
+from tokenexit.cli.calibrate import calibrate
+from tokenexit.cli.evaluate import evaluate
+from tokenexit.cli.lists import backbones, methods, policies
+from tokenexit.cli.predict import predict
+from tokenexit.cli.report import report
+from tokenexit.config import friendly_errors
+from tokenexit.errors import UserError
+
+__all__ = ["app", "main"]
+
+# Typer exports this class only through the one that is built on it.
+_UsageError: Any = typer.BadParameter.__base__
+
+
+def show_version(wanted: bool) -> None:
+    """Answer ``--version``."""
+    if wanted:
+        from tokenexit import __version__
+
+        typer.echo(f"tokenexit {__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(pretty_exceptions_enable=False)
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Say which.")
+    ] = False,
+) -> None:
+    """Token-level early exit: evaluate, calibrate, time, use and explain a model folder."""
+
+
+for command in (evaluate, calibrate, bench, predict, report, policies, methods, backbones):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the console script: 0 on success, 2 and one message on a user's mistake."""
+    with friendly_errors():
+        try:
+            code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
+        except _UsageError as error:
+            place = error.ctx.command_path if error.ctx else "tokenexit"
+            text = error.format_message().rstrip(".")
+            raise UserError(f"{text}. {place} --help lists what there is.") from None
+        except typer.Abort:
+            raise SystemExit(130) from None
+        raise SystemExit(code if isinstance(code, int) else 0)

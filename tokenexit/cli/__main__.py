@@ -1,0 +1,5 @@
+"""``python -m tokenexit.cli``."""
+
+from tokenexit.cli import main
+
+main()

@@ -1,0 +1,56 @@
+"""``tokenexit bench``: time a model against plain transformers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tokenexit.cli.base import open_model, read_policy, write_json
+from tokenexit.cli.options import (
+    BatchSize,
+    Column,
+    Data,
+    Json,
+    Lang,
+    Model,
+    PendingText,
+    Plugin,
+    PolicyText,
+    Threads,
+)
+
+
+def bench(
+    model: Model,
+    data: Data,
+    split: Annotated[str, typer.Option(help="Which split of the data.")] = "test",
+    policy: PolicyText = None,
+    batch_size: BatchSize = 32,
+    repeats: Annotated[int, typer.Option(min=1, help="Timed passes over the texts.")] = 5,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many texts.")] = None,
+    threads: Threads = None,
+    column: Column = None,
+    lang: Lang = None,
+    pending: PendingText = None,
+    plugin: Plugin = None,
+    json_file: Json = None,
+) -> None:
+    """Wall-clock against the plain transformers model, interleaved in one run."""
+    import torch
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    opened = open_model(model, plugin)
+    found = opened.bench(
+        opened.split(data, split, column=column, lang=lang),
+        limit,
+        read_policy(policy),
+        batch_size=batch_size,
+        repeats=repeats,
+        pending=pending,
+    )
+    for key, value in found.to_json().items():
+        shown = f"{value:.3f}" if isinstance(value, float) else value
+        typer.echo(f"{key + ':':<18}{shown}")
+    write_json(json_file, found.to_json())

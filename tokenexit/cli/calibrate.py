@@ -1,0 +1,97 @@
+"""``tokenexit calibrate``: choose the policy that keeps a promise."""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tokenexit import files
+from tokenexit.cli.base import open_model, read_policy, write_json
+from tokenexit.cli.options import BatchSize, Column, Data, Json, Lang, Model, Plugin
+from tokenexit.errors import UserError
+
+
+class RiskOf(Enum):
+    """What a promise of risk counts."""
+
+    TEXT = "text"
+    WORDS = "words"
+
+
+def calibrate(
+    model: Model,
+    data: Data,
+    split: Annotated[str, typer.Option(help="Which split of the data.")] = "validation",
+    min_quality: Annotated[
+        float | None, typer.Option(help="Share of full-depth quality to keep (default 0.99).")
+    ] = None,
+    speedup: Annotated[float | None, typer.Option(help="Layers to save instead.")] = None,
+    confidence: Annotated[
+        float | None, typer.Option(help="Keep the quality in this share of bootstrap resamples.")
+    ] = None,
+    risk: Annotated[
+        float | None,
+        typer.Option(help="Share of unseen texts that may differ from full depth; no labels."),
+    ] = None,
+    delta: Annotated[
+        float | None, typer.Option(help="Probability that the risk is exceeded; else on average.")
+    ] = None,
+    risk_of: Annotated[
+        RiskOf,
+        typer.Option(help="What may differ: anything in a text, or the share of its words."),
+    ] = RiskOf.TEXT,
+    policy: Annotated[
+        str | None, typer.Option(help="Family to calibrate; a few by default.")
+    ] = None,
+    batch_size: BatchSize = 32,
+    column: Column = None,
+    lang: Lang = None,
+    plugin: Plugin = None,
+    dry_run: Annotated[bool, typer.Option(help="Do not change the model folder.")] = False,
+    json_file: Json = None,
+) -> None:
+    """Choose the policy that keeps a promise, and save it with the model."""
+    from tokenexit.calibration import CalibrateConfig
+    from tokenexit.evaluation.processes import is_main
+    from tokenexit.models.persistence import save_settings
+
+    if not dry_run and not Path(model).is_dir():
+        raise UserError(f"Only a local model folder can be changed, not {model!r}; add --dry-run.")
+    config = CalibrateConfig(min_quality, speedup, confidence, risk, delta, risk_of.value)
+    opened = open_model(model, plugin)
+    labels = risk is None or min_quality is not None  # else full depth is all it is held to
+    found = opened.calibrate(
+        opened.split(data, split, labels, column=column, lang=lang),
+        split,
+        config,
+        read_policy(policy),
+        batch_size,
+    )
+    if not is_main():
+        return
+    best = found.chosen
+    typer.echo(f"policy:          {json.dumps(found.policy)}")
+    if found.promise is not None:
+        kept = "" if found.reached else ", which only full depth keeps"
+        typer.echo(f"promise:         {found.promise['promise']}{kept}")
+        typer.echo(
+            f"grounds:         {found.promise['texts_changed']} of {found.promise['n']} texts "
+            f"differ, bound {found.promise['bound']:.4f}; {found.promise['method']}"
+        )
+    typer.echo(f"quality kept:    {best['relative_quality']:.2%} of {found.quality_full_depth:.4f}")
+    typer.echo(
+        f"layers saved:    {best['depth_speedup']:.2f}x (mean exit {best['mean_exit_layer']:.2f})"
+    )
+    typer.echo(f"multiply-adds:   {best['mac_ratio']:.2f} of the plain model's")
+    data_out = found.to_json()
+    if not dry_run:
+        short = {k: v for k, v in data_out.items() if k not in ("candidates", "chosen")}
+        # Results were measured with the policy of before.
+        opened.model.configure(policy=found.policy, calibration=short, results=None)
+        save_settings(opened.model, Path(model))
+        files.write_json(Path(model) / "calibration.json", data_out)
+    write_json(json_file, data_out)

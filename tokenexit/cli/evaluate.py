@@ -1,0 +1,55 @@
+"""``tokenexit evaluate``: measure a model on a split."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tokenexit.cli.base import open_model, read_policy, write_json
+from tokenexit.cli.options import (
+    BatchSize,
+    Column,
+    Data,
+    Json,
+    Lang,
+    Model,
+    PendingText,
+    Plugin,
+    PolicyText,
+)
+
+
+def evaluate(
+    model: Model,
+    data: Data,
+    split: Annotated[str, typer.Option(help="Which split of the data.")] = "test",
+    policy: PolicyText = None,
+    batch_size: BatchSize = 32,
+    decode: Annotated[str | None, typer.Option(help="argmax, legal or crf.")] = None,
+    column: Column = None,
+    lang: Lang = None,
+    pending: PendingText = None,
+    unknown: Annotated[
+        str, typer.Option(help="Labels the model does not know: error, or keep (as wrong).")
+    ] = "error",
+    plugin: Plugin = None,
+    json_file: Json = None,
+) -> None:
+    """Quality, mean depth, multiply-accumulates and exit histogram on a split."""
+    from tokenexit.evaluation.processes import is_main
+    from tokenexit.reporting.tables import results_text
+
+    opened = open_model(model, plugin)
+    result = opened.evaluate(
+        opened.split(data, split, column=column, lang=lang),
+        split,
+        read_policy(policy),
+        batch_size=batch_size,
+        decode=decode,
+        pending=pending,
+        on_unknown=unknown,
+    )
+    if is_main():
+        typer.echo(results_text(result.to_json()))
+        write_json(json_file, result.to_json())

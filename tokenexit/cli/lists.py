@@ -1,0 +1,55 @@
+"""``tokenexit policies``, ``methods`` and ``backbones``: what there is."""
+
+from __future__ import annotations
+
+import typer
+
+from tokenexit.cli.options import Plugin
+
+
+def policies(plugin: Plugin = None) -> None:
+    """What policies exist, with their settings."""
+    import dataclasses
+
+    from tokenexit.policies import POLICIES
+    from tokenexit.registry import load_plugin
+
+    for source in plugin or []:
+        load_plugin(source)
+    for name, cls in POLICIES.items():
+        fields = ", ".join(
+            f"{f.name}={getattr(cls.examples()[0], f.name)!r}"
+            for f in dataclasses.fields(cls)  # type: ignore[arg-type]
+        )
+        summary = (cls.__doc__ or "").strip().splitlines()[0]
+        typer.echo(f"{name:<18}{summary}")
+        typer.echo(f"{'':<18}levels: {', '.join(cls.levels)}" + (f"; {fields}" if fields else ""))
+
+
+def methods() -> None:
+    """What published methods there are, and at which levels: for method= of the recipes."""
+    from tokenexit.methods import METHODS
+    from tokenexit.policies import from_config
+
+    for name, cls in METHODS.items():
+        summary = (cls.__doc__ or "").strip().splitlines()[0]
+        knobs = []
+        for family in cls.policies:
+            policy = from_config(family)
+            dial = policy.dial()
+            knobs.append(f"{policy!r}" + (f" by {dial.field}" if dial else ""))
+        typer.echo(f"{name:<16}{summary}")
+        typer.echo(f"{'':<16}{cls.paper}; levels: {', '.join(cls.levels)}; {'; '.join(knobs)}")
+        if cls.regression is not None:
+            told = "; ".join(repr(from_config(family)) for family in cls.regression)
+            typer.echo(f"{'':<16}regression: {told or 'nobody leaves early'}")
+
+
+def backbones() -> None:
+    """What transformers families are supported: encoders, then encoder-decoders."""
+    from tokenexit.backbones import BACKBONES
+    from tokenexit.decoders import DECODERS
+
+    for name, cls in [*BACKBONES.items(), *DECODERS.items()]:
+        summary = (cls.__doc__ or "").strip().splitlines()[0]
+        typer.echo(f"{name:<16}{summary}")

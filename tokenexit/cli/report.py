@@ -1,0 +1,25 @@
+"""``tokenexit report``: draw a run's page anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    figures: Annotated[
+        str | None, typer.Option(help="Also save figures: pdf, png or svg (needs matplotlib).")
+    ] = None,
+) -> None:
+    """Draw report.html anew from a run's saved figures."""
+    from tokenexit.reporting import write_report
+
+    typer.echo(write_report(run))
+    if figures is not None:
+        from tokenexit.reporting.figures import save_figures
+
+        for path in save_figures(run, figures):
+            typer.echo(path)
