@@ -17,6 +17,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
 
 from tokenexit.errors import UserError
 from tokenexit.models.card import model_card
+from tokenexit.models.needed_libraries import installed_by
 from tokenexit.models.settings import ExitSettings
 
 logger = logging.getLogger(__name__)
@@ -229,15 +230,17 @@ def load_tokenizer(source: str | Path, *, split_words: bool = True) -> Any:
         split_words: Whether it has to take split words, which only fast ones do.
 
     Raises:
-        UserError: There is none, or only a slow one where words are split.
+        UserError: There is none, or only a slow one where words are split, or it needs a library
+            that is not installed.
     """
     try:
         kind = AutoConfig.from_pretrained(source).model_type
         extra = {"add_prefix_space": True} if kind in _PREFIX_SPACE else {}
         tokenizer = AutoTokenizer.from_pretrained(source, **extra)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
         raise UserError(
-            f"The tokenizer of {str(source)!r} cannot be loaded: {_first_line(error)}"
+            f"The tokenizer of {str(source)!r} cannot be loaded: "
+            f"{installed_by(error) or _first_line(error)}"
         ) from error
     if split_words and not tokenizer.is_fast:
         raise UserError(f"The tokenizer of {str(source)!r} is not a fast one, which words need.")
