@@ -3,7 +3,26 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+
+# Control characters but tabs and line ends; marks that turn the direction of writing or break
+# lines; halves of surrogate pairs, which no terminal can be sent.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def printable(text: object) -> str:
+    """Text that does nothing to a terminal: what would is written as its escape.
+
+    Whoever made a model or a data set chose its labels and file names, and a terminal obeys
+    control characters in them.
+
+    Args:
+        text: Of unknown origin; tabs and line ends are kept.
+    """
+    return _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], str(text))
 
 
 class UserError(ValueError):
@@ -11,6 +30,9 @@ class UserError(ValueError):
 
     The command line prints the message alone and ends with exit code 2.
     """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 def unknown_name(kind: str, given: object, allowed: Iterable[str]) -> UserError:

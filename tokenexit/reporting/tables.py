@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tokenexit.errors import printable
 from tokenexit.reporting.naming import fixed, metric_name, percent, policy_text, score, times
 from tokenexit.reporting.result import Result
 from tokenexit.reporting.text_figures import text_lines
@@ -28,7 +29,7 @@ def results_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """
     align = [":--"] * _LEFT + ["--:"] * (len(_HEADER) - _LEFT)
     lines = [_HEADER, align, *(_cells(Result.from_json(row)) for row in rows)]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+    return printable("\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n")
 
 
 def results_text(result: Mapping[str, Any]) -> str:
@@ -58,7 +59,7 @@ def results_text(result: Mapping[str, Any]) -> str:
     if r.policy:
         lines["policy"] = policy_text(r.policy)
     width = max(len(name) for name in lines)
-    return "\n".join(f"{name:<{width}}  {text}" for name, text in lines.items())
+    return printable("\n".join(f"{name:<{width}}  {text}" for name, text in lines.items()))
 
 
 def _size(r: Result) -> str:

@@ -7,7 +7,16 @@ import logging
 from accelerate import Accelerator
 from transformers.utils import logging as transformers_logging
 
+from tokenexit.errors import printable
+
 logger = logging.getLogger("tokenexit")
+
+
+class _Plain(logging.Formatter):
+    """The message alone, with nothing in it that a terminal obeys."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 def quiet(accelerator: Accelerator) -> None:
@@ -16,5 +25,7 @@ def quiet(accelerator: Accelerator) -> None:
     # It warns of tied weights at every checkpoint; loading is strict, so none can be missed.
     logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)
     level = logging.INFO if accelerator.is_main_process else logging.ERROR
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    terminal = logging.StreamHandler()
+    terminal.setFormatter(_Plain("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[terminal])
     logger.setLevel(level)
