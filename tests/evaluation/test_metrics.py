@@ -19,7 +19,7 @@ from tokenexit.evaluation.spans import fast_span_f1
 
 LABELS = ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")
 POS = ("ADJ", "NOUN", "VERB")
-UNKNOWN = "B-unknown"  # what a gold class of -1 stands for
+UNSEEN = "I-unseen"  # what a gold class of -1 stands for
 
 
 @st.composite
@@ -42,7 +42,7 @@ def taggings(draw):
 
 def names(classes, text):
     """Tags of each text, as seqeval reads them."""
-    every = [*LABELS, UNKNOWN]  # -1 is the last
+    every = [*LABELS, UNSEEN]  # -1 is the last
     return [[every[c] for c in classes[text == number]] for number in np.unique(text)]
 
 

@@ -20,7 +20,8 @@ from tokenexit.calibration.simulate import Outcome, simulate
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.errors import UserError
 from tokenexit.evaluation.bootstrap import relative_quality_bound
-from tokenexit.evaluation.evaluate import Result, check_answers, class_numbers, evaluate
+from tokenexit.evaluation.evaluate import Result, check_answers, evaluate
+from tokenexit.evaluation.gold import class_numbers
 from tokenexit.evaluation.processes import is_main
 from tokenexit.models.labeller import Labeller
 from tokenexit.policies import Policy

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from tokenexit.data.tagged import TaggedSplit, check_labels
-from tokenexit.data.texts import UNLABELLED, ScoredSplit, TextSplit
+from tokenexit.data.texts import ScoredSplit, TextSplit
 from tokenexit.errors import UserError
+from tokenexit.evaluation.gold import class_numbers
 from tokenexit.evaluation.metrics import score
 from tokenexit.evaluation.processes import gather, my_share
 from tokenexit.halting import Halted, Trace, merge
 from tokenexit.models.labeller import Labeller
 from tokenexit.policies import Policy
-
-UNKNOWN = -1
-"""Gold class of a label the model has never seen: always wrong, never left out."""
 
 
 @dataclass(frozen=True)
@@ -67,17 +65,6 @@ class Result:
         return asdict(self)
 
 
-def class_numbers(split: TaggedSplit, labels: Sequence[str]) -> list[list[Any]]:
-    """Gold classes of a split; labels the model does not know become ``UNKNOWN``.
-
-    Texts without a label get -100; of a regression the numbers are returned as they are.
-    """
-    if isinstance(split, ScoredSplit):
-        return split.values
-    numbers = {UNLABELLED: -100, **{label: number for number, label in enumerate(labels)}}
-    return [[numbers.get(tag, UNKNOWN) for tag in tags] for tags in split.tags or []]
-
-
 def check_answers(model: Labeller, split: TaggedSplit, on_unknown: str) -> None:
     """Refuse labels that the model cannot be measured by.
 
@@ -113,10 +100,10 @@ def trace_split(
 ) -> Trace:
     """Tag a split over all processes; every process gets the whole trace."""
     mine = my_share(len(split))
-    part = split.take(mine)
+    gold = None if split.tags is None else class_numbers(split, model.labels)
     trace = model.tag(
-        part.tokens,
-        class_numbers(part, model.labels) if split.tags is not None else None,
+        split.take(mine).tokens,
+        gold and [gold[row] for row in mine],
         policy=policy,
         batch_size=batch_size,
         halted=halted,

@@ -8,7 +8,7 @@ import numpy as np
 
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.errors import UserError
-from tokenexit.evaluation.evaluate import class_numbers
+from tokenexit.evaluation.gold import class_numbers
 from tokenexit.evaluation.metrics import score_classes
 from tokenexit.evaluation.processes import gather, my_share
 from tokenexit.models.labeller import Labeller
@@ -29,7 +29,8 @@ def exit_quality(model: Labeller, split: TaggedSplit, batch_size: int) -> dict[s
     part = split.take(mine)
     own: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     if part.num_words:  # a process may have got no word
-        table = model.exit_table(part.tokens, class_numbers(part, model.labels), batch_size)
+        gold = class_numbers(split, model.labels)
+        table = model.exit_table(part.tokens, [gold[row] for row in mine], batch_size)
         own.append(
             (
                 table.said(table.logits)[:, table.mine],

@@ -15,6 +15,7 @@ import numpy as np
 
 from tokenexit.errors import unknown_name
 from tokenexit.evaluation.correlation import correlation
+from tokenexit.evaluation.gold import entity_kinds
 from tokenexit.halting import Trace
 
 METRICS = {
@@ -31,7 +32,7 @@ def score(task: str, trace: Trace, labels: Sequence[str]) -> dict[str, Any]:
 
     Args:
         task: ``ner``, ``pos``, ``classification`` or ``regression``.
-        trace: Predictions, with gold classes.
+        trace: Predictions, with gold classes as ``class_numbers`` gives them.
         labels: Names of the classes.
 
     Returns:
@@ -80,11 +81,11 @@ def _spans(
     from seqeval.metrics import f1_score, precision_score, recall_score
     from seqeval.scheme import IOB2
 
-    # Gold -1 is a label the model has never seen: a span of its own kind, always missed.
-    names = np.array([*labels, "B-unknown"], dtype=object)
     cuts = np.flatnonzero(np.diff(text)) + 1
-    true = [part.tolist() for part in np.split(names[gold], cuts)]
-    guess = [part.tolist() for part in np.split(names[prediction], cuts)]
+    true, guess = (
+        [part.tolist() for part in np.split(_tags(classes, labels), cuts)]
+        for classes in (gold, prediction)
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # sets without entities score 0, as they should
         figures: dict[str, Any] = {
@@ -94,3 +95,12 @@ def _spans(
             "f1_strict": f1_score(true, guess, mode="strict", scheme=IOB2),
         }
     return {name: float(figure) for name, figure in figures.items()}
+
+
+def _tags(classes: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+    """BIO tags with numbers for types: equal where the true names are, unseen types included."""
+    kind, begin = entity_kinds(classes, labels)
+    names = [
+        f"{prefix}-{number}" for number in range(int(kind.max(initial=0)) + 1) for prefix in "IB"
+    ]
+    return np.array([*names, "O"], dtype=object)[np.where(kind < 0, -1, 2 * kind + begin)]

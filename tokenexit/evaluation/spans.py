@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from tokenexit.evaluation.gold import entity_kinds
+
 
 def fast_span_f1(
     prediction: NDArray[np.integer],
@@ -22,7 +24,7 @@ def fast_span_f1(
 
     Args:
         prediction: Classes, ``[W]``, by text and position.
-        gold: Gold classes; -1 stands for a label not in ``labels``.
+        gold: Gold classes, as ``class_numbers`` gives them; those below 0 are not in ``labels``.
         text: Text of each word.
         labels: Names of the classes.
     """
@@ -37,26 +39,23 @@ def span_starts(
     labels: Sequence[str],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Words at which predicted, gold and correctly predicted spans begin."""
-    (found, found_start), (true, true_start) = (
-        _spans(classes, text, labels) for classes in (prediction, gold)
-    )
+    guess, truth = entity_kinds(prediction, labels), entity_kinds(gold, labels)
+    kinds = max(len(labels), int(truth[0].max(initial=0)) + 1)
+    found, found_start = _spans(*guess, text, kinds)
+    true, true_start = _spans(*truth, text, kinds)
     _, _, both = np.intersect1d(found, true, return_indices=True)
     return found_start, true_start, true_start[both]
 
 
 def _spans(
-    classes: NDArray[np.integer], text: NDArray[np.integer], labels: Sequence[str]
+    kind: NDArray[np.int64], begin: NDArray[np.bool_], text: NDArray[np.integer], kinds: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """For each span, a number made of its start, end and type, and its start."""
-    names = [*labels, "B-unknown"]
-    types = sorted({name[2:] for name in names if name[:2] in ("B-", "I-")})
-    kind_of = np.array([types.index(n[2:]) if n[:2] in ("B-", "I-") else -1 for n in names])
-    begins = np.array([name[:2] == "B-" for name in names])
-    kind, begin = kind_of[classes], begins[classes]
-    same = np.zeros(len(classes), dtype=bool)
+    words = len(kind)
+    same = np.zeros(words, dtype=bool)
     same[1:] = (kind[1:] == kind[:-1]) & (text[1:] == text[:-1])
     goes_on = (kind >= 0) & ~begin & same
     start = np.flatnonzero((kind >= 0) & ~goes_on)
-    stops = np.append(np.flatnonzero(~goes_on), len(classes))
+    stops = np.append(np.flatnonzero(~goes_on), words)
     end = stops[np.searchsorted(stops, start, side="right")]
-    return (start * (len(classes) + 1) + end) * len(types) + kind[start], start
+    return (start * (words + 1) + end) * kinds + kind[start], start

@@ -81,6 +81,9 @@ def words_of(table: pa.Table, path: Path) -> Words:
     else:
         word = [f"#{columns['position'][row] + 1}" for row in order]
     numbers = columns["prediction"].dtype.kind == "f"
+    if not numbers:  # labels that the model does not know are one class to a reader
+        gold = columns["gold"]
+        columns["gold"] = np.where((gold < 0) & (gold != UNKNOWN), -1, gold)
     real = ("confidence", "prediction", "gold") if numbers else ("confidence",)
     return Words(
         **{

@@ -13,7 +13,8 @@ from tokenexit.calibration.search import Calibration
 from tokenexit.config import dump_config
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.evaluation.curve import Point, save_curve, trace_curve
-from tokenexit.evaluation.evaluate import class_numbers, evaluate
+from tokenexit.evaluation.evaluate import evaluate
+from tokenexit.evaluation.gold import class_numbers
 from tokenexit.models.cascade import CascadeForSequenceClassification
 from tokenexit.models.encoder_model import EncoderModel
 from tokenexit.models.token_classification import ExitModelForTokenClassification

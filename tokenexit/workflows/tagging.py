@@ -22,8 +22,8 @@ from tokenexit.data.tagged import (
 )
 from tokenexit.data.texts import UNLABELLED, ScoredSplit
 from tokenexit.errors import UserError
-from tokenexit.evaluation.evaluate import class_numbers
 from tokenexit.evaluation.exits import exit_quality
+from tokenexit.evaluation.gold import class_numbers
 from tokenexit.halting import Sentence
 from tokenexit.models.crf import TagCRF
 from tokenexit.models.encoder_model import EncoderModel
