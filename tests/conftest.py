@@ -24,6 +24,21 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # workers inherit the folder of the
     atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
 
 LOOPBACK = ("127.", "::1", "localhost")
+OUTDATED = ("DeprecationWarning", "FutureWarning", "PendingDeprecationWarning")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--strict-warnings",
+        action="store_true",
+        help="fail where our own code uses what a dependency has deprecated",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--strict-warnings"):
+        for kind in OUTDATED:
+            config.addinivalue_line("filterwarnings", rf"error::{kind}:tokenexit(\.|$)")
 
 
 @pytest.fixture(scope="session", autouse=True)
