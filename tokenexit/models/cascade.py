@@ -22,6 +22,8 @@ from tokenexit.models.cascade_fit import (
 )
 from tokenexit.models.cascade_run import Reading, cascade_exits, run_cascade
 from tokenexit.models.exits import ExitTable
+from tokenexit.models.inputs import Texts, read_parts
+from tokenexit.models.predict_iter import Predicts
 from tokenexit.models.sequence_classification import (
     ClassifiedText,
     ExitModelForSequenceClassification,
@@ -34,6 +36,7 @@ from tokenexit.policies.base import check_level
 
 
 class CascadeForSequenceClassification(
+    Predicts,
     nn.Module,
     ModelHubMixin,
     library_name="tokenexit",
@@ -58,6 +61,8 @@ class CascadeForSequenceClassification(
     """
 
     uniform_depth: ClassVar[bool] = False
+    look_ahead = 16  # what one model lets pass is pooled for the next
+    read = staticmethod(read_parts)
 
     def __init__(
         self,
@@ -148,7 +153,7 @@ class CascadeForSequenceClassification(
 
     def predict(
         self,
-        texts: Sequence[str] | Sequence[Sequence[str]],
+        texts: Texts,
         *,
         policy: Policy | Mapping[str, Any] | str | None = None,
         batch_size: int = 32,
@@ -156,7 +161,7 @@ class CascadeForSequenceClassification(
         """Classify texts.
 
         Args:
-            texts: Strings, or pairs of strings.
+            texts: Strings, or pairs of strings, in anything that can be gone through.
             policy: Who is done after which model; the cascade's own policy when None.
             batch_size: Texts a batch.
 

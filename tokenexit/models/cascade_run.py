@@ -20,6 +20,7 @@ from tokenexit.errors import UserError
 from tokenexit.halting import LayerWork, Trace, Work, add_work, encode, pack
 from tokenexit.models.encoding import Piece
 from tokenexit.models.exits import ExitTable
+from tokenexit.models.inputs import read_parts
 from tokenexit.policies import Policy, State, index_state
 from tokenexit.policies.assigned_depth import AssignedDepth
 from tokenexit.policies.never import Never
@@ -170,6 +171,7 @@ class Reading:
     def __init__(
         self, model: CascadeForSequenceClassification, texts: Texts, targets: Targets = None
     ) -> None:
+        texts = list(read_parts(texts, "tag"))
         self._model, self._texts = model, texts
         self._own: dict[tuple[int, int], Piece] = {}
         self.last = model.stages[-1].encoder.encode(texts, targets)

@@ -17,6 +17,7 @@ from tokenexit.halting.cost import macs, plain_macs
 from tokenexit.heads import ExitHeads, check_exit_layers
 from tokenexit.models.exit_model import ExitModel
 from tokenexit.models.exits import ExitTable, collect_exits
+from tokenexit.models.inputs import Texts
 from tokenexit.models.scale import Scale
 from tokenexit.models.settings import ExitSettings
 from tokenexit.policies import Policy
@@ -107,7 +108,7 @@ class EncoderModel(ExitModel):
     @abstractmethod
     def predict(
         self,
-        texts: Sequence[str] | Sequence[Sequence[str]],
+        texts: Texts,
         *,
         policy: Policy | Mapping[str, Any] | str | None = None,
         batch_size: int = 32,
@@ -134,16 +135,6 @@ def new_parts(
     stack = ExitHeads(kind, exits[:-1], shape.hidden_size, len(labels))
     stack.to(device=network.device, dtype=network.dtype)
     return stack, exits, kind
-
-
-def check_batch_size(batch_size: int) -> None:
-    """Refuse what is no number of texts.
-
-    Raises:
-        UserError: Says what was given.
-    """
-    if not isinstance(batch_size, int) or batch_size < 1:
-        raise UserError(f"batch_size must be a whole number from 1, not {batch_size!r}.")
 
 
 def check_names(labels: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from tokenizers.pre_tokenizers import Sequence as PreTokenizers
 
 from tokenexit.errors import UserError
 from tokenexit.halting import Sentence
+from tokenexit.models.inputs import read_targets, read_words
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,13 @@ class WordEncoder:
             targets: Gold class of each word, if known.
 
         Raises:
-            UserError: Texts, or the words of one, differ in number from their targets.
+            UserError: What is no list of words; texts, or the words of one, differ in number
+                from their targets.
         """
-        if targets is not None and len(targets) != len(texts):
-            raise UserError(f"There are {len(texts)} texts, and labels for {len(targets)}.")
+        split = list(read_words(texts))
+        targets = None if targets is None else read_targets(targets, len(split))
         pieces: list[Piece] = []
-        for number, subwords in enumerate(self._subwords(texts)):
+        for number, subwords in enumerate(self._subwords(split)):
             gold = None if targets is None else targets[number]
             if gold is not None and len(gold) != len(subwords):
                 raise UserError(
@@ -102,8 +104,8 @@ class WordEncoder:
                 )
         return pieces
 
-    def _subwords(self, texts: Sequence[Sequence[str]]) -> list[list[list[int]]]:
-        filled = [list(words) for words in texts if words]
+    def _subwords(self, texts: Sequence[list[str]]) -> list[list[list[int]]]:
+        filled = [words for words in texts if words]
         encoded = (
             self._tokenizer(
                 filled, is_split_into_words=True, add_special_tokens=False, verbose=False

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from tokenexit.models import persistence
+from tokenexit.models.predict_iter import Predicts
 from tokenexit.models.settings import ExitSettings
 from tokenexit.policies import Policy, from_config
 
 
-class ExitModel(nn.Module):
+class ExitModel(Predicts, nn.Module):
     """An ordinary transformers model, with exits.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,6 +22,7 @@ from tokenexit.models import persistence
 from tokenexit.models.encode_sources import encode_sources
 from tokenexit.models.exit_model import ExitModel
 from tokenexit.models.generate import Generated, check_inputs, generate
+from tokenexit.models.inputs import read_strings
 from tokenexit.models.settings import ExitSettings
 from tokenexit.models.texts import GeneratedText, read_outputs, source_batches
 from tokenexit.policies import Policy, from_config
@@ -44,6 +45,8 @@ class ExitModelForSeq2SeqLM(
         depth: The head that predicts the depth needed, or None.
         settings: Everything else that is saved with the model.
     """
+
+    read = staticmethod(read_strings)
 
     def __init__(
         self,
@@ -265,7 +268,7 @@ class ExitModelForSeq2SeqLM(
 
     def predict(
         self,
-        texts: Sequence[str],
+        texts: Iterable[str],
         *,
         policy: PolicyLike | None = None,
         pending: str | None = None,
@@ -275,7 +278,7 @@ class ExitModelForSeq2SeqLM(
         """Turn texts into texts.
 
         Args:
-            texts: Sources.
+            texts: Sources, in anything that can be gone through.
             policy: Who halts; the model's own policy when None.
             pending: See ``generate``.
             batch_size: Sources a batch.

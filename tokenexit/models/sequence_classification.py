@@ -21,12 +21,13 @@ from tokenexit.heads import ExitHeads, check_exit_layers
 from tokenexit.models import persistence
 from tokenexit.models.encoder_model import (
     EncoderModel,
-    check_batch_size,
     check_names,
     new_parts,
     with_classifier,
 )
+from tokenexit.models.inputs import Texts, read_parts
 from tokenexit.models.labeller import Labeller
+from tokenexit.models.predict_iter import check_batch_size
 from tokenexit.models.run import run
 from tokenexit.models.scale import Scale, ScoredText
 from tokenexit.models.settings import ExitSettings
@@ -75,6 +76,8 @@ class ExitModelForSequenceClassification(
         heads: Exit heads below the top.
         settings: Everything else that is saved with the model.
     """
+
+    read = staticmethod(read_parts)
 
     def __init__(
         self, network: PreTrainedModel, tokenizer: Any, heads: ExitHeads, settings: ExitSettings
@@ -187,7 +190,7 @@ class ExitModelForSequenceClassification(
 
     def predict(
         self,
-        texts: Sequence[str] | Sequence[Sequence[str]],
+        texts: Texts,
         *,
         policy: Policy | Mapping[str, Any] | str | None = None,
         batch_size: int = 32,
@@ -195,7 +198,7 @@ class ExitModelForSequenceClassification(
         """Classify texts, or tell their numbers.
 
         Args:
-            texts: Strings, or pairs of strings.
+            texts: Strings, or pairs of strings, in anything that can be gone through.
             policy: Who halts; the model's own policy when None.
             batch_size: Texts a batch.
 
@@ -208,7 +211,7 @@ class ExitModelForSequenceClassification(
         options: dict[str, Any] = {"policy": policy, "batch_size": batch_size}
         if self.scale is None:
             return classified(self, texts, **options)
-        parts = parts_of(texts)
+        parts = list(read_parts(texts))
         trace = self.tag(parts, **options)
         return [
             ScoredText(
@@ -220,20 +223,18 @@ class ExitModelForSequenceClassification(
         ]
 
 
-def classified(
-    model: Labeller, texts: Sequence[str] | Sequence[Sequence[str]], **options: Any
-) -> list[ClassifiedText]:
+def classified(model: Labeller, texts: Texts, **options: Any) -> list[ClassifiedText]:
     """Classify texts, for people.
 
     Args:
         model: A text classifier.
-        texts: Strings, or pairs of strings.
+        texts: Strings, or pairs of strings, in anything that can be gone through.
         options: Of its ``tag``.
 
     Raises:
         UserError: One string in the place of a list; as ``tag``.
     """
-    parts = parts_of(texts)
+    parts = list(read_parts(texts))
     trace = model.tag(parts, **options)
     return [
         ClassifiedText(
@@ -256,14 +257,3 @@ def check_text_options(batch_size: int, halted: str | None, decode: str | None) 
         if value not in (None, "copy", "argmax"):
             raise UserError(f"{name}={value!r} has no meaning for text classifiers.")
     check_batch_size(batch_size)
-
-
-def parts_of(texts: Sequence[str] | Sequence[Sequence[str]]) -> list[list[str]]:
-    """Texts as lists of one or two strings.
-
-    Raises:
-        UserError: One string in the place of a list.
-    """
-    if isinstance(texts, str):
-        raise UserError("predict takes a list of texts; wrap a single one: predict([text]).")
-    return [[text] if isinstance(text, str) else list(text) for text in texts]

@@ -10,6 +10,7 @@ from zlib import crc32
 from tokenexit.errors import UserError
 from tokenexit.halting import Sentence
 from tokenexit.models.encoding import Piece
+from tokenexit.models.inputs import read_parts, read_targets
 from tokenexit.models.scale import Scale
 
 logger = logging.getLogger(__name__)
@@ -55,11 +56,10 @@ class TextEncoder:
             UserError: A text is not one or two strings, texts and pairs are mixed, or texts and
                 targets differ in number.
         """
-        if targets is not None and len(targets) != len(texts):
-            raise UserError(f"There are {len(texts)} texts, and labels for {len(targets)}.")
+        texts = list(read_parts(texts, "tag"))
+        targets = None if targets is None else read_targets(targets, len(texts))
         if targets is not None and self._scale is not None:
             targets = [[self._scale.deviation(value) for value in row] for row in targets]
-        _check(texts)
         if not texts:
             return []
         firsts = [text[0] for text in texts]
@@ -87,17 +87,3 @@ class TextEncoder:
             )
             for number, ids in enumerate(found["input_ids"])
         ]
-
-
-def _check(texts: Sequence[Parts]) -> None:
-    for number, text in enumerate(texts):
-        parts = [text] if isinstance(text, str) else list(text)
-        if isinstance(text, str) or not 1 <= len(parts) <= 2:
-            raise UserError(f"Text {number} must be a list of one or two strings, not {text!r}.")
-        if not all(isinstance(part, str) for part in parts):
-            raise UserError(f"Text {number} holds something that is no string: {text!r}.")
-        if len(parts) != len(texts[0]):
-            raise UserError(
-                f"Text {number} has {len(parts)} part(s) and text 0 has {len(texts[0])}: give all "
-                "texts a second one, or none."
-            )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from tokenexit.errors import UserError
+from tokenexit.models.inputs import read_strings
+from tokenexit.models.predict_iter import check_batch_size
 
 if TYPE_CHECKING:
     from tokenexit.models.generate import Generated
@@ -40,7 +42,7 @@ class GeneratedText:
         return asdict(self)
 
 
-def encode_texts(model: ExitModelForSeq2SeqLM, texts: Sequence[str]) -> list[list[int]]:
+def encode_texts(model: ExitModelForSeq2SeqLM, texts: Iterable[str]) -> list[list[int]]:
     """Token ids of sources; those longer than the model reads are cut, and counted in a warning.
 
     Raises:
@@ -48,16 +50,10 @@ def encode_texts(model: ExitModelForSeq2SeqLM, texts: Sequence[str]) -> list[lis
     """
     if model.tokenizer is None:
         raise UserError("The model has no tokenizer: give ids to generate, or load one with it.")
-    if isinstance(texts, str):
-        raise UserError("predict takes a list of texts; wrap a single one: predict([text]).")
-    for number, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise UserError(f"Text {number} is no string but {type(text).__name__}.")
+    texts = list(read_strings(texts))
     if not texts:
         return []
-    ids: list[list[int]] = model.tokenizer(list(texts), truncation=False, verbose=False)[
-        "input_ids"
-    ]
+    ids: list[list[int]] = model.tokenizer(texts, truncation=False, verbose=False)["input_ids"]
     most = model.decoder.max_length
     if most is not None and any(len(row) > most for row in ids):
         count = sum(len(row) > most for row in ids)
@@ -67,11 +63,10 @@ def encode_texts(model: ExitModelForSeq2SeqLM, texts: Sequence[str]) -> list[lis
 
 
 def source_batches(
-    model: ExitModelForSeq2SeqLM, texts: Sequence[str], batch_size: int
+    model: ExitModelForSeq2SeqLM, texts: Iterable[str], batch_size: int
 ) -> Iterator[dict[str, Tensor]]:
     """Padded batches of sources, in order."""
-    if not isinstance(batch_size, int) or batch_size < 1:
-        raise UserError(f"batch_size must be a whole number from 1, not {batch_size!r}.")
+    check_batch_size(batch_size)
     ids = encode_texts(model, texts)
     for start in range(0, len(ids), batch_size):
         yield pad_sources(model, ids[start : start + batch_size])

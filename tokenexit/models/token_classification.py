@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -27,12 +27,13 @@ from tokenexit.models.constrained import LegalDecoder
 from tokenexit.models.crf import TagCRF
 from tokenexit.models.encoder_model import (
     EncoderModel,
-    check_batch_size,
     check_names,
     new_parts,
     with_classifier,
 )
 from tokenexit.models.encoding import WordEncoder, for_words
+from tokenexit.models.inputs import Texts, read_texts
+from tokenexit.models.predict_iter import check_batch_size
 from tokenexit.models.results import TaggedText
 from tokenexit.models.run import run
 from tokenexit.models.settings import DECODE, ExitSettings
@@ -193,7 +194,7 @@ class ExitModelForTokenClassification(
 
     def predict(
         self,
-        texts: Sequence[str] | Sequence[Sequence[str]],
+        texts: Texts,
         *,
         policy: Policy | Mapping[str, Any] | str | None = None,
         batch_size: int = 32,
@@ -203,7 +204,7 @@ class ExitModelForTokenClassification(
         """Label texts.
 
         Args:
-            texts: Strings, or lists of words.
+            texts: Strings, or lists of words, in anything that can be gone through.
             policy: Who halts; the model's own policy when None.
             batch_size: Texts a batch.
             halted: See ``tag``.
@@ -212,32 +213,27 @@ class ExitModelForTokenClassification(
         Returns:
             One result a text, in order; empty texts give empty results.
         """
-        if isinstance(texts, str):
-            raise UserError("predict takes a list of texts; wrap a single one: predict([text]).")
         words: list[list[str]] = []
-        offsets: list[list[tuple[int, int]] | None] = []
-        for number, text in enumerate(texts):
+        found: list[tuple[str, list[tuple[int, int]]] | None] = []
+        for text in read_texts(texts):
             if isinstance(text, str):
-                found, places = split_words(text)
-                words.append(found)
-                offsets.append(places)
-            elif isinstance(text, Iterable) and all(isinstance(word, str) for word in text):
-                words.append(list(text))
-                offsets.append(None)
+                split, places = split_words(text)
+                words.append(split)
+                found.append((text, places))
             else:
-                raise UserError(f"Text {number} is neither a string nor a list of strings.")
+                words.append(text)
+                found.append(None)
         trace = self.tag(words, policy=policy, batch_size=batch_size, halted=halted, decode=decode)
         bounds = np.searchsorted(trace.text, np.arange(len(words) + 1))
         return [
             TaggedText(
-                words=words[number],
-                labels=[self.labels[c] for c in trace.prediction[start:end]],
-                exit_layers=trace.exit_layer[start:end].tolist(),
-                confidences=[round(float(c), 6) for c in trace.confidence[start:end]],
-                text=texts[number] if offsets[number] is not None else None,  # type: ignore[arg-type]
-                offsets=offsets[number],
+                split,
+                [self.labels[c] for c in trace.prediction[start:end]],
+                trace.exit_layer[start:end].tolist(),
+                [round(float(c), 6) for c in trace.confidence[start:end]],
+                *(origin or (None, None)),
             )
-            for number, (start, end) in enumerate(pairwise(bounds))
+            for split, origin, (start, end) in zip(words, found, pairwise(bounds), strict=True)
         ]
 
     def _decoded(self, trace: Trace, decode: str) -> Trace:
