@@ -40,7 +40,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
             partial = Path(name)
             os.close(handle)
             yield partial
-            partial.chmod(0o666 & ~_umask())
+            partial.chmod(usual_mode())
             sync(partial)
             partial.replace(path)
             partial = None
@@ -81,6 +81,13 @@ def clear_partials(folder: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+
+
+def usual_mode() -> int:
+    """The mode of any new file."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
 
 
 def sync(path: Path) -> None:
@@ -141,12 +148,6 @@ def _space(path: Path) -> int:
         with suppress(OSError):
             return shutil.disk_usage(folder).free
     return _FULL
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _finite(data: Any) -> Any:

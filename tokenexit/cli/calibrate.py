@@ -92,6 +92,6 @@ def calibrate(
         short = {k: v for k, v in data_out.items() if k not in ("candidates", "chosen")}
         # Results were measured with the policy of before.
         opened.model.configure(policy=found.policy, calibration=short, results=None)
-        save_settings(opened.model, Path(model))
-        files.write_json(Path(model) / "calibration.json", data_out)
+        record = {"calibration.json": files.to_json(data_out, indent=2) + "\n"}
+        save_settings(opened.model, Path(model), record)
     write_json(json_file, data_out)

@@ -13,7 +13,7 @@ from torch import nn
 
 from tokenexit.halting import Halted, Trace
 from tokenexit.halting.cost import macs, plain_macs
-from tokenexit.models import cascade_folder, persistence
+from tokenexit.models import cascade_folder
 from tokenexit.models.cascade_fit import (
     check_stages,
     check_tokenizers,
@@ -208,9 +208,7 @@ class CascadeForSequenceClassification(
         push = kwargs.pop("push_to_hub", False)
         repo = kwargs.pop("repo_id", None)
         folder = Path(save_directory)
-        for name, stage in zip(cascade_folder.names(self), self.stages, strict=True):
-            stage.save_pretrained(folder / name)
-        persistence.save_settings(self, folder)
+        cascade_folder.save(self, folder)
         if push:
             self.push_to_hub(repo or folder.name, **kwargs)
 

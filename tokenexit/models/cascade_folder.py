@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenexit.errors import UserError
+from tokenexit.files import to_json, write_text
 from tokenexit.models.cascade_card import cascade_card
-from tokenexit.models.persistence import CASCADE, check_kind, is_cascade, read_json, resolve
+from tokenexit.models.persistence import (
+    CASCADE,
+    check_kind,
+    is_cascade,
+    read_json,
+    replace_model,
+    resolve,
+    write_model,
+)
+from tokenexit.models.record import check_told, check_version, checked, named
 from tokenexit.models.sequence_classification import ExitModelForSequenceClassification
+from tokenexit.policies import from_config
 
 if TYPE_CHECKING:
     from tokenexit.models.cascade import CascadeForSequenceClassification
@@ -19,6 +30,19 @@ FORMAT_VERSION = 1
 """Version of ``cascade.json`` that this code writes, and the newest it reads."""
 
 _KEPT = ("calibration", "training", "results")
+
+
+@dataclass(frozen=True)
+class _Record:
+    """Contents of ``cascade.json``."""
+
+    stages: tuple[str, ...]
+    policy: Mapping[str, Any] | None = None
+    labels: tuple[str, ...] | None = None
+    allow_different_tokenizers: bool = False
+    calibration: Mapping[str, Any] | None = None
+    training: Mapping[str, Any] | None = None
+    results: Mapping[str, Any] | None = None
 
 
 def names(cascade: CascadeForSequenceClassification) -> list[str]:
@@ -47,7 +71,7 @@ def settings_files(cascade: CascadeForSequenceClassification) -> dict[str, str]:
         for name, stage in zip(names(cascade), cascade.stages, strict=True)
     ]
     return {
-        CASCADE: json.dumps(record, indent=2, ensure_ascii=False) + "\n",
+        CASCADE: to_json(record, indent=2) + "\n",
         "README.md": cascade_card(settings, type(cascade).__name__, stages),
     }
 
@@ -71,29 +95,61 @@ def read(
     folder = resolve(source, **hub)
     if not is_cascade(folder):
         check_kind(folder, "CascadeForSequenceClassification")
-    data, path = read_json(folder / CASCADE), folder / CASCADE
-    version = data.get("format_version")
-    if not isinstance(version, int) or version > FORMAT_VERSION:
-        raise UserError(
-            f"{path} has format version {version!r}; this version of tokenexit reads up to "
-            f"{FORMAT_VERSION}. Upgrade tokenexit to load the cascade."
-        )
+    path = folder / CASCADE
+    record = _read_record(path)
     stages = [
         ExitModelForSequenceClassification.from_pretrained(folder / name, **options)
-        for name in _checked(data.get("stages"), path)
+        for name in record.stages
     ]
-    values = {key: data[key] for key in ("policy", "allow_different_tokenizers") if key in data}
-    return stages, values, {key: data.get(key) for key in _KEPT}
+    if record.labels is not None and stages and record.labels != stages[-1].labels:
+        raise UserError(
+            f"{path} names the labels {list(record.labels)} and its last stage "
+            f"{list(stages[-1].labels)}: they are of two models. Copy the folder again."
+        )
+    values: dict[str, Any] = {"allow_different_tokenizers": record.allow_different_tokenizers}
+    if record.policy is not None:
+        values["policy"] = record.policy
+    return stages, values, {key: getattr(record, key) for key in _KEPT}
 
 
-def _checked(stages: Any, path: Path) -> Sequence[str]:
-    if not isinstance(stages, list):
+def save(cascade: CascadeForSequenceClassification, folder: Path) -> None:
+    """Write ``cascade.json`` and one model folder a stage.
+
+    A kill leaves the old cascade, the new one, or a folder that is refused.
+
+    Raises:
+        UserError: Something cannot be written.
+    """
+
+    def write(fresh: Path) -> None:
+        for name, stage in zip(names(cascade), cascade.stages, strict=True):
+            (fresh / name).mkdir()
+            write_model(stage, fresh / name, folder / name)
+        for name, text in settings_files(cascade).items():
+            write_text(fresh / name, text)
+
+    replace_model(folder, write)
+
+
+def _read_record(path: Path) -> _Record:
+    data = read_json(path)
+    check_version(data, FORMAT_VERSION, str(path))
+    if not isinstance(data.get("stages"), list):
         raise UserError(f"{path} lists no stages; the file is incomplete. Copy the folder again.")
+    record = checked(_Record, data, str(path))
+    with named(str(path)):
+        check_told(record.training, record.calibration, record.results)
+        if record.policy is not None:
+            from_config(record.policy)
+    _check_stages(record.stages, path)
+    return record
+
+
+def _check_stages(stages: Sequence[str], path: Path) -> None:
     for name in stages:
-        plain = isinstance(name, str) and Path(name).name == name  # nowhere else on the disk
-        if not plain or not (path.parent / name).is_dir():
+        # Nowhere else on the disk.
+        if name in ("", ".", "..") or Path(name).name != name or not (path.parent / name).is_dir():
             raise UserError(
                 f"{path} names the stage {name!r}, which is no folder beside it. The folder is "
                 "incomplete; copy it again."
             )
-    return stages

@@ -120,12 +120,13 @@ class ExitModelForSeq2SeqLM(
         loaded = persistence.load_kind(
             folder, "ExitModelForSeq2SeqLM", AutoModelForSeq2SeqLM, **hub
         )
-        decoder = adapt_decoder(loaded.network)
-        check_exit_layers(loaded.settings.exit_layers, decoder.num_layers)
-        made = _side_heads(decoder, loaded.settings.heads)
-        model = cls(loaded.network, loaded.tokenizer, *made, loaded.settings)
-        loaded.fill(model._side, loaded.weights)
-        return model.eval()
+        with loaded.building():
+            decoder = adapt_decoder(loaded.network)
+            loaded.exits(decoder.num_layers)
+            made = _side_heads(decoder, loaded.settings.heads)
+            model = cls(loaded.network, loaded.tokenizer, *made, loaded.settings)
+            loaded.fill(model._side, loaded.weights)
+            return model.eval()
 
     def exit_weights(self) -> dict[str, Tensor]:
         """Weights of the gate and the depth head."""

@@ -17,7 +17,7 @@ from transformers import (
 from tokenexit.backbones import adapt
 from tokenexit.errors import UserError
 from tokenexit.halting import Halted, Trace
-from tokenexit.heads import ExitHeads, check_exit_layers
+from tokenexit.heads import ExitHeads
 from tokenexit.models import persistence
 from tokenexit.models.encoder_model import (
     EncoderModel,
@@ -154,11 +154,13 @@ class ExitModelForSequenceClassification(
         loaded = persistence.load_kind(
             folder, "ExitModelForSequenceClassification", AutoModelForSequenceClassification, **hub
         )
-        shape, settings = adapt(loaded.network), loaded.settings
-        exits = check_exit_layers(settings.exit_layers, shape.num_layers)
-        heads = ExitHeads(settings.heads, exits[:-1], shape.hidden_size, len(settings.labels))
-        loaded.fill(heads, loaded.weights)
-        return cls(loaded.network, loaded.tokenizer, heads, settings).eval()
+        settings = loaded.settings
+        with loaded.building():
+            shape = adapt(loaded.network)
+            exits = loaded.exits(shape.num_layers)
+            heads = ExitHeads(settings.heads, exits[:-1], shape.hidden_size, len(settings.labels))
+            loaded.fill(heads, loaded.weights)
+            return cls(loaded.network, loaded.tokenizer, heads, settings).eval()
 
     def tag(
         self,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tokenexit.errors import UserError
+from tokenexit.decoding import PENDING
+from tokenexit.errors import UserError, unknown_name
 from tokenexit.halting import Halted
+from tokenexit.models.record import check_told, check_version, checked, named
+from tokenexit.models.scale import Scale
+from tokenexit.policies import from_config
 
 FORMAT_VERSION = 1
 """Version of ``exit_config.json`` that this code writes, and the newest it reads."""
@@ -66,19 +70,34 @@ class ExitSettings:
             origin: Where it came from, for messages.
 
         Raises:
-            UserError: A newer format, or missing entries.
+            UserError: A newer format, missing entries, or values that no model has.
         """
-        version = data.get("format_version")
-        if not isinstance(version, int) or version > FORMAT_VERSION:
-            raise UserError(
-                f"{origin} has format version {version!r}; this version of tokenexit reads up to "
-                f"{FORMAT_VERSION}. Upgrade tokenexit to load the model."
-            )
-        known = {f.name for f in fields(cls)}
-        values = {key: value for key, value in data.items() if key in known}
-        missing = [name for name in ("labels", "exit_layers", "heads") if name not in values]
+        check_version(data, FORMAT_VERSION, origin)
+        missing = [name for name in ("labels", "exit_layers", "heads") if name not in data]
         if missing:
             raise UserError(f"{origin} lacks {', '.join(missing)}; the file is incomplete.")
-        values["labels"] = tuple(values["labels"])
-        values["exit_layers"] = tuple(values["exit_layers"])
-        return cls(**values)
+        settings = checked(cls, data, origin)
+        with named(origin):
+            _check(settings)
+        return settings
+
+
+def _check(settings: ExitSettings) -> None:
+    """Refuse what is of the right types and still belongs to no model."""
+    exits, labels = settings.exit_layers, settings.labels
+    if list(exits) != sorted(set(exits)) or not exits or exits[0] < 1:
+        raise UserError(f"exit_layers must be layers from 1, upwards, not {list(exits)}.")
+    if len(set(labels)) != len(labels):
+        raise UserError(f"labels must be different names, not {list(labels)}.")
+    for what, given, allowed in (
+        ("way of decoding", settings.decode, DECODE),
+        ("rule for pending tokens", settings.pending, (*PENDING, "verify")),
+    ):
+        if given not in allowed:
+            raise unknown_name(what, given, allowed)
+    if (settings.task == "regression") != (settings.scale is not None):
+        raise UserError("a regression, and nothing else, has a scale.")
+    Scale.saved(settings.scale)
+    from_config(settings.policy)
+    from_config(settings.encoder_policy)
+    check_told(settings.training, settings.calibration, settings.results)

@@ -21,7 +21,7 @@ from tokenexit.backbones import adapt
 from tokenexit.data.bio import is_bio
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.halting import Halted, Trace
-from tokenexit.heads import ExitHeads, check_exit_layers
+from tokenexit.heads import ExitHeads
 from tokenexit.models import persistence
 from tokenexit.models.constrained import LegalDecoder
 from tokenexit.models.crf import TagCRF
@@ -122,15 +122,17 @@ class ExitModelForTokenClassification(
         loaded = persistence.load_kind(
             folder, "ExitModelForTokenClassification", AutoModelForTokenClassification, **hub
         )
-        shape, settings = adapt(loaded.network), loaded.settings
-        exits = check_exit_layers(settings.exit_layers, shape.num_layers)
-        heads = ExitHeads(settings.heads, exits[:-1], shape.hidden_size, len(settings.labels))
-        crf = {k.removeprefix(_CRF): v for k, v in loaded.weights.items() if k.startswith(_CRF)}
-        loaded.fill(heads, {k: v for k, v in loaded.weights.items() if not k.startswith(_CRF)})
-        model = cls(loaded.network, loaded.tokenizer, heads, settings)
-        if crf:
+        settings, weights = loaded.settings, loaded.weights
+        with loaded.building():
+            shape = adapt(loaded.network)
+            exits = loaded.exits(shape.num_layers)
+            heads = ExitHeads(settings.heads, exits[:-1], shape.hidden_size, len(settings.labels))
+            loaded.fill(heads, {k: v for k, v in weights.items() if not k.startswith(_CRF)})
+            model = cls(loaded.network, loaded.tokenizer, heads, settings)
+        crf = {k.removeprefix(_CRF): v for k, v in weights.items() if k.startswith(_CRF)}
+        if crf or settings.decode == "crf":
             model.crf = TagCRF(len(model.labels))
-            model.crf.load_state_dict(crf)
+            loaded.fill(model.crf, crf, follow=False)
         return model.eval()
 
     def exit_weights(self) -> dict[str, Tensor]:
