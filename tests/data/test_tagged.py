@@ -99,9 +99,15 @@ def test_words_without_tags(tmp_path: Path) -> None:
         ([*ROWS, {"tokens": []}], r"row 3, .*list of tags, not NoneType"),
         ([{"tokens": "a b", "ner_tags": ["O"]}], r"row 0, .*list of words, not str 'a b'"),
         ([{"tokens": [], "ner_tags": []}, {"tokens": ["a"], "ner_tags": [3]}], "without names"),
-        ([{"tokens": ["a"], "ner_tags": ["S-PER"]}], r"'S-PER'.*data\.convert_tags=true"),
+        (
+            [{"tokens": ["a"], "ner_tags": ["S-PER"]}],
+            r"'S-PER'.*convert_tags=true in a rec",
+        ),
         ([{"tokens": ["a"], "ner_tags": ["NOUN"]}], r"'NOUN'.*column=pos_tags"),
-        ([{"tokens": ["a"], "ner_tags": ["I-PER"]}], r"IOB1.*data\.convert_tags=true"),
+        (
+            [{"tokens": ["a"], "ner_tags": ["I-PER"]}],
+            r"IOB1.*convert_tags=true in a rec",
+        ),
     ],
 )
 def test_bad_rows(tmp_path: Path, rows: list[dict], message: str) -> None:

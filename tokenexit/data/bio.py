@@ -51,8 +51,9 @@ def check_bio(labels: Iterable[str], origin: str) -> None:
     shown = ", ".join(repr(label) for label in wrong[:8]) + (", ..." if len(wrong) > 8 else "")
     if all(_well_formed(label) for label in wrong):
         advice = (
-            "They look like BIOES, BILOU or BMEWO: convert them with "
-            "tokenexit.data.bio.to_bio, or pass data.convert_tags=true."
+            "They look like BIOES, BILOU or BMEWO. To convert them: convert_tags=true in a recipe, "
+            "--convert-tags on the command line, convert=True in Python "
+            "(tokenexit.data.bio.to_bio)."
         )
     else:
         advice = (

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tokenexit.data.table import Table, described, shown
 from tokenexit.errors import UserError
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 TOKEN_COLUMNS = ("tokens", "words")
 TAG_COLUMNS = {
@@ -22,7 +20,7 @@ def is_entity_column(column: str) -> bool:
 
 
 def read_split(
-    dataset: Dataset, column: str | None, origin: str
+    table: Table, column: str | None, origin: str
 ) -> tuple[list[list[str]], list[list[str]] | None]:
     """Words and, unless ``column`` is None, string tags of every row.
 
@@ -31,14 +29,17 @@ def read_split(
     Raises:
         UserError: A column is missing, or a row does not hold as many tags as words.
     """
-    word_column = _find(dataset, TOKEN_COLUMNS, "words", origin)
-    words: list[list[str]] = _values(dataset, word_column)
+    word_column = _find(table, TOKEN_COLUMNS, "words", origin)
+    words: list[list[str]] = table.column(word_column)
     for row, sentence in enumerate(words):
-        _check_strings(sentence, f"{origin}, row {row}, column {word_column!r}", "words")
+        where = f"{origin}, row {row}, column {word_column!r}"
+        if table.only_text:
+            raise UserError(f"{where}: {shown(sentence)} is text and no list of words.{_PER_WORD}")
+        _check_strings(sentence, where, "words")
     if column is None:
         return words, None
-    tag_column = _find(dataset, TAG_COLUMNS.get(column, (column,)), "tags", origin)
-    tags = _names(dataset, tag_column, _values(dataset, tag_column), origin)
+    tag_column = _find(table, TAG_COLUMNS.get(column, (column,)), "tags", origin)
+    tags = _names(table, tag_column, origin)
     for row, (sentence, labels) in enumerate(zip(words, tags, strict=True)):
         where = f"{origin}, row {row}, column {tag_column!r}"
         _check_strings(labels, where, "tags")
@@ -49,33 +50,47 @@ def read_split(
     return words, tags
 
 
-def _find(dataset: Dataset, names: tuple[str, ...], what: str, origin: str) -> str:
+_PER_WORD = (
+    " CSV and TSV cannot hold lists. A file of one word a row is read as CoNLL columns: word, tab, "
+    "tag, without a first line of names, an empty line between sentences, saved as .conll. Else "
+    'write JSON lines: {"tokens": ["Ada", "ran"], "ner_tags": ["B-PER", "O"]}.'
+)
+_SPANS = (
+    " Texts with spans marked by character offsets (doccano, spaCy, Label Studio) have to become "
+    "words and one tag for each first; spacy.training.offsets_to_biluo_tags does so, and its tags "
+    "are converted to BIO when they are read (convert_tags=true, --convert-tags)."
+)
+_WORD_LIKE = frozenset(("word", "token", "sentence #", "sentence_id", "tag"))
+_SPAN_LIKE = frozenset(("entities", "spans", "label", "labels", "annotations", "ents"))
+
+
+def _find(table: Table, names: tuple[str, ...], what: str, origin: str) -> str:
     for name in names:
-        if name in dataset.column_names:
+        if name in table.column_names:
             return name
-    others = [n for n in dataset.column_names if n.endswith(("tags", "pos", "labels", "ner"))]
+    others = [n for n in table.column_names if n.endswith(("tags", "pos", "labels", "ner"))]
     hint = f" For another column of tags say column={others[0]}." if others else ""
     if what == "words":
         hint = " Words must be split already: a list of strings in each row."
+        there = {name.lower() for name in table.column_names}
+        if table.only_text or there & _WORD_LIKE:
+            hint = _PER_WORD
+        elif "text" in there and there & _SPAN_LIKE:
+            hint += _SPANS
     raise UserError(
         f"{origin} has no column for the {what} (looked for {', '.join(names)}); "
-        f"it has: {', '.join(dataset.column_names)}.{hint}"
+        f"it has: {', '.join(table.column_names)}.{hint}"
     )
 
 
-def _values(dataset: Dataset, column: str) -> list[Any]:
-    return dataset.select_columns([column])[:][column]
-
-
-def _names(dataset: Dataset, column: str, rows: list[Any], origin: str) -> list[Any]:
-    from datasets import ClassLabel
-
-    inner = getattr(dataset.features[column], "feature", None)
-    if isinstance(inner, ClassLabel) and inner.names:
-        names = dict(enumerate(inner.names))
-        # An id without a name stays a number, and the check of the row reports it.
-        return [row and [names.get(tag, tag) for tag in row] for row in rows]
-    if any(isinstance(tag, int) for row in rows[:100] for tag in row or ()):
+def _names(table: Table, column: str, origin: str) -> list[Any]:
+    rows, names = table.column(column), table.class_names(column)
+    if names is not None:
+        return [
+            _named(tags, names, f"{origin}, row {row}, column {column!r}")
+            for row, tags in enumerate(rows)
+        ]
+    if any(isinstance(tag, int) for row in rows[:100] if isinstance(row, list) for tag in row):
         raise UserError(
             f"{origin}, column {column!r}: the tags are numbers without names. Store them as "
             "strings, or as ClassLabel (which parquet keeps and JSON loses)."
@@ -83,14 +98,23 @@ def _names(dataset: Dataset, column: str, rows: list[Any], origin: str) -> list[
     return rows
 
 
+def _named(tags: Any, names: tuple[str, ...], where: str) -> Any:
+    try:
+        return tags and [names[tag] if tag >= 0 else names[len(names)] for tag in tags]
+    except (IndexError, TypeError):
+        wrong = next(t for t in tags if not isinstance(t, int) or not 0 <= t < len(names))
+        raise UserError(
+            f"{where}: {wrong!r} among the tags, which have {len(names)} names: numbers from 0 to "
+            f"{len(names) - 1}. Mend or drop this row."
+        ) from None
+
+
 def _check_strings(values: Any, where: str, what: str) -> None:
     if not isinstance(values, list):
-        raise UserError(
-            f"{where}: expected a list of {what}, not {type(values).__name__} {str(values)[:40]!r}."
-        )
+        raise UserError(f"{where}: expected a list of {what}, not {described(values)}.")
     for value in values:
         if not isinstance(value, str):
             raise UserError(
-                f"{where}: {value!r} among the {what}; every one must be a string. "
+                f"{where}: {shown(value)} among the {what}; every one must be a string. "
                 "Mend or drop this row."
             )

@@ -7,12 +7,19 @@ multiword ranges of CoNLL-U for words.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
+from tokenexit.data.bio import is_bio
+from tokenexit.data.comments import is_comment
+from tokenexit.data.plain import lines_of, read_plain
+from tokenexit.data.table import shown
 from tokenexit.errors import UserError
 
 Columns = dict[str, list[list[str]]]
+Block = tuple[int, list[list[str]]]
+"""Number of the first line, and the cells of each line, one after another."""
+_DOCUMENT = "-DOCSTART-"
+_BREAK = [_DOCUMENT]
 _SHOWN = 3
 
 
@@ -21,36 +28,37 @@ def read_conll(path: Path | str) -> Columns:
 
     Two columns (WNUT-17) are word and tag, and give ``tokens`` and ``tags``. More columns
     (CoNLL-2003, CoNLL-2000) give ``tokens``, ``pos_tags`` (the second column) and ``ner_tags``
-    (the last). ``-DOCSTART-`` lines are dropped.
+    (the last). A first column that counts the words of each sentence is left out.
+    ``-DOCSTART-`` lines end a sentence and are dropped.
+
+    A line that begins with ``#`` is a comment only before the first word of a sentence, and only
+    if it is no row: ``# text = ...``, ``# newdoc``, or any other number of columns than rows
+    have. ``#hashtag<TAB>O`` is a word anywhere. See `tokenexit.data.comments.is_comment`.
 
     Raises:
         UserError: A row has fewer or more columns than the first one, or nothing is there.
     """
     path = Path(path)
-    sentences: list[list[list[str]]] = [[]]
-    problems: list[str] = []
-    width = 0
-    for number, line in _lines(path):
-        if not line.strip():
-            sentences.append([])
-            continue
-        # Only tab and blank part columns: a no-break space can be a word.
-        cells = line.split("\t") if "\t" in line else re.split(" +", line.strip(" "))
-        if cells[0] == "-DOCSTART-":
-            continue
-        width = width or len(cells)
-        if width < 2:
-            problems.append(f"line {number}: one column, at least a word and a tag are needed")
-            break
-        if len(cells) != width:
-            problems.append(f"line {number}: {len(cells)} columns where {width} were: {line!r}")
-        elif not cells[0].strip(" ") or not cells[-1].strip():
-            problems.append(f"line {number}: the word or the tag is empty: {line!r}")
-        sentences[-1].append(cells)
-    kept = _checked(path, sentences, problems)
+    lines = lines_of(read_plain(path))
+    blocks = _without_comments(_blocks(lines), lines)
+    width = len(blocks[0][1][0]) if blocks else 0
+    if width == 1:
+        problems = [f"line {blocks[0][0]}: one column, at least a word and a tag are needed"]
+    else:
+        problems = [
+            _problem(start + place, lines, cells, width)
+            for start, block in blocks
+            for place, cells in enumerate(block)
+            if len(cells) != width or not cells[0].strip(" ") or not cells[-1].strip()
+        ]
+    sentences = _checked(path, [block for _, block in blocks], problems)
+    if width > 2 and _numbered(sentences):
+        sentences, width = [[cells[1:] for cells in rows] for rows in sentences], width - 1
     if width == 2:
-        return _table(kept, {"tokens": 0, "tags": 1})
-    return _table(kept, {"tokens": 0, "pos_tags": 1, "ner_tags": -1})
+        return _table(sentences, {"tokens": 0, "tags": 1})
+    if _tag_comes_second(sentences):
+        return _table(sentences, {"tokens": 0, "ner_tags": 1})
+    return _table(sentences, {"tokens": 0, "pos_tags": 1, "ner_tags": -1})
 
 
 def read_conllu(path: Path | str) -> Columns:
@@ -64,7 +72,7 @@ def read_conllu(path: Path | str) -> Columns:
     path = Path(path)
     sentences: list[list[list[str]]] = [[]]
     problems: list[str] = []
-    for number, line in _lines(path):
+    for number, line in enumerate(lines_of(read_plain(path)), 1):
         if not line.strip():
             sentences.append([])
             continue
@@ -74,23 +82,90 @@ def read_conllu(path: Path | str) -> Columns:
         if re.fullmatch(r"\d+[-.]\d+", cells[0]):
             continue
         if len(cells) != 10:
-            problems.append(f"line {number}: {len(cells)} columns, CoNLL-U has 10: {line!r}")
+            problems.append(f"line {number}: {len(cells)} columns, CoNLL-U has 10: {shown(line)}")
         elif not cells[0].isdecimal():
-            problems.append(f"line {number}: the id {cells[0]!r} is not a number")
+            problems.append(f"line {number}: the id {shown(cells[0])} is not a number")
         elif not cells[1] or cells[3] in ("", "_"):
-            problems.append(f"line {number}: no FORM or no UPOS: {line!r}")
+            problems.append(f"line {number}: no FORM or no UPOS: {shown(line)}")
         sentences[-1].append(cells)
     return _table(_checked(path, sentences, problems), {"tokens": 1, "pos_tags": 3})
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    try:
-        # Iterating the file breaks at line ends only; str.splitlines would also break words.
-        with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, 1):
-                yield number, line.rstrip("\n")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text ({error.reason}); convert it first.") from error
+def _blocks(lines: list[str]) -> list[Block]:
+    """Rows between empty lines."""
+    blocks: list[Block] = []
+    block: list[list[str]] = []
+    for number, line in enumerate(lines, 1):
+        cells = _cells(line) if line and not line.isspace() else _BREAK
+        if cells[0] == _DOCUMENT:
+            block = []
+            continue
+        if not block:
+            blocks.append((number, block))
+        block.append(cells)
+    return blocks
+
+
+def _cells(line: str) -> list[str]:
+    # Only tab and blank part columns: a no-break space can be a word.
+    if "\t" not in line:
+        return re.split(" +", line.strip(" "))
+    cells = line.split("\t")
+    if " " not in line and cells[-1]:
+        return cells
+    while len(cells) > 2 and not cells[-1].strip(" "):  # tabs behind the last column
+        cells.pop()
+    return [cells[0], *(cell.strip(" ") for cell in cells[1:])]
+
+
+def _without_comments(blocks: list[Block], lines: list[str]) -> list[Block]:
+    leads = [_leading(start, block, lines) for start, block in blocks]
+    if not any(leads):
+        return blocks
+    pairs = list(zip(blocks, leads, strict=True))
+    rows = [(start + lead, block[lead]) for (start, block), lead in pairs if lead < len(block)]
+    number, cells = rows[0] if rows else (blocks[0][0], blocks[0][1][0])
+    width, tabs = len(cells), "\t" in lines[number - 1]
+    # The tags of words for sure: a comment stands before the first word of a sentence.
+    tags = {cells[-1] for (_, block), lead in pairs for cells in block[lead:]}
+    kept = []
+    for (start, block), lead in pairs:
+        count = 0
+        while count < lead and is_comment(
+            lines[start + count - 1], block[count], width, tags, tabs
+        ):
+            count += 1
+        if count < len(block):
+            kept.append((start + count, block[count:]))
+    return kept
+
+
+def _leading(start: int, block: list[list[str]], lines: list[str]) -> int:
+    """Rows at the beginning whose lines begin with ``#``."""
+    if not block[0][0].startswith("#"):
+        return 0
+    hashes = (place for place in range(len(block)) if lines[start + place - 1][:1] != "#")
+    return next(hashes, len(block))
+
+
+def _problem(number: int, lines: list[str], cells: list[str], width: int) -> str:
+    line = shown(lines[number - 1])
+    if len(cells) != width:
+        return f"line {number}: {len(cells)} columns where {width} were: {line}"
+    return f"line {number}: the word or the tag is empty: {line}"
+
+
+def _numbered(sentences: list[list[list[str]]]) -> bool:
+    """Whether the first column counts the words of each sentence; numbers may be words."""
+    return max(map(len, sentences)) > 2 and all(
+        cells[0] == str(number) for rows in sentences for number, cells in enumerate(rows, 1)
+    )
+
+
+def _tag_comes_second(sentences: list[list[list[str]]]) -> bool:
+    """Whether only the column behind the words holds BIO tags, and the last does not (UNER)."""
+    second, last = ({cells[place] for rows in sentences for cells in rows} for place in (1, -1))
+    return is_bio(second) and not is_bio(last)
 
 
 def _checked(

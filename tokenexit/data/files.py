@@ -1,30 +1,35 @@
-"""One data file as a `datasets.Dataset`, read straight into memory.
+"""One data file as a table, read by its extension.
 
 The builders of `datasets` would write a second copy into a cache; here nothing is written.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from tokenexit.data.arrow import read_arrow, read_parquet
 from tokenexit.data.conll import read_conll, read_conllu
+from tokenexit.data.json_rows import read_json
+from tokenexit.data.separated import read_separated
+from tokenexit.data.table import Table
 from tokenexit.errors import UserError
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 # Extension -> format. The last ones are how CoNLL-2003 (eng.train, eng.testa) and WNUT-17
 # (emerging.test.annotated) name their files.
 FORMATS = {
     ".parquet": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
     ".jsonl": "json",
+    ".ndjson": "json",
     ".json": "json",
     ".csv": "csv",
     ".tsv": "tsv",
     ".conll": "conll",
     ".conllu": "conllu",
+    **dict.fromkeys((".conll2000", ".conll2003", ".conll02", ".conll03", ".col"), "conll"),
+    **dict.fromkeys((".bio", ".bio2", ".iob", ".iob1", ".iob2"), "conll"),
+    **dict.fromkeys((".bioes", ".iobes", ".bilou", ".bmes", ".bmeso"), "conll"),
     ".txt": "conll",
     ".train": "conll",
     ".dev": "conll",
@@ -32,86 +37,61 @@ FORMATS = {
     ".testb": "conll",
     ".annotated": "conll",
 }
+_PACKED = (".zip", ".bz2", ".xz", ".zst", ".7z", ".tar", ".tgz", ".rar", ".lz4")
 
 
-def read_file(path: Path | str) -> Dataset:
-    """Read one parquet, JSON, JSON-lines, CSV, TSV, CoNLL or CoNLL-U file.
+def format_of(path: Path) -> str | None:
+    """Format that the name stands for, None where it stands for none.
 
-    The extension decides. TSV has no quoting, as in GLUE; CSV has. ``ClassLabel`` names in
-    parquet survive.
+    Text formats may be packed: ``train.jsonl.gz`` is JSON lines.
+    """
+    suffix = path.suffix.lower()
+    if suffix != ".gz":
+        return FORMATS.get(suffix)
+    kind = FORMATS.get(Path(path.stem).suffix.lower())
+    return None if kind in ("parquet", "arrow") else kind
+
+
+def read_file(path: Path | str) -> Table:
+    """Read one parquet, Arrow, JSON, JSON-lines, CSV, TSV, CoNLL or CoNLL-U file.
+
+    The extension decides, and ``.gz`` behind one of a text format is unpacked. CSV and TSV are
+    text throughout, as they were written; TSV has no quoting, as in GLUE, CSV has. ``ClassLabel``
+    names in parquet survive.
 
     Raises:
         UserError: Unknown extension, or the file cannot be read as what it claims to be.
     """
-    import pyarrow as pa
-    from datasets import Dataset
-
     path = Path(path)
-    kind = FORMATS.get(path.suffix.lower())
+    kind = format_of(path)
     if kind is None:
+        way = "Unpack it first. " if path.suffix.lower() in (*_PACKED, ".gz") else ""
         raise UserError(
-            f"{path}: unknown format {path.suffix!r}. Known: {', '.join(FORMATS)} "
-            "(.txt is read as CoNLL columns)."
+            f"{path}: unknown format {path.suffix!r}. {way}Known: {', '.join(FORMATS)} "
+            "(.txt is read as CoNLL columns; those of text also as .gz)."
         )
     try:
-        if kind == "parquet":
-            import pyarrow.parquet as pq
-
-            # ParquetFile, not read_table: that one takes "a=b" in a path for a column.
-            table = pq.ParquetFile(path).read()
-        elif kind in ("csv", "tsv"):
-            table = _read_separated(path, kind)
-        elif kind == "json":
-            table = pa.table(_read_json(path))
-        else:
-            table = pa.table(read_conllu(path) if kind == "conllu" else read_conll(path))
-        if table.num_rows == 0:
-            raise UserError(f"{path} has no rows.")
-        return Dataset(table)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read as {kind}: {error}") from error
+        table = _read(path, kind)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read as {kind}: {error.strerror or error}.") from error
+    except MemoryError as error:
+        raise UserError(
+            f"{path} is too large for the memory of this machine; split it into several files."
+        ) from error
+    if len(table) == 0:
+        raise UserError(f"{path} has no rows.")
+    return table
 
 
-def _read_separated(path: Path, kind: str) -> Any:
-    from pyarrow import csv
-
-    quotes = '"' if kind == "csv" else False
-    delimiter = "," if kind == "csv" else "\t"
-    options = csv.ParseOptions(
-        delimiter=delimiter, quote_char=quotes, newlines_in_values=kind == "csv"
-    )
-    return csv.read_csv(path, parse_options=options)
-
-
-def _read_json(path: Path) -> dict[str, list[Any]]:
-    with path.open(encoding="utf-8-sig") as file:
-        text = file.read()
-    rows = _parse_json(path, text)
-    for number, row in enumerate(rows):
-        if not isinstance(row, dict):
-            raise UserError(
-                f"{path}: row {number} is {type(row).__name__}, expected an object such as "
-                '{"tokens": [...], "ner_tags": [...]}.'
-            )
-    names = dict.fromkeys(name for row in rows for name in row)  # keeps their order
-    return {name: [row.get(name) for row in rows] for name in names}
-
-
-def _parse_json(path: Path, text: str) -> list[Any]:
-    if text.lstrip().startswith("["):
-        try:
-            return json.loads(text)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}: not valid JSON: {error}.") from error
-    rows = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            raise UserError(
-                f"{path}, line {number}: not valid JSON ({error.msg}). Expected one object a "
-                "line, or one list of objects for the whole file."
-            ) from error
-    return rows
+def _read(path: Path, kind: str) -> Table:
+    if kind == "parquet":
+        return read_parquet(path)
+    if kind == "arrow":
+        return read_arrow(path)
+    if kind == "json":
+        return read_json(path)
+    if kind in ("csv", "tsv"):
+        return read_separated(path, kind)
+    columns = read_conllu(path) if kind == "conllu" else read_conll(path)
+    rows = len(columns["tokens"])
+    return Table(str(path), list(columns), rows, lambda name: list(columns[name]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tokenexit.data.files import FORMATS
+from tokenexit.data.files import FORMATS, format_of
 from tokenexit.errors import UserError
 
 _SPLITS = {
@@ -46,7 +46,7 @@ def find_splits(folder: Path) -> dict[str, list[Path]]:
         UserError: Nothing to read, or two files claim the same split.
     """
     for place in (folder, folder / "data"):
-        files = sorted(p for p in place.glob("*") if p.is_file() and p.suffix.lower() in FORMATS)
+        files = sorted(p for p in place.glob("*") if _is_data(p))
         splits: dict[str, list[Path]] = {}
         for path in files:
             split = split_of(path)
@@ -54,14 +54,14 @@ def find_splits(folder: Path) -> dict[str, list[Path]]:
                 splits.setdefault(split, []).append(path)
         for split, paths in splits.items():
             # Treebanks put the raw text, train.txt, beside train.conllu.
-            splits[split] = paths = [p for p in paths if p.suffix.lower() != ".txt"] or paths
+            splits[split] = paths = [p for p in paths if _ending(p) != ".txt"] or paths
             _check_shards(split, paths)
         if splits:
             order = {name: i for i, name in enumerate(("train", "validation", "test"))}
             return dict(sorted(splits.items(), key=lambda item: order[item[0]]))
         # README.txt or metrics.json beside it are not data unless their names say so.
-        files = [p for p in files if p.suffix.lower() != ".txt"]
-        files = [p for p in files if p.suffix.lower() != ".json"] or files
+        files = [p for p in files if _ending(p) != ".txt"]
+        files = [p for p in files if _ending(p) != ".json"] or files
         if len(files) == 1:
             return {"all": files}
         if files:
@@ -77,9 +77,26 @@ def find_splits(folder: Path) -> dict[str, list[Path]]:
     )
 
 
+def _is_data(path: Path) -> bool:
+    # .train.jsonl.swp, ._train.jsonl and their kind belong to editors and file systems.
+    return not path.name.startswith((".", "~")) and path.is_file() and format_of(path) is not None
+
+
+def _ending(path: Path) -> str:
+    return Path(_unpacked_name(path)).suffix.lower()
+
+
+def _unpacked_name(path: Path) -> str:
+    return path.stem if path.suffix.lower() == ".gz" else path.name
+
+
 def _check_shards(split: str, paths: list[Path]) -> None:
-    bases = {(_SHARD.sub("", p.stem), p.suffix.lower()) for p in paths}
-    numbered = all(_SHARD.search(p.stem) for p in paths)
+    stems = [Path(_unpacked_name(path)).stem for path in paths]
+    bases = {
+        (_SHARD.sub("", stem), path.name[len(stem) :].lower())
+        for stem, path in zip(stems, paths, strict=True)
+    }
+    numbered = all(_SHARD.search(stem) for stem in stems)
     if len(paths) > 1 and not (len(bases) == 1 and numbered):
         raise UserError(
             f"{paths[0].parent}: {len(paths)} files claim the {split} split: "

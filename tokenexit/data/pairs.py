@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
+from tokenexit.data.table import Table, described, shown
 from tokenexit.errors import UserError
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 SOURCE_COLUMNS = (
     "source", "src", "document", "article", "dialogue", "meaning_representation", "mr", "input",
@@ -89,17 +87,17 @@ def read_pairs(
     languages = _languages(lang, source_column, target_column)
     loaded = load_splits(source, name=name, revision=revision)
     splits = {}
-    for split, dataset in loaded.items():
+    for split, table in loaded.items():
         origin = str(source) if split == "all" else f"{source} [{split}]"
-        if len(dataset) == 0:
+        if len(table) == 0:
             raise UserError(f"{origin} has no rows.")
         if languages:
-            sides = [_side(dataset, each, lang, origin) for each in languages[: 2 - sources_only]]
+            sides = [_side(table, each, lang, origin) for each in languages[: 2 - sources_only]]
         else:
-            sides = [_column(dataset, source_column, SOURCE_COLUMNS, "source", origin)]
+            sides = [_column(table, source_column, SOURCE_COLUMNS, "source", origin)]
             if not sources_only:
-                sides.append(_column(dataset, target_column, TARGET_COLUMNS, "target", origin))
-        pairs = _split(dataset, sides, languages[1:], origin)
+                sides.append(_column(table, target_column, TARGET_COLUMNS, "target", origin))
+        pairs = _split(table, sides, languages[1:], origin)
         if split in ("train", "all"):
             _check_not_empty(pairs)
         splits[split] = pairs
@@ -128,15 +126,15 @@ def _languages(
     return found.groups()
 
 
-def _side(dataset: Dataset, language: str, lang: str | None, origin: str) -> _Side:
-    if "translation" in dataset.column_names:
-        there = _keys(dataset)
+def _side(table: Table, language: str, lang: str | None, origin: str) -> _Side:
+    if "translation" in table.column_names:
+        there = _keys(table)
         if language in there:
             return "translation", language
-    elif language in dataset.column_names:
+    elif language in table.column_names:
         return language, None
     else:
-        there = dataset.column_names
+        there = table.column_names
     hint = " Columns of text have their direction; leave lang out." if "source" in there else ""
     raise UserError(
         f"{origin} has no language {language!r} (lang={lang}); it has: {', '.join(there)}.{hint}"
@@ -144,17 +142,17 @@ def _side(dataset: Dataset, language: str, lang: str | None, origin: str) -> _Si
 
 
 def _column(
-    dataset: Dataset, given: str | None, usual: tuple[str, ...], what: str, origin: str
+    table: Table, given: str | None, usual: tuple[str, ...], what: str, origin: str
 ) -> _Side:
     names = usual if given is None else (given,)
     for name in names:
-        if name in dataset.column_names:
+        if name in table.column_names:
             return name, None
-    if what == "target" and given is None and "references" in dataset.column_names:
+    if what == "target" and given is None and "references" in table.column_names:
         return None, None
-    there = dataset.column_names
+    there = table.column_names
     if "translation" in there and given is None:
-        languages = _keys(dataset)
+        languages = _keys(table)
         example = "-".join(languages[:2]) if len(languages) > 1 else "en-de"
         raise UserError(
             f"{origin} holds translations ({', '.join(languages)}); say in which direction, such "
@@ -162,31 +160,29 @@ def _column(
         )
     raise UserError(
         f"{origin} has no {what} column (looked for {', '.join(names)}); it has: "
-        f"{', '.join(there)}. Name yours with {what}_column, or two languages with lang=en-de. "
-        "CSV and TSV files need a first line that names their columns."
+        f"{', '.join(there)}. Name yours with {what}_column, or two languages with lang=en-de."
+        f"{table.hint}"
     )
 
 
-def _keys(dataset: Dataset) -> list[str]:
-    first = dataset[0]["translation"]
+def _keys(table: Table) -> list[str]:
+    first = table.column("translation")[0]
     return list(first) if isinstance(first, dict) else []
 
 
-def _split(
-    dataset: Dataset, sides: list[_Side], language: tuple[str, ...], origin: str
-) -> PairSplit:
-    sources = _texts(dataset, sides[0], origin)
+def _split(table: Table, sides: list[_Side], language: tuple[str, ...], origin: str) -> PairSplit:
+    sources = _texts(table, sides[0], origin)
     if len(sides) == 1:
         return PairSplit(sources, None, None, origin)
     column = sides[1][0]
-    further = _reference_column(dataset, column, language)
-    rows = _references(dataset, further, origin) if further else [[] for _ in sources]
+    further = _reference_column(table, column, language)
+    rows = _references(table, further, origin) if further else [[] for _ in sources]
     if column is None:
         for row, wordings in enumerate(rows):
             if not wordings:
                 raise UserError(f"{origin}, row {row}: neither a target nor a reference.")
         return PairSplit(sources, [wordings[0] for wordings in rows], rows, origin)
-    targets = _texts(dataset, sides[1], origin)
+    targets = _texts(table, sides[1], origin)
     references = [
         wordings if target in wordings else [target, *wordings]
         for target, wordings in zip(targets, rows, strict=True)
@@ -194,40 +190,38 @@ def _split(
     return PairSplit(sources, targets, references, origin)
 
 
-def _reference_column(
-    dataset: Dataset, target: str | None, language: tuple[str, ...]
-) -> str | None:
+def _reference_column(table: Table, target: str | None, language: tuple[str, ...]) -> str | None:
     # Where another column than target is asked for, the references are not its own.
     name = f"references_{language[0]}" if language else "references"
-    foreign = not language and target != "target" and "target" in dataset.column_names
-    return name if name in dataset.column_names and not foreign else None
+    foreign = not language and target != "target" and "target" in table.column_names
+    return name if name in table.column_names and not foreign else None
 
 
-def _texts(dataset: Dataset, side: _Side, origin: str) -> list[str]:
+def _texts(table: Table, side: _Side, origin: str) -> list[str]:
     column, language = side
-    values: list[Any] = dataset.select_columns([str(column)])[:][str(column)]
+    values: list[Any] = table.column(str(column))
     place = f"column {column!r}" if language is None else f"language {language!r}"
     if language is not None:
         values = [value.get(language) if isinstance(value, dict) else value for value in values]
     for row, value in enumerate(values):
         if not isinstance(value, str):
             raise UserError(
-                f"{origin}, row {row}, {place}: expected text, not {type(value).__name__} "
-                f"{str(value)[:40]!r}. Mend or drop this row."
+                f"{origin}, row {row}, {place}: expected text, not {described(value)}. "
+                "Mend or drop this row."
             )
     return values
 
 
-def _references(dataset: Dataset, column: str, origin: str) -> list[list[str]]:
-    rows: list[Any] = dataset.select_columns([column])[:][column]
+def _references(table: Table, column: str, origin: str) -> list[list[str]]:
+    rows: list[Any] = list(table.column(column))
     for row, value in enumerate(rows):
         wordings = [] if value is None else value if isinstance(value, list) else [value]
         rows[row] = wordings
         strange = [text for text in wordings if not isinstance(text, str)]
         if strange:
             raise UserError(
-                f"{origin}, row {row}, column {column!r}: {strange[0]!r} among the references; "
-                "every one must be text. Mend or drop this row."
+                f"{origin}, row {row}, column {column!r}: {shown(strange[0])} among the "
+                "references; every one must be text. Mend or drop this row."
             )
     return rows
 

@@ -31,8 +31,9 @@ def require_bio(splits: dict[str, TaggedSplit], convert: bool) -> dict[str, Tagg
         origin = next(iter(tagged.values())).origin
         raise UserError(
             f"{origin}: the tags look like IOB1 (entities open with I-X; B-X only parts two "
-            "neighbours), not BIO. Pass data.convert_tags=true (convert=True in Python), or "
-            "convert them with tokenexit.data.bio.to_bio."
+            "neighbours), not BIO. To convert them: convert_tags=true in a recipe, --convert-tags "
+            "on the command line, convert=True in Python "
+            "(tokenexit.data.bio.to_bio)."
         )
     return splits
 

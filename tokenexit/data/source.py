@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from tokenexit.data.files import FORMATS, read_file
+from tokenexit.data.arrow import from_dataset
+from tokenexit.data.files import format_of, read_file
 from tokenexit.data.layout import find_splits
+from tokenexit.data.table import Table, joined, shown
 from tokenexit.errors import UserError
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 
 
 def load_splits(
     source: str | Path, name: str | None = None, revision: str | None = None
-) -> dict[str, Dataset]:
+) -> dict[str, Table]:
     """Load every split of a data set.
 
     Args:
@@ -30,8 +30,12 @@ def load_splits(
     Raises:
         UserError: Nothing is there, it cannot be read, or the Hub cannot be reached.
     """
-    path = Path(source).expanduser()
-    if path.exists() and str(source):  # "" would be the current folder
+    if not isinstance(source, str | Path):
+        raise UserError(
+            f"data must be a file, a folder or a Hub id such as owner/name, not {shown(source)}."
+        )
+    path = _local(source)
+    if path is not None:
         if revision is not None:
             raise UserError(
                 f"revision={revision!r} is for Hub data sets, but {source} is a local path; "
@@ -41,7 +45,15 @@ def load_splits(
             if name is not None:
                 raise UserError(f"name={name!r} is for folders and Hub ids; {source} is a file.")
             return {"all": read_file(path)}
-        return _load_folder(path, name)
+        if not path.is_dir():
+            raise UserError(
+                f"{source} is neither a file nor a folder but a device or a pipe, which cannot be "
+                "read twice. Write the data to a file first."
+            )
+        try:
+            return _load_folder(path, name)
+        except OSError as error:
+            raise UserError(f"{source} cannot be read: {error.strerror or error}.") from error
     if _must_be_local(str(source)):
         raise UserError(
             f"The path {str(source)!r} does not exist. Give an existing file, a folder with "
@@ -50,18 +62,32 @@ def load_splits(
     return _load_hub(str(source), name, revision)
 
 
+def _local(source: str | Path) -> Path | None:
+    """The path, if something is there."""
+    if not str(source):  # it would be the current folder
+        return None
+    try:
+        path = Path(source).expanduser()
+        return path if path.exists() else None
+    except (OSError, ValueError, RuntimeError) as error:
+        # A name too long, no permission, a null byte, the home of nobody.
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(
+            f"The path {shown(str(source))} cannot be looked up: {reason}. Give an existing file "
+            "or folder, or a Hub id such as owner/name."
+        ) from error
+
+
 def _must_be_local(source: str) -> bool:
     return (
         source.startswith((".", "~", "/"))
         or not _HUB_ID.fullmatch(source)
-        or Path(source).suffix.lower() in FORMATS
+        or format_of(Path(source)) is not None
         or ("/" in source and Path(source).parent.is_dir())
     )
 
 
-def _load_folder(folder: Path, name: str | None) -> dict[str, Dataset]:
-    from datasets import concatenate_datasets, load_from_disk
-
+def _load_folder(folder: Path, name: str | None) -> dict[str, Table]:
     if name is not None:
         inside = sorted(p.name for p in folder.iterdir() if p.is_dir())
         if name not in inside:
@@ -70,20 +96,34 @@ def _load_folder(folder: Path, name: str | None) -> dict[str, Dataset]:
             )
         folder = folder / name
     if (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file():
+        return _load_saved(folder)
+    return {
+        split: joined([read_file(path) for path in paths], f"{folder} [{split}]")
+        for split, paths in find_splits(folder).items()
+    }
+
+
+def _load_saved(folder: Path) -> dict[str, Table]:
+    from datasets import load_from_disk
+
+    try:
         loaded = load_from_disk(str(folder))
-        return dict(loaded) if isinstance(loaded, dict) else {"all": loaded}  # pyright: ignore
-    splits = {}
-    for split, paths in find_splits(folder).items():
-        try:
-            splits[split] = concatenate_datasets([read_file(path) for path in paths])
-        except ValueError as error:
-            if isinstance(error, UserError):
-                raise
-            raise UserError(f"{folder}: the shards of {split} do not match: {error}") from error
-    return splits
+    except Exception as error:  # damaged files raise whatever the reader was about to do
+        raise UserError(
+            f"{folder} was made by save_to_disk and cannot be read: {type(error).__name__}: "
+            f"{_first_line(error)} Some of its files are missing or damaged: save it again."
+        ) from error
+    return _tables(loaded if isinstance(loaded, dict) else {"all": loaded}, folder)
 
 
-def _load_hub(source: str, name: str | None, revision: str | None) -> dict[str, Dataset]:
+def _tables(loaded: Mapping[Any, Any], source: str | Path) -> dict[str, Table]:
+    return {
+        str(split): from_dataset(dataset, str(source) if split == "all" else f"{source} [{split}]")
+        for split, dataset in loaded.items()
+    }
+
+
+def _load_hub(source: str, name: str | None, revision: str | None) -> dict[str, Table]:
     import datasets
     from datasets.exceptions import DatasetNotFoundError
 
@@ -111,7 +151,7 @@ def _load_hub(source: str, name: str | None, revision: str | None) -> dict[str, 
             f"{head}, and the Hub cannot be reached ({_first_line(error)}). Without a network, "
             f"{local}."
         ) from error
-    return dict(loaded)  # pyright: ignore
+    return _tables(dict(loaded), source)  # pyright: ignore
 
 
 def _first_line(error: BaseException) -> str:

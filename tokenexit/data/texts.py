@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
+from tokenexit.data.labels import UNLABELLED, read_labels
+from tokenexit.data.table import Table, shown
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.errors import UserError
 
 FIRST = ("sentence", "text", "sentence1", "premise", "question", "question1")
 SECOND = ("sentence2", "text_pair", "hypothesis", "passage", "question2")
 LABEL = ("label", "labels", "intent", "class")
-UNLABELLED = ""
-"""The label of a training text that has none."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,8 @@ def read_texts(
         column: Column of the texts; the usual names are tried when None.
         pair_column: Column of the second texts; the usual names are tried when None, and pairs
             are read where there is one.
-        label_column: Column of the labels, strings or ``ClassLabel``; None reads texts alone.
+        label_column: Column of the labels; None reads texts alone. Text is a label as it is
+            written, a whole number by its digits, ``ClassLabel`` by its names.
         name: Configuration or sub-folder.
         revision: Of a Hub data set.
         regression: Labels are numbers; the splits are then ``ScoredSplit``.
@@ -89,89 +89,42 @@ def read_texts(
     from tokenexit.data.source import load_splits
 
     splits = {}
-    for split, dataset in load_splits(source, name=name, revision=revision).items():
+    for split, table in load_splits(source, name=name, revision=revision).items():
         origin = str(source) if split == "all" else f"{source} [{split}]"
-        first = _column(dataset, (column,) if column else FIRST, "texts", origin)
-        second = next((n for n in SECOND if n in dataset.column_names and n != first), None)
+        first = _column(table, (column,) if column else FIRST, "texts", origin)
+        second = next((n for n in SECOND if n in table.column_names and n != first), None)
         if pair_column:
-            second = _column(dataset, (pair_column,), "second texts", origin)
+            second = _column(table, (pair_column,), "second texts", origin)
         names = [n for n in (first, second) if n]
-        values = [_strings(dataset, n, origin) for n in names]
+        values = [_strings(table, n, origin) for n in names]
         tags = None
         if label_column is not None:
             wanted = LABEL if label_column == "label" else (label_column,)
-            found = _column(dataset, wanted, "labels", origin)
+            found = _column(table, wanted, "labels", origin)
             missing = split == "train" or (unlabelled and split == "all")
-            tags = _labels(dataset, found, origin, missing, _value if regression else _label)
+            tags = read_labels(table, found, origin, missing=missing, regression=regression)
         kind = ScoredSplit if regression and tags is not None else TextSplit
         splits[split] = kind([list(row) for row in zip(*values, strict=True)], tags, origin)
     return splits
 
 
-def _column(dataset: Any, names: tuple[str, ...], what: str, origin: str) -> str:
+def _column(table: Table, names: tuple[str, ...], what: str, origin: str) -> str:
     for name in names:
-        if name in dataset.column_names:
+        if name in table.column_names:
             return name
     raise UserError(
         f"{origin} has no column for the {what} (looked for {', '.join(names)}); it has: "
-        f"{', '.join(dataset.column_names)}. Name it with column=, pair_column= or label_column=."
+        f"{', '.join(table.column_names)}. Name it with column=, pair_column= or label_column=."
+        f"{table.hint}"
     )
 
 
-def _strings(dataset: Any, column: str, origin: str) -> list[str]:
-    values = dataset.select_columns([column])[:][column]
+def _strings(table: Table, column: str, origin: str) -> list[str]:
+    values = table.column(column)
     for row, value in enumerate(values):
         if not isinstance(value, str):
             raise UserError(
-                f"{origin}, row {row}, column {column!r}: {value!r} is no text. Mend or drop "
+                f"{origin}, row {row}, column {column!r}: {shown(value)} is no text. Mend or drop "
                 "this row; of pairs, every row needs both."
             )
     return values
-
-
-def _labels(
-    dataset: Any, column: str, origin: str, missing: bool, read: Callable[[Any, str], str]
-) -> list[list[str]]:
-    from datasets import ClassLabel
-
-    values = dataset.select_columns([column])[:][column]
-    feature = dataset.features[column]
-    names = dict(enumerate(feature.names)) if isinstance(feature, ClassLabel) else {}
-    found = []
-    for row, value in enumerate(values):
-        where = f"{origin}, row {row}, column {column!r}"
-        if value is None or value == UNLABELLED:
-            if not missing:
-                raise UserError(
-                    f"{where}: {value!r} is no label. Only texts of a train split may have none; "
-                    "label or drop this row."
-                )
-            found.append([UNLABELLED])
-        else:
-            found.append([read(names.get(value, value), where)])
-    return found
-
-
-def _label(label: Any, where: str) -> str:
-    if isinstance(label, float):
-        raise UserError(
-            f"{where}: the label {label!r} is a number with a fraction. Classifiers need classes: "
-            "strings, whole numbers or ClassLabel. To learn the number itself say regression=true."
-        )
-    if isinstance(label, bool) or not isinstance(label, str | int):
-        raise UserError(f"{where}: {label!r} is no label.")
-    if isinstance(label, int) and label < 0:
-        raise UserError(
-            f"{where}: the label is {label}, which usually means that it was never published. Use "
-            "another split."
-        )
-    return str(label)
-
-
-def _value(value: Any, where: str) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise UserError(
-            f"{where}: {value!r} is no number, and a regression learns numbers. Store them as "
-            "numbers; of classes make a classifier, without regression=true."
-        )
-    return repr(float(value))

@@ -1,0 +1,97 @@
+"""JSON and JSON lines: one object a row, or one list of objects for the whole file."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from tokenexit.data.characters import whole_characters
+from tokenexit.data.plain import read_plain
+from tokenexit.data.table import Table
+from tokenexit.errors import UserError
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def read_json(path: Path) -> Table:
+    """Read a file of objects; those that lack a key have ``None`` there.
+
+    Lone surrogates (half an emoji) become U+FFFD.
+
+    Raises:
+        UserError: No UTF-8, no JSON, nested too deep, or a row that is no object.
+    """
+    text = read_plain(path)
+    rows = _parse(path, text)
+    for number, row in enumerate(rows):
+        if not isinstance(row, dict):
+            raise UserError(
+                f"{path}: row {number} is {type(row).__name__}, expected an object such as "
+                '{"tokens": [...], "ner_tags": [...]}.'
+            )
+    if _SURROGATE.search(text):
+        rows = [_whole_row(row, f"{path}, row {number}") for number, row in enumerate(rows)]
+    names = list(dict.fromkeys(name for row in rows for name in row))  # keeps their order
+    return Table(str(path), names, len(rows), lambda name: [row.get(name) for row in rows])
+
+
+def _parse(path: Path, text: str) -> list[Any]:
+    if text.lstrip().startswith("["):
+        return _loads(text, str(path))
+    rows = []
+    for number, line in enumerate(text.split("\n" if "\n" in text else "\r"), 1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(_loads(line, f"{path}, line {number}"))
+        except UserError:
+            _refuse_one_object(path, text)
+            raise
+    return rows
+
+
+def _loads(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        place = "" if "line" in where else f" at line {error.lineno}"
+        raise UserError(
+            f"{where}: not valid JSON{place} ({error.msg}). Expected one object a line, or one "
+            "list of objects for the whole file."
+        ) from error
+    except RecursionError as error:
+        raise UserError(f"{where}: nested too deep to be read. Mend or drop it.") from error
+    except ValueError as error:  # integers of thousands of digits
+        raise UserError(f"{where}: {error}. Mend or drop it.") from error
+
+
+def _refuse_one_object(path: Path, text: str) -> None:
+    """Say more where the whole file is one object over many lines."""
+    try:
+        whole = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    if isinstance(whole, dict):
+        raise UserError(
+            f"{path} is one object with the keys {', '.join(list(whole)[:8])}. Expected a list of "
+            "objects, [{...}, {...}], or one object a line."
+        )
+
+
+def _whole_row(row: dict[str, Any], where: str) -> dict[str, Any]:
+    try:
+        return _whole(row)
+    except RecursionError as error:
+        raise UserError(f"{where}: nested too deep to be read. Mend or drop it.") from error
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        return whole_characters(value)
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    if isinstance(value, dict):
+        return {whole_characters(name): _whole(item) for name, item in value.items()}
+    return value
