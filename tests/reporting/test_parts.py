@@ -17,11 +17,11 @@ from tokenexit.reporting.charts.axis import nice_ticks
 from tokenexit.reporting.classes import class_depths, entity_depths
 from tokenexit.reporting.curve import curve_of
 from tokenexit.reporting.heatmap import heat_map
-from tokenexit.reporting.naming import policy_text
 from tokenexit.reporting.progress import MOST, progress_of
 from tokenexit.reporting.reliability import reliability
 from tokenexit.reporting.run import load_run
 from tokenexit.reporting.words import Words
+from tokenexit.wording.naming import policy_text
 
 Make = Callable[..., Path]
 

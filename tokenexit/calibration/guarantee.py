@@ -63,6 +63,7 @@ def certify(
     settings: int = 32,
     name: str = "validation",
     batch_size: int = 32,
+    design: TaggedSplit | None = None,
 ) -> Certified:
     """Choose a setting of one of the families for a tagger or text classifier.
 
@@ -75,19 +76,25 @@ def certify(
         settings: Of a family's knob.
         name: Of the split.
         batch_size: Texts a batch.
+        design: Further texts that choose the family, in place of a half of ``split``. They may
+            have served for choosing before, such as the epoch; those of ``split`` must not.
     """
-    design, tested = halves(len(split), len(families))
+    texts = split
+    if design is None:
+        chosen, tested = halves(len(split), len(families))
+        design, texts = split.take(chosen), split.take(tested)
     family = families[0]
-    if design:
-        family = _best(model, split.take(design), families, promise, settings, batch_size)
-    texts = split.take(tested)
+    if len(design) and len(families) > 1:
+        family = _best(model, design, families, promise, settings, batch_size)
     graded = texts if texts.tags is not None else _labelled(model, texts, batch_size)
     options: dict[str, Any] = {"batch_size": batch_size, "on_unknown": None}
     full, deep = evaluate(model, graded, name, Never(), **options)
 
     def measure(value: float) -> tuple[Result, Losses]:
         policy = family.at(value)
-        result, trace = evaluate(model, graded, name, policy, full_depth=full.quality, **options)
+        result, trace = evaluate(
+            model, graded, name, policy, full_depth=full.quality, full=deep, **options
+        )
         differs = trace.prediction != deep.prediction
         return result, text_losses(differs, deep.text, len(texts), promise.of)
 
@@ -95,7 +102,8 @@ def certify(
     if model.settings.task == "classification" and min_quality is None:
         found = _conformal(model, texts, family, promise, measure, full, batch_size)
     if found is None:
-        found = walk(promise, grid(family, settings), measure, full, min_quality)
+        values = grid(family, settings)
+        found = walk(promise, values, measure, full, min_quality, set_aside=len(design))
     facts = {"family_chosen_on": len(design), "labelled": texts.tags is not None}
     best = found.best
     if texts.tags is None:
@@ -109,6 +117,7 @@ def walk(
     measure: Measure,
     full: Result,
     min_quality: float | None = None,
+    set_aside: int = 0,
 ) -> Certified:
     """Run settings from strict to loose until one fails, and take the last that did not.
 
@@ -119,6 +128,7 @@ def walk(
         full: Figures of full depth, which keeps every promise.
         min_quality: Share of its quality to keep as well. A setting stricter than the last that
             keeps the promise keeps it too, so that choosing among them breaks nothing.
+        set_aside: Texts of the same split that chose before, for messages.
     """
     runs: list[tuple[Result, Losses]] = []
 
@@ -135,10 +145,7 @@ def walk(
     if not place and is_main():
         why = f"None of the {kept} settings that keep the promise keeps the quality"
         if not kept:
-            why = (
-                f"No setting keeps the promise on {full.n_sentences} texts, which takes "
-                f"{promise.needed} or more even if none of them differs"
-            )
+            why = f"No setting keeps the promise on {needs(promise, full.n_sentences, set_aside)}"
         logger.warning("%s (%s). The model stays at full depth.", why, promise.words)
     return Certified(
         best=runs[place - 1][0] if place else full,
@@ -146,6 +153,23 @@ def walk(
         reached=place > 0,
         promise=statement(promise, losses, len(runs)),
     )
+
+
+def needs(promise: Promise, texts: int, set_aside: int) -> str:
+    """The texts that tested a promise, and how many it takes, in words.
+
+    Args:
+        promise: What was tested.
+        texts: On which.
+        set_aside: Others of the same split, as many or one less, that chose among families.
+    """
+    told = f"{texts} texts, which takes {promise.needed} or more even if none of them differs"
+    if set_aside:
+        told = (
+            f"{told}; {set_aside} others chose what was tested, so the split needs "
+            f"{2 * promise.needed - 1} or more"
+        )
+    return told
 
 
 def statement(promise: Promise, settings: Sequence[Losses], runs: int) -> dict[str, Any]:

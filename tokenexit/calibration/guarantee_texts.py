@@ -31,6 +31,7 @@ def certify_texts(
     settings: int = 32,
     name: str = "validation",
     batch_size: int = 32,
+    design: PairSplit | None = None,
 ) -> Certified:
     """Choose a setting of one of the families for a generator, by real runs only.
 
@@ -47,6 +48,7 @@ def certify_texts(
         settings: Of a family's knob.
         name: Of the split.
         batch_size: Sources a batch.
+        design: See ``certify``.
 
     Raises:
         UserError: A promise about words.
@@ -57,8 +59,7 @@ def certify_texts(
             "moves all that follow; use calibrate.risk_of=text."
         )
 
-    def runner(rows: list[int]) -> tuple[Result, Measure]:
-        part = split.take(rows)
+    def runner(part: PairSplit) -> tuple[Result, Measure]:
         if not (part.targets or part.references):
             deep = trace_texts(model, part, Never(), batch_size=batch_size)
             part = replace(part, targets=deep.texts)
@@ -74,14 +75,18 @@ def certify_texts(
 
         return full, measure
 
-    design, tested = halves(len(split), len(families))
+    tested = split
+    if design is None:
+        chosen, rest = halves(len(split), len(families))
+        design, tested = split.take(chosen), split.take(rest)
     family = families[0]
-    if design:
+    if len(design) and len(families) > 1:
         _, measure = runner(design)
         family = min(families, key=lambda f: _cost(measure, f, promise, settings))
     full, measure = runner(tested)
+    values = grid(family, settings)
     found = walk(
-        promise, grid(family, settings), lambda v: measure(family.at(v)), full, min_quality
+        promise, values, lambda v: measure(family.at(v)), full, min_quality, set_aside=len(design)
     )
     labelled = bool(split.targets or split.references)
     best = found.best

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tokenexit.calibration.config import CalibrateConfig
 from tokenexit.calibration.families import default_families
 from tokenexit.calibration.guarantee import Certified, certify
+from tokenexit.calibration.sampling import drawn, warn_of_few
 from tokenexit.calibration.simulate import Outcome, simulate
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.errors import UserError
@@ -63,6 +64,9 @@ class Calibration:
         candidates: Everything that was tried.
         promise: What holds for unseen texts, with the bound, the number of texts and the method;
             None unless ``risk`` was asked for.
+        measured: What the choice rests on: ``n_sentences`` of ``texts_in_split``, of which
+            ``texts_choosing`` chose among policies, and what was kept and saved on them.
+        data_used_for: What the same texts had served for before, such as choosing the epoch.
     """
 
     target: dict[str, Any]
@@ -73,6 +77,8 @@ class Calibration:
     chosen: dict[str, Any]
     candidates: list[Candidate]
     promise: dict[str, Any] | None = None
+    measured: dict[str, Any] = field(default_factory=dict)
+    data_used_for: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -88,6 +94,7 @@ def calibrate(
     families: Sequence[Policy] | None = None,
     batch_size: int = 32,
     on_unknown: str = "error",
+    design: TaggedSplit | None = None,
 ) -> Calibration:
     """Choose a policy for a model. The model is not changed.
 
@@ -99,6 +106,7 @@ def calibrate(
         families: Policies whose knobs are turned; ``default_families`` when None.
         batch_size: Texts a batch.
         on_unknown: ``error`` or ``keep`` labels outside the training set, as wrong.
+        design: For ``risk``: further texts that choose the family, see ``certify``.
 
     Raises:
         UserError: A family has no knob or looks at gold labels, or the split has no word or
@@ -110,8 +118,9 @@ def calibrate(
         check_family(policy)
     if split.tags is not None or config.promise is None or config.min_quality is not None:
         check_answers(model, split, on_unknown)
-    if config.limit is not None:
-        split = split.sample(config.limit)
+    count = len(split) + (0 if design is None else len(design))
+    split, design = drawn(split, design, config.limit)
+    warn_of_few(config, len(split))
     if split.num_words == 0:
         raise UserError(f"{split.origin} holds no word; there is nothing to calibrate on.")
     if config.promise is not None:
@@ -124,8 +133,9 @@ def calibrate(
             settings=config.grid,
             name=name,
             batch_size=batch_size,
+            design=design,
         )
-        return promised(found, config, name)
+        return promised(found, config, name, count)
     kind, goal = config.target
     table = model.exit_table(split.tokens, class_numbers(split, model.labels), batch_size)
     simulated = simulate(table, policies, config.grid, model.settings.task)
@@ -151,7 +161,13 @@ def calibrate(
 
         def measure(value: float, policy: Policy = policy) -> bool:
             result, trace = evaluate(
-                model, split, name, policy.at(value), full_depth=full.quality, **options
+                model,
+                split,
+                name,
+                policy.at(value),
+                full_depth=full.quality,
+                full=full_trace,
+                **options,
             )
             measured.append(result)
             quality = result.quality
@@ -173,6 +189,7 @@ def calibrate(
     else:
         best = fastest(measured, goal)
     return Calibration(
+        measured=measured_of(best, count),
         target={kind: goal} | ({"confidence": config.confidence} if config.confidence else {}),
         split=name,
         policy=dict(best.policy),
@@ -191,9 +208,21 @@ def _work_saved(result: Result) -> float:
     return -result.mac_ratio
 
 
-def promised(found: Certified, config: CalibrateConfig, name: str) -> Calibration:
+def measured_of(best: Result, texts_in_split: int, texts_choosing: int = 0) -> dict[str, Any]:
+    """What a choice rests on, as plain data."""
+    return {
+        "n_sentences": best.n_sentences,
+        "texts_in_split": texts_in_split,
+        "texts_choosing": texts_choosing,
+        "relative_quality": best.relative_quality,
+        "depth_speedup": best.depth_speedup,
+    }
+
+
+def promised(found: Certified, config: CalibrateConfig, name: str, count: int) -> Calibration:
     """A choice that rests on a promise about unseen texts, in the form of all others."""
     return Calibration(
+        measured=measured_of(found.best, count, found.promise["family_chosen_on"]),
         target=config.goals,
         split=name,
         policy=dict(found.best.policy),

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import replace
 
 from tokenexit.calibration.config import CalibrateConfig
 from tokenexit.calibration.guarantee_texts import certify_texts
+from tokenexit.calibration.sampling import drawn, warn_of_few
 from tokenexit.calibration.search import (
     Calibration,
     check_family,
     fastest,
+    measured_of,
     promised,
     verified,
 )
@@ -28,9 +29,6 @@ from tokenexit.policies.every_kth import EveryKth
 from tokenexit.policies.learned_gate import LearnedGate
 from tokenexit.policies.margin import Margin
 from tokenexit.policies.never import Never
-
-LIMIT = 200
-"""Texts of the validation split that are generated for each setting, unless told otherwise."""
 
 RUNS = 6
 """Settings of a family that are run: its dial is halved so often."""
@@ -54,11 +52,12 @@ def calibrate_texts(
     name: str = "validation",
     families: Sequence[Policy] | None = None,
     batch_size: int = 32,
+    design: PairSplit | None = None,
 ) -> Calibration:
     """Choose a policy for a generator. The model is not changed.
 
-    Each family's dial is searched by bisection, from strict to loose, with real runs on a sample
-    of the split (``config.limit``, or 200 texts).
+    Each family's dial is searched by bisection, from strict to loose, with real runs on the
+    whole split, or on ``config.limit`` texts of it.
 
     Args:
         model: The generator.
@@ -68,6 +67,7 @@ def calibrate_texts(
         name: Name of the split.
         families: Policies whose knobs are turned; ``default_text_families`` when None.
         batch_size: Texts a batch.
+        design: For ``risk``: further texts that choose the family, see ``certify``.
 
     Raises:
         UserError: A family has no knob, looks at gold labels or has no meaning for tokens that
@@ -77,8 +77,9 @@ def calibrate_texts(
     for policy in policies:
         check_family(policy)
         check_policy(policy)
-    count = min(config.limit or LIMIT, len(split))
-    part = split.take(sorted(random.Random(0).sample(range(len(split)), count)))
+    count = len(split) + (0 if design is None else len(design))
+    part, design = drawn(split, design, config.limit)
+    warn_of_few(config, len(part))
     if config.promise is not None:
         found = certify_texts(
             model,
@@ -89,8 +90,9 @@ def calibrate_texts(
             settings=config.grid,
             name=name,
             batch_size=batch_size,
+            design=design,
         )
-        return promised(found, config, name)
+        return promised(found, config, name, count)
     kind, goal = config.target
     full, deep = evaluate_texts(model, part, name, Never(), batch_size=batch_size)
 
@@ -131,6 +133,7 @@ def calibrate_texts(
     else:
         best = max(kept, key=lambda r: r.quality) if kept else fastest(measured, goal)
     return Calibration(
+        measured=measured_of(best, count),
         target={kind: goal} | ({"confidence": config.confidence} if config.confidence else {}),
         split=name,
         policy=dict(best.policy),

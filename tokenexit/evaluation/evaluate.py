@@ -17,6 +17,7 @@ from tokenexit.evaluation.processes import gather, my_share
 from tokenexit.halting import Halted, Trace, merge
 from tokenexit.models.labeller import Labeller
 from tokenexit.policies import Policy
+from tokenexit.policies.never import Never
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ def evaluate(
     policy: Policy | None = None,
     *,
     full_depth: float | None = None,
+    full: Trace | None = None,
     batch_size: int = 32,
     halted: Halted | None = None,
     decode: str | None = None,
@@ -133,6 +135,7 @@ def evaluate(
         name: Name of the split.
         policy: Who halts; the model's own when None.
         full_depth: Quality without exits, if it is known already.
+        full: The same texts at full depth, if they are known already.
         batch_size: Texts a batch.
         halted: See ``EncoderModel.tag``.
         decode: See there.
@@ -152,11 +155,13 @@ def evaluate(
     trace = trace_split(model, split, chosen, **options)
     task = model.settings.task
     figures = score(task, trace, model.labels)
+    if full_depth is None and full is None:
+        full = trace if chosen == Never() else trace_split(model, split, Never(), **options)
     if full_depth is None:
-        from tokenexit.policies.never import Never
-
-        deep = trace if chosen == Never() else trace_split(model, split, Never(), **options)
-        full_depth = float(score(task, deep, model.labels)["quality"])
+        assert full is not None
+        full_depth = float(score(task, full, model.labels)["quality"])
+    counted = None if task == "regression" else full
+    changed = {} if counted is None else changed_shares(trace, counted)
     quality = float(figures["quality"])
     mean = trace.mean_exit_layer
     return Result(
@@ -174,5 +179,25 @@ def evaluate(
         exit_histogram=trace.histogram,
         mac_ratio=model.mac_ratio(trace),
         policy=chosen.to_config(),
-        figures={k: float(v) for k, v in figures.items() if k not in ("metric", "quality")},
+        figures={k: float(v) for k, v in figures.items() if k not in ("metric", "quality")}
+        | changed,
     ), trace
+
+
+def changed_shares(trace: Trace, full: Trace) -> dict[str, float]:
+    """How much differs from full depth: what ``calibrate.risk`` promises a bound on.
+
+    Args:
+        trace: A run with exits.
+        full: The same texts at full depth.
+
+    Returns:
+        Of texts that have words: ``texts_changed``, the share in which any label is another, and
+        ``words_changed``, the share of a text's words, mean over texts.
+    """
+    words = np.bincount(trace.text)
+    changed = np.bincount(trace.text[trace.prediction != full.prediction], minlength=len(words))
+    if not len(trace):
+        return {"texts_changed": 0.0, "words_changed": 0.0}
+    share = changed[words > 0] / words[words > 0]
+    return {"texts_changed": float((share > 0).mean()), "words_changed": float(share.mean())}

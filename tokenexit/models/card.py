@@ -13,6 +13,8 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tokenexit.models.settings import ExitSettings
+from tokenexit.wording.naming import metric_name, scale
+from tokenexit.wording.promises import promise_sentences
 
 TAGS = ("early-exit", "adaptive-computation")
 TASKS = {
@@ -36,13 +38,6 @@ NO_SOURCE = ("generated", "fresh")
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _FILE = re.compile(r".*\.(parquet|jsonl?|csv|tsv|txt|conll\w*)", re.IGNORECASE)
-
-METRICS = {
-    "f1": "F1", "accuracy": "accuracy", "bleu": "BLEU", "chrf": "chrF",
-    "correlation": "mean of Pearson's and Spearman's correlation",
-}  # fmt: skip
-HUNDRED = ("bleu", "chrf")
-"""Metrics that are kept from 0 to 1 and written from 0 to 100."""
 
 
 def model_card(settings: ExitSettings, class_name: str, model_type: str) -> str:
@@ -70,7 +65,7 @@ def model_card(settings: ExitSettings, class_name: str, model_type: str) -> str:
             depth=settings.exit_layers[-1],
             example=EXAMPLES.get(settings.task, "A text to read."),
             calibration=calibration,
-            goal=_goal(calibration.get("target") or {}),
+            promise=promise_sentences(calibration, settings.results or {}),
             results=settings.results or {},
             facts=_facts(settings.training or {}),
         )
@@ -107,7 +102,7 @@ def _metadata(settings: ExitSettings, title: str) -> dict[str, Any]:
 def _indexed(name: str, row: Mapping[str, Any], data: Any, kind: str) -> dict[str, Any]:
     """One split in the form of the Hub's model index."""
     metric, figures = str(row["metric"]), row.get("figures") or {}
-    label = METRICS.get(metric, metric)
+    label = metric_name(metric)
     named = {
         f"{label} with early exit": (metric, row["quality"]),
         f"{label} at full depth": (metric, row.get("quality_full_depth")),
@@ -124,34 +119,18 @@ def _indexed(name: str, row: Mapping[str, Any], data: Any, kind: str) -> dict[st
             "split": name,
         },
         "metrics": [
-            {"type": key, "value": round(_written(value, key), 5), "name": text}
+            {"type": key, "value": round(scale(key) * float(value), 5), "name": text}
             for text, (key, value) in named.items()
             if value is not None
         ],
     }
 
 
-def _written(value: float, metric: str) -> float:
-    return float(value) * (100 if metric in HUNDRED else 1)
-
-
 def _score(value: float | None, metric: str, signed: bool = False) -> str:
     """A quality; of those from 0 to 100 two decimals are enough."""
-    digits, sign = 2 if metric in HUNDRED else 4, "+" if signed else ""
+    digits, sign = 4 if scale(metric) == 1 else 2, "+" if signed else ""
     # Nothing added turns minus zero into zero.
-    return "" if value is None else f"{round(_written(value, metric), digits) + 0:{sign}.{digits}f}"
-
-
-def _goal(target: Mapping[str, Any]) -> str:
-    goals = []
-    if target.get("min_quality") is not None:
-        goals.append(f"keep at least {100 * target['min_quality']:.4g}% of the full-depth quality")
-    if target.get("risk") is not None:
-        what = "of a text's words" if target.get("risk_of") == "words" else "of unseen texts"
-        goals.append(f"let at most {100 * target['risk']:.4g}% {what} differ from full depth")
-    if not goals:
-        goals.append(f"save layers by a factor of {target.get('speedup', 1):.4g}")
-    return " and ".join(goals)
+    return "" if value is None else f"{round(scale(metric) * value, digits) + 0:{sign}.{digits}f}"
 
 
 def _facts(training: Mapping[str, Any]) -> dict[str, str]:
@@ -197,7 +176,7 @@ def _environment() -> Environment:
         "json": lambda value: json.dumps(value, ensure_ascii=False),
         "code": lambda text: "`" + str(text).replace("`", "'").replace("\n", " ") + "`",
         "cell": lambda text: " ".join(str(text).replace("|", "\\|").split()),
-        "metric": lambda name: METRICS.get(name, name),
+        "metric": metric_name,
         "fixed": lambda value, digits, unit="": (
             "" if value is None else f"{value:.{digits}f}{unit}"
         ),

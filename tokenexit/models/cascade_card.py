@@ -8,8 +8,10 @@ from typing import Any
 
 import yaml
 
-from tokenexit.models.card import METRICS, TAGS, hub_id, pipeline
+from tokenexit.models.card import TAGS, hub_id, pipeline
 from tokenexit.models.settings import ExitSettings
+from tokenexit.wording.naming import metric_name
+from tokenexit.wording.promises import promise_sentences
 
 _CARD = """---
 {metadata}---
@@ -77,17 +79,16 @@ def cascade_card(
         stages="\n".join(f"- `{name}`: {kind}, {depth} layers" for name, kind, depth in stages),
         labels=", ".join(f"`{label}`" for label in settings.labels),
         policy=json.dumps(settings.policy),
-        calibration=_calibration(settings.calibration or {}),
+        calibration=_calibration(settings.calibration or {}, settings.results or {}),
         results=_results(settings.results or {}),
     )
 
 
-def _calibration(found: Mapping[str, Any]) -> str:
-    if not found:
+def _calibration(found: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]]) -> str:
+    told = promise_sentences(found, results)
+    if not told:
         return "It was not calibrated: `tokenexit calibrate MODEL --data DATA --min-quality 0.99`."
-    target = ", ".join(f"{key} {value}" for key, value in found["target"].items())
-    kept = "" if found.get("reached") else "; no setting reached that, and this came closest"
-    return f"It was calibrated on the {found['split']} split to {target}{kept}."
+    return " ".join(told)
 
 
 def _results(results: Mapping[str, Mapping[str, Any]]) -> str:
@@ -98,7 +99,7 @@ def _results(results: Mapping[str, Mapping[str, Any]]) -> str:
         "| :-- | :-- | --: | --: | --: | --: |",
     ]
     for name, row in results.items():
-        metric = METRICS.get(str(row["metric"]), row["metric"])
+        metric = metric_name(str(row["metric"]))
         lines.append(
             f"| {name} | {metric} | {row['quality']:.4f} | {row['quality_full_depth']:.4f} "
             f"| {row['mean_exit_layer']:.2f} of {row['num_layers']} | {row['mac_ratio']:.3f} |"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tokenexit.errors import UserError
-from tokenexit.reporting.naming import policy_text
+from tokenexit.wording.naming import policy_text
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from tokenexit.reporting.comparison import (
     measured,
     summaries,
 )
-from tokenexit.reporting.naming import capital, metric_name
 from tokenexit.reporting.palette import FAMILIES_LIGHT
 from tokenexit.reporting.render import render
+from tokenexit.wording.naming import capital, metric_name
 
 WIDTH, HEIGHT = 860, 480
 NAMES = 170

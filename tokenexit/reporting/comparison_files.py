@@ -10,7 +10,7 @@ from typing import Any
 from tokenexit.evaluation.frontier import HIGH, LOW
 from tokenexit.reporting.comparison import means, measured, summaries
 from tokenexit.reporting.comparison_figure import comparison_figure
-from tokenexit.reporting.naming import NOTHING, metric_name
+from tokenexit.wording.naming import NOTHING, metric_name
 
 TABLE, FIGURE = "README.md", "comparison.svg"
 _FIRST = ("name", "method", "seed", "paper")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tokenexit.reporting.measured import Measured
-from tokenexit.reporting.naming import policy_text, scale
 from tokenexit.reporting.run import RunData
+from tokenexit.wording.naming import policy_text, scale
 
 LOWEST = 0.85
 """Share of the full-depth quality below which the picture ends: the choice is made above."""

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from tokenexit.reporting.charts import SHAPES, Key, Line, Point, axis, line_chart
 from tokenexit.reporting.curve import Curve
 from tokenexit.reporting.measured import Measured
-from tokenexit.reporting.naming import capital, fixed, metric_name, policy_text, score
 from tokenexit.reporting.palette import FAMILIES_LIGHT
 from tokenexit.reporting.panel import Panel
+from tokenexit.wording.naming import capital, fixed, metric_name, policy_text, score
 
 Compute = Callable[[Measured], float | None]
 

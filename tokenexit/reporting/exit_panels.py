@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from tokenexit.reporting.charts import Bar, Line, Point, axis, bar_chart, line_chart
-from tokenexit.reporting.naming import capital, metric_name, percent, scale, score, whole
 from tokenexit.reporting.panel import Panel
 from tokenexit.reporting.result import Result
 from tokenexit.reporting.run import RunData
 from tokenexit.reporting.written import RARE, Written
+from tokenexit.wording.naming import capital, metric_name, percent, scale, score, whole
 
 FEW = 60
 """Places up to which each one is marked."""

@@ -11,10 +11,10 @@ from tokenexit.reporting import palette
 from tokenexit.reporting.curve import Curve, curve_of
 from tokenexit.reporting.exit_panels import histogram_of
 from tokenexit.reporting.measured import Measured
-from tokenexit.reporting.naming import capital, metric_name
 from tokenexit.reporting.reliability import Reliability, reliability
 from tokenexit.reporting.reliability_panel import lowest
 from tokenexit.reporting.run import PARETO, TRACE, load_run
+from tokenexit.wording.naming import capital, metric_name
 
 FORMATS = ("pdf", "png", "svg")
 MARKERS = "os^DvP"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tokenexit.reporting.naming import capital, metric_name, percent, score, target_text, times
 from tokenexit.reporting.run import RunData
 from tokenexit.reporting.text_figures import text_sentences
+from tokenexit.wording.naming import capital, metric_name, percent, score, times
+from tokenexit.wording.promises import promise_sentences
 
 
 @dataclass(frozen=True)
@@ -50,28 +51,5 @@ def headline_sentences(run: RunData) -> list[str]:
         if result.full == 0:
             sentences.append("Full depth scores 0 there, so there was nothing to keep: train more.")
         sentences += text_sentences(result)
-    calibration = run.calibration or {}
-    target = calibration.get("target") or {}
-    if target:
-        split = calibration.get("split", "validation")
-        sentences.append(
-            f"The policy was chosen on {_where(run, split)} to {target_text(target)}"
-            + (", and does so there." if calibration.get("reached") else ", which no setting did.")
-        )
-    asked = target.get("min_quality")
-    if result is not None and asked and result.relative is not None and result.split == "test":
-        held = result.relative >= asked
-        kept = percent(result.relative, 2)
-        sentences.append(
-            f"On unseen text it keeps {kept}" + (", as promised." if held else ", less than asked.")
-        )
-    return sentences
-
-
-def _where(run: RunData, split: str) -> str:
-    """The split of the calibration, or how much of it was used."""
-    used = ((run.calibration or {}).get("chosen") or {}).get("n_sentences")
-    result = run.results.get(split)
-    if not used or result is None or not result.sentences or used >= result.sentences:
-        return f"the {split} split"
-    return f"{used} texts of the {split} split"
+    results = (run.metrics or {}).get("splits") or {}
+    return [*sentences, *promise_sentences(run.calibration or {}, results)]

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tokenexit.reporting.naming import fixed
 from tokenexit.reporting.run import RunData
 from tokenexit.reporting.sample import sample
 from tokenexit.reporting.words import Words
+from tokenexit.wording.naming import fixed
 
 LONGEST = 70
 """Words shown of one text."""

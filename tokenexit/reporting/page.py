@@ -25,7 +25,6 @@ from tokenexit.reporting.exit_panels import (
 from tokenexit.reporting.gaps import gaps
 from tokenexit.reporting.headline import headline_figures, headline_sentences
 from tokenexit.reporting.heatmap import heat_map
-from tokenexit.reporting.naming import target_text
 from tokenexit.reporting.progress import progress_of
 from tokenexit.reporting.reliability import reliability
 from tokenexit.reporting.reliability_panel import reliability_panel
@@ -34,6 +33,7 @@ from tokenexit.reporting.run import RunData, load_run
 from tokenexit.reporting.text_figures import text_figures
 from tokenexit.reporting.text_map import text_map
 from tokenexit.reporting.training_panels import training_keys, training_panels
+from tokenexit.wording.promises import cautions, goal_text
 
 SCRIPT = Path(__file__).parent / "templates" / "tooltip.js"
 
@@ -129,7 +129,8 @@ def _calibration(run: RunData) -> dict[str, Any]:
     verified, simulated = tried(calibration)
     return {
         "calibration": calibration,
-        "target": target_text(calibration.get("target") or {}),
+        "target": goal_text(calibration.get("target") or {}),
+        "cautions": cautions(calibration),
         "verified": verified,
         "simulated": simulated,
     }

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tokenexit.reporting.naming import capital, fixed, metric_name, percent, times
+from tokenexit.wording.naming import capital, fixed, metric_name, percent, times
 
 _NUMBERS = ("quality", "relative_quality", "depth_speedup", "mac_ratio")
 _COLUMNS = ("name", *_NUMBERS, "kept_on_validation", "policy", "error")

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 
 from tokenexit.reporting.charts import Key, Line, Point, axis, line_chart
-from tokenexit.reporting.naming import fixed, whole
 from tokenexit.reporting.panel import Panel
 from tokenexit.reporting.reliability import ENOUGH, Reliability
+from tokenexit.wording.naming import fixed, whole
 
 
 def reliability_panel(found: Sequence[Reliability]) -> Panel:

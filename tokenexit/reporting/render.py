@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from tokenexit.reporting import naming
+from tokenexit.wording import naming
 
 
 @cache

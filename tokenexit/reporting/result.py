@@ -8,7 +8,7 @@ from typing import Any
 
 from tokenexit.errors import UserError
 from tokenexit.reporting.files import number
-from tokenexit.reporting.naming import TEXT_METRICS
+from tokenexit.wording.naming import TEXT_METRICS
 
 OF_TEXTS = ("classification", "regression")
 """Tasks in which whole texts leave."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tokenexit.errors import printable
-from tokenexit.reporting.naming import fixed, metric_name, percent, policy_text, score, times
 from tokenexit.reporting.result import Result
 from tokenexit.reporting.text_figures import text_lines
+from tokenexit.wording.naming import fixed, metric_name, percent, policy_text, score, times
 
 _HEADER = (
     "Split", "Policy", "Metric", "Early exit", "Full depth", "Kept", "Mean exit layer",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tokenexit.reporting.naming import fixed, metric_name, percent, score, signed, times
 from tokenexit.reporting.result import Result
+from tokenexit.wording.naming import fixed, metric_name, percent, score, signed, times
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tokenexit.reporting.charts import Axis, Key, Line, Point, axis, line_chart
-from tokenexit.reporting.naming import capital, metric_name, scale, score
 from tokenexit.reporting.panel import Panel
 from tokenexit.reporting.progress import Progress, Series
+from tokenexit.wording.naming import capital, metric_name, scale, score
 
 FEW = 20
 """Points up to which each one is marked."""

@@ -97,16 +97,3 @@ def policy_text(policy: Any) -> str:
     if isinstance(policy, list | tuple):
         return "[" + ", ".join(policy_text(value) for value in policy) + "]"
     return f"{policy:.4g}" if isinstance(policy, float) else str(policy)
-
-
-def target_text(target: Mapping[str, Any]) -> str:
-    """What a calibration aimed at, to follow "the policy was chosen to ..."."""
-    parts = []
-    if target.get("min_quality") is not None:
-        parts.append(f"keep at least {100 * target['min_quality']:.4g}% of the full-depth quality")
-    if target.get("speedup") is not None:
-        parts.append(f"save layers by a factor of {target['speedup']:.4g}")
-    if target.get("risk") is not None:
-        what = "of a text's words" if target.get("risk_of") == "words" else "of unseen texts"
-        parts.append(f"let at most {100 * target['risk']:.4g}% {what} differ from full depth")
-    return " and ".join(parts) or "meet " + json.dumps(dict(target))

@@ -1,0 +1,31 @@
+"""A calibration in a few lines for a terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tokenexit.wording.naming import metric_name, score
+from tokenexit.wording.promises import promise_sentences
+
+
+def calibration_text(calibration: Mapping[str, Any]) -> str:
+    """What was chosen, what it gives on the texts it was chosen on, and what that says.
+
+    Args:
+        calibration: As ``calibration.json`` holds it.
+    """
+    best = calibration["chosen"]
+    metric, full = str(best["metric"]), calibration["quality_full_depth"]
+    lines = {
+        "policy": json.dumps(calibration["policy"]),
+        "quality kept": f"{best['relative_quality']:.2%} of {metric_name(metric)} "
+        f"{score(full, metric)}",
+        "layers saved": f"{best['depth_speedup']:.2f}x (mean exit {best['mean_exit_layer']:.2f})",
+        "multiply-adds": f"{best['mac_ratio']:.2f} of the plain model's",
+    }
+    if full == 0:
+        lines["quality kept"] = "full depth scores 0, so there was nothing to keep"
+    figures = [f"{name + ':':<17}{text}" for name, text in lines.items()]
+    return "\n".join([*figures, *promise_sentences(calibration, {}, few=False)])

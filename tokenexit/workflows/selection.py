@@ -1,0 +1,104 @@
+"""Which validation texts choose the weights, and which are left to test a promise.
+
+A test on texts that something was chosen on flatters the choice. So where a promise about texts
+not yet seen is asked for, one half of the validation split chooses (the epoch, when to stop, what
+heads are fitted to, the family of the policy) and the other half, seen by nobody before, tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from tokenexit.calibration import CalibrateConfig
+from tokenexit.calibration.guarantee import halves
+from tokenexit.data.pairs import PairSplit
+from tokenexit.data.tagged import TaggedSplit
+from tokenexit.training import TrainConfig
+
+EPOCH, STOPPING, FITTING = "choosing the epoch", "stopping the training", "fitting the heads"
+TRAINING = "training"
+RECORD = "validation_used_for"
+"""Where a model says what its run's validation split served for, among its ``training``."""
+
+S = TypeVar("S", TaggedSplit, PairSplit)
+
+
+@dataclass(frozen=True)
+class Selection(Generic[S]):
+    """The validation split of a run, dealt out.
+
+    Attributes:
+        choosing: Chooses the weights.
+        calibrating: Calibrates the policy, or tests the promise.
+        design: Chooses among families of policies before the test; None where the calibration
+            deals out its texts itself.
+        used_for: What the texts of ``calibrating`` served for besides.
+        served_for: What any text of the split served for.
+    """
+
+    choosing: S
+    calibrating: S
+    design: S | None
+    used_for: list[str]
+    served_for: list[str]
+
+
+def selection(split: S, calibrate: CalibrateConfig, uses: Sequence[str]) -> Selection[S]:
+    """Deal out a validation split.
+
+    Args:
+        split: All of it.
+        calibrate: What will be asked of it.
+        uses: What it serves for before, from ``uses_of``.
+    """
+    uses = list(uses)
+    if calibrate.promise is None or not uses or len(split) < 2:
+        return Selection(split, split, None, uses, uses)
+    first, second = (split.take(rows) for rows in halves(len(split), 2))
+    return Selection(first, second, first, [], uses)
+
+
+def uses_of(train: TrainConfig, heads: Any = None) -> list[str]:
+    """What the validation split serves for until the policy is calibrated.
+
+    Args:
+        train: Settings.
+        heads: The exit heads of an encoder.
+    """
+    several = train.epochs > 1 or train.max_steps is not None  # else one evaluation, no choice
+    fitted = heads is not None and any(
+        heads.at(layer).fitted_on == "validation" for layer in heads.layers
+    )
+    uses = {
+        EPOCH: train.keep_best and several,
+        STOPPING: train.patience is not None,
+        FITTING: fitted,
+    }
+    return [name for name, used in uses.items() if used]
+
+
+def used_before(training: Mapping[str, Any] | None, model: str, data: str, split: str) -> list[str]:
+    """What a split of a data set served for in the run that made a model, as far as is known.
+
+    Args:
+        training: What the model says of its training.
+        model: Its folder.
+        data: The data set, as it is named now.
+        split: Name of the split.
+    """
+    if not training or not _same(training.get("data"), model, data):
+        return []
+    if split == "train":
+        return [TRAINING]
+    return list(training.get(RECORD, [EPOCH])) if split == "validation" else []
+
+
+def _same(known: Any, model: str, data: str) -> bool:
+    """Whether a data set is that of a run; generated data lie in the run's folder."""
+    if not isinstance(known, str):
+        return False
+    source = Path(model) / "data" if known == "generated" else Path(known)
+    return known == data or source.resolve() == Path(data).resolve()
