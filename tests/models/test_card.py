@@ -100,7 +100,7 @@ def test_without_results_and_training_it_says_how_to_get_them():
 def test_a_missed_target_is_told():
     calibration = {"target": {"speedup": 4.0}, "split": "validation", "reached": False}
     _, body = card(replace(BARE, calibration=calibration))
-    assert "save layers by a factor of 4; no setting reached that" in body
+    assert "save layers by a factor of 4; no setting did." in body
 
 
 def test_missing_ratios_leave_cells_empty():

@@ -248,7 +248,7 @@ def test_the_folder_comes_back_and_each_stage_is_an_ordinary_model(stages, tmp_p
     assert plain.config.num_hidden_layers == 1
     card = (tmp_path / "README.md").read_text()
     assert "pipeline_tag: text-classification" in card
-    assert "to min_quality 0.9" in card
+    assert "to keep at least 90% of the full-depth quality" in card
 
 
 def test_each_class_says_what_a_folder_holds(stages, tmp_path):

@@ -338,3 +338,72 @@ def test_the_log_is_strict_json(toy, tmp_path):
         entry = json.loads(line, parse_constant=refuse)
         assert entry["loss_by_exit"][:2] == [0, 0]
         assert entry["reached"] == [0, 0, 1]
+
+
+QUALITIES = [0.5, 0.7, 0.6, 0.7, 0.65, 0.9]
+
+
+def graded(qualities):
+    """One quality an evaluation; those that are asked too often fail."""
+    told = iter(qualities)
+    return lambda model: {"quality": next(told)}
+
+
+@pytest.mark.parametrize(
+    ("patience", "evaluations", "best"), [(1, 3, 2), (2, 4, 2), (3, 5, 2), (4, 6, 6), (None, 6, 6)]
+)
+def test_patience_stops_after_so_many_evaluations_without_a_better_one(
+    toy, tmp_path, patience, evaluations, best
+):
+    model = toy.build()
+    sentences = toy.sentences(model, 8)
+    state = toy.fit(
+        model, sentences, tmp_path, epochs=6, evaluate=graded(QUALITIES), patience=patience
+    )
+    per_epoch = state.step // evaluations
+    assert state.best_step == best * per_epoch
+    assert state.stopped == (patience is not None and patience < 4)
+    log = read_log(tmp_path / "train_log.jsonl")
+    assert sum("validation_quality" in entry for entry in log) == evaluations
+    assert sum("stopped" in entry for entry in log) == state.stopped
+
+
+def test_a_quality_that_is_no_number_is_no_better(toy, tmp_path):
+    model = toy.build()
+    nothing = graded([float("nan")] * 3)
+    state = toy.fit(
+        model, toy.sentences(model, 8), tmp_path, epochs=6, evaluate=nothing, patience=3
+    )
+    assert (state.stopped, state.best_step, state.waited) == (True, 0, 3)
+
+
+def test_the_last_weights_are_kept_where_that_is_asked(toy, tmp_path, same_bits):
+    def fit(name, **settings):
+        model = toy.build()
+        state = toy.fit(
+            model, toy.sentences(model, 8), tmp_path / name, epochs=3, **settings,
+            evaluate=graded([0.9, 0.5, 0.1]),
+        )  # fmt: skip
+        return toy.weights(model), state
+
+    last, state = fit("last", keep_best=False)
+    best, _ = fit("best")
+    assert state.best_step == state.step // 3
+    assert not (tmp_path / "last" / "checkpoints" / "best.safetensors").exists()
+    assert not same_bits(last, best)
+
+
+@pytest.mark.parametrize("name", ["two_stage", "frozen_distillation"])
+def test_patience_is_refused_where_training_has_stages(toy, tmp_path, name):
+    model = toy.build()
+    with pytest.raises(UserError, match=r"train\.patience cannot stop .* in stages"):
+        toy.fit(
+            model, toy.sentences(model, 8), tmp_path, objective={"name": name}, patience=2,
+            evaluate=graded(QUALITIES),
+        )  # fmt: skip
+
+
+def test_patience_is_refused_without_evaluations(toy, tmp_path):
+    model = toy.build()
+    with pytest.raises(UserError, match=r"train\.patience counts evaluations"):
+        toy.fit(model, toy.sentences(model, 8), tmp_path, patience=2)

@@ -63,6 +63,7 @@ def test_two_processes_are_as_good_as_one(worker, toy, tmp_path, largest_gap, sa
 
     for one in told:
         assert one["best"] == [False, True, False]
+        assert one["stopped"] == [12, 4]
         assert one["resumed"]
 
     # What two processes left is not for one to go on from.

@@ -81,6 +81,36 @@ def test_an_interrupted_training_ends_the_same(stop, toy, tmp_path, interrupt, s
     assert entries(tmp_path / "broken") == entries(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("stop", [3, 5, 7])
+def test_an_interrupted_training_stops_early_where_the_whole_does(
+    stop, toy, tmp_path, interrupt, same_bits
+):
+    told = {2: 0.5, 4: 0.7, 6: 0.6, 8: 0.7, 10: 0.9, 12: 0.9}
+
+    def fit(folder, **more):
+        model, path = toy.build(dropout=0.2), tmp_path / folder
+
+        def evaluate(_):
+            return {"quality": told[entries(path)[-1]["step"]]}
+
+        settings = {"epochs": 6, "checkpoint_every": 1, "patience": 2, **more}
+        state = toy.fit(model, toy.sentences(model, 8), path, evaluate=evaluate, **settings)
+        return toy.weights(model), state
+
+    wanted, state = fit("whole")
+    assert (state.step, state.best_step, state.stopped) == (8, 4, True)
+    interrupt(stop)
+    with pytest.raises(KeyboardInterrupt):
+        fit("broken")
+    for _ in range(2):  # and what has stopped stays so
+        got, ended = fit("broken", resume=True)
+        assert ended == state
+        assert same_bits(got, wanted)
+        assert entries(tmp_path / "broken") == entries(tmp_path / "whole")
+    _, further = fit("broken", resume=True, patience=3)
+    assert (further.step, further.best_step) == (12, 10)
+
+
 def test_resuming_what_is_finished_changes_nothing(toy, tmp_path, same_bits):
     model = toy.build(dropout=0.2)
     sentences = toy.sentences(model, 8)

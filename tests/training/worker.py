@@ -92,6 +92,7 @@ def pair(folder: Path) -> None:
         told["depths"][name] = list(depths)
         _save(model, folder / name, accelerator)
     told["best"] = _best_comes_back(folder / "best", accelerator)
+    told["stopped"] = _stops_alike(folder / "stopped", accelerator)
     told["resumed"] = _resumed(folder, accelerator)
     (folder / f"rank{accelerator.process_index}.json").write_text(json.dumps(told))
 
@@ -111,6 +112,17 @@ def _best_comes_back(folder: Path, accelerator: Accelerator) -> list[bool]:
 
     toy.fit(model, examples, folder, accelerator=accelerator, evaluate=evaluate)
     return [_same(toy.weights(model), one) for one in seen]
+
+
+def _stops_alike(folder: Path, accelerator: Accelerator) -> list[int]:
+    """Where each process stops early, though only the first measures no gain."""
+    model, examples = pupil()
+    qualities = iter(range(1, 9) if accelerator.process_index else [0.5, 0.4, 0.3, 0.2, 0.1])
+    state = toy.fit(
+        model, examples, folder, accelerator=accelerator, epochs=5, patience=2,
+        evaluate=lambda _: {"quality": next(qualities)},
+    )  # fmt: skip
+    return [state.step, state.best_step]
 
 
 def _resumed(folder: Path, accelerator: Accelerator) -> bool:

@@ -59,7 +59,10 @@ def test_the_run_folder_is_whole(finished):
     assert [entry["layer"] for entry in metrics["static"]] == [1]
     found = json.loads((finished / "calibration.json").read_text())
     assert found["chosen"]["n_sentences"] == 4
-    assert "chosen on 4 texts of the validation split" in (finished / "report.html").read_text()
+    assert (
+        "chosen on 4 of the 6 texts of the validation split"
+        in (finished / "report.html").read_text()
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -47,6 +46,9 @@ def calibrate(
     policy: Annotated[
         str | None, typer.Option(help="Family to calibrate; a few by default.")
     ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only so many texts, drawn at random; else all.")
+    ] = None,
     batch_size: BatchSize = 32,
     column: Column = None,
     lang: Lang = None,
@@ -58,10 +60,12 @@ def calibrate(
     from tokenexit.calibration import CalibrateConfig
     from tokenexit.evaluation.processes import is_main
     from tokenexit.models.persistence import save_settings
+    from tokenexit.reporting.calibration_text import calibration_text
+    from tokenexit.workflows.selection import used_before
 
     if not dry_run and not Path(model).is_dir():
         raise UserError(f"Only a local model folder can be changed, not {model!r}; add --dry-run.")
-    config = CalibrateConfig(min_quality, speedup, confidence, risk, delta, risk_of.value)
+    config = CalibrateConfig(min_quality, speedup, confidence, risk, delta, risk_of.value, limit)
     opened = open_model(model, plugin)
     labels = risk is None or min_quality is not None  # else full depth is all it is held to
     found = opened.calibrate(
@@ -73,21 +77,9 @@ def calibrate(
     )
     if not is_main():
         return
-    best = found.chosen
-    typer.echo(f"policy:          {json.dumps(found.policy)}")
-    if found.promise is not None:
-        kept = "" if found.reached else ", which only full depth keeps"
-        typer.echo(f"promise:         {found.promise['promise']}{kept}")
-        typer.echo(
-            f"grounds:         {found.promise['texts_changed']} of {found.promise['n']} texts "
-            f"differ, bound {found.promise['bound']:.4f}; {found.promise['method']}"
-        )
-    typer.echo(f"quality kept:    {best['relative_quality']:.2%} of {found.quality_full_depth:.4f}")
-    typer.echo(
-        f"layers saved:    {best['depth_speedup']:.2f}x (mean exit {best['mean_exit_layer']:.2f})"
-    )
-    typer.echo(f"multiply-adds:   {best['mac_ratio']:.2f} of the plain model's")
-    data_out = found.to_json()
+    used = used_before(opened.model.settings.training, model, data, split)
+    data_out = {**found.to_json(), "data_used_for": used}
+    typer.echo(calibration_text(data_out))
     if not dry_run:
         short = {k: v for k, v in data_out.items() if k not in ("candidates", "chosen")}
         # Results were measured with the policy of before.

@@ -27,12 +27,16 @@ class TrainerState:
         best_step: Step of the best evaluation so far, 0 before the first.
         best_quality: Its quality.
         processes: How many processes train.
+        waited: Evaluations since the best one.
+        stopped: Whether patience ran out.
     """
 
     step: int = 0
     best_step: int = 0
     best_quality: float = float("-inf")
     processes: int = 1
+    waited: int = 0
+    stopped: bool = False
 
 
 def save_checkpoint(

@@ -50,6 +50,14 @@ class TrainConfig:
     checkpoint_every: int | None = field(
         default=None, metadata=_help("steps between checkpoints; once an epoch when empty")
     )
+    keep_best: bool = field(
+        default=True,
+        metadata=_help("keep the weights of the best evaluation, rather than the last"),
+    )
+    patience: int | None = field(
+        default=None,
+        metadata=_help("stop after so many evaluations without a better one; never when empty"),
+    )
     log_every: int = field(default=20, metadata=_help("steps between log entries"))
     trackers: list[str] = field(
         default_factory=list, metadata=_help("besides the JSONL log: tensorboard, wandb, ...")
@@ -61,7 +69,7 @@ class TrainConfig:
         for name in ("epochs", "batch_size", "accumulation", "log_every"):
             if getattr(self, name) < 1:
                 raise UserError(f"train.{name} must be 1 or more, not {getattr(self, name)!r}.")
-        for name in ("max_steps", "checkpoint_every"):
+        for name in ("max_steps", "checkpoint_every", "patience"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"train.{name} must be 1 or more, not {value!r}.")

@@ -31,6 +31,7 @@ from tokenexit.training.checkpoint import (
 from tokenexit.training.config import TrainConfig
 from tokenexit.training.lesson import Classroom
 from tokenexit.training.optimizer import build_optimizer, build_schedule
+from tokenexit.training.patience import check_patience, judge, ran_out
 from tokenexit.training.projection import Projection
 from tokenexit.training.tracking import TrainLog
 
@@ -55,6 +56,9 @@ def train(
 ) -> TrainerState:
     """Train a model in place; it ends with the weights of its best evaluation.
 
+    With ``config.patience`` the training stops after so many evaluations without a better one,
+    on every process at the same step, and stays stopped when resumed.
+
     Args:
         model: A tagger or a generator.
         sentences: Labelled training examples.
@@ -72,9 +76,11 @@ def train(
         Where the training ended.
 
     Raises:
-        UserError: Nothing to train on, or a checkpoint of another number of processes.
+        UserError: Nothing to train on, patience where it cannot be had, or a checkpoint of
+            another number of processes.
     """
     objective = from_config(config.objective)
+    check_patience(config, objective, evaluate is not None)
     if not any(labelled_words(s) for s in sentences):
         raise UserError("There is no labelled word to train on; check the training split.")
     if not objective.unlabelled:
@@ -91,6 +97,7 @@ def train(
     torch.manual_seed(seed + accelerator.process_index)
     begin = load_checkpoint if resume else clear_checkpoints
     state = begin(accelerator, checkpoints)
+    state.stopped = ran_out(state, config.patience)
     schedule = build_schedule(adam, total, config.warmup, state.step)
     log = TrainLog(folder / "train_log.jsonl", accelerator, state.step)
     plan = steps(
@@ -99,7 +106,7 @@ def train(
         accumulation=config.accumulation,
         seed=seed,
         start=state.step,
-        stop=total,
+        stop=state.step if state.stopped else total,
         rank=accelerator.process_index,
         world=accelerator.num_processes,
         bucket=bucket,
@@ -128,14 +135,17 @@ def train(
         if evaluate is not None and (done or state.step % per_epoch == 0):
             result = evaluate(model)
             log.write(state.step, {f"validation_{k}": v for k, v in result.items()})
-            if float(result["quality"]) > state.best_quality:
-                state.best_quality, state.best_step = float(result["quality"]), state.step
-                if accelerator.is_main_process:
+            if judge(state, float(result["quality"]), config.patience):
+                if config.keep_best and accelerator.is_main_process:
                     _save_weights(model, best)
-        if state.step % (config.checkpoint_every or per_epoch) == 0 or done:
+            elif state.stopped and not done:
+                log.write(state.step, {"stopped": f"no better one in {state.waited} evaluations"})
+        if state.step % (config.checkpoint_every or per_epoch) == 0 or done or state.stopped:
             save_checkpoint(accelerator, checkpoints, state)
+        if state.stopped:
+            break
     accelerator.wait_for_everyone()
-    if evaluate is not None and state.best_step:
+    if evaluate is not None and config.keep_best and state.best_step:
         load_model(model, best)
     model.eval()
     return state

@@ -188,9 +188,9 @@ def beside(value: float, asked: float) -> str:
     """A share with so many decimals that it is seen on which side of another it lies."""
     for digits in (1, 2, 3, 4, 6, 9):
         shown, target = round(100 * value, digits), round(100 * asked, 9)
-        if value == asked or (shown < target) == (value < asked):
+        if (shown < target, shown > target) == (value < asked, value > asked):
             return percent(value, digits)
-    return f"{100 * value!r}%"
+    return percent(value, 1)  # the same but for rounding
 
 
 def _where(calibration: Mapping[str, Any], here: Seen, split: str) -> str:

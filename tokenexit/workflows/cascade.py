@@ -17,6 +17,7 @@ from tokenexit.training import make_accelerator
 from tokenexit.workflows.config import ClassificationConfig
 from tokenexit.workflows.folder import check_run, open_run
 from tokenexit.workflows.results import finish
+from tokenexit.workflows.selection import selection, uses_of
 from tokenexit.workflows.speaking import logger, quiet
 from tokenexit.workflows.tagging import build_model, prepare, read_splits, run_tagging
 
@@ -63,6 +64,12 @@ def run_cascade(
     )
     for tried in [*families, *([policy] if policy else [])]:
         rehearsed.tag(splits["train"].tokens[:1], policy=tried)
+    uses = [uses_of(s.train, m.heads) for s, m in zip(stages, rehearsed.stages, strict=True)]
+    held = selection(
+        splits["validation"],
+        config.calibrate,
+        list(dict.fromkeys(u for part in uses for u in part)),
+    )
     del rehearsed
     for number, stage in enumerate(stages, start=1):
         if main:
@@ -71,7 +78,7 @@ def run_cascade(
     cascade = CascadeForSequenceClassification(
         [ExitModelForSequenceClassification.from_pretrained(s.output_dir) for s in stages]
     ).to(accelerator.device)
-    finish(config, cascade, splits, run, policy, accelerator)
+    finish(config, cascade, splits, run, policy, accelerator, held)
     accelerator.wait_for_everyone()
     return run
 
@@ -97,6 +104,11 @@ def stage_config(config: ClassificationConfig, number: int) -> ClassificationCon
                 f"stages[{number - 1}] sets {key!r}, which all models of a cascade share; set it "
                 "beside stages."
             )
+    if "validate_on" in own and config.calibrate.risk is not None:
+        raise UserError(
+            "calibrate.risk needs validation texts that no model was chosen on, so all models "
+            "have to see the same ones; set validate_on beside stages."
+        )
     run = Path(config.output_dir)
     shared = replace(
         config,

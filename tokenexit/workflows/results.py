@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ from tokenexit.models.token_classification import ExitModelForTokenClassificatio
 from tokenexit.policies import Policy, from_config
 from tokenexit.reporting import write_report
 from tokenexit.reporting.tables import results_text
+from tokenexit.wording.promises import promise_sentences
 from tokenexit.workflows.config import ClassificationConfig, TaggingConfig
 from tokenexit.workflows.folder import write_json
+from tokenexit.workflows.selection import RECORD, Selection
 from tokenexit.workflows.speaking import logger
 
 CURVE_FACTORS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
@@ -36,6 +39,7 @@ def finish(
     run: Path,
     policy: Policy | None,
     accelerator: Accelerator,
+    held: Selection[TaggedSplit],
 ) -> None:
     """Everything after training; each result is on disk as soon as it exists.
 
@@ -46,24 +50,27 @@ def finish(
         run: Run folder.
         policy: As the user gave it, or None.
         accelerator: Who writes and speaks.
+        held: The validation split, dealt out.
     """
     main = accelerator.is_main_process
     say = logger.info if main else logger.debug
-    model.configure(training=training_record(config))
+    model.configure(training=training_record(config, held.served_for))
     if main:
         model.save_pretrained(run)
     if config.calibrate.risk is not None:
         model.configure(decode=config.decode)  # what is promised is what will be said
 
     def search(families: list[Policy] | None) -> Calibration:
-        return calibrate(
+        found = calibrate(
             model,
-            splits["validation"],
+            held.calibrating,
             config.calibrate,
             families=families,
             batch_size=config.batch_size,
             on_unknown="keep",
+            design=held.design,
         )
+        return replace(found, data_used_for=held.used_for)
 
     chosen = choose_policy(config, model, policy, run, main, search)
     model.configure(policy=chosen)
@@ -99,17 +106,25 @@ def finish(
         save_curve(points, run / "pareto.csv")
         depth, processes = results[last]["num_layers"], accelerator.num_processes
         write_metrics(run, config, results, points, depth, processes, model.labels)
+        for sentence in promise_sentences(model.settings.calibration or {}, results, few=False):
+            say("%s", sentence)
         say("report: %s", write_report(run))
 
 
-def training_record(config: Any) -> dict[str, Any]:
-    """What a model card and a run say of the training, for a recipe's configuration."""
+def training_record(config: Any, served_for: Sequence[str]) -> dict[str, Any]:
+    """What a model card and a run say of the training.
+
+    Args:
+        config: Of a recipe.
+        served_for: What its validation split served for.
+    """
     return {
         "task": config.task,
         "model": config.model,
         "data": config.data or "generated",
         "seed": config.seed,
         **dump_config(config)["train"],
+        RECORD: list(served_for),
     }
 
 

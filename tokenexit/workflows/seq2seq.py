@@ -33,6 +33,7 @@ from tokenexit.registry import load_plugin
 from tokenexit.training import make_accelerator, train
 from tokenexit.training.lesson_seq2seq import Seq2SeqClassroom
 from tokenexit.workflows.folder import check_run, open_run
+from tokenexit.workflows.selection import selection, uses_of
 from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
 from tokenexit.workflows.seq2seq_results import finish_texts
 from tokenexit.workflows.speaking import logger, quiet
@@ -86,7 +87,8 @@ def run_seq2seq(config: Seq2SeqConfig, demo: Callable[[Path, str], None] | None 
     _rehearse(config, model, splits["train"], [*families, *([policy] if policy else [])])
     say = logger.info if accelerator.is_main_process else logger.debug
     say("%s", _describe(splits, model, accelerator))
-    few = splits["validation"].head(config.validate_on)
+    held = selection(splits["validation"], config.calibrate, uses_of(config.train))
+    few = held.choosing.head(config.validate_on)
     train(
         model,
         training_pairs(model, splits["train"], config.max_source, config.max_target),
@@ -99,7 +101,7 @@ def run_seq2seq(config: Seq2SeqConfig, demo: Callable[[Path, str], None] | None 
         classroom=Seq2SeqClassroom,
         bucket=True,
     )
-    finish_texts(config, model, splits, run, policy, accelerator)
+    finish_texts(config, model, splits, run, policy, accelerator, held)
     accelerator.wait_for_everyone()
     if config.train.trackers:
         accelerator.end_training()

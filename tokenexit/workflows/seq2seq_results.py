@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,14 @@ from tokenexit.policies import Policy
 from tokenexit.policies.never import Never
 from tokenexit.reporting import write_report
 from tokenexit.reporting.tables import results_text
+from tokenexit.wording.promises import promise_sentences
 from tokenexit.workflows.results import (
     choose_policy,
     curve_values,
     training_record,
     write_metrics,
 )
+from tokenexit.workflows.selection import Selection
 from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
 from tokenexit.workflows.speaking import logger
 
@@ -34,6 +37,7 @@ def finish_texts(
     run: Path,
     policy: Policy | None,
     accelerator: Accelerator,
+    held: Selection[PairSplit],
 ) -> None:
     """Everything after training; each result is on disk as soon as it exists.
 
@@ -44,21 +48,24 @@ def finish_texts(
         run: Run folder.
         policy: As the user gave it, or None.
         accelerator: Who writes and speaks.
+        held: The validation split, dealt out.
     """
     main = accelerator.is_main_process
     say = logger.info if main else logger.debug
-    model.configure(training=training_record(config))
+    model.configure(training=training_record(config, held.served_for))
     if main:
         model.save_pretrained(run)
 
     def search(families: list[Policy] | None) -> Calibration:
-        return calibrate_texts(
+        found = calibrate_texts(
             model,
-            splits["validation"],
+            held.calibrating,
             config.calibrate,
             families=families,
             batch_size=config.batch_size,
+            design=held.design,
         )
+        return replace(found, data_used_for=held.used_for)
 
     chosen = choose_policy(config, model, policy, run, main, search)
     model.configure(policy=chosen)
@@ -93,4 +100,6 @@ def finish_texts(
         save_curve(points, run / "pareto.csv")
         depth, processes = model.decoder.num_layers, accelerator.num_processes
         write_metrics(run, config, results, points, depth, processes)
+        for sentence in promise_sentences(model.settings.calibration or {}, results, few=False):
+            say("%s", sentence)
         say("report: %s", write_report(run))

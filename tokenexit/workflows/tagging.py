@@ -43,6 +43,7 @@ from tokenexit.training.fit import fit_heads
 from tokenexit.workflows.config import ClassificationConfig, TaggingConfig
 from tokenexit.workflows.folder import check_run, open_run
 from tokenexit.workflows.results import finish
+from tokenexit.workflows.selection import selection, uses_of
 from tokenexit.workflows.speaking import logger, quiet
 from tokenexit.workflows.texts import check_regression_run, read_text_splits
 
@@ -93,7 +94,9 @@ def run_tagging(
     _rehearse(config, model, splits["train"], [*families, *([policy] if policy else [])])
     say = logger.info if accelerator.is_main_process else logger.debug
     say("%s", _describe(splits, model, accelerator))
-    sentences = {name: _labelled(model, splits[name]) for name in ("train", "validation")}
+    held = selection(splits["validation"], config.calibrate, uses_of(config.train, model.heads))
+    sentences = {"train": _labelled(model, splits["train"])}
+    sentences["validation"] = _labelled(model, held.choosing)
     train(
         model,
         sentences["train"],
@@ -102,10 +105,10 @@ def run_tagging(
         folder=run,
         seed=config.seed,
         resume=config.resume,
-        evaluate=lambda trained: _graded(config, trained, splits["validation"]),
+        evaluate=lambda trained: _graded(config, trained, held.choosing),
     )
     fit_heads(model, sentences, config.batch_size)
-    finish(config, model, splits, run, policy, accelerator)
+    finish(config, model, splits, run, policy, accelerator, held)
     accelerator.wait_for_everyone()
     if config.train.trackers:
         accelerator.end_training()

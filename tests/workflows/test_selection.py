@@ -1,0 +1,133 @@
+"""Texts that something was chosen on do not test a promise, or it is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from tokenexit.calibration import CalibrateConfig
+from tokenexit.calibration.guarantee import halves, needs
+from tokenexit.calibration.risk import Promise
+from tokenexit.data.pairs import PairSplit
+from tokenexit.data.tagged import TaggedSplit
+from tokenexit.training import TrainConfig
+from tokenexit.workflows.selection import (
+    EPOCH,
+    FITTING,
+    RECORD,
+    STOPPING,
+    TRAINING,
+    selection,
+    used_before,
+    uses_of,
+)
+
+RISK = CalibrateConfig(risk=0.05, delta=0.1)
+
+
+def split(count: int) -> TaggedSplit:
+    return TaggedSplit([[str(n)] for n in range(count)], [["O"]] * count, "here")
+
+
+@pytest.mark.parametrize("count", [2, 3, 89, 90])
+def test_a_promise_is_tested_on_texts_nobody_saw(count: int):
+    held = selection(split(count), RISK, [EPOCH])
+    chose, tested = ({words[0] for words in s.tokens} for s in (held.choosing, held.calibrating))
+    assert not chose & tested
+    assert len(chose | tested) == count
+    assert held.design is held.choosing
+    assert (held.used_for, held.served_for) == ([], [EPOCH])
+
+
+def test_pairs_are_dealt_out_alike():
+    pairs = PairSplit([str(n) for n in range(5)], None, None, "here")
+    held = selection(pairs, RISK, [STOPPING])
+    assert sorted(held.choosing.sources + held.calibrating.sources) == pairs.sources
+
+
+@pytest.mark.parametrize(
+    ("config", "uses", "count"),
+    [(CalibrateConfig(min_quality=0.99), [EPOCH], 50), (RISK, [], 50), (RISK, [EPOCH], 1)],
+)
+def test_otherwise_all_texts_serve_for_both_and_it_is_known(config, uses, count):
+    texts = split(count)
+    held = selection(texts, config, uses)
+    assert held.choosing is held.calibrating is texts
+    assert held.design is None
+    assert held.used_for == uses
+
+
+@pytest.mark.parametrize(
+    ("settings", "fitted", "uses"),
+    [
+        ({}, None, [EPOCH]),
+        ({"epochs": 1}, None, []),
+        ({"epochs": 1, "max_steps": 9}, None, [EPOCH]),
+        ({"keep_best": False}, None, []),
+        ({"keep_best": False, "patience": 2}, None, [STOPPING]),
+        ({"epochs": 1}, "validation", [FITTING]),
+        ({"epochs": 1}, "train", []),
+    ],
+)
+def test_what_the_validation_split_serves_for(settings, fitted, uses):
+    heads = SimpleNamespace(layers=(1,), at=lambda _: SimpleNamespace(fitted_on=fitted))
+    assert uses_of(TrainConfig(**settings), heads) == uses
+
+
+def test_a_run_says_what_its_data_served_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    made = {"data": "corpora/news", RECORD: [EPOCH, FITTING]}
+
+    def used(data: str, name: str = "validation", training=made) -> list[str]:
+        return used_before(training, "runs/ner", data, name)
+
+    assert used("corpora/news") == used(str(tmp_path / "corpora/news")) == [EPOCH, FITTING]
+    assert used("corpora/news", "train") == [TRAINING]
+    assert used("corpora/news", "test") == used("corpora/other") == []
+    assert used("corpora/news", training={"data": "corpora/news"}) == [EPOCH]  # of before
+    assert used("runs/ner/data", training={**made, "data": "generated"}) == [EPOCH, FITTING]
+    assert used("corpora/news", training=None) == used("x", training={"data": {"a": 1}}) == []
+
+
+@pytest.mark.parametrize(
+    ("promise", "alone"),
+    [(Promise(0.05, 0.1), 45), (Promise(0.01, 0.05), 299), (Promise(0.05), 19)],
+)
+def test_the_number_of_texts_that_are_needed_is_the_right_one(promise: Promise, alone: int):
+    assert f"takes {alone} or more" in needs(promise, 10, 0)
+    told = needs(promise, 10, 10)
+    whole = 2 * alone - 1
+    assert f"the split needs {whole} or more" in told
+    for count, enough in ((whole, True), (whole - 1, False)):
+        _, tested = halves(count, 2)
+        assert promise.keeps(np.zeros(len(tested))) == enough
+
+
+def test_the_promise_is_broken_no_oftener_than_said():
+    """Worst case: epochs differ by chance alone, and the luckiest is kept and then tested."""
+    promise, rng = Promise(0.1, 0.1), np.random.default_rng(0)
+    texts, epochs, draws = 400, 20, 400
+    risks = np.array([0.02, 0.05, 0.102, 0.2])  # of the settings, from strict to loose
+    broken = {"split": 0, "same": 0}
+    for _ in range(draws):
+        # A text is lost at every setting that is looser than the one it can bear.
+        hard = rng.random((epochs, texts))[:, None, :] < risks[None, :, None]
+        for way, chosen in (("split", slice(0, texts // 2)), ("same", slice(None))):
+            best = hard[:, 2, chosen].mean(axis=1).argmin()
+            tested = slice(texts // 2, None) if way == "split" else slice(None)
+            kept = promise.last(losses.astype(float) for losses in hard[best][:, tested])
+            broken[way] += bool(kept and risks[kept - 1] > promise.risk)
+    slack = 3 * np.sqrt(0.1 * 0.9 / draws)
+    assert broken["split"] / draws <= 0.1 + slack
+    assert broken["same"] / draws > 0.1 + slack  # which is why the split is dealt out
+
+
+def test_the_help_of_the_recipes_knows_the_default():
+    limit = CalibrateConfig.__dataclass_fields__["limit"]
+    assert limit.default is None
+    assert "all by default" in limit.metadata["help"]
+    assert replace(RISK, limit=5).limit == 5
