@@ -14,6 +14,7 @@ from tokenexit.data.bio import spans
 from tokenexit.data.layout import split_of
 from tokenexit.data.tagged import TaggedSplit, read_tagged
 from tokenexit.errors import UserError
+from tokenexit.files import replacing
 
 Splits = dict[str, TaggedSplit]
 
@@ -54,13 +55,13 @@ def read(args: argparse.Namespace, column: str) -> Splits:
 
 def write(splits: Splits, column: str, output: Path) -> None:
     """Write each split as ``tokens`` and ``column``, both lists of strings."""
-    output.mkdir(parents=True, exist_ok=True)
     kind = pa.list_(pa.string())
     for name, split in splits.items():
         table = pa.table(
             {"tokens": pa.array(split.tokens, kind), column: pa.array(split.tags, kind)}
         )
-        pq.write_table(table, output / f"{name}.parquet", compression="zstd")
+        with replacing(output / f"{name}.parquet") as partial:
+            pq.write_table(table, partial, compression="zstd")
         line = f"{name}: {len(split)} sentences, {split.num_words} words"
         if column == "ner_tags":
             line += f", {sum(len(spans(tags)) for tags in split.tags or ())} entities"

@@ -18,6 +18,8 @@ import random
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tokenexit.files import replacing
+
 
 def table(text: str) -> list[list[str]]:
     """Rows of cells: ``a:b c:d``; an underscore is a space."""
@@ -323,13 +325,11 @@ def write(folder: str | Path, task: str = "translation", pairs: int = 4000, seed
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     columns = {"source": pa.string(), "target": pa.string(), "references": pa.list_(pa.string())}
     for split, rows in make(task, pairs, seed).items():
-        rows = pa.Table.from_pylist(rows, pa.schema(columns))
-        pq.write_table(rows, folder / f"{split}.parquet", compression="zstd")
-    return folder
+        with replacing(Path(folder) / f"{split}.parquet") as partial:
+            pq.write_table(pa.Table.from_pylist(rows, pa.schema(columns)), partial)
+    return Path(folder)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -340,9 +340,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--pairs", type=int, default=4000, help="training pairs")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
-    if args.pairs < 1:
-        parser.error(f"--pairs must be at least 1, not {args.pairs}")
-    print(write(args.output_dir, args.task, args.pairs, args.seed))
+    try:
+        print(write(args.output_dir, args.task, args.pairs, args.seed))
+    except ValueError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,9 @@ import argparse
 import random
 from pathlib import Path
 
+from tokenexit.errors import UserError
+from tokenexit.files import replacing
+
 TASKS = ("ner", "pos")
 TYPES = ("PER", "LOC", "ORG", "PROD")
 
@@ -277,9 +280,9 @@ def write(folder: str | Path, task: str = "ner", sentences: int = 4000, seed: in
     import pyarrow.parquet as pq
 
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     for split, rows in make(task, sentences, seed).items():
-        pq.write_table(pa.Table.from_pylist(rows), folder / f"{split}.parquet", compression="zstd")
+        with replacing(folder / f"{split}.parquet") as partial:
+            pq.write_table(pa.Table.from_pylist(rows), partial, compression="zstd")
     return folder
 
 
@@ -293,7 +296,10 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if args.sentences < 1:
         parser.error(f"--sentences must be at least 1, not {args.sentences}")
-    print(write(args.output_dir, args.task, args.sentences, args.seed))
+    try:
+        print(write(args.output_dir, args.task, args.sentences, args.seed))
+    except UserError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

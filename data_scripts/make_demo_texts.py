@@ -15,6 +15,9 @@ import argparse
 import random
 from pathlib import Path
 
+from tokenexit.errors import UserError
+from tokenexit.files import replacing
+
 WANTED = {
     "card": "card plastic chip pin contactless",
     "bill": "bill invoice charge fee statement",
@@ -83,9 +86,9 @@ def write(
     import pyarrow.parquet as pq
 
     folder = Path(output)
-    folder.mkdir(parents=True, exist_ok=True)
     for split, rows in make(texts, seed).items():
-        pq.write_table(pa.Table.from_pylist(rows), folder / f"{split}.parquet", compression="zstd")
+        with replacing(folder / f"{split}.parquet") as partial:
+            pq.write_table(pa.Table.from_pylist(rows), partial, compression="zstd")
     return folder
 
 
@@ -98,7 +101,10 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if args.texts < 1:
         parser.error(f"--texts must be at least 1, not {args.texts}")
-    print(write(args.output_dir, texts=args.texts, seed=args.seed))
+    try:
+        print(write(args.output_dir, texts=args.texts, seed=args.seed))
+    except UserError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

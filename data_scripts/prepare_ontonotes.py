@@ -19,6 +19,7 @@ from pathlib import Path
 
 from _common import Splits, main, read
 
+from tokenexit.data.plain import lines_of, read_plain
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.errors import UserError
 
@@ -56,19 +57,18 @@ def read_gold_conll(path: Path, split: TaggedSplit) -> None:
         words.clear()
         tags.clear()
 
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            if line.startswith(("#begin", "#end")) or not line.strip():
-                close()
-                continue
-            cells = line.split()
-            if len(cells) < 12:
-                raise UserError(
-                    f"{path}, line {number}: {len(cells)} columns, CoNLL-2012 has at least 12."
-                )
-            words.append(cells[3])
-            tag, inside = from_brackets(cells[10], inside)
-            tags.append(tag)
+    for number, line in enumerate(lines_of(read_plain(path)), 1):
+        if line.startswith(("#begin", "#end")) or not line.strip():
+            close()
+            continue
+        cells = line.split()
+        if len(cells) < 12:
+            raise UserError(
+                f"{path}, line {number}: {len(cells)} columns, CoNLL-2012 has at least 12."
+            )
+        words.append(cells[3])
+        tag, inside = from_brackets(cells[10], inside)
+        tags.append(tag)
     close()
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tokenexit.data.conll import read_conll, read_conllu
+from tokenexit.data.files import read_file
 from tokenexit.errors import UserError
 
 CONLL = """-DOCSTART- -X- -X- O
@@ -65,6 +66,64 @@ def test_conllu_skips_comments_ranges_and_empty_nodes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("# id = 1\n# text = a b\na O\nb O\n\n# id = 2\nc O\n", [["a", "b"], ["c"]]),
+        ("# sent_id = 1\na X Y O\nb X Y O\n", [["a", "b"]]),  # as many columns as rows
+        ("# newdoc\n# newdoc id = 3\n# newpar\na O\n", [["a"]]),
+        ("#begin document (x); part 000\na O\n\n#end document\n", [["a"]]),
+        ("# a note of five words\na O\n", [["a"]]),
+        ("# note\na O\n", [["a"]]),
+        ("#\n##\n## x y\na O\n", [["a"]]),
+        ("#\thttp://x [2009]\n1\ta\tO\tO\n2\tb\tO\tO\n3\tc\tO\tO\n", [["a", "b", "c"]]),
+        ("# text = a\tb\na\tO\n", [["a"]]),
+        ("#a note, not a hashtag\na\tO\n", [["a"]]),
+        ("# O\na O\n\n# SYM\na SYM\n", [["#", "a"], ["#", "a"]]),
+        ("#love HT\na O\n\na O\n#x HT\n", [["#love", "a"], ["a", "#x"]]),
+        ("#\tSYM\n#x\tHT\n", [["#", "#x"]]),
+        ("a\tO\n#\tO\n# b\tO\n", [["a", "#", "# b"]]),
+        ("#x O\n", [["#x"]]),
+    ],
+)
+def test_comments_go_and_hashtags_stay(tmp_path: Path, text: str, tokens: list) -> None:
+    assert read_conll(write(tmp_path / "a.conll", text))["tokens"] == tokens
+
+
+@pytest.mark.parametrize(
+    "text", ["a O \nb  O\n", "a\tO\t\nb\tO\t\n", "a\tO \r\nb\t O", "a O\rb O\r"]
+)
+def test_blanks_and_ends_of_lines(tmp_path: Path, text: str) -> None:
+    found = read_conll(write(tmp_path / "a.conll", text))
+    assert found == {"tokens": [["a", "b"]], "tags": [["O", "O"]]}
+
+
+def test_a_document_line_ends_a_sentence(tmp_path: Path) -> None:
+    text = "a O\n-DOCSTART- -X- O O\nb O\n-DOCSTART-\n\nc O\n"
+    assert read_conll(write(tmp_path / "a.conll", text))["tokens"] == [["a"], ["b"], ["c"]]
+
+
+def test_universal_ner_columns(tmp_path: Path) -> None:
+    """Numbers of words first, the tag second, and two columns about the annotation."""
+    lines = [f"{n}\t{w}\t{t}\t-\t-" for n, (w, t) in enumerate(zip("abc", "OOO", strict=True), 1)]
+    lines[1] = lines[1].replace("O", "B-PER")
+    text = "# sent_id = x\n# text = a b c\n" + "\n".join(lines) + "\n"
+    assert read_conll(write(tmp_path / "a.iob2", text)) == {
+        "tokens": [["a", "b", "c"]],
+        "ner_tags": [["O", "B-PER", "O"]],
+    }
+
+
+def test_numbers_that_are_words(tmp_path: Path) -> None:
+    text = "1 CD O\n\n1 CD O\n2 CD O\n"
+    assert read_conll(write(tmp_path / "a.conll", text))["tokens"] == [["1"], ["1", "2"]]
+
+
+@pytest.mark.parametrize("suffix", [".bio", ".IOB", ".iob2", ".bioes", ".conll03", ".col", ".bmes"])
+def test_endings(tmp_path: Path, suffix: str) -> None:
+    assert read_file(write(tmp_path / f"a{suffix}", "a B-X\n")).column("tokens") == [["a"]]
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("a B-X\nb\n", r"bad\.conll has 1 malformed.*line 2: 1 columns where 2 were: 'b'"),
@@ -75,6 +134,9 @@ def test_conllu_skips_comments_ranges_and_empty_nodes(tmp_path: Path) -> None:
         ("", "holds no sentence"),
         ("\n\n-DOCSTART- O\n", "holds no sentence"),
         ("a O\n" + "b\n" * 9, r"9 malformed.*line 4.*and 6 more"),
+        ("a\tO\n\n#tag\tO\tX\n", r"line 3: 3 columns where 2 were"),
+        ("a\tO\n\n#tag\n", r"line 3: 1 columns where 2 were"),
+        ("a O\n# note\n# b c d\n", r"line 3: 4 columns where 2 were"),
     ],
 )
 def test_malformed_conll_is_reported_by_line(tmp_path: Path, text: str, message: str) -> None:

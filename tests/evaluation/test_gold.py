@@ -103,3 +103,29 @@ def test_the_bootstrap_counts_the_same_spans():
     found, gold, text = arrays(labels, texts, guesses)
     trace = type("T", (), {"prediction": found, "gold": gold, "text": text})
     assert _counts(trace, labels, "ner", 2).tolist() == [[0, 2], [2, 3]]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("texts", "guesses", "labels", "expected"),
+    [
+        (
+            [["B-ORG", "I-ORG", "I-ORG", "O", "B-PER"]],
+            [["O", "O", "O", "O", "B-PER"]],
+            ["O", "B-PER", "I-PER"],
+            2 / 3,
+        ),
+        (
+            [["B-unknown", "O", "B-ORG"]],
+            [["B-unknown", "O", "B-unknown"]],
+            ["O", "B-unknown", "I-unknown"],
+            1 / 2,
+        ),
+        ([["B-ORG", "B-LOC", "B-PER"]], [["O", "O", "B-PER"]], ["O", "B-PER"], 1 / 2),
+        ([["I-a-b", "I-a", "B-c"]], [["B-a-b", "O", "O"]], ["O", "B-a-b"], 1 / 2),
+        ([[], ["B-x"], []], [[], ["O"], []], ["O"], 0),
+    ],
+)
+def test_unseen_types_by_hand(texts, guesses, labels, expected):
+    found, gold, text = arrays(labels, texts, guesses)
+    assert score_classes("ner", found, gold, text, labels)["f1"] == pytest.approx(expected)
+    assert fast_span_f1(found, gold, text, labels) == pytest.approx(expected)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tokenexit.data.table import Table, described, shown
+from tokenexit.data.table import Table, described, listed, shown
 from tokenexit.errors import UserError
 
 TOKEN_COLUMNS = ("tokens", "words")
@@ -79,7 +79,7 @@ def _find(table: Table, names: tuple[str, ...], what: str, origin: str) -> str:
             hint += _SPANS
     raise UserError(
         f"{origin} has no column for the {what} (looked for {', '.join(names)}); "
-        f"it has: {', '.join(table.column_names)}.{hint}"
+        f"it has: {listed(table.column_names)}.{hint}"
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Sequence
 
-_KEY_VALUE = re.compile(r"#\s*[^\W\d][\w.:-]*(\s+\w+)?\s*=(\s|$)")  # "# newdoc id = x" as well
-_MARK = re.compile(r"#\s*(newdoc|newpar)\s*$|#(begin|end) document\b")
+_KEY_VALUE = re.compile(r"# *[^\W\d][\w.:-]*( +\w+)? *=(\s|$)")  # "# newdoc id = x" as well
+_MARK = re.compile(r"# *(newdoc|newpar) *$|#(begin|end) document\b")
 _TAG = re.compile(r"O|[BIESLUMW]-.+")
 
 
@@ -17,7 +17,8 @@ def is_comment(
 
     - ``# key = value``, ``# newdoc``, ``# newpar`` and ``#begin document`` are.
     - ``#`` (or several) and a blank or tab behind it: it is, unless it has as many columns as
-      rows have and ends with a tag (that other rows have, or like ``B-X``), as the word ``#`` does.
+      rows have, as the word ``#`` does; split by blanks, it must also end with a tag (one that
+      other rows have, or one like ``B-X``).
     - ``#`` with text at once behind it (a hashtag) is a row, right or malformed; only text with
       blanks and without a tab, where rows have tabs, is a comment.
 
@@ -28,8 +29,10 @@ def is_comment(
         tags: Tags that words have elsewhere in the file.
         tabs: Whether rows are split by tabs.
     """
-    if "\t" not in line and (_KEY_VALUE.match(line) or _MARK.match(line)):
+    if _KEY_VALUE.match(line) or _MARK.match(line):
         return True
-    if line.lstrip("#")[:1] in ("", " ", "\t"):
+    if "\t" in line:
+        return line.lstrip("#")[:1] in (" ", "\t") and len(cells) != width
+    if line.lstrip("#")[:1] in ("", " "):
         return len(cells) != width or not (cells[-1] in tags or _TAG.fullmatch(cells[-1]))
-    return tabs and "\t" not in line and " " in line.strip()
+    return tabs and " " in line.strip()

@@ -124,7 +124,8 @@ def _without_comments(blocks: list[Block], lines: list[str]) -> list[Block]:
         return blocks
     pairs = list(zip(blocks, leads, strict=True))
     rows = [(start + lead, block[lead]) for (start, block), lead in pairs if lead < len(block)]
-    number, cells = rows[0] if rows else (blocks[0][0], blocks[0][1][0])
+    start, block = blocks[0]  # where all lines begin so, the last before an empty one is a word
+    number, cells = rows[0] if rows else (start + len(block) - 1, block[-1])
     width, tabs = len(cells), "\t" in lines[number - 1]
     # The tags of words for sure: a comment stands before the first word of a sentence.
     tags = {cells[-1] for (_, block), lead in pairs for cells in block[lead:]}
@@ -175,12 +176,20 @@ def _checked(
         more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         raise UserError(
             f"{path} has {len(problems)} malformed row(s): "
-            f"{'; '.join(problems[:_SHOWN])}{more}. Mend or delete these lines."
+            f"{'; '.join(problems[:_SHOWN])}{more}. Mend or delete these lines.{_running(path)}"
         )
     kept = [rows for rows in sentences if rows]
     if not kept:
-        raise UserError(f"{path} holds no sentence; expected one word a line with its tags.")
+        raise UserError(
+            f"{path} holds no sentence; expected one word a line with its tags.{_running(path)}"
+        )
     return kept
+
+
+def _running(path: Path) -> str:
+    if path.suffix.lower() != ".txt":
+        return ""
+    return " (.txt is read as CoNLL columns; running text goes into .jsonl, .csv or .tsv.)"
 
 
 def _table(sentences: list[list[list[str]]], places: dict[str, int]) -> Columns:

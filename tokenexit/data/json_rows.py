@@ -9,7 +9,7 @@ from typing import Any
 
 from tokenexit.data.characters import whole_characters
 from tokenexit.data.plain import read_plain
-from tokenexit.data.table import Table
+from tokenexit.data.table import Table, listed
 from tokenexit.errors import UserError
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -75,7 +75,7 @@ def _refuse_one_object(path: Path, text: str) -> None:
         return
     if isinstance(whole, dict):
         raise UserError(
-            f"{path} is one object with the keys {', '.join(list(whole)[:8])}. Expected a list of "
+            f"{path} is one object with the keys {listed(whole, 8)}. Expected a list of "
             "objects, [{...}, {...}], or one object a line."
         )
 

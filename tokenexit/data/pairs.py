@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from tokenexit.data.table import Table, described, shown
+from tokenexit.data.table import Table, described, listed, shown
 from tokenexit.errors import UserError
 
 SOURCE_COLUMNS = (
@@ -137,7 +137,7 @@ def _side(table: Table, language: str, lang: str | None, origin: str) -> _Side:
         there = table.column_names
     hint = " Columns of text have their direction; leave lang out." if "source" in there else ""
     raise UserError(
-        f"{origin} has no language {language!r} (lang={lang}); it has: {', '.join(there)}.{hint}"
+        f"{origin} has no language {language!r} (lang={lang}); it has: {listed(there)}.{hint}"
     )
 
 
@@ -155,12 +155,12 @@ def _column(
         languages = _keys(table)
         example = "-".join(languages[:2]) if len(languages) > 1 else "en-de"
         raise UserError(
-            f"{origin} holds translations ({', '.join(languages)}); say in which direction, such "
+            f"{origin} holds translations ({listed(languages)}); say in which direction, such "
             f"as lang={example}."
         )
     raise UserError(
         f"{origin} has no {what} column (looked for {', '.join(names)}); it has: "
-        f"{', '.join(there)}. Name yours with {what}_column, or two languages with lang=en-de."
+        f"{listed(there)}. Name yours with {what}_column, or two languages with lang=en-de."
         f"{table.hint}"
     )
 

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from tokenexit.data.plain import lines_of, read_plain
-from tokenexit.data.table import Table, shown
+from tokenexit.data.table import Table, listed, shown
 from tokenexit.errors import UserError
 
 _HINT = " CSV and TSV files need a first line that names their columns, such as {example!r}."
@@ -86,7 +86,7 @@ def _mended(rows: list[list[str]], names: list[str], path: Path, kind: str) -> l
     }[kind]
     raise UserError(
         f"{path} cannot be read as {kind}: row {row}, which begins with {shown(rows[row][0])}, has "
-        f"{count} field(s), and the first line names {width}: {', '.join(names[:8])}.{more} {way}; "
+        f"{count} field(s), and the first line names {width}: {listed(names, 8)}.{more} {way}; "
         "mend or drop such rows."
     )
 

@@ -125,7 +125,7 @@ def _tables(loaded: Mapping[Any, Any], source: str | Path) -> dict[str, Table]:
 
 def _load_hub(source: str, name: str | None, revision: str | None) -> dict[str, Table]:
     import datasets
-    from datasets.exceptions import DatasetNotFoundError
+    from datasets.exceptions import DatasetNotFoundError, DatasetsError
 
     head = f"{source!r} is neither a file nor a folder here"
     local = "pass data= a folder or file that holds the data (parquet, JSONL, CSV, CoNLL)"
@@ -142,7 +142,7 @@ def _load_hub(source: str, name: str | None, revision: str | None) -> dict[str, 
             "a script, revision=refs/convert/parquet often holds the same data as files; "
             f"or {local}."
         ) from error
-    except ValueError as error:
+    except (DatasetsError, ValueError) as error:
         raise UserError(
             f"The Hub data set {source!r} cannot be loaded with name={name!r}: {error}"
         ) from error

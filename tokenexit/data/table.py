@@ -7,7 +7,7 @@ that no library can read.
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,13 @@ def described(value: Any) -> str:
     """Its kind and how it reads: ``int '7'``."""
     text = value if isinstance(value, str) else shown(value)
     return f"{type(value).__name__} {shown(text)}"
+
+
+def listed(names: Iterable[str], most: int = 30) -> str:
+    """Names of columns or labels for a message: no control characters, and not thousands."""
+    every = list(names)
+    text = ", ".join(name if name.isprintable() else shown(name) for name in every[:most])
+    return text if len(every) <= most else f"{text} and {len(every) - most} more"
 
 
 def _nameless(_column: str) -> None:
@@ -96,8 +103,8 @@ def joined(tables: Sequence[Table], origin: str) -> Table:
         if sorted(table.column_names) != sorted(first.column_names):
             raise UserError(
                 f"{origin}: the shards do not match: {first.origin} has the columns "
-                f"{', '.join(first.column_names)}, and {table.origin} has "
-                f"{', '.join(table.column_names)}."
+                f"{listed(first.column_names)}, and {table.origin} has "
+                f"{listed(table.column_names)}."
             )
 
     def read(name: str) -> list[Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from tokenexit.data.bio import OUTSIDE, entity_types, is_bio
+from tokenexit.data.table import listed, shown
 from tokenexit.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -142,10 +143,10 @@ def check_labels(
         unknown.update(strange)
     if not unknown:
         return split
-    listing = ", ".join(f"{tag!r} ({count}x)" for tag, count in unknown.most_common(8))
+    listing = ", ".join(f"{shown(tag)} ({count}x)" for tag, count in unknown.most_common(8))
     message = (
         f"{split.origin}: {len(unknown)} label(s) outside the training set: {listing}; first in "
-        f"row {first}. The model knows: {', '.join(labels)}."
+        f"row {first}. The model knows: {listed(labels)}."
     )
     if on_unknown == "error":
         raise UserError(f"{message} Rename them, or train on data that has them.")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from tokenexit.data.labels import UNLABELLED, read_labels
-from tokenexit.data.table import Table, shown
+from tokenexit.data.table import Table, listed, shown
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.errors import UserError
 
@@ -114,7 +114,7 @@ def _column(table: Table, names: tuple[str, ...], what: str, origin: str) -> str
             return name
     raise UserError(
         f"{origin} has no column for the {what} (looked for {', '.join(names)}); it has: "
-        f"{', '.join(table.column_names)}. Name it with column=, pair_column= or label_column=."
+        f"{listed(table.column_names)}. Name it with column=, pair_column= or label_column=."
         f"{table.hint}"
     )
 
