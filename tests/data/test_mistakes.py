@@ -57,6 +57,16 @@ class TestText:
         path = put(tmp_path / "a.csv", f'text,label\n"{long}",a\n"two\r\nlines, ""q""",b\n\n,c\n')
         assert read_texts(path)["all"].tokens == [[long], ['two\r\nlines, "q"'], [""]]
 
+    def test_empty_lines_before_and_between(self, tmp_path):
+        for kind, mark in (("csv", ","), ("tsv", "\t")):
+            path = put(tmp_path / f"a.{kind}", f"\n\r\ntext{mark}label\n\na{mark}x\n\n\n")
+            assert read_texts(path)["all"].tokens == [["a"]]
+
+    def test_one_column_keeps_its_empty_texts(self, tmp_path):
+        for kind in ("csv", "tsv"):
+            path = put(tmp_path / f"a.{kind}", "text\na\n\nb\n")
+            assert read_texts(path, label_column=None)["all"].tokens == [["a"], [""], ["b"]]
+
     def test_null_bytes_are_characters(self, tmp_path):
         assert read_texts(put(tmp_path / "a.tsv", "text\tlabel\na\0b\tx\n"))["all"].tokens == [
             ["a\0b"]
@@ -80,6 +90,7 @@ class TestText:
             ("a.csv", 'text,label\na,b\n"c,d\n', r"open quotes in the row that ends in line 3"),
             ("a.csv", 'text,label\n"a"b,c\n', r"line 2.*quotes"),
             ("a.csv", "text,label\n", "a.csv has no rows"),
+            ("a.tsv", "x" * 90_000 + "\t1\nb\t0\n", r"it has: 'xxxx.*\.\.\..*x', 1\."),
             ("a.tsv", "", "a.tsv has no rows"),
             ("a.csv", "text,text,label\na,b,c\n", r"2 columns are named 'text'. Rename"),
             ("a.tsv", "good film\t1\nbad film\t0\n", r"first line that names their columns"),
@@ -119,6 +130,16 @@ class TestEncodings:
         path = put(tmp_path / name, b"one\ntwo\nth" + byte + b"ree\n")
         with pytest.raises(UserError, match=rf"{name}, line 3: not UTF-8.*{guess}.*iconv"):
             read_file(path)
+
+    @pytest.mark.parametrize("text", ["Zürich, Köln", "東京です", "😀é"])
+    def test_one_damaged_byte_is_no_other_encoding(self, tmp_path, text):
+        content = f"text\tlabel\n{text}\tx\n".encode()
+        path = put(tmp_path / "a.tsv", content + b"a\xff\tx\n")
+        with pytest.raises(
+            UserError, match=r"a\.tsv, line 3: .*0xff.*that byte is damaged"
+        ) as error:
+            read_texts(path)
+        assert "iconv" not in str(error.value)
 
     def test_a_corrupt_byte_in_parquet(self, tmp_path):
         column = pa.array([b"fine", b"bro\xffken"]).view(pa.string())
@@ -181,7 +202,7 @@ class TestLabels:
             ({"a": 1}, "is no label"),
             (True, "True is no label. Write labels as strings"),
             (1.0, "a number with a fraction"),
-            (float("nan"), "a number with a fraction"),
+            (float("nan"), "a number with a fraction.*pandas"),
         ],
     )
     def test_what_is_none(self, tmp_path, label, message):
@@ -242,6 +263,7 @@ class TestJson:
             (GOOD + "{'text': 'a'}", r"a\.jsonl, line 2: not valid JSON"),
             ('{\n"text": ["a"],\n"label": ["b"]}', r"one object with the keys text, label"),
             ("[1, 2]", "row 0 is int"),
+            ('{"text": "a", "text": "b", "label": "x"}', "2 columns are named 'text'"),
             ('[{"text": "a"}\n{"text": "b"}]', "not valid JSON at line 2"),
             ("\n\n", "has no rows"),
             ("null", "row 0 is NoneType"),
@@ -249,7 +271,11 @@ class TestJson:
     )
     def test_malformed(self, tmp_path, content, message):
         with pytest.raises(UserError, match=message):
-            read_file(put(tmp_path / "a.jsonl", content))
+            read_texts(put(tmp_path / "a.jsonl", content))
+
+    def test_doubled_keys_that_nobody_needs(self, tmp_path):
+        content = '{"id": 1, "id": 2, "meta": {"a": 1, "a": 2}, "text": "\\ud83d", "label": "x"}'
+        assert read_texts(put(tmp_path / "a.json", content))["all"].tokens == [["\ufffd"]]
 
     def test_packed(self, tmp_path):
         packed = gzip.compress(GOOD.encode() * 9)

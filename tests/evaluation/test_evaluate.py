@@ -9,12 +9,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from seqeval.metrics import accuracy_score, f1_score, precision_score
 
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.errors import UserError
 from tokenexit.evaluation import evaluate, exits, trace_split
 from tokenexit.evaluation.exits import exit_quality
 from tokenexit.evaluation.gold import FIRST_UNSEEN, class_numbers
+from tokenexit.evaluation.spans import fast_span_f1
 from tokenexit.halting.cost import macs, plain_macs
 from tokenexit.policies.assigned_depth import AssignedDepth
 from tokenexit.policies.entropy import Entropy
@@ -175,6 +177,24 @@ class TestUnknownLabels:
         assert (trace.gold <= FIRST_UNSEEN).sum() == 2
         assert result.n_rows == wanted.n_rows
         assert result.figures["recall"] < wanted.figures["recall"]
+
+    def test_entities_are_those_of_the_real_names(self, tagger, test_split):
+        """Several unseen types, side by side and continued, through every road to a figure."""
+        given = iter(["B-FOOD", "I-FOOD", "B-FOOD", "B-unknown", "I-geo-loc", "O"] * 99)
+        tags = [
+            [next(given) if n % 3 else tag for n, tag in enumerate(row)] for row in test_split.tags
+        ]
+        changed = replace(test_split, tags=tags)
+        result, trace = evaluate(tagger, changed, "test", MIXED, on_unknown="keep")
+        cuts = np.cumsum([len(row) for row in tags])[:-1]
+        guess = [[tagger.labels[c] for c in part] for part in np.split(trace.prediction, cuts)]
+        assert result.quality == f1_score(tags, guess)
+        assert result.figures["precision"] == precision_score(tags, guess)
+        assert result.figures["accuracy"] == accuracy_score(tags, guess)
+        assert fast_span_f1(
+            trace.prediction, trace.gold, trace.text, tagger.labels
+        ) == pytest.approx(result.quality)
+        assert exit_quality(tagger, changed, 3)["quality"] == result.quality_full_depth
 
     def test_may_be_kept_without_a_word(self, tagger, test_split, caplog):
         changed = with_tag(test_split, "B-FOOD")

@@ -15,6 +15,12 @@ from tokenexit.errors import UserError
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
+class _Doubled(dict[str, Any]):
+    """An object with several values under one key, of which JSON keeps the last."""
+
+    doubled: frozenset[str] = frozenset()
+
+
 def read_json(path: Path) -> Table:
     """Read a file of objects; those that lack a key have ``None`` there.
 
@@ -31,9 +37,11 @@ def read_json(path: Path) -> Table:
                 f"{path}: row {number} is {type(row).__name__}, expected an object such as "
                 '{"tokens": [...], "ner_tags": [...]}.'
             )
+    doubled = {name for row in rows if isinstance(row, _Doubled) for name in row.doubled}
     if _SURROGATE.search(text):
         rows = [_whole_row(row, f"{path}, row {number}") for number, row in enumerate(rows)]
     names = list(dict.fromkeys(name for row in rows for name in row))  # keeps their order
+    names += sorted(whole_characters(name) for name in doubled)
     return Table(str(path), names, len(rows), lambda name: [row.get(name) for row in rows])
 
 
@@ -54,9 +62,9 @@ def _parse(path: Path, text: str) -> list[Any]:
 
 def _loads(text: str, where: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
-        place = "" if "line" in where else f" at line {error.lineno}"
+        place = "" if ", line " in where else f" at line {error.lineno}"
         raise UserError(
             f"{where}: not valid JSON{place} ({error.msg}). Expected one object a line, or one "
             "list of objects for the whole file."
@@ -65,6 +73,16 @@ def _loads(text: str, where: str) -> Any:
         raise UserError(f"{where}: nested too deep to be read. Mend or drop it.") from error
     except ValueError as error:  # integers of thousands of digits
         raise UserError(f"{where}: {error}. Mend or drop it.") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) == len(pairs):
+        return made
+    names = [name for name, _ in pairs]
+    doubled = _Doubled(made)
+    doubled.doubled = frozenset(name for name in names if names.count(name) > 1)
+    return doubled
 
 
 def _refuse_one_object(path: Path, text: str) -> None:

@@ -15,6 +15,9 @@ from tokenexit.errors import UserError
 
 UNLABELLED = ""
 """The label of a training text that has none."""
+_FROM_PANDAS = (
+    " (pandas turns whole numbers into such where one is missing: use its kind Int64, or strings.)"
+)
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
@@ -60,6 +63,7 @@ def _label(label: Any, names: tuple[str, ...] | None, where: str) -> str:
         raise UserError(
             f"{where}: the label {label!r} is a number with a fraction. Classifiers need classes: "
             "strings, whole numbers or ClassLabel. To learn the number itself say regression=true."
+            f"{_FROM_PANDAS if label != label or label.is_integer() else ''}"
         )
     if isinstance(label, list | tuple | dict):
         raise UserError(

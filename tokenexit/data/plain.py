@@ -31,12 +31,11 @@ def read_plain(path: Path) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        # Marks at the beginning do not count in the error's place; lines do not change.
+        # A mark at the beginning does not count in the error's place; lines do not change.
         line = error.object[: error.start].count(b"\n") + 1
         raise UserError(
             f"{path}, line {line}: not UTF-8 text (byte 0x{error.object[error.start]:02x}: "
-            f"{error.reason}). {_advice(_legacy(data))} If a single byte is damaged, mend or drop "
-            "that line."
+            f"{error.reason}). {_way_out(data)}"
         ) from error
 
 
@@ -69,9 +68,13 @@ def _other_encoding(data: bytes) -> str | None:
     return None
 
 
-def _legacy(data: bytes) -> str:
-    high = [byte for byte in data if byte >= 0x80]
-    return "Windows-1252" if any(byte < 0xA0 for byte in high) else "ISO-8859-1 (Latin-1)"
+def _way_out(data: bytes) -> str:
+    good = data.decode("utf-8", "ignore")
+    sound = sum(character > "\x7f" for character in good)
+    if sound > len(data) - len(good.encode()):
+        return "The rest of the file is UTF-8, so that byte is damaged: mend or drop the line."
+    control = any(0x80 <= byte < 0xA0 for byte in data)
+    return _advice("Windows-1252" if control else "ISO-8859-1 (Latin-1)")
 
 
 def _advice(encoding: str) -> str:

@@ -30,10 +30,10 @@ def read_separated(path: Path, kind: str) -> Table:
     """
     text = read_plain(path)
     rows = _csv_rows(text, path) if kind == "csv" else _tsv_rows(text)
-    if not rows:
+    first = next((row for row, cells in enumerate(rows) if any(cells)), len(rows))
+    if first == len(rows):
         return Table(str(path), [], 0, lambda _: [])
-    names = [name.strip() for name in rows[0]]
-    body = rows[1:]
+    names, body = [name.strip() for name in rows[first]], rows[first + 1 :]
     if set(map(len, body)) - {len(names)}:
         body = _mended(body, names, path, kind)
     places = {name: place for place, name in enumerate(names)}

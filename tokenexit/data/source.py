@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,11 +31,11 @@ def load_splits(
     Raises:
         UserError: Nothing is there, it cannot be read, or the Hub cannot be reached.
     """
-    if not isinstance(source, str | Path):
+    if not isinstance(source, str | os.PathLike):
         raise UserError(
             f"data must be a file, a folder or a Hub id such as owner/name, not {shown(source)}."
         )
-    path = _local(source)
+    path = _local(Path(source) if isinstance(source, os.PathLike) else source)
     if path is not None:
         if revision is not None:
             raise UserError(

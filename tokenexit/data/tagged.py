@@ -149,7 +149,10 @@ def check_labels(
         f"row {first}. The model knows: {listed(labels)}."
     )
     if on_unknown == "error":
-        raise UserError(f"{message} Rename them, or train on data that has them.")
+        raise UserError(
+            f"{message} Rename them, train on data that has them, or let them count "
+            "as wrong: --unknown keep, on_unknown='keep' in Python."
+        )
     logger.warning("%s These words will count as wrong.", message)
     return split
 
