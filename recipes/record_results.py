@@ -18,6 +18,7 @@ from typing import Any
 
 from tokenexit.config import friendly_errors, from_yaml
 from tokenexit.errors import UserError
+from tokenexit.files import to_json, write_text
 
 RESULTS = Path(__file__).resolve().parent / "results"
 README = RESULTS.parent.parent / "README.md"
@@ -45,9 +46,7 @@ def record(name: str, run: Path, extras: dict[str, Path]) -> None:
     }
     for key, path in extras.items():
         data[key] = _json(path / "metrics.json")["splits"] if key == "single" else _json(path)
-    RESULTS.mkdir(exist_ok=True)
-    text = json.dumps(data, indent=1, ensure_ascii=False)
-    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    write_text(RESULTS / f"{name}.json", to_json(data, indent=1) + "\n")
 
 
 def _calibration(path: Path) -> dict[str, Any] | None:
@@ -107,7 +106,7 @@ def main(argv: list[str]) -> None:
     print(table())
     before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
-    README.write_text(f"{before}{BEGIN}\n{table()}\n{END}{after}", encoding="utf-8")
+    write_text(README, f"{before}{BEGIN}\n{table()}\n{END}{after}")
 
 
 if __name__ == "__main__":

@@ -5,13 +5,15 @@ A kill or a power cut at any moment leaves the old file or the new one.
 
 from __future__ import annotations
 
+import csv
 import errno
+import io
 import json
 import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -67,6 +69,19 @@ def write_json(path: Path | str, data: Any) -> None:
         UserError: As ``replacing``.
     """
     write_text(path, to_json(data, indent=2) + "\n")
+
+
+def write_csv(path: Path | str, names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a table with a header, whole.
+
+    Raises:
+        UserError: As ``replacing``.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, names)
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
 
 
 def to_json(data: Any, indent: int | None = None) -> str:

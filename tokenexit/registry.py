@@ -10,7 +10,9 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Generic, TypeVar, cast
 
@@ -91,14 +93,12 @@ def load_plugin(source: str) -> None:
         source: Path of a ``.py`` file, or a dotted module name.
 
     Raises:
-        UserError: The file does not exist or the module cannot be imported.
+        UserError: The file does not exist, or it or the module fails.
     """
-    path = Path(source)
+    path = Path(source).expanduser()
     if path.suffix != ".py":
-        try:
+        with _naming(source, None):
             importlib.import_module(source)
-        except ModuleNotFoundError as error:
-            raise UserError(f"Plugin module {source!r} cannot be imported: {error}.") from error
         return
     if not path.is_file():
         raise UserError(f"Plugin file {source!r} does not exist; give the path of a .py file.")
@@ -108,4 +108,44 @@ def load_plugin(source: str) -> None:
         raise UserError(f"Plugin file {source!r} cannot be loaded as a Python module.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    with _naming(source, path):
+        spec.loader.exec_module(module)
+
+
+@contextmanager
+def _naming(source: str, path: Path | None) -> Iterator[None]:
+    """Say where a plugin went wrong, whatever it was.
+
+    Args:
+        source: As the user gave it.
+        path: Its file; None for a module, of which the last line that ran is told.
+
+    Raises:
+        UserError: With the file, the line and the reason.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except ModuleNotFoundError as error:
+        what = "module" if path is None else "file"
+        raise UserError(f"Plugin {what} {source!r} cannot be imported: {error}.") from error
+    except (Exception, SystemExit) as error:  # a user's own code may raise anything
+        raise UserError(
+            f"Plugin {source!r} failed at {_place(error, path)}: {type(error).__name__}: "
+            f"{_first_line(error)}. Mend it, or leave it out."
+        ) from error
+
+
+def _place(error: BaseException, path: Path | None) -> str:
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}, line {error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if path is None or Path(frame.filename) == path]
+    frame = (own or list(frames))[-1]
+    return f"{frame.filename}, line {frame.lineno}"
+
+
+def _first_line(error: BaseException) -> str:
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    return (text.strip().splitlines() or ["no reason given"])[0].rstrip(".")

@@ -116,3 +116,28 @@ def test_numpy_settings_become_plain_numbers():
     assert (
         policies.Patience().at(np.float64(3.2)).to_json() == '{"name": "patience", "patience": 3}'
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"name": "entropy", "threshold": 0.1, "threshold": 0.9}', "'threshold' twice"),
+        ("name: entropy\nthreshold: 0.1\nthreshold: 0.9", "'threshold' is given twice"),
+        ("{name: window, policy: {name: margin, name: entropy}}", "'name' is given twice"),
+        ("!!timestamp x", "neither a name nor JSON"),
+        ("{name: entropy, threshold: !!timestamp 2020-01-01}", "neither a name nor JSON"),
+        ("[" * 5000, "too deeply"),
+        ("1" * 5000, "cannot be read"),
+    ],
+)
+def test_text_that_is_read_as_configurations_are(text, told):
+    with pytest.raises(UserError) as caught:
+        from_config(text)
+    assert told in str(caught.value)
+
+
+def test_words_that_yaml_once_took_for_no():
+    """A tag of Norway's is text; so is a clock time or a number with a leading zero."""
+    for tag in ("NO", "on", "y", "12:30", "007"):
+        read = from_config(f"{{name: per_class, classes: {{{tag}: {{name: entropy}}}}}}")
+        assert read == policies.PerClass(classes={tag: policies.Entropy()})

@@ -10,20 +10,26 @@ from tokenexit.cli.base import open_model, read_policy, write_json
 from tokenexit.cli.options import (
     BatchSize,
     Column,
+    ConvertTags,
     Data,
+    DataName,
     Json,
+    LabelColumn,
     Lang,
     Model,
+    PairColumn,
     PendingText,
     Plugin,
     PolicyText,
+    SourceColumn,
+    TargetColumn,
     Threads,
 )
 
 
 def bench(
     model: Model,
-    data: Data,
+    data: Data = None,
     split: Annotated[str, typer.Option(help="Which split of the data.")] = "test",
     policy: PolicyText = None,
     batch_size: BatchSize = 32,
@@ -31,7 +37,13 @@ def bench(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many texts.")] = None,
     threads: Threads = None,
     column: Column = None,
+    label_column: LabelColumn = None,
+    pair_column: PairColumn = None,
+    source_column: SourceColumn = None,
+    target_column: TargetColumn = None,
     lang: Lang = None,
+    convert_tags: ConvertTags = None,
+    data_name: DataName = None,
     pending: PendingText = None,
     plugin: Plugin = None,
     json_file: Json = None,
@@ -43,7 +55,18 @@ def bench(
         torch.set_num_threads(threads)
     opened = open_model(model, plugin)
     found = opened.bench(
-        opened.split(data, split, column=column, lang=lang),
+        opened.split(
+            data,
+            split,
+            column=column,
+            label_column=label_column,
+            pair_column=pair_column,
+            source_column=source_column,
+            target_column=target_column,
+            lang=lang,
+            convert_tags=convert_tags,
+            data_name=data_name,
+        ),
         limit,
         read_policy(policy),
         batch_size=batch_size,

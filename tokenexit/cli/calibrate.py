@@ -10,7 +10,21 @@ import typer
 
 from tokenexit import files
 from tokenexit.cli.base import open_model, read_policy, write_json
-from tokenexit.cli.options import BatchSize, Column, Data, Json, Lang, Model, Plugin
+from tokenexit.cli.options import (
+    BatchSize,
+    Column,
+    ConvertTags,
+    Data,
+    DataName,
+    Json,
+    LabelColumn,
+    Lang,
+    Model,
+    PairColumn,
+    Plugin,
+    SourceColumn,
+    TargetColumn,
+)
 from tokenexit.errors import UserError
 
 
@@ -22,8 +36,9 @@ class RiskOf(Enum):
 
 
 def calibrate(
+    context: typer.Context,
     model: Model,
-    data: Data,
+    data: Data = None,
     split: Annotated[str, typer.Option(help="Which split of the data.")] = "validation",
     min_quality: Annotated[
         float | None, typer.Option(help="Share of full-depth quality to keep (default 0.99).")
@@ -51,7 +66,13 @@ def calibrate(
     ] = None,
     batch_size: BatchSize = 32,
     column: Column = None,
+    label_column: LabelColumn = None,
+    pair_column: PairColumn = None,
+    source_column: SourceColumn = None,
+    target_column: TargetColumn = None,
     lang: Lang = None,
+    convert_tags: ConvertTags = None,
+    data_name: DataName = None,
     plugin: Plugin = None,
     dry_run: Annotated[bool, typer.Option(help="Do not change the model folder.")] = False,
     json_file: Json = None,
@@ -61,15 +82,30 @@ def calibrate(
     from tokenexit.evaluation.processes import is_main
     from tokenexit.models.persistence import save_settings
     from tokenexit.reporting.calibration_text import calibration_text
+    from tokenexit.workflows.lock import locked
     from tokenexit.workflows.selection import used_before
 
     if not dry_run and not Path(model).is_dir():
         raise UserError(f"Only a local model folder can be changed, not {model!r}; add --dry-run.")
     config = CalibrateConfig(min_quality, speedup, confidence, risk, delta, risk_of.value, limit)
+    if not dry_run and is_main():
+        context.with_resource(locked(model, "tokenexit calibrate"))
     opened = open_model(model, plugin)
     labels = risk is None or min_quality is not None  # else full depth is all it is held to
     found = opened.calibrate(
-        opened.split(data, split, labels, column=column, lang=lang),
+        opened.split(
+            data,
+            split,
+            labels,
+            column=column,
+            label_column=label_column,
+            pair_column=pair_column,
+            source_column=source_column,
+            target_column=target_column,
+            lang=lang,
+            convert_tags=convert_tags,
+            data_name=data_name,
+        ),
         split,
         config,
         read_policy(policy),
@@ -77,7 +113,7 @@ def calibrate(
     )
     if not is_main():
         return
-    used = used_before(opened.model.settings.training, model, data, split)
+    used = used_before(opened.model.settings.training, model, opened.source(data), split)
     data_out = {**found.to_json(), "data_used_for": used}
     typer.echo(calibration_text(data_out))
     if not dry_run:

@@ -10,25 +10,37 @@ from tokenexit.cli.base import open_model, read_policy, write_json
 from tokenexit.cli.options import (
     BatchSize,
     Column,
+    ConvertTags,
     Data,
+    DataName,
     Json,
+    LabelColumn,
     Lang,
     Model,
+    PairColumn,
     PendingText,
     Plugin,
     PolicyText,
+    SourceColumn,
+    TargetColumn,
 )
 
 
 def evaluate(
     model: Model,
-    data: Data,
+    data: Data = None,
     split: Annotated[str, typer.Option(help="Which split of the data.")] = "test",
     policy: PolicyText = None,
     batch_size: BatchSize = 32,
     decode: Annotated[str | None, typer.Option(help="argmax, legal or crf.")] = None,
     column: Column = None,
+    label_column: LabelColumn = None,
+    pair_column: PairColumn = None,
+    source_column: SourceColumn = None,
+    target_column: TargetColumn = None,
     lang: Lang = None,
+    convert_tags: ConvertTags = None,
+    data_name: DataName = None,
     pending: PendingText = None,
     unknown: Annotated[
         str, typer.Option(help="Labels the model does not know: error, or keep (as wrong).")
@@ -42,7 +54,18 @@ def evaluate(
 
     opened = open_model(model, plugin)
     result = opened.evaluate(
-        opened.split(data, split, column=column, lang=lang),
+        opened.split(
+            data,
+            split,
+            column=column,
+            label_column=label_column,
+            pair_column=pair_column,
+            source_column=source_column,
+            target_column=target_column,
+            lang=lang,
+            convert_tags=convert_tags,
+            data_name=data_name,
+        ),
         split,
         read_policy(policy),
         batch_size=batch_size,

@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 
 Model = Annotated[str, typer.Argument(help="Model or run folder, or a Hub id.")]
-Data = Annotated[str, typer.Option(help="Hub id, folder or file of labelled sentences.")]
+Data = Annotated[
+    str | None,
+    typer.Option(help="Hub id, folder or file of labelled texts; by default that of the run."),
+]
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")]
 PolicyText = Annotated[
     str | None, typer.Option(help="Policy as a name or JSON; the model's own by default.")
@@ -17,9 +20,21 @@ Plugin = Annotated[
     list[str] | None, typer.Option(help="Your own .py file that registers a policy or head.")
 ]
 BatchSize = Annotated[int, typer.Option(min=1, help="Sentences a batch.")]
-Column = Annotated[str | None, typer.Option(help="Column of the tags.")]
+# How data is read: by default as the model's own run read its data.
+Column = Annotated[str | None, typer.Option(help="Column of the tags, or of the texts.")]
+LabelColumn = Annotated[str | None, typer.Option(help="Column of the texts' labels.")]
+PairColumn = Annotated[str | None, typer.Option(help="Column of the second texts.")]
+SourceColumn = Annotated[str | None, typer.Option(help="Column of the sources of pairs.")]
+TargetColumn = Annotated[str | None, typer.Option(help="Column of the targets of pairs.")]
 Lang = Annotated[
     str | None, typer.Option(help="Direction of a column of translations, such as en-de.")
+]
+ConvertTags = Annotated[
+    bool | None,
+    typer.Option("--convert-tags/--no-convert-tags", help="Convert BIOES and IOB1 tags to BIO."),
+]
+DataName = Annotated[
+    str | None, typer.Option(help="Configuration of a Hub data set, or a folder inside --data.")
 ]
 PendingText = Annotated[
     str | None,

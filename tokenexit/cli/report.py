@@ -9,6 +9,7 @@ import typer
 
 
 def report(
+    context: typer.Context,
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     figures: Annotated[
         str | None, typer.Option(help="Also save figures: pdf, png or svg (needs matplotlib).")
@@ -16,7 +17,10 @@ def report(
 ) -> None:
     """Draw report.html anew from a run's saved figures."""
     from tokenexit.reporting import write_report
+    from tokenexit.workflows.lock import locked
 
+    if run.is_dir():
+        context.with_resource(locked(run, "tokenexit report"))
     typer.echo(write_report(run))
     if figures is not None:
         from tokenexit.reporting.figures import save_figures

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from tokenexit.config.limits import ANY_NUMBER, Limits
 from tokenexit.errors import UserError, unknown_name
 
 MISSING = dataclasses.MISSING
@@ -28,12 +29,14 @@ class Key:
         hint: Its type.
         default: Its default, or ``MISSING``.
         help: One line for ``--help``.
+        limits: The numbers it may be.
     """
 
     name: str
     hint: Any
     default: Any
     help: str
+    limits: Limits = ANY_NUMBER
 
     @cached_property
     def kinds(self) -> tuple[Any, ...]:
@@ -59,14 +62,16 @@ class Key:
         """Return ``value`` as the type of the key.
 
         Raises:
-            UserError: It cannot be read as that type.
+            UserError: It cannot be read as that type, or is a number out of its range.
         """
         # pydantic takes true for the number 1.
         stray_bool = isinstance(value, bool) and not {bool, Any, object} & set(self.kinds)
         config = ConfigDict(allow_inf_nan=False, arbitrary_types_allowed=True)
         try:
             if not stray_bool:
-                return TypeAdapter(self.hint, config=config).validate_python(value)
+                read = TypeAdapter(self.hint, config=config).validate_python(value)
+                self.limits.check(self.name, read)
+                return read
         except ValidationError:
             pass
         choices = [c for kind in self.kinds for c in _choices(kind)]
@@ -100,7 +105,8 @@ def keys_of(schema: Any, defaults: Any = None, prefix: str = "") -> Iterator[Key
         elif any(dataclasses.is_dataclass(kind) for kind in _alternatives(hint)):
             raise TypeError(f"{name}: a group of keys cannot be optional; give it a default.")
         else:
-            yield Key(name, hint, default, str(field.metadata.get("help", "")))
+            about = str(field.metadata.get("help", ""))
+            yield Key(name, hint, default, about, Limits.of(field))
 
 
 def build(schema: Any, values: Mapping[str, Any], prefix: str = "") -> Any:

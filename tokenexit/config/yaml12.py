@@ -26,11 +26,19 @@ _SCALARS = {
     "tag:yaml.org,2002:merge": (r"<<", ["<"]),
 }
 
+_PLAIN = {"null", "bool", "int", "float", "str", "seq", "map"}
+
 
 class _Loader(yaml.SafeLoader):
     """Reads plain data only, and says where a key is repeated."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (PyYAML's own shape)
+    # Of tags that are written out, those of JSON's types; no dates, bytes or sets.
+    yaml_constructors: dict[Any, Any] = {  # noqa: RUF012
+        tag: make
+        for tag, make in yaml.SafeLoader.yaml_constructors.items()
+        if tag is None or tag.rsplit(":", 1)[-1] in _PLAIN
+    }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -65,9 +73,31 @@ def from_yaml(text: str, source: str) -> Any:
         UserError: The text is not YAML; the message gives the place.
     """
     try:
-        return yaml.load(text, _Loader)
+        data = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise UserError(f"{source} is not valid YAML: {error}") from error
+    except RecursionError:
+        raise UserError(f"{source} is nested too deeply.") from None
+    except (ValueError, LookupError, AttributeError, TypeError) as error:
+        # What a written tag such as !!int does not fit; PyYAML does not say where.
+        raise UserError(f"{source} has a value that its tag does not fit: {error}.") from error
+    if _holds_itself(data, [], set()):
+        raise UserError(f"{source} has an alias (*name) inside what it stands for.")
+    return data
+
+
+def _holds_itself(data: Any, above: list[int], done: set[int]) -> bool:
+    """Whether an alias leads back to something around it; nothing is looked into twice."""
+    if not isinstance(data, dict | list) or id(data) in done:
+        return False
+    if id(data) in above:
+        return True
+    above.append(id(data))
+    inside = data.values() if isinstance(data, dict) else data
+    found = any(_holds_itself(part, above, done) for part in inside)
+    above.pop()
+    done.add(id(data))
+    return found
 
 
 def to_yaml(data: Any) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tokenexit.data.table import Table, described, listed, shown
+from tokenexit.data.tagged import drawn
 from tokenexit.errors import UserError
 
 SOURCE_COLUMNS = (
@@ -42,6 +43,14 @@ class PairSplit:
     def head(self, count: int) -> Self:
         """The first ``count`` pairs."""
         return self.take(range(min(count, len(self))))
+
+    def sample(self, count: int) -> Self:
+        """As many pairs drawn at random, always the same ones, in their order.
+
+        Raises:
+            UserError: ``count`` is below 1.
+        """
+        return self.take(drawn(len(self), count, self.origin))
 
     def take(self, rows: range | list[int]) -> Self:
         """The pairs at these places."""
@@ -160,7 +169,8 @@ def _column(
         )
     raise UserError(
         f"{origin} has no {what} column (looked for {', '.join(names)}); it has: "
-        f"{listed(there)}. Name yours with {what}_column, or two languages with lang=en-de."
+        f"{listed(there)}. Name yours with {what}_column, or two languages with lang=en-de "
+        f"(--{what}-column or --lang on the command line)."
         f"{table.hint}"
     )
 

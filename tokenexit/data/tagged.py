@@ -53,11 +53,7 @@ class TaggedSplit:
         Raises:
             UserError: ``count`` is below 1.
         """
-        if count < 1:
-            raise UserError(f"1 or more of {self.origin} have to be taken, not {count!r}.")
-        if count >= len(self):
-            return self
-        return self.take(sorted(random.Random(0).sample(range(len(self)), count)))
+        return self.take(drawn(len(self), count, self.origin))
 
     def take(self, rows: range | list[int]) -> Self:
         """The sentences at these places."""
@@ -66,6 +62,22 @@ class TaggedSplit:
             tokens=[self.tokens[row] for row in rows],
             tags=None if self.tags is None else [self.tags[row] for row in rows],
         )
+
+
+def drawn(size: int, count: int, origin: str) -> list[int]:
+    """Places of ``count`` of ``size`` items drawn at random, always the same ones, in order.
+
+    Args:
+        size: How many there are; fewer than ``count`` are taken as they are.
+        count: How many to take.
+        origin: Where they are from, for messages.
+
+    Raises:
+        UserError: ``count`` is below 1.
+    """
+    if count < 1:
+        raise UserError(f"1 or more of {origin} have to be taken, not {count!r}.")
+    return sorted(random.Random(0).sample(range(size), min(count, size)))
 
 
 def read_tagged(
@@ -98,9 +110,15 @@ def read_tagged(
     for split, dataset in loaded.items():
         origin = str(source) if split == "all" else f"{source} [{split}]"
         splits[split] = TaggedSplit(*read_split(dataset, column, origin), origin)
-    if column is not None and is_entity_column(column):
+    if column is not None and (convert or is_entity_column(column) or _is_prefixed(splits)):
         splits = require_bio(splits, convert)
     return splits
+
+
+def _is_prefixed(splits: dict[str, TaggedSplit]) -> bool:
+    """Whether all tags are such as entities have, whatever their column is called."""
+    found = {tag for split in splits.values() for tags in split.tags or () for tag in tags}
+    return len(found) > 1 and is_bio(found)
 
 
 def label_names(split: TaggedSplit, column: str = "ner_tags") -> tuple[str, ...]:

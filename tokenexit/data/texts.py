@@ -114,7 +114,8 @@ def _column(table: Table, names: tuple[str, ...], what: str, origin: str) -> str
             return name
     raise UserError(
         f"{origin} has no column for the {what} (looked for {', '.join(names)}); it has: "
-        f"{listed(table.column_names)}. Name it with column=, pair_column= or label_column=."
+        f"{listed(table.column_names)}. Name it with column=, pair_column= or label_column= "
+        "(--column, --pair-column or --label-column on the command line)."
         f"{table.hint}"
     )
 

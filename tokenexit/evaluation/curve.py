@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.evaluation.evaluate import Result, evaluate
+from tokenexit.files import write_csv
 from tokenexit.models.labeller import Labeller
 from tokenexit.policies import Policy
 from tokenexit.policies.assigned_depth import AssignedDepth
@@ -133,7 +133,4 @@ def measured_curve(
 
 def save_curve(points: Sequence[Point], path: Path) -> None:
     """Write ``pareto.csv``."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(asdict(points[0])))
-        writer.writeheader()
-        writer.writerows(asdict(p) for p in points)
+    write_csv(path, list(asdict(points[0])), (asdict(p) for p in points))

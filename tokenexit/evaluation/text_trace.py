@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tokenexit.decoding import DecodeWork
+from tokenexit.files import replacing
 from tokenexit.models.texts import GeneratedText
 
 if TYPE_CHECKING:
@@ -106,8 +107,8 @@ class TextTrace:
             for name, value in zip(BESIDE, beside, strict=True):
                 columns[name] += [value, *[None] * (count - 1)][:count]
         schema = pa.schema(list((TOKENS | BESIDE).items()))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.table(columns, schema=schema), path, compression="zstd")
+        with replacing(path) as partial:
+            pq.write_table(pa.table(columns, schema=schema), partial, compression="zstd")
 
 
 def merge_texts(traces: Sequence[TextTrace]) -> TextTrace:

@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tokenexit.files import replacing
+
 
 @dataclass(frozen=True)
 class LayerWork:
@@ -107,8 +109,8 @@ class Trace:
         columns = {name: getattr(self, name) for name in names}
         if words is not None:
             columns["word"] = list(words)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.table(columns), path, compression="zstd")
+        with replacing(path) as partial:
+            pq.write_table(pa.table(columns), partial, compression="zstd")
 
 
 WORD_FIELDS = ("text", "position", "exit_layer", "prediction", "confidence", "gold", "log_probs")

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import torch
-import yaml
 from torch import Tensor
 
 from tokenexit.errors import UserError, unknown_name
+from tokenexit.policies.text import read_text
 from tokenexit.registry import Registry
 from tokenexit.signals import Signals
 
@@ -156,7 +156,7 @@ def from_config(config: Mapping[str, Any] | str | Policy) -> Policy:
     if isinstance(config, Policy):
         return config
     if isinstance(config, str):
-        parsed = _parse(config)
+        parsed = read_text(config)
         config = {"name": parsed} if isinstance(parsed, str) else parsed
     if not isinstance(config, Mapping) or "name" not in config:
         raise UserError(
@@ -307,18 +307,6 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _parse(text: str) -> Any:
-    # JSON first: YAML 1.1 reads its 1e-05 as text.
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        pass
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"The policy {text!r} is neither a name nor JSON: {error}") from error
-
-
 def _revive(value: Any, wanted: Any = None) -> Any:
     if isinstance(value, Mapping):
         # A table may have a key "name" as well, but there it does not lead to a string.
@@ -328,7 +316,7 @@ def _revive(value: Any, wanted: Any = None) -> Any:
     if isinstance(value, list | tuple):
         return tuple(_revive(v) for v in value)
     if wanted == "float" and isinstance(value, str):
-        # YAML 1.1 needs a point in a number: it reads 1e-4 as text.
+        # NaN and infinity, as Python writes them in JSON's place, are text to YAML.
         with contextlib.suppress(ValueError):
             return float(value)
     return value

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tokenexit.evaluation.frontier import HIGH, LOW
+from tokenexit.files import write_csv, write_text
 from tokenexit.reporting.comparison import means, measured, summaries
 from tokenexit.reporting.comparison_figure import comparison_figure
 from tokenexit.wording.naming import NOTHING, metric_name
@@ -63,19 +63,16 @@ def write_comparison(folder: Path, content: Mapping[str, Any]) -> Path:
     _write_csv(folder / "curves.csv", curves, ("method", "seed", *_POINT))
     figure = comparison_figure(runs)
     if figure is not None:
-        (folder / FIGURE).write_text(figure, encoding="utf-8")
+        write_text(folder / FIGURE, figure)
     path = folder / TABLE
-    path.write_text(_readme(content, rows, figure is not None), encoding="utf-8")
+    write_text(path, _readme(content, rows, figure is not None))
     return path
 
 
 def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]], first: tuple[str, ...]) -> None:
     keys = {key: None for row in rows for key in row if key != "error"}
     names = list(dict.fromkeys([*first, *keys, "error"] if first == _FIRST else first))
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(path, names, rows)
 
 
 def _readme(content: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], has_figure: bool) -> str:

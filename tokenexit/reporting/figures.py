@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenexit.errors import UserError, unknown_name
+from tokenexit.files import replacing
 from tokenexit.reporting import palette
 from tokenexit.reporting.curve import Curve, curve_of
 from tokenexit.reporting.exit_panels import histogram_of
@@ -73,7 +74,6 @@ def save_figures(run: str | Path, format: str = "pdf") -> list[Path]:
     if not any(wanted.values()):
         raise UserError(f"{data.folder} has no metrics.json, {PARETO} or {TRACE} to draw from.")
     folder = data.folder / "figures"
-    folder.mkdir(exist_ok=True)
     written = []
     with mpl.rc_context(STYLE):
         for name, values in wanted.items():
@@ -84,7 +84,8 @@ def save_figures(run: str | Path, format: str = "pdf") -> list[Path]:
                 path = folder / f"{name}.{format}"
                 # No date, so that the same run gives the same file.
                 dates = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
-                figure.savefig(path, dpi=300, metadata=dates.get(format))
+                with replacing(path) as fresh:
+                    figure.savefig(fresh, dpi=300, format=format, metadata=dates.get(format))
                 written.append(path)
     return written
 

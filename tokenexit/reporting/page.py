@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from tokenexit.errors import UserError
+from tokenexit.files import write_text
 from tokenexit.reporting import palette
 from tokenexit.reporting.candidates import tried
 from tokenexit.reporting.classes import class_depths, entity_depths
@@ -52,10 +52,7 @@ def write_report(run: str | Path) -> Path:
     """
     data = load_run(run)
     path = data.folder / "report.html"
-    try:
-        path.write_text(page(data), encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}.") from error
+    write_text(path, page(data))
     return path
 
 

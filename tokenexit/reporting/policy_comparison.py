@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tokenexit.files import write_csv, write_text
 from tokenexit.wording.naming import capital, fixed, metric_name, percent, times
 
 _NUMBERS = ("quality", "relative_quality", "depth_speedup", "mac_ratio")
@@ -33,14 +33,11 @@ def write_policies(folder: Path, content: Mapping[str, Any]) -> Path:
     """
     rows = sorted((_row(name, found) for name, found in content["results"].items()), key=_rank)
     names = [*_COLUMNS, *dict.fromkeys(key for row in rows for key in row if "clock" in key)]
-    with (folder / "compare.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(folder / "compare.csv", names, rows)
     path = folder / "compare.md"
     parts = ["# Policies on one model\n", _protocol(content), policies_table(content)]
     order = " Sorted by the clock at batch size 1." if any("clock_1" in row for row in rows) else ""
-    path.write_text("\n".join([*parts, _NOTES.format(order=order)]), encoding="utf-8")
+    write_text(path, "\n".join([*parts, _NOTES.format(order=order)]))
     return path
 
 

@@ -27,13 +27,16 @@ def make_accelerator(config: TrainConfig, folder: Path) -> Accelerator:
     cpu = not torch.cuda.is_available() or os.environ.get("ACCELERATE_USE_CPU") == "true"
     if cpu and config.precision == "fp16":
         raise UserError("train.precision=fp16 needs a GPU; on a CPU use bf16 or no.")
-    accelerator = Accelerator(
+    return Accelerator(
         cpu=cpu,
         mixed_precision=config.precision,
         log_with=[*config.trackers] or None,
         project_dir=str(folder),
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
-    if config.trackers:
+
+
+def start_trackers(config: TrainConfig, accelerator: Accelerator) -> None:
+    """Start what is asked for besides the log, once; it may write into the run folder."""
+    if config.trackers and not accelerator.trackers:
         accelerator.init_trackers("tokenexit")
-    return accelerator

@@ -19,13 +19,17 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from tokenexit.errors import UserError
+from tokenexit.files import replacing
 from tokenexit.objectives import Objective, from_config
+from tokenexit.training.accelerator import start_trackers
 from tokenexit.training.batches import Example, Step, labelled_words, steps, steps_per_epoch
 from tokenexit.training.bilevel import set_gradients, upper_gradients, upper_parameters
 from tokenexit.training.checkpoint import (
+    BEST,
     TrainerState,
     clear_checkpoints,
     load_checkpoint,
+    reading,
     save_checkpoint,
 )
 from tokenexit.training.config import TrainConfig
@@ -76,8 +80,8 @@ def train(
         Where the training ended.
 
     Raises:
-        UserError: Nothing to train on, patience where it cannot be had, or a checkpoint of
-            another number of processes.
+        UserError: Nothing to train on, patience where it cannot be had, a checkpoint that is
+            damaged or of another number of processes, or one that cannot be written.
     """
     objective = from_config(config.objective)
     check_patience(config, objective, evaluate is not None)
@@ -87,8 +91,9 @@ def train(
         sentences = [s for s in sentences if labelled_words(s)]
     per_epoch = steps_per_epoch(len(sentences), config.batch_size)
     total = config.max_steps or per_epoch * config.epochs
-    checkpoints, best = folder / "checkpoints", folder / "checkpoints" / "best.safetensors"
+    checkpoints, best = folder / "checkpoints", folder / "checkpoints" / BEST
 
+    start_trackers(config, accelerator)
     accelerator.free_memory()  # of an earlier training with the same accelerator
     model.to(accelerator.device)
     lessons = classroom(model, objective, config.gradient_equilibrium)
@@ -146,7 +151,8 @@ def train(
             break
     accelerator.wait_for_everyone()
     if evaluate is not None and config.keep_best and state.best_step:
-        load_model(model, best)
+        with reading(best):
+            load_model(model, best)
     model.eval()
     return state
 
@@ -234,7 +240,5 @@ def _entry(
 
 
 def _save_weights(model: nn.Module, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    save_model(model, str(partial))  # knows weights that are tied
-    partial.rename(path)
+    with replacing(path) as partial:
+        save_model(model, str(partial))  # knows weights that are tied

@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
 
 from tokenexit.errors import UserError
+from tokenexit.files import to_json, write_text, writing
 
 
 def check_trackers(names: Sequence[str]) -> None:
@@ -43,16 +44,13 @@ class TrainLog:
         self._path, self._accelerator = path, accelerator
         if accelerator.is_main_process:
             kept = [e for e in read_log(path) if e["step"] <= resume_step] if resume_step else []
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_suffix(".partial")
-            partial.write_text("".join(json.dumps(e) + "\n" for e in kept), encoding="utf-8")
-            partial.replace(path)
+            write_text(path, "".join(to_json(e) + "\n" for e in kept))
 
     def write(self, step: int, entry: dict[str, Any]) -> None:
         """Add one entry (on the main process only)."""
         if self._accelerator.is_main_process:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": step, **entry}) + "\n")
+            with writing(self._path), self._path.open("a", encoding="utf-8") as file:
+                file.write(to_json({"step": step, **entry}) + "\n")
         numbers = {k: v for k, v in entry.items() if isinstance(v, int | float)}
         self._accelerator.log(numbers, step=step)
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from accelerate import Accelerator
 
 from tokenexit.config import dump_config, load_config
 from tokenexit.errors import UserError
 from tokenexit.models.cascade import CascadeForSequenceClassification
 from tokenexit.models.cascade_folder import stage_name
 from tokenexit.models.sequence_classification import ExitModelForSequenceClassification
+from tokenexit.policies import Policy
 from tokenexit.training import make_accelerator
 from tokenexit.workflows.config import ClassificationConfig
-from tokenexit.workflows.folder import check_run, open_run
+from tokenexit.workflows.folder import Demo, begin, check_run, run_folder
 from tokenexit.workflows.results import finish
+from tokenexit.workflows.same_run import with_whole_paths
 from tokenexit.workflows.selection import selection, uses_of
 from tokenexit.workflows.speaking import logger, quiet
 from tokenexit.workflows.tagging import build_model, prepare, read_splits, run_tagging
@@ -27,9 +31,7 @@ _OF_THE_CASCADE = ("output_dir", "data", "stages", "method", "policy", "calibrat
 """Keys that a stage cannot have of its own."""
 
 
-def run_cascade(
-    config: ClassificationConfig, demo: Callable[[Path, str], None] | None = None
-) -> Path:
+def run_cascade(config: ClassificationConfig, demo: Demo | None = None) -> Path:
     """Train every model into ``stage-1``, ``stage-2``, ..., and make them one cascade.
 
     Before anything is trained, the cascade is put together of untrained models and classifies a
@@ -45,19 +47,29 @@ def run_cascade(
     Raises:
         UserError: Anything wrong with the configuration, the data or the models.
     """
+    config = with_whole_paths(config)
     policy, families = prepare(config)
-    run = Path(config.output_dir)
-    stages = [stage_config(config, number) for number in range(1, len(config.stages) + 1)]
-    check_run(config)
-    for stage in stages:
-        check_run(stage)
     untracked = replace(config.train, trackers=[])  # trackers follow the stages
-    accelerator = make_accelerator(untracked, run)
+    accelerator = make_accelerator(untracked, Path(config.output_dir))
     quiet(accelerator)
-    main = accelerator.is_main_process
+    stages = [stage_config(config, number) for number in range(1, len(config.stages) + 1)]
+    with run_folder(config, accelerator.is_main_process):
+        if not config.overwrite:  # else they are cleared with the cascade
+            for stage in stages:
+                check_run(stage)
+        return _run(config, stages, policy, families, accelerator, demo)
+
+
+def _run(
+    config: ClassificationConfig,
+    stages: list[ClassificationConfig],
+    policy: Policy | None,
+    families: list[Policy],
+    accelerator: Accelerator,
+    demo: Demo | None,
+) -> Path:
+    run, main = Path(config.output_dir), accelerator.is_main_process
     with accelerator.main_process_first():
-        if main:
-            open_run(config)
         splits = read_splits(config, run, demo if main else None)
     rehearsed = CascadeForSequenceClassification(
         [_untrained(stage, splits["train"]) for stage in stages]
@@ -71,6 +83,7 @@ def run_cascade(
         list(dict.fromkeys(u for part in uses for u in part)),
     )
     del rehearsed
+    begin(config, accelerator)
     for number, stage in enumerate(stages, start=1):
         if main:
             logger.info("model %d of %d", number, len(stages))

@@ -11,7 +11,7 @@ from tokenexit.calibration import CalibrateConfig, calibrate
 from tokenexit.calibration.search import Calibration
 from tokenexit.calibration.texts import calibrate_texts
 from tokenexit.data.pairs import read_pairs
-from tokenexit.data.tagged import read_tagged
+from tokenexit.data.tagged import read_tagged, with_validation
 from tokenexit.data.texts import read_texts
 from tokenexit.errors import UserError
 from tokenexit.evaluation.bench import BenchResult, bench
@@ -26,6 +26,7 @@ from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.models.sequence_classification import ExitModelForSequenceClassification
 from tokenexit.models.token_classification import ExitModelForTokenClassification
 from tokenexit.policies import Policy
+from tokenexit.workflows.reading import Reading, remembered
 
 BLOCK = 1024  # texts predicted before the first of them is written
 
@@ -34,6 +35,7 @@ class Commands(ABC):
     """A loaded model with the data it understands."""
 
     model: Any
+    reading = Reading()
 
     @abstractmethod
     def read(self, data: str, options: dict[str, Any], labels: bool = True) -> dict[str, Any]:
@@ -61,22 +63,52 @@ class Commands(ABC):
     ) -> Iterator[dict[str, Any]]:
         """Results for lines of text, in order."""
 
-    def split(self, data: str, name: str, labels: bool = True, /, **options: Any) -> Any:
-        """One split of a data set.
+    def split(self, data: str | None, name: str, labels: bool = True, /, **options: Any) -> Any:
+        """One split of a data set, read as the model's run read its own.
+
+        Args:
+            data: The data set; that of the run when None.
+            name: The split.
+            labels: Whether it has to have labels.
+            options: Reading options to use in place of the run's; None for the run's.
 
         Raises:
-            UserError: There is no such split, or an option of another kind of model.
+            UserError: There is no such split, an option of another kind of model, or the data of
+                the run is not known.
         """
+        source = self.source(data)
         given = {k: v for k, v in options.items() if v is not None}
-        splits = self.read(data, given, labels)
+        told = self.reading.for_data(source)
+        if "lang" in given:  # says what to read instead of columns, and they instead of it
+            told = {k: v for k, v in told.items() if k not in ("source_column", "target_column")}
+        elif given.keys() & {"source_column", "target_column"}:
+            told.pop("lang", None)
+        splits = self.read(source, {**told, **given}, labels)
+        if name == "validation" and name not in splits and self.reading.owns(source):
+            splits = self.held_out(splits)
         if name not in splits:
             if set(splits) == {"all"}:
                 return splits["all"]
             raise UserError(
-                f"{data} has no split {name!r}; it has {', '.join(splits)}. Choose one with "
+                f"{source} has no split {name!r}; it has {', '.join(splits)}. Choose one with "
                 "--split."
             )
         return splits[name]
+
+    def source(self, data: str | None) -> str:
+        """The data set that is named, or that of the run.
+
+        Raises:
+            UserError: None is named, and that of the run is not known.
+        """
+        source = self.reading.data if data is None else data
+        if source is None:
+            raise UserError("The model does not know what data its run was on; give --data.")
+        return source
+
+    def held_out(self, splits: dict[str, Any]) -> dict[str, Any]:
+        """With the validation split that the run held out of its training data, if it did."""
+        return splits
 
 
 class _Tagger(Commands):
@@ -86,9 +118,17 @@ class _Tagger(Commands):
         self.model = ExitModelForTokenClassification.from_pretrained(source).to(state().device)
 
     def read(self, data: str, options: dict[str, Any], labels: bool = True) -> dict[str, Any]:
-        _only(options, ("column",), "taggers")
-        usual = f"{self.model.settings.task}_tags" if labels else None
-        return read_tagged(data, options.get("column", usual))
+        _only(options, ("column", "convert_tags", "data_name"), "taggers")
+        column = options.get("column") or f"{self.model.settings.task}_tags"
+        return read_tagged(
+            data,
+            column if labels else None,
+            name=options.get("data_name"),
+            convert=options.get("convert_tags", False),
+        )
+
+    def held_out(self, splits: dict[str, Any]) -> dict[str, Any]:
+        return with_validation(splits, seed=self.reading.seed)
 
     def evaluate(self, split: Any, name: str, policy: Policy | None, **options: Any) -> Result:
         given = {k: v for k, v in options.items() if v is not None}
@@ -122,13 +162,22 @@ class _Classifier(_Tagger):
         self.model = ExitModelForSequenceClassification.from_pretrained(source).to(state().device)
 
     def read(self, data: str, options: dict[str, Any], labels: bool = True) -> dict[str, Any]:
-        _only(options, ("column",), "text classifiers")
+        known = ("column", "pair_column", "label_column", "data_name")
+        _only(options, known, "text classifiers")
         return read_texts(
             data,
             column=options.get("column"),
-            label_column="label" if labels else None,
+            pair_column=options.get("pair_column"),
+            label_column=options.get("label_column", "label") if labels else None,
+            name=options.get("data_name"),
             regression=self.model.settings.task == "regression",
         )
+
+    def held_out(self, splits: dict[str, Any]) -> dict[str, Any]:
+        name = "all" if set(splits) == {"all"} else "train"
+        if name not in splits or splits[name].tags is None:
+            return super().held_out(splits)
+        return super().held_out({**splits, name: splits[name].labelled()})
 
 
 class _Cascade(_Classifier):
@@ -141,8 +190,16 @@ class _Generator(Commands):
         self.model = ExitModelForSeq2SeqLM.from_pretrained(source).to(state().device)
 
     def read(self, data: str, options: dict[str, Any], labels: bool = True) -> dict[str, Any]:
-        _only(options, ("lang",), "text generators")
-        return read_pairs(data, lang=options.get("lang"), sources_only=not labels)
+        known = ("lang", "source_column", "target_column", "data_name")
+        _only(options, known, "text generators")
+        return read_pairs(
+            data,
+            lang=options.get("lang"),
+            source_column=options.get("source_column"),
+            target_column=options.get("target_column"),
+            name=options.get("data_name"),
+            sources_only=not labels,
+        )
 
     def evaluate(self, split: Any, name: str, policy: Policy | None, **options: Any) -> Result:
         given = {k: v for k, v in options.items() if v is not None}
@@ -182,16 +239,16 @@ def open_model(source: str) -> Commands:
         UserError: It is none.
     """
     folder = resolve(source)
-    if is_cascade(folder):
-        return _Cascade(folder)
     kinds: dict[str, type[Commands]] = {
         "ExitModelForTokenClassification": _Tagger,
         "ExitModelForSequenceClassification": _Classifier,
         "ExitModelForSeq2SeqLM": _Generator,
     }
-    _, loader = kind_of(read_settings(folder))
-    opened: Any = kinds[loader]
-    return opened(folder)
+    kind = _Cascade if is_cascade(folder) else kinds[kind_of(read_settings(folder))[1]]
+    build: Any = kind
+    opened: Commands = build(folder)
+    opened.reading = remembered(folder, opened.model.settings.training)
+    return opened
 
 
 def _only(given: dict[str, Any], known: Sequence[str], kind: str) -> None:

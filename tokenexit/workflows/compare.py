@@ -8,7 +8,6 @@ machine that has nothing else to do.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -19,11 +18,14 @@ from accelerate import Accelerator
 
 from tokenexit.calibration import CalibrateConfig
 from tokenexit.calibration.search import check_family
+from tokenexit.config.limits import THREADS, about, check_limits
 from tokenexit.errors import UserError
+from tokenexit.files import write_json
 from tokenexit.policies import Policy, from_config
 from tokenexit.reporting.policy_comparison import policies_table, write_policies
 from tokenexit.workflows.commands import Commands, open_model
-from tokenexit.workflows.folder import write_json
+from tokenexit.workflows.lock import locked
+from tokenexit.workflows.same_run import read_record, whole_path
 from tokenexit.workflows.speaking import logger, quiet
 
 BLIND = ("assigned_depth",)
@@ -45,33 +47,40 @@ OF_STEPS = (
 )
 
 
-def _help(text: str) -> dict[str, str]:
-    return {"help": text}
-
-
 @dataclass(frozen=True)
 class CompareConfig:
     """Compare policies on a trained model."""
 
-    run: str = field(metadata=_help("run folder or model of a recipe"))
-    data: str = field(metadata=_help("Hub id, folder or file, as the model was trained on"))
-    output_dir: str = field(metadata=_help("where the comparison goes"))
+    run: str = field(metadata=about("run folder or model of a recipe"))
+    data: str = field(metadata=about("Hub id, folder or file, as the model was trained on"))
+    output_dir: str = field(metadata=about("where the comparison goes"))
     policies: list[Any] = field(
-        default_factory=list, metadata=_help("families; what the model can serve when empty")
+        default_factory=list, metadata=about("families; what the model can serve when empty")
     )
     min_quality: float = field(
-        default=0.99, metadata=_help("share of full-depth quality each has to keep")
+        default=0.99,
+        metadata=about("share of full-depth quality each has to keep", above=0, high=1),
     )
-    limit: int | None = field(default=None, metadata=_help("validation texts to calibrate on"))
+    limit: int | None = field(
+        default=None, metadata=about("validation texts to calibrate on", low=1)
+    )
     bench: list[int] = field(
-        default_factory=lambda: [1, 32], metadata=_help("batch sizes to time; none to leave out")
+        default_factory=lambda: [1, 32],
+        metadata=about("batch sizes to time; none to leave out", low=1),
     )
-    bench_texts: int = field(default=64, metadata=_help("test texts to time, at batch size 32"))
-    repeats: int = field(default=3, metadata=_help("timed passes"))
-    column: str | None = field(default=None, metadata=_help("column of the tags"))
-    lang: str | None = field(default=None, metadata=_help("direction of a translation column"))
-    batch_size: int = field(default=32, metadata=_help("texts a batch when evaluating"))
-    threads: int | None = field(default=None, metadata=_help("threads torch computes with"))
+    bench_texts: int = field(
+        default=64, metadata=about("test texts to time, at batch size 32", low=1)
+    )
+    repeats: int = field(default=3, metadata=about("timed passes", low=1))
+    column: str | None = field(default=None, metadata=about("column of the tags"))
+    lang: str | None = field(default=None, metadata=about("direction of a translation column"))
+    batch_size: int = field(default=32, metadata=about("texts a batch when evaluating", low=1))
+    threads: int | None = field(
+        default=None, metadata=about("threads torch computes with", low=1, high=THREADS)
+    )
+
+    def __post_init__(self) -> None:
+        check_limits(self)
 
 
 def compare(config: CompareConfig) -> Path:
@@ -87,6 +96,11 @@ def compare(config: CompareConfig) -> Path:
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     quiet(Accelerator())
+    with locked(config.output_dir, "a comparison"):
+        return _compare(config)
+
+
+def _compare(config: CompareConfig) -> Path:
     opened = open_model(config.run)
     families = _families(config, opened.model)
     options = {"column": config.column, "lang": config.lang}
@@ -94,7 +108,6 @@ def compare(config: CompareConfig) -> Path:
         opened.split(config.data, name, **options) for name in ("validation", "test")
     )
     folder = Path(config.output_dir)
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "compare.json"
     done = _read(path, config)
     for name, family in families.items():
@@ -198,6 +211,11 @@ def _settings(config: CompareConfig) -> dict[str, Any]:
     return {key: value for key, value in asdict(config).items() if key not in free}
 
 
+def _placed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with whole paths: however they are spelled, it is the same comparison."""
+    return {**settings, **{name: whole_path(settings.get(name)) for name in ("run", "data")}}
+
+
 def _read(path: Path, config: CompareConfig) -> dict[str, Any]:
     """What an earlier, interrupted comparison has found.
 
@@ -206,8 +224,8 @@ def _read(path: Path, config: CompareConfig) -> dict[str, Any]:
     """
     if not path.is_file():
         return {}
-    held = json.loads(path.read_text(encoding="utf-8"))
-    if held["config"] != _settings(config):
+    held = read_record(path)
+    if _placed(held["config"]) != _placed(_settings(config)):
         raise UserError(
             f"{path} was made with other settings, {held['config']}. Give another output_dir, or "
             "remove it."

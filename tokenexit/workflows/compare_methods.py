@@ -11,7 +11,6 @@ from __future__ import annotations
 import gc
 import json
 import traceback
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,14 @@ from accelerate import Accelerator
 
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.errors import UserError
+from tokenexit.files import write_json
 from tokenexit.methods import METHODS
 from tokenexit.models.persistence import load_tokenizer
 from tokenexit.reporting.comparison import summaries
 from tokenexit.reporting.comparison_files import write_comparison
 from tokenexit.workflows.compare_methods_config import CompareMethodsConfig
-from tokenexit.workflows.folder import write_json
+from tokenexit.workflows.folder import Demo, generated
+from tokenexit.workflows.lock import locked
 from tokenexit.workflows.method_curve import measure
 from tokenexit.workflows.method_runs import (
     MethodRun,
@@ -35,10 +36,9 @@ from tokenexit.workflows.method_runs import (
     make_room,
     plan,
 )
+from tokenexit.workflows.same_run import read_record, whole_path, with_whole_paths
 from tokenexit.workflows.speaking import logger, quiet
 from tokenexit.workflows.tagging import read_splits, run_tagging
-
-Demo = Callable[[Path, str], None]
 
 
 def compare_methods(
@@ -65,6 +65,11 @@ def compare_methods(
     if accelerator.num_processes > 1:
         raise UserError("Methods are compared in one process; start the recipe with python alone.")
     quiet(accelerator)
+    with locked(config.output_dir, "a comparison"):
+        return _compare(with_whole_paths(config), command, demo)
+
+
+def _compare(config: CompareMethodsConfig, command: str, demo: Demo | None) -> Path:
     folder = Path(config.output_dir)
     runs = plan(_with_data(config, folder, demo))
     splits = _read_all(config, runs)
@@ -96,8 +101,8 @@ class _Record:
             "runs": {},
         }
         if path.is_file():
-            held = json.loads(path.read_text(encoding="utf-8"))
-            if _completed(held["settings"]) != self.content["settings"]:
+            held = read_record(path)
+            if _completed(held["settings"]) != _completed(self.content["settings"]):
                 raise UserError(
                     f"{path} was made with other settings, {held['settings']}. Give another "
                     "output_dir, or remove the folder."
@@ -129,7 +134,8 @@ def _completed(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings of an older version: keys it did not know had what is now their default."""
     default = CompareMethodsConfig(output_dir="").protocol()
     groups = {name: {**default[name], **settings.get(name, {})} for name in ("train", "calibrate")}
-    return json.loads(json.dumps({**default, **settings, **groups}))
+    places = {name: whole_path(settings.get(name)) for name in ("model", "data")}
+    return json.loads(json.dumps({**default, **settings, **groups, **places}))
 
 
 def _to_do(held: dict[str, Any], config: CompareMethodsConfig) -> bool:
@@ -152,11 +158,11 @@ def _one(
             origin = adopt_training(run, runs)
             if origin is not None:
                 logger.info("%s: takes the training of %s", run.name, origin)
-                (run.folder / "trained_by.json").write_text(json.dumps(origin), encoding="utf-8")
+                write_json(run.folder / "trained_by.json", origin)
             run_tagging(run.config)
         found = measure(run, config, splits[run.seed])
         trained = run.folder / "trained_by.json"
-        origin = json.loads(trained.read_text(encoding="utf-8")) if trained.is_file() else run.name
+        origin = read_record(trained) if trained.is_file() else run.name
         return {"trained_by": origin, **found}
     except Exception as error:  # the other methods go on, whatever this one stumbled over
         logger.debug("%s", traceback.format_exc())
@@ -177,10 +183,8 @@ def _with_data(
     """The configuration with generated data where none is given."""
     if config.data is not None or demo is None:
         return config
-    data = folder / "data"
-    if not (data / "test.parquet").is_file():
-        demo(data, "classification" if config.level == "sentence" else config.task)
-    return replace(config, data=str(data))
+    task = "classification" if config.level == "sentence" else config.task
+    return replace(config, data=whole_path(generated(folder, task, demo)))
 
 
 def _read_all(

@@ -7,12 +7,9 @@ from typing import Any, Literal
 
 from tokenexit.calibration import CalibrateConfig
 from tokenexit.config import dump_config
+from tokenexit.config.limits import SEED, THREADS, about, check_limits
 from tokenexit.errors import UserError
 from tokenexit.training import TrainConfig
-
-
-def _help(text: str) -> dict[str, str]:
-    return {"help": text}
 
 
 @dataclass(frozen=True)
@@ -23,60 +20,67 @@ class CompareMethodsConfig:
     objective and policies, and what else its preset names.
     """
 
-    output_dir: str = field(metadata=_help("where the comparison and its runs go"))
+    output_dir: str = field(metadata=about("where the comparison and its runs go"))
     data: str | None = field(
-        default=None, metadata=_help("Hub id, folder or file; generated data when empty")
+        default=None, metadata=about("Hub id, folder or file; generated data when empty")
     )
-    data_name: str | None = field(default=None, metadata=_help("configuration of a Hub data set"))
+    data_name: str | None = field(default=None, metadata=about("configuration of a Hub data set"))
     model: str | dict[str, Any] = field(
         default="bert-base-uncased",
-        metadata=_help("Hub id or folder all start from, or a description of a fresh small model"),
+        metadata=about("Hub id or folder all start from, or a description of a fresh small model"),
     )
     methods: list[str] | str = field(
-        default="all", metadata=_help("names such as [pabee,deebert], or all of the level")
+        default="all", metadata=about("names such as [pabee,deebert], or all of the level")
     )
-    seeds: list[int] = field(default_factory=lambda: [0], metadata=_help("a run for each"))
+    seeds: list[int] = field(
+        default_factory=lambda: [0], metadata=about("a run for each", low=0, high=SEED)
+    )
     level: Literal["sentence", "token"] = field(
-        default="sentence", metadata=_help("what leaves: texts, or the words of tagged sentences")
+        default="sentence", metadata=about("what leaves: texts, or the words of tagged sentences")
     )
     task: Literal["ner", "pos"] = field(
-        default="ner", metadata=_help("what the tags are, at the level token")
+        default="ner", metadata=about("what the tags are, at the level token")
     )
-    column: str | None = field(default=None, metadata=_help("column of the texts, or of the tags"))
-    pair_column: str | None = field(default=None, metadata=_help("column of the second texts"))
-    label_column: str = field(default="label", metadata=_help("column of the texts' labels"))
-    convert_tags: bool = field(default=False, metadata=_help("convert BIOES and IOB1 tags to BIO"))
+    column: str | None = field(default=None, metadata=about("column of the texts, or of the tags"))
+    pair_column: str | None = field(default=None, metadata=about("column of the second texts"))
+    label_column: str = field(default="label", metadata=about("column of the texts' labels"))
+    convert_tags: bool = field(default=False, metadata=about("convert BIOES and IOB1 tags to BIO"))
     exit_layers: list[int] | None = field(
-        default=None, metadata=_help("layers with an exit, from 1; all by default")
+        default=None, metadata=about("layers with an exit, from 1; all by default")
     )
     pool: Literal["first", "mean"] | None = field(
         default=None,
-        metadata=_help("what all heads below the top read of a text or word; each preset's own"),
+        metadata=about("what all heads below the top read of a text or word; each preset's own"),
     )
     train: TrainConfig = field(default_factory=TrainConfig)
     calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
-    settings: int = field(default=12, metadata=_help("settings of a policy's knob to run at most"))
-    clock: bool = field(default=True, metadata=_help("time a few settings as well"))
-    clock_texts: int = field(default=32, metadata=_help("test texts to time"))
-    clock_batch: int = field(default=1, metadata=_help("texts a batch when timing"))
-    repeats: int = field(default=3, metadata=_help("timed passes"))
-    batch_size: int = field(default=32, metadata=_help("texts a batch when evaluating"))
+    settings: int = field(
+        default=12, metadata=about("settings of a policy's knob to run at most", low=1)
+    )
+    clock: bool = field(default=True, metadata=about("time a few settings as well"))
+    clock_texts: int = field(default=32, metadata=about("test texts to time", low=1))
+    clock_batch: int = field(default=1, metadata=about("texts a batch when timing", low=1))
+    repeats: int = field(default=3, metadata=about("timed passes", low=1))
+    batch_size: int = field(default=32, metadata=about("texts a batch when evaluating", low=1))
     validate_on: int | None = field(
         default=None,
-        metadata=_help("validation texts, drawn at random; all when empty"),
+        metadata=about("validation texts, drawn at random; all when empty", low=1),
     )
     test_on: int | None = field(
-        default=None, metadata=_help("test texts to measure on, drawn at random; all when empty")
+        default=None,
+        metadata=about("test texts to measure on, drawn at random; all when empty", low=1),
     )
-    threads: int | None = field(default=None, metadata=_help("threads torch computes with"))
+    threads: int | None = field(
+        default=None, metadata=about("threads torch computes with", low=1, high=THREADS)
+    )
     plugins: list[str] = field(
-        default_factory=list, metadata=_help("your own .py files that register methods, ...")
+        default_factory=list, metadata=about("your own .py files that register methods, ...")
     )
     keep_checkpoints: bool = field(
         default=False,
-        metadata=_help("keep trainer states, from which methods added later can take a training"),
+        metadata=about("keep trainer states, from which methods added later can take a training"),
     )
-    retry: bool = field(default=False, metadata=_help("try again what has failed"))
+    retry: bool = field(default=False, metadata=about("try again what has failed"))
 
     def __post_init__(self) -> None:
         default = TrainConfig(label_smoothing=self.train.label_smoothing)
@@ -85,9 +89,7 @@ class CompareMethodsConfig:
                 raise UserError(f"train.{name} is what methods differ in; leave it to them.")
         if self.calibrate.policies:
             raise UserError("calibrate.policies is what methods differ in; leave it to them.")
-        for name in ("settings", "clock_texts", "clock_batch", "repeats"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} must be 1 or more, not {getattr(self, name)!r}.")
+        check_limits(self)
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise UserError(f"seeds must be one or more different numbers, not {self.seeds!r}.")
 

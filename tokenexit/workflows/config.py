@@ -6,78 +6,81 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from tokenexit.calibration import CalibrateConfig
+from tokenexit.config.limits import SEED, THREADS, about, check_limits
 from tokenexit.training import TrainConfig
-
-
-def _help(text: str) -> dict[str, str]:
-    return {"help": text}
 
 
 @dataclass(frozen=True)
 class EncoderConfig:
     """What a run of an encoder with exits is asked for, whatever it labels."""
 
-    output_dir: str = field(metadata=_help("run folder"))
+    output_dir: str = field(metadata=about("run folder"))
     data: str | None = field(
-        default=None, metadata=_help("Hub id, folder or file of labelled sentences or texts")
+        default=None, metadata=about("Hub id, folder or file of labelled sentences or texts")
     )
-    data_name: str | None = field(default=None, metadata=_help("configuration of a Hub data set"))
+    data_name: str | None = field(default=None, metadata=about("configuration of a Hub data set"))
     model: str | dict[str, Any] = field(
         default="bert-base-cased",
-        metadata=_help("Hub id or folder, or a description of a fresh small model"),
+        metadata=about("Hub id or folder, or a description of a fresh small model"),
     )
     keep_layers: list[int] | int | Literal["alternate"] | None = field(
         default=None,
-        metadata=_help("layers of the model to keep: numbers from 1, or how many; all by default"),
+        metadata=about("layers of the model to keep: numbers from 1, or how many; all by default"),
     )
     exit_layers: list[int] | None = field(
-        default=None, metadata=_help("layers with an exit, from 1; all by default")
+        default=None, metadata=about("layers with an exit, from 1; all by default")
     )
     heads: dict[str, Any] = field(
-        default_factory=lambda: {"name": "linear"}, metadata=_help("kind of exit heads")
+        default_factory=lambda: {"name": "linear"}, metadata=about("kind of exit heads")
     )
     method: str | None = field(
         default=None,
-        metadata=_help("a published system: sets heads, train and calibrate.policies"),
+        metadata=about("a published system: sets heads, train and calibrate.policies"),
     )
     train: TrainConfig = field(default_factory=TrainConfig)
     policy: dict[str, Any] = field(
         default_factory=dict,
-        metadata=_help("the policy; a few families are calibrated when empty"),
+        metadata=about("the policy; a few families are calibrated when empty"),
     )
     calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
-    batch_size: int = field(default=32, metadata=_help("sentences a batch when evaluating"))
+    batch_size: int = field(default=32, metadata=about("sentences a batch when evaluating", low=1))
     validate_on: int | None = field(
         default=None,
-        metadata=_help("validation texts, drawn at random; all when empty"),
+        metadata=about("validation texts, drawn at random; all when empty", low=1),
     )
     test_on: int | None = field(
-        default=None, metadata=_help("test texts to measure on, drawn at random; all when empty")
+        default=None,
+        metadata=about("test texts to measure on, drawn at random; all when empty", low=1),
     )
-    threads: int | None = field(default=None, metadata=_help("threads torch computes with"))
-    seed: int = field(default=0, metadata=_help("of everything random"))
+    threads: int | None = field(
+        default=None, metadata=about("threads torch computes with", low=1, high=THREADS)
+    )
+    seed: int = field(default=0, metadata=about("of everything random", low=0, high=SEED))
     plugins: list[str] = field(
         default_factory=list,
-        metadata=_help("your own .py files that register policies, heads, ..."),
+        metadata=about("your own .py files that register policies, heads, ..."),
     )
-    resume: bool = field(default=False, metadata=_help("go on with an interrupted run"))
-    overwrite: bool = field(default=False, metadata=_help("replace the run in output_dir"))
+    resume: bool = field(default=False, metadata=about("go on with an interrupted run"))
+    overwrite: bool = field(default=False, metadata=about("replace the run in output_dir"))
+
+    def __post_init__(self) -> None:
+        check_limits(self)
 
 
 @dataclass(frozen=True)
 class TaggingConfig(EncoderConfig):
     """Train, calibrate, evaluate and report a tagger with exits, into ``output_dir``."""
 
-    task: Literal["ner", "pos"] = field(default="ner", metadata=_help("what the tags are"))
+    task: Literal["ner", "pos"] = field(default="ner", metadata=about("what the tags are"))
     column: str | None = field(
-        default=None, metadata=_help("column of the tags; ner_tags or pos_tags by default")
+        default=None, metadata=about("column of the tags; ner_tags or pos_tags by default")
     )
-    convert_tags: bool = field(default=False, metadata=_help("convert BIOES and IOB1 tags to BIO"))
+    convert_tags: bool = field(default=False, metadata=about("convert BIOES and IOB1 tags to BIO"))
     halted: Literal["copy", "drop", "restore"] = field(
-        default="copy", metadata=_help("what halted words still give to the others")
+        default="copy", metadata=about("what halted words still give to the others")
     )
     decode: Literal["argmax", "legal", "crf"] = field(
-        default="argmax", metadata=_help("legal or crf: entity tags that follow the scheme")
+        default="argmax", metadata=about("legal or crf: entity tags that follow the scheme")
     )
 
     @property
@@ -90,19 +93,19 @@ class TaggingConfig(EncoderConfig):
 class ClassificationConfig(EncoderConfig):
     """Train, calibrate, evaluate and report a text classifier with exits, into ``output_dir``."""
 
-    column: str | None = field(default=None, metadata=_help("column of the texts"))
-    pair_column: str | None = field(default=None, metadata=_help("column of the second texts"))
-    label_column: str = field(default="label", metadata=_help("column of the labels"))
+    column: str | None = field(default=None, metadata=about("column of the texts"))
+    pair_column: str | None = field(default=None, metadata=about("column of the second texts"))
+    label_column: str = field(default="label", metadata=about("column of the labels"))
     heads: dict[str, Any] = field(
         default_factory=lambda: {"name": "linear", "pool": "mean"},
-        metadata=_help("kind of exit heads; low layers say more in all tokens than in the first"),
+        metadata=about("kind of exit heads; low layers say more in all tokens than in the first"),
     )
     regression: bool = field(
-        default=False, metadata=_help("labels are numbers, which the model learns to tell")
+        default=False, metadata=about("labels are numbers, which the model learns to tell")
     )
     stages: list[dict[str, Any]] = field(
         default_factory=list,
-        metadata=_help("for a cascade: what each model's run is told besides, the cheapest first"),
+        metadata=about("for a cascade: what each model's run is told besides, the cheapest first"),
     )
 
     # What a text cannot be asked, because it leaves as a whole.

@@ -2,29 +2,57 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tokenexit.config import dump_config, from_yaml, to_yaml
-from tokenexit.errors import UserError
+from accelerate import Accelerator
 
-CONFIG = "config.yaml"
-_OURS = (
-    "checkpoints",
-    "traces",
-    CONFIG,
-    "metrics.json",
-    "calibration.json",
-    "pareto.csv",
-    "report.html",
-    "train_log.jsonl",
-)
-_FREE = ("resume", "overwrite", "output_dir", "threads", "plugins", "batch_size")
-_AFTER_TRAINING = ("calibrate", "policy", "decode", "pending", "generation")
-"""Keys that may differ when a run is resumed: they do not change what is trained."""
+from tokenexit.config import dump_config, to_yaml
+from tokenexit.errors import UserError
+from tokenexit.files import clear_partials, sync, write_text, writing
+from tokenexit.workflows.lock import LOCK, locked
+from tokenexit.workflows.ours import CLEARING, CONFIG, MARKERS, clear, is_run, ours, stages
+from tokenexit.workflows.same_run import AFTER_TRAINING, check_same, read_settings
+
+Demo = Callable[[Path, str], None]
+"""Writes generated data for a task into a folder."""
+
+DATA = "data"
+"""Folder of the data that a run generates when it is given none."""
+
+
+@contextmanager
+def run_folder(config: Any, main: bool = True) -> Iterator[None]:
+    """Keep a folder for a run while the block runs, or refuse one that is taken.
+
+    Nothing is left of a run that fails before there is anything to keep.
+
+    Args:
+        config: The run.
+        main: Whether this process writes; the others only look.
+
+    Raises:
+        UserError: As ``check_run``, or another process writes there.
+    """
+    check_run(config)
+    if not main:
+        yield
+        return
+    run = Path(config.output_dir)
+    generated = not (run / DATA).exists()
+    with locked(run):
+        check_run(config)  # again: another run may have ended there meanwhile
+        try:
+            yield
+        except BaseException:
+            if _never_began(run, config):
+                (run / CONFIG).unlink(missing_ok=True)
+            if generated and not (run / CONFIG).exists() and config.data is None:
+                shutil.rmtree(run / DATA, ignore_errors=True)
+            raise
 
 
 def check_run(config: Any) -> None:
@@ -42,16 +70,24 @@ def check_run(config: Any) -> None:
     run = Path(config.output_dir)
     if run.exists() and not run.is_dir():
         raise UserError(f"output_dir {str(run)!r} is a file; give a folder.")
-    if not run.is_dir() or not any(run.iterdir()) or _never_began(run, config):
+    with writing(run):
+        free = not run.is_dir() or _empty(run, config) or _never_began(run, config)
+    if free:
         return
     if config.resume and (run / CONFIG).is_file():
-        _check_same(run / CONFIG, config)
+        check_same(run / CONFIG, config)
+    elif config.resume and any((run / name).exists() for name in MARKERS):
+        raise UserError(
+            f"output_dir {str(run)!r} holds a model without {CONFIG}, the settings of its run, so "
+            "there is nothing to resume. Give overwrite=true to replace it, or another folder."
+        )
     elif config.overwrite or config.resume:
         return
-    elif (run / CONFIG).is_file():
+    elif is_run(run):
+        began = stages(run) if not any(_kept(run)) else []
         raise UserError(
-            f"output_dir {str(run)!r} already holds a run. Give overwrite=true to replace it, "
-            "resume=true to go on with it, or another folder."
+            f"output_dir {str([*began, run][0])!r} already holds a run. Give overwrite=true to "
+            "replace it, resume=true to go on with it, or another folder."
         )
     else:
         raise UserError(
@@ -66,74 +102,70 @@ def open_run(config: Any) -> Path:
     going_on = config.resume and (run / CONFIG).is_file() and not _never_began(run, config)
     settings = dump_config(config)
     if going_on:
-        settings = _read(run / CONFIG) | {
-            key: settings[key] for key in _AFTER_TRAINING if key in settings
+        settings = read_settings(run / CONFIG) | {
+            key: settings[key] for key in AFTER_TRAINING if key in settings
         }
-    else:
-        _clear(run)
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        (run / CONFIG).write_text(to_yaml(settings), encoding="utf-8")
-    except OSError as error:
-        raise UserError(
-            f"output_dir {str(run)!r} cannot be written ({error.strerror}); give another."
-        ) from error
+        clear_partials(run)
+    elif is_run(run):
+        clear(run)
+    write_text(run / CONFIG, to_yaml(settings))
+    (run / CLEARING).unlink(missing_ok=True)
+    sync(run)
     return run
 
 
-def write_json(path: Path, data: Any) -> None:
-    """Write JSON so that a kill leaves the old file or the new one, never half of one."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(path)
+def begin(config: Any, accelerator: Accelerator) -> None:
+    """Open the folder, on the main process. For every process."""
+    accelerator.wait_for_everyone()  # the others have looked at the folder as it was
+    if accelerator.is_main_process:
+        open_run(config)
+    accelerator.wait_for_everyone()
+
+
+def generated(run: Path, task: str, demo: Demo | None) -> str:
+    """The folder of a run's own data, which is generated if it is not there.
+
+    Args:
+        run: The run folder.
+        task: Of which task.
+        demo: Writes the data; None for a process that only reads.
+    """
+    folder, partial = run / DATA, run / f".{DATA}.partial"
+    if demo is not None and not (folder / "test.parquet").is_file():
+        shutil.rmtree(partial, ignore_errors=True)
+        with writing(folder):
+            demo(partial, task)
+            folder.mkdir(exist_ok=True)
+            # The test split last: it says that the others are there.
+            for path in sorted(partial.iterdir(), key=lambda path: path.stem == "test"):
+                path.replace(folder / path.name)
+            partial.rmdir()
+    return str(folder)
+
+
+def _empty(run: Path, config: Any) -> bool:
+    """Whether there is nothing but what a run leaves that is killed before it opens its folder."""
+    mine = {LOCK, *([DATA, f".{DATA}.partial"] if config.data is None else [])}
+    return all(path.name in mine for path in run.iterdir())
 
 
 def _never_began(run: Path, config: Any) -> bool:
-    """Whether a run stopped here at a mistake of the user, before there was anything to keep."""
-    if not (run / CONFIG).is_file() or any((run / n).exists() for n in _OURS if n != CONFIG):
+    """Whether a run stopped here before there was anything to keep.
+
+    At a mistake of the user, say, or while it was clearing away what it was told to overwrite.
+    """
+    if (run / CLEARING).is_file():
+        return True
+    if not (run / CONFIG).is_file() or any(_kept(run)) or stages(run):
         return False
-    saved = _read(run / CONFIG)
+    try:
+        saved = read_settings(run / CONFIG)
+    except UserError:
+        return False
     return saved.keys() == dump_config(config).keys()  # else it is a file of the user's own
 
 
-def _read(saved: Path) -> dict[str, Any]:
-    content = from_yaml(saved.read_text(encoding="utf-8"), str(saved))
-    return content if isinstance(content, dict) else {}
-
-
-def _check_same(saved: Path, config: Any) -> None:
-    # A key that the run did not know yet had what is now its default.
-    held, default = _read(saved), dump_config(type(config)(output_dir=""))
-    held = {**default, **held, "train": {**default["train"], **held.get("train", {})}}
-    before, now = _dotted(held), _dotted(dump_config(config))
-    changed = [
-        f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
-        for key in dict.fromkeys([*now, *before])
-        if key.split(".")[0] not in (*_FREE, *_AFTER_TRAINING) and before.get(key) != now.get(key)
-    ]
-    if changed:
-        raise UserError(
-            f"The run in {saved.parent} cannot be resumed with other settings: "
-            f"{'; '.join(changed)}. Resume with the settings in {saved.name}, or start anew in "
-            "another folder."
-        )
-
-
-def _dotted(tree: Mapping[str, Any], stem: str = "") -> dict[str, Any]:
-    """Nested mappings as one, with dotted keys, to tell exactly what differs."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            flat |= _dotted(value, f"{stem}{key}.")
-        else:
-            flat[f"{stem}{key}"] = value
-    return flat
-
-
-def _clear(run: Path) -> None:
-    for name in _OURS:
-        path = run / name
-        if path.is_dir():
-            shutil.rmtree(path)
-        elif path.exists():
-            path.unlink()
+def _kept(run: Path) -> Iterator[Path]:
+    yield from run.glob("checkpoints/*")
+    # An empty log is opened before the first step.
+    yield from (path for path in ours(run) if path.name != "train_log.jsonl" or path.stat().st_size)

@@ -14,6 +14,7 @@ from tokenexit.data.tagged import TaggedSplit
 from tokenexit.evaluation.bench import bench
 from tokenexit.evaluation.curve import point
 from tokenexit.evaluation.evaluate import evaluate
+from tokenexit.files import write_json
 from tokenexit.halting.cost import plain_macs
 from tokenexit.models.encoder_model import EncoderModel
 from tokenexit.models.labeller import Labeller
@@ -23,7 +24,6 @@ from tokenexit.policies.assigned_depth import MAX_DEPTH, AssignedDepth
 from tokenexit.policies.never import Never
 from tokenexit.workflows.commands import open_model
 from tokenexit.workflows.compare_methods_config import CompareMethodsConfig
-from tokenexit.workflows.folder import write_json
 from tokenexit.workflows.method_runs import MethodRun
 from tokenexit.workflows.method_sweep import next_setting
 

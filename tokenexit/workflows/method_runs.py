@@ -9,16 +9,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tokenexit.config import dump_config, to_yaml
+from tokenexit.config import dump_config
 from tokenexit.errors import UserError
 from tokenexit.methods import METHODS
 from tokenexit.registry import load_plugin
 from tokenexit.reporting.comparison import FINE_TUNING, STATIC
-from tokenexit.training.checkpoint import complete
+from tokenexit.training.checkpoint import complete, remove_checkpoints
 from tokenexit.workflows.compare_methods_config import CompareMethodsConfig
 from tokenexit.workflows.config import ClassificationConfig, TaggingConfig
-from tokenexit.workflows.folder import CONFIG, check_run
+from tokenexit.workflows.folder import check_run, open_run, run_folder
+from tokenexit.workflows.lock import locked
 from tokenexit.workflows.method import load_with_method
+from tokenexit.workflows.ours import CHECKPOINTS, CLEARING, CONFIG, clear, is_run, stages
+from tokenexit.workflows.same_run import with_whole_paths
 
 BASELINES = (FINE_TUNING, STATIC)
 """Always among the methods."""
@@ -119,7 +122,7 @@ def _run(config: CompareMethodsConfig, method: str, seed: int) -> MethodRun:
         made = load_with_method(schema, [f"method={method}", *fixed], below, config.level)
     except UserError as error:
         return replace(run, error=str(error))
-    return replace(run, config=made)
+    return replace(run, config=with_whole_paths(made))
 
 
 def adopt_training(run: MethodRun, runs: list[MethodRun]) -> str | None:
@@ -131,18 +134,18 @@ def adopt_training(run: MethodRun, runs: list[MethodRun]) -> str | None:
     Returns:
         The name of the run the training is from, if there is one.
     """
-    if (run.folder / CONFIG).is_file():
+    if (run.folder / CONFIG).is_file() and not (run.folder / CLEARING).is_file():
         return None
     for other in runs:
         if other.finished and other != run and other.training == run.training:
-            source = other.folder / "checkpoints"
+            source = other.folder / CHECKPOINTS
             if complete(source):
-                shutil.rmtree(run.folder / "checkpoints", ignore_errors=True)
-                shutil.copytree(source, run.folder / "checkpoints", copy_function=_link)
-                shutil.copy2(other.folder / "train_log.jsonl", run.folder)
-                # Last: without it a kill leaves a folder that is begun again.
-                settings = to_yaml(dump_config(run.config))
-                (run.folder / CONFIG).write_text(settings, encoding="utf-8")
+                with run_folder(run.config):
+                    open_run(run.config)  # what a kill left is begun again
+                    (run.folder / CLEARING).touch()
+                    shutil.copytree(source, run.folder / CHECKPOINTS, copy_function=_link)
+                    shutil.copy2(other.folder / "train_log.jsonl", run.folder)
+                    (run.folder / CLEARING).unlink()
                 return other.name
     return None
 
@@ -156,11 +159,18 @@ def _link(source: str, target: str) -> None:
 
 
 def make_room(run: MethodRun) -> None:
-    """Clear a failed run that cannot be gone on with, so that it starts anew."""
-    try:
-        check_run(run.config)
-    except UserError:
-        shutil.rmtree(run.folder)
+    """Clear a failed run that cannot be gone on with, so that it starts anew.
+
+    Raises:
+        UserError: Something else is there, or another process writes there.
+    """
+    with locked(run.folder):
+        try:
+            check_run(run.config)
+        except UserError:
+            if not is_run(run.folder):
+                raise
+            clear(run.folder)
 
 
 def drop_checkpoints(runs: list[MethodRun], settled: set[str]) -> None:
@@ -176,6 +186,5 @@ def drop_checkpoints(runs: list[MethodRun], settled: set[str]) -> None:
             for other in runs
             if other.config is not None and other.training == run.training
         ):
-            # A cascade has some for each of its models.
-            for states in [*run.folder.glob("checkpoints"), *run.folder.glob("*/checkpoints")]:
-                shutil.rmtree(states)
+            for place in (run.folder, *stages(run.folder)):
+                remove_checkpoints(place / CHECKPOINTS)

@@ -16,6 +16,7 @@ from tokenexit.data.tagged import TaggedSplit
 from tokenexit.evaluation.curve import Point, save_curve, trace_curve
 from tokenexit.evaluation.evaluate import evaluate
 from tokenexit.evaluation.gold import class_numbers
+from tokenexit.files import write_json
 from tokenexit.models.cascade import CascadeForSequenceClassification
 from tokenexit.models.encoder_model import EncoderModel
 from tokenexit.models.token_classification import ExitModelForTokenClassification
@@ -24,7 +25,7 @@ from tokenexit.reporting import write_report
 from tokenexit.reporting.tables import results_text
 from tokenexit.wording.promises import promise_sentences
 from tokenexit.workflows.config import ClassificationConfig, TaggingConfig
-from tokenexit.workflows.folder import write_json
+from tokenexit.workflows.reading import GENERATED, reading_of
 from tokenexit.workflows.selection import RECORD, Selection
 from tokenexit.workflows.speaking import logger
 
@@ -121,8 +122,9 @@ def training_record(config: Any, served_for: Sequence[str]) -> dict[str, Any]:
     return {
         "task": config.task,
         "model": config.model,
-        "data": config.data or "generated",
+        "data": config.data or GENERATED,
         "seed": config.seed,
+        "reading": reading_of(config),
         **dump_config(config)["train"],
         RECORD: list(served_for),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,13 @@ from tokenexit.models.scratch_seq2seq import (
 )
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.models.texts import encode_texts
-from tokenexit.policies import from_config
+from tokenexit.policies import Policy, from_config
 from tokenexit.policies.never import Never
 from tokenexit.registry import load_plugin
 from tokenexit.training import make_accelerator, train
 from tokenexit.training.lesson_seq2seq import Seq2SeqClassroom
-from tokenexit.workflows.folder import check_run, open_run
+from tokenexit.workflows.folder import Demo, begin, generated, run_folder
+from tokenexit.workflows.same_run import with_whole_paths
 from tokenexit.workflows.selection import selection, uses_of
 from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
 from tokenexit.workflows.seq2seq_results import finish_texts
@@ -45,7 +46,7 @@ EMBEDDING_RATE = 20.0
 of Tatoeba the validation loss stood at 4.8 and 4.4 in place of 5.5 and 5.2."""
 
 
-def run_seq2seq(config: Seq2SeqConfig, demo: Callable[[Path, str], None] | None = None) -> Path:
+def run_seq2seq(config: Seq2SeqConfig, demo: Demo | None = None) -> Path:
     """Train, calibrate, evaluate and report.
 
     Args:
@@ -58,7 +59,7 @@ def run_seq2seq(config: Seq2SeqConfig, demo: Callable[[Path, str], None] | None 
     Raises:
         UserError: Anything wrong with the configuration, the data or the model.
     """
-    config = with_embedding_rate(config)
+    config = with_embedding_rate(with_whole_paths(config))
     for plugin in config.plugins:
         load_plugin(plugin)
     if config.threads is not None:
@@ -71,13 +72,22 @@ def run_seq2seq(config: Seq2SeqConfig, demo: Callable[[Path, str], None] | None 
         check_policy(chosen)
     if config.encoder_policy:
         check_source_policy(from_config(config.encoder_policy))
-    check_run(config)
     accelerator = make_accelerator(config.train, Path(config.output_dir))
     quiet(accelerator)
+    with run_folder(config, accelerator.is_main_process):
+        return _run(config, policy, families, accelerator, demo)
+
+
+def _run(
+    config: Seq2SeqConfig,
+    policy: Policy | None,
+    families: list[Policy],
+    accelerator: Accelerator,
+    demo: Demo | None,
+) -> Path:
+    """The run in a folder that is its own; nothing is written there before all is checked."""
     run = Path(config.output_dir)
     with accelerator.main_process_first():
-        if accelerator.is_main_process:
-            open_run(config)
         splits = _read(config, run, demo if accelerator.is_main_process else None)
     set_seed(config.seed)
     model = build_generator(config, splits["train"])
@@ -88,10 +98,12 @@ def run_seq2seq(config: Seq2SeqConfig, demo: Callable[[Path, str], None] | None 
     say = logger.info if accelerator.is_main_process else logger.debug
     say("%s", _describe(splits, model, accelerator))
     held = selection(splits["validation"], config.calibrate, uses_of(config.train))
-    few = held.choosing.head(config.validate_on)
+    few = held.choosing.sample(config.validate_on)
+    pairs = training_pairs(model, splits["train"], config.max_source, config.max_target)
+    begin(config, accelerator)
     train(
         model,
-        training_pairs(model, splits["train"], config.max_source, config.max_target),
+        pairs,
         config.train,
         accelerator=accelerator,
         folder=run,
@@ -179,16 +191,11 @@ def _graded(
     return {"quality": result.quality, "chrf": result.figures["chrf"]}
 
 
-def _read(config: Seq2SeqConfig, run: Path, demo: Callable[[Path, str], None] | None) -> Splits:
-    source, lang = config.data, config.lang
-    if source is None:
-        folder = run / "data"
-        if demo is not None and not (folder / "test.parquet").is_file():
-            demo(folder, config.task)
-        source = str(folder)
+def _read(config: Seq2SeqConfig, run: Path, demo: Demo | None) -> Splits:
+    source = config.data or generated(run, config.task, demo)
     splits = read_pairs(
         source,
-        lang=lang,
+        lang=config.lang,
         source_column=config.source_column,
         target_column=config.target_column,
         name=config.data_name,
@@ -199,6 +206,8 @@ def _read(config: Seq2SeqConfig, run: Path, demo: Callable[[Path, str], None] | 
                 f"{source} has no {needed} split; it has {', '.join(splits)}. Give a folder with "
                 "files named train, validation and test."
             )
+    if config.test_on is not None and "test" in splits:
+        splits["test"] = splits["test"].sample(config.test_on)
     return splits
 
 

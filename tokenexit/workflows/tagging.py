@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,8 +41,9 @@ from tokenexit.registry import load_plugin
 from tokenexit.training import make_accelerator, train
 from tokenexit.training.fit import fit_heads
 from tokenexit.workflows.config import ClassificationConfig, TaggingConfig
-from tokenexit.workflows.folder import check_run, open_run
+from tokenexit.workflows.folder import Demo, begin, generated, run_folder
 from tokenexit.workflows.results import finish
+from tokenexit.workflows.same_run import with_whole_paths
 from tokenexit.workflows.selection import selection, uses_of
 from tokenexit.workflows.speaking import logger, quiet
 from tokenexit.workflows.texts import check_regression_run, read_text_splits
@@ -53,7 +54,7 @@ AnyConfig = TaggingConfig | ClassificationConfig
 
 def run_tagging(
     config: TaggingConfig | ClassificationConfig,
-    demo: Callable[[Path, str], None] | None = None,
+    demo: Demo | None = None,
 ) -> Path:
     """Train, calibrate, evaluate and report.
 
@@ -71,6 +72,7 @@ def run_tagging(
         from tokenexit.workflows.cascade import run_cascade  # it runs each stage by this function
 
         return run_cascade(config, demo)
+    config = with_whole_paths(config)
     policy, families = prepare(config)
     if isinstance(config, ClassificationConfig) and config.regression:
         check_regression_run(config)
@@ -80,13 +82,22 @@ def run_tagging(
             "the policy is chosen. Use decode=legal or argmax, or leave calibrate.risk out and "
             "give the finished model to `tokenexit calibrate --risk`."
         )
-    check_run(config)
     accelerator = make_accelerator(config.train, Path(config.output_dir))
     quiet(accelerator)
+    with run_folder(config, accelerator.is_main_process):
+        return _run(config, policy, families, accelerator, demo)
+
+
+def _run(
+    config: AnyConfig,
+    policy: Policy | None,
+    families: list[Policy],
+    accelerator: Accelerator,
+    demo: Demo | None,
+) -> Path:
+    """The run in a folder that is its own; nothing is written there before all is checked."""
     run = Path(config.output_dir)
     with accelerator.main_process_first():
-        if accelerator.is_main_process:
-            open_run(config)
         splits = read_splits(config, run, demo if accelerator.is_main_process else None)
     set_seed(config.seed)
     model = build_model(config, splits["train"])
@@ -97,6 +108,7 @@ def run_tagging(
     held = selection(splits["validation"], config.calibrate, uses_of(config.train, model.heads))
     sentences = {"train": _labelled(model, splits["train"])}
     sentences["validation"] = _labelled(model, held.choosing)
+    begin(config, accelerator)
     train(
         model,
         sentences["train"],
@@ -224,16 +236,9 @@ def _graded(config: AnyConfig, model: EncoderModel, split: TaggedSplit) -> dict[
     return found
 
 
-def read_splits(
-    config: AnyConfig, run: Path, demo: Callable[[Path, str], None] | None = None
-) -> Splits:
+def read_splits(config: AnyConfig, run: Path, demo: Demo | None = None) -> Splits:
     """The data of a run, with a validation split, or generated data in the run folder."""
-    source = config.data
-    if source is None:
-        folder = run / "data"
-        if demo is not None and not (folder / "test.parquet").is_file():
-            demo(folder, config.task)
-        source = str(folder)
+    source = config.data or generated(run, config.task, demo)
     splits: Splits
     if isinstance(config, ClassificationConfig):
         splits = read_text_splits(config, source)
