@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoModelForSeq2SeqLM
 from transformers.models.t5.modeling_t5 import T5LayerNorm
 
 from tokenexit.backbones import prepack
-from tokenexit.backbones.lean import PrepackedLinear, RootMeanSquareNorm, residual, side_by_side
+from tokenexit.backbones.lean import LeanLinear, RootMeanSquareNorm, residual, side_by_side
 from tokenexit.decoders import adapt_decoder
 
 SHAPES = [(1, 16), (2, 16), (0, 16), (40, 16), (3, 5, 16), (1, 5, 16), (1, 1, 16)]
@@ -37,7 +37,7 @@ def test_linear_and_what_is_joined_to_it(shape: Any, width: int, bias: bool) -> 
         linear, other = nn.Linear(16, width, bias=bias), nn.Linear(16, 4, bias=bias)
     rows, rest = torch.randn(shape), torch.randn(*shape[:-1], width)
     before = rest.clone()
-    lean, beside = PrepackedLinear(linear), PrepackedLinear(other)
+    lean, beside = LeanLinear(linear), LeanLinear(other)
     expected = F.linear(rows, linear.weight, linear.bias)
     assert_close(lean(rows), expected)
     assert_close(lean.relu(rows), expected.relu())
@@ -50,7 +50,7 @@ def test_linear_and_what_is_joined_to_it(shape: Any, width: int, bias: bool) -> 
 def test_other_types_and_gradients_are_served_plainly() -> None:
     with torch.inference_mode(False):
         linear = nn.Linear(6, 4).double()
-        lean = PrepackedLinear(linear)
+        lean = LeanLinear(linear)
         rows = torch.randn(3, 6, dtype=torch.double, requires_grad=True)
         rest = torch.randn(3, 4, dtype=torch.double)
         for made in (lean(rows), lean.relu(rows), lean.plus(rows, rest)):

@@ -5,17 +5,19 @@ from __future__ import annotations
 from transformers import PreTrainedModel
 
 from tokenexit.backbones.base import BACKBONES, Absorbable, Backbone, LayerCost
-from tokenexit.backbones.prepack import Prepacked, prepack
+from tokenexit.backbones.inference import Inference
+from tokenexit.backbones.twin import evaluated
 from tokenexit.errors import UserError
 
-__all__ = ["BACKBONES", "Absorbable", "Backbone", "LayerCost", "Prepacked", "adapt", "prepack"]
+__all__ = ["BACKBONES", "Absorbable", "Backbone", "Inference", "LayerCost", "adapt", "evaluated"]
 
 
 def adapt(model: PreTrainedModel) -> Backbone:
     """Wrap a transformers model in the adapter of its family.
 
     Raises:
-        UserError: The family is not supported; the message lists those that are.
+        UserError: The family is not supported; the message lists those that are. Or its adapter
+            contradicts itself.
     """
     kind = str(model.config.model_type)
     names = [name for name, _ in BACKBONES.items()]
@@ -24,4 +26,15 @@ def adapt(model: PreTrainedModel) -> Backbone:
             f"Models of type {kind!r} are not supported. Supported types: {', '.join(names)}. "
             "A new family is one file in tokenexit/backbones."
         )
-    return BACKBONES.get(kind)(model)
+    return _sound(BACKBONES.get(kind)(model))
+
+
+def _sound(backbone: Backbone) -> Backbone:
+    """Refuse an adapter whose scores would lack what it adds to them."""
+    adds = type(backbone).bias is not Backbone.bias
+    if adds and any(backbone.absorbable(index) for index in range(backbone.num_layers)):
+        raise UserError(
+            f"{type(backbone).__name__} has both bias and absorbable: states that are read "
+            "unprojected are scored without the bias. Let absorbable return None."
+        )
+    return backbone

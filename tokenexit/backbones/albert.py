@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import AutoConfig, PretrainedConfig
 from transformers.masking_utils import create_bidirectional_mask
 
-from tokenexit.backbones.base import BACKBONES, Absorbable, Backbone, LayerCost
+from tokenexit.backbones.base import BACKBONES, Absorbable, Backbone, LayerCost, projections
 
 
 @BACKBONES.register("albert")
@@ -81,10 +81,10 @@ class AlbertBackbone(Backbone):
         dropout = self._layer(index).attention.attention_dropout
         return float(dropout.p) if dropout.training else 0.0
 
-    def absorbable(self, index: int) -> Absorbable:
+    def absorbable(self, index: int) -> Absorbable | None:
         """Key and value weights of the layer."""
         attention = self._layer(index).attention
-        return Absorbable(attention.key.weight, attention.value.weight, attention.value.bias)
+        return projections(attention.key, attention.value)
 
     def classify_text(self, rows: Tensor) -> Tensor:
         """Pooler, dropout, classifier."""

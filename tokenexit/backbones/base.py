@@ -22,6 +22,7 @@ from transformers import (
     PreTrainedModel,
 )
 
+from tokenexit.backbones.lean import is_linear
 from tokenexit.registry import Registry
 
 BACKBONES: Registry[Backbone] = Registry("model type", "tokenexit.backbones")
@@ -62,6 +63,11 @@ class Absorbable:
     value_bias: Tensor | None
 
 
+def projections(key: Any, value: Any) -> Absorbable | None:
+    """The projections of a layer, unless more is done there than a product, as by an adapter."""
+    return Absorbable(key.weight, value.weight, value.bias) if is_linear(key, value) else None
+
+
 class Backbone(ABC):
     """One family of encoders.
 
@@ -73,8 +79,12 @@ class Backbone(ABC):
 
     def __init__(self, model: PreTrainedModel) -> None:
         self.model = model
-        self.base: Any = model.base_model
         self.config: Any = model.config
+
+    @property
+    def base(self) -> Any:
+        """The model without its head."""
+        return self.model.base_model
 
     # --- facts -------------------------------------------------------------------------
 
@@ -101,7 +111,16 @@ class Backbone(ABC):
     @property
     def eager(self) -> bool:
         """Whether the model was asked for eager attention rather than sdpa."""
-        return self.config._attn_implementation == "eager"
+        return self.base.config._attn_implementation == "eager"
+
+    @cached_property
+    def row_by_row(self) -> bool:
+        """Whether what a layer makes of a row depends on no other row but through attention.
+
+        Dynamic quantisation chooses one scale for all rows that it sees together.
+        """
+        kinds = {type(module).__module__ for module in self.model.modules()}
+        return not any(".quantized." in kind for kind in kinds)
 
     @abstractmethod
     def cost(self, index: int) -> LayerCost:
@@ -111,6 +130,17 @@ class Backbone(ABC):
     @abstractmethod
     def example_config(cls, model_type: str) -> PretrainedConfig:
         """A tiny configuration of the family, for tests: 4 layers, width 32."""
+
+    def in_pieces(self) -> list[nn.Module]:
+        """Modules whose own ``forward`` the engine replaces, calling what is inside of them.
+
+        Those that hold them need not be named.
+        """
+        return [
+            module
+            for name, module in self.base.named_modules()
+            if name.rpartition(".")[2] in ("attention", "attn", "self")
+        ]
 
     def lean(self, module: Any) -> nn.Module | None:
         """What inference on a CPU may compute with in the place of a module; None for itself.
@@ -188,7 +218,10 @@ class Backbone(ABC):
         return None
 
     def absorbable(self, index: int) -> Absorbable | None:
-        """Projections for reading unprojected states, or None where positions enter keys."""
+        """Projections for reading unprojected states, or None where positions enter scores.
+
+        A family that has a ``bias`` must give None: it is no part of what is read so.
+        """
         return None
 
     # --- the top ---------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import AutoConfig, PretrainedConfig
 from transformers.masking_utils import create_bidirectional_mask
 
-from tokenexit.backbones.base import BACKBONES, Absorbable, Backbone, LayerCost
+from tokenexit.backbones.base import BACKBONES, Absorbable, Backbone, LayerCost, projections
 
 _FROM_PADDING = ("roberta", "xlm-roberta", "camembert")
 
@@ -19,24 +19,22 @@ _FROM_PADDING = ("roberta", "xlm-roberta", "camembert")
 class BertBackbone(Backbone):
     """Post-norm encoder with absolute positions."""
 
-    @cached_property
-    def _layers(self) -> list[Any]:
-        return list(self.base.encoder.layer)
+    def _layer(self, index: int) -> Any:
+        return self.base.encoder.layer[index]
 
-    @cached_property
-    def _attention(self) -> list[Any]:
-        return [layer.attention.self for layer in self._layers]
-
-    @cached_property
-    def _outputs(self) -> list[Any]:
-        return [layer.attention.output for layer in self._layers]
+    def _attention(self, index: int) -> Any:
+        return self._layer(index).attention.self
 
     @cached_property
     def _first_position(self) -> int:
         # The RoBERTa line counts positions from the padding id onwards.
         if self.config.model_type in _FROM_PADDING:
-            return int(self.config.pad_token_id) + 1
+            return self._padding + 1
         return 0
+
+    @property
+    def _padding(self) -> int:
+        return int(self.config.pad_token_id)
 
     @property
     def max_length(self) -> int:
@@ -55,9 +53,11 @@ class BertBackbone(Backbone):
 
     def embed(self, input_ids: Tensor, positions: Tensor, segments: Tensor | None = None) -> Tensor:
         """Word, position and segment embeddings."""
+        if self._first_position:
+            positions = self._first_position + _counted(input_ids, positions, self._padding)
         hidden = self.base.embeddings(
             input_ids=input_ids,
-            position_ids=positions + self._first_position,
+            position_ids=positions,
             token_type_ids=torch.zeros_like(input_ids) if segments is None else segments,
         )
         if hasattr(self.base, "embeddings_project"):  # ELECTRA with narrow embeddings
@@ -72,30 +72,31 @@ class BertBackbone(Backbone):
 
     def layer(self, index: int, hidden: Tensor, context: Any) -> Tensor:
         """The model's own layer."""
-        return self._layers[index](hidden, context)
+        return self._layer(index)(hidden, context)
 
     def queries(self, index: int, rows: Tensor, positions: Tensor) -> Tensor:
         """Query projection."""
-        return self._attention[index].query(rows)
+        return self._attention(index).query(rows)
 
     def keys_values(self, index: int, rows: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Key and value projections."""
-        attention = self._attention[index]
+        attention = self._attention(index)
         return attention.key(rows), attention.value(rows)
 
     def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
         """Output projection and feed-forward block, each with residual and norm."""
-        return self._layers[index].feed_forward_chunk(self._outputs[index](attended, rows))
+        layer = self._layer(index)
+        return layer.feed_forward_chunk(layer.attention.output(attended, rows))
 
     def attention_dropout(self, index: int) -> float:
         """The layer's dropout on attention weights while training."""
-        dropout = self._attention[index].dropout
+        dropout = self._attention(index).dropout
         return float(dropout.p) if dropout.training else 0.0
 
-    def absorbable(self, index: int) -> Absorbable:
+    def absorbable(self, index: int) -> Absorbable | None:
         """Key and value weights of the layer."""
-        attention = self._attention[index]
-        return Absorbable(attention.key.weight, attention.value.weight, attention.value.bias)
+        attention = self._attention(index)
+        return projections(attention.key, attention.value)
 
     def classify_text(self, rows: Tensor) -> Tensor:
         """BERT pools first; the others' head does so itself."""
@@ -119,3 +120,17 @@ class BertBackbone(Backbone):
             pad_token_id=1 if model_type in _FROM_PADDING else 0,
             **extra,
         )
+
+
+def _counted(input_ids: Tensor, positions: Tensor, padding: int) -> Tensor:
+    """Places without those of padding tokens, which the RoBERTa line passes over, at -1.
+
+    A text may hold one: nothing keeps people from writing ``<pad>``.
+    """
+    found = input_ids == padding
+    if not found.is_cuda and not found.any():
+        return positions
+    before = found.cumsum(dim=-1)
+    start = torch.arange(input_ids.shape[-1], device=input_ids.device) - positions
+    elsewhere = (before - found.long()).gather(-1, start.expand_as(before))
+    return (positions - (before - elsewhere)).masked_fill(found, -1)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoConfig, PretrainedConfig
 from transformers.masking_utils import create_bidirectional_mask
 
-from tokenexit.backbones.base import BACKBONES, Absorbable, Backbone, LayerCost
+from tokenexit.backbones.base import BACKBONES, Absorbable, Backbone, LayerCost, projections
 
 
 @BACKBONES.register("distilbert")
@@ -60,10 +60,14 @@ class DistilBertBackbone(Backbone):
         dropout = self.base.transformer.layer[index].attention.dropout
         return float(dropout.p) if dropout.training else 0.0
 
-    def absorbable(self, index: int) -> Absorbable:
+    def in_pieces(self) -> list[nn.Module]:
+        """Attention, and the feed-forward block."""
+        return [*super().in_pieces(), *(layer.ffn for layer in self.base.transformer.layer)]
+
+    def absorbable(self, index: int) -> Absorbable | None:
         """Key and value weights of the layer."""
         attention = self.base.transformer.layer[index].attention
-        return Absorbable(attention.k_lin.weight, attention.v_lin.weight, attention.v_lin.bias)
+        return projections(attention.k_lin, attention.v_lin)
 
     def classify_text(self, rows: Tensor) -> Tensor:
         """Dense layer, dropout, classifier."""

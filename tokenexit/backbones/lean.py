@@ -1,9 +1,9 @@
 """Modules that compute what a transformers module does, for inference on a CPU, in fewer steps.
 
-With the few rows that early exits leave, a product spends most of its time rearranging the
-weight matrix, and every further kernel or Python call counts. oneDNN takes a matrix that was
-rearranged beforehand (about half the time at 4 to 16 rows, a tenth less at 500, for a second
-copy of the weights in memory), and adds a residual or cuts off below zero in the same pass.
+With the few rows that early exits leave, every kernel and Python call counts, and where MKL is
+slow a product spends most of its time rearranging the weight matrix. oneDNN takes a matrix that
+was rearranged beforehand: about half the time at 4 to 16 rows there, for a second copy of the
+weights in memory.
 """
 
 from __future__ import annotations
@@ -15,12 +15,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# Rows the layout is chosen for; from 2 to 500 rows no other choice was faster.
-_ROWS = 16
+from tokenexit.backbones.twin import unheard
+
+_LAID_OUT_FOR = 16
+"""Rows the layout is chosen for; from 2 to 500 rows no other choice was faster."""
+
+_STEPS = (3, 4, 8, 12, 16, 24, 32, 48, 64)
+"""Numbers of rows that oneDNN is shown, below the first and above the last none."""
+
+_NEXT = [next(step for step in _STEPS if step >= count) for count in range(_STEPS[-1] + 1)]
+"""For each number of rows, the number oneDNN is shown."""
 
 
 class Lean(nn.Module):
     """A module of the twin: nobody can listen to it, so calling it is only its ``forward``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.training = False
 
     def __call__(self, rows: Tensor) -> Tensor:
         """As ``forward``."""
@@ -35,93 +47,106 @@ class Nothing(Lean):
         return rows
 
 
-class PrepackedLinear(Lean):
-    """A linear layer that computes with a rearranged copy of the weights of another.
+class LeanLinear(Lean):
+    """A linear layer without gradients around the weights of another.
 
     Args:
-        linear: Float32, on the CPU. Its parameters are shared; changing them after the first
-            use does not change what this layer computes.
+        linear: Float32, on the CPU. Its parameters are shared.
+        pack: Whether products of a few rows use a copy of the weights that is laid out for
+            oneDNN. Changing the weights after the first use does not change that copy.
     """
 
-    def __init__(self, linear: nn.Linear) -> None:
+    def __init__(self, linear: nn.Linear, pack: bool = True) -> None:
         super().__init__()
         self.weight, self.bias = linear.weight, linear.bias
         self.in_features, self.out_features = linear.in_features, linear.out_features
         # Not parameters, and so found without asking the registries of nn.Module.
+        self._matrix = linear.weight.detach()
         self._shift = None if linear.bias is None else linear.bias.detach()
+        self._pack = pack
         self._packed: Tensor | None = None
-        self._transposed: Tensor | None = None
-        self._joined: dict[tuple[nn.Linear, ...], PrepackedLinear] = {}
+        self._joined: dict[tuple[nn.Linear, ...], LeanLinear] = {}
 
     def forward(self, rows: Tensor) -> Tensor:
         """``[..., in_features] -> [..., out_features]``, without gradients."""
-        if torch.is_grad_enabled() or rows.dtype != torch.float32:
+        if _by_torch(rows):
             return F.linear(rows, self.weight, self.bias)
-        if rows.ndim == 2 and rows.shape[0] == 1:
-            one = rows.mm(self._column())
-            return one if self._shift is None else one.add_(self._shift)
         return self._product(rows, "none")
 
     def relu(self, rows: Tensor) -> Tensor:
         """As ``forward``, negative numbers replaced by 0."""
-        alone = rows.ndim == 2 and rows.shape[0] == 1
-        if alone or torch.is_grad_enabled() or rows.dtype != torch.float32:
+        if _by_torch(rows):
             return self.forward(rows).relu()
         return self._product(rows, "relu")
 
     def plus(self, rows: Tensor, residual: Tensor) -> Tensor:
         """As ``forward``, ``residual`` added."""
-        if torch.is_grad_enabled() or not rows.dtype == residual.dtype == torch.float32:
+        if _by_torch(rows) or residual.dtype != torch.float32:
             return residual + F.linear(rows, self.weight, self.bias)
-        if rows.ndim == 2 and rows.shape[0] == 1:
-            one = torch.addmm(residual, rows, self._column())
-            return one if self._shift is None else one.add_(self._shift)
-        if not rows.numel():
-            return residual + F.linear(rows, self.weight, self.bias)
-        return torch.ops.mkldnn._linear_pointwise.binary(
-            rows, residual, self._weights(), self._shift, "add"
-        )
+        if rows.ndim == 2 and not self._packs(len(rows)):
+            made = torch.addmm(residual, rows, self._matrix.t())
+            return made if self._shift is None else made.add_(self._shift)
+        return self._product(rows, "none").add_(residual)
 
-    def beside(self, others: Sequence[Any]) -> PrepackedLinear:
-        """One layer that gives this one's output and that of others, side by side."""
+    def beside(self, others: Sequence[Any]) -> LeanLinear | None:
+        """One layer that gives this one's output and that of others, side by side.
+
+        None where weights are used as they are, and so where they are.
+        """
+        if not self._pack:
+            return None
         key = tuple(others)
         if key not in self._joined:
             parts = [self, *others]
             width = sum(part.out_features for part in parts)
-            with torch.no_grad():
+            with torch.inference_mode(False), torch.no_grad():
                 joined = nn.Linear(self.in_features, width, bias=self.bias is not None)
                 joined.weight.copy_(torch.cat([part.weight for part in parts]))
                 if self.bias is not None:
                     joined.bias.copy_(torch.cat([part.bias for part in parts]))
-            self._joined[key] = PrepackedLinear(joined)
+            self._joined[key] = LeanLinear(joined)
         return self._joined[key]
 
     def _product(self, rows: Tensor, then: str) -> Tensor:
-        if not rows.numel():
-            return F.linear(rows, self.weight, self.bias)
-        return torch.ops.mkldnn._linear_pointwise.default(
-            rows, self._weights(), self._shift, then, [], ""
+        count = rows.numel() // self.in_features
+        if not self._packs(count):
+            made = F.linear(rows, self._matrix, self._shift)
+            return made.relu_() if then == "relu" else made
+        # oneDNN keeps a kernel, of most of a megabyte, for each number of rows that it meets.
+        few = F.pad(rows.reshape(count, -1), (0, 0, 0, _NEXT[count] - count))
+        made = torch.ops.mkldnn._linear_pointwise.default(
+            few, self._weights(), self._shift, then, [], ""
         )
+        return made[:count].view(*rows.shape[:-1], self.out_features)
+
+    def _packs(self, count: int) -> bool:
+        """Whether so many rows are fewer than reading a matrix takes, and more than one or so."""
+        return self._pack and _NEXT[0] < count < len(_NEXT)
 
     def _weights(self) -> Tensor:
         packed = self._packed
         if packed is None:
-            packed = torch.ops.mkldnn._reorder_linear_weight(self.weight.detach(), _ROWS)
+            packed = torch.ops.mkldnn._reorder_linear_weight(self._matrix, _LAID_OUT_FOR)
             self._packed = packed
         return packed
 
-    def _column(self) -> Tensor:
-        """Weights ``[in, out]`` for a single row, which is a matter of reading them.
 
-        Where they widen the row they are read a third faster row by row.
-        """
-        turned = self._transposed
-        if turned is None:
-            turned = self.weight.detach().t()
-            if self.out_features > self.in_features:
-                turned = turned.contiguous()
-            self._transposed = turned
-        return turned
+def is_linear(*modules: nn.Module) -> bool:
+    """Whether modules are linear layers and nothing else: their weights say what they compute."""
+    return all(
+        type(module) is LeanLinear
+        or (type(module) is nn.Linear and unheard(module) and "forward" not in module.__dict__)
+        for module in modules
+    )
+
+
+def _by_torch(rows: Tensor) -> bool:
+    """Whether torch has to see the product: to record gradients, or to choose its type."""
+    return (
+        torch.is_grad_enabled()
+        or rows.dtype != torch.float32
+        or torch.is_autocast_enabled(rows.device.type)
+    )
 
 
 class RootMeanSquareNorm(Lean):
@@ -145,23 +170,19 @@ class RootMeanSquareNorm(Lean):
         return (rows * factor).mul_(self._scale)
 
 
-def unheard(module: nn.Module) -> bool:
-    """Whether nobody listens to a module with hooks."""
-    return not module._forward_hooks and not module._forward_pre_hooks
-
-
 def side_by_side(rows: Tensor, first: Any, *others: Any) -> Tensor:
     """What several linear layers make of the same rows, ``[..., out + out' + ...]``.
 
-    One product in a lean twin, whose layers must have a bias all or none.
+    One product where weights are laid out anew; the layers must have a bias all or none.
     """
-    if type(first) is PrepackedLinear:
-        return first.beside(others)(rows)
+    joined = first.beside(others) if type(first) is LeanLinear else None
+    if joined is not None:
+        return joined(rows)
     return torch.cat([linear(rows) for linear in (first, *others)], dim=-1)
 
 
 def residual(rows: Tensor, linear: Any, read: Tensor, drop: Callable[[Tensor], Tensor]) -> Tensor:
     """``rows + drop(linear(read))``; one product in a lean twin, where nothing is dropped."""
-    if type(linear) is PrepackedLinear:
+    if type(linear) is LeanLinear:
         return linear.plus(read, rows)
     return rows + drop(linear(read))

@@ -15,6 +15,7 @@ from transformers.masking_utils import (
 from transformers.models.modernbert.modeling_modernbert import rotate_half
 
 from tokenexit.backbones.base import BACKBONES, Backbone, LayerCost
+from tokenexit.backbones.lean import is_linear
 
 
 @BACKBONES.register("modernbert")
@@ -63,6 +64,8 @@ class ModernBertBackbone(Backbone):
         # One fused matrix, rows of which are queries, keys and values in turn.
         layer = self.base.layers[index]
         fused = layer.attn.Wqkv
+        if not is_linear(fused):  # such as one with an adapter
+            return fused(layer.attn_norm(rows))[..., part]
         bias = None if fused.bias is None else fused.bias[part]
         return F.linear(layer.attn_norm(rows), fused.weight[part], bias)
 

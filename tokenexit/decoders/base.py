@@ -124,6 +124,12 @@ class Decoder(ABC):
     def example_config(cls, model_type: str) -> PretrainedConfig:
         """A tiny configuration of the family, for tests: 2 and 4 layers, width 32."""
 
+    def in_pieces(self) -> list[nn.Module]:
+        """Modules whose own ``forward`` the engine replaces, calling what is inside of them."""
+        own = ("SelfAttention", "EncDecAttention", "self_attn", "encoder_attn")
+        stack: Any = self.model.get_decoder()
+        return [part for name, part in stack.named_modules() if name.endswith(own)]
+
     def lean(self, module: Any) -> nn.Module | None:
         """What inference on a CPU may compute with in the place of a module; None for itself.
 

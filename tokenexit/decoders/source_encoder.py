@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from torch import Tensor, nn
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import PretrainedConfig
 
 from tokenexit.backbones import Backbone
 from tokenexit.errors import UserError
@@ -21,9 +21,10 @@ class SourceEncoder(Backbone):
         model: The whole encoder-decoder, left unmodified.
     """
 
-    def __init__(self, model: PreTrainedModel) -> None:
-        super().__init__(model)
-        self.base: Any = model.get_encoder()
+    @property
+    def base(self) -> Any:
+        """The encoder."""
+        return self.model.get_encoder()
 
     @cached_property
     def hidden_size(self) -> int:

@@ -11,12 +11,12 @@ from transformers import AutoConfig, PretrainedConfig
 
 from tokenexit.backbones.lean import (
     Lean,
-    PrepackedLinear,
+    LeanLinear,
     RootMeanSquareNorm,
     residual,
     side_by_side,
-    unheard,
 )
+from tokenexit.backbones.twin import unheard
 from tokenexit.decoders.base import DECODERS, Decoder, DecoderCost
 from tokenexit.decoders.t5_encoder import T5Encoder
 
@@ -161,7 +161,7 @@ class T5Decoder(Decoder):
             return RootMeanSquareNorm(module.weight, module.variance_epsilon)
         if type(module) is not type(block) or not all(map(unheard, module.modules())):
             return None
-        return _FeedForward(module) if type(module.DenseReluDense.wo) is PrepackedLinear else None
+        return _FeedForward(module) if type(module.DenseReluDense.wo) is LeanLinear else None
 
     @classmethod
     def example_config(cls, model_type: str) -> PretrainedConfig:
@@ -196,7 +196,7 @@ class _FeedForward(Lean):
         self._beside = dense.wi_1 if self._gated else None
         self._act = dense.act
         # The usual activation is part of the product.
-        self._relu = type(dense.act) is nn.ReLU and isinstance(self._in, PrepackedLinear)
+        self._relu = type(dense.act) is nn.ReLU and isinstance(self._in, LeanLinear)
         self.__dict__.update(self._modules)
 
     def forward(self, rows: Tensor) -> Tensor:

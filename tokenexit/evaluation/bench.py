@@ -17,7 +17,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
+from tokenexit.backbones import evaluated
 from tokenexit.errors import UserError
 from tokenexit.halting import Sentence
 from tokenexit.models.cascade import CascadeForSequenceClassification
@@ -92,21 +94,21 @@ def bench(
     Raises:
         UserError: No text with a word.
     """
-    model.eval()
     network = model if isinstance(model, EncoderModel) else model.stages[-1]
     pieces = network.encoder.encode(texts)
     if not pieces:
         raise UserError("There is no text with a word to time.")
     chunks = [pieces[i : i + batch_size] for i in range(0, len(pieces), batch_size)]
+    plain = partial(_plain_pass, network, evaluated(network.network))
     turns: list[_Turn] = []
     if isinstance(model, EncoderModel):
         whole = partial(run, model, pieces, policy, batch_size=batch_size)
         for chunk in chunks:
             ours = partial(run, model, chunk, policy, batch_size=batch_size)
-            turns.append((partial(_plain_pass, network, [chunk]), ours))
+            turns.append((partial(plain, [chunk]), ours))
     else:
         whole = partial(run_cascade, model, Reading(model, texts), policy, batch_size)
-        turns.append((partial(_plain_pass, network, chunks), whole))
+        turns.append((partial(plain, chunks), whole))
     ratios = []
     for number in range(repeats + 1):
         spent = [0.0, 0.0]
@@ -140,14 +142,22 @@ def bench(
     )
 
 
-def _plain_pass(model: EncoderModel, chunks: Sequence[Sequence[Piece]]) -> None:
+def _plain_pass(model: EncoderModel, network: nn.Module, chunks: Sequence[Sequence[Piece]]) -> None:
     for chunk in chunks:
-        plain_forward(model, [piece.sentence for piece in chunk])
+        plain_forward(model, [piece.sentence for piece in chunk], network)
 
 
 @torch.inference_mode()
-def plain_forward(model: EncoderModel, sentences: Sequence[Sentence]) -> torch.Tensor:
-    """The transformers model itself on one padded batch: predicted classes, ``[B, M]``."""
+def plain_forward(
+    model: EncoderModel, sentences: Sequence[Sentence], network: nn.Module | None = None
+) -> torch.Tensor:
+    """The transformers model itself on one padded batch: predicted classes, ``[B, M]``.
+
+    Args:
+        model: Says how sentences are padded.
+        sentences: The batch.
+        network: Its network in evaluation mode, where that is known already.
+    """
     pad = model.network.config.pad_token_id or 0
     ids = [torch.tensor(s.input_ids) for s in sentences]
     padded = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True, padding_value=pad)
@@ -156,7 +166,8 @@ def plain_forward(model: EncoderModel, sentences: Sequence[Sentence]) -> torch.T
     if any(s.segments is not None for s in sentences):
         kinds = [torch.tensor(s.segments or [0] * len(s.input_ids)) for s in sentences]
         inputs["token_type_ids"] = torch.nn.utils.rnn.pad_sequence(kinds, batch_first=True)
-    output = model.network(**{name: value.to(model.device) for name, value in inputs.items()})
+    network = evaluated(model.network) if network is None else network
+    output = network(**{name: value.to(model.device) for name, value in inputs.items()})
     return output.logits.argmax(dim=-1).cpu()
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, EncoderDecoderCache
 
+from tokenexit.backbones import evaluated
 from tokenexit.decoding import DecodeWork, decode_macs, plain_decode_macs
 from tokenexit.errors import UserError
 from tokenexit.evaluation.bench import seconds
@@ -104,7 +105,7 @@ def bench_texts(
     ids = encode_texts(model, texts)
     if not ids:
         raise UserError("There is no text to time.")
-    model.eval()
+    network = evaluated(model.network)
     pending = pending or model.settings.pending
     most = int(model.settings.generation.get("max_new_tokens", 128))
     batches = [pad_sources(model, ids[i : i + batch_size]) for i in range(0, len(ids), batch_size)]
@@ -122,7 +123,7 @@ def bench_texts(
         return found
 
     runs: list[Callable[[dict[str, Tensor]], Any]] = [
-        lambda batch: plain_generate(model, batch, most),
+        lambda batch: plain_generate(network, batch, most),
         lambda batch: ours(batch, Never(), "lazy"),
         lambda batch: ours(batch, policy, pending),
     ]
@@ -137,7 +138,7 @@ def bench_texts(
         if number:
             passes.append(total)
     full, early = (_counted([run(b) for b in batches], model) for run in runs[1:])
-    written = sum(_real(model, plain_generate(model, batch, most)) for batch in batches)
+    written = sum(_real(model, plain_generate(network, batch, most)) for batch in batches)
     plain = plain_decode_macs(model.decoder, full.sources, full.targets)
     plain_time, full_time, early_time = np.array(passes).T
     speedup, deep, gain = plain_time / early_time, plain_time / full_time, full_time / early_time
@@ -168,9 +169,8 @@ def bench_texts(
 
 
 @torch.inference_mode()
-def plain_generate(model: ExitModelForSeq2SeqLM, batch: dict[str, Tensor], most: int) -> Tensor:
-    """The transformers model itself, ``[B, T]``."""
-    network: Any = model.network
+def plain_generate(network: Any, batch: dict[str, Tensor], most: int) -> Tensor:
+    """The transformers model itself, in evaluation mode, ``[B, T]``."""
     extra = {}
     if getattr(network.config, "num_decoder_layers", None) not in (
         None,

@@ -34,7 +34,6 @@ def oracle_exits(
     Returns:
         Exit layers from 1, text after text in the order of ``full``.
     """
-    model.eval()
     start = int(model.network.generation_config.decoder_start_token_id)  # type: ignore[arg-type, union-attr]
     sources = encode_texts(model, [split.sources[number] for number in full.text])
     written = [output.token_ids for output in full.outputs]

@@ -75,7 +75,8 @@ def encode(
     if halted not in HALTED:
         raise unknown_name("rule for halted states", halted, HALTED)
     num_layers = backbone.num_layers
-    absorb = absorb and not torch.is_grad_enabled() and backbone.absorbable(0) is not None
+    absorb = absorb and not torch.is_grad_enabled()
+    absorb = absorb and all(backbone.absorbable(index) for index in range(num_layers))
     eager = backbone.eager
     segments = () if batch.segments is None else (batch.segments[None],)
     embedded = backbone.embed(batch.input_ids[None], batch.positions[None], *segments)[0]
@@ -88,7 +89,7 @@ def encode(
         if len(rows.words) == 0:
             break
         top = layer == num_layers
-        if top and states is None:
+        if top and states is None and backbone.row_by_row:
             rows.only_first_rows()
         left_out = None if skip is None else skip(layer)
         _run_layer(backbone, layer - 1, rows, absorb, eager, left_out)

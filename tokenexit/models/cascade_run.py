@@ -7,20 +7,21 @@ et al. 2022).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from tokenexit.backbones import Backbone
 from tokenexit.errors import UserError
 from tokenexit.halting import LayerWork, Trace, Work, add_work, encode, pack
 from tokenexit.models.encoding import Piece
 from tokenexit.models.exits import ExitTable
 from tokenexit.models.inputs import read_parts
+from tokenexit.models.vocabulary import check_pieces
 from tokenexit.policies import Policy, State, index_state
 from tokenexit.policies.assigned_depth import AssignedDepth
 from tokenexit.policies.never import Never
@@ -65,9 +66,10 @@ def run_cascade(
             work += [LayerWork()] * stage.backbone.num_layers
             continue
         pieces = read.by(number, waiting.tolist())
-        hidden, done = top_states(stage, pieces, batch_size)
+        backbone = stage.inference_backbone
+        hidden, done = top_states(stage, backbone, pieces, batch_size)
         scored: list[int] = []
-        signals = _signals(model, number, hidden, pieces, scored)
+        signals = _signals(model, number, backbone, hidden, pieces, scored)
         halt = signals.none().logical_not()
         if number < depth:
             halt, state = policy.step(signals, state)
@@ -103,8 +105,9 @@ def cascade_exits(
     logits = []
     for number, stage in enumerate(model.stages, start=1):
         pieces = read.by(number, list(range(count)))
-        hidden, _ = top_states(stage, pieces, batch_size)
-        logits.append(_signals(model, number, hidden, pieces, []).logits.float().cpu())
+        backbone = stage.inference_backbone
+        hidden, _ = top_states(stage, backbone, pieces, batch_size)
+        logits.append(_signals(model, number, backbone, hidden, pieces, []).logits.float().cpu())
     return ExitTable(
         logits=torch.stack(logits),
         gate=None,
@@ -121,24 +124,27 @@ def cascade_exits(
 
 
 def top_states(
-    stage: ExitModelForSequenceClassification, pieces: Sequence[Piece], batch_size: int
+    stage: ExitModelForSequenceClassification,
+    backbone: Backbone,
+    pieces: Sequence[Piece],
+    batch_size: int,
 ) -> tuple[Tensor, Work]:
     """Run texts to the top of one model, those of like length together.
 
     Returns:
         Their states there, ``[N, H]``, and the work done, the head's not yet.
     """
-    with _evaluating(stage):
-        backbone = stage.inference_backbone
-        order = sorted(range(len(pieces)), key=lambda n: -pieces[n].sentence.length)
-        states, places, work = [], [], []
-        for start in range(0, len(order), batch_size):
-            chunk = order[start : start + batch_size]
-            batch = pack([pieces[n].sentence for n in chunk], stage.device)
-            top = _Top()
-            work.append(encode(backbone, stage.heads, batch, top, classes=stage.labels))
-            states.append(top.hidden)
-            places.append(torch.tensor(chunk)[batch.order])
+    check_pieces(stage, pieces)
+    heads = stage.inference_heads
+    order = sorted(range(len(pieces)), key=lambda n: -pieces[n].sentence.length)
+    states, places, work = [], [], []
+    for start in range(0, len(order), batch_size):
+        chunk = order[start : start + batch_size]
+        batch = pack([pieces[n].sentence for n in chunk], stage.device)
+        top = _Top()
+        work.append(encode(backbone, heads, batch, top, classes=stage.labels))
+        states.append(top.hidden)
+        places.append(torch.tensor(chunk)[batch.order])
     if not states:
         width, layers = stage.backbone.hidden_size, stage.backbone.num_layers
         return torch.zeros(0, width, device=stage.device), (LayerWork(),) * layers
@@ -192,19 +198,18 @@ class Reading:
 def _signals(
     model: CascadeForSequenceClassification,
     number: int,
+    backbone: Backbone,
     hidden: Tensor,
     pieces: Sequence[Piece],
     scored: list[int],
 ) -> Signals:
     """What a policy may see of the texts that reached a model; rows scored are noted."""
-    stage, columns = model.stages[number - 1], model.columns[number - 1]
-    classify: Callable[[Tensor], Tensor] = stage.inference_backbone.classify
+    columns = model.columns[number - 1]
     count = len(hidden)
 
     def head(states: Tensor) -> Tensor:
         scored.append(len(states))
-        with _evaluating(stage):
-            logits = classify(states)
+        logits = backbone.classify(states)
         return logits if columns is None else logits[:, columns]
 
     gold = [p.sentence.targets for p in pieces]
@@ -242,15 +247,3 @@ def _first_asked(policy: Policy, depth: int) -> int:
     if isinstance(policy, AssignedDepth) and not policy.by_item:
         return min(policy.depth, depth)
     return depth if isinstance(policy, Never) else 1
-
-
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    was_training = module.training
-    if was_training:
-        module.eval()
-    try:
-        yield
-    finally:
-        if was_training:
-            module.train()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
@@ -10,7 +9,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from tokenexit.backbones import Backbone, Prepacked, adapt, prepack
+from tokenexit.backbones import Backbone, Inference, adapt, evaluated
 from tokenexit.errors import UserError
 from tokenexit.halting import Halted, Trace
 from tokenexit.halting.cost import macs, plain_macs
@@ -46,8 +45,8 @@ class EncoderModel(ExitModel):
     ) -> None:
         super().__init__(network, tokenizer, settings)
         self.heads = heads
-        self.backbone = adapt(network)
-        self._prepacked: Prepacked | None = None
+        self._backbone = adapt(network)
+        self._inference = Inference(adapt)
 
     def exit_weights(self) -> dict[str, Tensor]:
         """Weights of the heads and the gate."""
@@ -59,15 +58,24 @@ class EncoderModel(ExitModel):
         return self.settings.labels
 
     @property
-    def inference_backbone(self) -> Backbone:
-        """The backbone without gradients: equal up to rounding, faster on a CPU.
+    def backbone(self) -> Backbone:
+        """The network in pieces, as it is: for training."""
+        if self._backbone.model is not self.network:
+            self._backbone = adapt(self.network)
+        return self._backbone
 
-        Made when first asked for and whenever weights have changed; the model must be in
-        evaluation mode.
+    @property
+    def inference_backbone(self) -> Backbone:
+        """The network in pieces as of now, in evaluation mode and without gradients.
+
+        Equal up to rounding; in whatever mode the model is, which is left in it.
         """
-        if self._prepacked is None or not self._prepacked.current:
-            self._prepacked = prepack(self.backbone)
-        return self.backbone if self._prepacked is None else self._prepacked.backbone
+        return self._inference.get(self.network)
+
+    @property
+    def inference_heads(self) -> ExitHeads:
+        """The heads in evaluation mode, likewise."""
+        return evaluated(self.heads)
 
     def head_parameters(self) -> Iterator[nn.Parameter]:
         """Parameters that start from nothing: those of the heads, the top's included."""
@@ -135,53 +143,3 @@ def new_parts(
     stack = ExitHeads(kind, exits[:-1], shape.hidden_size, len(labels))
     stack.to(device=network.device, dtype=network.dtype)
     return stack, exits, kind
-
-
-def check_names(labels: Sequence[str]) -> None:
-    """Refuse what is no list of different names.
-
-    Raises:
-        UserError: Says what was given.
-    """
-    named = not isinstance(labels, str) and all(isinstance(label, str) for label in labels)
-    if not named or len(set(labels)) != len(labels) or not labels:
-        raise UserError(f"Labels must be one or more different names, not {labels!r}.")
-
-
-def with_classifier(
-    backbone: PreTrainedModel, labels: Sequence[str], mapping: Any, auto_class: Any, what: str
-) -> PreTrainedModel:
-    """The model itself if its head fits, else a new head on the same encoder.
-
-    Args:
-        backbone: A transformers model, left as it is.
-        labels: Names of the classes.
-        mapping: transformers' models of the wanted kind, by configuration.
-        auto_class: Builds one of them.
-        what: The kind, for messages.
-
-    Raises:
-        UserError: The family is not supported, or has no such form.
-    """
-    adapt_error = None
-    wanted: Any = mapping.get(type(backbone.config), ())
-    if isinstance(backbone, wanted) and backbone.config.num_labels == len(labels):
-        network = backbone
-    else:
-        config = copy.deepcopy(backbone.config)  # the given model stays as it is
-        config.num_labels = len(labels)
-        try:
-            network = auto_class.from_config(config, dtype=backbone.dtype)
-        except ValueError as error:
-            adapt_error = error
-            network = backbone
-        if adapt_error is not None:
-            adapt(backbone)  # says which families are supported
-            raise UserError(
-                f"Models of type {config.model_type!r} have no {what} form: {adapt_error}"
-            ) from adapt_error
-        network.base_model.load_state_dict(backbone.base_model.state_dict(), strict=False)
-        nn.Module.to(network, backbone.device).train(backbone.training)
-    network.config.id2label = dict(enumerate(labels))
-    network.config.label2id = {label: number for number, label in enumerate(labels)}
-    return network

@@ -14,6 +14,7 @@ from torch import Tensor
 from tokenexit.errors import UserError
 from tokenexit.halting import encode, pack
 from tokenexit.models.encoding import Piece
+from tokenexit.models.vocabulary import check_pieces
 from tokenexit.policies import Policy, State, index_state
 from tokenexit.scores import log_probabilities
 from tokenexit.signals import Signals
@@ -137,16 +138,14 @@ class _Collector:
 @torch.inference_mode()
 def collect_exits(model: EncoderModel, pieces: Sequence[Piece], batch_size: int = 32) -> ExitTable:
     """Run pieces to full depth and keep what every exit said."""
-    was_training = model.training
-    if was_training:
-        model.eval()
-    backbone = model.inference_backbone
+    check_pieces(model, pieces)
+    backbone, heads = model.inference_backbone, model.inference_heads
     columns: dict[str, list[Tensor]] = {}
     for start in range(0, len(pieces), batch_size):
         chunk = pieces[start : start + batch_size]
         batch = pack([piece.sentence for piece in chunk], model.device)
         collector = _Collector()
-        encode(backbone, model.heads, batch, collector, classes=model.labels)
+        encode(backbone, heads, batch, collector, classes=model.labels)
         number = torch.from_numpy(batch.order)[batch.word_sequence.cpu()] + start
         order = number.argsort(stable=True)
         gold = batch.word_target
@@ -161,8 +160,6 @@ def collect_exits(model: EncoderModel, pieces: Sequence[Piece], batch_size: int 
             found["gate"] = torch.stack(collector.gates, dim=1)[order]
         for key, value in found.items():
             columns.setdefault(key, []).append(value)
-    if was_training:
-        model.train()
     joined = {key: torch.cat(values) for key, values in columns.items()}
     piece = joined["piece"].numpy()
     first = np.array([p.first for p in pieces])

@@ -20,6 +20,7 @@ from tokenexit.halting import (
 )
 from tokenexit.halting.trace import LayerWork
 from tokenexit.models.encoding import Piece
+from tokenexit.models.vocabulary import check_pieces
 from tokenexit.policies import Policy
 from tokenexit.scores import log_probabilities
 
@@ -40,7 +41,7 @@ def run(
     """Tag pieces in their order, ``batch_size`` at a time.
 
     Args:
-        model: The tagger; put in evaluation mode for the run.
+        model: The tagger, in whatever mode; it computes as in evaluation and is left as it is.
         pieces: From ``WordEncoder.encode``.
         policy: Who halts.
         batch_size: Pieces a batch.
@@ -50,40 +51,34 @@ def run(
     Returns:
         One entry for each word that some piece answers for.
     """
-    was_training = model.training
-    if was_training:  # walking all modules costs as much as a layer of a short sentence
-        model.eval()
-    try:
-        backbone = model.inference_backbone
-        work: Work = tuple(LayerWork() for _ in range(model.backbone.num_layers))
-        parts: list[dict[str, np.ndarray]] = []
-        for start in range(0, len(pieces), batch_size):
-            chunk = pieces[start : start + batch_size]
-            batch = pack([piece.sentence for piece in chunk], model.device)
-            visitor = PolicyVisitor(
-                policy,
-                batch.num_words,
-                model.device,
-                score=(lambda signals: backbone.classify(signals.hidden))
-                if halted == "restore"
-                else None,
-            )
-            done = encode(
-                backbone,
-                model.heads,
-                batch,
-                visitor,
-                halted=halted,
-                absorb=absorb,
-                classes=model.labels,
-            )
-            if halted == "restore":  # the top head scored every word, wherever it left
-                done = (*done[:-1], done[-1] + LayerWork(head=batch.num_words))
-            work = add_work(work, done)
-            parts.append(_columns(batch, visitor, chunk, model.scale is not None))
-    finally:
-        if was_training:
-            model.train()
+    check_pieces(model, pieces)
+    backbone, heads = model.inference_backbone, model.inference_heads
+    work: Work = tuple(LayerWork() for _ in range(model.backbone.num_layers))
+    parts: list[dict[str, np.ndarray]] = []
+    for start in range(0, len(pieces), batch_size):
+        chunk = pieces[start : start + batch_size]
+        batch = pack([piece.sentence for piece in chunk], model.device)
+        visitor = PolicyVisitor(
+            policy,
+            batch.num_words,
+            model.device,
+            score=(lambda signals: backbone.classify(signals.hidden))
+            if halted == "restore"
+            else None,
+        )
+        done = encode(
+            backbone,
+            heads,
+            batch,
+            visitor,
+            halted=halted,
+            absorb=absorb,
+            classes=model.labels,
+        )
+        if halted == "restore":  # the top head scored every word, wherever it left
+            done = (*done[:-1], done[-1] + LayerWork(head=batch.num_words))
+        work = add_work(work, done)
+        parts.append(_columns(batch, visitor, chunk, model.scale is not None))
     return _trace(parts, pieces, work, model)
 
 

@@ -11,10 +11,10 @@ from huggingface_hub import ModelHubMixin
 from torch import Tensor, nn
 from transformers import AutoModelForSeq2SeqLM, PreTrainedModel
 
-from tokenexit.backbones import Prepacked, prepack
+from tokenexit.backbones import Inference
 from tokenexit.decoders import Decoder, adapt_decoder
 from tokenexit.decoding import PENDING, Decoding, Exits
-from tokenexit.errors import UserError, unknown_name
+from tokenexit.errors import unknown_name
 from tokenexit.gates import LinearGate
 from tokenexit.heads import check_exit_layers
 from tokenexit.heads.stack import DepthHead
@@ -25,6 +25,7 @@ from tokenexit.models.generate import Generated, check_inputs, generate
 from tokenexit.models.inputs import read_strings
 from tokenexit.models.settings import ExitSettings
 from tokenexit.models.texts import GeneratedText, read_outputs, source_batches
+from tokenexit.models.vocabulary import check_vocabulary
 from tokenexit.policies import Policy, from_config
 
 PolicyLike = Policy | Mapping[str, Any] | str
@@ -60,7 +61,7 @@ class ExitModelForSeq2SeqLM(
         self.gate = gate
         self.depth = depth
         self.decoder = adapt_decoder(network)
-        self._prepacked: Prepacked[Decoder] | None = None
+        self._inference = Inference(adapt_decoder)
 
     # --- building, loading, saving ---------------------------------------------------------
 
@@ -92,12 +93,8 @@ class ExitModelForSeq2SeqLM(
         """
         decoder = adapt_decoder(network)
         exits = check_exit_layers(exit_layers, decoder.num_layers)
-        if tokenizer is not None and len(tokenizer) > decoder.vocab_size:
-            raise UserError(
-                f"The tokenizer has {len(tokenizer)} entries and the model {decoder.vocab_size}: "
-                "they do not belong together. Load both from the same folder, or resize the "
-                "model's embeddings."
-            )
+        if tokenizer is not None:
+            check_vocabulary(tokenizer, decoder.vocab_size)
         heads = {"name": "shared", "gate": gate, "depth": depth}
         made = _side_heads(decoder, heads)
         for head in made:
@@ -142,14 +139,11 @@ class ExitModelForSeq2SeqLM(
 
     @property
     def inference_decoder(self) -> Decoder:
-        """The decoder without gradients: equal up to rounding, faster on a CPU.
+        """The decoder as of now, in evaluation mode and without gradients.
 
-        Made when first asked for and whenever weights have changed; the model must be in
-        evaluation mode.
+        Equal up to rounding; in whatever mode the model is, which is left in it.
         """
-        if self._prepacked is None or not self._prepacked.current:
-            self._prepacked = prepack(self.decoder)
-        return self.decoder if self._prepacked is None else self._prepacked.backbone
+        return self._inference.get(self.network)
 
     def exits(self, decoder: Decoder) -> Exits:
         """The exits, scored by a decoder of this model."""

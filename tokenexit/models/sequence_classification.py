@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import torch
 from huggingface_hub import ModelHubMixin
 from transformers import (
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
@@ -19,12 +20,8 @@ from tokenexit.errors import UserError
 from tokenexit.halting import Halted, Trace
 from tokenexit.heads import ExitHeads
 from tokenexit.models import persistence
-from tokenexit.models.encoder_model import (
-    EncoderModel,
-    check_names,
-    new_parts,
-    with_classifier,
-)
+from tokenexit.models.classifier import check_names, with_classifier, with_own_config
+from tokenexit.models.encoder_model import EncoderModel, new_parts
 from tokenexit.models.inputs import Texts, read_parts
 from tokenexit.models.labeller import Labeller
 from tokenexit.models.predict_iter import check_batch_size
@@ -32,6 +29,7 @@ from tokenexit.models.run import run
 from tokenexit.models.scale import Scale, ScoredText
 from tokenexit.models.settings import ExitSettings
 from tokenexit.models.text_encoding import TextEncoder
+from tokenexit.models.vocabulary import check_vocabulary, embeddings
 from tokenexit.policies import Policy, from_config
 from tokenexit.policies.base import check_level
 
@@ -92,6 +90,7 @@ class ExitModelForSequenceClassification(
         self.encoder = TextEncoder(tokenizer, self.backbone.max_length, self.scale)
 
     @classmethod
+    @torch.inference_mode(False)
     def from_transformers(
         cls,
         backbone: PreTrainedModel,
@@ -106,9 +105,10 @@ class ExitModelForSequenceClassification(
 
         Args:
             backbone: A bare encoder, or one with a sequence-classification head whose number
-                of classes fits.
+                of classes fits. It stays as it is; its weights are shared.
             tokenizer: Its tokenizer.
-            labels: Names of the classes.
+            labels: Names of the classes; of a head that has learned some, the same names, in
+                whatever order.
             exit_layers: Layers with an exit, from 1; all when None. The top always has one.
             heads: Kind and settings of the heads, ``{"name": "mlp", "gate": True}``.
             scale: Of the training values, for a regression; ``labels`` is then one name.
@@ -126,6 +126,7 @@ class ExitModelForSequenceClassification(
             AutoModelForSequenceClassification,
             "sequence-classification",
         )
+        check_vocabulary(tokenizer, embeddings(network))
         stack, exits, kind = new_parts(network, labels, exit_layers, heads)
         if scale is None:
             settings = ExitSettings(tuple(labels), exits, kind, "classification")
@@ -135,11 +136,13 @@ class ExitModelForSequenceClassification(
                 f"The head {kind.get('name')!r} is fitted to classes after training, and a "
                 "regression has none; choose another, such as linear or pooled."
             )
+        network = with_own_config(network)
         network.config.problem_type = "regression"
         settings = ExitSettings(tuple(labels), exits, kind, "regression", scale=asdict(scale))
         return cls(network, tokenizer, stack, settings)
 
     @classmethod
+    @torch.inference_mode(False)
     def from_pretrained(cls, folder: str | Path, **hub: Any) -> Self:  # type: ignore[override]
         """Load a model folder, or one from the Hub.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import torch
 from huggingface_hub import ModelHubMixin
 from torch import Tensor
 from transformers import (
@@ -23,20 +24,17 @@ from tokenexit.errors import UserError, unknown_name
 from tokenexit.halting import Halted, Trace
 from tokenexit.heads import ExitHeads
 from tokenexit.models import persistence
+from tokenexit.models.classifier import check_names, with_classifier
 from tokenexit.models.constrained import LegalDecoder
 from tokenexit.models.crf import TagCRF
-from tokenexit.models.encoder_model import (
-    EncoderModel,
-    check_names,
-    new_parts,
-    with_classifier,
-)
+from tokenexit.models.encoder_model import EncoderModel, new_parts
 from tokenexit.models.encoding import WordEncoder, for_words
 from tokenexit.models.inputs import Texts, read_texts
 from tokenexit.models.predict_iter import check_batch_size
 from tokenexit.models.results import TaggedText
 from tokenexit.models.run import run
 from tokenexit.models.settings import DECODE, ExitSettings
+from tokenexit.models.vocabulary import check_vocabulary, embeddings
 from tokenexit.models.words import split_words
 from tokenexit.policies import Policy, from_config
 from tokenexit.policies.base import check_level
@@ -71,6 +69,7 @@ class ExitModelForTokenClassification(
     # --- building, loading, saving ---------------------------------------------------------
 
     @classmethod
+    @torch.inference_mode(False)
     def from_transformers(
         cls,
         backbone: PreTrainedModel,
@@ -85,9 +84,10 @@ class ExitModelForTokenClassification(
 
         Args:
             backbone: A bare encoder, or one with a token-classification head whose number
-                of classes fits.
+                of classes fits. It stays as it is; its weights are shared.
             tokenizer: Its tokenizer.
-            labels: Names of the classes.
+            labels: Names of the classes; of a head that has learned some, the same names, in
+                whatever order.
             exit_layers: Layers with an exit, from 1; all when None. The top always has one.
             heads: Kind and settings of the heads, ``{"name": "mlp", "gate": True}``.
             task: ``ner`` or ``pos``; told by the labels when None.
@@ -103,11 +103,13 @@ class ExitModelForTokenClassification(
             AutoModelForTokenClassification,
             "token-classification",
         )
+        check_vocabulary(tokenizer, embeddings(network))
         stack, exits, kind = new_parts(network, labels, exit_layers, heads)
         task = task or ("ner" if is_bio(labels) else "pos")
         return cls(network, tokenizer, stack, ExitSettings(tuple(labels), exits, kind, task))
 
     @classmethod
+    @torch.inference_mode(False)
     def from_pretrained(cls, folder: str | Path, **hub: Any) -> Self:  # type: ignore[override]
         """Load a model folder, or one from the Hub.
 

@@ -32,20 +32,18 @@ def fit_heads(
     wanted = {head.fitted_on for head in heads.values()} - {None}
     if not wanted:
         return False
-    was_training = model.training
-    model.eval()
+    backbone, evaluating = model.inference_backbone, model.inference_heads
     for name in sorted(wanted, key=str):
         sentences = splits[str(name)]
         for start in range(0, len(sentences), batch_size):
             batch = pack(sentences[start : start + batch_size], model.device)
             encode(
-                model.inference_backbone, model.heads, batch, _Watching(model, str(name)),
+                backbone, evaluating, batch, _Watching(model, str(name)),
                 classes=model.labels,
             )  # fmt: skip
         for head in heads.values():
             if head.fitted_on == name:
                 head.settle()
-    model.train(was_training)
     return True
 
 

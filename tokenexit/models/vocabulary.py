@@ -1,0 +1,45 @@
+"""Whether a tokenizer and a network know the same tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tokenexit.errors import UserError
+
+if TYPE_CHECKING:
+    from tokenexit.models.encoder_model import EncoderModel
+    from tokenexit.models.encoding import Piece
+
+
+def check_vocabulary(tokenizer: Any, entries: int) -> None:
+    """Refuse a tokenizer with more entries than the network has embeddings.
+
+    Raises:
+        UserError: Says how many there are.
+    """
+    if len(tokenizer) > entries:
+        raise UserError(
+            f"The tokenizer has {len(tokenizer)} entries and the model {entries}: they do not "
+            "belong together. Load both from the same folder, or resize the model's embeddings: "
+            "resize_token_embeddings(len(tokenizer))."
+        )
+
+
+def embeddings(network: Any) -> int:
+    """Entries of a network's vocabulary."""
+    return int(network.get_input_embeddings().num_embeddings)
+
+
+def check_pieces(model: EncoderModel, pieces: Sequence[Piece]) -> None:
+    """Refuse texts with tokens that the network has no embedding of.
+
+    Raises:
+        UserError: Tokens have been added to the tokenizer, and the text uses one.
+    """
+    entries = embeddings(model.network)
+    if len(model.tokenizer) <= entries:
+        return
+    for piece in pieces:
+        if max(piece.sentence.input_ids) >= entries:
+            check_vocabulary(model.tokenizer, entries)
