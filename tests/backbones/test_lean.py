@@ -13,7 +13,7 @@ from torch.testing import assert_close
 from transformers import AutoConfig, AutoModelForSeq2SeqLM
 from transformers.models.t5.modeling_t5 import T5LayerNorm
 
-from tokenexit.backbones import prepack
+from tokenexit.backbones import Inference
 from tokenexit.backbones.lean import LeanLinear, RootMeanSquareNorm, residual, side_by_side
 from tokenexit.decoders import adapt_decoder
 
@@ -32,12 +32,13 @@ def _inference() -> Iterator[None]:
 @each_shape
 @each_width
 @with_bias
-def test_linear_and_what_is_joined_to_it(shape: Any, width: int, bias: bool) -> None:
+@pytest.mark.parametrize("pack", [True, False])
+def test_linear_and_what_is_joined_to_it(shape: Any, width: int, bias: bool, pack: bool) -> None:
     with torch.inference_mode(False):
         linear, other = nn.Linear(16, width, bias=bias), nn.Linear(16, 4, bias=bias)
     rows, rest = torch.randn(shape), torch.randn(*shape[:-1], width)
     before = rest.clone()
-    lean, beside = LeanLinear(linear), LeanLinear(other)
+    lean, beside = LeanLinear(linear, pack), LeanLinear(other, pack)
     expected = F.linear(rows, linear.weight, linear.bias)
     assert_close(lean(rows), expected)
     assert_close(lean.relu(rows), expected.relu())
@@ -76,9 +77,7 @@ def twins(act: str) -> tuple[Any, Any]:
             num_heads=2, feed_forward_proj=act, decoder_start_token_id=0,
         )  # fmt: skip
         decoder = adapt_decoder(AutoModelForSeq2SeqLM.from_config(config).eval())
-        packed = prepack(decoder)
-    assert packed is not None
-    return decoder, packed.backbone
+    return decoder, Inference(adapt_decoder, pack=True).get(decoder.model)
 
 
 @pytest.mark.parametrize("act", ["relu", "gelu", "gated-gelu", "gated-relu"])
@@ -97,7 +96,5 @@ def test_a_block_that_is_listened_to_stays_as_it_is(where: str) -> None:
     heard: list[Tensor] = []
     block = decoder._layers[1][-1].get_submodule(where)
     block.register_forward_hook(lambda module, given, made: heard.append(made))
-    packed = prepack(decoder)
-    assert packed is not None
-    packed.backbone.feed_forward(1, torch.randn(2, 16))
+    Inference(adapt_decoder, pack=True).get(decoder.model).feed_forward(1, torch.randn(2, 16))
     assert len(heard) == 1

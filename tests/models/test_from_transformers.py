@@ -69,8 +69,11 @@ def test_a_bare_encoder_gets_a_head(model_type, add):
 def test_a_fitting_head_is_kept(model_type, add):
     network = AutoModelForTokenClassification.from_config(config(model_type, num_labels=3))
     model = add(network)
-    assert model.network is network
+    assert all(
+        a is b for a, b in zip(model.network.parameters(), network.parameters(), strict=True)
+    )
     assert model.network.config.id2label[1] == "B-PER"
+    assert network.config.id2label[1] == "LABEL_1", "the given model stays as it was"
 
 
 def test_a_head_for_other_classes_is_replaced(add):

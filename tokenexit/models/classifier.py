@@ -66,6 +66,15 @@ def with_classifier(
     return network
 
 
+def for_training(network: PreTrainedModel, labels: Sequence[str]) -> PreTrainedModel:
+    """The network, or its encoder alone where the head has learned as many other classes."""
+    names: Any = network.config.id2label
+    encoder: Any = network.base_model
+    theirs = list(names.values())
+    fits = len(theirs) != len(labels) or set(theirs) == set(labels) or len(labels) == 1
+    return network if fits or theirs == _nameless(len(labels)) else encoder
+
+
 def with_own_config(network: M) -> M:
     """The same modules and weights under a configuration that may be changed."""
     own = copy.copy(network)
@@ -87,9 +96,7 @@ def _with_names(network: PreTrainedModel, labels: list[str]) -> PreTrainedModel:
         return network
     own = with_own_config(network)
     name(own.config, labels)
-    if theirs == [f"LABEL_{number}" for number in range(len(labels))]:  # nobody gave it names
-        return own
-    if len(labels) == 1:  # such as a regression's, which has nothing to be mistaken for
+    if theirs == _nameless(len(labels)) or len(labels) == 1:  # a single one has no other
         return own
     if set(theirs) != set(labels):
         raise UserError(
@@ -101,6 +108,11 @@ def _with_names(network: PreTrainedModel, labels: list[str]) -> PreTrainedModel:
     head: Any = network
     own.add_module("classifier", _reordered(head.classifier, [theirs.index(n) for n in labels]))
     return own
+
+
+def _nameless(count: int) -> list[str]:
+    """What classes are called that nobody has named."""
+    return [f"LABEL_{number}" for number in range(count)]
 
 
 def _reordered(head: nn.Module, order: list[int]) -> nn.Module:

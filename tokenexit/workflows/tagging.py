@@ -25,6 +25,7 @@ from tokenexit.errors import UserError
 from tokenexit.evaluation.exits import exit_quality
 from tokenexit.evaluation.gold import class_numbers
 from tokenexit.halting import Sentence
+from tokenexit.models.classifier import for_training
 from tokenexit.models.crf import TagCRF
 from tokenexit.models.encoder_model import EncoderModel
 from tokenexit.models.persistence import load_network, load_tokenizer
@@ -168,6 +169,7 @@ def build_model(config: AnyConfig, train_split: TaggedSplit) -> EncoderModel:
             ignore_mismatched_sizes=True,
             dtype=torch.float32,
         )
+        network = for_training(network, labels)
     if config.keep_layers is not None:
         network = keep_layers(network, config.keep_layers)
     exits: dict[str, Any] = {"exit_layers": config.exit_layers, "heads": config.heads}

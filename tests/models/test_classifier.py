@@ -1,0 +1,140 @@
+"""Classes mean to the model with exits what they mean to the one it was made from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+)
+
+from tokenexit import ExitModelForSequenceClassification, ExitModelForTokenClassification
+from tokenexit.backbones import BACKBONES
+from tokenexit.errors import UserError
+from tokenexit.models.classifier import for_training
+from tokenexit.models.scale import Scale
+
+FAMILIES = [name for name, _ in BACKBONES.items()]
+OWN = ["I-LOC", "B-LOC", "O", "I-PER", "B-PER"]
+GIVEN = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
+KINDS = {
+    "words": (ExitModelForTokenClassification, AutoModelForTokenClassification),
+    "texts": (ExitModelForSequenceClassification, AutoModelForSequenceClassification),
+}
+each_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def network(kind: str, model_type: str = "bert", names: Any = OWN) -> Any:
+    torch.manual_seed(0)
+    config = BACKBONES.get(model_type).example_config(model_type)
+    config.num_labels = 5 if names is None else len(names)
+    if names is not None:
+        config.id2label = dict(enumerate(names))
+        config.label2id = {label: number for number, label in enumerate(names)}
+    if model_type == "modernbert":
+        config.classifier_pooling = "cls"
+    made = KINDS[kind][1].from_config(config)
+    with torch.no_grad():
+        for weight in made.parameters():
+            weight.add_(torch.randn_like(weight), alpha=0.2)
+    return made.eval()
+
+
+def plain(given: Any, tokenizer: Any) -> torch.Tensor:
+    """Probabilities of the transformers model on one text, ``[N, C]``."""
+    ids = tokenizer("ada was born", return_tensors="pt")["input_ids"]
+    with torch.inference_mode():
+        logits = given(input_ids=ids).logits
+    return (logits[0, 1:-1] if logits.ndim == 3 else logits).softmax(dim=-1)
+
+
+@each_kind
+@pytest.mark.parametrize("model_type", FAMILIES)
+def test_classes_in_another_order_are_put_in_order(kind, model_type, wordpiece):
+    given = network(kind, model_type)
+    before = plain(given, wordpiece)
+    model = KINDS[kind][0].from_transformers(given, wordpiece, GIVEN)
+    text = [["ada", "was", "born"]] if kind == "words" else [["ada was born"]]
+    found = torch.from_numpy(model.tag(text, policy="never").log_probs).exp()
+    assert_close(found, before[:, [OWN.index(name) for name in GIVEN]], atol=1e-4, rtol=1e-4)
+    assert list(model.network.config.id2label.values()) == GIVEN
+    assert list(given.config.id2label.values()) == OWN
+    assert plain(given, wordpiece).equal(before)
+    mine, theirs = model.network.base_model, given.base_model
+    assert all(a is b for a, b in zip(mine.parameters(), theirs.parameters(), strict=True))
+
+
+@each_kind
+def test_what_is_saved_says_the_same(kind, wordpiece, tmp_path):
+    model = KINDS[kind][0].from_transformers(network(kind), wordpiece, GIVEN)
+    model.save_pretrained(tmp_path)
+    again = KINDS[kind][0].from_pretrained(tmp_path)
+    reread = KINDS[kind][1].from_pretrained(tmp_path)
+    text = [["ada", "was", "born"]] if kind == "words" else [["ada was born"]]
+    found = model.tag(text, policy="never").log_probs
+    assert_close(again.tag(text, policy="never").log_probs, found)
+    assert_close(plain(reread, wordpiece).log().numpy(), found, atol=1e-4, rtol=1e-4)
+    assert list(reread.config.id2label.values()) == GIVEN
+
+
+@each_kind
+@pytest.mark.parametrize("names", [["a", "b", "c", "d", "e"], ["o", *GIVEN[1:]]])
+def test_other_classes_are_refused_with_both(kind, names, wordpiece):
+    with pytest.raises(UserError, match="head for the classes") as caught:
+        KINDS[kind][0].from_transformers(network(kind), wordpiece, names)
+    assert str(OWN) in str(caught.value)
+    assert str(names) in str(caught.value)
+
+
+@each_kind
+def test_nameless_classes_take_any_names(kind, wordpiece):
+    given = network(kind, names=None)
+    model = KINDS[kind][0].from_transformers(given, wordpiece, GIVEN)
+    assert list(model.network.config.id2label.values()) == GIVEN
+    assert given.config.id2label[0] == "LABEL_0"
+    assert model.network.classifier is given.classifier
+
+
+@each_kind
+def test_a_new_head_is_a_way_out(kind, wordpiece):
+    given = network(kind)
+    model = KINDS[kind][0].from_transformers(given.base_model, wordpiece, list("abcde"))
+    assert model.labels == tuple("abcde")
+    assert for_training(given, list("abcde")) is given.base_model
+    assert for_training(given, GIVEN) is given
+    assert for_training(network(kind, names=None), list("abcde")) is not given.base_model
+
+
+def test_a_head_that_cannot_be_put_in_order_is_refused(wordpiece):
+    given = network("words")
+    given.classifier = nn.Sequential(given.classifier, nn.Identity())
+    with pytest.raises(UserError, match="ends in Identity"):
+        ExitModelForTokenClassification.from_transformers(given, wordpiece, GIVEN)
+    assert ExitModelForTokenClassification.from_transformers(given, wordpiece, OWN)
+
+
+def test_a_regression_leaves_the_given_model_a_classifier(wordpiece):
+    given = network("texts", names=["score"])
+    scale = Scale(mean=1.0, std=2.0)
+    made = ExitModelForSequenceClassification.from_transformers
+    model = made(given, wordpiece, ["value"], scale=scale)
+    assert model.network.config.problem_type == "regression"
+    assert given.config.problem_type is None
+    assert given.config.id2label == {0: "score"}
+    assert model.network.classifier.weight is given.classifier.weight
+
+
+def test_what_is_done_to_the_given_model_is_seen(wordpiece):
+    given = network("words", names=None)
+    model = ExitModelForTokenClassification.from_transformers(given, wordpiece, GIVEN)
+    before = model.tag([["ada"]]).log_probs
+    given.classifier = nn.Linear(32, 5)
+    after = model.tag([["ada"]]).log_probs
+    assert abs(after - before).max() > 1e-3
+    model.network = network("words", "electra", names=GIVEN)
+    assert abs(model.tag([["ada"]]).log_probs - after).max() > 1e-3
