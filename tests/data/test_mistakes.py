@@ -147,6 +147,20 @@ class TestEncodings:
         with pytest.raises(UserError, match=r"a\.parquet, row 1, column 'text'.*UnicodeDecodeErr"):
             read_texts(tmp_path / "a.parquet")
 
+    @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.json", "a.conll"])
+    def test_surrogates_that_a_program_has_written(self, tmp_path, name):
+        mark = "," if name == "a.csv" else "\t"
+        half, whole = "x\ud83d", "\ud83d\ude00"
+        text = f"text{mark}label\n{half}{mark}{whole}\n"
+        if name == "a.json":
+            text = f'[{{"text": "{half}", "label": "{whole}"}}]'
+        table = read_file(put(tmp_path / name, text.encode("utf-8", "surrogatepass")))
+        if name == "a.conll":
+            assert table.column("tokens") == [["text", "x\ufffd"]]
+            assert table.column("tags") == [["label", "\U0001f600"]]
+        else:
+            assert table.to_list() == [{"text": "x\ufffd", "label": "\U0001f600"}]
+
     @pytest.mark.parametrize("text", ["\ud83d", "a\ude00b", "\ud83d\ud83d"])
     def test_lone_surrogates(self, tmp_path, text):
         path = rows(tmp_path / "a.jsonl", {"text": text, "label": text, "tokens": [text]})
@@ -247,9 +261,11 @@ class TestLabels:
         path = rows(tmp_path / "a.jsonl", {"tokens": words, "ner_tags": ["O"] * len(words)})
         assert read_tagged(path)["all"].tokens == [words]
 
-    @pytest.mark.parametrize("name", ["entities", "spans", "label"])
-    def test_spans_with_offsets(self, tmp_path, name):
-        path = rows(tmp_path / "a.jsonl", {"text": "Ada ran", name: [[0, 3, "PER"]]})
+    @pytest.mark.parametrize("text", ["text", "data", "tokens"])
+    @pytest.mark.parametrize("name", ["entities", "spans", "annotations"])
+    def test_spans_with_offsets(self, tmp_path, text, name):
+        held = ["Ada", "ran"] if text == "tokens" else "Ada ran"
+        path = rows(tmp_path / "a.jsonl", {text: held, name: [[0, 3, "PER"]]})
         with pytest.raises(UserError, match=r"offsets \(doccano, spaCy.*offsets_to_biluo_tags"):
             read_tagged(path)
 

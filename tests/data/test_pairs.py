@@ -166,6 +166,7 @@ def test_bad_rows(tmp_path: Path, rows: list[dict], message: str) -> None:
         (ROWS, "en-de", r"no language 'en'.*it has: source, .*leave lang out"),
         ([*TWO_WAYS, {"translation": {"en": "a"}}], "en-de", r"row 2, language 'de': .*NoneType"),
         ([*TWO_WAYS, {"translation": None}], "en-de", r"row 2, language 'en': .*NoneType"),
+        ([*TWO_WAYS, {"translation": "a"}], "en-de", r"row 2, .*a translation is an object.*'a'"),
     ],
 )
 def test_bad_languages(tmp_path: Path, rows: list[dict], lang: str, message: str) -> None:

@@ -61,6 +61,7 @@ _SPANS = (
     "are converted to BIO when they are read (convert_tags=true, --convert-tags)."
 )
 _WORD_LIKE = frozenset(("word", "token", "sentence #", "sentence_id", "tag"))
+_TEXT_LIKE = frozenset(("text", "data", "content", "sentence", "raw"))
 _SPAN_LIKE = frozenset(("entities", "spans", "label", "labels", "annotations", "ents"))
 
 
@@ -75,8 +76,10 @@ def _find(table: Table, names: tuple[str, ...], what: str, origin: str) -> str:
         there = {name.lower() for name in table.column_names}
         if table.only_text or there & _WORD_LIKE:
             hint = _PER_WORD
-        elif "text" in there and there & _SPAN_LIKE:
+        elif there & _TEXT_LIKE and there & _SPAN_LIKE:
             hint += _SPANS
+    elif not others and _SPAN_LIKE & set(table.column_names):
+        hint = _SPANS
     raise UserError(
         f"{origin} has no column for the {what} (looked for {', '.join(names)}); "
         f"it has: {listed(table.column_names)}.{hint}"
@@ -90,11 +93,12 @@ def _names(table: Table, column: str, origin: str) -> list[Any]:
             _named(tags, names, f"{origin}, row {row}, column {column!r}")
             for row, tags in enumerate(rows)
         ]
-    if any(isinstance(tag, int) for row in rows[:100] if isinstance(row, list) for tag in row):
-        raise UserError(
-            f"{origin}, column {column!r}: the tags are numbers without names. Store them as "
-            "strings, or as ClassLabel (which parquet keeps and JSON loses)."
-        )
+    for row, tags in enumerate(rows[:100]):
+        if isinstance(tags, list) and any(isinstance(tag, int) for tag in tags):
+            raise UserError(
+                f"{origin}, row {row}, column {column!r}: the tags are numbers without names. "
+                "Store them as strings, or as ClassLabel (which parquet keeps and JSON loses)."
+            )
     return rows
 
 
@@ -111,7 +115,10 @@ def _named(tags: Any, names: tuple[str, ...], where: str) -> Any:
 
 def _check_strings(values: Any, where: str, what: str) -> None:
     if not isinstance(values, list):
-        raise UserError(f"{where}: expected a list of {what}, not {described(values)}.")
+        raise UserError(
+            f"{where}: expected a list of {what}, not {described(values)}. Write one list of "
+            "strings a row, or drop this row."
+        )
     for value in values:
         if not isinstance(value, str):
             raise UserError(

@@ -37,6 +37,11 @@ FORMATS = {
     ".testb": "conll",
     ".annotated": "conll",
 }
+KNOWN = (
+    ".parquet, .arrow, .jsonl, .json, .csv, .tsv, .conllu, and with CoNLL columns .conll, .bio, "
+    ".iob2, .bioes, .col, .txt and their kin"
+)
+"""The extensions in words."""
 _PACKED = (".zip", ".bz2", ".xz", ".zst", ".7z", ".tar", ".tgz", ".rar", ".lz4")
 
 
@@ -67,8 +72,8 @@ def read_file(path: Path | str) -> Table:
     if kind is None:
         way = "Unpack it first. " if path.suffix.lower() in (*_PACKED, ".gz") else ""
         raise UserError(
-            f"{path}: unknown format {path.suffix!r}. {way}Known: {', '.join(FORMATS)} "
-            "(.txt is read as CoNLL columns; those of text also as .gz)."
+            f"{path}: unknown format {path.suffix!r}. {way}Known: {KNOWN}; those of "
+            "text may be packed as .gz."
         )
     try:
         table = _read(path, kind)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tokenexit.data.files import FORMATS, format_of
+from tokenexit.data.files import KNOWN, format_of
 from tokenexit.errors import UserError
 
 _SPLITS = {
@@ -73,7 +73,7 @@ def find_splits(folder: Path) -> dict[str, list[Path]]:
     inside = ", ".join(sorted(p.name for p in folder.iterdir())[:6]) or "nothing"
     raise UserError(
         f"{folder} holds no data file; expected train, validation and test as one of "
-        f"{', '.join(FORMATS)}, or a save_to_disk folder. There is: {inside}."
+        f"{KNOWN}, or a save_to_disk folder. There is: {inside}."
     )
 
 

@@ -113,7 +113,7 @@ def read_pairs(
     return splits
 
 
-# A column, and the language to take out of it unless it holds text.
+# A column, and the language to take out of it.
 _Side = tuple[str | None, str | None]
 
 
@@ -211,8 +211,14 @@ def _texts(table: Table, side: _Side, origin: str) -> list[str]:
     column, language = side
     values: list[Any] = table.column(str(column))
     place = f"column {column!r}" if language is None else f"language {language!r}"
+    for row, value in enumerate(values):
+        if language is not None and not isinstance(value, dict):
+            raise UserError(
+                f"{origin}, row {row}, {place}: a translation is an object such as "
+                f'{{"en": "one", "de": "eins"}}, not {described(value)}. Mend or drop this row.'
+            )
     if language is not None:
-        values = [value.get(language) if isinstance(value, dict) else value for value in values]
+        values = [value.get(language) for value in values]
     for row, value in enumerate(values):
         if not isinstance(value, str):
             raise UserError(

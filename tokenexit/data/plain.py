@@ -5,8 +5,10 @@ from __future__ import annotations
 import codecs
 import gzip
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
+from tokenexit.data.characters import whole_characters
 from tokenexit.errors import UserError
 
 _MARKS = (
@@ -21,6 +23,8 @@ _SAMPLE = 4096
 def read_plain(path: Path) -> str:
     """The text of a UTF-8 file, unpacked if it ends in ``.gz``; line ends stay as they are.
 
+    Surrogates, which have no place in UTF-8, become U+FFFD, or two of them their character.
+
     Raises:
         UserError: It is not UTF-8, or not what gzip writes.
     """
@@ -31,6 +35,8 @@ def read_plain(path: Path) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        with suppress(UnicodeDecodeError):  # halves of characters, as some programs write them
+            return whole_characters(data.decode("utf-8-sig", "surrogatepass"))
         # A mark at the beginning does not count in the error's place; lines do not change.
         line = error.object[: error.start].count(b"\n") + 1
         raise UserError(

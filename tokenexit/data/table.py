@@ -30,11 +30,9 @@ def described(value: Any) -> str:
 
 
 def listed(names: Iterable[str], most: int = 30) -> str:
-    """Names of columns or labels for a message: no control characters, and not thousands."""
+    """Names of columns or labels for a message: neither thousands nor of any length."""
     every = list(names)
-    text = ", ".join(
-        name if name.isprintable() and len(name) <= 60 else shown(name) for name in every[:most]
-    )
+    text = ", ".join(name if len(name) <= 60 else shown(name) for name in every[:most])
     return text if len(every) <= most else f"{text} and {len(every) - most} more"
 
 
