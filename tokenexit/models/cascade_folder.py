@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,7 @@ class _Record:
     """Contents of ``cascade.json``."""
 
     stages: tuple[str, ...]
-    policy: Mapping[str, Any] | None = None
+    policy: Mapping[str, Any] = field(default_factory=lambda: {"name": "never"})
     labels: tuple[str, ...] | None = None
     allow_different_tokenizers: bool = False
     calibration: Mapping[str, Any] | None = None
@@ -106,9 +106,10 @@ def read(
             f"{path} names the labels {list(record.labels)} and its last stage "
             f"{list(stages[-1].labels)}: they are of two models. Copy the folder again."
         )
-    values: dict[str, Any] = {"allow_different_tokenizers": record.allow_different_tokenizers}
-    if record.policy is not None:
-        values["policy"] = record.policy
+    values = {
+        "policy": record.policy,
+        "allow_different_tokenizers": record.allow_different_tokenizers,
+    }
     return stages, values, {key: getattr(record, key) for key in _KEPT}
 
 
@@ -139,8 +140,7 @@ def _read_record(path: Path) -> _Record:
     record = checked(_Record, data, str(path))
     with named(str(path)):
         check_told(record.training, record.calibration, record.results)
-        if record.policy is not None:
-            from_config(record.policy)
+        from_config(record.policy)
     _check_stages(record.stages, path)
     return record
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -10,7 +11,6 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from tokenexit.errors import UserError
-from tokenexit.files import to_json
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ def checked(kind: type[T], data: Any, origin: str) -> T:
     """
     try:
         # As JSON, where a list may be a tuple and a whole number a fraction, and nothing else.
-        return _adapter(kind).validate_json(to_json(data), strict=True)
+        return _adapter(kind).validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
         mistakes = [
             f"{'.'.join(map(str, one['loc']))} ({_short(one['input'])}): {one['msg']}"

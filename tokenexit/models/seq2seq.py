@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -123,7 +124,8 @@ class ExitModelForSeq2SeqLM(
             made = _side_heads(decoder, loaded.settings.heads)
             model = cls(loaded.network, loaded.tokenizer, *made, loaded.settings)
             loaded.fill(model._side, loaded.weights)
-            return model.eval()
+        loaded.rehearse(partial(model.eval().predict, max_new_tokens=2))
+        return model
 
     def exit_weights(self) -> dict[str, Tensor]:
         """Weights of the gate and the depth head."""

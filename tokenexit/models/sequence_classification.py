@@ -163,7 +163,9 @@ class ExitModelForSequenceClassification(
             exits = loaded.exits(shape.num_layers)
             heads = ExitHeads(settings.heads, exits[:-1], shape.hidden_size, len(settings.labels))
             loaded.fill(heads, loaded.weights)
-            return cls(loaded.network, loaded.tokenizer, heads, settings).eval()
+            model = cls(loaded.network, loaded.tokenizer, heads, settings).eval()
+        loaded.rehearse(model.predict)
+        return model
 
     def tag(
         self,

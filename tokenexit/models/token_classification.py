@@ -135,7 +135,8 @@ class ExitModelForTokenClassification(
         if crf or settings.decode == "crf":
             model.crf = TagCRF(len(model.labels))
             loaded.fill(model.crf, crf, follow=False)
-        return model.eval()
+        loaded.rehearse(model.eval().predict)
+        return model
 
     def exit_weights(self) -> dict[str, Tensor]:
         """Weights of the heads, the gate and the CRF."""

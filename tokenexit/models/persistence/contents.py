@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import zlib
 from collections.abc import Mapping
@@ -10,13 +11,15 @@ from typing import Any
 
 from tokenexit.errors import UserError
 from tokenexit.models.persistence.names import CARD, MARKERS, WEIGHTS, holds_weights
+from tokenexit.models.persistence.plain import read_json
 
 logger = logging.getLogger(__name__)
 
 FILES = "files"
 _UNNOTED = (*MARKERS, CARD)
-_UNCOMPARED = ("tokenizer_config.json",)
-"""transformers writes it otherwise after loading than before."""
+_TOKENIZER = "tokenizer_config.json"
+_PASSING = ("is_local", "local_files_only", "name_or_path", "tokenizer_file", "vocab_file")
+"""Entries of it that tell where a tokenizer was loaded from, not what it is."""
 
 _BLOCK = 1 << 22
 
@@ -24,14 +27,10 @@ _BLOCK = 1 << 22
 def contents_of(folder: Path) -> dict[str, str]:
     """Names of the files a model was saved to, each with the CRC-32 of its content."""
     found = sorted(path for path in folder.iterdir() if path.is_file())
-    return {
-        path.name: "" if path.name in _UNCOMPARED else checksum(path)
-        for path in found
-        if path.name not in _UNNOTED
-    }
+    return {path.name: checksum(path) for path in found if path.name not in _UNNOTED}
 
 
-def check_contents(folder: Path, noted: Any) -> None:
+def check_contents(folder: Path, noted: Any) -> bool:
     """Refuse a folder that lacks a file it was saved with; tell of those that were changed.
 
     A network may have been cut into shards or cast since, so its weights may have another name.
@@ -40,11 +39,14 @@ def check_contents(folder: Path, noted: Any) -> None:
         folder: The model folder.
         noted: What ``contents_of`` said when it was saved; older folders say nothing.
 
+    Returns:
+        Whether it is known to hold what was saved.
+
     Raises:
         UserError: A file is missing, or what was noted is damaged.
     """
     if noted is None:
-        return
+        return False
     if not isinstance(noted, Mapping) or not all(
         Path(name).name == name and isinstance(told, str) for name, told in noted.items()
     ):
@@ -60,7 +62,7 @@ def check_contents(folder: Path, noted: Any) -> None:
     changed = [
         name
         for name, told in noted.items()
-        if told and (folder / name).is_file() and checksum(folder / name) != told
+        if (folder / name).is_file() and checksum(folder / name) != told
     ]
     if changed:
         logger.warning(
@@ -69,11 +71,15 @@ def check_contents(folder: Path, noted: Any) -> None:
             folder,
             ", ".join(changed),
         )
+    return not changed
 
 
 def checksum(path: Path) -> str:
-    """CRC-32 of a file, in eight digits."""
+    """CRC-32 of what a file says, in eight digits."""
     total = 0
+    if path.name == _TOKENIZER:
+        data = {key: value for key, value in read_json(path).items() if key not in _PASSING}
+        return f"{zlib.crc32(json.dumps(data, sort_keys=True).encode()):08x}"
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             total = zlib.crc32(block, total)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +38,7 @@ class Loaded:
         settings: What is saved about the exits.
         weights: Everything learned that is not in the network.
         origin: Where the weights came from, for messages.
+        intact: Whether every file is known to be as it was saved.
     """
 
     network: PreTrainedModel
@@ -45,6 +46,7 @@ class Loaded:
     settings: ExitSettings
     weights: dict[str, Tensor]
     origin: Path
+    intact: bool
 
     def exits(self, num_layers: int) -> tuple[int, ...]:
         """The exit layers.
@@ -78,6 +80,27 @@ class Loaded:
         except Exception as error:  # of any kind: the settings are whatever is in the folder
             raise UserError(
                 f"The model in {self.origin.parent} cannot be built from its settings "
+                f"({type(error).__name__}: {first_line(error)}) Copy the folder again."
+            ) from error
+
+    def rehearse(self, predict: Callable[[list[str]], Any]) -> None:
+        """Let the model work once where files are not as they were saved.
+
+        Args:
+            predict: Of the model.
+
+        Raises:
+            UserError: It cannot.
+        """
+        if self.intact or self.tokenizer is None:
+            return
+        try:
+            predict(["a b"])
+        except UserError:
+            return  # of how it is used, and said when it is
+        except Exception as error:  # of any kind: whatever a damaged file leads to
+            raise UserError(
+                f"The model in {self.origin.parent} is damaged: it cannot read a text "
                 f"({type(error).__name__}: {first_line(error)}) Copy the folder again."
             ) from error
 
@@ -115,7 +138,7 @@ def load(source: str | Path, auto_class: Any, **options: Any) -> Loaded:
     """
     folder = resolve(source, **{key: options.pop(key) for key in _HUB if key in options})
     settings, noted = read_all(folder)
-    check_contents(folder, noted)
+    intact = check_contents(folder, noted)
     family: Any = adapt if settings.labels else adapt_decoder
     network = load_finished(folder, auto_class, family, **options)
     _check_labels(settings.labels, network, folder)
@@ -123,7 +146,8 @@ def load(source: str | Path, auto_class: Any, **options: Any) -> Loaded:
     if settings.labels or any(folder.glob("tokenizer*")):
         tokenizer = load_tokenizer(folder, split_words=bool(settings.labels))
         rehearse(tokenizer, folder)
-    return Loaded(network, tokenizer, settings, _read_weights(folder / WEIGHTS), folder / WEIGHTS)
+    path = folder / WEIGHTS
+    return Loaded(network, tokenizer, settings, _read_weights(path), path, intact)
 
 
 def load_kind(source: str | Path, loads: str, auto_class: Any, **options: Any) -> Loaded:
