@@ -58,8 +58,16 @@ class Scale:
 
     @classmethod
     def saved(cls, data: Mapping[str, Any] | None) -> Self | None:
-        """From plain data; None for a model of classes."""
-        return None if data is None else cls(data["mean"], data["std"])
+        """From plain data; None for a model of classes.
+
+        Raises:
+            UserError: As the class, or there is something else than both numbers.
+        """
+        if data is None:
+            return None
+        if data.keys() != {"mean", "std"}:
+            raise UserError(f"A scale has a mean and a std, and nothing else: {dict(data)!r}.")
+        return cls(data["mean"], data["std"])
 
     def deviation(self, value: float) -> float:
         """What is learned in a value's place; -100.0 for NaN, which is no value.

@@ -153,6 +153,13 @@ def from_config(config: Mapping[str, Any] | str | Policy) -> Policy:
     Raises:
         UserError: Unknown policy or field (the nearest name is given), or a bad value.
     """
+    try:
+        return _built(config)
+    except RecursionError as error:
+        raise UserError("The policy is nested too deeply; policies hold a few others.") from error
+
+
+def _built(config: Any) -> Policy:
     if isinstance(config, Policy):
         return config
     if isinstance(config, str):
@@ -202,9 +209,10 @@ def check_number(
     wanted = f"{name} must be {kind} from {low:g} to {high:g}"
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise UserError(f"{wanted}, not {value!r}.")
-    if math.isnan(value):
+    if isinstance(value, float) and math.isnan(value):
         raise UserError(f"{wanted}, not NaN: a comparison with NaN is never true.")
-    if not low <= value <= high or (integer and value != int(value)):
+    fraction = integer and isinstance(value, float) and not value.is_integer()
+    if not low <= value <= high or fraction or (isinstance(value, int) and abs(value) >= 2**63):
         raise UserError(f"{wanted}, not {value!r}.")
 
 
@@ -311,7 +319,7 @@ def _revive(value: Any, wanted: Any = None) -> Any:
     if isinstance(value, Mapping):
         # A table may have a key "name" as well, but there it does not lead to a string.
         if isinstance(value.get("name"), str):
-            return from_config(value)
+            return _built(value)
         return {k: _revive(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return tuple(_revive(v) for v in value)
