@@ -19,7 +19,7 @@ SCRIPTS = sorted([*ROOT.glob("recipes/**/*.py"), *ROOT.glob("data_scripts/**/*.p
 FLOORS = (
     ("errors",),
     ("config", "files", "registry"),
-    ("signals", "scores", "wording"),
+    ("signals", "scores", "wording", "metrics"),
     ("policies", "gates"),
     ("heads",),
     ("objectives", "methods"),

@@ -138,3 +138,46 @@ def test_a_promise_about_texts_not_yet_written(model):
 def test_families_that_make_no_sense(model, split, policy, message):
     with pytest.raises(UserError, match=message):
         calibrate_texts(model, split, CalibrateConfig(), families=[policy])
+
+
+@pytest.fixture
+def by(model):
+    """The model, measured by another metric for one test."""
+    before = model.settings
+
+    def measured_by(metric):
+        model.configure(metric=metric)
+        return model
+
+    yield measured_by
+    model.settings = before
+
+
+@pytest.mark.parametrize("metric", ["ter", "chrf", "rougeL"])
+def test_another_metric_can_be_the_quality(by, split, metric):
+    config = CalibrateConfig(min_quality=0.9)
+    found = calibrate_texts(by(metric), split, config, families=FAMILIES[:1])
+    chosen = found.chosen
+    assert chosen["metric"] == found.measured["metric"] == metric
+    assert chosen["lower_is_better"] == (metric == "ter")
+    share = chosen["quality"] / chosen["quality_full_depth"]
+    assert chosen["relative_quality"] == pytest.approx(1 / share if metric == "ter" else share)
+    assert chosen["relative_quality"] >= 0.9
+    assert any(c.relative_quality < 0.9 for c in found.candidates)
+    assert {"bleu", "bleu_full_depth", "chrf"} <= chosen["figures"].keys()
+
+
+def test_the_fastest_that_is_asked_for_has_the_fewest_errors(by, split):
+    found = calibrate_texts(by("ter"), split, CalibrateConfig(speedup=2.0), families=FAMILIES[:1])
+    fast = [c for c in found.candidates if c.depth_speedup >= 2.0]
+    assert found.chosen["quality"] == min(c.quality for c in fast)
+
+
+def test_confidence_needs_a_metric_of_sums(by, split):
+    config = CalibrateConfig(min_quality=0.9, confidence=0.9)
+    found = calibrate_texts(by("ter"), split, config, families=FAMILIES[:1])
+    assert found.chosen["relative_quality"] >= 0.9
+    with pytest.raises(UserError, match="Chrf gives no parts"):
+        calibrate_texts(by("chrf"), split, config, families=FAMILIES[:1])
+    with pytest.raises(UserError, match="metric of texts 'accuracy'"):
+        calibrate_texts(by("accuracy"), split, config, families=FAMILIES[:1])

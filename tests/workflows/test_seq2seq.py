@@ -100,3 +100,40 @@ def test_the_console_script_serves_it(finished, data):
     assert [set(line) for line in opened.predict(["number 1"], None, 2)]
     with pytest.raises(UserError, match="--decode has no meaning for text generators"):
         opened.evaluate(split, "test", None, decode="legal")
+
+
+def test_a_run_measured_by_errors(data, tmp_path):
+    told = [f"data={data}", f"output_dir={tmp_path / 'run'}", "metric=ter", "task=summarization"]
+    run = run_seq2seq(load_config(Seq2SeqConfig, told, SMALL))
+    test = json.loads((run / "metrics.json").read_text())["splits"]["test"]
+    assert (test["metric"], test["lower_is_better"]) == ("ter", True)
+    assert {"bleu", "rouge1", "rouge2", "rougeL_full_depth"} <= test["figures"].keys()
+    assert "rougeL_signature" in test["notes"]
+    report, card = (run / "report.html").read_text(), (run / "README.md").read_text()
+    assert "TER" in card
+    assert "lower is better" in report
+    assert "ROUGE-L" in report
+    again = open_model(str(run))
+    assert again.model.settings.metric == "ter"
+    split = again.split(str(data), "test")
+    assert again.evaluate(split, "test", None).to_json()["quality"] == test["quality"]
+    again.measure_by("rougeL")
+    assert again.evaluate(split, "test", None).metric == "rougeL"
+    with pytest.raises(UserError, match="metric of texts 'f1'"):
+        again.measure_by("f1")
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        (["metric=f1"], "metric of texts 'f1'"),
+        (["metric=chrf", "calibrate.confidence=0.9"], "Chrf gives no parts"),
+    ],
+)
+def test_a_metric_that_cannot_be_is_refused_before_training(data, tmp_path, told, message):
+    config = load_config(
+        Seq2SeqConfig, [f"data={data}", f"output_dir={tmp_path / 'run'}", *told], SMALL
+    )
+    with pytest.raises(UserError, match=message):
+        run_seq2seq(config)
+    assert not (tmp_path / "run").exists()

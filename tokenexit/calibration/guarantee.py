@@ -139,7 +139,7 @@ def walk(
 
     kept = place = promise.last(one_by_one())
     if min_quality is not None:
-        while place and runs[place - 1][0].quality < min_quality * full.quality:
+        while place and runs[place - 1][0].relative_quality < min_quality:
             place -= 1
     losses = [losses for _, losses in runs[:place]] or [np.zeros(full.n_sentences)]
     if not place and is_main():

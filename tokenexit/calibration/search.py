@@ -23,7 +23,9 @@ from tokenexit.errors import UserError
 from tokenexit.evaluation.bootstrap import relative_quality_bound
 from tokenexit.evaluation.evaluate import Result, check_answers, evaluate
 from tokenexit.evaluation.gold import class_numbers
+from tokenexit.evaluation.metrics import METRICS as USUAL
 from tokenexit.evaluation.processes import is_main
+from tokenexit.evaluation.quality import check_metric, kept
 from tokenexit.models.labeller import Labeller
 from tokenexit.policies import Policy
 from tokenexit.policies.base import walk
@@ -112,7 +114,9 @@ def calibrate(
         UserError: A family has no knob or looks at gold labels, or the split has no word or
             labels that the model does not know.
     """
-    check_goals(config, model.settings.task)
+    task, metric = model.settings.task, model.settings.metric
+    check_goals(config, task, metric)
+    check_metric(metric, task)
     policies = list(families or default_families(model.labels, model.settings.task))
     for policy in policies:
         check_family(policy)
@@ -138,21 +142,26 @@ def calibrate(
         return promised(found, config, name, count)
     kind, goal = config.target
     table = model.exit_table(split.tokens, class_numbers(split, model.labels), batch_size)
-    simulated = simulate(table, policies, config.grid, model.settings.task)
+    simulated = simulate(table, policies, config.grid, task, metric)
     options: dict[str, Any] = {"batch_size": batch_size, "on_unknown": None}
     full, full_trace = evaluate(model, split, name, Never(), **options)
 
+    lower = full.lower_is_better
+
     def keeps(quality: float, speedup: float) -> bool:
-        return quality >= goal * full.quality if kind == "min_quality" else speedup >= goal
+        if kind == "speedup":
+            return speedup >= goal
+        return kept(quality, full.quality, lower) >= goal
 
     ranked = []
     for policy, outcomes in zip(policies, simulated, strict=True):
         # In the order in which the settings that keep the promise come first.
         ordered = outcomes if kind == "min_quality" else outcomes[::-1]
-        kept = [i for i, o in enumerate(ordered) if keeps(o.quality, o.depth_speedup)]
-        place = kept[-1] if kept else 0
-        worth = ordered[place].depth_speedup if kind == "min_quality" else ordered[place].quality
-        ranked.append((worth if kept else float("-inf"), place, ordered, policy))
+        good = [i for i, o in enumerate(ordered) if keeps(o.quality, o.depth_speedup)]
+        place = good[-1] if good else 0
+        quality = ordered[place].quality * (-1 if lower else 1)
+        worth = ordered[place].depth_speedup if kind == "min_quality" else quality
+        ranked.append((worth if good else float("-inf"), place, ordered, policy))
     ranked.sort(key=lambda entry: -entry[0])
 
     measured: list[Result] = []
@@ -172,20 +181,20 @@ def calibrate(
             measured.append(result)
             quality = result.quality
             if config.confidence is not None:
-                task, sure = model.settings.task, config.confidence
+                sure = config.confidence
                 bound = relative_quality_bound(trace, full_trace, model.labels, task, sure)
                 quality = bound * full.quality
-            kept = keeps(quality, result.depth_speedup)
-            if kept:
+            good = keeps(quality, result.depth_speedup)
+            if good:
                 kept_results.append(result)
-            return kept
+            return good
 
         find_last(ordered, place, measure)
     if kind == "min_quality":
         worth = _depth_saved if model.uniform_depth else _work_saved
         best = max([full, *kept_results], key=worth)
     elif kept_results:
-        best = max(kept_results, key=lambda r: r.quality)
+        best = max(kept_results, key=lambda r: -r.quality if lower else r.quality)
     else:
         best = fastest(measured, goal)
     return Calibration(
@@ -216,6 +225,8 @@ def measured_of(best: Result, texts_in_split: int, texts_choosing: int = 0) -> d
         "texts_choosing": texts_choosing,
         "relative_quality": best.relative_quality,
         "depth_speedup": best.depth_speedup,
+        "metric": best.metric,
+        "lower_is_better": best.lower_is_better,
     }
 
 
@@ -267,12 +278,18 @@ def check_family(policy: Policy) -> None:
         raise UserError(f"{policy!r} looks at gold labels; it serves analysis only.")
 
 
-def check_goals(config: CalibrateConfig, task: str) -> None:
+def check_goals(config: CalibrateConfig, task: str, metric: str | None = None) -> None:
     """Refuse promises that have no meaning for a task.
 
     Raises:
-        UserError: ``risk`` or ``confidence`` for a regression.
+        UserError: ``risk`` or ``confidence`` for a regression, or ``confidence`` for a metric
+            other than the task's usual one.
     """
+    if config.confidence is not None and metric not in (None, USUAL.get(task)):
+        raise UserError(
+            f"calibrate.confidence resamples {USUAL.get(task)}, the usual metric of {task}, and "
+            f"not {metric!r}; leave one of the two out."
+        )
     if task == "regression" and (config.risk is not None or config.confidence is not None):
         raise UserError(
             "calibrate.risk and calibrate.confidence count answers that are wrong or differ, and "

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tokenexit.evaluation.correlation import correlation
+from tokenexit.evaluation.metrics import METRICS as USUAL
 from tokenexit.evaluation.processes import gather, my_share
+from tokenexit.evaluation.quality import graded
 from tokenexit.evaluation.spans import fast_span_f1
 from tokenexit.models.exits import ExitTable
 from tokenexit.policies import Policy
@@ -37,7 +39,11 @@ def grid(policy: Policy, count: int) -> list[float]:
 
 
 def simulate(
-    table: ExitTable, families: Sequence[Policy], count: int, task: str
+    table: ExitTable,
+    families: Sequence[Policy],
+    count: int,
+    task: str,
+    metric: str | None = None,
 ) -> list[list[Outcome]]:
     """Outcomes of each family, from strict to loose.
 
@@ -46,23 +52,33 @@ def simulate(
         families: Policies with a knob; processes share them out.
         count: Settings of a knob.
         task: ``ner`` or ``pos``.
+        metric: Which figure is the quality; the task's usual one when None.
     """
+    metric = None if metric == USUAL.get(task) else metric
     mine = {
-        number: [_outcome(table, families[number], v, task) for v in grid(families[number], count)]
+        number: [
+            _outcome(table, families[number], value, task, metric)
+            for value in grid(families[number], count)
+        ]
         for number in my_share(len(families))
     }
     merged = {number: found for part in gather([mine]) for number, found in part.items()}
     return [merged[number] for number in range(len(families))]
 
 
-def _outcome(table: ExitTable, policy: Policy, value: float, task: str) -> Outcome:
+def _outcome(
+    table: ExitTable, policy: Policy, value: float, task: str, metric: str | None
+) -> Outcome:
     layers, prediction = table.simulate(policy.at(value))
     gold = table.gold.numpy()
     mine = table.mine & table.known
     if not mine.any():
         return Outcome(value, 0.0, 1.0)
     prediction, gold = prediction[mine], gold[mine]
-    if task == "ner":
+    if metric is not None:
+        text, labels = table.text[mine], table.classes
+        quality = float(graded(task, prediction, gold, text, labels, metric)["quality"])
+    elif task == "ner":
         quality = fast_span_f1(prediction, gold, table.text[mine], table.classes)
     elif task == "regression":
         quality = correlation(prediction, gold)["correlation"]

@@ -19,8 +19,10 @@ from tokenexit.calibration.search import (
 from tokenexit.data.pairs import PairSplit
 from tokenexit.evaluation.evaluate import Result
 from tokenexit.evaluation.generation import evaluate_texts
-from tokenexit.evaluation.text_metrics import relative_bleu_bound
+from tokenexit.evaluation.quality import USUAL_OF_TEXTS
+from tokenexit.evaluation.text_metrics import check_parts, relative_bound
 from tokenexit.evaluation.text_trace import TextTrace
+from tokenexit.metrics import build_metric
 from tokenexit.models.generate import check_policy
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.policies import Policy
@@ -63,7 +65,7 @@ def calibrate_texts(
         model: The generator.
         split: Sources with references that the model was not trained on; ``risk`` alone needs no
             references.
-        config: The promise; quality is BLEU.
+        config: The promise; quality is the model's metric, BLEU unless it has another.
         name: Name of the split.
         families: Policies whose knobs are turned; ``default_text_families`` when None.
         batch_size: Texts a batch.
@@ -77,6 +79,9 @@ def calibrate_texts(
     for policy in policies:
         check_family(policy)
         check_policy(policy)
+    metric = build_metric(model.settings.metric or USUAL_OF_TEXTS, "texts")
+    if config.confidence is not None:
+        check_parts(metric)
     count = len(split) + (0 if design is None else len(design))
     part, design = drawn(split, design, config.limit)
     warn_of_few(config, len(part))
@@ -102,9 +107,9 @@ def calibrate_texts(
         if kind == "speedup":
             return result.depth_speedup >= goal
         if config.confidence is None:
-            return result.quality >= goal * full.quality
+            return result.relative_quality >= goal
         sure = config.confidence
-        return relative_bleu_bound(trace.texts, deep.texts, references, sure) >= goal
+        return relative_bound(metric, trace.texts, deep.texts, references, sure) >= goal
 
     measured: list[Result] = []
     kept: list[Result] = []
@@ -131,7 +136,8 @@ def calibrate_texts(
     if kind == "min_quality":
         best = min([full, *kept], key=lambda r: r.mac_ratio)
     else:
-        best = max(kept, key=lambda r: r.quality) if kept else fastest(measured, goal)
+        sign = -1 if metric.lower_is_better else 1
+        best = max(kept, key=lambda r: sign * r.quality) if kept else fastest(measured, goal)
     return Calibration(
         measured=measured_of(best, count),
         target={kind: goal} | ({"confidence": config.confidence} if config.confidence else {}),

@@ -19,6 +19,7 @@ from tokenexit.cli.options import (
     Json,
     LabelColumn,
     Lang,
+    MetricText,
     Model,
     PairColumn,
     Plugin,
@@ -73,6 +74,7 @@ def calibrate(
     lang: Lang = None,
     convert_tags: ConvertTags = None,
     data_name: DataName = None,
+    metric: MetricText = None,
     plugin: Plugin = None,
     dry_run: Annotated[bool, typer.Option(help="Do not change the model folder.")] = False,
     json_file: Json = None,
@@ -91,6 +93,7 @@ def calibrate(
     if not dry_run and is_main():
         context.with_resource(locked(model, "tokenexit calibrate"))
     opened = open_model(model, plugin)
+    opened.measure_by(metric)
     labels = risk is None or min_quality is not None  # else full depth is all it is held to
     found = opened.calibrate(
         opened.split(

@@ -16,6 +16,7 @@ from tokenexit.cli.options import (
     Json,
     LabelColumn,
     Lang,
+    MetricText,
     Model,
     PairColumn,
     PendingText,
@@ -45,6 +46,7 @@ def evaluate(
     unknown: Annotated[
         str, typer.Option(help="Labels the model does not know: error, or keep (as wrong).")
     ] = "error",
+    metric: MetricText = None,
     plugin: Plugin = None,
     json_file: Json = None,
 ) -> None:
@@ -53,6 +55,7 @@ def evaluate(
     from tokenexit.reporting.tables import results_text
 
     opened = open_model(model, plugin)
+    opened.measure_by(metric)
     result = opened.evaluate(
         opened.split(
             data,

@@ -36,6 +36,13 @@ ConvertTags = Annotated[
 DataName = Annotated[
     str | None, typer.Option(help="Configuration of a Hub data set, or a folder inside --data.")
 ]
+MetricText = Annotated[
+    str | None,
+    typer.Option(
+        "--metric",
+        help="The quality, such as chrf, ter or accuracy; else the usual one.",
+    ),
+]
 PendingText = Annotated[
     str | None,
     typer.Option("--pending", help="When generating: lazy, eager, parallel or verify."),

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from tokenexit.errors import UserError
+
 
 def correlation(prediction: NDArray[np.floating], gold: NDArray[np.floating]) -> dict[str, float]:
     """Figures of a regression.
@@ -17,8 +19,16 @@ def correlation(prediction: NDArray[np.floating], gold: NDArray[np.floating]) ->
     Args:
         prediction: What was told, ``[N]``.
         gold: What is true, ``[N]``.
+
+    Raises:
+        UserError: A number that was told is none.
     """
     prediction, gold = prediction.astype(np.float64), gold.astype(np.float64)
+    if not np.isfinite(prediction).all():
+        raise UserError(
+            f"{int((~np.isfinite(prediction)).sum())} of {len(prediction)} numbers that the model "
+            "tells are infinite or none (NaN); its weights are damaged or its training diverged."
+        )
     pearson = _coefficient(prediction, gold)
     spearman = _coefficient(rankdata(prediction), rankdata(gold))
     error = float(np.square(prediction - gold).mean()) if len(gold) else 0.0
@@ -27,8 +37,8 @@ def correlation(prediction: NDArray[np.floating], gold: NDArray[np.floating]) ->
 
 
 def _coefficient(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
-    if len(one) < 2:
-        return 0.0
+    if len(one) < 2 or np.ptp(one) == 0 or np.ptp(other) == 0:
+        return 0.0  # rounding would make something of a constant
     one, other = one - one.mean(), other - other.mean()
     size = float(np.sqrt(np.square(one).sum() * np.square(other).sum()))
     return float((one * other).sum()) / size if size > 0 else 0.0

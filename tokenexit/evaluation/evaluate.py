@@ -12,8 +12,8 @@ from tokenexit.data.tagged import TaggedSplit, check_labels
 from tokenexit.data.texts import ScoredSplit, TextSplit
 from tokenexit.errors import UserError
 from tokenexit.evaluation.gold import class_numbers
-from tokenexit.evaluation.metrics import score
 from tokenexit.evaluation.processes import gather, my_share
+from tokenexit.evaluation.quality import check_metric, graded, kept, lower_is_better
 from tokenexit.halting import Halted, Trace, merge
 from tokenexit.models.labeller import Labeller
 from tokenexit.policies import Policy
@@ -41,6 +41,8 @@ class Result:
             model on real tokens.
         policy: The policy as plain data.
         figures: Every metric of the task.
+        lower_is_better: Whether quality counts errors; then ``relative_quality`` is full depth's
+            over those with exits.
         notes: What has to be said with them, such as sacreBLEU's signatures.
     """
 
@@ -60,6 +62,7 @@ class Result:
     policy: Mapping[str, Any]
     figures: Mapping[str, float] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
+    lower_is_better: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -154,12 +157,15 @@ def evaluate(
     options: dict[str, Any] = {"batch_size": batch_size, "halted": halted, "decode": decode}
     trace = trace_split(model, split, chosen, **options)
     task = model.settings.task
-    figures = score(task, trace, model.labels)
+    metric = model.settings.metric
+    check_metric(metric, task)
+    figures = graded(task, trace.prediction, trace.gold, trace.text, model.labels, metric)
     if full_depth is None and full is None:
         full = trace if chosen == Never() else trace_split(model, split, Never(), **options)
     if full_depth is None:
         assert full is not None
-        full_depth = float(score(task, full, model.labels)["quality"])
+        deep = graded(task, full.prediction, full.gold, full.text, model.labels, metric)
+        full_depth = float(deep["quality"])
     counted = None if task == "regression" else full
     changed = {} if counted is None else changed_shares(trace, counted)
     quality = float(figures["quality"])
@@ -172,7 +178,7 @@ def evaluate(
         metric=str(figures["metric"]),
         quality=quality,
         quality_full_depth=full_depth,
-        relative_quality=quality / full_depth if full_depth else 1.0,
+        relative_quality=kept(quality, full_depth, lower_is_better(str(figures["metric"]))),
         mean_exit_layer=mean,
         num_layers=trace.num_layers,
         depth_speedup=trace.num_layers / mean if mean else 1.0,
@@ -181,6 +187,7 @@ def evaluate(
         policy=chosen.to_config(),
         figures={k: float(v) for k, v in figures.items() if k not in ("metric", "quality")}
         | changed,
+        lower_is_better=lower_is_better(str(figures["metric"])),
     ), trace
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from tokenexit.data.pairs import PairSplit
 from tokenexit.decoding import decode_bytes, decode_macs, plain_decode_macs
 from tokenexit.errors import UserError
 from tokenexit.evaluation.evaluate import Result
 from tokenexit.evaluation.oracle_exits import oracle_exits
 from tokenexit.evaluation.processes import gather, my_share
+from tokenexit.evaluation.quality import USUAL_OF_TEXTS, kept
 from tokenexit.evaluation.text_metrics import agreement, bleu_difference, score_texts
 from tokenexit.evaluation.text_trace import TextTrace, merge_texts
+from tokenexit.metrics import build_metric, measure
+from tokenexit.metrics.rouge import installed
 from tokenexit.models.generate import Generated
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.models.texts import encode_texts, pad_sources, read_outputs
@@ -64,6 +70,7 @@ def evaluate_texts(
     batch_size: int = 32,
     pending: str | None = None,
     oracle: bool = False,
+    also: Sequence[str] = (),
 ) -> tuple[Result, TextTrace]:
     """Measure a policy on a split.
 
@@ -76,22 +83,32 @@ def evaluate_texts(
         batch_size: Texts a batch.
         pending: What pending tokens give to later ones; the model's own when None.
         oracle: Also say how early a perfect confidence would let tokens leave.
+        also: Further metrics to compute.
 
     Returns:
         The figures, and the trace they come from.
 
     Raises:
-        UserError: There are no references.
+        UserError: There are no references, or a metric that is unknown or gives no quality.
     """
     references = split.references or [[target] for target in split.targets or ()]
     if not references:
         raise UserError(f"{split.origin} has no targets to compare with.")
+    metric = model.settings.metric or USUAL_OF_TEXTS
+    own = build_metric(metric, "texts")
     chosen = model.policy if policy is None else policy
     trace = trace_texts(model, split, chosen, batch_size=batch_size, pending=pending)
     if full is None:
         deep = chosen == Never()
         full = trace if deep else trace_texts(model, split, Never(), batch_size=batch_size)
     scores, deep_scores = score_texts(trace.texts, references), score_texts(full.texts, references)
+    names = [*also] if metric == USUAL_OF_TEXTS else [metric, *also]
+    figures, notes = _further(names, trace.texts, full.texts, references)
+    if metric == USUAL_OF_TEXTS:
+        quality, deep_quality = scores.bleu, deep_scores.bleu
+    else:
+        quality, deep_quality = (figures.pop(n) for n in (metric, f"{metric}_full_depth"))
+        figures |= {"bleu": scores.bleu, "bleu_full_depth": deep_scores.bleu}
     same = agreement([o.token_ids for o in trace.outputs], [o.token_ids for o in full.outputs])
     gap = bleu_difference(trace.texts, full.texts, references)
     plain = plain_decode_macs(
@@ -116,10 +133,10 @@ def evaluate_texts(
         split=name,
         n_sentences=len(split),
         n_rows=len(trace),
-        metric="bleu",
-        quality=scores.bleu,
-        quality_full_depth=deep_scores.bleu,
-        relative_quality=scores.bleu / deep_scores.bleu if deep_scores.bleu else 1.0,
+        metric=metric,
+        quality=quality,
+        quality_full_depth=deep_quality,
+        relative_quality=kept(quality, deep_quality, own.lower_is_better),
         mean_exit_layer=mean,
         num_layers=trace.num_layers,
         depth_speedup=trace.num_layers / mean if mean else 1.0,
@@ -128,6 +145,7 @@ def evaluate_texts(
         policy=chosen.to_config(),
         figures={
             **bound,
+            **figures,
             "bytes_ratio": decode_bytes(model.decoder, trace.work)
             / max(decode_bytes(model.decoder, full.work), 1),
             "chrf": scores.chrf,
@@ -139,5 +157,26 @@ def evaluate_texts(
             "bleu_difference_high": gap.high,
             "bleu_difference_p": gap.p_value,
         },
-        notes={f"{key}_signature": value for key, value in scores.signatures.items()},
+        notes={f"{key}_signature": value for key, value in scores.signatures.items()} | notes,
+        lower_is_better=own.lower_is_better,
     ), trace
+
+
+def _further(
+    names: Sequence[str], texts: list[str], full: list[str], references: Any
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Further metrics, with exits and at full depth, and their signatures."""
+    figures, notes = {}, {}
+    for name in names:
+        metric = build_metric(name, "texts")
+        figures[name] = measure(metric, name, texts, references)
+        figures[f"{name}_full_depth"] = measure(metric, name, full, references)
+        if metric.signature:
+            notes[f"{name}_signature"] = metric.signature
+    return figures, notes
+
+
+def usual_figures(task: str) -> list[str]:
+    """Metrics that a final evaluation shows beside BLEU and chrF, as far as installed."""
+    rouge = ["rouge1", "rouge2", "rougeL"] if task == "summarization" and installed() else []
+    return ["ter", *rouge]

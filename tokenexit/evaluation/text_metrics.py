@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.evaluation.bootstrap import RESAMPLES
+from tokenexit.evaluation.quality import kept
+from tokenexit.metrics import Metric
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.bleu import BLEU
@@ -86,7 +88,7 @@ def score_texts(
     """
     from sacrebleu.metrics.chrf import CHRF
 
-    _check(hypotheses, references)
+    check_texts(hypotheses, references)
     streams = list(zip_longest(*references))  # one of first references, one of second, ...
     metrics = {"bleu": _bleu(tokenize), "chrf": CHRF()}
     scores = {n: m.corpus_score(list(hypotheses), streams).score for n, m in metrics.items()}
@@ -140,7 +142,7 @@ def bleu_difference(
     """
     if not 0 < confidence < 1:
         raise UserError(f"confidence must be between 0 and 1, not {confidence!r}.")
-    _check(hypotheses, references)
+    check_texts(hypotheses, references)
     _check_lengths(hypotheses, full, "texts of the full depth")
     counts = [_counts(written, references, tokenize) for written in (hypotheses, full)]
     ours, deep = (_score(rows.sum(axis=0)) for rows in counts)
@@ -154,33 +156,51 @@ def bleu_difference(
     return BleuDifference(ours - deep, float(drawn.mean()), float(low), float(high), p_value)
 
 
-def relative_bleu_bound(
+def check_parts(metric: Metric) -> None:
+    """Refuse to resample a metric that is not made of sums over texts.
+
+    Raises:
+        UserError: It is not.
+    """
+    if metric.parts(["a"], [["a"]]) is None:
+        raise UserError(
+            f"calibrate.confidence resamples texts, and {type(metric).__name__} gives no parts "
+            "that add up over them; leave calibrate.confidence out, or choose another metric."
+        )
+
+
+def relative_bound(
+    metric: Metric,
     hypotheses: Sequence[str],
     full: Sequence[str],
     references: Sequence[Sequence[str]],
     confidence: float,
     seed: int = 0,
-    tokenize: str = "13a",
 ) -> float:
-    """Lower bound on BLEU over that of the full depth, by a paired bootstrap over texts.
+    """Lower bound on the share of full-depth quality kept, by a paired bootstrap over texts.
 
     Args:
+        metric: Of which ``check_parts`` has nothing to say.
         hypotheses: What was written with exits.
         full: What the full depth wrote for the same sources.
         references: As for `score_texts`.
-        confidence: Share of resamples in which the ratio is at least the bound.
+        confidence: Share of resamples in which at least the bound is kept.
         seed: Of the resamples.
-        tokenize: As for `score_texts`.
 
     Raises:
         UserError: As `score_texts`.
     """
-    _check(hypotheses, references)
+    check_texts(hypotheses, references)
     _check_lengths(hypotheses, full, "texts of the full depth")
-    first, second = _drawn([_counts(w, references, tokenize) for w in (hypotheses, full)], seed)
-    # Where the full depth scores nothing there is nothing to lose.
-    ratio = np.divide(first, second, out=np.ones_like(first), where=second > 0)
-    return float(np.quantile(ratio, 1 - confidence))
+    texts = len(hypotheses)
+    draws = np.random.default_rng(seed).multinomial(texts, np.full(texts, 1 / texts), RESAMPLES)
+    parts = [metric.parts(written, references) for written in (hypotheses, full)]
+    ours, deep = (draws @ np.asarray(part, dtype=np.float64) for part in parts)
+    shares = [
+        kept(metric.whole(one), metric.whole(other), metric.lower_is_better)
+        for one, other in zip(ours, deep, strict=True)
+    ]
+    return float(np.quantile(shares, 1 - confidence))
 
 
 def _drawn(counts: Sequence[NDArray[np.int64]], seed: int) -> list[NDArray[np.float64]]:
@@ -214,7 +234,12 @@ def _score(counts: NDArray[np.int64]) -> float:
     return BLEU.compute_bleu(rest[:4], rest[4:], length, reference, "exp").score / 100
 
 
-def _check(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> None:
+def check_texts(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> None:
+    """Refuse texts and references that do not belong together.
+
+    Raises:
+        UserError: Nothing to score, another number of them, or a text without references.
+    """
     _check_lengths(hypotheses, references, "lists of references")
     for row, wordings in enumerate(references):
         if (

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 """Version of ``cascade.json`` that this code writes, and the newest it reads."""
 
-_KEPT = ("calibration", "training", "results")
+_KEPT = ("calibration", "metric", "training", "results")
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class _Record:
     labels: tuple[str, ...] | None = None
     allow_different_tokenizers: bool = False
     calibration: Mapping[str, Any] | None = None
+    metric: str | None = None
     training: Mapping[str, Any] | None = None
     results: Mapping[str, Any] | None = None
 

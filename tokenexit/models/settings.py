@@ -37,6 +37,7 @@ class ExitSettings:
         pending: When generating, what tokens that left early give to later ones.
         generation: When generating, arguments of ``generate`` that go with the model.
         calibration: How the policy was chosen, if it was.
+        metric: Which figure stands for quality; the task's usual one when None.
         scale: Of a regression, mean and standard deviation of the training values.
         training: What the model was trained on and how, for the model card.
         results: Measured quality and cost, for the model card.
@@ -53,6 +54,7 @@ class ExitSettings:
     pending: str = "lazy"
     generation: Mapping[str, Any] = field(default_factory=dict)
     calibration: Mapping[str, Any] | None = None
+    metric: str | None = None
     scale: Mapping[str, float] | None = None
     training: Mapping[str, Any] | None = None
     results: Mapping[str, Any] | None = None

@@ -27,6 +27,7 @@ class Curve:
         metric: Name of the metric.
         split: Where all this was measured.
         unit: What leaves at an exit.
+        lower: Whether a lower quality is the better one.
     """
 
     families: Mapping[str, list[Measured]]
@@ -37,6 +38,7 @@ class Curve:
     metric: str
     split: str
     unit: str = "word"
+    lower: bool = False
 
     @property
     def scale(self) -> int:
@@ -46,7 +48,9 @@ class Curve:
     @property
     def floor(self) -> float | None:
         """The quality that calibration had to keep, in the metric's own unit."""
-        return self.kept * self.full.quality if self.kept and self.full else None
+        if not self.kept or not self.full:
+            return None
+        return self.full.quality / self.kept if self.lower else self.kept * self.full.quality
 
     @property
     def points(self) -> list[Measured]:
@@ -105,6 +109,7 @@ def curve_of(run: RunData) -> Curve | None:
         metric=here.metric if here else headline.metric if headline else "quality",
         split=split,
         unit=run.unit,
+        lower=bool(here and here.lower),
     )
 
 

@@ -27,6 +27,8 @@ def headline_figures(run: RunData) -> list[Figure]:
     whole = f"{capital(metric_name(result.metric))} {score(result.quality, result.metric, 3)}"
     if result.full is not None:
         whole += f", against {score(result.full, result.metric, 3)} at full depth"
+    if result.lower:
+        whole += " (lower is better)"
     leaves = f"A {result.unit} leaves" + (" the decoder" if result.generates else "")
     depth = f"{leaves} after {result.mean_exit_layer:.2f} of {result.num_layers} {run.step}s"
     heads = "encoder and exit heads" if result.generates else "exit heads"
@@ -48,7 +50,7 @@ def headline_sentences(run: RunData) -> list[str]:
             sentences.append(
                 "This is a cascade of complete models: below, a layer stands for a model."
             )
-        if result.full == 0:
+        if result.full == 0 and not result.lower:
             sentences.append("Full depth scores 0 there, so there was nothing to keep: train more.")
         sentences += text_sentences(result)
     results = (run.metrics or {}).get("splits") or {}

@@ -30,7 +30,7 @@ from tokenexit.reporting.reliability import reliability
 from tokenexit.reporting.reliability_panel import reliability_panel
 from tokenexit.reporting.render import render
 from tokenexit.reporting.run import RunData, load_run
-from tokenexit.reporting.text_figures import text_figures
+from tokenexit.reporting.text_figures import further_metrics, text_figures
 from tokenexit.reporting.text_map import text_map
 from tokenexit.reporting.training_panels import training_keys, training_panels
 from tokenexit.wording.promises import cautions, goal_text
@@ -72,6 +72,7 @@ def page(run: RunData) -> str:
         figures=headline_figures(run),
         sentences=headline_sentences(run),
         metric=_metric(run),
+        further=further_metrics(run.headline) if run.headline else {},
         text_figures={name: text_figures(result) for name, result in run.results.items()},
         **_curve(run),
         **_exits(run),

@@ -8,7 +8,7 @@ from typing import Any
 
 from tokenexit.errors import UserError
 from tokenexit.reporting.files import number
-from tokenexit.wording.naming import TEXT_METRICS
+from tokenexit.wording.naming import METRIC_NAMES, TEXT_METRICS
 
 OF_TEXTS = ("classification", "regression")
 """Tasks in which whole texts leave."""
@@ -37,6 +37,7 @@ class Result:
         policy: Who halted, as plain data.
         figures: Further metrics.
         notes: What has to be said with them.
+        lower: Whether a lower quality is the better one.
     """
 
     split: str
@@ -55,11 +56,13 @@ class Result:
     policy: Any = None
     figures: Mapping[str, Any] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
+    lower: bool = False
 
     @property
     def generates(self) -> bool:
         """Whether texts were generated, rather than words labelled."""
-        return self.metric in TEXT_METRICS
+        own = self.metric not in METRIC_NAMES and "agreement_exact" in self.figures
+        return self.metric in TEXT_METRICS or own
 
     @property
     def unit(self) -> str:
@@ -90,10 +93,13 @@ class Result:
         quality, depth, layers = quality or 0.0, depth or 0.0, int(layers or 0)
         relative = number(data, "relative_quality", origin)
         speedup = number(data, "depth_speedup", origin)
-        if full == 0:
+        lower = data.get("lower_is_better") is True
+        if full == 0 and not lower:
             relative = None  # there was nothing to keep
-        elif relative is None and full:
+        elif relative is None and full and not lower:
             relative = quality / full
+        elif relative is None and full is not None and quality:
+            relative = full / quality
         if speedup is None and depth:
             speedup = layers / depth
         histogram = data["exit_histogram"]
@@ -116,4 +122,5 @@ class Result:
             policy=data.get("policy"),
             figures=data.get("figures") or {},
             notes=data.get("notes") or {},
+            lower=lower,
         )

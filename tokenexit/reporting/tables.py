@@ -49,6 +49,7 @@ def results_text(result: Mapping[str, Any]) -> str:
         r.split: _size(r),
         "quality": f"{metric_name(r.metric)} {score(r.quality, r.metric)}"
         + (against if r.full is not None else ""),
+        **({"": "lower is better; kept is full depth's over that"} if r.lower else {}),
         **text_lines(r),
         "depth": f"{r.mean_exit_layer:.2f} of {r.num_layers} layers, {times(r.speedup)} fewer",
         "compute": f"{fixed(r.mac_ratio)} of the plain model's multiply-accumulates",

@@ -68,6 +68,7 @@ def text_lines(result: Result) -> dict[str, str]:
     if "chrf" in held:
         against = f" against {found.chrf_full} at full depth" if "chrf_full_depth" in held else ""
         lines["chrf"] = f"{metric_name('chrf')} {found.chrf}{against}"
+    lines |= further_metrics(result)
     if "agreement_exact" in held:
         lines["agreement"] = (
             f"{found.exact} of texts as at full depth, "
@@ -80,6 +81,17 @@ def text_lines(result: Result) -> dict[str, str]:
     if "bytes_ratio" in held:
         lines["memory"] = f"{found.read} of the bytes that the decoder reads at full depth"
     return lines
+
+
+def further_metrics(result: Result) -> dict[str, str]:
+    """Further metrics with their value at full depth, by name; chrF stands elsewhere."""
+    held = result.figures
+    return {
+        name: f"{metric_name(name)} {score(held[name], name)} against "
+        f"{score(held[deep], name)} at full depth"
+        for deep in held
+        if (name := deep.removesuffix("_full_depth")) != deep and name in held and name != "chrf"
+    }
 
 
 def text_sentences(result: Result) -> list[str]:

@@ -15,12 +15,16 @@ METRIC_NAMES = {
     "macro_f1": "macro F1",
     "bleu": "BLEU",
     "chrf": "chrF",
+    "ter": "TER",
+    "rouge1": "ROUGE-1",
+    "rouge2": "ROUGE-2",
+    "rougeL": "ROUGE-L",
     "correlation": "correlation",
     "pearson": "Pearson",
     "spearman": "Spearman",
     "mse": "squared error",
 }
-TEXT_METRICS = ("bleu", "chrf")
+TEXT_METRICS = ("bleu", "chrf", "ter", "rouge1", "rouge2", "rougeL")
 """Metrics of generated text: kept from 0 to 1, but written from 0 to 100 as everywhere."""
 
 

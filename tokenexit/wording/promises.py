@@ -46,12 +46,11 @@ class Seen:
         """Read a result, or what a calibration measured, as plain data."""
         figures = row.get("figures") or {}
         texts = _number(row.get("n_sentences"))
+        nothing = row.get("quality_full_depth") == 0 and not row.get("lower_is_better")
         changed, same = (_number(figures.get(n)) for n in ("texts_changed", "agreement_exact"))
         return cls(
             texts=int(texts) if texts else None,
-            kept=None
-            if row.get("quality_full_depth") == 0
-            else _number(row.get("relative_quality")),
+            kept=None if nothing else _number(row.get("relative_quality")),
             saved=_number(row.get("depth_speedup")),
             changed=1 - same if changed is None and same is not None else changed,
             words=_number(figures.get("words_changed")),
@@ -210,7 +209,9 @@ def _where(calibration: Mapping[str, Any], here: Seen, split: str) -> str:
 def _measured(calibration: Mapping[str, Any]) -> Seen:
     """What the calibration measured of its choice; older files say it in ``chosen``."""
     measured = calibration.get("measured") or calibration.get("chosen") or {}
-    return Seen.of({**measured, "quality_full_depth": calibration.get("quality_full_depth")})
+    lower = measured.get("lower_is_better")
+    full = None if lower else calibration.get("quality_full_depth")
+    return Seen.of({**measured, "quality_full_depth": full})
 
 
 def _size(seen: Seen) -> str:

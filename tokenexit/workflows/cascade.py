@@ -12,6 +12,7 @@ from accelerate import Accelerator
 
 from tokenexit.config import dump_config, load_config
 from tokenexit.errors import UserError
+from tokenexit.evaluation.quality import check_metric
 from tokenexit.models.cascade import CascadeForSequenceClassification
 from tokenexit.models.cascade_folder import stage_name
 from tokenexit.models.sequence_classification import ExitModelForSequenceClassification
@@ -49,6 +50,7 @@ def run_cascade(config: ClassificationConfig, demo: Demo | None = None) -> Path:
     """
     config = with_whole_paths(config)
     policy, families = prepare(config)
+    check_metric(config.metric, config.task)
     untracked = replace(config.train, trackers=[])  # trackers follow the stages
     accelerator = make_accelerator(untracked, Path(config.output_dir))
     quiet(accelerator)
@@ -91,6 +93,7 @@ def _run(
     cascade = CascadeForSequenceClassification(
         [ExitModelForSequenceClassification.from_pretrained(s.output_dir) for s in stages]
     ).to(accelerator.device)
+    cascade.configure(metric=config.metric)
     finish(config, cascade, splits, run, policy, accelerator, held)
     accelerator.wait_for_everyone()
     return run

@@ -17,8 +17,9 @@ from tokenexit.errors import UserError
 from tokenexit.evaluation.bench import BenchResult, bench
 from tokenexit.evaluation.bench_texts import TextBenchResult, bench_texts
 from tokenexit.evaluation.evaluate import Result, evaluate
-from tokenexit.evaluation.generation import evaluate_texts
+from tokenexit.evaluation.generation import evaluate_texts, usual_figures
 from tokenexit.evaluation.processes import state
+from tokenexit.evaluation.quality import check_metric
 from tokenexit.models.cascade import CascadeForSequenceClassification
 from tokenexit.models.encoder_model import EncoderModel
 from tokenexit.models.persistence import is_cascade, kind_of, read_settings, resolve
@@ -62,6 +63,16 @@ class Commands(ABC):
         self, lines: Sequence[str], policy: Policy | None, size: int
     ) -> Iterator[dict[str, Any]]:
         """Results for lines of text, in order."""
+
+    def measure_by(self, metric: str | None) -> None:
+        """Take another figure for quality than the model's usual one; None changes nothing.
+
+        Raises:
+            UserError: There is no such metric for the model's task.
+        """
+        if metric is not None:
+            check_metric(metric, self.model.settings.task)
+            self.model.configure(metric=metric)
 
     def split(self, data: str | None, name: str, labels: bool = True, /, **options: Any) -> Any:
         """One split of a data set, read as the model's run read its own.
@@ -205,7 +216,9 @@ class _Generator(Commands):
         given = {k: v for k, v in options.items() if v is not None}
         given.pop("on_unknown", None)
         _only(given, ("batch_size", "pending"), "text generators")
-        return evaluate_texts(self.model, split, name, policy, oracle=True, **given)[0]
+        settings = self.model.settings
+        also = [name for name in usual_figures(settings.task) if name != settings.metric]
+        return evaluate_texts(self.model, split, name, policy, oracle=True, also=also, **given)[0]
 
     def calibrate(
         self, split: Any, name: str, config: CalibrateConfig, family: Policy | None, size: int

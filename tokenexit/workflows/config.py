@@ -43,6 +43,10 @@ class EncoderConfig:
         metadata=about("the policy; a few families are calibrated when empty"),
     )
     calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
+    metric: str | None = field(
+        default=None,
+        metadata=about("figure that is the quality; the task's usual one when empty"),
+    )
     batch_size: int = field(default=32, metadata=about("sentences a batch when evaluating", low=1))
     validate_on: int | None = field(
         default=None,

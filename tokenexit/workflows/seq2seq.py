@@ -18,6 +18,9 @@ from tokenexit.decoding.source_exits import check_source_policy
 from tokenexit.decoding.teach import Pair
 from tokenexit.errors import UserError
 from tokenexit.evaluation.generation import evaluate_texts
+from tokenexit.evaluation.quality import USUAL_OF_TEXTS, check_metric
+from tokenexit.evaluation.text_metrics import check_parts
+from tokenexit.metrics import build_metric
 from tokenexit.models.generate import check_policy
 from tokenexit.models.persistence import load_network, load_tokenizer
 from tokenexit.models.scratch_seq2seq import (
@@ -72,6 +75,9 @@ def run_seq2seq(config: Seq2SeqConfig, demo: Demo | None = None) -> Path:
         check_policy(chosen)
     if config.encoder_policy:
         check_source_policy(from_config(config.encoder_policy))
+    check_metric(config.metric, config.task)
+    if config.calibrate.confidence is not None:
+        check_parts(build_metric(config.metric or USUAL_OF_TEXTS, "texts"))
     accelerator = make_accelerator(config.train, Path(config.output_dir))
     quiet(accelerator)
     with run_folder(config, accelerator.is_main_process):
@@ -91,6 +97,7 @@ def _run(
         splits = _read(config, run, demo if accelerator.is_main_process else None)
     set_seed(config.seed)
     model = build_generator(config, splits["train"])
+    model.configure(metric=config.metric)
     model.configure(pending=config.pending, generation=config.generation)
     if config.encoder_policy:
         model.configure(encoder_policy=from_config(config.encoder_policy))
@@ -188,7 +195,8 @@ def _graded(
 ) -> dict[str, Any]:
     """Quality by which the best weights are chosen: BLEU at full depth."""
     result, _ = evaluate_texts(model, split, "validation", Never(), batch_size=config.batch_size)
-    return {"quality": result.quality, "chrf": result.figures["chrf"]}
+    bleu = result.figures.get("bleu", result.quality)
+    return {"quality": bleu, "chrf": result.figures["chrf"]}
 
 
 def _read(config: Seq2SeqConfig, run: Path, demo: Demo | None) -> Splits:

@@ -52,6 +52,10 @@ class Seq2SeqConfig:
         metadata=about("the policy; a few families are calibrated when empty"),
     )
     calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
+    metric: str | None = field(
+        default=None,
+        metadata=about("figure that is the quality: bleu, chrf, ter, rougeL, ...; BLEU when empty"),
+    )
     encoder_policy: dict[str, Any] = field(
         default_factory=dict,
         metadata=about("policy of the source's tokens, in training too; none leaves when empty"),

@@ -12,7 +12,7 @@ from tokenexit.calibration.search import Calibration
 from tokenexit.calibration.texts import calibrate_texts
 from tokenexit.data.pairs import PairSplit
 from tokenexit.evaluation.curve import measured_curve, save_curve
-from tokenexit.evaluation.generation import evaluate_texts
+from tokenexit.evaluation.generation import evaluate_texts, usual_figures
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.policies import Policy
 from tokenexit.policies.never import Never
@@ -72,12 +72,19 @@ def finish_texts(
 
     results: dict[str, Any] = {}
     full = deep = None
+    also = [name for name in usual_figures(config.task) if name != config.metric]
     for name in [n for n in ("validation", "test") if n in splits]:
         full, deep = evaluate_texts(
             model, splits[name], name, Never(), batch_size=config.batch_size
         )
         result, trace = evaluate_texts(
-            model, splits[name], name, full=deep, batch_size=config.batch_size, oracle=True
+            model,
+            splits[name],
+            name,
+            full=deep,
+            batch_size=config.batch_size,
+            oracle=True,
+            also=also,
         )
         results[name] = result.to_json()
         if main:

@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification
 
-from tokenexit.calibration.search import check_family
+from tokenexit.calibration.search import check_family, check_goals
 from tokenexit.data.tagged import (
     TaggedSplit,
     check_labels,
@@ -24,6 +24,7 @@ from tokenexit.data.texts import UNLABELLED, ScoredSplit
 from tokenexit.errors import UserError
 from tokenexit.evaluation.exits import exit_quality
 from tokenexit.evaluation.gold import class_numbers
+from tokenexit.evaluation.quality import check_metric
 from tokenexit.halting import Sentence
 from tokenexit.models.classifier import for_training
 from tokenexit.models.crf import TagCRF
@@ -75,6 +76,8 @@ def run_tagging(
         return run_cascade(config, demo)
     config = with_whole_paths(config)
     policy, families = prepare(config)
+    check_metric(config.metric, config.task)
+    check_goals(config.calibrate, config.task, config.metric)
     if isinstance(config, ClassificationConfig) and config.regression:
         check_regression_run(config)
     if config.calibrate.risk is not None and config.decode == "crf":
@@ -102,7 +105,7 @@ def _run(
         splits = read_splits(config, run, demo if accelerator.is_main_process else None)
     set_seed(config.seed)
     model = build_model(config, splits["train"])
-    model.configure(halted=config.halted)
+    model.configure(halted=config.halted, metric=config.metric)
     _rehearse(config, model, splits["train"], [*families, *([policy] if policy else [])])
     say = logger.info if accelerator.is_main_process else logger.debug
     say("%s", _describe(splits, model, accelerator))

@@ -1,0 +1,50 @@
+"""Corpus BLEU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tokenexit.metrics.base import METRICS, Metric
+
+
+def streams(references: Sequence[Sequence[str]]) -> list[Any]:
+    """References as sacreBLEU wants them: all first ones, all second ones, ... with gaps."""
+    return list(zip_longest(*references))
+
+
+@METRICS.register("bleu")
+class Bleu(Metric):
+    """BLEU of the whole split, by sacreBLEU with its defaults, from 0 to 1."""
+
+    def __init__(self) -> None:
+        from sacrebleu.metrics.bleu import BLEU
+
+        self._metric, self._by_text = BLEU(), BLEU(effective_order=True)
+
+    def score(self, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> float:
+        """See ``Metric``."""
+        return self._metric.corpus_score(list(predictions), streams(references)).score / 100
+
+    def parts(
+        self, predictions: Sequence[str], references: Sequence[Sequence[str]]
+    ) -> NDArray[np.float64]:
+        """Length, reference length, matches and n-grams of each text, ``[texts, 10]``."""
+        rows = zip(predictions, references, strict=True)
+        found: list[Any] = [self._by_text.sentence_score(text, refs) for text, refs in rows]
+        return np.array([[p.sys_len, p.ref_len, *p.counts, *p.totals] for p in found], float)
+
+    def whole(self, sums: NDArray[np.float64]) -> float:
+        """See ``Metric``."""
+        length, reference, *rest = sums.astype(int).tolist()
+        found = type(self._metric).compute_bleu(rest[:4], rest[4:], length, reference, "exp")
+        return found.score / 100
+
+    @property
+    def signature(self) -> str:
+        """SacreBLEU's."""
+        return str(self._metric.get_signature())

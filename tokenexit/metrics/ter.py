@@ -1,0 +1,45 @@
+"""Translation edit rate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tokenexit.metrics.base import METRICS, Metric
+from tokenexit.metrics.bleu import streams
+
+
+@METRICS.register("ter")
+class Ter(Metric):
+    """TER of the whole split, by sacreBLEU with its defaults: edits over reference words."""
+
+    lower_is_better = True
+
+    def __init__(self) -> None:
+        from sacrebleu.metrics.ter import TER
+
+        self._metric = TER()
+
+    def score(self, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> float:
+        """See ``Metric``."""
+        return self._metric.corpus_score(list(predictions), streams(references)).score / 100
+
+    def parts(
+        self, predictions: Sequence[str], references: Sequence[Sequence[str]]
+    ) -> NDArray[np.float64]:
+        """Edits and mean length of the references of each text, ``[texts, 2]``."""
+        rows = zip(predictions, references, strict=True)
+        found: list[Any] = [self._metric.sentence_score(text, refs) for text, refs in rows]
+        return np.array([[p.num_edits, p.ref_length] for p in found], float)
+
+    def whole(self, sums: NDArray[np.float64]) -> float:
+        """Edits over reference words; all wrong where there are edits and no words."""
+        return float(sums[0] / sums[1]) if sums[1] else float(sums[0] > 0)
+
+    @property
+    def signature(self) -> str:
+        """SacreBLEU's."""
+        return str(self._metric.get_signature())
