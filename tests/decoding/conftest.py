@@ -12,8 +12,14 @@ from typing import Any
 
 import pytest
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch import Tensor
-from transformers import AutoModelForSeq2SeqLM, DynamicCache, EncoderDecoderCache
+from transformers import (
+    AutoModelForSeq2SeqLM,
+    DynamicCache,
+    EncoderDecoderCache,
+    PreTrainedTokenizerFast,
+)
 
 from tokenexit import ExitModelForSeq2SeqLM, policies, scores
 from tokenexit.decoders import DECODERS
@@ -87,6 +93,29 @@ def model(request: pytest.FixtureRequest, build: Any) -> ExitModelForSeq2SeqLM:
 def some_model(request: pytest.FixtureRequest, build: Any) -> ExitModelForSeq2SeqLM:
     """One with relative and one with absolute places, for tests of what families share."""
     return build(request.param)
+
+
+@pytest.fixture(scope="session")
+def words() -> Callable[[int], PreTrainedTokenizerFast]:
+    """Factory of tokenizers, by the id of padding."""
+
+    def make(pad: int) -> PreTrainedTokenizerFast:
+        """Every id but three is a word, ``w5``; texts end in ``</s>``."""
+        vocabulary = {f"w{n}": n for n in range(3, 120)} | {
+            "</s>": 2,
+            "<pad>": pad,
+            "<unk>": 1 - pad,
+        }
+        tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+        tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="$A </s>", special_tokens=[("</s>", 2)]
+        )
+        return PreTrainedTokenizerFast(
+            tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+        )
+
+    return make
 
 
 @dataclass(frozen=True, eq=False)

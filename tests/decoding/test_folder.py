@@ -8,12 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     AutoConfig,
     AutoModelForSeq2SeqLM,
     AutoModelForTokenClassification,
-    PreTrainedTokenizerFast,
 )
 
 from tokenexit import ExitModelForSeq2SeqLM, ExitModelForTokenClassification, policies
@@ -22,21 +20,8 @@ from tokenexit.errors import UserError
 TEXTS = ["w7 w8 w9 w30", "w11", "", "w50 w51 w52 w53 w54 w7"]
 
 
-def words(pad: int) -> PreTrainedTokenizerFast:
-    """Every id but three is a word, ``w5``; texts end in ``</s>``."""
-    vocabulary = {f"w{n}": n for n in range(3, 120)} | {"</s>": 2, "<pad>": pad, "<unk>": 1 - pad}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="$A </s>", special_tokens=[("</s>", 2)]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
-    )
-
-
 @pytest.fixture(scope="module")
-def make(build: Any) -> Any:
+def make(build: Any, words: Any) -> Any:
     """Factory of models with a tokenizer."""
 
     def call(family: str, **options: Any) -> ExitModelForSeq2SeqLM:
@@ -119,7 +104,7 @@ def test_settings_of_generation_go_with_the_model(make, tmp_path):
 # --- folders of another kind ----------------------------------------------------------------
 
 
-def test_a_tagger_is_no_generator(tmp_path):
+def test_a_tagger_is_no_generator(tmp_path, words):
     config = AutoConfig.for_model(
         "bert",
         vocab_size=120,

@@ -183,7 +183,7 @@ def test_the_saved_policy_and_rule_are_used(build, sources):
     saved = model.settings
     try:
         model.configure(policy=policies.AssignedDepth(2), pending="parallel")
-        decoding = model.start(**sources.inputs, unused_by_the_model=1)
+        decoding = model.start(**sources.inputs, token_type_ids=1)
         assert decoding.pending == "parallel"
         assert decoding.step(sources.tokens[:, 0]).exit_layers.tolist() == [2] * 4
     finally:

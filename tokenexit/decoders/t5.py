@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, PretrainedConfig
 
@@ -18,7 +17,7 @@ from tokenexit.backbones.lean import (
 )
 from tokenexit.backbones.twin import unheard
 from tokenexit.decoders.base import DECODERS, Decoder, DecoderCost
-from tokenexit.decoders.t5_encoder import T5Encoder
+from tokenexit.decoders.t5_encoder import T5Encoder, held
 
 
 @DECODERS.register("t5", "mt5")
@@ -123,7 +122,7 @@ class T5Decoder(Decoder):
     def after_self(self, index: int, rows: Tensor, read: Tensor) -> Tensor:
         """Output projection and residual."""
         layer = self._layers[index][0]
-        return _held(residual(rows, layer.SelfAttention.o, read, layer.dropout))
+        return held(residual(rows, layer.SelfAttention.o, read, layer.dropout))
 
     def cross_query(self, index: int, rows: Tensor) -> Tensor:
         """Query projection of the normed rows."""
@@ -138,11 +137,11 @@ class T5Decoder(Decoder):
     def after_cross(self, index: int, rows: Tensor, read: Tensor) -> Tensor:
         """Output projection and residual."""
         layer = self._layers[index][1]
-        return _held(residual(rows, layer.EncDecAttention.o, read, layer.dropout))
+        return held(residual(rows, layer.EncDecAttention.o, read, layer.dropout))
 
     def feed_forward(self, index: int, rows: Tensor) -> Tensor:
         """The model's own sub-layer, gated or not."""
-        return _held(self._layers[index][-1](rows))
+        return held(self._layers[index][-1](rows))
 
     def attention_dropout(self, index: int) -> float:
         """The layer's dropout on attention weights while training."""
@@ -205,11 +204,3 @@ class _FeedForward(Lean):
         if self._beside is not None:
             inner = inner * self._beside(normed)
         return self._out.plus(inner, rows)
-
-
-def _held(rows: Tensor) -> Tensor:
-    """Rows kept finite in half precision, which T5's residuals overflow."""
-    if rows.dtype != torch.float16:
-        return rows
-    limit = torch.finfo(rows.dtype).max - 1000
-    return rows.clamp(-limit, limit)

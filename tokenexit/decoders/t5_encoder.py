@@ -84,7 +84,7 @@ class T5Encoder(SourceEncoder):
     def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
         """Output projection and feed-forward block, each with residual."""
         first, last = self._layers[index]
-        return last(residual(rows, first.SelfAttention.o, attended, first.dropout))
+        return held(last(held(residual(rows, first.SelfAttention.o, attended, first.dropout))))
 
     def attention_dropout(self, index: int) -> float:
         """The layer's dropout on attention weights while training."""
@@ -110,3 +110,11 @@ class T5Encoder(SourceEncoder):
     def finish(self, rows: Tensor) -> Tensor:
         """Final norm."""
         return self.base.dropout(self.base.final_layer_norm(rows))
+
+
+def held(rows: Tensor) -> Tensor:
+    """Rows kept finite in half precision, which T5's residuals overflow."""
+    if rows.dtype != torch.float16:
+        return rows
+    limit = torch.finfo(rows.dtype).max - 1000
+    return rows.clamp(-limit, limit)

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 from tokenexit.decoding.decoding import Decoding
 from tokenexit.decoding.exits import Exits, check_policy
-from tokenexit.decoding.generator import MODES, Generator, VerifyingGenerator, refuse
+from tokenexit.decoding.generation_settings import (
+    CALLBACKS,
+    MODES,
+    GenerationSettings,
+    check_settings,
+)
+from tokenexit.decoding.generator import Generator, VerifyingGenerator
 from tokenexit.decoding.layer import PENDING, Pending
 from tokenexit.decoding.outcome import Step
 from tokenexit.decoding.verify import Acceptance
 from tokenexit.decoding.work import DecodeWork, decode_bytes, decode_macs, plain_decode_macs
 
 __all__ = [
+    "CALLBACKS",
     "MODES",
     "PENDING",
     "Acceptance",
     "DecodeWork",
     "Decoding",
     "Exits",
+    "GenerationSettings",
     "Generator",
     "Pending",
     "Step",
     "VerifyingGenerator",
     "check_policy",
+    "check_settings",
     "decode_bytes",
     "decode_macs",
     "plain_decode_macs",
-    "refuse",
 ]

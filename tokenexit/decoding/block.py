@@ -7,9 +7,9 @@ from functools import cached_property
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from tokenexit.decoders import Decoder
+from tokenexit.decoding.attention import attend
 from tokenexit.decoding.cache import DecoderCache, Index
 from tokenexit.decoding.source import Source
 
@@ -80,13 +80,13 @@ class Block:
         if self.whole:
             keys, values = self._cache.read(index)
             asked = query.view(len(query), decoder.num_heads, 1, -1)
-            return _attend(decoder, asked, keys, values, bias).view(query.shape)
+            return attend(decoder, asked, keys, values, bias).view(query.shape)
         span, width, place = self._lanes_of_rows
         keys, values = self._cache.read(index, span)
         size = span.stop - span.start
         asked = query.new_zeros(size * width, query.shape[1]).index_copy_(0, place, query)
         asked = asked.view(size, width, decoder.num_heads, -1).transpose(1, 2)
-        read = _attend(decoder, asked, keys, values, bias)
+        read = attend(decoder, asked, keys, values, bias)
         return read.transpose(1, 2).reshape(size * width, -1)[place]
 
     def bias_of(self, decoder: Decoder) -> Tensor | None:
@@ -102,7 +102,7 @@ class Block:
         later = (keys > places[..., None])[:, None]
         bias = decoder.bias(places, keys.expand(len(places), -1))
         if bias is None:
-            bias = torch.zeros(later.shape, dtype=self._cache.dtype, device=device)
+            bias = torch.zeros(later.shape, device=device)
         return bias.masked_fill(later, float("-inf"))
 
     def cross_attention(self, source: Source, index: int, query: Tensor) -> Tensor:
@@ -124,11 +124,3 @@ class Block:
         width = int(lane.max()) + 1
         place = torch.from_numpy((self.rows - low) * width + lane)
         return slice(low, high), width, place.to(self._cache.device)
-
-
-def _attend(
-    decoder: Decoder, asked: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None
-) -> Tensor:
-    return F.scaled_dot_product_attention(
-        asked, keys, values, attn_mask=bias, scale=decoder.scaling
-    )

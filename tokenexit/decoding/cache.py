@@ -7,6 +7,8 @@ filled, and each token its last state, from which what is missing can be made.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -22,47 +24,42 @@ _FIRST = 32  # places to begin with; doubled whenever they are used up
 class DecoderCache:
     """Keys and values of self-attention, by sequence and place.
 
+    What is stored has the type it comes in: under autocast, and in families that keep parts of
+    their layers in float32 when loaded in half, keys, states and sources differ in it.
+
     Args:
         decoder: Whose layers fill it.
         rows: Sequences, ``R``.
-        like: A tensor of the right type on the right device.
+        device: Where it is kept.
     """
 
-    def __init__(self, decoder: Decoder, rows: int, like: Tensor) -> None:
+    def __init__(self, decoder: Decoder, rows: int, device: torch.device) -> None:
         self.length = 0
         """Places in use; the same for all sequences."""
+        self.device = device
         self._decoder = decoder
+        self._rows = rows
         self._capacity = _FIRST
         self._reach = 0
-        width = 2 * decoder.inner_size
-        self._stores = [like.new_zeros(rows, _FIRST, width) for _ in range(decoder.num_layers)]
-        self._states = like.new_zeros(rows, _FIRST, decoder.hidden_size)
-        self._open()
+        self._bias: Tensor | None = None
+        # Made when something is written to them; the states come last.
+        self._stores: list[Tensor | None] = [None] * (decoder.num_layers + 1)
+        self._views: list[Any] = [None] * decoder.num_layers
         self.filled: Index = np.zeros((decoder.num_layers, rows), dtype=np.int64)
         """Places filled in each layer for each sequence, ``[L, R]``."""
 
     def __len__(self) -> int:
-        return self._states.shape[0]
-
-    @property
-    def device(self) -> torch.device:
-        """Where it is kept."""
-        return self._states.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of everything in it."""
-        return self._states.dtype
+        return self._rows
 
     def grow(self) -> None:
         """Open the next place."""
         self.length += 1
         if self.length <= self._capacity:
             return
-        self._stores = [torch.cat([s, torch.zeros_like(s)], dim=1) for s in self._stores]
-        self._states = torch.cat([self._states, torch.zeros_like(self._states)], dim=1)
         self._capacity *= 2
-        self._open()
+        for index, store in enumerate(self._stores):
+            if store is not None:
+                self._replace(index, torch.cat([store, torch.zeros_like(store)], dim=1))
 
     def shrink(self, length: int) -> None:
         """Forget the places from ``length`` on."""
@@ -73,19 +70,27 @@ class DecoderCache:
 
     def flat(self, rows: Index, places: Index) -> Tensor:
         """Where sequences and places lie in the flattened storage, ``[N]``."""
-        return torch.from_numpy(rows * self._capacity + places).to(self._states.device)
+        return torch.from_numpy(rows * self._capacity + places).to(self.device)
 
     def leave(self, where: Tensor | slice, states: Tensor) -> None:
         """Note the last state of tokens, ``[N, H]``."""
-        self._put(self._states, where, states)
+        self.write(-1, where, states)
 
     def states(self, where: Tensor) -> Tensor:
         """The states that tokens left with, ``[N, H]``."""
-        return self._states.flatten(0, 1)[where]
+        store = self._stores[-1]
+        assert store is not None
+        return store.flatten(0, 1)[where]
 
     def write(self, index: int, where: Tensor | slice, keys_values: Tensor) -> None:
         """Store keys beside values of a layer; ``where`` is ``flat``, or one place of all rows."""
-        self._put(self._stores[index], where, keys_values)
+        store = self._stores[index]
+        if store is None or store.dtype != keys_values.dtype:
+            store, keys_values = self._fitting(index, keys_values)
+        if isinstance(where, slice):
+            store.select(1, where.start).copy_(keys_values)
+        else:
+            store.flatten(0, 1).index_copy_(0, where, keys_values)
 
     def read(self, index: int, span: slice | None = None) -> tuple[Tensor, Tensor]:
         """Keys and values of all sequences or a run, all places in use: views ``[R', h, M, d]``."""
@@ -96,38 +101,44 @@ class DecoderCache:
 
     def bias(self) -> Tensor | None:
         """What the newest place adds to its scores, ``[1, h, 1, M]``; see ``Decoder.bias``."""
-        if self._bias is None:
-            return None
-        # Made once for the farthest place, because it depends on distances only.
-        return self._bias.narrow(-1, self._capacity - self.length, self.length)
-
-    def _open(self) -> None:
-        """Views of new storage, and the bias that reaches as far."""
-        shape = (2, self._decoder.num_heads, -1)
-        self._views = [
-            store.unflatten(-1, shape).permute(2, 0, 3, 1, 4).unbind() for store in self._stores
-        ]
         if self._reach != self._capacity:
             places = torch.arange(self._capacity, device=self.device)
             bias = self._decoder.bias(places[-1:], places)
             self._bias = None if bias is None else bias[None]
             self._reach = self._capacity
+        if self._bias is None:
+            return None
+        # Made once for the farthest place, because it depends on distances only.
+        return self._bias.narrow(-1, self._capacity - self.length, self.length)
 
-    def _put(self, store: Tensor, where: Tensor | slice, values: Tensor) -> None:
-        if isinstance(where, slice):
-            store.select(1, where.start).copy_(values)
-        else:
-            store.flatten(0, 1).index_copy_(0, where, values)
+    def _fitting(self, index: int, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Storage for values, new or of a wider type than before, and the values in that type."""
+        store = self._stores[index]
+        if store is None:
+            store = values.new_zeros(self._rows, self._capacity, values.shape[-1])
+        wider = torch.promote_types(store.dtype, values.dtype)
+        store = store.to(wider)
+        self._replace(index, store)
+        return store, values.to(wider)
+
+    def _replace(self, index: int, store: Tensor) -> None:
+        """Put new storage in place, and the views of it that attention reads."""
+        self._stores[index] = store
+        if index in (-1, len(self._views)):  # the states
+            return
+        split = store.unflatten(-1, (2, self._decoder.num_heads, -1))
+        self._views[index] = split.permute(2, 0, 3, 1, 4).unbind()
 
     # --- sequences -------------------------------------------------------------------------
 
     def keep(self, rows: Tensor) -> None:
         """Keep, repeat or reorder sequences, ``[R']``."""
         self.filled = self.filled[:, rows.cpu().numpy()]
-        if len(rows) == len(self):
-            for store in (*self._stores, self._states):
+        same, self._rows = len(rows) == self._rows, len(rows)
+        for index, store in enumerate(self._stores):
+            if store is None:
+                continue
+            if same:
                 store[:, : self.length] = store[:, : self.length].index_select(0, rows)
-            return
-        self._stores = [store.index_select(0, rows) for store in self._stores]
-        self._states = self._states.index_select(0, rows)
-        self._open()
+            else:
+                self._replace(index, store.index_select(0, rows))

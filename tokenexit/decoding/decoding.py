@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tokenexit.decoders import Decoder
 from tokenexit.decoding.block import Block
+from tokenexit.decoding.border import ordinary
 from tokenexit.decoding.cache import DecoderCache, Index
 from tokenexit.decoding.exits import Exits, check_policy
 from tokenexit.decoding.layer import PENDING, Pending, propagate, run_layer
@@ -22,6 +23,8 @@ from tokenexit.errors import UserError, unknown_name
 from tokenexit.policies import Policy, from_config, index_state
 from tokenexit.policies.never import Never
 from tokenexit.signals import Signals
+
+PolicyLike = Policy | Mapping[str, Any] | str
 
 
 class Decoding:
@@ -58,7 +61,7 @@ class Decoding:
         self.pending: Pending = pending
         self.max_steps = max_steps
         self.source = Source(decoder, memory, mask)
-        self.cache = DecoderCache(decoder, len(memory), memory)
+        self.cache = DecoderCache(decoder, len(memory), memory.device)
         self.work = DecodeWork(decoder.num_layers, source_lengths=self.source.lengths.tolist())
         # Rows that have ended may leave the storage: which row lies at each place there.
         self._resident: Index = np.arange(len(memory))
@@ -79,12 +82,11 @@ class Decoding:
 
     # --- steps -----------------------------------------------------------------------------
 
-    @torch.inference_mode()
     def step(
         self,
         token_ids: Tensor,
         *,
-        policy: Policy | Mapping[str, Any] | str | None = None,
+        policy: PolicyLike | None = None,
         live: Tensor | None = None,
     ) -> Step:
         """Read one token of every sequence and score the next.
@@ -99,6 +101,11 @@ class Decoding:
             UserError: A wrong number of tokens, a sequence that had ended is live, more tokens
                 than the model has places for, or a policy that has no meaning here.
         """
+        with torch.inference_mode():
+            step = self._step(token_ids, policy, live)
+        return Step(ordinary(step.logits), ordinary(step.exit_layers))
+
+    def _step(self, token_ids: Tensor, policy: PolicyLike | None, live: Tensor | None) -> Step:
         chosen = self.policy
         if policy is not None:
             chosen = from_config(policy)
@@ -117,7 +124,6 @@ class Decoding:
             self.cache.shrink(self.length - 1)  # whoever tries again finds no half a token
             raise
 
-    @torch.inference_mode()
     def verify(self, token_ids: Tensor) -> Tensor:
         """Read one token of every sequence at full depth, together with all pending ones.
 
@@ -130,6 +136,11 @@ class Decoding:
             Logits after each token that was not at the top before, the newest last,
             ``[R, n, V]``; all sequences have as many.
         """
+        with torch.inference_mode():
+            logits = self._verify(token_ids)
+        return ordinary(logits)
+
+    def _verify(self, token_ids: Tensor) -> Tensor:
         rows = self._live(token_ids, None)
         self._grow()
         places = np.full(len(rows), self.length - 1)

@@ -7,53 +7,21 @@ search and sampling, because theirs costs as much as a layer or two of a small m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import GenerationConfig, GenerationMixin, PreTrainedModel
-from transformers.generation.configuration_utils import GenerationMode
+from transformers import GenerationMixin, PreTrainedModel
 from transformers.generation.utils import GenerateEncoderDecoderOutput
 from transformers.modeling_outputs import Seq2SeqLMOutput
 
 from tokenexit.decoding.decoding import Decoding
 from tokenexit.decoding.search import Stopping, search
 from tokenexit.decoding.verify import Acceptance, Speculation
-from tokenexit.errors import UserError
 
-MODES = {
-    GenerationMode.GREEDY_SEARCH: "greedy search",
-    GenerationMode.SAMPLE: "sampling",
-    GenerationMode.BEAM_SEARCH: "beam search",
-    GenerationMode.BEAM_SAMPLE: "beam sampling",
-}
-
-# Arguments that would run the model's own forward, or ask for what a step does not have.
-_REFUSED = (
-    "assistant_model",
-    "assistant_early_exit",
-    "use_mtp",
-    "prompt_lookup_num_tokens",
-    "custom_generate",
-    "past_key_values",
-    "cache_implementation",
-    "prefill_chunk_size",
-    "synced_gpus",
-    "guidance_scale",
-    "negative_prompt_ids",
-    "negative_prompt_attention_mask",
-    "decoder_inputs_embeds",
-    "decoder_attention_mask",
-    "output_attentions",
-    "output_hidden_states",
-    "watermarking_config",
-    "penalty_alpha",
-    "dola_layers",
-    "num_beam_groups",
-    "constraints",
-    "force_words_ids",
-)
+_CACHE = "cache" if "cache" in Seq2SeqLMOutput.__dataclass_fields__ else "past_key_values"
+"""What transformers calls it, which has changed its name."""
 
 Start = Callable[[Tensor, Tensor | None, int], Decoding]
 """Begins decoding: encoder states ``[B, S, H]``, mask ``[B, S]`` or None, most steps."""
@@ -93,12 +61,12 @@ class Generator(GenerationMixin):
         decoder_input_ids: Tensor,
         encoder_outputs: Any = None,
         attention_mask: Tensor | None = None,
-        past_key_values: _Cache | None = None,
-        use_cache: bool | None = None,
-        return_dict: bool | None = None,
-        **ignored: Any,
+        **ours: Any,
     ) -> Seq2SeqLMOutput:
-        """Feed the new tokens of every row, ``[R, n]``, and score the next: ``[R, 1, V]``."""
+        """Feed the new tokens of every row, ``[R, n]``, and score the next: ``[R, 1, V]``.
+
+        What else the loops hand over (their cache, and whether to use it) is our own decoding.
+        """
         if self.decoding is None:
             self._begin(decoder_input_ids, encoder_outputs.last_hidden_state, attention_mask)
         assert self.decoding is not None
@@ -107,10 +75,8 @@ class Generator(GenerationMixin):
             self.decoding.step(tokens)
         step = self.decoding.step(newest, live=self._live(newest))
         self.exit_layers.append(step.exit_layers)
-        return Seq2SeqLMOutput(
-            logits=step.logits[:, None],
-            past_key_values=_Cache(self.decoding),  # type: ignore[arg-type]
-        )
+        found: dict[str, Any] = {"logits": step.logits[:, None], _CACHE: _Cache(self.decoding)}
+        return Seq2SeqLMOutput(**found)
 
     def _sample(  # type: ignore[override]
         self,
@@ -248,25 +214,3 @@ class _Cache:
     def reorder_cache(self, index: Tensor) -> None:
         """Rows become copies of other rows."""
         self._decoding.reorder(index)
-
-
-def refuse(settings: Mapping[str, Any]) -> None:
-    """Refuse arguments of ``generate`` that exits do not serve.
-
-    Raises:
-        UserError: Names the argument.
-    """
-    config = settings.get("generation_config")
-    if isinstance(config, GenerationConfig):
-        settings = {**config.to_diff_dict(), **settings}
-    for name in _REFUSED:
-        value = settings.get(name)
-        harmless = (None, False, 1) if name == "num_beam_groups" else (None, False)
-        if isinstance(value, Tensor) or value not in harmless:
-            raise UserError(
-                f"generate cannot take {name} with exits. It serves {', '.join(MODES.values())} "
-                "with logits processors, stopping criteria and streamers; for anything else use "
-                "the plain model (.network), or build on start() and step()."
-            )
-    if settings.get("use_cache") is False:
-        raise UserError("generate with exits always keeps its own cache; leave use_cache out.")

@@ -69,7 +69,8 @@ class Outcome:
             return
         if self._logits is None:
             self._logits = logits.new_zeros(self._num_rows, logits.shape[1])
-        self._logits.index_copy_(0, torch.from_numpy(number).to(logits.device), logits)
+        place = torch.from_numpy(number).to(logits.device)
+        self._logits.index_copy_(0, place, logits.to(self._logits.dtype))
 
     def step(self) -> Step:
         """The whole step."""

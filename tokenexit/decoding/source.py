@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from tokenexit.decoders import Decoder
+from tokenexit.decoding.attention import attend
 
 Index = NDArray[np.int64]
 
@@ -64,7 +64,7 @@ class Source:
         keys, values = self._keys_values(index)
         if lanes:
             asked = query.view(len(self), lanes, self._decoder.num_heads, -1).transpose(1, 2)
-            read = self._attend(asked, keys, values, self.mask)
+            read = attend(self._decoder, asked, keys, values, self.mask)
             return read.transpose(1, 2).reshape(query.shape)
         # Rows are missing: a lane each within its source, and unused lanes ask in vain. Keys and
         # values are never gathered, which costs more than the questions too many.
@@ -76,26 +76,27 @@ class Source:
         asked = query.new_zeros((high - low) * width, query.shape[1]).index_copy_(0, place, query)
         asked = asked.view(high - low, width, self._decoder.num_heads, -1).transpose(1, 2)
         mask = None if self.mask is None else self.mask[low:high]
-        read = self._attend(asked, keys[low:high], values[low:high], mask)
+        read = attend(self._decoder, asked, keys[low:high], values[low:high], mask)
         return read.transpose(1, 2).reshape(-1, query.shape[1])[place]
 
     def _keys_values(self, index: int) -> tuple[Tensor, Tensor]:
         found = self._read[index]
         if found is None:
-            found = self._decoder.cross_keys_values(index, self.memory)
+            found = self._decoder.cross_keys_values(index, self._readable())
             found = self._heads(found[0]), self._heads(found[1])
             self._read[index] = found
             self.projected[index] += int(self.lengths.sum())
         return found
 
+    def _readable(self) -> Tensor:
+        """The states in a type that the layers multiply with."""
+        if torch.is_autocast_enabled(self.memory.device.type):
+            return self.memory
+        return self.memory.to(self._decoder.model.dtype)
+
     def _heads(self, rows: Tensor) -> Tensor:
         # Laid out head by head once, because every step reads them.
         return rows.unflatten(-1, (self._decoder.num_heads, -1)).transpose(1, 2).contiguous()
-
-    def _attend(self, asked: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-        return F.scaled_dot_product_attention(
-            asked, keys, values, attn_mask=mask, scale=self._decoder.scaling
-        )
 
 
 def _hidden(mask: Tensor | None, like: Tensor) -> Tensor:

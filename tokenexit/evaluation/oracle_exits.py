@@ -34,7 +34,7 @@ def oracle_exits(
     Returns:
         Exit layers from 1, text after text in the order of ``full``.
     """
-    start = int(model.network.generation_config.decoder_start_token_id)  # type: ignore[arg-type, union-attr]
+    start = model.start_token
     sources = encode_texts(model, [split.sources[number] for number in full.text])
     written = [output.token_ids for output in full.outputs]
     pairs = [

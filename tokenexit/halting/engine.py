@@ -174,7 +174,7 @@ def _rows_worked(rows: LiveRows) -> LayerWork:
 
 
 def _record(states: list[Tensor], rows: LiveRows, embedded: Tensor) -> None:
-    after = (states[-1] if states else embedded).clone()
+    after = (states[-1] if states else embedded).to(rows.hidden.dtype, copy=True)
     after[torch.from_numpy(rows.original).to(after.device)] = rows.hidden
     states.append(after)
 

@@ -104,7 +104,10 @@ class LiveRows:
 
     def write(self, new: Tensor) -> None:
         """Replace the states of the active rows; nothing else is touched."""
-        new = new.to(self.hidden.dtype)
+        wider = torch.promote_types(self.hidden.dtype, new.dtype)
+        new = new.to(wider)
+        if self.hidden.dtype != wider:  # T5 in half: its embeddings alone are
+            self.hidden = self.hidden.to(wider)
         if self._index is None:
             self.hidden = new
         elif torch.is_grad_enabled():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from tokenexit.decoders import Decoder
 from tokenexit.decoding.source_exits import check_source_policy, encode_source
 from tokenexit.halting import Work
 from tokenexit.policies import Policy, from_config
@@ -22,6 +23,7 @@ def encode_sources(
     input_ids: Tensor,
     mask: Tensor,
     policy: Policy | Mapping[str, Any] | str | None = None,
+    decoder: Decoder | None = None,
 ) -> tuple[Tensor, Work | None]:
     """Encode sources as the model's settings, or a policy given here, say.
 
@@ -30,6 +32,7 @@ def encode_sources(
         input_ids: ``[B, S]``.
         mask: ``[B, S]``.
         policy: Which tokens leave the encoder early; the model's own when None.
+        decoder: The model's ``inference_decoder``, if it has been asked for already.
 
     Returns:
         Encoder states ``[B, S, H]``, and the work done where tokens could leave.
@@ -38,7 +41,8 @@ def encode_sources(
         UserError: A policy that has no meaning for tokens of a source.
     """
     chosen = from_config(model.settings.encoder_policy if policy is None else policy)
-    decoder = model.decoder if torch.is_grad_enabled() else model.inference_decoder
+    if decoder is None:
+        decoder = model.decoder if torch.is_grad_enabled() else model.inference_decoder
     if isinstance(chosen, Never):
         return decoder.encode(input_ids, mask), None
     check_source_policy(chosen)

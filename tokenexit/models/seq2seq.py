@@ -13,16 +13,17 @@ from torch import Tensor, nn
 from transformers import AutoModelForSeq2SeqLM, PreTrainedModel
 
 from tokenexit.backbones import Inference
+from tokenexit.backbones.twin import evaluated
 from tokenexit.decoders import Decoder, adapt_decoder
 from tokenexit.decoding import PENDING, Decoding, Exits
-from tokenexit.errors import unknown_name
+from tokenexit.errors import UserError, unknown_name
 from tokenexit.gates import LinearGate
 from tokenexit.heads import check_exit_layers
 from tokenexit.heads.stack import DepthHead
 from tokenexit.models import persistence
-from tokenexit.models.encode_sources import encode_sources
 from tokenexit.models.exit_model import ExitModel
-from tokenexit.models.generate import Generated, check_inputs, generate
+from tokenexit.models.generate import Generated, generate
+from tokenexit.models.generator_inputs import check_start, encode_inputs
 from tokenexit.models.inputs import read_strings
 from tokenexit.models.settings import ExitSettings
 from tokenexit.models.texts import GeneratedText, read_outputs, source_batches
@@ -143,8 +144,10 @@ class ExitModelForSeq2SeqLM(
     def inference_decoder(self) -> Decoder:
         """The decoder as of now, in evaluation mode and without gradients.
 
-        Equal up to rounding; in whatever mode the model is, which is left in it.
+        Equal up to rounding; in whatever mode the model is, which is left in it. Ask once a call.
         """
+        if torch.is_autocast_enabled(self.device.type):  # which the lean twin does not heed
+            return adapt_decoder(evaluated(self.network))
         return self._inference.get(self.network)
 
     def exits(self, decoder: Decoder) -> Exits:
@@ -159,19 +162,35 @@ class ExitModelForSeq2SeqLM(
         """The word embeddings, which most generators score their vocabulary with as well."""
         yield from self.network.get_input_embeddings().parameters()  # type: ignore[union-attr]
 
+    @property
+    def start_token(self) -> int:
+        """What the decoder reads first, when generating and in training.
+
+        Raises:
+            UserError: The model names none.
+        """
+        own: Any = self.network.generation_config
+        for found in (own.decoder_start_token_id, own.bos_token_id):
+            if found is not None:
+                return int(found[0] if isinstance(found, list | tuple) else found)
+        raise UserError(
+            "The model does not say which token its decoder begins with: set "
+            "decoder_start_token_id in the network's generation_config; T5's is the padding token."
+        )
+
     # --- generating ------------------------------------------------------------------------
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def start(
         self,
-        input_ids: Tensor,
+        input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         *,
         policy: PolicyLike | None = None,
         pending: str | None = None,
         max_steps: int | None = None,
         encoder_policy: PolicyLike | None = None,
-        **ignored: Any,
+        **inputs: Any,
     ) -> Decoding:
         """Encode sources and begin decoding, for people who write their own decoders.
 
@@ -183,16 +202,28 @@ class ExitModelForSeq2SeqLM(
             max_steps: Steps that will be taken at most; schedules over time need it.
             encoder_policy: Which tokens of the source leave the encoder early; the model's own
                 when None.
-            ignored: Whatever else a tokenizer returns.
+            inputs: ``encoder_outputs`` or ``inputs_embeds`` in the place of ``input_ids``; whatever
+                else a tokenizer returns of a source is not looked at.
 
         Returns:
-            A decoding with one row a source. Feed ``decoder_start_token_id`` first.
+            A decoding with one row a source. Feed ``start_token`` first.
+
+        Raises:
+            UserError: Bad inputs, a policy that has no meaning here, or an argument that ``start``
+                does not take.
         """
-        mask = check_inputs(self, input_ids, attention_mask)
-        self.eval()
-        memory, work = encode_sources(self, input_ids, mask, encoder_policy)
-        decoding = self.begin(memory, mask, policy=policy, pending=pending, max_steps=max_steps)
-        decoding.work.encoder = work
+        check_start(inputs)
+        decoder = self.inference_decoder
+        memory = encode_inputs(self, decoder, input_ids, attention_mask, inputs, encoder_policy)
+        decoding = self.begin(
+            memory.states,
+            memory.mask,
+            policy=policy,
+            pending=pending,
+            max_steps=max_steps,
+            decoder=decoder,
+        )
+        decoding.work.encoder = memory.work
         return decoding
 
     def begin(
@@ -203,9 +234,13 @@ class ExitModelForSeq2SeqLM(
         policy: PolicyLike | None = None,
         pending: str | None = None,
         max_steps: int | None = None,
+        decoder: Decoder | None = None,
     ) -> Decoding:
-        """Begin decoding from encoder states, ``[B, S, H]``."""
-        decoder = self.inference_decoder
+        """Begin decoding from encoder states, ``[B, S, H]``; see ``start``.
+
+        ``decoder`` is the ``inference_decoder`` of whoever has asked for it already.
+        """
+        decoder = self.inference_decoder if decoder is None else decoder
         if pending is None:
             # Verifying is a way to search; what it stands on is this rule.
             pending = self.settings.pending
@@ -224,7 +259,7 @@ class ExitModelForSeq2SeqLM(
 
     def generate(
         self,
-        input_ids: Tensor,
+        input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         *,
         policy: PolicyLike | None = None,
@@ -243,7 +278,8 @@ class ExitModelForSeq2SeqLM(
             encoder_policy: Which tokens of the source leave the encoder early; the model's own
                 when None.
             settings: ``max_new_tokens``, ``num_beams``, ``do_sample``, ``logits_processor``,
-                ``stopping_criteria``, ``streamer``, ``return_dict_in_generate``, ...
+                ``stopping_criteria``, ``streamer``, ``return_dict_in_generate``, ...; in the
+                place of ``input_ids`` also ``encoder_outputs`` or ``inputs_embeds``.
 
         Returns:
             Sequences ``[B', T]``, or with ``return_dict_in_generate`` a ``Generated``, which
