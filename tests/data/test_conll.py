@@ -6,6 +6,7 @@ import pytest
 
 from tokenexit.data.conll import read_conll, read_conllu
 from tokenexit.data.files import read_file
+from tokenexit.data.tagged import read_tagged
 from tokenexit.errors import UserError
 
 CONLL = """-DOCSTART- -X- -X- O
@@ -111,6 +112,29 @@ def test_universal_ner_columns(tmp_path: Path) -> None:
         "tokens": [["a", "b", "c"]],
         "ner_tags": [["O", "B-PER", "O"]],
     }
+
+
+@pytest.mark.parametrize("name", ["a.conll", "a.txt", "a.dev"])
+def test_conllu_under_another_name(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / name, CONLLU)
+    assert read_conll(path) == read_conllu(path)
+
+
+def test_more_columns_have_no_parts_of_speech(tmp_path: Path) -> None:
+    german = "Häuser Haus NN B-NC O\nin in APPR B-PC O\nKöln Köln NE I-PC I-LOC\n"
+    assert read_conll(write(tmp_path / "deu.train", german)) == {
+        "tokens": [["Häuser", "in", "Köln"]],
+        "ner_tags": [["O", "O", "I-LOC"]],
+    }
+    with pytest.raises(UserError, match=r"no column for the tags.*it has: tokens, ner_tags"):
+        read_tagged(tmp_path / "deu.train", "pos_tags")
+
+
+def test_conll2012_has_its_script(tmp_path: Path) -> None:
+    rows = [f"bc/x 0 {n} {w} NN * - - - - * -" for n, w in enumerate("ab")]
+    text = "#begin document (bc/x); part 000\n" + "\n".join(rows) + "\n\n#end document\n"
+    with pytest.raises(UserError, match=r"looks like CoNLL-2012.*prepare_ontonotes"):
+        read_conll(write(tmp_path / "a.conll", text))
 
 
 def test_numbers_that_are_words(tmp_path: Path) -> None:

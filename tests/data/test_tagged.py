@@ -143,6 +143,12 @@ def test_other_schemes_are_converted_on_request(tmp_path: Path) -> None:
         read_tagged(path, convert=True)
 
 
+def test_parts_of_speech_are_not_converted(tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "a.jsonl", [{"tokens": ["a", "b"], "upos": ["NOUN", "I-X"]}])
+    for column in ("pos_tags", "upos"):
+        assert read_tagged(path, column, convert=True)["all"].tags == [["NOUN", "I-X"]]
+
+
 def test_label_names() -> None:
     ner = split([["I-b", "O"], ["B-a", "B-c"]])
     assert label_names(ner) == ("O", "B-a", "I-a", "B-b", "I-b", "B-c", "I-c")

@@ -19,6 +19,11 @@ def is_entity_column(column: str) -> bool:
     return column in ("ner_tags", "ner")
 
 
+def is_word_class_column(column: str) -> bool:
+    """Whether a column of this name holds parts of speech, which are in no tagging scheme."""
+    return column in ("pos_tags", "upos", "upos_tags", "pos")
+
+
 def read_split(
     table: Table, column: str | None, origin: str
 ) -> tuple[list[list[str]], list[list[str]] | None]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tokenexit.data.bio import is_bio
 from tokenexit.data.comments import is_comment
+from tokenexit.data.conll_layout import is_conll2012, is_conllu, is_numbered, places
 from tokenexit.data.plain import lines_of, read_plain
 from tokenexit.data.table import shown
 from tokenexit.errors import UserError
@@ -26,9 +26,10 @@ _SHOWN = 3
 def read_conll(path: Path | str) -> Columns:
     """Read one word a line, columns split by tabs or blanks, an empty line between sentences.
 
-    Two columns (WNUT-17) are word and tag, and give ``tokens`` and ``tags``. More columns
-    (CoNLL-2003, CoNLL-2000) give ``tokens``, ``pos_tags`` (the second column) and ``ner_tags``
-    (the last). A first column that counts the words of each sentence is left out.
+    Two columns (WNUT-17) are word and tag, and give ``tokens`` and ``tags``. Three or four
+    (CoNLL-2000, CoNLL-2003) give ``tokens``, ``pos_tags`` (the second column) and ``ner_tags``
+    (the last); more give no ``pos_tags``, which may stand anywhere. A first column that counts the
+    words of each sentence is left out, and ten columns with ids are read as CoNLL-U.
     ``-DOCSTART-`` lines end a sentence and are dropped.
 
     A line that begins with ``#`` is a comment only before the first word of a sentence, and only
@@ -52,13 +53,16 @@ def read_conll(path: Path | str) -> Columns:
             if len(cells) != width or not cells[0].strip(" ") or not cells[-1].strip()
         ]
     sentences = _checked(path, [block for _, block in blocks], problems)
-    if width > 2 and _numbered(sentences):
-        sentences, width = [[cells[1:] for cells in rows] for rows in sentences], width - 1
-    if width == 2:
-        return _table(sentences, {"tokens": 0, "tags": 1})
-    if _tag_comes_second(sentences):
-        return _table(sentences, {"tokens": 0, "ner_tags": 1})
-    return _table(sentences, {"tokens": 0, "pos_tags": 1, "ner_tags": -1})
+    if is_conllu(sentences):
+        return read_conllu(path)
+    if is_conll2012(sentences):
+        raise UserError(
+            f"{path} looks like CoNLL-2012 (document, part, number, word, ...), which is not read "
+            "as it is: data_scripts/prepare_ontonotes.py makes parquet files of it."
+        )
+    if width > 2 and is_numbered(sentences):
+        sentences = [[cells[1:] for cells in rows] for rows in sentences]
+    return _table(sentences, places(sentences))
 
 
 def read_conllu(path: Path | str) -> Columns:
@@ -154,19 +158,6 @@ def _problem(number: int, lines: list[str], cells: list[str], width: int) -> str
     if len(cells) != width:
         return f"line {number}: {len(cells)} columns where {width} were: {line}"
     return f"line {number}: the word or the tag is empty: {line}"
-
-
-def _numbered(sentences: list[list[list[str]]]) -> bool:
-    """Whether the first column counts the words of each sentence; numbers may be words."""
-    return max(map(len, sentences)) > 2 and all(
-        cells[0] == str(number) for rows in sentences for number, cells in enumerate(rows, 1)
-    )
-
-
-def _tag_comes_second(sentences: list[list[list[str]]]) -> bool:
-    """Whether only the column behind the words holds BIO tags, and the last does not (UNER)."""
-    second, last = ({cells[place] for rows in sentences for cells in rows} for place in (1, -1))
-    return is_bio(second) and not is_bio(last)
 
 
 def _checked(

@@ -95,13 +95,14 @@ def read_tagged(
             found as well. None reads the words alone.
         name: Configuration or sub-folder.
         revision: Of a Hub data set.
-        convert: Convert entity tags of other schemes (IOB1, BIOES, BILOU, BMEWO) to BIO.
+        convert: Convert entity tags of other schemes (IOB1, BIOES, BILOU, BMEWO) to BIO; parts of
+            speech stay as they are.
 
     Raises:
         UserError: The source cannot be read, a column is missing, a row is malformed, or entity
             tags are not BIO and ``convert`` is off.
     """
-    from tokenexit.data.columns import is_entity_column, read_split
+    from tokenexit.data.columns import is_entity_column, is_word_class_column, read_split
     from tokenexit.data.scheme import require_bio
     from tokenexit.data.source import load_splits
 
@@ -110,7 +111,9 @@ def read_tagged(
     for split, dataset in loaded.items():
         origin = str(source) if split == "all" else f"{source} [{split}]"
         splits[split] = TaggedSplit(*read_split(dataset, column, origin), origin)
-    if column is not None and (convert or is_entity_column(column) or _is_prefixed(splits)):
+    if column is None or is_word_class_column(column):
+        return splits
+    if convert or is_entity_column(column) or _is_prefixed(splits):
         splits = require_bio(splits, convert)
     return splits
 
