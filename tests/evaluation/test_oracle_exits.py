@@ -10,6 +10,7 @@ import torch
 from tokenexit import policies
 from tokenexit.data.pairs import PairSplit
 from tokenexit.decoding import decode_bytes
+from tokenexit.evaluation import generation
 from tokenexit.evaluation.generation import evaluate_texts, trace_texts
 from tokenexit.evaluation.oracle_exits import oracle_exits
 from tokenexit.models.scratch_seq2seq import fresh_seq2seq, train_subword_tokenizer
@@ -70,3 +71,18 @@ def test_evaluation_says_it_when_asked(model: Any, split: PairSplit) -> None:
     read = decode_bytes(model.decoder, trace.work) / decode_bytes(model.decoder, full.work)
     assert result.figures["bytes_ratio"] == pytest.approx(read)
     assert "oracle_exit_layer" not in evaluate_texts(model, split, "test", policy)[0].figures
+
+
+@pytest.mark.parametrize("world", [2, 3, 8])
+def test_the_number_of_processes_changes_nothing(world, model, split, monkeypatch):
+    """Batches are dealt out whole, so what is read of the weights is the same."""
+    policy, options = policies.Hash(), {"batch_size": 2}
+    alone = trace_texts(model, split, policy, **options)
+    shares: list[Any] = []
+    monkeypatch.setattr(generation, "gather", lambda traces: shares.extend(traces) or shares)
+    for rank in range(world):
+        monkeypatch.setattr(generation, "my_share", lambda n, r=rank: list(range(r, n, world)))
+        found = trace_texts(model, split, policy, **options)
+    assert found.text == alone.text == list(range(len(split)))
+    assert [o.token_ids for o in found.outputs] == [o.token_ids for o in alone.outputs]
+    assert decode_bytes(model.decoder, found.work) == decode_bytes(model.decoder, alone.work)

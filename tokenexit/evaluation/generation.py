@@ -36,18 +36,18 @@ def trace_texts(
     Sources of like length go together; what is generated does not depend on it.
     """
     settings = {**model.settings.generation, "return_dict_in_generate": True}
-    mine = my_share(len(split))
-    ids = encode_texts(model, [split.sources[number] for number in mine])
-    order = sorted(range(len(mine)), key=lambda place: len(ids[place]))
+    ids = encode_texts(model, split.sources)
+    order = sorted(range(len(split)), key=lambda place: len(ids[place]))
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     traces = []
-    for start in range(0, len(order), batch_size):
-        chosen = order[start : start + batch_size]
+    # Whole batches are dealt out: what is read of the weights is counted by the batch.
+    for chosen in (batches[number] for number in my_share(len(batches))):
         batch = pad_sources(model, [ids[place] for place in chosen])
         found = model.generate(**batch, policy=policy, pending=pending, **settings)
         assert isinstance(found, Generated)
         traces.append(
             TextTrace(
-                text=[mine[place] for place in chosen],
+                text=chosen,
                 outputs=read_outputs(model, found, len(chosen)),
                 source_lengths=[len(ids[place]) for place in chosen],
                 work=found.work,

@@ -154,7 +154,7 @@ def _read_state(path: Path) -> tuple[TrainerState, dict[str, int]]:
         sums = held.pop("files", {})
         if held["best_quality"] is None:
             held["best_quality"] = float("-inf")
-        state = TrainerState(**held)
+        state = TrainerState(held.pop("step"), processes=held.pop("processes"), **held)
         counts = (state.step, state.best_step, state.processes, state.waited, *sums.values())
         if not all(type(n) is int and n >= 0 for n in counts) or type(state.stopped) is not bool:
             raise ValueError("it does not say where the training stands")
