@@ -297,7 +297,6 @@ def test_backbones_are_listed(ok):
         (["evaluate", "./nowhere", "--data", "CORPUS"], "'./nowhere' is not a folder"),
         (["evaluate", "nobody/nothing", "--data", "CORPUS"], "Check the name and the network"),
         (["evaluate", "CORPUS", "--data", "CORPUS"], "it is no tokenexit model"),
-        (["evaluate", "MODEL"], "Missing option '--data'"),
         (["evaluate", "MODEL", "--data", "./gone"], "'./gone' does not exist"),
         (
             ["evaluate", "MODEL", "--data", "CORPUS", "--split", "dev"],
