@@ -14,6 +14,8 @@ import torch
 from torch import nn
 from torch.nn.modules import module as registry
 
+_COLLECTING = "transformers.utils.output_capturing"
+
 M = TypeVar("M", bound=nn.Module)
 Replace = Callable[[nn.Module], nn.Module | None]
 """What may stand in the place of a module of the twin; None for the module itself."""
@@ -76,8 +78,12 @@ def _as_it_is(module: nn.Module) -> bool:
 
 
 def unheard(module: nn.Module) -> bool:
-    """Whether nobody listens to a module with hooks."""
-    return not module._forward_hooks and not module._forward_pre_hooks
+    """Whether nobody listens to a module with hooks.
+
+    Those that transformers leaves for ``output_hidden_states`` sleep unless its own forward runs.
+    """
+    hooks = (*module._forward_hooks.values(), *module._forward_pre_hooks.values())
+    return all(getattr(hook, "__module__", None) == _COLLECTING for hook in hooks)
 
 
 def anybody_listens() -> bool:
