@@ -304,3 +304,24 @@ def test_two_sources_for_one_split(script, tmp_path: Path, capsys) -> None:
         path.write_text(NER, encoding="utf-8")
     assert run(script("prepare_conll2003"), tmp_path / "out", "--input", *files) == 2
     assert "only one file may say so" in capsys.readouterr().err
+
+
+def test_ontonotes_of_another_encoding(script, tmp_path: Path, capsys) -> None:
+    path = tmp_path / "data" / "train" / "a.gold_conll"
+    path.parent.mkdir(parents=True)
+    path.write_bytes((gold("a", "*") + gold("Zürich", "*")).encode("latin-1"))
+    assert run(script("prepare_ontonotes"), tmp_path / "o", "--input", tmp_path / "data") == 2
+    assert "a.gold_conll, line 2: not UTF-8 text" in capsys.readouterr().err
+
+
+def test_places_that_cannot_be_written_to(script, tmp_path: Path, capsys) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "train.txt").write_text(NER, encoding="utf-8")
+    place = str(tmp_path / "file" / "out")
+    assert run(script("prepare_conll2003"), place, "--input", tmp_path / "train.txt") == 2
+    assert "cannot be written: Not a directory" in capsys.readouterr().err
+    for name in ("make_demo_tagging", "make_demo_pairs", "make_demo_texts"):
+        with pytest.raises(SystemExit) as stop:
+            load(name).main([place])
+        assert stop.value.code == 2
+        assert "cannot be written: Not a directory" in capsys.readouterr().err

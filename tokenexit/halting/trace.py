@@ -71,7 +71,8 @@ class Trace:
         exit_layer: Layer at which the word left, from 1.
         prediction: Predicted class; of a regression the predicted value.
         confidence: Its probability at the exit; NaN for a value.
-        gold: Gold class, -100 where unknown; of a regression the true value, NaN where unknown.
+        gold: Gold class, -100 where unknown, any other number below 0 for a label that the model
+            does not know; of a regression the true value, NaN where unknown.
         log_probs: Log-probabilities at the exit, ``[W, C]``; for decoding, not saved. Of a
             regression the score itself.
         lengths: Tokens of each piece the network read, for the cost of the plain model.

@@ -33,7 +33,7 @@ class ExitTable:
         piece: Piece of each word, ``[W]``.
         position: Place of the word in its piece, ``[W]``.
         item_id: Vocabulary id of its first sub-word, ``[W]``.
-        gold: Gold class, -100 where unknown, ``[W]``; of a regression NaN where unknown.
+        gold: As in a `Trace`, ``[W]``.
         text: Text of each word, ``[W]``.
         mine: Whether the piece answers for the word, ``[W]``.
         exit_layers: Depth of each exit.
