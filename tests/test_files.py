@@ -98,3 +98,16 @@ def test_what_a_kill_left_is_cleared(tmp_path: Path):
     clear_partials(tmp_path)
     sync_tree(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["kept.json"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("I/O error: No space left on device (os error 28)", "the disk is full"),
+        ("Error while serializing: File too large (os error 27)", "File too large"),
+        ("Read-only file system (os error 30)", "Read-only file system"),
+    ],
+)
+def test_libraries_in_rust_tell_why_as_well(tmp_path, text, message):
+    with pytest.raises(UserError, match=message), writing(tmp_path / "model.safetensors"):
+        raise RuntimeError(text)

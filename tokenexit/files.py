@@ -11,6 +11,7 @@ import io
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from typing import Any
 
 from tokenexit.errors import UserError
 
+_NUMBER = re.compile(r"\(os error (\d+)\)")  # as libraries in Rust tell it
 _FULL = 1 << 20  # bytes: with less than that left, a failure to write is the disk's
 
 
@@ -148,12 +150,14 @@ def writing(path: Path | str) -> Iterator[None]:
 
 def _reason(path: Path, error: Exception) -> str | None:
     number = getattr(error, "errno", None)
+    if number is None and (told := _NUMBER.search(str(error))):
+        number = int(told[1])
     full = number in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
     if full or (number is None and _space(path) < _FULL):
         return f"{path} cannot be written: the disk is full. Make room and start again."
-    if not isinstance(error, OSError):
+    if number is None and not isinstance(error, OSError):
         return None
-    why = error.strerror or type(error).__name__
+    why = type(error).__name__ if number is None else os.strerror(number)
     return f"{path} cannot be written: {why}. Give a place where you may write."
 
 
