@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from tokenexit.errors import UserError
-from tokenexit.files import clear_partials, replacing, sync_tree, to_json, write_json, write_text
+from tokenexit.files import (
+    clear_partials,
+    replacing,
+    sync_tree,
+    to_json,
+    write_json,
+    write_text,
+    writing,
+)
 
 
 def test_a_file_is_replaced(tmp_path: Path):
