@@ -61,6 +61,14 @@ def test_otherwise_all_texts_serve_for_both_and_it_is_known(config, uses, count)
     assert held.used_for == uses
 
 
+@pytest.mark.parametrize("chosen_on", [0, 50, 100])
+def test_a_training_that_began_with_other_texts_is_found_out(chosen_on: int):
+    """The promise was asked for when the run was resumed; half is not what chose until then."""
+    held = selection(split(100), RISK, [EPOCH])
+    assert held.after(chosen_on).used_for == ([] if chosen_on == 50 else [EPOCH])
+    assert held.after(chosen_on).chosen_on == chosen_on
+
+
 @pytest.mark.parametrize(
     ("settings", "fitted", "uses"),
     [

@@ -137,3 +137,31 @@ def test_a_metric_that_cannot_be_is_refused_before_training(data, tmp_path, told
     with pytest.raises(UserError, match=message):
         run_seq2seq(config)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_promise_rests_on_texts_that_chose_nothing(data, tmp_path):
+    """Half of the validation split chooses; the run of a moment ago that chose on all says so."""
+    risk = [
+        "calibrate.risk=0.4",
+        "calibrate.delta=0.5",
+        "calibrate.limit=null",
+        "train.keep_best=true",
+    ]
+
+    def run(folder, *told):
+        argv = [f"data={data}", f"output_dir={tmp_path / folder}", *told]
+        out = run_seq2seq(load_config(Seq2SeqConfig, argv, SMALL))
+        return json.loads((out / "calibration.json").read_text()), out
+
+    found, out = run("fresh", *risk)
+    assert found["data_used_for"] == []
+    assert found["promise"]["n"] == found["measured"]["n_sentences"] == 3
+    assert found["measured"]["texts_choosing"] == found["promise"]["family_chosen_on"] == 3
+    training = json.loads((out / "exit_config.json").read_text())["training"]
+    assert training["validation_used_for"] == ["choosing the epoch"]
+    assert training["validation_chosen_on"] == 3
+    before, _ = run("later")
+    assert before["data_used_for"] == ["choosing the epoch"]
+    found, out = run("later", *risk, "resume=true")
+    assert found["data_used_for"] == ["choosing the epoch"]
+    assert "served for choosing the epoch before" in (out / "report.html").read_text()

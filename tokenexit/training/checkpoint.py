@@ -38,6 +38,7 @@ class TrainerState:
         processes: How many processes train.
         waited: Evaluations since the best one.
         stopped: Whether patience ran out.
+        chosen_on: The most texts that any evaluation chose on; 0 where that is not known.
     """
 
     step: int = 0
@@ -46,6 +47,7 @@ class TrainerState:
     processes: int = 1
     waited: int = 0
     stopped: bool = False
+    chosen_on: int = 0
 
 
 def save_checkpoint(

@@ -55,6 +55,7 @@ def train(
     seed: int = 0,
     resume: bool = False,
     evaluate: Evaluate | None = None,
+    chosen_on: int = 0,
     classroom: Callable[[Any, Objective, bool], nn.Module] = Classroom,
     bucket: bool = False,
 ) -> TrainerState:
@@ -73,6 +74,7 @@ def train(
         resume: Go on from the newest checkpoint, if there is one; without it, checkpoints of
             an earlier training in ``folder`` are removed.
         evaluate: Called after each epoch; without it the last weights are kept.
+        chosen_on: Texts that ``evaluate`` is dealt from, for the record.
         classroom: Wraps model and objective as one module whose ``forward`` gives a loss.
         bucket: Make up steps of examples of like length.
 
@@ -103,6 +105,8 @@ def train(
     begin = load_checkpoint if resume else clear_checkpoints
     state = begin(accelerator, checkpoints)
     state.stopped = ran_out(state, config.patience)
+    known = state.chosen_on or not state.step  # else a checkpoint of before that was counted
+    state.chosen_on = max(state.chosen_on, chosen_on) if known else 0
     schedule = build_schedule(adam, total, config.warmup, state.step)
     log = TrainLog(folder / "train_log.jsonl", accelerator, state.step)
     plan = steps(

@@ -22,7 +22,7 @@ from tokenexit.workflows.config import ClassificationConfig
 from tokenexit.workflows.folder import Demo, begin, check_run, run_folder
 from tokenexit.workflows.results import finish
 from tokenexit.workflows.same_run import with_whole_paths
-from tokenexit.workflows.selection import selection, uses_of
+from tokenexit.workflows.selection import COUNT, selection, uses_of
 from tokenexit.workflows.speaking import logger, quiet
 from tokenexit.workflows.tagging import build_model, prepare, read_splits, run_tagging
 
@@ -94,6 +94,9 @@ def _run(
         [ExitModelForSequenceClassification.from_pretrained(s.output_dir) for s in stages]
     ).to(accelerator.device)
     cascade.configure(metric=config.metric)
+    for stage, used in zip(cascade.stages, uses, strict=True):
+        if used:
+            held = held.after((stage.settings.training or {}).get(COUNT, 0))
     finish(config, cascade, splits, run, policy, accelerator, held)
     accelerator.wait_for_everyone()
     return run

@@ -26,7 +26,7 @@ from tokenexit.reporting.tables import results_text
 from tokenexit.wording.promises import promise_sentences
 from tokenexit.workflows.config import ClassificationConfig, TaggingConfig
 from tokenexit.workflows.reading import GENERATED, reading_of
-from tokenexit.workflows.selection import RECORD, Selection
+from tokenexit.workflows.selection import COUNT, RECORD, Selection
 from tokenexit.workflows.speaking import logger
 
 CURVE_FACTORS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
@@ -55,7 +55,7 @@ def finish(
     """
     main = accelerator.is_main_process
     say = logger.info if main else logger.debug
-    model.configure(training=training_record(config, held.served_for))
+    model.configure(training=training_record(config, held))
     if main:
         model.save_pretrained(run)
     if config.calibrate.risk is not None:
@@ -112,12 +112,12 @@ def finish(
         say("report: %s", write_report(run))
 
 
-def training_record(config: Any, served_for: Sequence[str]) -> dict[str, Any]:
+def training_record(config: Any, held: Selection[Any]) -> dict[str, Any]:
     """What a model card and a run say of the training.
 
     Args:
         config: Of a recipe.
-        served_for: What its validation split served for.
+        held: Its validation split, dealt out.
     """
     return {
         "task": config.task,
@@ -126,7 +126,8 @@ def training_record(config: Any, served_for: Sequence[str]) -> dict[str, Any]:
         "seed": config.seed,
         "reading": reading_of(config),
         **dump_config(config)["train"],
-        RECORD: list(served_for),
+        RECORD: list(held.served_for),
+        COUNT: held.chosen_on,
     }
 
 

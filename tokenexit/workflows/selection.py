@@ -8,7 +8,7 @@ heads are fitted to, the family of the policy) and the other half, seen by nobod
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -20,8 +20,8 @@ from tokenexit.training import TrainConfig
 
 EPOCH, STOPPING, FITTING = "choosing the epoch", "stopping the training", "fitting the heads"
 TRAINING = "training"
-RECORD = "validation_used_for"
-"""Where a model says what its run's validation split served for, among its ``training``."""
+RECORD, COUNT = "validation_used_for", "validation_chosen_on"
+"""Where a model says what its run's validation split served for, and how much of it."""
 
 S = TypeVar("S", TaggedSplit, PairSplit)
 
@@ -37,6 +37,7 @@ class Selection(Generic[S]):
             deals out its texts itself.
         used_for: What the texts of ``calibrating`` served for besides.
         served_for: What any text of the split served for.
+        chosen_on: How many texts chose.
     """
 
     choosing: S
@@ -44,6 +45,17 @@ class Selection(Generic[S]):
     design: S | None
     used_for: list[str]
     served_for: list[str]
+    chosen_on: int
+
+    def after(self, chosen_on: int) -> Selection[S]:
+        """The same after training, which may have begun with other texts and been resumed.
+
+        Args:
+            chosen_on: Texts that chose, as training or a model's record says.
+        """
+        if chosen_on == len(self.choosing):
+            return self
+        return replace(self, used_for=self.served_for, chosen_on=chosen_on)
 
 
 def selection(split: S, calibrate: CalibrateConfig, uses: Sequence[str]) -> Selection[S]:
@@ -56,9 +68,9 @@ def selection(split: S, calibrate: CalibrateConfig, uses: Sequence[str]) -> Sele
     """
     uses = list(uses)
     if calibrate.promise is None or not uses or len(split) < 2:
-        return Selection(split, split, None, uses, uses)
+        return Selection(split, split, None, uses, uses, len(split))
     first, second = (split.take(rows) for rows in halves(len(split), 2))
-    return Selection(first, second, first, [], uses)
+    return Selection(first, second, first, [], uses, len(first))
 
 
 def uses_of(train: TrainConfig, heads: Any = None) -> list[str]:

@@ -108,7 +108,7 @@ def _run(
     few = held.choosing.sample(config.validate_on)
     pairs = training_pairs(model, splits["train"], config.max_source, config.max_target)
     begin(config, accelerator)
-    train(
+    state = train(
         model,
         pairs,
         config.train,
@@ -117,10 +117,11 @@ def _run(
         seed=config.seed,
         resume=config.resume,
         evaluate=lambda trained: _graded(config, trained, few),
+        chosen_on=len(held.choosing),
         classroom=Seq2SeqClassroom,
         bucket=True,
     )
-    finish_texts(config, model, splits, run, policy, accelerator, held)
+    finish_texts(config, model, splits, run, policy, accelerator, held.after(state.chosen_on))
     accelerator.wait_for_everyone()
     if config.train.trackers:
         accelerator.end_training()

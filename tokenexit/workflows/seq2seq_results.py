@@ -52,7 +52,7 @@ def finish_texts(
     """
     main = accelerator.is_main_process
     say = logger.info if main else logger.debug
-    model.configure(training=training_record(config, held.served_for))
+    model.configure(training=training_record(config, held))
     if main:
         model.save_pretrained(run)
 

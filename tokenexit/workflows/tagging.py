@@ -113,7 +113,7 @@ def _run(
     sentences = {"train": _labelled(model, splits["train"])}
     sentences["validation"] = _labelled(model, held.choosing)
     begin(config, accelerator)
-    train(
+    state = train(
         model,
         sentences["train"],
         config.train,
@@ -122,9 +122,10 @@ def _run(
         seed=config.seed,
         resume=config.resume,
         evaluate=lambda trained: _graded(config, trained, held.choosing),
+        chosen_on=len(held.choosing),
     )
     fit_heads(model, sentences, config.batch_size)
-    finish(config, model, splits, run, policy, accelerator, held)
+    finish(config, model, splits, run, policy, accelerator, held.after(state.chosen_on))
     accelerator.wait_for_everyone()
     if config.train.trackers:
         accelerator.end_training()
