@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tokenexit.reporting.exit_panels import (
     histogram_panel,
     position_panel,
 )
+from tokenexit.reporting.files import read_json
 from tokenexit.reporting.gaps import gaps
 from tokenexit.reporting.headline import headline_figures, headline_sentences
 from tokenexit.reporting.heatmap import heat_map
@@ -30,6 +32,7 @@ from tokenexit.reporting.reliability import reliability
 from tokenexit.reporting.reliability_panel import reliability_panel
 from tokenexit.reporting.render import render
 from tokenexit.reporting.run import RunData, load_run
+from tokenexit.reporting.seeds import SEEDS, failures, seeds_table
 from tokenexit.reporting.text_figures import further_metrics, text_figures
 from tokenexit.reporting.text_map import text_map
 from tokenexit.reporting.training_panels import training_keys, training_panels
@@ -50,10 +53,22 @@ def write_report(run: str | Path) -> Path:
     Raises:
         UserError: It is no run folder, a file in it is damaged, or it cannot be written to.
     """
-    data = load_run(run)
-    path = data.folder / "report.html"
-    write_text(path, page(data))
-    return path
+    folder = Path(run)
+    record = read_json(folder / SEEDS) if folder.is_dir() else None
+    html = page(load_run(run)) if record is None else seeds_page(folder, record)
+    write_text(folder / "report.html", html)
+    return folder / "report.html"
+
+
+def seeds_page(folder: Path, record: Mapping[str, Any]) -> str:
+    """The report on runs of several seeds as HTML."""
+    return render(
+        "seeds.html.j2",
+        name=folder.resolve().name,
+        table=seeds_table(record),
+        failed=failures(record),
+        colours=_colours(1),
+    )
 
 
 def page(run: RunData) -> str:

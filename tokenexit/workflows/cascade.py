@@ -27,8 +27,8 @@ from tokenexit.workflows.speaking import logger, quiet
 from tokenexit.workflows.tagging import build_model, prepare, read_splits, run_tagging
 
 _OF_THE_CASCADE = ("output_dir", "data", "stages", "method", "policy", "calibrate", "column",
-                   "pair_column", "label_column", "data_name", "seed", "resume", "overwrite",
-                   "plugins", "threads")  # fmt: skip
+                   "pair_column", "label_column", "data_name", "seed", "seeds", "resume",
+                   "overwrite", "plugins", "threads")  # fmt: skip
 """Keys that a stage cannot have of its own."""
 
 

@@ -60,6 +60,10 @@ class EncoderConfig:
         default=None, metadata=about("threads torch computes with", low=1, high=THREADS)
     )
     seed: int = field(default=0, metadata=about("of everything random", low=0, high=SEED))
+    seeds: list[int] = field(
+        default_factory=list,
+        metadata=about("several seeds, a run each in output_dir/seed-N", low=0, high=SEED),
+    )
     plugins: list[str] = field(
         default_factory=list,
         metadata=about("your own .py files that register policies, heads, ..."),

@@ -20,11 +20,12 @@ CHECKPOINTS = "checkpoints"
 CLEARING = ".clearing"
 """Stands in a folder whose run is being cleared away."""
 _RESULTS = (
-    "metrics.json", "calibration.json", "pareto.csv", "report.html", "train_log.jsonl",
-    "measured.json", "trained_by.json", "traces/validation.parquet", "traces/test.parquet",
+    "metrics.json", "seeds.json", "calibration.json", "pareto.csv", "report.html",
+    "train_log.jsonl", "measured.json", "trained_by.json", "traces/validation.parquet",
+    "traces/test.parquet",
     *(f"figures/{name}.*" for name in ("curve", "exits", "reliability")),
 )  # fmt: skip
-STAGES = "stage-[0-9]*"
+STAGES = ("stage-[0-9]*", "seed-[0-9]*")
 
 
 def ours(run: Path) -> Iterator[Path]:
@@ -36,8 +37,9 @@ def ours(run: Path) -> Iterator[Path]:
 
 
 def stages(run: Path) -> list[Path]:
-    """Folders of the models of a cascade."""
-    return [path for path in sorted(run.glob(STAGES)) if path.is_dir() and is_run(path)]
+    """Folders of the models of a cascade, or of the runs of several seeds."""
+    found = sorted(path for pattern in STAGES for path in run.glob(pattern))
+    return [path for path in found if path.is_dir() and is_run(path)]
 
 
 def is_run(run: Path) -> bool:

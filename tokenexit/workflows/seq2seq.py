@@ -37,6 +37,7 @@ from tokenexit.training import make_accelerator, train
 from tokenexit.training.lesson_seq2seq import Seq2SeqClassroom
 from tokenexit.workflows.folder import Demo, begin, generated, run_folder
 from tokenexit.workflows.same_run import with_whole_paths
+from tokenexit.workflows.seeds import run_seeds
 from tokenexit.workflows.selection import selection, uses_of
 from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
 from tokenexit.workflows.seq2seq_results import finish_texts
@@ -62,6 +63,8 @@ def run_seq2seq(config: Seq2SeqConfig, demo: Demo | None = None) -> Path:
     Raises:
         UserError: Anything wrong with the configuration, the data or the model.
     """
+    if config.seeds:
+        return run_seeds(config, lambda one: run_seq2seq(one, demo))
     config = with_embedding_rate(with_whole_paths(config))
     for plugin in config.plugins:
         load_plugin(plugin)

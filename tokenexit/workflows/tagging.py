@@ -46,6 +46,7 @@ from tokenexit.workflows.config import ClassificationConfig, TaggingConfig
 from tokenexit.workflows.folder import Demo, begin, generated, run_folder
 from tokenexit.workflows.results import finish
 from tokenexit.workflows.same_run import with_whole_paths
+from tokenexit.workflows.seeds import run_seeds
 from tokenexit.workflows.selection import selection, uses_of
 from tokenexit.workflows.speaking import logger, quiet
 from tokenexit.workflows.texts import check_regression_run, read_text_splits
@@ -70,6 +71,8 @@ def run_tagging(
     Raises:
         UserError: Anything wrong with the configuration, the data or the model.
     """
+    if config.seeds:
+        return run_seeds(config, lambda one: run_tagging(one, demo))
     if isinstance(config, ClassificationConfig) and config.stages and not config.regression:
         from tokenexit.workflows.cascade import run_cascade  # it runs each stage by this function
 
