@@ -6,6 +6,7 @@ Names are loaded when first used, so that importing the package costs next to no
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,6 +28,12 @@ __all__ = [
     "load_plugin",
     "policies",
 ]
+
+# Two caches of oneDNN keep a compiled product, most of a megabyte, for each number of rows they
+# have met: by default 1,024 each, which texts of all lengths fill with a gigabyte. They ask for
+# their size at the first product, so torch may have been imported before.
+for _cache in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+    os.environ.setdefault(_cache, "128")
 
 _HOMES = {
     "CascadeForSequenceClassification": "tokenexit.models.cascade",

@@ -50,6 +50,8 @@ class Signals:
         previous: Fetches the same rows' states at the exit before; None at the first exit.
         past: The same rows' states at all exits before, ``[N, E, H]``, the first first; None
             where no head reads them.
+        first: The same rows as the top's head would see them, ``[N, H]``: their first tokens;
+            None where ``hidden`` is that, or nobody asks.
         exit_head: The head as a module, below the top of an encoder, for objectives that train
             more of it than its logits.
     """
@@ -73,6 +75,7 @@ class Signals:
     candidates: Tensor | None = None
     depth_head: Callable[[Tensor], Tensor] | None = None
     past: Tensor | None = None
+    first: Tensor | None = None
     exit_head: Any = None
 
     def __len__(self) -> int:
@@ -85,6 +88,11 @@ class Signals:
             return self._score(self.hidden, self.past)
         assert self.shortlist_head is not None
         return self.shortlist_head(self.hidden, self.candidates)
+
+    @property
+    def for_top(self) -> Tensor:
+        """States as the top's head reads them, ``[N, H]``."""
+        return self.hidden if self.first is None else self.first
 
     @cached_property
     def gate(self) -> Tensor:
@@ -147,6 +155,7 @@ class Signals:
             previous=None if self.previous is None else lambda: self.previous_rows(rows),
             candidates=None if self.candidates is None else self.candidates[rows],
             past=None if self.past is None else self.past[rows],
+            first=None if self.first is None else self.first[rows],
         )
         for name in ("logits", "gate", "depth", "previous_hidden"):
             value = self.__dict__.get(name)

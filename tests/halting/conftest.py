@@ -172,7 +172,9 @@ def run() -> Callable[..., Outcome]:
         **options: Any,
     ) -> Outcome:
         backbone, batch = network.backbone, pack(sentences)
-        score = (lambda signals: backbone.classify(signals.hidden)) if halted == "restore" else None
+        score = (
+            (lambda signals: backbone.classify(signals.for_top)) if halted == "restore" else None
+        )
         visitor = PolicyVisitor(policy, batch.num_words, "cpu", score)
         given = (backbone, network.heads, batch, visitor)
         with torch.no_grad():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -162,3 +163,35 @@ def freezes(done: Any, sentences: Any) -> tuple[int, int]:
 def test_unknown_rule_for_halted_rows(build, sentences, run):
     with pytest.raises(UserError, match=r"'copyy'.*Did you mean 'copy'"):
         run(build("bert"), sentences, policies.Never(), halted="copyy")
+
+
+@pytest.fixture
+def reading_means(network):
+    """The same network with heads that read the mean of all sub-words of a word."""
+    heads = copy.deepcopy(network.heads)
+    heads.pool = "mean"
+    return replace(network, heads=heads)
+
+
+@pytest.mark.parametrize("halted", HALTED)
+@pytest.mark.parametrize("policy", [policies.Entropy(0.5), policies.Hash(2, 4)], ids=repr)
+def test_heads_that_read_means_agree_with_reference(reading_means, sentences, run, policy, halted):
+    dense = run(reading_means, sentences, policy, halted=halted, dense=True)
+    for absorb in (True, False):
+        engine = run(reading_means, sentences, policy, halted=halted, absorb=absorb)
+        assert torch.equal(engine.exit_layers, dense.exit_layers)
+        assert_close(engine.logits, dense.logits, atol=1e-6, rtol=1e-5)
+
+
+def test_the_top_head_scores_first_sub_words_wherever_a_word_left(reading_means, sentences, run):
+    """Whatever the exits read, the top's head has learned from nothing else."""
+    backbone = reading_means.backbone
+    states: list[torch.Tensor] = []
+    policy = policies.AssignedDepth(2)
+    found = run(reading_means, sentences, policy, halted="restore", states=states)
+    batch = pack(sentences)
+    with torch.no_grad():
+        expected = backbone.classify(backbone.finish(states[1][batch.first_row]))
+    place = torch.from_numpy(batch.order)[batch.word_sequence] * 1000 + batch.word_position
+    assert found.exit_layers.unique().tolist() == [2]
+    assert_close(found.logits, expected[place.argsort()], atol=1e-6, rtol=1e-5)

@@ -228,7 +228,7 @@ def check_transfers(
 ) -> None:
     batch = pack(sentences)
     classify = network.backbone.classify
-    score = (lambda signals: classify(signals.hidden)) if halted == "restore" else None
+    score = (lambda signals: classify(signals.for_top)) if halted == "restore" else None
     visitor = PolicyVisitor(policy, batch.num_words, "cpu", score)
     visits: list[int] = []
     arrive = visitor.arrive

@@ -84,6 +84,7 @@ def encode(
     previous: Callable[[], Tensor] | None = None
     past: Tensor | None = None
     reads_past = heads.reads_past
+    scored_by_top = halted == "restore" and heads.pool != "first"
     work = [LayerWork() for _ in range(num_layers)]
     for layer in range(1, num_layers + 1):
         if len(rows.words) == 0:
@@ -120,6 +121,7 @@ def encode(
             gate_head=None if heads.gate is None else partial(_counted, heads.gate, counts, "gate"),
             previous=previous,
             past=None if top else past,
+            first=backbone.finish(rows.first_states(hidden)) if scored_by_top and not top else None,
             exit_head=None if top else head,
         )
         halt = visitor.arrive(signals, rows.word_tensor)

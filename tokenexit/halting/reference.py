@@ -99,6 +99,7 @@ def encode_dense(
             gate_head=heads.gate,
             previous=None if before is None else lambda b=before, w=words: b[w],
             past=torch.stack(past, dim=1)[words] if past and not top else None,
+            first=backbone.finish(rows[first_row])[words] if halted == "restore" else None,
             exit_head=None if top else heads.at(layer),
         )
         halt = visitor.arrive(signals, words)

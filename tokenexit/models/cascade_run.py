@@ -97,10 +97,10 @@ def run_cascade(
 
 
 @torch.inference_mode()
-def cascade_exits(
+def _logits(
     model: CascadeForSequenceClassification, read: Reading, batch_size: int
-) -> ExitTable:
-    """What every model says of every text."""
+) -> list[Tensor]:
+    """What each model says of every text, ``[N, C]`` each."""
     count = len(read.last)
     logits = []
     for number, stage in enumerate(model.stages, start=1):
@@ -108,8 +108,16 @@ def cascade_exits(
         backbone = stage.inference_backbone
         hidden, _ = top_states(stage, backbone, pieces, batch_size)
         logits.append(_signals(model, number, backbone, hidden, pieces, []).logits.float().cpu())
+    return logits
+
+
+def cascade_exits(
+    model: CascadeForSequenceClassification, read: Reading, batch_size: int
+) -> ExitTable:
+    """What every model says of every text, in ordinary tensors."""
+    count = len(read.last)
     return ExitTable(
-        logits=torch.stack(logits),
+        logits=torch.stack(_logits(model, read, batch_size)),
         gate=None,
         piece=torch.arange(count),
         position=torch.zeros(count, dtype=torch.long),

@@ -136,8 +136,10 @@ class _Collector:
 
 
 @torch.inference_mode()
-def collect_exits(model: EncoderModel, pieces: Sequence[Piece], batch_size: int = 32) -> ExitTable:
-    """Run pieces to full depth and keep what every exit said."""
+def _columns(
+    model: EncoderModel, pieces: Sequence[Piece], batch_size: int
+) -> dict[str, list[Tensor]]:
+    """What every exit says of each batch, by name."""
     check_pieces(model, pieces)
     backbone, heads = model.inference_backbone, model.inference_heads
     columns: dict[str, list[Tensor]] = {}
@@ -160,6 +162,15 @@ def collect_exits(model: EncoderModel, pieces: Sequence[Piece], batch_size: int 
             found["gate"] = torch.stack(collector.gates, dim=1)[order]
         for key, value in found.items():
             columns.setdefault(key, []).append(value)
+    return columns
+
+
+def collect_exits(model: EncoderModel, pieces: Sequence[Piece], batch_size: int = 32) -> ExitTable:
+    """Run pieces to full depth and keep what every exit said.
+
+    The table is made of ordinary tensors, which may be changed and learned from.
+    """
+    columns = _columns(model, pieces, batch_size)
     joined = {key: torch.cat(values) for key, values in columns.items()}
     piece = joined["piece"].numpy()
     first = np.array([p.first for p in pieces])

@@ -62,7 +62,7 @@ def run(
             policy,
             batch.num_words,
             model.device,
-            score=(lambda signals: backbone.classify(signals.hidden))
+            score=(lambda signals: backbone.classify(signals.for_top))
             if halted == "restore"
             else None,
         )
