@@ -1,7 +1,8 @@
 """An own decoder on start, step, fork and reorder: diverse beam search (Vijayakumar et al. 2018).
 
-    python recipes/custom_decoder.py MODEL "a text" ["another" ...]
+    python recipes/custom_decoder.py [MODEL ["a text" ...]]
 
+MODEL is a run or model folder, or a Hub id; that of translation.py's demo by default.
 Beams are split into groups that decode one after the other; a group pays for each token that an
 earlier group has just chosen. Nothing here knows of exits: they happen inside ``step``.
 """
@@ -9,11 +10,17 @@ earlier group has just chosen. Nothing here knows of exits: they happen inside `
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from tokenexit import ExitModelForSeq2SeqLM
+from tokenexit.config import friendly_errors
+from tokenexit.errors import UserError
+
+DEMO = "runs/translation-demo"
+TEXTS = ["the old man sees a small house"]
 
 
 @torch.inference_mode()
@@ -23,11 +30,13 @@ def diverse_search(
     """The best text of each group; ``diversity`` is what repeating another group's token costs."""
     diversity = 0.5
     config = model.network.generation_config
-    inputs = model.tokenizer([text], return_tensors="pt").to(model.device)
+    inputs = model.tokenizer([model.settings.source_prefix + text], return_tensors="pt").to(
+        model.device
+    )
     decoding = model.start(**inputs, max_steps=most)
     decoding.fork(groups * width)
     rows = groups * width
-    tokens = torch.full((rows, 1), config.decoder_start_token_id, device=model.device)
+    tokens = torch.full((rows, 1), model.start_token, device=model.device)
     # At first all beams of a group are equal: only one of them may spread.
     scores = torch.full((groups, width), float("-inf"), device=model.device)
     scores[:, 0] = 0.0
@@ -55,7 +64,21 @@ def diverse_search(
     return [model.tokenizer.decode(t[0], skip_special_tokens=True) for t in tokens.split(width)]
 
 
+def main(folder: str = DEMO, *texts: str) -> None:
+    """Print what each group makes of each text."""
+    if folder in ("-h", "--help"):
+        print(__doc__)
+        return
+    if folder == DEMO and not (Path(DEMO) / "exit_config.json").is_file():
+        raise UserError(
+            f"There is no model in {DEMO}: run python recipes/translation.py first, or give a "
+            'folder and texts: python recipes/custom_decoder.py MODEL "a text".'
+        )
+    model = ExitModelForSeq2SeqLM.from_pretrained(folder)
+    for text in texts or TEXTS:
+        print(text, *diverse_search(model, text), sep="\n  ")
+
+
 if __name__ == "__main__":
-    loaded = ExitModelForSeq2SeqLM.from_pretrained(sys.argv[1])
-    for line in sys.argv[2:]:
-        print(line, *diverse_search(loaded, line), sep="\n  ")
+    with friendly_errors():
+        main(*sys.argv[1:])

@@ -529,3 +529,23 @@ def test_two_processes_evaluate_and_calibrate_as_one(corpus, trained_run, tmp_pa
     assert found == wanted
     assert wanted["n_sentences"] == 47  # 24 and 23
     assert read(pair / "calibrate.json") == read(alone / "calibrate.json")
+
+
+def test_the_own_decoder_says_what_it_needs_and_runs_on_the_demo(tmp_path, monkeypatch, capsys):
+    decoder = runpy.run_path(str(RECIPES / "custom_decoder.py"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="run python recipes/translation.py first"):
+        decoder["main"]()
+    from tokenexit import ExitModelForSeq2SeqLM
+    from tokenexit.models.scratch_seq2seq import fresh_seq2seq, train_subword_tokenizer
+
+    tokenizer = train_subword_tokenizer(["the old man sees a house"] * 3, 300)
+    shape = {"model_type": "t5", "d_model": 16, "d_kv": 8, "d_ff": 16, "num_heads": 2}
+    network = fresh_seq2seq({**shape, "num_layers": 2}, tokenizer)
+    ExitModelForSeq2SeqLM.from_transformers(network, tokenizer).save_pretrained(decoder["DEMO"])
+    decoder["main"]()
+    decoder["main"](decoder["DEMO"], "a house", "an old house")
+    lines = capsys.readouterr().out.splitlines()
+    assert [lines[place] for place in (0, 4, 8)] == [*decoder["TEXTS"], "a house", "an old house"]
+    with pytest.raises(ValueError, match="nowhere"):
+        decoder["main"]("./nowhere")

@@ -9,9 +9,17 @@ import pytest
 
 from tokenexit import ExitModelForSeq2SeqLM
 from tokenexit.config import load_config
+from tokenexit.data.pairs import PairSplit, read_pairs
 from tokenexit.errors import UserError
+from tokenexit.evaluation.generation import evaluate_texts
+from tokenexit.models.texts import encode_texts
 from tokenexit.workflows.commands import open_model
-from tokenexit.workflows.seq2seq import run_seq2seq, with_embedding_rate
+from tokenexit.workflows.seq2seq import (
+    build_generator,
+    run_seq2seq,
+    training_pairs,
+    with_embedding_rate,
+)
 from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
 
 SMALL = {
@@ -165,3 +173,75 @@ def test_a_promise_rests_on_texts_that_chose_nothing(data, tmp_path):
     found, out = run("later", *risk, "resume=true")
     assert found["data_used_for"] == ["choosing the epoch"]
     assert "served for choosing the epoch before" in (out / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        (["generation.foo=1"], "no argument 'foo'"),
+        (["generation.max_new_tokns=4"], "Did you mean 'max_new_tokens'"),
+        (["generation.do_sample=true", "generation.temperature=0.0"], "temperature must be"),
+        (["generation.num_return_sequences=3"], "num_return_sequences=3 is more than num_beams=1"),
+        (["generation.min_new_tokens=9"], "min_new_tokens=9 is more than max_new_tokens=4"),
+        (["generation.guidance_scale=2.0"], "cannot take guidance_scale"),
+        (["generation.forced_bos_token_id=9999"], "forced_bos_token_id is 9999, but the voc"),
+        (["generation.early_stopping=often"], "cannot work with these settings: .*early_stopping"),
+        (["batch_size=0"], "batch_size"),
+        (["max_source=0"], "max_source"),
+        (["max_target=0"], "max_target"),
+        (["source_lang=en", "target_lang=de"], "marks no languages"),
+    ],
+    ids=str,
+)
+def test_settings_that_cannot_work_are_refused_before_training(data, tmp_path, told, message):
+    run = tmp_path / "run"
+    with pytest.raises(UserError, match=message):
+        run_seq2seq(load_config(Seq2SeqConfig, [f"data={data}", f"output_dir={run}", *told], SMALL))
+    assert not (run / "train_log.jsonl").exists()
+
+
+def test_a_prefix_stands_before_every_source_wherever_the_model_is_used(data, tmp_path):
+    told = [f"data={data}", f"output_dir={tmp_path / 'run'}", "source_prefix=translate: "]
+    config = load_config(Seq2SeqConfig, told, SMALL)
+    split = read_pairs(str(data))["train"]
+    model = build_generator(config, split)
+    model.configure(source_prefix=config.source_prefix)
+    bare = build_generator(config, split)
+    with_it = [f"translate: {text}" for text in split.sources]
+    (pair, *_), ids = training_pairs(model, split), bare.tokenizer(with_it)["input_ids"]
+    assert pair.input_ids == ids[0]
+    assert encode_texts(model, split.sources) == ids
+    run = run_seq2seq(config)
+    loaded = ExitModelForSeq2SeqLM.from_pretrained(run)
+    assert loaded.settings.source_prefix == "translate: "
+    found = loaded.predict(["number 3"])
+    loaded.configure(source_prefix="")
+    assert loaded.predict(["translate: number 3"]) == found
+
+
+def test_a_model_that_names_no_first_token(finished):
+    writer = ExitModelForSeq2SeqLM.from_pretrained(finished)
+    split = PairSplit(["a"], ["b"], [["b"]], "pairs")
+    own = writer.network.generation_config
+    own.decoder_start_token_id, own.bos_token_id = None, 7
+    (pair,) = training_pairs(writer, split)
+    assert pair.reading[0] == writer.start_token == 7
+    assert evaluate_texts(writer, split, "test", oracle=True)[0].n_sentences == 1
+    own.bos_token_id = None
+    with pytest.raises(UserError, match="set decoder_start_token_id"):
+        training_pairs(writer, split)
+    own.decoder_start_token_id = [3]
+    assert training_pairs(writer, split)[0].reading[0] == 3
+
+
+def test_tokens_added_after_training_are_named_when_a_text_uses_them(finished):
+    writer = ExitModelForSeq2SeqLM.from_pretrained(finished)
+    writer.tokenizer.add_tokens(["<drug>"])
+    assert len(writer.predict(["number 3"])) == 1
+    with pytest.raises(UserError, match="resize_token_embeddings"):
+        writer.predict(["number <drug>"])
+
+
+def test_half_a_character_in_a_source_is_replaced(finished):
+    writer = ExitModelForSeq2SeqLM.from_pretrained(finished)
+    assert writer.predict(["cut \ud83d"]) == writer.predict(["cut \ufffd"])

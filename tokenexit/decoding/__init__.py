@@ -7,6 +7,7 @@ from tokenexit.decoding.exits import Exits, check_policy
 from tokenexit.decoding.generation_settings import (
     CALLBACKS,
     MODES,
+    REHEARSAL,
     GenerationSettings,
     check_settings,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "CALLBACKS",
     "MODES",
     "PENDING",
+    "REHEARSAL",
     "Acceptance",
     "DecodeWork",
     "Decoding",

@@ -15,7 +15,7 @@ from transformers import AutoModelForSeq2SeqLM, PreTrainedModel
 from tokenexit.backbones import Inference
 from tokenexit.backbones.twin import evaluated
 from tokenexit.decoders import Decoder, adapt_decoder
-from tokenexit.decoding import PENDING, Decoding, Exits
+from tokenexit.decoding import PENDING, REHEARSAL, Decoding, Exits
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.gates import LinearGate
 from tokenexit.heads import check_exit_layers
@@ -25,6 +25,7 @@ from tokenexit.models.exit_model import ExitModel
 from tokenexit.models.generate import Generated, generate
 from tokenexit.models.generator_inputs import check_start, encode_inputs
 from tokenexit.models.inputs import read_strings
+from tokenexit.models.languages import with_languages
 from tokenexit.models.settings import ExitSettings
 from tokenexit.models.texts import GeneratedText, read_outputs, source_batches
 from tokenexit.models.vocabulary import check_vocabulary
@@ -123,9 +124,12 @@ class ExitModelForSeq2SeqLM(
             decoder = adapt_decoder(loaded.network)
             loaded.exits(decoder.num_layers)
             made = _side_heads(decoder, loaded.settings.heads)
-            model = cls(loaded.network, loaded.tokenizer, *made, loaded.settings)
+            settings, tokenizer = loaded.settings, loaded.tokenizer
+            if tokenizer is not None and settings.source_lang and settings.target_lang:
+                tokenizer = with_languages(tokenizer, settings.source_lang, settings.target_lang)
+            model = cls(loaded.network, tokenizer, *made, settings)
             loaded.fill(model._side, loaded.weights)
-        loaded.rehearse(partial(model.eval().predict, max_new_tokens=2))
+        loaded.rehearse(partial(model.eval().predict, **REHEARSAL))
         return model
 
     def exit_weights(self) -> dict[str, Tensor]:

@@ -36,6 +36,9 @@ class ExitSettings:
         encoder_policy: When generating, the policy of the source's tokens.
         pending: When generating, what tokens that left early give to later ones.
         generation: When generating, arguments of ``generate`` that go with the model.
+        source_prefix: When generating from texts, what stands before each, as T5 wants it.
+        source_lang: Language of the sources, as the tokenizer writes it, where it marks them.
+        target_lang: The same of what is written.
         calibration: How the policy was chosen, if it was.
         metric: Which figure stands for quality; the task's usual one when None.
         scale: Of a regression, mean and standard deviation of the training values.
@@ -53,6 +56,9 @@ class ExitSettings:
     encoder_policy: Mapping[str, Any] = field(default_factory=lambda: {"name": "never"})
     pending: str = "lazy"
     generation: Mapping[str, Any] = field(default_factory=dict)
+    source_prefix: str = ""
+    source_lang: str | None = None
+    target_lang: str | None = None
     calibration: Mapping[str, Any] | None = None
     metric: str | None = None
     scale: Mapping[str, float] | None = None

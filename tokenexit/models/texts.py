@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,6 +13,9 @@ from torch import Tensor
 from tokenexit.errors import UserError
 from tokenexit.models.inputs import read_strings
 from tokenexit.models.predict_iter import check_batch_size
+from tokenexit.models.text_ids import cut, special_ends
+from tokenexit.models.token_texts import token_texts
+from tokenexit.models.vocabulary import check_vocabulary, embeddings
 
 if TYPE_CHECKING:
     from tokenexit.models.generate import Generated
@@ -30,12 +33,14 @@ class GeneratedText:
         tokens: Its tokens as the vocabulary writes them, the end token included.
         exit_layers: Layer at which each token left the decoder, from 1.
         token_ids: Their ids.
+        token_texts: What each adds to the text; of the bytes of one character, the last adds it.
     """
 
     text: str
     tokens: list[str]
     exit_layers: list[int]
     token_ids: list[int]
+    token_texts: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-ready data."""
@@ -43,22 +48,26 @@ class GeneratedText:
 
 
 def encode_texts(model: ExitModelForSeq2SeqLM, texts: Iterable[str]) -> list[list[int]]:
-    """Token ids of sources; those longer than the model reads are cut, and counted in a warning.
+    """Token ids of sources, with the model's prefix; too long ones are cut, and counted aloud.
 
     Raises:
         UserError: No tokenizer, or something that is no text.
     """
     if model.tokenizer is None:
         raise UserError("The model has no tokenizer: give ids to generate, or load one with it.")
-    texts = list(read_strings(texts))
+    texts = [model.settings.source_prefix + text for text in read_strings(texts)]
     if not texts:
         return []
     ids: list[list[int]] = model.tokenizer(texts, truncation=False, verbose=False)["input_ids"]
+    entries = embeddings(model.network)
+    if len(model.tokenizer) > entries and any(max(row, default=0) >= entries for row in ids):
+        check_vocabulary(model.tokenizer, entries)
     most = model.decoder.max_length
     if most is not None and any(len(row) > most for row in ids):
         count = sum(len(row) > most for row in ids)
         logger.warning("%d of %d texts are longer than %d tokens and cut.", count, len(ids), most)
-        ids = [row if len(row) <= most else [*row[: most - 1], row[-1]] for row in ids]
+        ends = special_ends(model.tokenizer)
+        ids = [cut(row, most, ends) for row in ids]
     return ids
 
 
@@ -97,5 +106,6 @@ def read_outputs(
         ids, exits = [ids[i] for i in kept], [exits[i] for i in kept]
         text = model.tokenizer.decode(ids, skip_special_tokens=True)
         tokens = model.tokenizer.convert_ids_to_tokens(ids)
-        results.append(GeneratedText(text.strip(), tokens, exits, ids))
+        shown = token_texts(model.tokenizer, tokens)
+        results.append(GeneratedText(text.strip(), tokens, exits, ids, shown))
     return results

@@ -14,6 +14,7 @@ from transformers import AutoModelForSeq2SeqLM
 
 from tokenexit.calibration.search import check_family
 from tokenexit.data.pairs import PairSplit, read_pairs
+from tokenexit.decoding import REHEARSAL, check_settings
 from tokenexit.decoding.source_exits import check_source_policy
 from tokenexit.decoding.teach import Pair
 from tokenexit.errors import UserError
@@ -22,6 +23,7 @@ from tokenexit.evaluation.quality import USUAL_OF_TEXTS, check_metric
 from tokenexit.evaluation.text_metrics import check_parts
 from tokenexit.metrics import build_metric
 from tokenexit.models.generate import check_policy
+from tokenexit.models.languages import begin_in, knows_languages, with_languages
 from tokenexit.models.persistence import load_network, load_tokenizer
 from tokenexit.models.scratch_seq2seq import (
     fresh_seq2seq,
@@ -29,6 +31,7 @@ from tokenexit.models.scratch_seq2seq import (
     train_subword_tokenizer,
 )
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.models.text_ids import cut, special_ends
 from tokenexit.models.texts import encode_texts
 from tokenexit.policies import Policy, from_config
 from tokenexit.policies.never import Never
@@ -78,6 +81,7 @@ def run_seq2seq(config: Seq2SeqConfig, demo: Demo | None = None) -> Path:
         check_policy(chosen)
     if config.encoder_policy:
         check_source_policy(from_config(config.encoder_policy))
+    check_settings(config.generation, plain=True)
     check_metric(config.metric, config.task)
     if config.calibrate.confidence is not None:
         check_parts(build_metric(config.metric or USUAL_OF_TEXTS, "texts"))
@@ -101,7 +105,10 @@ def _run(
     set_seed(config.seed)
     model = build_generator(config, splits["train"])
     model.configure(metric=config.metric)
+    own: Any = model.network.generation_config
+    check_settings(config.generation, own, vocab_size=model.decoder.vocab_size, plain=True)
     model.configure(pending=config.pending, generation=config.generation)
+    model.configure(source_prefix=config.source_prefix)
     if config.encoder_policy:
         model.configure(encoder_policy=from_config(config.encoder_policy))
     _rehearse(config, model, splits["train"], [*families, *([policy] if policy else [])])
@@ -154,7 +161,11 @@ def build_generator(config: Seq2SeqConfig, train_split: PairSplit) -> ExitModelF
     else:
         tokenizer = load_tokenizer(config.model, split_words=False)
         network = load_network(config.model, AutoModelForSeq2SeqLM, dtype=torch.float32)
-    return ExitModelForSeq2SeqLM.from_transformers(
+    languages = spoken(config, tokenizer)
+    if languages:
+        tokenizer = with_languages(tokenizer, *languages)
+        begin_in(network, tokenizer)
+    model = ExitModelForSeq2SeqLM.from_transformers(
         network,
         tokenizer,
         exit_layers=config.exit_layers,
@@ -162,26 +173,55 @@ def build_generator(config: Seq2SeqConfig, train_split: PairSplit) -> ExitModelF
         depth=config.depth,
         task=config.task,
     )
+    if languages:
+        model.configure(source_lang=tokenizer.src_lang, target_lang=tokenizer.tgt_lang)
+    return model
+
+
+def spoken(config: Seq2SeqConfig, tokenizer: Any) -> tuple[str, str] | None:
+    """Languages to set in a tokenizer, from and to; None where it marks none.
+
+    Raises:
+        UserError: It marks languages, and nobody says which.
+    """
+    lang = config.lang.split("-") if config.lang else [None, None]
+    source, target = config.source_lang or lang[0], config.target_lang or lang[-1]
+    if not knows_languages(tokenizer):
+        if config.source_lang or config.target_lang:
+            with_languages(tokenizer, str(source), str(target))  # says why not
+        return None
+    target = target or tokenizer.tgt_lang
+    if not target:
+        raise UserError(
+            "The model reads and writes many languages: say which with lang=en-de, or with "
+            "source_lang and target_lang."
+        )
+    return source or tokenizer.src_lang, target
 
 
 def training_pairs(
     model: ExitModelForSeq2SeqLM, split: PairSplit, max_source: int = 512, max_target: int = 128
 ) -> list[Pair]:
-    """Token ids of a split; the end token stays where a text is cut."""
+    """Token ids of a split; special tokens stay where a text is cut.
+
+    The decoder reads what the plain model makes of labels: its start token, and what it has
+    written so far. mBART's is the last of the labels instead: a language, or the end token.
+    """
     if split.targets is None:
         raise UserError(f"{split.origin} has no targets to train on.")
-    start = model.network.generation_config.decoder_start_token_id  # type: ignore[union-attr]
+    wrapped = model.network.config.model_type == "mbart"
+    start = None if wrapped else model.start_token
+    most = min(max_target, model.decoder.max_length or max_target)
     sources = encode_texts(model, split.sources)
     targets: Any = model.tokenizer(text_target=split.targets, verbose=False)["input_ids"]
+    of_source = special_ends(model.tokenizer)
+    of_target = special_ends(model.tokenizer, target=True)
     pairs = []
     for source, target in zip(sources, targets, strict=True):
-        source, target = _cut(source, max_source), _cut(target, max_target)
-        pairs.append(Pair(source, target, [int(start), *target[:-1]]))  # type: ignore[arg-type]
+        source, target = cut(source, max_source, of_source), cut(target, most, of_target)
+        first = target[-1] if start is None else start
+        pairs.append(Pair(source, target, [first, *target[:-1]]))
     return pairs
-
-
-def _cut(ids: list[int], most: int) -> list[int]:
-    return ids if len(ids) <= most else [*ids[: most - 1], ids[-1]]
 
 
 def _rehearse(
@@ -189,9 +229,7 @@ def _rehearse(
 ) -> None:
     """Generate a token before training, so that no mistake in the settings shows only after it."""
     for policy in policies or [model.policy]:
-        model.predict(
-            split.sources[:1], policy=policy, **{**config.generation, "max_new_tokens": 2}
-        )
+        model.predict(split.sources[:1], policy=policy, **{**config.generation, **REHEARSAL})
 
 
 def _graded(

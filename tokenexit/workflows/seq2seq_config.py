@@ -29,6 +29,16 @@ class Seq2SeqConfig:
         default="google-t5/t5-small",
         metadata=about("Hub id or folder, or a description of a fresh small model"),
     )
+    source_lang: str | None = field(
+        default=None,
+        metadata=about("language of the sources in the tokenizer; as lang by default"),
+    )
+    target_lang: str | None = field(
+        default=None, metadata=about("language of the targets in the tokenizer")
+    )
+    source_prefix: str = field(
+        default="", metadata=about("what stands before each source, such as 'summarize: ' for T5")
+    )
     exit_layers: list[int] | None = field(
         default=None, metadata=about("decoder layers with an exit, from 1; all by default")
     )
