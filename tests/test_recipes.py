@@ -534,7 +534,7 @@ def test_two_processes_evaluate_and_calibrate_as_one(corpus, trained_run, tmp_pa
 def test_the_own_decoder_says_what_it_needs_and_runs_on_the_demo(tmp_path, monkeypatch, capsys):
     decoder = runpy.run_path(str(RECIPES / "custom_decoder.py"))
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match="run python recipes/translation.py first"):
+    with pytest.raises(ValueError, match=r"run python recipes/translation\.py first"):
         decoder["main"]()
     from tokenexit import ExitModelForSeq2SeqLM
     from tokenexit.models.scratch_seq2seq import fresh_seq2seq, train_subword_tokenizer
