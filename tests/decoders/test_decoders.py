@@ -213,7 +213,7 @@ def test_dropout_is_the_models_own(eager_decoder: Decoder, batch: Any, monkeypat
     rand = torch.rand
 
     def draw_aside(*size: Any, **options: Any) -> torch.Tensor:
-        # Pegasus before transformers 5.23 draws for each layer whether it is dropped, at rate 0 too.
+        # Pegasus before transformers 5.23 draws whether a layer is dropped at rate 0 too.
         with torch.random.fork_rng():
             return rand(*size, **options)
 
