@@ -13,6 +13,7 @@ import pytest
 from tokenexit.errors import UserError
 from tokenexit.files import (
     clear_partials,
+    json_line,
     replacing,
     sync_tree,
     to_json,
@@ -119,3 +120,11 @@ def test_what_a_kill_left_is_cleared(tmp_path: Path):
 def test_libraries_in_rust_tell_why_as_well(tmp_path, text, message):
     with pytest.raises(UserError, match=message), writing(tmp_path / "model.safetensors"):
         raise RuntimeError(text)
+
+
+def test_one_line_of_json_does_nothing_to_a_terminal():
+    text = "a\x9b2J\u202e\u2028\x7f\ud83d ü"
+    line = json_line({"text": text, "none": float("nan")})
+    assert json.loads(line) == {"text": text, "none": None}
+    assert not {"\x9b", "\u202e", "\u2028", "\x7f", "\ud83d"} & set(line)
+    assert "ü" in line

@@ -22,6 +22,8 @@ from typing import Any
 from tokenexit.errors import UserError
 
 _NUMBER = re.compile(r"\(os error (\d+)\)")  # as libraries in Rust tell it
+# Inside strings, for JSON has none of them outside; the other control characters it escapes.
+_UNSEEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _FULL = 1 << 20  # bytes: with less than that left, a failure to write is the disk's
 
 
@@ -89,6 +91,11 @@ def write_csv(path: Path | str, names: Sequence[str], rows: Iterable[Mapping[str
 def to_json(data: Any, indent: int | None = None) -> str:
     """Valid JSON: a number that is none (NaN, infinity) becomes null."""
     return json.dumps(_finite(data), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def json_line(data: Any) -> str:
+    """Valid JSON on one line; what a terminal would obey, or break lines at, is escaped."""
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", to_json(data))
 
 
 def clear_partials(folder: Path) -> None:

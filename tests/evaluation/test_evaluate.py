@@ -158,6 +158,9 @@ def test_other_rules_and_decoders(mixed, tagger, test_split):
     legal, trace = evaluate(tagger, test_split, "test", MIXED, decode="legal")
     assert legal.exit_histogram == mixed[0].exit_histogram
     assert legal.figures["f1_strict"] == legal.quality  # no I- without its B-
+    assert np.array_equal(trace.prediction, mixed[1].prediction)  # it is the default
+    free, trace = evaluate(tagger, test_split, "test", MIXED, decode="argmax")
+    assert free.exit_histogram == legal.exit_histogram
     assert (trace.prediction != mixed[1].prediction).any()
     with pytest.raises(UserError, match="Unknown way of decoding 'legl'"):
         evaluate(tagger, test_split, "test", MIXED, decode="legl")

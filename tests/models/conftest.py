@@ -96,6 +96,7 @@ def make_tagger(wordpiece: Any) -> Callable[..., ExitModelForTokenClassification
             for module in (tagger.heads, tagger.backbone.final_head()):
                 for weight in module.parameters():
                     weight.copy_(torch.randn_like(weight) * 0.4)
+        tagger.configure(decode="argmax")  # what each exit says, whether or not it fits the others
         return tagger.eval()
 
     return make

@@ -84,3 +84,13 @@ def test_long_texts_do_not_overflow():
 def test_other_schemes_are_refused():
     with pytest.raises(UserError, match="BIO"):
         LegalDecoder(("NOUN", "VERB"))
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), sizes=st.lists(st.integers(1, 4), max_size=5))
+def test_many_texts_at_once_are_each_alone(data, sizes):
+    decoder = LegalDecoder(LABEL_SETS[0])
+    log_probs = data.draw(arrays(np.float32, (sum(sizes), 5), elements=scores))
+    numbers = np.repeat(np.arange(len(sizes)) * 2, sizes)  # texts without words are not there
+    alone = [decoder(part) for part in np.split(log_probs, np.cumsum(sizes))]
+    np.testing.assert_array_equal(decoder.all(log_probs, numbers), np.concatenate(alone))

@@ -46,3 +46,23 @@ def test_nothing_found_is_said():
 
 def test_word_classes_have_no_entities():
     assert "entities" not in tagged(["NOUN", "VERB"]).to_dict()
+
+
+def test_entities_have_the_mean_of_their_words_as_score():
+    text = TaggedText(["Ada", "Lovelace"], ["B-PER", "I-PER"], [1, 2], [0.5, 0.9])
+    assert text.entities[0].score == 0.7
+    assert text.to_dict()["entities"][0]["score"] == 0.7
+    assert text.entity_groups() == [
+        {"entity_group": "PER", "score": 0.7, "word": "Ada Lovelace", "start": None, "end": None}
+    ]
+
+
+def test_words_one_after_the_other():
+    text = tagged(["B-PER", "O"], text="Ada  Lovelace", offsets=[(0, 3), (5, 13)])
+    first, second = text
+    assert (first.text, first.label, first.score, first.exit_layer) == ("Ada", "B-PER", 0.5, 1)
+    assert (second.start_char, second.end_char) == (5, 13)
+    assert len(text) == 2
+    assert text[-1] == second
+    assert list(tagged([])) == []
+    assert tagged([])

@@ -15,7 +15,7 @@ from tokenexit.models.words import split_words
         ("", []),
         (" \t\n", []),
         ("Ada was born.", ["Ada", "was", "born", "."]),
-        ("Don't stop, U.S. 3,000!", ["Don't", "stop", ",", "U.S", ".", "3,000", "!"]),
+        ("Don't stop, U.S. 3,000!", ["Don't", "stop", ",", "U.S.", "3,000", "!"]),
         ("l’été (1842–3)", ["l’été", "(", "1842", "–", "3", ")"]),
         ("well-known e-mail", ["well-known", "e-mail"]),
         ("'quoted' -dash-", ["'", "quoted", "'", "-", "dash", "-"]),

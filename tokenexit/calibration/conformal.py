@@ -53,7 +53,7 @@ def worst_scores(table: ExitTable, policy: ThresholdPolicy, texts: int) -> NDArr
     """
     recorder = _Recorder(policy)
     table.simulate(recorder)
-    piece, top = table.piece.numpy(), table.logits[-1].argmax(dim=-1).numpy()
+    piece, top = table.piece.numpy(), table.said(table.logits[-1])
     worst = np.full(texts, -np.inf)
     pieces = int(piece.max(initial=-1)) + 1
     for number, score in enumerate(recorder.scores):
@@ -61,7 +61,7 @@ def worst_scores(table: ExitTable, policy: ThresholdPolicy, texts: int) -> NDArr
         least = np.full(pieces, np.inf)
         # A score that is no number is below every threshold.
         np.minimum.at(least, piece, np.where(np.isnan(sure), -np.inf, sure))
-        said = table.logits[number].argmax(dim=-1).numpy()
+        said = table.said(table.logits[number])
         wrong = (said != top) & table.mine
         np.maximum.at(worst, table.text[wrong], least[piece[wrong]])
     return worst

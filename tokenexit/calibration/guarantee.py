@@ -228,7 +228,7 @@ def _conformal(
         return None
     result, losses = measure(value)
     _, foretold = table.simulate(family.at(value))
-    deep = table.logits[-1].argmax(dim=-1).numpy()
+    deep = table.said(table.logits[-1])
     expected = text_losses(foretold != deep, table.text, len(texts))
     if not (promise.keeps(losses) and np.array_equal(losses, expected)):
         return None
@@ -252,7 +252,7 @@ def _best(
 
 def _saving(table: ExitTable, family: Policy, promise: Promise, settings: int, texts: int) -> float:
     """Depth over mean exit layer at the last setting that keeps the promise; 0 if none does."""
-    top = table.logits[-1].argmax(dim=-1).numpy()
+    top = table.said(table.logits[-1])
     means: list[float] = []
 
     def one_by_one() -> Any:

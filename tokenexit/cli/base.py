@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +13,39 @@ if TYPE_CHECKING:
     from tokenexit.workflows.commands import Commands
 
 
-def open_model(model: str, plugin: list[str] | None) -> Commands:
+def open_model(
+    model: str,
+    plugin: list[str] | None,
+    *,
+    threads: int | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+) -> Commands:
     """A model with what the commands do with it; a user's own parts are imported first."""
+    import torch
     from transformers.utils import logging
 
     from tokenexit.registry import load_plugin
     from tokenexit.workflows import commands
 
     logging.disable_progress_bar()
+    if threads is not None:
+        torch.set_num_threads(threads)
     for source in plugin or []:
         load_plugin(source)
-    return commands.open_model(model)
+    return commands.open_model(model, device, dtype)
+
+
+def show_bars(progress: bool | None) -> bool:
+    """Whether progress is shown: as told, else where somebody can see it."""
+    return sys.stderr.isatty() if progress is None else progress
+
+
+def progressing(progress: bool | None) -> AbstractContextManager[None]:
+    """Show how far models come inside, where progress is shown."""
+    from tokenexit.models.progress import showing_progress
+
+    return showing_progress(show_bars(progress))
 
 
 def read_policy(text: str | None) -> Any:

@@ -13,6 +13,8 @@ from tokenexit.cli.options import (
     ConvertTags,
     Data,
     DataName,
+    Device,
+    Dtype,
     Json,
     LabelColumn,
     Lang,
@@ -36,6 +38,8 @@ def bench(
     repeats: Annotated[int, typer.Option(min=1, help="Timed passes over the texts.")] = 5,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many texts.")] = None,
     threads: Threads = None,
+    device: Device = None,
+    dtype: Dtype = None,
     column: Column = None,
     label_column: LabelColumn = None,
     pair_column: PairColumn = None,
@@ -49,11 +53,7 @@ def bench(
     json_file: Json = None,
 ) -> None:
     """Wall-clock against the plain transformers model, interleaved in one run."""
-    import torch
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-    opened = open_model(model, plugin)
+    opened = open_model(model, plugin, threads=threads, device=device, dtype=dtype)
     found = opened.bench(
         opened.split(
             data,

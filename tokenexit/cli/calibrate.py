@@ -9,13 +9,15 @@ from typing import Annotated
 import typer
 
 from tokenexit import files
-from tokenexit.cli.base import open_model, read_policy, write_json
+from tokenexit.cli.base import open_model, progressing, read_policy, write_json
 from tokenexit.cli.options import (
     BatchSize,
     Column,
     ConvertTags,
     Data,
     DataName,
+    Device,
+    Dtype,
     Json,
     LabelColumn,
     Lang,
@@ -23,8 +25,10 @@ from tokenexit.cli.options import (
     Model,
     PairColumn,
     Plugin,
+    Progress,
     SourceColumn,
     TargetColumn,
+    Threads,
 )
 from tokenexit.errors import UserError
 
@@ -75,6 +79,10 @@ def calibrate(
     convert_tags: ConvertTags = None,
     data_name: DataName = None,
     metric: MetricText = None,
+    threads: Threads = None,
+    device: Device = None,
+    dtype: Dtype = None,
+    progress: Progress = None,
     plugin: Plugin = None,
     dry_run: Annotated[bool, typer.Option(help="Do not change the model folder.")] = False,
     json_file: Json = None,
@@ -92,28 +100,24 @@ def calibrate(
     config = CalibrateConfig(min_quality, speedup, confidence, risk, delta, risk_of.value, limit)
     if not dry_run and is_main():
         context.with_resource(locked(model, "tokenexit calibrate"))
-    opened = open_model(model, plugin)
+    opened = open_model(model, plugin, threads=threads, device=device, dtype=dtype)
     opened.measure_by(metric)
     labels = risk is None or min_quality is not None  # else full depth is all it is held to
-    found = opened.calibrate(
-        opened.split(
-            data,
-            split,
-            labels,
-            column=column,
-            label_column=label_column,
-            pair_column=pair_column,
-            source_column=source_column,
-            target_column=target_column,
-            lang=lang,
-            convert_tags=convert_tags,
-            data_name=data_name,
-        ),
+    part = opened.split(
+        data,
         split,
-        config,
-        read_policy(policy),
-        batch_size,
+        labels,
+        column=column,
+        label_column=label_column,
+        pair_column=pair_column,
+        source_column=source_column,
+        target_column=target_column,
+        lang=lang,
+        convert_tags=convert_tags,
+        data_name=data_name,
     )
+    with progressing(progress):
+        found = opened.calibrate(part, split, config, read_policy(policy), batch_size)
     if not is_main():
         return
     used = used_before(opened.model.settings.training, model, opened.source(data), split)

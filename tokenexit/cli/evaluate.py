@@ -6,13 +6,16 @@ from typing import Annotated
 
 import typer
 
-from tokenexit.cli.base import open_model, read_policy, write_json
+from tokenexit.cli.base import open_model, progressing, read_policy, write_json
 from tokenexit.cli.options import (
     BatchSize,
     Column,
     ConvertTags,
     Data,
     DataName,
+    Decode,
+    Device,
+    Dtype,
     Json,
     LabelColumn,
     Lang,
@@ -22,8 +25,10 @@ from tokenexit.cli.options import (
     PendingText,
     Plugin,
     PolicyText,
+    Progress,
     SourceColumn,
     TargetColumn,
+    Threads,
 )
 
 
@@ -33,7 +38,7 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Which split of the data.")] = "test",
     policy: PolicyText = None,
     batch_size: BatchSize = 32,
-    decode: Annotated[str | None, typer.Option(help="argmax, legal or crf.")] = None,
+    decode: Decode = None,
     column: Column = None,
     label_column: LabelColumn = None,
     pair_column: PairColumn = None,
@@ -47,6 +52,10 @@ def evaluate(
         str, typer.Option(help="Labels the model does not know: error, or keep (as wrong).")
     ] = "error",
     metric: MetricText = None,
+    threads: Threads = None,
+    device: Device = None,
+    dtype: Dtype = None,
+    progress: Progress = None,
     plugin: Plugin = None,
     json_file: Json = None,
 ) -> None:
@@ -54,28 +63,30 @@ def evaluate(
     from tokenexit.evaluation.processes import is_main
     from tokenexit.reporting.tables import results_text
 
-    opened = open_model(model, plugin)
+    opened = open_model(model, plugin, threads=threads, device=device, dtype=dtype)
     opened.measure_by(metric)
-    result = opened.evaluate(
-        opened.split(
-            data,
-            split,
-            column=column,
-            label_column=label_column,
-            pair_column=pair_column,
-            source_column=source_column,
-            target_column=target_column,
-            lang=lang,
-            convert_tags=convert_tags,
-            data_name=data_name,
-        ),
+    part = opened.split(
+        data,
         split,
-        read_policy(policy),
-        batch_size=batch_size,
-        decode=decode,
-        pending=pending,
-        on_unknown=unknown,
+        column=column,
+        label_column=label_column,
+        pair_column=pair_column,
+        source_column=source_column,
+        target_column=target_column,
+        lang=lang,
+        convert_tags=convert_tags,
+        data_name=data_name,
     )
+    with progressing(progress):
+        result = opened.evaluate(
+            part,
+            split,
+            read_policy(policy),
+            batch_size=batch_size,
+            decode=decode,
+            pending=pending,
+            on_unknown=unknown,
+        )
     if is_main():
         typer.echo(results_text(result.to_json()))
         write_json(json_file, result.to_json())

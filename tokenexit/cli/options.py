@@ -14,7 +14,11 @@ Data = Annotated[
 ]
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")]
 PolicyText = Annotated[
-    str | None, typer.Option(help="Policy as a name or JSON; the model's own by default.")
+    str | None,
+    typer.Option(
+        help="Policy as a name, name:threshold such as entropy:0.3, or JSON; the model's own by "
+        "default."
+    ),
 ]
 Plugin = Annotated[
     list[str] | None, typer.Option(help="Your own .py file that registers a policy or head.")
@@ -48,3 +52,20 @@ PendingText = Annotated[
     typer.Option("--pending", help="When generating: lazy, eager, parallel or verify."),
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads torch computes with.")]
+Device = Annotated[
+    str | None, typer.Option(help="Where to compute: cpu, cuda, cuda:1, mps; by itself if empty.")
+]
+Dtype = Annotated[
+    str | None, typer.Option(help="Numbers to compute with: float32, bfloat16 or float16.")
+]
+Decode = Annotated[
+    str | None, typer.Option(help="argmax, legal or crf, for taggers; the model's own by default.")
+]
+Progress = Annotated[
+    bool | None,
+    typer.Option(
+        "--progress/--no-progress",
+        help="Bars on stderr; on a terminal by default.",
+        show_default=False,
+    ),
+]

@@ -17,6 +17,7 @@ from tokenexit.evaluation.text_trace import TextTrace, merge_texts
 from tokenexit.metrics import build_metric, measure
 from tokenexit.metrics.rouge import installed
 from tokenexit.models.generate import Generated
+from tokenexit.models.progress import tracked
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.models.texts import encode_texts, pad_sources, read_outputs
 from tokenexit.policies import Policy
@@ -41,7 +42,7 @@ def trace_texts(
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     traces = []
     # Whole batches are dealt out: what is read of the weights is counted by the batch.
-    for chosen in (batches[number] for number in my_share(len(batches))):
+    for chosen in (batches[number] for number in tracked(my_share(len(batches)), "texts")):
         batch = pad_sources(model, [ids[place] for place in chosen])
         found = model.generate(**batch, policy=policy, pending=pending, **settings)
         assert isinstance(found, Generated)

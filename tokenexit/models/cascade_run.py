@@ -21,6 +21,7 @@ from tokenexit.halting import LayerWork, Trace, Work, add_work, encode, pack
 from tokenexit.models.encoding import Piece
 from tokenexit.models.exits import ExitTable
 from tokenexit.models.inputs import read_parts
+from tokenexit.models.progress import tracked
 from tokenexit.models.vocabulary import check_pieces
 from tokenexit.policies import Policy, State, index_state
 from tokenexit.policies.assigned_depth import AssignedDepth
@@ -146,7 +147,7 @@ def top_states(
     heads = stage.inference_heads
     order = sorted(range(len(pieces)), key=lambda n: -pieces[n].sentence.length)
     states, places, work = [], [], []
-    for start in range(0, len(order), batch_size):
+    for start in tracked(range(0, len(order), batch_size), "texts"):
         chunk = order[start : start + batch_size]
         batch = pack([pieces[n].sentence for n in chunk], stage.device)
         top = _Top()

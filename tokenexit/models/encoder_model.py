@@ -77,6 +77,10 @@ class EncoderModel(ExitModel):
         """The heads in evaluation mode, likewise."""
         return evaluated(self.heads)
 
+    def can_generate(self) -> bool:
+        """No: asked by transformers' pipelines."""
+        return False
+
     def head_parameters(self) -> Iterator[nn.Parameter]:
         """Parameters that start from nothing: those of the heads, the top's included."""
         yield from self.backbone.final_head().parameters()

@@ -42,6 +42,16 @@ class ExitModel(Predicts, nn.Module):
         """Where the model computes."""
         return next(self.parameters()).device
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Numbers the model computes with."""
+        return next(self.parameters()).dtype
+
+    @property
+    def config(self) -> Any:
+        """The network's configuration, as transformers' pipelines ask for it."""
+        return self.network.config
+
     def configure(self, **settings: Any) -> None:
         """Change what is saved with the model: ``policy``, ``halted``, ``pending``, ..."""
         for name in ("policy", "encoder_policy"):

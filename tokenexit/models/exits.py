@@ -13,7 +13,9 @@ from torch import Tensor
 
 from tokenexit.errors import UserError
 from tokenexit.halting import encode, pack
+from tokenexit.models.constrained import legal_decoder
 from tokenexit.models.encoding import Piece
+from tokenexit.models.progress import tracked
 from tokenexit.models.vocabulary import check_pieces
 from tokenexit.policies import Policy, State, index_state
 from tokenexit.scores import log_probabilities
@@ -40,6 +42,7 @@ class ExitTable:
         num_layers: Depth of the network.
         classes: Names of the classes.
         regression: Whether the one score of each exit is its answer, a deviation from the mean.
+        legal: Whether labels are chosen as the BIO scheme allows, for each text as a whole.
     """
 
     logits: Tensor
@@ -54,6 +57,7 @@ class ExitTable:
     num_layers: int
     classes: tuple[str, ...]
     regression: bool = False
+    legal: bool = False
 
     @cached_property
     def log_probs(self) -> Tensor:
@@ -67,8 +71,17 @@ class ExitTable:
         return ~np.isnan(gold) if self.regression else gold != -100
 
     def said(self, logits: Tensor) -> np.ndarray:
-        """What scores say: the best class, or the number, ``[..., C] -> [...]``."""
-        return (logits[..., 0] if self.regression else logits.argmax(dim=-1)).numpy()
+        """What scores of all words say: their classes, or numbers, ``[..., W, C] -> [..., W]``."""
+        if self.regression:
+            return logits[..., 0].numpy()
+        best = logits.argmax(dim=-1).numpy()
+        if self.legal:
+            scores = log_probabilities(logits[..., torch.from_numpy(self.mine), :]).numpy()
+            rows = scores.reshape(-1, *scores.shape[-2:])
+            decoder, text = legal_decoder(self.classes), self.text[self.mine]
+            chosen = [decoder.all(row, text) for row in rows]
+            best[..., self.mine] = np.array(chosen).reshape(scores.shape[:-1])
+        return best
 
     def simulate(self, policy: Policy) -> tuple[np.ndarray, np.ndarray]:
         """Exit layers and predictions if halting changed nobody's states, ``[W]`` each.
@@ -79,7 +92,7 @@ class ExitTable:
         words = torch.arange(num_words)
         state: State = policy.init(num_words)
         layers = np.full(num_words, self.exit_layers[-1])
-        prediction = self.said(self.logits[-1]).copy()
+        scores = self.logits[-1].clone()
         extent = int(self.position.max()) + 1 if num_words else 0
         pieces = int(self.piece.max()) + 1 if num_words else 0
         for number, layer in enumerate(self.exit_layers[:-1]):
@@ -107,9 +120,9 @@ class ExitTable:
             )
             left = words[halt].numpy()
             layers[left] = layer
-            prediction[left] = self.said(logits[halt])
+            scores[left] = logits[halt]
             state, words = index_state(state, ~halt), words[~halt]
-        return layers, prediction
+        return layers, self.said(scores)
 
 
 def _not_kept() -> Tensor:
@@ -143,7 +156,7 @@ def _columns(
     check_pieces(model, pieces)
     backbone, heads = model.inference_backbone, model.inference_heads
     columns: dict[str, list[Tensor]] = {}
-    for start in range(0, len(pieces), batch_size):
+    for start in tracked(range(0, len(pieces), batch_size), "texts"):
         chunk = pieces[start : start + batch_size]
         batch = pack([piece.sentence for piece in chunk], model.device)
         collector = _Collector()
@@ -192,4 +205,5 @@ def collect_exits(model: EncoderModel, pieces: Sequence[Piece], batch_size: int 
         num_layers=model.backbone.num_layers,
         classes=model.labels,
         regression=model.scale is not None,
+        legal=model.settings.decode == "legal",
     )

@@ -139,7 +139,10 @@ def _strings(item: Any, number: int, what: str) -> list[str]:
             f"{type(item).__name__}: {_short(item)}.{_advice(item)}"
         )
     neither = f"Text {number} is neither a string nor a list of strings: {what}"
-    return [_string(part, f"{neither} {place}") for place, part in enumerate(item)]
+    return [
+        part if type(part) is str and part.isascii() else _string(part, f"{neither} {place}")
+        for place, part in enumerate(item)
+    ]
 
 
 def _string(item: Any, name: str = "") -> str:

@@ -20,6 +20,7 @@ from tokenexit.halting import (
 )
 from tokenexit.halting.trace import LayerWork
 from tokenexit.models.encoding import Piece
+from tokenexit.models.progress import tracked
 from tokenexit.models.vocabulary import check_pieces
 from tokenexit.policies import Policy
 from tokenexit.scores import log_probabilities
@@ -55,7 +56,7 @@ def run(
     backbone, heads = model.inference_backbone, model.inference_heads
     work: Work = tuple(LayerWork() for _ in range(model.backbone.num_layers))
     parts: list[dict[str, np.ndarray]] = []
-    for start in range(0, len(pieces), batch_size):
+    for start in tracked(range(0, len(pieces), batch_size), "texts"):
         chunk = pieces[start : start + batch_size]
         batch = pack([piece.sentence for piece in chunk], model.device)
         visitor = PolicyVisitor(

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import torch
 from huggingface_hub import ModelHubMixin
+from torch import Tensor
 from transformers import (
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     AutoModelForSequenceClassification,
@@ -22,6 +23,7 @@ from tokenexit.heads import ExitHeads
 from tokenexit.models import persistence
 from tokenexit.models.classifier import check_names, with_classifier, with_own_config
 from tokenexit.models.encoder_model import EncoderModel, new_parts
+from tokenexit.models.forward import ExitOutput, check_unserved, forward_texts, serve_in_pipelines
 from tokenexit.models.inputs import Texts, read_parts
 from tokenexit.models.labeller import Labeller
 from tokenexit.models.predict_iter import check_batch_size
@@ -195,6 +197,34 @@ class ExitModelForSequenceClassification(
         check_level(chosen, "sentence" if self.scale is None else "value")
         return run(self, self.encoder.encode(texts, targets), chosen, batch_size=batch_size)
 
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        labels: Tensor | None = None,
+        *,
+        policy: Policy | Mapping[str, Any] | str | None = None,
+        **others: Any,
+    ) -> ExitOutput:
+        """Classify token ids as transformers' classifiers do, with the policy inside.
+
+        Args:
+            input_ids: ``[B, S]``.
+            attention_mask: ``[B, S]``, 1 for real tokens.
+            token_type_ids: ``[B, S]``, which of two texts.
+            labels: ``[B]``, classes or values.
+            policy: Who halts; the model's own policy when None.
+            others: Nothing else is served.
+
+        Raises:
+            UserError: Bad inputs, or an argument that exits do not serve.
+        """
+        check_unserved(others)
+        chosen = self.policy if policy is None else from_config(policy)
+        check_level(chosen, "sentence" if self.scale is None else "value")
+        return forward_texts(self, input_ids, attention_mask, token_type_ids, labels, chosen)
+
     def predict(
         self,
         texts: Texts,
@@ -228,6 +258,9 @@ class ExitModelForSequenceClassification(
             )
             for row, part in enumerate(parts)
         ]
+
+
+serve_in_pipelines(MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, ExitModelForSequenceClassification)
 
 
 def classified(model: Labeller, texts: Texts, **options: Any) -> list[ClassifiedText]:

@@ -11,6 +11,7 @@ from tokenexit.errors import UserError, unknown_name
 from tokenexit.halting import Halted
 from tokenexit.models.record import check_told, check_version, checked, named
 from tokenexit.models.scale import Scale
+from tokenexit.models.splitter import splitter as splitter_of
 from tokenexit.policies import from_config
 
 FORMAT_VERSION = 1
@@ -33,6 +34,7 @@ class ExitSettings:
         policy: The default policy, as plain data.
         halted: What halted rows still give to the others.
         decode: How labels are chosen from scores.
+        splitter: How a tagger splits raw text into words, ``words+clitics`` for example.
         encoder_policy: When generating, the policy of the source's tokens.
         pending: When generating, what tokens that left early give to later ones.
         generation: When generating, arguments of ``generate`` that go with the model.
@@ -53,6 +55,7 @@ class ExitSettings:
     policy: Mapping[str, Any] = field(default_factory=lambda: {"name": "never"})
     halted: Halted = "copy"
     decode: str = "argmax"
+    splitter: str = "words"
     encoder_policy: Mapping[str, Any] = field(default_factory=lambda: {"name": "never"})
     pending: str = "lazy"
     generation: Mapping[str, Any] = field(default_factory=dict)
@@ -103,6 +106,7 @@ def _check(settings: ExitSettings) -> None:
     ):
         if given not in allowed:
             raise unknown_name(what, given, allowed)
+    splitter_of(settings.splitter)
     if (settings.task == "regression") != (settings.scale is not None):
         raise UserError("a regression, and nothing else, has a scale.")
     Scale.saved(settings.scale)

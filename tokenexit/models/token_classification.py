@@ -25,17 +25,19 @@ from tokenexit.halting import Halted, Trace
 from tokenexit.heads import ExitHeads
 from tokenexit.models import persistence
 from tokenexit.models.classifier import check_names, with_classifier
-from tokenexit.models.constrained import LegalDecoder
+from tokenexit.models.constrained import legal_decoder
 from tokenexit.models.crf import TagCRF
 from tokenexit.models.encoder_model import EncoderModel, new_parts
 from tokenexit.models.encoding import WordEncoder, for_words
+from tokenexit.models.forward import ExitOutput, check_unserved, forward_words, serve_in_pipelines
 from tokenexit.models.inputs import Texts, read_texts
 from tokenexit.models.predict_iter import check_batch_size
 from tokenexit.models.results import TaggedText
 from tokenexit.models.run import run
 from tokenexit.models.settings import DECODE, ExitSettings
+from tokenexit.models.splitter import splitter as splitter_of
+from tokenexit.models.splitter import warn_of_guesses
 from tokenexit.models.vocabulary import check_vocabulary, embeddings
-from tokenexit.models.words import split_words
 from tokenexit.policies import Policy, from_config
 from tokenexit.policies.base import check_level
 
@@ -106,7 +108,9 @@ class ExitModelForTokenClassification(
         check_vocabulary(tokenizer, embeddings(network))
         stack, exits, kind = new_parts(network, labels, exit_layers, heads)
         task = task or ("ner" if is_bio(labels) else "pos")
-        return cls(network, tokenizer, stack, ExitSettings(tuple(labels), exits, kind, task))
+        decode = "legal" if is_bio(labels) else "argmax"
+        settings = ExitSettings(tuple(labels), exits, kind, task, decode=decode)
+        return cls(network, tokenizer, stack, settings)
 
     @classmethod
     @torch.inference_mode(False)
@@ -182,7 +186,7 @@ class ExitModelForTokenClassification(
             batch_size=batch_size,
             halted=halted or self.settings.halted,
         )
-        return trace if decode == "argmax" else self._decoded(trace, decode)
+        return self.decided(trace, decode)
 
     def fit_crf(self, texts: Sequence[Sequence[str]], targets: Sequence[Sequence[int]]) -> None:
         """Learn a CRF on what the exits say under the model's own policy; all else is frozen.
@@ -205,6 +209,7 @@ class ExitModelForTokenClassification(
         batch_size: int = 32,
         halted: Halted | None = None,
         decode: str | None = None,
+        splitter: str | None = None,
     ) -> list[TaggedText]:
         """Label texts.
 
@@ -214,48 +219,82 @@ class ExitModelForTokenClassification(
             batch_size: Texts a batch.
             halted: See ``tag``.
             decode: See ``tag``.
+            splitter: How strings become words; as the model learned when None. Lists of words
+                are taken as they are.
 
         Returns:
             One result a text, in order; empty texts give empty results.
         """
-        words: list[list[str]] = []
-        found: list[tuple[str, list[tuple[int, int]]] | None] = []
-        for text in read_texts(texts):
-            if isinstance(text, str):
-                split, places = split_words(text)
-                words.append(split)
-                found.append((text, places))
-            else:
-                words.append(text)
-                found.append(None)
+        texts = list(read_texts(texts))
+        split = splitter_of(self.settings.splitter if splitter is None else splitter)
+        strings = [text for text in texts if isinstance(text, str)]
+        warn_of_guesses(split, strings)
+        origins = [(text, split(text)) if isinstance(text, str) else None for text in texts]
+        words = [
+            [origin[0][start:end] for start, end in origin[1]] if origin else list(text)
+            for text, origin in zip(texts, origins, strict=True)
+        ]
         trace = self.tag(words, policy=policy, batch_size=batch_size, halted=halted, decode=decode)
         bounds = np.searchsorted(trace.text, np.arange(len(words) + 1))
         return [
             TaggedText(
-                split,
+                found,
                 [self.labels[c] for c in trace.prediction[start:end]],
                 trace.exit_layer[start:end].tolist(),
                 [round(float(c), 6) for c in trace.confidence[start:end]],
                 *(origin or (None, None)),
             )
-            for split, origin, (start, end) in zip(words, found, pairwise(bounds), strict=True)
+            for found, origin, (start, end) in zip(words, origins, pairwise(bounds), strict=True)
         ]
 
-    def _decoded(self, trace: Trace, decode: str) -> Trace:
-        """The same trace with labels chosen for each text as a whole."""
-        if len(trace) == 0:
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        labels: Tensor | None = None,
+        *,
+        policy: Policy | Mapping[str, Any] | str | None = None,
+        **others: Any,
+    ) -> ExitOutput:
+        """Tag token ids as transformers' taggers do, with the policy inside: for pipelines.
+
+        Where words begin is told by the tokenizer's marks and by punctuation.
+
+        Args:
+            input_ids: ``[B, S]``.
+            attention_mask: ``[B, S]``, 1 for real tokens.
+            token_type_ids: ``[B, S]``, which of two sentences.
+            labels: ``[B, S]``, -100 for no label.
+            policy: Who halts; the model's own policy when None.
+            others: Nothing else is served.
+
+        Raises:
+            UserError: Bad inputs, or an argument that exits do not serve.
+        """
+        check_unserved(others)
+        chosen = self.policy if policy is None else from_config(policy)
+        check_level(chosen, "token")
+        return forward_words(self, input_ids, attention_mask, token_type_ids, labels, chosen)
+
+    def decided(self, trace: Trace, decode: str | None = None) -> Trace:
+        """The same trace with labels chosen for each text as a whole, if they are."""
+        decode = decode or self.settings.decode
+        if len(trace) == 0 or decode == "argmax":
             return trace
-        parts = np.split(trace.log_probs, np.flatnonzero(np.diff(trace.text)) + 1)
         if decode == "crf":
             if self.crf is None:
                 raise UserError("The model has no CRF: call fit_crf, or train with decode=crf.")
+            parts = np.split(trace.log_probs, np.flatnonzero(np.diff(trace.text)) + 1)
             prediction = np.concatenate(self.crf.decode(parts))
         elif is_bio(self.labels):
-            decoder = LegalDecoder(self.labels)
-            prediction = np.concatenate([decoder(part) for part in parts])
+            prediction = legal_decoder(self.labels).all(trace.log_probs, trace.text)
         else:
             raise UserError(
                 f"Legal decoding needs labels in the BIO scheme; these are {list(self.labels)}."
             )
         chosen = np.take_along_axis(trace.log_probs, prediction[:, None], axis=-1)[:, 0]
         return replace(trace, prediction=prediction, confidence=np.exp(chosen))
+
+
+serve_in_pipelines(MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING, ExitModelForTokenClassification)

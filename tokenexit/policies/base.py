@@ -147,8 +147,8 @@ def from_config(config: Mapping[str, Any] | str | Policy) -> Policy:
 
     Args:
         config: ``{"name": "entropy", "threshold": 0.1}``, the same as JSON or YAML text, a
-            bare name, or a policy (returned as it is). Nested mappings with a ``name`` become
-            policies themselves.
+            name, ``entropy:0.1``, or a policy (returned as it is). Nested mappings with a
+            ``name`` become policies themselves.
 
     Raises:
         UserError: Unknown policy or field (the nearest name is given), or a bad value.
@@ -163,7 +163,9 @@ def _built(config: Any) -> Policy:
     if isinstance(config, Policy):
         return config
     if isinstance(config, str):
-        parsed = read_text(config)
+        from tokenexit.policies.short import read_short
+
+        parsed = read_short(config) or read_text(config)
         config = {"name": parsed} if isinstance(parsed, str) else parsed
     if not isinstance(config, Mapping) or "name" not in config:
         raise UserError(

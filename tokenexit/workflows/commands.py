@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+
+import torch
 
 from tokenexit.calibration import CalibrateConfig, calibrate
 from tokenexit.calibration.search import Calibration
@@ -13,7 +15,7 @@ from tokenexit.calibration.texts import calibrate_texts
 from tokenexit.data.pairs import read_pairs
 from tokenexit.data.tagged import read_tagged, with_validation
 from tokenexit.data.texts import read_texts
-from tokenexit.errors import UserError
+from tokenexit.errors import UserError, unknown_name
 from tokenexit.evaluation.bench import BenchResult, bench
 from tokenexit.evaluation.bench_texts import TextBenchResult, bench_texts
 from tokenexit.evaluation.evaluate import Result, evaluate
@@ -29,14 +31,30 @@ from tokenexit.models.token_classification import ExitModelForTokenClassificatio
 from tokenexit.policies import Policy
 from tokenexit.workflows.reading import Reading, remembered
 
-BLOCK = 1024  # texts predicted before the first of them is written
+DTYPES = ("float32", "bfloat16", "float16")
 
 
 class Commands(ABC):
-    """A loaded model with the data it understands."""
+    """A loaded model with the data it understands.
+
+    Args:
+        source: Its folder.
+        device: Where it computes; an accelerator if there is one when None.
+        dtype: Numbers it computes with; those it was saved with when None.
+    """
 
     model: Any
+    loader: ClassVar[Any]
+    kind: ClassVar[str]
+    predicting: ClassVar[tuple[str, ...]] = ()
+    """What else its ``predict`` can be told."""
+
     reading = Reading()
+
+    def __init__(self, source: Path, device: Any = None, dtype: str | None = None) -> None:
+        options = {} if dtype is None else {"dtype": dtype}
+        loaded = self.loader.from_pretrained(source, **options)
+        self.model = loaded.to(state().device if device is None else device)
 
     @abstractmethod
     def read(self, data: str, options: dict[str, Any], labels: bool = True) -> dict[str, Any]:
@@ -58,11 +76,20 @@ class Commands(ABC):
     ) -> BenchResult | TextBenchResult:
         """Time a policy."""
 
-    @abstractmethod
     def predict(
-        self, lines: Sequence[str], policy: Policy | None, size: int
+        self, texts: Iterable[Any], policy: Policy | None, size: int, **options: Any
     ) -> Iterator[dict[str, Any]]:
-        """Results for lines of text, in order."""
+        """Results for texts, in order and as they are read.
+
+        Raises:
+            UserError: An option of another kind of model.
+        """
+        given = {k: v for k, v in options.items() if v is not None}
+        _only(given, self.predicting, self.kind)
+        if given.pop("pretokenized", False):
+            texts = (text.split() for text in texts)
+        found = self.model.predict_iter(texts, policy=policy, batch_size=size, **given)
+        return (one.to_dict() for one in found)
 
     def measure_by(self, metric: str | None) -> None:
         """Take another figure for quality than the model's usual one; None changes nothing.
@@ -125,8 +152,9 @@ class Commands(ABC):
 class _Tagger(Commands):
     model: EncoderModel | CascadeForSequenceClassification
 
-    def __init__(self, source: Path) -> None:
-        self.model = ExitModelForTokenClassification.from_pretrained(source).to(state().device)
+    loader = ExitModelForTokenClassification
+    kind = "taggers"
+    predicting = ("decode", "splitter", "pretokenized")
 
     def read(self, data: str, options: dict[str, Any], labels: bool = True) -> dict[str, Any]:
         _only(options, ("column", "convert_tags", "data_name"), "taggers")
@@ -159,18 +187,11 @@ class _Tagger(Commands):
         _only(given, ("batch_size", "repeats"), "taggers")
         return bench(self.model, split.tokens[:limit], policy or self.model.policy, **given)
 
-    def predict(
-        self, lines: Sequence[str], policy: Policy | None, size: int
-    ) -> Iterator[dict[str, Any]]:
-        for start in range(0, len(lines), BLOCK):
-            part = lines[start : start + BLOCK]
-            for one in self.model.predict(part, policy=policy, batch_size=size):
-                yield one.to_dict()
-
 
 class _Classifier(_Tagger):
-    def __init__(self, source: Path) -> None:
-        self.model = ExitModelForSequenceClassification.from_pretrained(source).to(state().device)
+    loader = ExitModelForSequenceClassification
+    kind = "text classifiers"
+    predicting = ()
 
     def read(self, data: str, options: dict[str, Any], labels: bool = True) -> dict[str, Any]:
         known = ("column", "pair_column", "label_column", "data_name")
@@ -192,13 +213,13 @@ class _Classifier(_Tagger):
 
 
 class _Cascade(_Classifier):
-    def __init__(self, source: Path) -> None:
-        self.model = CascadeForSequenceClassification.from_pretrained(source).to(state().device)
+    loader = CascadeForSequenceClassification
 
 
 class _Generator(Commands):
-    def __init__(self, source: Path) -> None:
-        self.model = ExitModelForSeq2SeqLM.from_pretrained(source).to(state().device)
+    loader = ExitModelForSeq2SeqLM
+    kind = "text generators"
+    predicting = ("pending",)
 
     def read(self, data: str, options: dict[str, Any], labels: bool = True) -> dict[str, Any]:
         known = ("lang", "source_column", "target_column", "data_name")
@@ -236,21 +257,21 @@ class _Generator(Commands):
         chosen = policy or self.model.policy
         return bench_texts(self.model, split.sources[:limit], chosen, **given)
 
-    def predict(
-        self, lines: Sequence[str], policy: Policy | None, size: int
-    ) -> Iterator[dict[str, Any]]:
-        for start in range(0, len(lines), BLOCK):
-            part = lines[start : start + BLOCK]
-            for one in self.model.predict(part, policy=policy, batch_size=size):
-                yield one.to_dict()
 
-
-def open_model(source: str) -> Commands:
+def open_model(source: str, device: str | None = None, dtype: str | None = None) -> Commands:
     """Load a model folder of either kind.
 
+    Args:
+        source: The folder, or a Hub id.
+        device: Where it computes, such as ``cpu``; an accelerator if there is one when None.
+        dtype: ``float32``, ``bfloat16`` or ``float16``; as it was saved when None.
+
     Raises:
-        UserError: It is none.
+        UserError: It is none, or there is no such device or dtype.
     """
+    if dtype is not None and dtype not in DTYPES:
+        raise unknown_name("dtype", dtype, DTYPES)
+    place = None if device is None else _device(device)
     folder = resolve(source)
     kinds: dict[str, type[Commands]] = {
         "ExitModelForTokenClassification": _Tagger,
@@ -259,9 +280,19 @@ def open_model(source: str) -> Commands:
     }
     kind = _Cascade if is_cascade(folder) else kinds[kind_of(read_settings(folder))[1]]
     build: Any = kind
-    opened: Commands = build(folder)
+    opened: Commands = build(folder, place, dtype)
     opened.reading = remembered(folder, opened.model.settings.training)
     return opened
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"There is no device {name!r} here: {reason}") from error
+    return device
 
 
 def _only(given: dict[str, Any], known: Sequence[str], kind: str) -> None:

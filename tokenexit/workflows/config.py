@@ -87,8 +87,13 @@ class TaggingConfig(EncoderConfig):
     halted: Literal["copy", "drop", "restore"] = field(
         default="copy", metadata=about("what halted words still give to the others")
     )
-    decode: Literal["argmax", "legal", "crf"] = field(
-        default="argmax", metadata=about("legal or crf: entity tags that follow the scheme")
+    decode: Literal["auto", "argmax", "legal", "crf"] = field(
+        default="auto",
+        metadata=about("how labels are chosen; entity tags follow their scheme by default"),
+    )
+    splitter: str = field(
+        default="auto",
+        metadata=about("how raw text becomes words, such as words+clitics; as the data by default"),
     )
 
     @property

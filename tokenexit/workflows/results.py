@@ -58,8 +58,6 @@ def finish(
     model.configure(training=training_record(config, held))
     if main:
         model.save_pretrained(run)
-    if config.calibrate.risk is not None:
-        model.configure(decode=config.decode)  # what is promised is what will be said
 
     def search(families: list[Policy] | None) -> Calibration:
         found = calibrate(
@@ -78,7 +76,7 @@ def finish(
     if config.decode == "crf":
         assert isinstance(model, ExitModelForTokenClassification)
         model.fit_crf(splits["train"].tokens, class_numbers(splits["train"], model.labels))
-    model.configure(decode=config.decode)
+        model.configure(decode="crf")
 
     results: dict[str, Any] = {}
     for name in [n for n in ("validation", "test") if n in splits]:

@@ -14,7 +14,16 @@ from tokenexit.errors import UserError
 C = TypeVar("C")
 
 FREE = ("resume", "overwrite", "output_dir", "threads", "plugins", "batch_size")
-AFTER_TRAINING = ("calibrate", "policy", "metric", "seeds", "decode", "pending", "generation")
+AFTER_TRAINING = (
+    "calibrate",
+    "policy",
+    "metric",
+    "seeds",
+    "decode",
+    "splitter",
+    "pending",
+    "generation",
+)
 """Keys that may differ when a run is resumed: they do not change what is trained."""
 
 _PATHS = ("model", "data")

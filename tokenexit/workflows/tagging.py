@@ -50,6 +50,7 @@ from tokenexit.workflows.seeds import run_seeds
 from tokenexit.workflows.selection import selection, uses_of
 from tokenexit.workflows.speaking import logger, quiet
 from tokenexit.workflows.texts import check_regression_run, read_text_splits
+from tokenexit.workflows.wording import check_wording, wording
 
 Splits = dict[str, TaggedSplit]
 AnyConfig = TaggingConfig | ClassificationConfig
@@ -108,7 +109,8 @@ def _run(
         splits = read_splits(config, run, demo if accelerator.is_main_process else None)
     set_seed(config.seed)
     model = build_model(config, splits["train"])
-    model.configure(halted=config.halted, metric=config.metric)
+    told = wording(config, splits["train"], model.labels)
+    model.configure(halted=config.halted, metric=config.metric, **told)
     _rehearse(config, model, splits["train"], [*families, *([policy] if policy else [])])
     say = logger.info if accelerator.is_main_process else logger.debug
     say("%s", _describe(splits, model, accelerator))
@@ -148,6 +150,7 @@ def prepare(config: AnyConfig) -> tuple[Policy | None, list[Policy]]:
     policy = from_config(config.policy) if config.policy else None
     if policy is not None and any(part.needs_target for part in walk(policy)):
         raise UserError(f"{policy!r} looks at gold labels; it serves analysis only.")
+    check_wording(config)
     families = [from_config(family) for family in config.calibrate.policies]
     for family in families:
         check_family(family)
@@ -226,11 +229,10 @@ def _rehearse(
     """Tag one text before training, so that no mistake in the settings shows only after it."""
     if config.decode == "crf":
         TagCRF(len(model.labels))
-    decode = "legal" if config.decode == "legal" else "argmax"
     text = next(words for words in split.tokens if words)
     few = text if isinstance(config, ClassificationConfig) else text[:8]
     for policy in policies or [model.policy]:
-        model.tag([few], policy=policy, batch_size=config.batch_size, decode=decode)
+        model.tag([few], policy=policy, batch_size=config.batch_size)
 
 
 def _graded(config: AnyConfig, model: EncoderModel, split: TaggedSplit) -> dict[str, Any]:

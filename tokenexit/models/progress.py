@@ -1,0 +1,31 @@
+"""Progress bars where people wait, and only where somebody asked for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_SHOWN: ContextVar[bool] = ContextVar("shown", default=False)
+
+
+@contextmanager
+def showing_progress(wanted: bool = True) -> Iterator[None]:
+    """Show on stderr how far models have come with the texts they are given inside."""
+    before = _SHOWN.set(wanted)
+    try:
+        yield
+    finally:
+        _SHOWN.reset(before)
+
+
+def tracked(steps: Sequence[T], what: str) -> Iterable[T]:
+    """The steps of a pass over texts, with a bar where bars are shown."""
+    if not _SHOWN.get() or len(steps) < 2:
+        return steps
+    from tqdm import tqdm
+
+    return tqdm(steps, desc=what, unit="batch", leave=False, dynamic_ncols=True)
