@@ -10,16 +10,18 @@ import re
 from pathlib import Path
 
 from tokenexit.data.comments import is_comment
-from tokenexit.data.conll_layout import is_conll2012, is_conllu, is_numbered, places
+from tokenexit.data.conll_layout import Sentences, is_conll2012, is_conllu, is_numbered, places
 from tokenexit.data.plain import lines_of, read_plain
 from tokenexit.data.table import shown
 from tokenexit.errors import UserError
 
 Columns = dict[str, list[list[str]]]
-Block = tuple[int, list[list[str]]]
+Cells = tuple[str, ...]
+"""Of one line. Not a list: the garbage collector would look at each again and again."""
+Block = tuple[int, list[Cells]]
 """Number of the first line, and the cells of each line, one after another."""
 _DOCUMENT = "-DOCSTART-"
-_BREAK = [_DOCUMENT]
+_BREAK = (_DOCUMENT,)
 _SHOWN = 3
 
 
@@ -74,7 +76,7 @@ def read_conllu(path: Path | str) -> Columns:
         UserError: A row does not have ten columns, its id is no number, or it has no UPOS.
     """
     path = Path(path)
-    sentences: list[list[list[str]]] = [[]]
+    sentences: Sentences = [[]]
     problems: list[str] = []
     for number, line in enumerate(lines_of(read_plain(path)), 1):
         if not line.strip():
@@ -91,14 +93,14 @@ def read_conllu(path: Path | str) -> Columns:
             problems.append(f"line {number}: the id {shown(cells[0])} is not a number")
         elif not cells[1] or cells[3] in ("", "_"):
             problems.append(f"line {number}: no FORM or no UPOS: {shown(line)}")
-        sentences[-1].append(cells)
+        sentences[-1].append(tuple(cells))
     return _table(_checked(path, sentences, problems), {"tokens": 1, "pos_tags": 3})
 
 
 def _blocks(lines: list[str]) -> list[Block]:
     """Rows between empty lines."""
     blocks: list[Block] = []
-    block: list[list[str]] = []
+    block: list[Cells] = []
     for number, line in enumerate(lines, 1):
         cells = _cells(line) if line and not line.isspace() else _BREAK
         if cells[0] == _DOCUMENT:
@@ -110,16 +112,16 @@ def _blocks(lines: list[str]) -> list[Block]:
     return blocks
 
 
-def _cells(line: str) -> list[str]:
+def _cells(line: str) -> Cells:
     # Only tab and blank part columns: a no-break space can be a word.
     if "\t" not in line:
-        return re.split(" +", line.strip(" "))
+        return tuple(re.split(" +", line.strip(" ")))
     cells = line.split("\t")
     if " " not in line and cells[-1]:
-        return cells
+        return tuple(cells)
     while len(cells) > 2 and not cells[-1].strip(" "):  # tabs behind the last column
         cells.pop()
-    return [cells[0], *(cell.strip(" ") for cell in cells[1:])]
+    return (cells[0], *(cell.strip(" ") for cell in cells[1:]))
 
 
 def _without_comments(blocks: list[Block], lines: list[str]) -> list[Block]:
@@ -145,7 +147,7 @@ def _without_comments(blocks: list[Block], lines: list[str]) -> list[Block]:
     return kept
 
 
-def _leading(start: int, block: list[list[str]], lines: list[str]) -> int:
+def _leading(start: int, block: list[Cells], lines: list[str]) -> int:
     """Rows at the beginning whose lines begin with ``#``."""
     if not block[0][0].startswith("#"):
         return 0
@@ -153,16 +155,14 @@ def _leading(start: int, block: list[list[str]], lines: list[str]) -> int:
     return next(hashes, len(block))
 
 
-def _problem(number: int, lines: list[str], cells: list[str], width: int) -> str:
+def _problem(number: int, lines: list[str], cells: Cells, width: int) -> str:
     line = shown(lines[number - 1])
     if len(cells) != width:
         return f"line {number}: {len(cells)} columns where {width} were: {line}"
     return f"line {number}: the word or the tag is empty: {line}"
 
 
-def _checked(
-    path: Path, sentences: list[list[list[str]]], problems: list[str]
-) -> list[list[list[str]]]:
+def _checked(path: Path, sentences: Sentences, problems: list[str]) -> Sentences:
     if problems:
         more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         raise UserError(
@@ -183,7 +183,7 @@ def _running(path: Path) -> str:
     return " (.txt is read as CoNLL columns; running text goes into .jsonl, .csv or .tsv.)"
 
 
-def _table(sentences: list[list[list[str]]], places: dict[str, int]) -> Columns:
+def _table(sentences: Sentences, places: dict[str, int]) -> Columns:
     return {
         name: [[row[place] for row in rows] for rows in sentences] for name, place in places.items()
     }

@@ -6,7 +6,7 @@ import re
 
 from tokenexit.data.bio import is_bio
 
-Sentences = list[list[list[str]]]
+Sentences = list[list[tuple[str, ...]]]
 """Cells of each word of each sentence; all words have as many."""
 _ID = re.compile(r"\d+([-.]\d+)?")
 

@@ -15,6 +15,8 @@ from tokenexit.data.plain import lines_of, read_plain
 from tokenexit.data.table import Table, listed, shown
 from tokenexit.errors import UserError
 
+Row = tuple[str, ...]
+"""Cells. Not a list: the garbage collector would look at each again and again."""
 _HINT = " CSV and TSV files need a first line that names their columns, such as {example!r}."
 
 
@@ -45,11 +47,11 @@ def read_separated(path: Path, kind: str) -> Table:
     return Table(str(path), names, len(body), read, only_text=True, hint=_hint(names, kind))
 
 
-def _csv_rows(text: str, path: Path) -> list[list[str]]:
+def _csv_rows(text: str, path: Path) -> list[Row]:
     before = csv.field_size_limit(sys.maxsize)  # of the process: put back below
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        return list(reader)
+        return list(map(tuple, reader))
     except csv.Error as error:
         raise UserError(
             f"{path} cannot be read as csv: stray or open quotes in the row that ends in line "
@@ -60,21 +62,21 @@ def _csv_rows(text: str, path: Path) -> list[list[str]]:
         csv.field_size_limit(before)
 
 
-def _tsv_rows(text: str) -> list[list[str]]:
+def _tsv_rows(text: str) -> list[Row]:
     # A lone CR is text, unless lines end in nothing else.
     lines = lines_of(text) if "\n" not in text else text.replace("\r\n", "\n").split("\n")
     if lines and not lines[-1]:
         lines.pop()
-    return [line.split("\t") for line in lines]
+    return [tuple(line.split("\t")) for line in lines]
 
 
-def _mended(rows: list[list[str]], names: list[str], path: Path, kind: str) -> list[list[str]]:
+def _mended(rows: list[Row], names: list[str], path: Path, kind: str) -> list[Row]:
     """Rows without empty lines, which are empty texts where there is but one column."""
     width = len(names)
     if width == 1:
-        rows = [cells or [""] for cells in rows]
+        rows = [cells or ("",) for cells in rows]
     else:
-        rows = [cells for cells in rows if cells not in ([], [""])]
+        rows = [cells for cells in rows if cells not in ((), ("",))]
     wrong = [(row, len(cells)) for row, cells in enumerate(rows) if len(cells) != width]
     if not wrong:
         return rows
