@@ -17,8 +17,10 @@ from tokenexit import (
     ExitModelForTokenClassification,
 )
 from tokenexit.backbones import BACKBONES
+from tokenexit.errors import UserError
 from tokenexit.evaluation.bench import bench
 from tokenexit.policies import from_config
+from tokenexit.training import TrainConfig, make_accelerator, train
 
 LABELS = ("O", "B-PER", "I-PER")
 WORDS = [["ada", "was", "born", "in", "london"], ["paris"]]
@@ -165,7 +167,7 @@ def test_made_and_loaded_without_gradients_and_trained_all_the_same(
         assert abs(one.tag(texts).log_probs - expected).max() > 0
 
 
-def test_a_network_made_in_inference_mode_predicts(wordpiece):
+def test_a_network_made_in_inference_mode_predicts(wordpiece, tmp_path):
     with torch.inference_mode():
         given = network(AutoModelForTokenClassification).eval()
     model = tagger(given, wordpiece)
@@ -174,6 +176,15 @@ def test_a_network_made_in_inference_mode_predicts(wordpiece):
     with torch.inference_mode():
         given.classifier.bias[1] += 1
     assert abs(model.tag(WORDS).log_probs - before).max() > 1e-4
+    pieces = model.encoder.encode(WORDS, [[0] * 5, [1]])
+    with pytest.raises(UserError, match=r"built inside torch.inference_mode\(\)"):
+        train(
+            model,
+            [piece.sentence for piece in pieces],
+            TrainConfig(),
+            accelerator=make_accelerator(TrainConfig(), tmp_path),
+            folder=tmp_path,
+        )
 
 
 def test_tables_may_be_trained_on(wordpiece):

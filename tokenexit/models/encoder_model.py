@@ -25,6 +25,10 @@ from tokenexit.policies import Policy
 class EncoderModel(ExitModel):
     """An ordinary transformers classifier of tokens or texts, with exits.
 
+    It computes with the network as it is at each call, in evaluation mode whatever mode it is in,
+    which nothing but ``train`` and ``eval`` changes. Several threads may predict with one model;
+    none may change its weights meanwhile.
+
     Args:
         network: A transformers model with a classification head.
         tokenizer: Its (fast) tokenizer.

@@ -69,6 +69,7 @@ class ExitModelForSeq2SeqLM(
     # --- building, loading, saving ---------------------------------------------------------
 
     @classmethod
+    @torch.inference_mode(False)
     def from_transformers(
         cls,
         network: PreTrainedModel,
@@ -106,6 +107,7 @@ class ExitModelForSeq2SeqLM(
         return cls(network, tokenizer, *made, ExitSettings((), exits, heads, task=task))
 
     @classmethod
+    @torch.inference_mode(False)
     def from_pretrained(cls, folder: str | Path, **hub: Any) -> Self:  # type: ignore[override]
         """Load a model folder, or one from the Hub.
 

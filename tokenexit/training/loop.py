@@ -87,6 +87,11 @@ def train(
     """
     objective = from_config(config.objective)
     check_patience(config, objective, evaluate is not None)
+    if any(weight.is_inference() for weight in model.parameters()):
+        raise UserError(
+            "The network was built inside torch.inference_mode(), and what is built there can "
+            "never be trained: build or load it outside."
+        )
     if not any(labelled_words(s) for s in sentences):
         raise UserError("There is no labelled word to train on; check the training split.")
     if not objective.unlabelled:
