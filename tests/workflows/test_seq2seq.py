@@ -18,6 +18,7 @@ from tokenexit.workflows.seq2seq import (
     build_generator,
     run_seq2seq,
     training_pairs,
+    usual_prefixes,
     with_embedding_rate,
 )
 from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
@@ -245,3 +246,15 @@ def test_tokens_added_after_training_are_named_when_a_text_uses_them(finished):
 def test_half_a_character_in_a_source_is_replaced(finished):
     writer = ExitModelForSeq2SeqLM.from_pretrained(finished)
     assert writer.predict(["cut \ud83d"]) == writer.predict(["cut \ufffd"])
+
+
+def test_what_a_checkpoint_says_of_prefixes_is_repeated(finished):
+    writer = ExitModelForSeq2SeqLM.from_pretrained(finished)
+    assert usual_prefixes(writer) == ""
+    for tasks in (
+        {"summarization": {"prefix": "summarize: "}, "other": {"length": 3}, "bad": 1},
+        5,
+    ):
+        writer.network.config.task_specific_params = tasks
+        expected = "'summarize: '" if isinstance(tasks, dict) else ""
+        assert usual_prefixes(writer) == expected

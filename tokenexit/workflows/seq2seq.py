@@ -114,6 +114,9 @@ def _run(
     _rehearse(config, model, splits["train"], [*families, *([policy] if policy else [])])
     say = logger.info if accelerator.is_main_process else logger.debug
     say("%s", _describe(splits, model, accelerator))
+    usual = usual_prefixes(model)
+    if usual and not config.source_prefix:
+        say("The model knows sources by what stands before them (%s): see source_prefix.", usual)
     held = selection(splits["validation"], config.calibrate, uses_of(config.train))
     few = held.choosing.sample(config.validate_on)
     pairs = training_pairs(model, splits["train"], config.max_source, config.max_target)
@@ -197,6 +200,15 @@ def spoken(config: Seq2SeqConfig, tokenizer: Any) -> tuple[str, str] | None:
             "source_lang and target_lang."
         )
     return source or tokenizer.src_lang, target
+
+
+def usual_prefixes(model: ExitModelForSeq2SeqLM) -> str:
+    """What the configuration of a checkpoint says should stand before sources, task by task."""
+    tasks = getattr(model.network.config, "task_specific_params", None)
+    if not isinstance(tasks, Mapping):
+        return ""
+    told = [task.get("prefix") for task in tasks.values() if isinstance(task, Mapping)]
+    return ", ".join(repr(prefix) for prefix in told if isinstance(prefix, str) and prefix)
 
 
 def training_pairs(
