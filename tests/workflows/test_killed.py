@@ -13,6 +13,8 @@ from tokenexit.training import TrainConfig
 from tokenexit.workflows import tagging
 from tokenexit.workflows.commands import open_model
 from tokenexit.workflows.config import TaggingConfig
+from tokenexit.workflows.seq2seq import run_seq2seq
+from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
 from tokenexit.workflows.tagging import run_tagging
 
 
@@ -54,7 +56,13 @@ def test_stopped_while_overwriting(where, alone, own_run, corpus, small_bert, mo
 
 
 @pytest.mark.parametrize(
-    "mistake", [{"data": "nowhere.jsonl"}, {"exit_layers": [9]}, {"column": "chunks"}]
+    "mistake",
+    [
+        {"data": "nowhere.jsonl"},
+        {"exit_layers": [9]},
+        {"column": "chunks"},
+        {"train": TrainConfig(objective={"name": "jiont"})},
+    ],
 )
 def test_a_mistake_does_not_cost_the_run_that_was_to_be_overwritten(
     mistake, own_run, corpus, small_bert
@@ -73,3 +81,14 @@ def test_every_file_of_a_run_may_be_read_by_others(alone):
     shut = [p.name for p in alone.glob("*") if p.is_file() and p.stat().st_mode & 0o077 != 0o044]
     assert not shut
     assert json.loads((alone / "metrics.json").read_text(encoding="utf-8"))["seed"] == 7
+
+
+@pytest.mark.parametrize(
+    "generation",
+    [{"max_new_tokens": 0}, {"max_new_tokens": "abc"}, {"foo": 1}, {"num_return_sequences": 3}],
+)
+def test_generation_that_cannot_work_is_refused_before_anything_is_read(generation, tmp_path):
+    wrong = Seq2SeqConfig(str(tmp_path / "run"), data="nowhere", generation=generation)
+    with pytest.raises(UserError, match=next(iter(generation))):
+        run_seq2seq(wrong)
+    assert not list(tmp_path.iterdir())

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from tokenexit.training.accelerator import make_accelerator
 from tokenexit.training.config import TrainConfig
-from tokenexit.training.loop import train
+from tokenexit.training.loop import check_training, train
 
-__all__ = ["TrainConfig", "make_accelerator", "train"]
+__all__ = ["TrainConfig", "check_training", "make_accelerator", "train"]

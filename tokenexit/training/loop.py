@@ -85,8 +85,7 @@ def train(
         UserError: Nothing to train on, patience where it cannot be had, a checkpoint that is
             damaged or of another number of processes, or one that cannot be written.
     """
-    objective = from_config(config.objective)
-    check_patience(config, objective, evaluate is not None)
+    objective = check_training(config, evaluated=evaluate is not None)
     if any(weight.is_inference() for weight in model.parameters()):
         raise UserError(
             "The network was built inside torch.inference_mode(), and what is built there can "
@@ -164,6 +163,24 @@ def train(
             load_model(model, best)
     model.eval()
     return state
+
+
+def check_training(config: TrainConfig, *, evaluated: bool) -> Objective:
+    """What a training would refuse before its first step, without a model.
+
+    Args:
+        config: Settings.
+        evaluated: Whether there will be evaluations.
+
+    Returns:
+        The objective.
+
+    Raises:
+        UserError: No such objective, or patience where it cannot be had.
+    """
+    objective = from_config(config.objective)
+    check_patience(config, objective, evaluated)
+    return objective
 
 
 def _one_step(

@@ -17,7 +17,7 @@ from tokenexit.models.cascade import CascadeForSequenceClassification
 from tokenexit.models.cascade_folder import stage_name
 from tokenexit.models.sequence_classification import ExitModelForSequenceClassification
 from tokenexit.policies import Policy
-from tokenexit.training import make_accelerator
+from tokenexit.training import check_training, make_accelerator
 from tokenexit.workflows.config import ClassificationConfig
 from tokenexit.workflows.folder import Demo, begin, check_run, run_folder
 from tokenexit.workflows.results import finish
@@ -85,6 +85,8 @@ def _run(
         list(dict.fromkeys(u for part in uses for u in part)),
     )
     del rehearsed
+    for stage in stages:
+        check_training(stage.train, evaluated=True)
     begin(config, accelerator)
     for number, stage in enumerate(stages, start=1):
         if main:

@@ -13,6 +13,7 @@ from accelerate import Accelerator
 from tokenexit.config import dump_config, to_yaml
 from tokenexit.errors import UserError
 from tokenexit.files import clear_partials, sync, write_text, writing
+from tokenexit.training import check_training
 from tokenexit.workflows.lock import LOCK, locked
 from tokenexit.workflows.ours import CLEARING, CONFIG, MARKERS, clear, is_run, ours, stages
 from tokenexit.workflows.same_run import AFTER_TRAINING, check_same, read_settings
@@ -115,7 +116,12 @@ def open_run(config: Any) -> Path:
 
 
 def begin(config: Any, accelerator: Accelerator) -> None:
-    """Open the folder, on the main process. For every process."""
+    """Open the folder, on the main process. For every process.
+
+    Raises:
+        UserError: The training would be refused, or the folder cannot be written.
+    """
+    check_training(config.train, evaluated=True)  # now: opening may clear an older run
     accelerator.wait_for_everyone()  # the others have looked at the folder as it was
     if accelerator.is_main_process:
         open_run(config)
