@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -28,6 +29,8 @@ def read_text(path: Path) -> str | None:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text: {error}. {AGAIN}") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}. {AGAIN}") from error
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -41,7 +44,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
         return None
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON: {error}. {AGAIN}") from error
     if not isinstance(data, dict):
         raise UserError(f"{path} holds a {type(data).__name__}, not a JSON object. {AGAIN}")
@@ -62,7 +65,7 @@ def read_jsonl(path: Path) -> list[dict[str, Any]] | None:
     for number, line in enumerate(lines, start=1):
         try:
             entry = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if number == len(lines):
                 break
             raise UserError(f"{path}, line {number}, is not JSON: {error}. {AGAIN}") from error
@@ -82,8 +85,11 @@ def read_csv(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]] | Non
     if text is None:
         return None
     rows = csv.DictReader(text.splitlines())
-    check_columns(rows.fieldnames or (), columns, path)
-    return [{key: value or "" for key, value in row.items() if key} for row in rows]
+    try:
+        check_columns(rows.fieldnames or (), columns, path)
+        return [{key: value or "" for key, value in row.items() if key} for row in rows]
+    except csv.Error as error:
+        raise UserError(f"{path} is not a CSV file: {error}. {AGAIN}") from error
 
 
 def read_table(path: Path) -> pa.Table | None:
@@ -113,6 +119,43 @@ def check_columns(found: Iterable[str], wanted: Iterable[str], path: Path) -> No
         raise UserError(f"{path} lacks the columns {', '.join(missing)}. {AGAIN}")
 
 
+def whole_column(table: pa.Table, name: str, low: int, high: int, path: Path) -> np.ndarray:
+    """A column of whole numbers.
+
+    Args:
+        table: The table.
+        name: Of the column.
+        low: The lowest that makes sense.
+        high: The highest.
+        path: Where the table came from, for messages.
+
+    Raises:
+        UserError: It holds something else, gaps or other numbers.
+    """
+    try:
+        values = table.column(name).cast(pa.int64()).combine_chunks()
+        found = values.to_numpy(zero_copy_only=False)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise UserError(f"{path}: the column {name} holds no whole numbers. {AGAIN}") from error
+    if values.null_count or (len(found) and not low <= found.min() <= found.max() <= high):
+        raise UserError(f"{path}: the column {name} has gaps or senseless numbers. {AGAIN}")
+    return found
+
+
+def counts(values: Any, origin: object) -> tuple[int, ...]:
+    """A list of counts.
+
+    Raises:
+        UserError: It is something else.
+    """
+    whole = isinstance(values, list | tuple) and all(
+        isinstance(value, int | float) and 0 <= value < 2**53 for value in values
+    )
+    if not whole:
+        raise UserError(f"{origin} should be a list of counts, not {str(values)[:80]!r}.")
+    return tuple(int(value) for value in values)
+
+
 def number(data: Mapping[str, Any], key: str, origin: object) -> float | None:
     """An optional number of a row or an object.
 
@@ -124,5 +167,5 @@ def number(data: Mapping[str, Any], key: str, origin: object) -> float | None:
         return None
     try:
         return float(value)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{origin}: {key} should be a number, not {value!r}.") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UserError(f"{origin}: {key} should be a number, not {str(value)[:80]!r}.") from error

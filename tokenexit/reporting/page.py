@@ -10,6 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from tokenexit.errors import UserError
 from tokenexit.files import write_text
 from tokenexit.reporting import palette
 from tokenexit.reporting.candidates import tried
@@ -23,7 +24,7 @@ from tokenexit.reporting.exit_panels import (
     histogram_panel,
     position_panel,
 )
-from tokenexit.reporting.files import read_json
+from tokenexit.reporting.files import AGAIN, read_json
 from tokenexit.reporting.gaps import gaps
 from tokenexit.reporting.headline import headline_figures, headline_sentences
 from tokenexit.reporting.heatmap import heat_map
@@ -54,8 +55,17 @@ def write_report(run: str | Path) -> Path:
         UserError: It is no run folder, a file in it is damaged, or it cannot be written to.
     """
     folder = Path(run)
-    record = read_json(folder / SEEDS) if folder.is_dir() else None
-    html = page(load_run(run)) if record is None else seeds_page(folder, record)
+    try:
+        record = read_json(folder / SEEDS) if folder.is_dir() else None
+        html = page(load_run(run)) if record is None else seeds_page(folder, record)
+    except UserError:
+        raise
+    except Exception as error:  # of any kind: the files hold whatever they hold
+        told = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"The files of the run {str(run)!r} are damaged or do not belong together "
+            f"({type(error).__name__}: {told}). {AGAIN}"
+        ) from error
     write_text(folder / "report.html", html)
     return folder / "report.html"
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tokenexit.errors import UserError
-from tokenexit.reporting.files import number
+from tokenexit.reporting.files import AGAIN, counts, number
 from tokenexit.wording.naming import METRIC_NAMES, TEXT_METRICS
 
 OF_TEXTS = ("classification", "regression")
 """Tasks in which whole texts leave."""
+
+DEEPEST = 100_000
+"""Layers that no network has."""
 
 REQUIRED = ("split", "metric", "quality", "mean_exit_layer", "num_layers", "exit_histogram")
 
@@ -90,7 +94,7 @@ class Result:
             number(data, "num_layers", origin),
             number(data, "quality_full_depth", origin),
         )
-        quality, depth, layers = quality or 0.0, depth or 0.0, int(layers or 0)
+        quality, depth, layers = quality or 0.0, depth or 0.0, layers or 0.0
         relative = number(data, "relative_quality", origin)
         speedup = number(data, "depth_speedup", origin)
         lower = data.get("lower_is_better") is True
@@ -102,22 +106,26 @@ class Result:
             relative = full / quality
         if speedup is None and depth:
             speedup = layers / depth
-        histogram = data["exit_histogram"]
-        if not isinstance(histogram, list | tuple):
-            raise UserError(f"{origin}: exit_histogram should be a list, not {histogram!r}.")
+        rows, sentences = number(data, "n_rows", origin), number(data, "n_sentences", origin)
+        told = (quality, depth, layers, rows or 0.0, sentences or 0.0)
+        if not all(math.isfinite(value) for value in told) or not 0 <= layers <= DEEPEST:
+            raise UserError(f"{origin}: its figures are no sensible numbers. {AGAIN}")
+        for name in ("figures", "notes"):
+            if not isinstance(data.get(name) or {}, Mapping):
+                raise UserError(f"{origin}: {name} should be an object. {AGAIN}")
         return cls(
             split=str(data["split"]),
             metric=str(data["metric"]),
             quality=quality,
             mean_exit_layer=depth,
-            num_layers=layers,
-            histogram=tuple(int(count) for count in histogram),
+            num_layers=int(layers),
+            histogram=counts(data["exit_histogram"], f"{origin}: exit_histogram"),
             full=full,
             relative=relative,
             speedup=speedup,
             mac_ratio=number(data, "mac_ratio", origin),
-            rows=int(data.get("n_rows") or 0),
-            sentences=int(data.get("n_sentences") or 0),
+            rows=int(rows or 0),
+            sentences=int(sentences or 0),
             task=str(data.get("task") or ""),
             policy=data.get("policy"),
             figures=data.get("figures") or {},

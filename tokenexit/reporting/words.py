@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tokenexit.reporting.files import check_columns
+from tokenexit.errors import UserError
+from tokenexit.reporting.files import AGAIN, check_columns, whole_column
 
 COLUMNS = ("text", "position", "exit_layer", "prediction", "confidence", "gold")
+MOST = 10**9
+"""Texts, places and layers that no trace has."""
+
 UNKNOWN = -100
 """The gold class of a word without one."""
 
@@ -70,10 +75,18 @@ def words_of(table: pa.Table, path: Path) -> Words:
     """Sort out a trace.
 
     Raises:
-        UserError: It lacks a column.
+        UserError: It lacks a column, or one holds something else than it should.
     """
     check_columns(table.column_names, COLUMNS, path)
-    columns = {name: table.column(name).to_numpy() for name in COLUMNS}
+    columns: dict[str, Any] = {
+        name: whole_column(table, name, low, MOST, path)
+        for name, low in (("text", 0), ("position", 0), ("exit_layer", 0))
+    }
+    try:
+        told = {n: table.column(n).to_numpy() for n in ("prediction", "confidence", "gold")}
+        columns |= {n: v if v.dtype.kind in "if" else v.astype(np.float64) for n, v in told.items()}
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path}: what is predicted or gold is no number. {AGAIN}") from error
     order = np.lexsort((columns["position"], columns["text"]))
     if "word" in table.column_names:
         held = table.column("word").to_pylist()

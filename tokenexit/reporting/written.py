@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tokenexit.reporting.files import check_columns
+from tokenexit.reporting.files import check_columns, whole_column
 from tokenexit.reporting.pieces import Marking, marking
+from tokenexit.reporting.words import MOST
 
 COLUMNS = ("text", "position", "word", "exit_layer")
 LABELLED = ("prediction", "confidence", "gold")
@@ -95,7 +96,8 @@ def written_of(table: pa.Table, path: Path) -> Written:
     """
     check_columns(table.column_names, COLUMNS, path)
     columns: dict[str, NDArray[Any]] = {
-        name: table.column(name).to_numpy().astype(np.int64) for name in COLUMNS if name != "word"
+        name: whole_column(table, name, low, MOST, path)
+        for name, low in (("text", 0), ("position", 0), ("exit_layer", 0))
     }
     order = np.lexsort((columns["position"], columns["text"]))
     text, position, layer = (columns[n][order] for n in ("text", "position", "exit_layer"))
