@@ -212,7 +212,7 @@ def loss(tagger, split, policy, of):
 class TestTaggers:
     @pytest.mark.parametrize(
         ("risk", "delta", "of"),
-        [(0.15, 0.1, "text"), (0.15, None, "text"), (0.025, 0.1, "words"), (0.01, None, "words")],
+        [(0.1, 0.1, "text"), (0.1, None, "text"), (0.025, 0.1, "words"), (0.01, None, "words")],
     )
     def test_the_statement_is_true_of_a_real_run(self, risk, delta, of, tagger, validation):
         config = CalibrateConfig(risk=risk, delta=delta, risk_of=of, grid=12)
