@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from tokenexit.errors import printable
 from tokenexit.models.settings import ExitSettings
 from tokenexit.wording.naming import metric_name, scale
 from tokenexit.wording.promises import promise_sentences
@@ -162,6 +163,11 @@ def public_name(source: Any) -> str:
     return hub_id(source) or Path(str(source)).name
 
 
+def code_span(text: Any) -> str:
+    """Text in a code span of Markdown, whatever it holds."""
+    return "`" + " ".join(printable(text).replace("`", "'").split()) + "`"
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -174,8 +180,8 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "json": lambda value: json.dumps(value, ensure_ascii=False),
-        "code": lambda text: "`" + str(text).replace("`", "'").replace("\n", " ") + "`",
-        "cell": lambda text: " ".join(str(text).replace("|", "\\|").split()),
+        "code": code_span,
+        "cell": lambda text: " ".join(printable(text).replace("|", "\\|").split()),
         "metric": metric_name,
         "fixed": lambda value, digits, unit="": (
             "" if value is None else f"{value:.{digits}f}{unit}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from tokenexit.models.card import TAGS, hub_id, pipeline
+from tokenexit.models.card import TAGS, code_span, hub_id, pipeline
 from tokenexit.models.settings import ExitSettings
 from tokenexit.wording.naming import metric_name
 from tokenexit.wording.promises import promise_sentences
@@ -77,7 +77,7 @@ def cascade_card(
         count=len(stages),
         class_name=class_name,
         stages="\n".join(f"- `{name}`: {kind}, {depth} layers" for name, kind, depth in stages),
-        labels=", ".join(f"`{label}`" for label in settings.labels),
+        labels=", ".join(map(code_span, settings.labels)),
         policy=json.dumps(settings.policy),
         calibration=_calibration(settings.calibration or {}, settings.results or {}),
         results=_results(settings.results or {}),
@@ -101,10 +101,16 @@ def _results(results: Mapping[str, Mapping[str, Any]]) -> str:
     for name, row in results.items():
         metric = metric_name(str(row["metric"]))
         lines.append(
-            f"| {name} | {metric} | {row['quality']:.4f} | {row['quality_full_depth']:.4f} "
-            f"| {row['mean_exit_layer']:.2f} of {row['num_layers']} | {row['mac_ratio']:.3f} |"
+            f"| {name} | {metric} | {_fixed(row, 'quality', 4)} "
+            f"| {_fixed(row, 'quality_full_depth', 4)} "
+            f"| {_fixed(row, 'mean_exit_layer', 2)} of {row['num_layers']} "
+            f"| {_fixed(row, 'mac_ratio', 3)} |"
         )
     lines.append(
         "\nMultiply-accumulates of the last model in plain transformers, on all texts, = 1."
     )
     return "\n".join(lines)
+
+
+def _fixed(row: Mapping[str, Any], key: str, digits: int) -> str:
+    return "" if row.get(key) is None else f"{row[key]:.{digits}f}"

@@ -10,6 +10,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -239,3 +240,14 @@ def test_a_saved_folder_is_a_plain_checkpoint(kinds, tmp_path):
     plain: Any = AutoModelForTokenClassification.from_pretrained(tmp_path)
     for name, weight in model.network.state_dict().items():
         assert plain.state_dict()[name].equal(weight)
+
+
+@pytest.mark.parametrize("name", ["tagger", "cascade"])
+def test_odd_labels_stand_in_the_card_as_text(name, kinds, tmp_path):
+    odd = ("<script>alert(1)</script>", "a\x1b[31m|b", "`c`")
+    model = kinds[name].make(0)
+    model.settings = replace(model.settings, labels=odd)
+    card = model.settings_files()["README.md"]
+    assert "`<script>alert(1)</script>`" in card
+    assert "\x1b" not in card
+    assert "`'c''`" in card or "`'c'`" in card
