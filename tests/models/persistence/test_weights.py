@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import pickle
 import shutil
 from pathlib import Path
@@ -160,15 +159,25 @@ def test_loading_says_nothing_and_leaves_transformers_as_it_was(work, kinds, cap
 # --- files that changed ---------------------------------------------------------------------
 
 
-def test_other_weights_that_fit_are_told(work, kinds, caplog):
+def test_other_weights_that_fit_are_refused_unless_they_are_meant(work, kinds):
     change(work / "model.safetensors", put("classifier.bias", torch.ones(3)))
-    with caplog.at_level(logging.WARNING):
-        model = kinds["tagger"].loads.from_pretrained(work)
-    assert "model.safetensors changed since the model was saved" in caplog.text
-    caplog.clear()
+    load = kinds["tagger"].loads.from_pretrained
+    with pytest.raises(UserError, match=r"model\.safetensors changed since it was saved"):
+        load(work)
+    file = work / "exit_config.json"
+    settings = json.loads(file.read_text(encoding="utf-8"))
+    del settings["files"]
+    file.write_text(json.dumps(settings), encoding="utf-8")
+    model = load(work)
+    assert model.network.classifier.bias.eq(1).all()
     model.save_pretrained(work)
+    load(work)
+
+
+def test_line_ends_are_no_change(work, kinds):
+    for file in (work / "config.json", work / "tokenizer.json"):
+        file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
     kinds["tagger"].loads.from_pretrained(work)
-    assert not caplog.text
 
 
 def test_a_tokenizer_that_was_loaded_and_saved_has_not_changed(work, kinds, caplog):

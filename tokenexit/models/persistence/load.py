@@ -17,7 +17,7 @@ from tokenexit.backbones import adapt
 from tokenexit.decoders import adapt_decoder
 from tokenexit.errors import UserError
 from tokenexit.heads import check_exit_layers
-from tokenexit.models.persistence.contents import check_contents, without_weights
+from tokenexit.models.persistence.contents import changed_since, check_contents, without_weights
 from tokenexit.models.persistence.kinds import check_kind, read_all
 from tokenexit.models.persistence.names import CONFIG, WEIGHTS
 from tokenexit.models.persistence.network import check_finite, first_line, load_finished
@@ -38,7 +38,7 @@ class Loaded:
         settings: What is saved about the exits.
         weights: Everything learned that is not in the network.
         origin: Where the weights came from, for messages.
-        intact: Whether every file is known to be as it was saved.
+        changed: Files that are not as they were saved; None where that is not known.
     """
 
     network: PreTrainedModel
@@ -46,7 +46,7 @@ class Loaded:
     settings: ExitSettings
     weights: dict[str, Tensor]
     origin: Path
-    intact: bool
+    changed: list[str] | None
 
     def exits(self, num_layers: int) -> tuple[int, ...]:
         """The exit layers.
@@ -84,15 +84,17 @@ class Loaded:
             ) from error
 
     def rehearse(self, predict: Callable[[list[str]], Any]) -> None:
-        """Let the model work once where files are not as they were saved.
+        """Last of all: refuse changed files, and where none are known let the model work once.
 
         Args:
             predict: Of the model.
 
         Raises:
-            UserError: It cannot.
+            UserError: Files were changed, or it cannot.
         """
-        if self.intact or self.tokenizer is None:
+        if self.changed:
+            raise changed_since(self.origin.parent, self.changed)
+        if self.changed is not None or self.tokenizer is None:
             return
         try:
             predict(["a b"])
@@ -138,7 +140,7 @@ def load(source: str | Path, auto_class: Any, **options: Any) -> Loaded:
     """
     folder = resolve(source, **{key: options.pop(key) for key in _HUB if key in options})
     settings, noted = read_all(folder)
-    intact = check_contents(folder, noted)
+    changed = check_contents(folder, noted)
     family: Any = adapt if settings.labels else adapt_decoder
     network = load_finished(folder, auto_class, family, **options)
     _check_labels(settings.labels, network, folder)
@@ -147,7 +149,7 @@ def load(source: str | Path, auto_class: Any, **options: Any) -> Loaded:
         tokenizer = load_tokenizer(folder, split_words=bool(settings.labels))
         rehearse(tokenizer, folder)
     path = folder / WEIGHTS
-    return Loaded(network, tokenizer, settings, _read_weights(path), path, intact)
+    return Loaded(network, tokenizer, settings, _read_weights(path), path, changed)
 
 
 def load_kind(source: str | Path, loads: str, auto_class: Any, **options: Any) -> Loaded:
