@@ -49,9 +49,12 @@ def read_arrow(path: Path) -> Table:
     def everything() -> pa.Table:
         with pa.OSFile(str(path)) as source:
             if source.read(6) == b"ARROW1":
-                return pa.ipc.open_file(source).read_all()
-            source.seek(0)
-            return pa.ipc.open_stream(source).read_all()
+                found = pa.ipc.open_file(source).read_all()
+            else:
+                source.seek(0)
+                found = pa.ipc.open_stream(source).read_all()
+        found.validate(full=True)  # damaged offsets would be read beyond the end
+        return found
 
     found = _guarded(everything, path, "arrow")
     return _table(path, "arrow", found.schema, found.num_rows, found.column)
@@ -86,8 +89,9 @@ def _table(
                 f"numbers: {_brief(error)}. Mend or drop this row, or write the file again."
             ) from error
 
+    names = _guarded(lambda: schema.names, path, kind)
     features = _features(schema)
-    return Table(str(path), schema.names, rows, read, lambda name: _names_in(features, name, path))
+    return Table(str(path), names, rows, read, lambda name: _names_in(features, name, path))
 
 
 def _first_bad(values: pa.ChunkedArray) -> int:
