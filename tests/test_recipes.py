@@ -23,6 +23,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 RECIPES = ROOT / "recipes"
 PATIENCE = 180  # seconds; a deadlock takes longer

@@ -22,6 +22,8 @@ from tokenexit.training.batches import MicroBatch
 from tokenexit.training.lesson_seq2seq import Seq2SeqClassroom
 from tokenexit.workflows.seq2seq import training_pairs
 
+pytestmark = pytest.mark.slow
+
 STEPS = 300
 WORDS = "red green blue one two three up down left right".split()
 

@@ -14,6 +14,8 @@ import pytest
 from tokenexit.cli.lines import Lines
 from tokenexit.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 ENV = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 PROGRAM = [sys.executable, "-m", "tokenexit", "predict"]

@@ -20,6 +20,8 @@ from tokenexit.workflows.seq2seq import run_seq2seq
 from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
 from tokenexit.workflows.tagging import run_tagging
 
+pytestmark = pytest.mark.slow
+
 PLACES = [(name, level) for name, cls in METHODS.items() for level in cls.levels]
 ENCODER = {
     "model_type": "bert", "hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2,

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
+pytestmark = pytest.mark.slow
+
 BATCHES = {"bf16 training": 250}
 SCRIPT = """
 import random, sys

@@ -11,6 +11,8 @@ from torch import Tensor
 from tokenexit.models.scratch import fresh_encoder
 from tokenexit.models.token_classification import ExitModelForTokenClassification
 
+pytestmark = pytest.mark.slow
+
 FROZEN = ["frozen_distillation", "two_stage"]
 
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from tokenexit.errors import UserError
 from tokenexit.training.tracking import read_log
 
-pytestmark = pytest.mark.multiproc
+pytestmark = [pytest.mark.multiproc, pytest.mark.slow]
 PATIENCE = 300  # seconds; a deadlock takes longer
 
 

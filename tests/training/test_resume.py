@@ -20,6 +20,8 @@ from tokenexit.training import loop
 from tokenexit.training.checkpoint import complete
 from tokenexit.training.tracking import read_log
 
+pytestmark = pytest.mark.slow
+
 
 def entries(folder: Path) -> list[dict[str, Any]]:
     """The log without what a clock wrote."""

@@ -10,6 +10,8 @@ from safetensors.torch import load_file
 from tokenexit.objectives import OBJECTIVES
 from tokenexit.training import loop
 
+pytestmark = pytest.mark.slow
+
 CASES: dict[str, tuple[dict[str, Any], str]] = {
     "mutual_distillation": ({"mode": "learned"}, "learned.raw"),
     "learned_weights": ({}, "learned.raw"),

@@ -19,6 +19,8 @@ from tokenexit.workflows.config import ClassificationConfig
 from tokenexit.workflows.method import load_with_method
 from tokenexit.workflows.tagging import run_tagging
 
+pytestmark = pytest.mark.slow
+
 SMALL = {
     "model": {
         "model_type": "bert",

@@ -16,6 +16,8 @@ from tokenexit.workflows.compare import CompareConfig, compare
 from tokenexit.workflows.config import ClassificationConfig
 from tokenexit.workflows.tagging import run_tagging
 
+pytestmark = pytest.mark.slow
+
 SMALL = {
     "model": {
         "model_type": "bert",

@@ -10,6 +10,8 @@ import pytest
 from tokenexit.errors import UserError
 from tokenexit.workflows.compare import CompareConfig, _of_gate, compare
 
+pytestmark = pytest.mark.slow
+
 PAIR = ["entropy", {"name": "window", "policy": {"name": "margin"}}]
 
 

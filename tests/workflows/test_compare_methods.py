@@ -28,6 +28,8 @@ from tokenexit.workflows.compare_methods import compare_methods
 from tokenexit.workflows.compare_methods_config import CompareMethodsConfig
 from tokenexit.workflows.method_runs import plan
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 ENCODER = {
     "model_type": "bert", "hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2,

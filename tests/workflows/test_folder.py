@@ -16,6 +16,8 @@ from tokenexit.workflows import ours
 from tokenexit.workflows.config import TaggingConfig
 from tokenexit.workflows.folder import check_run, generated, open_run, run_folder
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def config(tmp_path) -> TaggingConfig:

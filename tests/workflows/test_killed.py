@@ -17,6 +17,8 @@ from tokenexit.workflows.seq2seq import run_seq2seq
 from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
 from tokenexit.workflows.tagging import run_tagging
 
+pytestmark = pytest.mark.slow
+
 
 class Killed(BaseException):
     """As SIGKILL."""

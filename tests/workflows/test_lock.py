@@ -13,6 +13,8 @@ import pytest
 from tokenexit.errors import UserError
 from tokenexit.workflows.lock import LOCK, locked
 
+pytestmark = pytest.mark.slow
+
 HOLDS = """
 import sys, time
 from tokenexit.workflows.lock import locked

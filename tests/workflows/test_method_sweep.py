@@ -13,6 +13,8 @@ from tokenexit.policies.patience import Patience
 from tokenexit.policies.pcee import PCEE
 from tokenexit.workflows.method_sweep import next_setting
 
+pytestmark = pytest.mark.slow
+
 
 def ran(value, share, family="entropy"):
     return {"value": value, "depth_speedup": 1 / share, "family": family}

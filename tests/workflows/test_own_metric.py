@@ -14,6 +14,8 @@ from tokenexit.errors import UserError
 from tokenexit.workflows.config import TaggingConfig
 from tokenexit.workflows.tagging import run_tagging
 
+pytestmark = pytest.mark.slow
+
 PLUGIN = """
 from tokenexit.metrics import METRICS, Metric
 

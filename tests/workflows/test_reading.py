@@ -20,6 +20,8 @@ from tokenexit.workflows.seq2seq import run_seq2seq
 from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
 from tokenexit.workflows.tagging import run_tagging
 
+pytestmark = pytest.mark.slow
+
 TRAIN = TrainConfig(max_steps=1, objective={"name": "joint"})
 T5 = {"model_type": "t5", "d_model": 16, "d_kv": 8, "d_ff": 16, "num_heads": 2, "num_layers": 2,
       "num_decoder_layers": 2, "vocab_size": 300}  # fmt: skip

@@ -17,6 +17,8 @@ from tokenexit.workflows.config import TaggingConfig
 from tokenexit.workflows.seeds import run_seeds
 from tokenexit.workflows.tagging import run_tagging
 
+pytestmark = pytest.mark.slow
+
 SMALL = {
     "model": {
         "model_type": "bert", "hidden_size": 16, "num_hidden_layers": 2,

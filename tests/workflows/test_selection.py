@@ -26,6 +26,8 @@ from tokenexit.workflows.selection import (
     uses_of,
 )
 
+pytestmark = pytest.mark.slow
+
 RISK = CalibrateConfig(risk=0.05, delta=0.1)
 
 

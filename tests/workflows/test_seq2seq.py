@@ -23,6 +23,8 @@ from tokenexit.workflows.seq2seq import (
 )
 from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
 
+pytestmark = pytest.mark.slow
+
 SMALL = {
     "model": {
         "model_type": "t5",

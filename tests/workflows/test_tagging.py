@@ -19,6 +19,8 @@ from tokenexit.workflows.config import TaggingConfig
 from tokenexit.workflows.results import curve_values
 from tokenexit.workflows.tagging import build_model, run_tagging, training_sentences
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def config(tmp_path, corpus, small_bert) -> TaggingConfig:

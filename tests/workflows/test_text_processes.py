@@ -19,6 +19,8 @@ from tokenexit.config import load_config
 from tokenexit.workflows.seq2seq import run_seq2seq
 from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = ROOT / "recipes" / "data_to_text.py"
 PATIENCE = 300

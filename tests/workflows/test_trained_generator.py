@@ -15,6 +15,8 @@ from tokenexit.config import load_config
 from tokenexit.workflows.seq2seq import run_seq2seq
 from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
 
+pytestmark = pytest.mark.slow
+
 WORDS = {"red": "rot", "blue": "blau", "old": "alt", "new": "neu", "big": "gross", "dog": "hund"}
 MODEL = {
     "model_type": "t5", "d_model": 32, "d_kv": 8, "d_ff": 64, "num_heads": 4, "num_layers": 3,

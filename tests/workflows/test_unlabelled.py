@@ -19,6 +19,8 @@ from tokenexit.workflows.config import ClassificationConfig
 from tokenexit.workflows.method import load_with_method
 from tokenexit.workflows.tagging import build_model, read_splits, run_tagging, training_sentences
 
+pytestmark = pytest.mark.slow
+
 SMALL: dict[str, Any] = {
     "model": {
         "model_type": "bert", "hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2,

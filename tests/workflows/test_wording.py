@@ -11,6 +11,8 @@ from tokenexit.errors import UserError
 from tokenexit.workflows.config import ClassificationConfig, TaggingConfig
 from tokenexit.workflows.wording import check_wording, wording
 
+pytestmark = pytest.mark.slow
+
 WORDS = [["it", "'s", "Ada", "."]] * 6
 BIO = ("O", "B-PER", "I-PER")
 

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from tokenexit.errors import UserError
 from tokenexit.workflows.commands import open_model
 
+pytestmark = pytest.mark.slow
+
 DAMAGES = (
     "missing", "empty", "half", "a byte short", "a list", "an empty object", "nested",
     "nested objects", "no text", "bits", "another model's", "a folder", "a dangling link",

@@ -26,6 +26,8 @@ from transformers import (
 from tokenexit.errors import UserError
 from tokenexit.models.persistence import save_settings
 
+pytestmark = pytest.mark.slow
+
 KILLED = Path(__file__).with_name("killed.py")
 
 
