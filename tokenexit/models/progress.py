@@ -22,6 +22,11 @@ def showing_progress(wanted: bool = True) -> Iterator[None]:
         _SHOWN.reset(before)
 
 
+def show_progress(wanted: bool) -> None:
+    """As ``showing_progress``, from here to the end of a program."""
+    _SHOWN.set(wanted)
+
+
 def tracked(steps: Sequence[T], what: str) -> Iterable[T]:
     """The steps of a pass over texts, with a bar where bars are shown."""
     if not _SHOWN.get() or len(steps) < 2:

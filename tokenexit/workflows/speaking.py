@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import sys
 
 from accelerate import Accelerator
 from transformers.utils import logging as transformers_logging
 
 from tokenexit.errors import printable
+from tokenexit.models.progress import show_progress
 
 logger = logging.getLogger("tokenexit")
 
@@ -20,7 +22,8 @@ class _Plain(logging.Formatter):
 
 
 def quiet(accelerator: Accelerator) -> None:
-    """Our messages on the main process; transformers' progress bars nowhere."""
+    """Our messages and, on a terminal, bars on the main process; transformers' bars nowhere."""
+    show_progress(accelerator.is_main_process and sys.stderr.isatty())
     transformers_logging.disable_progress_bar()
     # It warns of tied weights at every checkpoint; loading is strict, so none can be missed.
     logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)
