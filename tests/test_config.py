@@ -386,3 +386,11 @@ def test_friendly_errors_serve_as_a_decorator_and_let_bugs_through():
 
     with pytest.raises(ValueError, match="a bug"):
         main()
+
+
+def test_a_name_where_a_mapping_is_asked_for():
+    with pytest.raises(UserError, match=r"Perhaps policy=\{name: margin\} is meant"):
+        load_config(Config, ["policy=margin"])
+    with pytest.raises(UserError) as caught:
+        load_config(Config, ["policy=3"])
+    assert "Perhaps" not in str(caught.value)

@@ -6,14 +6,18 @@ import errno
 import json
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tokenexit.errors import UserError
 from tokenexit.files import (
+    check_output,
     clear_partials,
     json_line,
+    output,
     replacing,
     sync_tree,
     to_json,
@@ -128,3 +132,69 @@ def test_one_line_of_json_does_nothing_to_a_terminal():
     assert json.loads(line) == {"text": text, "none": None}
     assert not {"\x9b", "\u202e", "\u2028", "\x7f", "\ud83d"} & set(line)
     assert "ü" in line
+
+
+def test_a_pipe_is_written_into_and_stays_one(tmp_path: Path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with output(pipe) as out:
+        out.write("one\n")
+        assert os.read(reader, 100) == b"one\n"  # at once
+    os.close(reader)
+    assert stat.S_ISFIFO(pipe.lstat().st_mode)
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+@pytest.mark.parametrize("name", ["/dev/null", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_devices_stay_what_they_are(name: str, tmp_path: Path):
+    if not os.path.lexists(name):
+        pytest.skip("no such device here")
+    before = os.lstat(name).st_mode
+    code = (
+        "import sys; from tokenexit.files import check_output, output\n"
+        "print('before', flush=True); check_output(sys.argv[1])\n"
+        "with output(sys.argv[1]) as out: out.write('{}\\n')\n"
+        "print('after')\n"
+    )
+    with (tmp_path / "shown").open("w") as shown:
+        subprocess.run([sys.executable, "-c", code, name], check=True, stdout=shown)
+    middle = "" if name == "/dev/null" else "{}\n"
+    assert (tmp_path / "shown").read_text() == f"before\n{middle}after\n"
+    assert stat.S_IFMT(os.lstat(name).st_mode) == stat.S_IFMT(before)
+
+
+def test_a_place_is_refused_before_anything_is_written_to_it(tmp_path: Path):
+    (tmp_path / "file").touch()
+    for place, told in ((tmp_path, "is a folder"), (tmp_path / "file" / "x", "cannot be written")):
+        with pytest.raises(UserError, match=told):
+            check_output(place)
+        with pytest.raises(UserError, match=told), output(place):
+            pytest.fail("it was opened")
+    check_output(tmp_path / "new" / "x")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_limit_on_the_size_of_files(tmp_path: Path):
+    """Torch, whose error says nothing of it, safetensors and Python alike."""
+    code = (
+        "import resource, signal, sys, torch\n"
+        "from safetensors.torch import save_file\n"
+        "from tokenexit.errors import UserError\n"
+        "from tokenexit.files import replacing\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "big = {'a': torch.zeros(50_000)}\n"
+        "writers = [lambda p: torch.save(big, p), lambda p: save_file(big, p),\n"
+        "           lambda p: p.write_bytes(bytes(200_000))]\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (99_999, 99_999))\n"
+        "for write in writers:\n"
+        "    try:\n"
+        "        with replacing(sys.argv[1]) as partial:\n            write(partial)\n"
+        "    except UserError as error:\n        print(error)\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "file")]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    lines = done.stdout.splitlines()
+    assert len(lines) == 3
+    assert all("file cannot be written" in line for line in lines)
+    assert list(tmp_path.iterdir()) == []

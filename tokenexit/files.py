@@ -13,17 +13,19 @@ import math
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from tokenexit.errors import UserError
 
 _NUMBER = re.compile(r"\(os error (\d+)\)")  # as libraries in Rust tell it
 # Inside strings, for JSON has none of them outside; the other control characters it escapes.
 _UNSEEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_TORCH = ("inline_container", "PyTorchStreamWriter")  # whose writer never tells why it failed
 _FULL = 1 << 20  # bytes: with less than that left, a failure to write is the disk's
 
 
@@ -54,6 +56,38 @@ def replacing(path: Path | str) -> Iterator[Path]:
     finally:
         if partial is not None:
             partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def output(path: Path | str) -> Iterator[TextIO]:
+    """Text for a place that the user names: a file whole or not at all, a pipe or terminal at once.
+
+    Raises:
+        UserError: As ``check_output`` and ``replacing``.
+    """
+    path = Path(path)
+    if _is_stream(path):
+        with writing(path), _opened(path) as out:
+            yield out
+        return
+    check_output(path)
+    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as out:
+        yield out
+
+
+def check_output(path: Path | str) -> None:
+    """Refuse a place that cannot be written to, before there is anything to lose.
+
+    Raises:
+        UserError: Says why and what to do.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; give the name of a file.")
+    if not _is_stream(path):
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=path.parent).close()
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -155,6 +189,26 @@ def writing(path: Path | str) -> Iterator[None]:
         raise UserError(told) from error
 
 
+def _is_stream(path: Path) -> bool:
+    """Whether a path is a pipe, a terminal or a device, which stays what it is."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return False
+    if stat.S_ISLNK(mode):  # /dev/stdout is one, to whatever that is
+        return path.parent.resolve().parts[1:2] in (("dev",), ("proc",)) and not path.is_dir()
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode)
+
+
+def _opened(path: Path) -> TextIO:
+    """A stream to write to; standard output goes on where it is."""
+    for number in (1, 2):
+        with suppress(OSError):
+            if os.path.samestat(path.stat(), os.fstat(number)):
+                return os.fdopen(os.dup(number), "w", 1, encoding="utf-8")
+    return path.open("w", 1, encoding="utf-8")  # a line at a time
+
+
 def _reason(path: Path, error: Exception) -> str | None:
     number = getattr(error, "errno", None)
     if number is None and (told := _NUMBER.search(str(error))):
@@ -162,6 +216,11 @@ def _reason(path: Path, error: Exception) -> str | None:
     full = number in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
     if full or (number is None and _space(path) < _FULL):
         return f"{path} cannot be written: the disk is full. Make room and start again."
+    if number is None and any(name in str(error) for name in _TORCH):
+        return (
+            f"{path} cannot be written whole: a quota or a limit on the size of files (ulimit -f) "
+            "is in the way. Raise it, or give another place."
+        )
     if number is None and not isinstance(error, OSError):
         return None
     why = type(error).__name__ if number is None else os.strerror(number)

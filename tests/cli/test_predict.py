@@ -132,6 +132,11 @@ def test_nothing_that_a_terminal_obeys(cli, folder):
         (["--threads", "0"], "--threads"),
         (["--policy", "entropy:2"], "from 0 to 1"),
         (["--output", "/dev/null/x"], "cannot be written"),
+        (["--output", "."], "is a folder"),
+        (["--threads", "100000"], "--threads"),
+        (["--batch-size", "9" * 30], "--batch-size"),
+        (["--policy", "{"], "neither a name nor JSON"),
+        (["--policy", "@x.json"], "neither a name nor JSON"),
     ],
 )
 def test_mistakes(options, told, cli, folder):

@@ -113,3 +113,14 @@ def test_one_split_of_a_saved_folder_is_read(tmp_path):
     datasets.Dataset.from_list([json.loads(GOOD)]).save_to_disk(tmp_path / "d")
     (tmp_path / "d" / "state.json").unlink()
     assert read_tagged(tmp_path / "d")["all"].tokens == [["Ada"]]
+
+
+def test_the_log_of_a_run_is_no_data(tmp_path, put):
+    """The folder of a run may be that of its data, or have it in its own."""
+    put(tmp_path / "train_log.jsonl", '{"step": 1}\n')
+    with pytest.raises(UserError, match="holds no data file"):
+        load_splits(tmp_path)
+    put(tmp_path / "data" / "train.jsonl", GOOD)
+    assert list(load_splits(tmp_path)) == ["train"]
+    put(tmp_path / "train.conll", "Ada B-PER\n\n")
+    assert len(read_tagged(tmp_path)["train"].tokens) == 1

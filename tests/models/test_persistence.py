@@ -295,3 +295,12 @@ def test_saving_may_push(tagger, hub, tmp_path):
     assert (hub["created"][0], hub["token"]) == ("tagger", "abc")
     tagger.save_pretrained(tmp_path / "tagger", push_to_hub=True, repo_id="someone/else")
     assert hub["uploaded"][0] == "someone/else"
+
+
+def test_a_folder_of_folders_says_where_the_models_are(tagger, tmp_path):
+    """Such as that of a run of several seeds."""
+    for name in ("seed-1", "seed-0"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "exit_config.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(UserError, match=r"in seed-0, seed-1\. Give .*seed-0"):
+        ExitModelForTokenClassification.from_pretrained(tmp_path)

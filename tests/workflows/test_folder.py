@@ -13,7 +13,7 @@ from tokenexit.config import dump_config, from_yaml
 from tokenexit.errors import UserError
 from tokenexit.training import TrainConfig
 from tokenexit.workflows import ours
-from tokenexit.workflows.config import TaggingConfig
+from tokenexit.workflows.config import ClassificationConfig, TaggingConfig
 from tokenexit.workflows.folder import check_run, generated, open_run, run_folder
 
 pytestmark = pytest.mark.slow
@@ -447,3 +447,32 @@ def test_every_file_that_a_model_is_saved_as_is_known(trained_run):
     """Else an old one could stay beside a new model."""
     known = {path.name for path in ours.ours(trained_run)} | {"config.yaml"}
     assert {path.name for path in trained_run.iterdir() if path.is_file()} <= known
+
+
+def test_an_empty_name_is_not_the_current_folder(config):
+    for name in ("", "  "):
+        with pytest.raises(UserError, match="output_dir is empty"):
+            check_run(replace(config, output_dir=name, overwrite=True))
+
+
+@pytest.mark.parametrize("spelled", ["run", "run/../run", "link", "run/seed-0", "run/checkpoints"])
+def test_a_model_is_not_written_over_by_the_run_that_starts_from_it(spelled, begun, tmp_path):
+    run = Path(begun.output_dir)
+    (run / "seed-0").mkdir()
+    (run / "model.safetensors").touch()
+    (tmp_path / "link").symlink_to("run")
+    model = str(tmp_path / spelled)
+    with pytest.raises(UserError, match="holds the model that the run starts from"):
+        check_run(replace(begun, overwrite=True, model=model))
+    assert (run / "model.safetensors").exists()
+    check_run(replace(begun, overwrite=True, model=str(tmp_path / "run-2")))
+
+
+def test_nor_is_the_model_of_a_stage(tmp_path):
+    run = tmp_path / "run"
+    (run / "small").mkdir(parents=True)
+    config = ClassificationConfig(
+        output_dir=str(run), overwrite=True, stages=[{"model": str(run / "small")}, {"seed": 1}]
+    )
+    with pytest.raises(UserError, match="holds the model"):
+        check_run(config)

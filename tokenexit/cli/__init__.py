@@ -57,8 +57,9 @@ def main() -> None:
             code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
         except _UsageError as error:
             place = error.ctx.command_path if error.ctx else "tokenexit"
-            text = error.format_message().rstrip(".")
-            raise UserError(f"{text}. {place} --help lists what there is.") from None
+            text = error.format_message()
+            text = text.rstrip(".") + ("" if text.endswith(("?", "?.")) else ".")
+            raise UserError(f"{text} {place} --help lists what there is.") from None
         except typer.Abort:
             raise SystemExit(130) from None
         raise SystemExit(code if isinstance(code, int) else 0)

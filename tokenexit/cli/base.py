@@ -58,4 +58,5 @@ def read_policy(text: str | None) -> Any:
 def write_json(path: Path | None, data: Any) -> None:
     """Write the figures where ``--json`` wants them, if anywhere."""
     if path is not None:
-        files.write_json(path, data)
+        with files.output(path) as out:
+            out.write(files.to_json(data, indent=2) + "\n")

@@ -96,7 +96,10 @@ def calibrate(
     from tokenexit.workflows.selection import used_before
 
     if not dry_run and not Path(model).is_dir():
-        raise UserError(f"Only a local model folder can be changed, not {model!r}; add --dry-run.")
+        raise UserError(
+            f"{model!r} is no folder here, and only a model folder that is here can be changed. "
+            "Give one, or add --dry-run for a model of the Hub."
+        )
     config = CalibrateConfig(min_quality, speedup, confidence, risk, delta, risk_of.value, limit)
     if not dry_run and is_main():
         context.with_resource(locked(model, "tokenexit calibrate"))

@@ -7,12 +7,27 @@ from typing import Annotated
 
 import typer
 
+from tokenexit import files
+from tokenexit.config.limits import THREADS
+
 Model = Annotated[str, typer.Argument(help="Model or run folder, or a Hub id.")]
 Data = Annotated[
     str | None,
     typer.Option(help="Hub id, folder or file of labelled texts; by default that of the run."),
 ]
-Json = Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")]
+
+
+def writable(path: Path | None) -> Path | None:
+    """Refuse a place that cannot be written to, before anything is computed."""
+    if path is not None:
+        files.check_output(path)
+    return path
+
+
+Json = Annotated[
+    Path | None,
+    typer.Option("--json", callback=writable, help="Also write the figures to this file."),
+]
 PolicyText = Annotated[
     str | None,
     typer.Option(
@@ -23,7 +38,7 @@ PolicyText = Annotated[
 Plugin = Annotated[
     list[str] | None, typer.Option(help="Your own .py file that registers a policy or head.")
 ]
-BatchSize = Annotated[int, typer.Option(min=1, help="Sentences a batch.")]
+BatchSize = Annotated[int, typer.Option(min=1, max=1_000_000, help="Sentences a batch.")]
 # How data is read: by default as the model's own run read its data.
 Column = Annotated[str | None, typer.Option(help="Column of the tags, or of the texts.")]
 LabelColumn = Annotated[str | None, typer.Option(help="Column of the texts' labels.")]
@@ -51,7 +66,9 @@ PendingText = Annotated[
     str | None,
     typer.Option("--pending", help="When generating: lazy, eager, parallel or verify."),
 ]
-Threads = Annotated[int | None, typer.Option(min=1, help="Threads torch computes with.")]
+Threads = Annotated[
+    int | None, typer.Option(min=1, max=THREADS, help="Threads torch computes with.")
+]
 Device = Annotated[
     str | None, typer.Option(help="Where to compute: cpu, cuda, cuda:1, mps; by itself if empty.")
 ]

@@ -25,6 +25,7 @@ from tokenexit.cli.options import (
     PolicyText,
     Progress,
     Threads,
+    writable,
 )
 
 
@@ -44,7 +45,10 @@ def predict(
         str | None, typer.Option(help="How lines become words; as the model learned by default.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write instead of the screen.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", callback=writable, help="File to write instead of the screen."
+        ),
     ] = None,
     threads: Threads = None,
     device: Device = None,
@@ -76,11 +80,11 @@ def predict(
 
 @contextmanager
 def _written(output: Path | None) -> Iterator[Callable[[str], Any]]:
-    """Takes lines: to the screen at once, or into a file that is whole or not there."""
+    """Takes lines: to the screen at once, or into a file that is whole or not there, or a pipe."""
     if output is None:
         yield lambda line: typer.echo(line)  # which flushes
         return
-    with files.replacing(output) as partial, partial.open("w", encoding="utf-8") as out:
+    with files.output(output) as out:
         yield lambda line: out.write(line + "\n")
 
 

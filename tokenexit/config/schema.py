@@ -79,6 +79,8 @@ class Key:
             raise unknown_name(f"value of {self.name}", value, map(str, choices))
         quotes = not isinstance(value, Mapping | list) and str in self.kinds
         hint = " Put quotes around it if it is meant as text." if quotes else ""
+        if self.is_open and isinstance(value, str) and value.isidentifier():
+            hint = f" Perhaps {self.name}={{name: {value}}} is meant."
         raise UserError(f"{self.name} must be {describe(self.hint)}, not {value!r}.{hint}")
 
 

@@ -19,6 +19,7 @@ _SPLITS = {
     "test": "test",
     "testb": "test",
 }
+_LOG = "train_log.jsonl"  # of a run, whose folder may be that of its data
 _SHARD = re.compile(r"-\d+(-of-\d+)?$")
 
 
@@ -79,7 +80,8 @@ def find_splits(folder: Path) -> dict[str, list[Path]]:
 
 def _is_data(path: Path) -> bool:
     # .train.jsonl.swp, ._train.jsonl and their kind belong to editors and file systems.
-    return not path.name.startswith((".", "~")) and path.is_file() and format_of(path) is not None
+    named = not path.name.startswith((".", "~")) and path.name != _LOG
+    return named and path.is_file() and format_of(path) is not None
 
 
 def _ending(path: Path) -> str:

@@ -140,7 +140,8 @@ def warn_of_guesses(chosen: Splitter, texts: Iterable[str]) -> None:
         logger.warning(
             "%d text(s) in a script without spaces are split by character, which the model did "
             "not learn from: give lists of words, or choose a splitter, such as "
-            'model.configure(splitter="words+unspaced") if characters are right.',
+            'model.configure(splitter="words+unspaced") or --splitter words+unspaced if characters '
+            "are right.",
             count,
         )
 

@@ -29,7 +29,8 @@ def read_text(text: str) -> Any:
     try:
         return from_yaml(text, "It")
     except UserError as error:
-        raise UserError(f"The policy {shown!r} is neither a name nor JSON: {error}") from error
+        why = " ".join(str(error).rstrip(" ^\n").split())
+        raise UserError(f"The policy {shown!r} is neither a name nor JSON: {why}") from error
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

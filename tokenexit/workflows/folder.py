@@ -16,7 +16,7 @@ from tokenexit.files import clear_partials, sync, write_text, writing
 from tokenexit.training import check_training
 from tokenexit.workflows.lock import LOCK, locked
 from tokenexit.workflows.ours import CLEARING, CONFIG, MARKERS, clear, is_run, ours, stages
-from tokenexit.workflows.same_run import AFTER_TRAINING, check_same, read_settings
+from tokenexit.workflows.same_run import AFTER_TRAINING, check_same, read_settings, whole_path
 
 Demo = Callable[[Path, str], None]
 """Writes generated data for a task into a folder."""
@@ -68,6 +68,8 @@ def check_run(config: Any) -> None:
         UserError: The folder holds another run and neither ``overwrite`` nor ``resume`` was
             given, or the run to resume had other settings.
     """
+    if not config.output_dir.strip():
+        raise UserError("output_dir is empty; give a folder for the run.")
     run = Path(config.output_dir)
     if run.exists() and not run.is_dir():
         raise UserError(f"output_dir {str(run)!r} is a file; give a folder.")
@@ -83,7 +85,7 @@ def check_run(config: Any) -> None:
             "there is nothing to resume. Give overwrite=true to replace it, or another folder."
         )
     elif config.overwrite or config.resume:
-        return
+        _spare_models(run, config)
     elif is_run(run):
         began = stages(run) if not any(_kept(run)) else []
         raise UserError(
@@ -95,6 +97,22 @@ def check_run(config: Any) -> None:
             f"output_dir {str(run)!r} is not empty and holds no run of tokenexit. Give "
             "another folder, or overwrite=true to write into it."
         )
+
+
+def _spare_models(run: Path, config: Any) -> None:
+    """Refuse to write a run over a model that it starts from."""
+    stages = [stage for stage in getattr(config, "stages", ()) if isinstance(stage, dict)]
+    for model in (config.model, *(stage.get("model") for stage in stages)):
+        place = whole_path(model)
+        if (
+            isinstance(place, str)
+            and Path(place).is_relative_to(run.resolve())
+            and (Path(place).exists())
+        ):
+            raise UserError(
+                f"output_dir {str(run)!r} holds the model that the run starts from, {model!r}, "
+                "which would be lost on the way. Give another output_dir."
+            )
 
 
 def open_run(config: Any) -> Path:

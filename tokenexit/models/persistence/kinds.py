@@ -46,6 +46,11 @@ def _no_model(folder: Path) -> UserError:
             f"{told}, or no whole one: it has exits, and saving or copying it was cut short. Copy "
             "it again, save the model again, or go on with its run (resume=true)."
         )
+    inside = sorted(path.parent.name for path in folder.glob(f"*/{CONFIG}"))
+    if inside:
+        return UserError(
+            f"{told}; but there is one in {', '.join(inside[:6])}. Give {folder / inside[0]}, say."
+        )
     return UserError(f"{told}. Train one with a recipe, or add exits to it with from_transformers.")
 
 
