@@ -311,6 +311,38 @@ def test_an_attention_of_ones_own_is_refused() -> None:
         Inference(adapt).get(model)
 
 
+@pytest.mark.parametrize("model_type", ["bert", "distilbert", "modernbert", "deberta-v2"])
+def test_layers_that_the_configuration_does_not_know_are_refused(model_type: str) -> None:
+    backbone, inference = build(model_type), Inference(adapt)
+    inference.get(backbone.model)
+    path, _, name = backbone.stack.rpartition(".")
+    holder: Any = backbone.base.get_submodule(path)
+    setattr(holder, name, getattr(holder, name)[:3])
+    for again in (inference.get, adapt):
+        with pytest.raises(UserError, match="3 layers and its configuration says 4"):
+            again(backbone.model)
+    backbone.model.config.num_hidden_layers = 3
+    assert inference.get(backbone.model).num_layers == 3
+
+
+def test_dropout_that_deberta_calls_in_its_attention_is_not_passed_over() -> None:
+    backbone = build("deberta-v2")
+    layer: Any = backbone.base.encoder.layer[1]
+    layer.attention.self.dropout.register_forward_hook(lambda *_: None)
+    with pytest.raises(UserError, match="forward hook"):
+        Inference(adapt).get(backbone.model)
+
+
+@pytest.mark.parametrize("model_type", ["roberta", "xlm-roberta", "camembert"])
+def test_padding_is_that_of_the_embeddings(model_type: str) -> None:
+    backbone = build(model_type)
+    ids, places = torch.tensor([[5, 6, 7]]), torch.arange(3)[None]
+    with torch.inference_mode():
+        before = backbone.embed(ids, places)
+        backbone.model.config.pad_token_id = 6
+        assert_close(adapt(backbone.model).embed(ids, places), before)
+
+
 def test_an_adapter_of_a_family_that_contradicts_itself_is_refused() -> None:
     class Both(type(build())):  # type: ignore[misc]
         def bias(self, *given: Any) -> None:

@@ -91,6 +91,74 @@ def test_whatever_is_done_is_seen(family: str, change: Callable[[Any], None], pa
     assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
+def noisy_dropout(network: Any) -> None:
+    for part in network.get_decoder().modules():
+        if isinstance(part, nn.Dropout):
+            part.register_forward_hook(lambda module, given, made: made * 0.7)
+
+
+def dropout_of_ones_own(network: Any) -> None:
+    for block in network.get_decoder().block:
+        block.layer[0].dropout = nn.Hardtanh(-0.1, 0.1)
+
+
+@pytest.mark.parametrize("change", [noisy_dropout, dropout_of_ones_own])
+def test_what_stands_in_the_place_of_dropout_is_asked(change: Callable[[Any], None]) -> None:
+    test_whatever_is_done_is_seen("t5", change, False)
+
+
+@pytest.mark.parametrize("family", ["t5", "bart", "pegasus"])
+def test_quantised_generators_are_served(family: str) -> None:
+    torch.manual_seed(0)
+    config = DECODERS.get(family).example_config(family)
+    if family == "t5":
+        config.num_layers = config.num_decoder_layers
+    network: Any = AutoModelForSeq2SeqLM.from_config(config).eval()
+    network = torch.ao.quantization.quantize_dynamic(network, {nn.Linear})
+    model = ExitModelForSeq2SeqLM.from_transformers(network)
+    ids, options = IDS[:1], {"max_new_tokens": 3, "min_new_tokens": 3, "output_logits": True}
+    found: Any = model.generate(ids, policy="never", return_dict_in_generate=True, **options)
+    wanted = network.generate(ids, return_dict_in_generate=True, **options)
+    assert found.sequences.tolist() == wanted.sequences.tolist()
+    assert_close(found.logits[0], wanted.logits[0], atol=1e-3, rtol=1e-3)
+    shortlist = {"name": "shortlist", "policy": {"name": "margin", "threshold": 0.9}, "size": 5}
+    assert model.generate(ids, policy=shortlist, max_new_tokens=3, min_new_tokens=3).shape[1] == 4  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("change", [adapted, hooked, other_head])
+def test_a_shortlist_has_the_scores_of_the_head(change: Callable[[Any], None]) -> None:
+    torch.manual_seed(0)
+    network: Any = AutoModelForSeq2SeqLM.from_config(DECODERS.get("t5").example_config("t5")).eval()
+    if change is adapted:
+        network.lm_head = Adapter(network.lm_head)
+        network.lm_head.out_features = 120
+    elif change is hooked:
+        network.lm_head.register_forward_hook(lambda module, given, made: made - 3)
+    else:
+        other_head(network)  # which has a bias
+    decoder = adapt_decoder(network)
+    rows, ids = torch.randn(3, 32), torch.tensor([[5, 7], [1, 0], [90, 119]])
+    assert_close(decoder.vocabulary(rows, ids), decoder.vocabulary(rows).gather(-1, ids))
+
+
+@pytest.mark.parametrize("family", ["t5", "bart", "marian"])
+@pytest.mark.parametrize("told", [False, True])
+def test_layers_taken_out_later_are_missed(family: str, told: bool) -> None:
+    config = DECODERS.get(family).example_config(family)
+    network: Any = AutoModelForSeq2SeqLM.from_config(config).eval()
+    model = ExitModelForSeq2SeqLM.from_transformers(network)
+    stack, name = network.get_decoder(), "block" if family == "t5" else "layers"
+    setattr(stack, name, getattr(stack, name)[:2])
+    if told:
+        setattr(network.config, "num_decoder_layers" if family == "t5" else "decoder_layers", 2)
+    match = "had 4 when its exits were made" if told else "its configuration says 4"
+    with pytest.raises(UserError, match=match):
+        model.generate(IDS, max_new_tokens=2)
+    if told:
+        model = ExitModelForSeq2SeqLM.from_transformers(network)
+        assert model.settings.exit_layers == (1, 2)
+
+
 def test_hooks_that_would_have_no_effect_are_refused() -> None:
     config = DECODERS.get("bart").example_config("bart")
     network: Any = AutoModelForSeq2SeqLM.from_config(config).eval()

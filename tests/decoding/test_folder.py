@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,18 @@ def test_texts_are_read_and_written_as_the_tokenizer_does(make, ends):
             assert text.tokens == model.tokenizer.convert_ids_to_tokens(text.token_ids)
             assert text.text == model.tokenizer.decode(text.token_ids, skip_special_tokens=True)
             assert text.to_dict()["tokens"] == text.tokens
+
+
+def test_tokens_that_only_the_network_has_add_nothing(make):
+    given = make("bart")
+    network, unknown = copy.deepcopy(given.network), len(given.tokenizer)
+    network.resize_token_embeddings(unknown + 8)  # as T5's, which has 28 entries more
+    model = ExitModelForSeq2SeqLM.from_transformers(network, given.tokenizer)
+    forced = {"forced_bos_token_id": unknown, "max_new_tokens": 3, "policy": policies.Never()}
+    assert unknown < model.decoder.vocab_size
+    (found,) = model.predict(TEXTS[:1], **forced)
+    assert (found.token_ids[0], found.tokens[0], found.token_texts[0]) == (unknown, "", "")
+    assert found.text == model.tokenizer.decode(found.token_ids, skip_special_tokens=True)
 
 
 def test_of_several_texts_a_source_the_first_is_given(make):

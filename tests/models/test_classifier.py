@@ -138,3 +138,85 @@ def test_what_is_done_to_the_given_model_is_seen(wordpiece):
     assert abs(after - before).max() > 1e-3
     model.network = network("words", "electra", names=GIVEN)
     assert abs(model.tag([["ada"]]).log_probs - after).max() > 1e-3
+
+
+@each_kind
+@pytest.mark.parametrize("names", [GIVEN[:3], [*GIVEN, "O2"], ["one", "two"]])
+def test_fewer_or_more_classes_are_refused_as_others_are(kind, names, wordpiece):
+    given = network(kind)
+    with pytest.raises(UserError, match="give the encoder alone"):
+        KINDS[kind][0].from_transformers(given, wordpiece, names)
+    assert for_training(given, names) is given.base_model
+    assert KINDS[kind][0].from_transformers(given.base_model, wordpiece, names)
+    assert KINDS[kind][0].from_transformers(network(kind, names=None), wordpiece, names)
+
+
+@each_kind
+@pytest.mark.parametrize(
+    "names", [{str(n): label for n, label in enumerate(OWN)}, dict(reversed([*enumerate(OWN)]))]
+)
+def test_names_are_read_by_their_numbers(kind, names, wordpiece):
+    given = network(kind)
+    given.config.id2label = names
+    model = KINDS[kind][0].from_transformers(given, wordpiece, GIVEN)
+    order = [OWN.index(label) for label in GIVEN]
+    assert_close(plain(model.network, wordpiece), plain(given, wordpiece)[:, order])
+
+
+@each_kind
+def test_names_that_are_numbers_are_names(kind, wordpiece):
+    given = network(kind)
+    given.config.id2label = {place: 4 - place for place in range(5)}
+    model = KINDS[kind][0].from_transformers(given, wordpiece, list("01234"))
+    assert_close(plain(model.network, wordpiece), plain(given, wordpiece).flip(-1))
+    given.config.id2label = {1: "a", 2: "b", 3: "c", 4: "d", 5: "e"}
+    with pytest.raises(UserError, match="must name the classes 0 to 4"):
+        KINDS[kind][0].from_transformers(given, wordpiece, list("abcde"))
+
+
+def test_a_head_of_several_answers_is_no_choice_of_one(wordpiece, tmp_path):
+    given = network("texts")
+    given.config.problem_type = "multi_label_classification"
+    made = ExitModelForSequenceClassification.from_transformers
+    with pytest.raises(UserError, match="yes or no to each class"):
+        made(given, wordpiece, OWN)
+    model = made(given.base_model, wordpiece, OWN)
+    assert model.network.config.problem_type is None
+    model.network.config.problem_type = "multi_label_classification"
+    model.save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="yes or no to each class"):
+        ExitModelForSequenceClassification.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("problem", [None, "regression"])
+def test_one_class_is_no_choice(problem, wordpiece):
+    given = network("texts", names=["score"])
+    given.config.problem_type = problem
+    with pytest.raises(UserError, match=r"scale=Scale"):
+        ExitModelForSequenceClassification.from_transformers(given, wordpiece, ["score"])
+    given = network("texts")
+    given.config.problem_type = problem
+    if problem:
+        with pytest.raises(UserError, match="tells a number"):
+            ExitModelForSequenceClassification.from_transformers(given, wordpiece, OWN)
+
+
+@pytest.mark.parametrize("model_type", ["bert", "roberta", "distilbert", "deberta-v2"])
+def test_a_trained_regression_goes_on_telling_its_values(model_type, wordpiece, tmp_path):
+    given = network("texts", model_type, names=["score"])
+    given.config.problem_type = "regression"
+    made = ExitModelForSequenceClassification.from_transformers
+    ids = wordpiece("ada was born", return_tensors="pt")["input_ids"]
+    with torch.inference_mode():
+        wanted = float(given(input_ids=ids).logits)
+    model = made(given, wordpiece, ["value"], scale=Scale(mean=2.5, std=1.5))
+    assert given.classifier is not model.network.classifier
+    model.save_pretrained(tmp_path)
+    loaded = ExitModelForSequenceClassification.from_pretrained(tmp_path)
+    bare = KINDS["texts"][1].from_pretrained(tmp_path)
+    again = made(bare, wordpiece, ["value"], scale=Scale(mean=-1.0, std=4.0))
+    alike = made(bare, wordpiece, ["value"], scale=Scale(mean=2.5, std=1.5))
+    assert alike.network.classifier is bare.classifier
+    for one in (model, loaded, again, alike):
+        (found,) = one.predict(["ada was born"], policy="never")
+        assert found.value == pytest.approx(wanted, abs=1e-4)

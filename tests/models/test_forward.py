@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch.nn import functional as F
-from transformers import BertConfig, BertModel, pipeline
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast, pipeline
 
 from tokenexit import policies
 from tokenexit.errors import UserError
@@ -86,6 +87,51 @@ def test_a_tagger_of_bytes(make_tagger, roberta_tokenizer):
     words = [row[row > 0] for row in output.exit_layers]
     assert len(words[1]) == 4  # a space, and the letters of one word
     assert words[1].unique().tolist() == [int(trace.exit_layer[6])]
+
+
+@pytest.mark.parametrize("ends", ["", "</w>"])
+def test_a_tagger_whose_tokens_have_no_marks_of_spaces(ends, make_tagger):
+    names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    letters = sorted({letter for line in LINES for letter in line if letter != " "})
+    if ends:  # as HerBERT's: letters, and such as end a word
+        vocabulary = [*names, *letters, *(letter + ends for letter in letters)]
+        kind: Any = models.BPE(
+            {t: n for n, t in enumerate(vocabulary)}, [], end_of_word_suffix=ends
+        )
+    else:  # whole words
+        vocabulary = [*names, *sorted({word for line in LINES for word in line.split()})]
+        kind = models.WordLevel({t: n for n, t in enumerate(vocabulary)}, unk_token="[UNK]")
+    tokens = Tokenizer(kind)
+    tokens.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokens.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    keys = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=tokens, **dict(zip(keys, names, strict=True))
+    )
+    model = make_tagger(tokenizer=tokenizer)
+    model.configure(policy=POLICY)
+    found = serve("ner", model, ignore_labels=[])(LINES)
+    wanted = model.predict([line.split() for line in LINES])
+    for line, one, rows in zip(LINES, wanted, found, strict=True):
+        starts = [0, *(place + 1 for place, letter in enumerate(line) if letter == " ")]
+        labels = {row["start"]: row["entity"] for row in rows}
+        assert [labels[start] for start in starts] == one.labels
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_the_usual_type_of_new_tensors_is_the_callers_own_affair(dtype, ready, wordpiece):
+    batch = wordpiece(LINES, return_tensors="pt", padding=True)
+    expected, made = ready(**batch), ready.predict(LINES)
+    torch.set_default_dtype(dtype)
+    try:
+        found, again = ready(**batch), ready.predict(LINES)
+        assert classifier(wordpiece).predict(LINES)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert found.logits.equal(expected.logits)
+    assert again == made
 
 
 def test_a_pipeline_in_batches(wordpiece):

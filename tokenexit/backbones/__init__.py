@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from transformers import PreTrainedModel
 
-from tokenexit.backbones.base import BACKBONES, Absorbable, Backbone, LayerCost
+from tokenexit.backbones.base import BACKBONES, Absorbable, Backbone, LayerCost, check_depth
 from tokenexit.backbones.inference import Inference
 from tokenexit.backbones.twin import evaluated
 from tokenexit.errors import UserError
@@ -30,7 +30,8 @@ def adapt(model: PreTrainedModel) -> Backbone:
 
 
 def _sound(backbone: Backbone) -> Backbone:
-    """Refuse an adapter whose scores would lack what it adds to them."""
+    """Refuse an adapter whose scores would lack what it adds to them, and layers it passes by."""
+    check_depth(backbone.base, backbone.stack, backbone.num_layers)
     adds = type(backbone).bias is not Backbone.bias
     if adds and any(backbone.absorbable(index) for index in range(backbone.num_layers)):
         raise UserError(

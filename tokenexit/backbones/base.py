@@ -13,7 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from transformers import (
@@ -23,6 +23,7 @@ from transformers import (
 )
 
 from tokenexit.backbones.lean import is_linear
+from tokenexit.errors import UserError
 from tokenexit.registry import Registry
 
 BACKBONES: Registry[Backbone] = Registry("model type", "tokenexit.backbones")
@@ -68,6 +69,27 @@ def projections(key: Any, value: Any) -> Absorbable | None:
     return Absorbable(key.weight, value.weight, value.bias) if is_linear(key, value) else None
 
 
+def check_depth(base: nn.Module, stack: str, said: int) -> None:
+    """Refuse a network whose configuration speaks of more layers, or fewer.
+
+    Args:
+        base: Has the layers.
+        stack: Where, as a path; empty where that says nothing.
+        said: How many there should be.
+
+    Raises:
+        UserError: Says how many there are.
+    """
+    layers: Any = base.get_submodule(stack) if stack else ()
+    held = len(layers)
+    if stack and held != said:
+        raise UserError(
+            f"The network has {held} layers and its configuration says {said}, as after layers "
+            "were taken out or put in: write their number into the configuration as well, before "
+            "exits are added."
+        )
+
+
 class Backbone(ABC):
     """One family of encoders.
 
@@ -76,6 +98,9 @@ class Backbone(ABC):
     Args:
         model: A transformers model with a head that classifies tokens or texts, left unmodified.
     """
+
+    stack: ClassVar[str] = ""
+    """Path of the list of layers in ``base``, if each layer is a module there."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         self.model = model

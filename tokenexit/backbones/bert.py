@@ -19,6 +19,8 @@ _FROM_PADDING = ("roberta", "xlm-roberta", "camembert")
 class BertBackbone(Backbone):
     """Post-norm encoder with absolute positions."""
 
+    stack = "encoder.layer"
+
     def _layer(self, index: int) -> Any:
         return self.base.encoder.layer[index]
 
@@ -34,7 +36,8 @@ class BertBackbone(Backbone):
 
     @property
     def _padding(self) -> int:
-        return int(self.config.pad_token_id)
+        # Not the configuration's, which may be changed once the embeddings are there.
+        return int(self.base.embeddings.padding_idx)
 
     @property
     def max_length(self) -> int:

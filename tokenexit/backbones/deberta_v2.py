@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 from transformers.models.deberta_v2.modeling_deberta_v2 import make_log_bucket_position
 
@@ -23,6 +23,8 @@ class DebertaV2Backbone(Backbone):
     Raises:
         UserError: The model has a convolution after its first layer.
     """
+
+    stack = "encoder.layer"
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__(model)
@@ -96,6 +98,11 @@ class DebertaV2Backbone(Backbone):
         layer = self.base.encoder.layer[index]
         rows = layer.attention.output(attended, rows)
         return layer.output(layer.intermediate(rows), rows)
+
+    def in_pieces(self) -> list[nn.Module]:
+        """Dropout of attention as well, which the model calls as a module."""
+        layers = range(self.num_layers)
+        return [*super().in_pieces(), *(self._attention(index).dropout for index in layers)]
 
     def scaling(self, index: int) -> float:
         """Factor on the scores, smaller the more terms they have."""

@@ -15,6 +15,8 @@ from tokenexit.backbones.base import BACKBONES, Absorbable, Backbone, LayerCost,
 class DistilBertBackbone(Backbone):
     """Post-norm encoder with absolute positions and no segments."""
 
+    stack = "transformer.layer"
+
     def cost(self, index: int) -> LayerCost:
         """Multiply-accumulates of layer ``index``."""
         width, inner = self.hidden_size, int(self.config.hidden_dim)

@@ -22,6 +22,8 @@ from tokenexit.backbones.lean import is_linear
 class ModernBertBackbone(Backbone):
     """Pre-norm encoder; keys depend on positions, so nothing is absorbable."""
 
+    stack = "layers"
+
     def cost(self, index: int) -> LayerCost:
         """Multiply-accumulates of layer ``index``; the gated block has three matrices."""
         width, inner = self.hidden_size, int(self.config.intermediate_size)

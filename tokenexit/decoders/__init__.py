@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from transformers import PreTrainedModel
 
+from tokenexit.backbones.base import check_depth
 from tokenexit.decoders.base import DECODERS, Decoder, DecoderCost
 from tokenexit.errors import UserError
 
@@ -35,4 +36,6 @@ def adapt_decoder(model: PreTrainedModel) -> Decoder:
             f"{type(model).__name__} has no vocabulary head. "
             "Load the model with AutoModelForSeq2SeqLM."
         )
-    return DECODERS.get(kind)(model)
+    decoder = DECODERS.get(kind)(model)
+    check_depth(model.get_decoder(), decoder.stack, decoder.num_layers)
+    return decoder

@@ -18,6 +18,8 @@ from tokenexit.decoders.base import DECODERS, Decoder, DecoderCost
 class BartDecoder(Decoder):
     """Decoder with absolute positions; its norms lie before or after each block."""
 
+    stack = "layers"
+
     @cached_property
     def _stack(self) -> Any:
         return self.model.get_decoder()

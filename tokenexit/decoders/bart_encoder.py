@@ -20,6 +20,8 @@ LEARNED_POSITIONS = ("bart", "mbart")
 class BartEncoder(SourceEncoder):
     """Encoder with absolute positions; its norms lie before or after each block."""
 
+    stack = "layers"
+
     @cached_property
     def _layers(self) -> list[Any]:
         return list(self.base.layers)

@@ -19,12 +19,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 from transformers import PretrainedConfig, PreTrainedModel
 
+from tokenexit.backbones.lean import is_linear
 from tokenexit.decoders.source_encoder import SourceEncoder
 from tokenexit.registry import Registry
 
@@ -61,6 +62,9 @@ class Decoder(ABC):
         model: A transformers model for conditional generation, left unmodified.
     """
 
+    stack: ClassVar[str] = ""
+    """Path of the list of layers in the decoder, if each layer is a module there."""
+
     def __init__(self, model: PreTrainedModel) -> None:
         self.model = model
         self.config: Any = model.config
@@ -90,7 +94,8 @@ class Decoder(ABC):
     @property
     def vocab_size(self) -> int:
         """Entries of the vocabulary, ``V``."""
-        return int(self.model.get_output_embeddings().weight.shape[0])  # type: ignore[union-attr]
+        head: Any = self.final_head()
+        return int(head.out_features)  # also of heads that have no weight to look at
 
     @cached_property
     @abstractmethod
@@ -229,7 +234,10 @@ class Decoder(ABC):
         head: Any = self.final_head()
         if ids is None:
             return head(rows)
-        return (embedding(ids, head.weight) @ rows[..., None]).squeeze(-1)
+        if not is_linear(head):  # such as one with an adapter
+            return head(rows).gather(-1, ids)
+        scores = (embedding(ids, head.weight) @ rows[..., None]).squeeze(-1)
+        return scores if head.bias is None else scores + head.bias[ids]
 
     def final_head(self) -> nn.Module:
         """The module that maps finished rows to the vocabulary."""

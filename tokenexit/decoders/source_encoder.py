@@ -6,9 +6,10 @@ from functools import cached_property
 from typing import Any
 
 from torch import Tensor, nn
-from transformers import PretrainedConfig
+from transformers import PretrainedConfig, PreTrainedModel
 
 from tokenexit.backbones import Backbone
+from tokenexit.backbones.base import check_depth
 from tokenexit.errors import UserError
 
 
@@ -20,6 +21,10 @@ class SourceEncoder(Backbone):
     Args:
         model: The whole encoder-decoder, left unmodified.
     """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__(model)
+        check_depth(self.base, self.stack, self.num_layers)
 
     @property
     def base(self) -> Any:

@@ -24,6 +24,8 @@ from tokenexit.decoders.t5_encoder import T5Encoder, held
 class T5Decoder(Decoder):
     """Pre-norm decoder with relative positions, the same bias in every layer."""
 
+    stack = "block"
+
     @cached_property
     def _stack(self) -> Any:
         return self.model.get_decoder()

@@ -17,6 +17,8 @@ from tokenexit.decoders.source_encoder import SourceEncoder
 class T5Encoder(SourceEncoder):
     """Pre-norm encoder with relative positions, the same bias in every layer."""
 
+    stack = "block"
+
     @cached_property
     def _layers(self) -> list[tuple[Any, ...]]:
         return [tuple(block.layer) for block in self.base.block]

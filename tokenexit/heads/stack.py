@@ -73,6 +73,19 @@ class ExitHeads(nn.Module):
         return head
 
 
+def check_top(top: int, num_layers: int) -> None:
+    """Refuse exits of a network that had another depth when they were made.
+
+    Raises:
+        UserError: Says both.
+    """
+    if top != num_layers:
+        raise UserError(
+            f"The network has {num_layers} layers now, and had {top} when its exits were made: "
+            "put the layers back, or add exits to the network as it is, with from_transformers."
+        )
+
+
 def check_exit_layers(layers: Sequence[int] | None, num_layers: int) -> tuple[int, ...]:
     """Sort and complete a choice of exit layers; the top always counts.
 

@@ -7,17 +7,22 @@ where these stand in another order the head, belong to the network made.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any, TypeVar, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from tokenexit.backbones import adapt
 from tokenexit.errors import UserError
+from tokenexit.models.scale import Scale
 
 M = TypeVar("M", bound=PreTrainedModel)
+
+SCALE = "exit_scale"
+"""Where a configuration says what the numbers of a regression stand for."""
 
 
 def check_names(labels: Sequence[str]) -> None:
@@ -50,10 +55,13 @@ def with_classifier(
     """
     adapt(backbone)  # says which families are supported
     wanted: Any = mapping.get(type(backbone.config), ())
-    if isinstance(backbone, wanted) and backbone.config.num_labels == len(labels):
-        return _with_names(backbone, list(labels))
+    if isinstance(backbone, wanted):
+        if backbone.config.num_labels == len(labels):
+            return _with_names(backbone, list(labels))
+        _check_nameless(_names(backbone), labels)
     config = copy.deepcopy(backbone.config)  # the given model stays as it is
-    config.num_labels = len(labels)
+    config.num_labels, config.problem_type = len(labels), None
+    vars(config).pop(SCALE, None)
     name(config, labels)
     try:
         network = auto_class.from_config(config, dtype=backbone.dtype)
@@ -67,12 +75,11 @@ def with_classifier(
 
 
 def for_training(network: PreTrainedModel, labels: Sequence[str]) -> PreTrainedModel:
-    """The network, or its encoder alone where the head has learned as many other classes."""
-    names: Any = network.config.id2label
+    """The network, or its encoder alone where the head has learned other classes."""
     encoder: Any = network.base_model
-    theirs = list(names.values())
-    fits = len(theirs) != len(labels) or set(theirs) == set(labels) or len(labels) == 1
-    return network if fits or theirs == _nameless(len(labels)) else encoder
+    theirs = _names(network)
+    fits = set(theirs) == set(labels) or len(theirs) == len(labels) == 1
+    return network if fits or theirs == _nameless(len(theirs)) else encoder
 
 
 def with_own_config(network: M) -> M:
@@ -80,6 +87,51 @@ def with_own_config(network: M) -> M:
     own = copy.copy(network)
     own.config = copy.deepcopy(network.config)
     return own
+
+
+def check_problem(config: Any, regression: bool) -> None:
+    """Refuse heads whose numbers would be read as something else.
+
+    Args:
+        config: Of the network.
+        regression: Whether numbers are wanted.
+
+    Raises:
+        UserError: Says what the head is for.
+    """
+    if config.problem_type == "multi_label_classification":
+        raise UserError(
+            "This head says yes or no to each class by itself (config.problem_type is "
+            "multi_label_classification), and exits choose one class a text. Give the encoder "
+            "alone to train a new head: model.base_model."
+        )
+    if config.problem_type == "regression" and not regression:
+        raise UserError(
+            "This head tells a number (config.problem_type is regression), not a class: give "
+            "scale=Scale(mean, std) with the mean and standard deviation of the training values, "
+            "or to train a new head the encoder alone: model.base_model."
+        )
+
+
+def with_scale(network: M, scale: Scale) -> M:
+    """A regression whose head tells deviations on a scale, on a copy of it if it has to change.
+
+    A head that was trained before, as its configuration says, tells the same values as it did;
+    a new one is taken as it is.
+    """
+    own = with_own_config(network)
+    config: Any = own.config
+    theirs = Scale.saved(getattr(config, SCALE, None)) or Scale(0.0, 1.0)
+    trained, config.problem_type = config.problem_type == "regression", "regression"
+    setattr(config, SCALE, asdict(scale))
+    if not trained or theirs == scale:
+        return own
+    gain, shift = theirs.std / scale.std, (theirs.mean - scale.mean) / scale.std
+    return with_last_layer(
+        own,
+        "put its values on another scale",
+        lambda weight: weight * gain if weight.dim() > 1 else weight * gain + shift,
+    )
 
 
 def name(config: PretrainedConfig, labels: Sequence[str]) -> None:
@@ -90,8 +142,7 @@ def name(config: PretrainedConfig, labels: Sequence[str]) -> None:
 
 def _with_names(network: PreTrainedModel, labels: list[str]) -> PreTrainedModel:
     """The network with these classes: itself, or a shell around the same modules."""
-    names: Any = network.config.id2label
-    theirs = [names[number] for number in range(len(labels))]
+    theirs = _names(network)
     if theirs == labels:
         return network
     own = with_own_config(network)
@@ -99,15 +150,30 @@ def _with_names(network: PreTrainedModel, labels: list[str]) -> PreTrainedModel:
     if theirs == _nameless(len(labels)) or len(labels) == 1:  # a single one has no other
         return own
     if set(theirs) != set(labels):
+        _check_nameless(theirs, labels)
+    order = [theirs.index(label) for label in labels]
+    return with_last_layer(own, "put its classes into another order", lambda weight: weight[order])
+
+
+def _names(network: PreTrainedModel) -> list[str]:
+    """What a network calls its classes, in order."""
+    names: Any = network.config.id2label
+    named = {int(number): str(label) for number, label in names.items()}  # JSON has strings
+    if sorted(named) != list(range(len(named))):
         raise UserError(
-            f"The model has a head for the classes {theirs}, and the labels given are {labels}. "
-            "Give its own names, in whatever order. To train a new head for other classes, give "
-            "the encoder alone: model.base_model."
+            f"The model's config.id2label must name the classes 0 to {len(named) - 1}: {names!r}."
         )
-    own._modules = dict(network._modules)
-    head: Any = network
-    own.add_module("classifier", _reordered(head.classifier, [theirs.index(n) for n in labels]))
-    return own
+    return [named[number] for number in range(len(named))]
+
+
+def _check_nameless(theirs: list[str], labels: Sequence[str]) -> None:
+    """Refuse to pass by what a head has learned."""
+    if theirs != _nameless(len(theirs)):
+        raise UserError(
+            f"The model has a head for the classes {theirs}, and the labels given are "
+            f"{list(labels)}. Give its own names, in whatever order. To train a new head for other "
+            "classes, give the encoder alone: model.base_model."
+        )
 
 
 def _nameless(count: int) -> list[str]:
@@ -115,17 +181,29 @@ def _nameless(count: int) -> list[str]:
     return [f"LABEL_{number}" for number in range(count)]
 
 
-def _reordered(head: nn.Module, order: list[int]) -> nn.Module:
-    """A copy of a head whose outputs come in another order."""
+def with_last_layer(network: M, what: str, change: Callable[[Tensor], Tensor]) -> M:
+    """The same modules and weights, but for a copy of the head with another last layer.
+
+    Args:
+        network: Has a configuration of its own already.
+        what: The change, for messages.
+        change: Makes the new values of its weight, and of its bias.
+
+    Raises:
+        UserError: The head does not end in a linear layer.
+    """
+    made, given = copy.copy(network), cast(Any, network)
+    made._modules = dict(network._modules)
     with torch.inference_mode(False):
-        head = copy.deepcopy(head)
+        head = copy.deepcopy(given.classifier)
         last = [part for part in head.modules() if not list(part.children())][-1]
-        if type(last) is not nn.Linear or last.out_features != len(order):
+        if type(last) is not nn.Linear or last.out_features != network.config.num_labels:
             raise UserError(
-                f"The classes of a head that ends in {type(last).__name__} cannot be put into "
-                "another order: give the labels in the order of the model's config.id2label."
+                f"The head ends in {type(last).__name__}, so that nobody can {what}: give labels "
+                "and scale that are the model's own, or a head that ends in a linear layer."
             )
         with torch.no_grad():
             for weight in last.parameters():
-                weight.copy_(weight[order])
-    return head
+                weight.copy_(change(weight))
+    made.add_module("classifier", head)
+    return made

@@ -13,7 +13,7 @@ from tokenexit.backbones import Backbone, Inference, adapt, evaluated
 from tokenexit.errors import UserError
 from tokenexit.halting import Halted, Trace
 from tokenexit.halting.cost import macs, plain_macs
-from tokenexit.heads import ExitHeads, check_exit_layers
+from tokenexit.heads import ExitHeads, check_exit_layers, check_top
 from tokenexit.models.exit_model import ExitModel
 from tokenexit.models.exits import ExitTable, collect_exits
 from tokenexit.models.inputs import Texts
@@ -74,7 +74,9 @@ class EncoderModel(ExitModel):
 
         Equal up to rounding; in whatever mode the model is, which is left in it.
         """
-        return self._inference.get(self.network)
+        found = self._inference.get(self.network)
+        check_top(self.settings.exit_layers[-1], found.num_layers)
+        return found
 
     @property
     def inference_heads(self) -> ExitHeads:

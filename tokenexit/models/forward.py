@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from tokenexit.models.encoder_model import EncoderModel
     from tokenexit.models.token_classification import ExitModelForTokenClassification
 
+_SPACE = "Ġ▁"
+"""What stands for the space before a word, in tokenizers of bytes and of pieces."""
+
 _OUT = -1e4
 """Logit of a class that is ruled out: no probability, in half precision as well."""
 
@@ -85,9 +88,9 @@ def forward_words(
     trace = model.decided(
         run(model, pieces, policy, batch_size=len(batch), halted=model.settings.halted)
     )
-    logits = torch.zeros(*input_ids.shape, len(model.labels))
-    exits = torch.zeros(*input_ids.shape, dtype=torch.long)
     scores = torch.from_numpy(_chosen_best(trace))
+    logits = scores.new_zeros(*input_ids.shape, len(model.labels))
+    exits = torch.zeros(*input_ids.shape, dtype=torch.long)
     inside = _inside(model.labels, scores)
     for word, (number, where) in enumerate(zip(trace.text, places, strict=True)):
         logits[number, where[0]] = scores[word]
@@ -193,15 +196,20 @@ def _marks(tokenizer: Any, size: int) -> tuple[frozenset[int], frozenset[int], f
         size: Its entries, for it may get more.
     """
     before, after = special_affixes(tokenizer)
-    prefix = getattr(tokenizer.backend_tokenizer.model, "continuing_subword_prefix", None)
+    rules, entries = tokenizer.backend_tokenizer.model, tokenizer.get_vocab()
+    prefix = getattr(rules, "continuing_subword_prefix", None) or ""
+    suffix = getattr(rules, "end_of_word_suffix", None) or ""
+    # Without any marks each token is a word.
+    marked = any(token[:1] in _SPACE for token in entries)
     begins, loose = set(), set()
-    for token, number in tokenizer.get_vocab().items():
+    for token, number in entries.items():
         inside = bool(prefix) and token.startswith(prefix)
-        text = token.removeprefix(prefix) if inside else token.lstrip("Ġ▁")
+        text = token.removeprefix(prefix) if inside else token.lstrip(_SPACE)
+        text = text.removesuffix(suffix)
         mark = bool(text) and text.isascii() and not any(c.isalnum() for c in text)
-        if mark:
+        if mark or (suffix and token.endswith(suffix)):
             loose.add(number)
-        if mark or (not inside if prefix else token[:1] in "Ġ▁"):
+        if mark or (not inside if prefix else not suffix and (token[:1] in _SPACE or not marked)):
             begins.add(number)
     around = frozenset([*before, *after, tokenizer.pad_token_id])
     return around, frozenset(begins), frozenset(loose)

@@ -155,7 +155,7 @@ def check_ids(name: str, ids: Any, embedding: Any) -> None:
         raise UserError(f"{name} must be a tensor of whole numbers, not {kind}.")
     if ids.ndim != 2 or not ids.numel():
         raise UserError(f"{name} must have shape [B, S], not {list(ids.shape)}.")
-    size, low, high = int(embedding.weight.shape[0]), int(ids.min()), int(ids.max())
+    size, low, high = int(embedding.num_embeddings), int(ids.min()), int(ids.max())
     if low < 0 or high >= size:
         raise UserError(
             f"{name} go from {low} to {high}, but the vocabulary has {size} entries, counted from "

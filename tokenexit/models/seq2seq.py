@@ -18,7 +18,7 @@ from tokenexit.decoders import Decoder, adapt_decoder
 from tokenexit.decoding import PENDING, REHEARSAL, Decoding, Exits
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.gates import LinearGate
-from tokenexit.heads import check_exit_layers
+from tokenexit.heads import check_exit_layers, check_top
 from tokenexit.heads.stack import DepthHead
 from tokenexit.models import persistence
 from tokenexit.models.exit_model import ExitModel
@@ -153,8 +153,11 @@ class ExitModelForSeq2SeqLM(
         Equal up to rounding; in whatever mode the model is, which is left in it. Ask once a call.
         """
         if torch.is_autocast_enabled(self.device.type):  # which the lean twin does not heed
-            return adapt_decoder(evaluated(self.network))
-        return self._inference.get(self.network)
+            found = adapt_decoder(evaluated(self.network))
+        else:
+            found = self._inference.get(self.network)
+        check_top(self.settings.exit_layers[-1], found.num_layers)
+        return found
 
     def exits(self, decoder: Decoder) -> Exits:
         """The exits, scored by a decoder of this model."""

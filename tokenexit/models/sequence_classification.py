@@ -21,7 +21,7 @@ from tokenexit.errors import UserError
 from tokenexit.halting import Halted, Trace
 from tokenexit.heads import ExitHeads
 from tokenexit.models import persistence
-from tokenexit.models.classifier import check_names, with_classifier, with_own_config
+from tokenexit.models.classifier import check_names, check_problem, with_classifier, with_scale
 from tokenexit.models.encoder_model import EncoderModel, new_parts
 from tokenexit.models.forward import ExitOutput, check_unserved, forward_texts, serve_in_pipelines
 from tokenexit.models.inputs import Texts, read_parts
@@ -89,6 +89,7 @@ class ExitModelForSequenceClassification(
                 'set config.classifier_pooling="cls" and train it so.'
             )
         self.scale = Scale.saved(settings.scale)
+        check_problem(network.config, regression=self.scale is not None)
         self.encoder = TextEncoder(tokenizer, self.backbone.max_length, self.scale)
 
     @classmethod
@@ -113,7 +114,8 @@ class ExitModelForSequenceClassification(
                 whatever order.
             exit_layers: Layers with an exit, from 1; all when None. The top always has one.
             heads: Kind and settings of the heads, ``{"name": "mlp", "gate": True}``.
-            scale: Of the training values, for a regression; ``labels`` is then one name.
+            scale: Of the training values, for a regression; ``labels`` is then one name. A head
+                whose ``config.problem_type`` is ``regression`` goes on telling its own values.
 
         Raises:
             UserError: Unsupported family, no such exit layer, unknown head, bad labels.
@@ -121,6 +123,11 @@ class ExitModelForSequenceClassification(
         check_names(labels)
         if scale is not None and len(labels) != 1:
             raise UserError(f"A regression tells one number: give one name, not {labels!r}.")
+        if scale is None and len(labels) == 1:
+            raise UserError(
+                f"There is nothing to choose with one class, {labels[0]!r}: give two or more, or "
+                "for a number scale=Scale(mean, std) of the training values."
+            )
         network = with_classifier(
             backbone,
             labels,
@@ -138,8 +145,7 @@ class ExitModelForSequenceClassification(
                 f"The head {kind.get('name')!r} is fitted to classes after training, and a "
                 "regression has none; choose another, such as linear or pooled."
             )
-        network = with_own_config(network)
-        network.config.problem_type = "regression"
+        network = with_scale(network, scale)
         settings = ExitSettings(tuple(labels), exits, kind, "regression", scale=asdict(scale))
         return cls(network, tokenizer, stack, settings)
 

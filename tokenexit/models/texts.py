@@ -105,7 +105,8 @@ def read_outputs(
         kept = [i for i, layer in enumerate(exits) if layer]
         ids, exits = [ids[i] for i in kept], [exits[i] for i in kept]
         text = model.tokenizer.decode(ids, skip_special_tokens=True)
-        tokens = model.tokenizer.convert_ids_to_tokens(ids)
+        # Networks have room for more entries than their tokenizers.
+        tokens = [token or "" for token in model.tokenizer.convert_ids_to_tokens(ids)]
         shown = token_texts(model.tokenizer, tokens)
         results.append(GeneratedText(text.strip(), tokens, exits, ids, shown))
     return results
