@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from tokenexit.backbones import adapt
+from tokenexit.backbones.given import heard_parts, own_parts, unwrapped
 from tokenexit.errors import UserError
 from tokenexit.models.scale import Scale
 
@@ -53,6 +54,7 @@ def with_classifier(
         UserError: The family is not supported, or has no such form, or the head classifies into
             as many other classes.
     """
+    backbone = unwrapped(backbone)
     adapt(backbone)  # says which families are supported
     wanted: Any = mapping.get(type(backbone.config), ())
     if isinstance(backbone, wanted):
@@ -69,16 +71,31 @@ def with_classifier(
         raise UserError(
             f"Models of type {config.model_type!r} have no {what} form: {error}"
         ) from error
-    network.base_model.load_state_dict(backbone.base_model.state_dict(), strict=False)
+    _copy_weights(backbone.base_model, network.base_model)
     nn.Module.to(network, backbone.device).train(backbone.training)
     return network
+
+
+def _copy_weights(given: nn.Module, fresh: nn.Module) -> None:
+    """Give a new encoder the weights of another; a pooler may be there in one of them alone."""
+    parts = [*own_parts(given), *heard_parts(given)]
+    found = fresh.load_state_dict({} if parts else given.state_dict(), strict=False)
+    lost = {*found.missing_keys} & {name for name, _ in fresh.named_parameters()}
+    strange = [name for name in (*lost, *found.unexpected_keys) if not name.startswith("pooler.")]
+    if parts or strange:
+        raise UserError(
+            f"A new head needs a new network, and {(parts or sorted(strange))[0]} of the one given "
+            "cannot be built anew: merge adapters (merge_and_unload), make pruning permanent "
+            "(torch.nn.utils.prune.remove), and quantise and add hooks last; or give a model with "
+            "a head of these classes, whose modules are used as they are."
+        )
 
 
 def for_training(network: PreTrainedModel, labels: Sequence[str]) -> PreTrainedModel:
     """The network, or its encoder alone where the head has learned other classes."""
     encoder: Any = network.base_model
     theirs = _names(network)
-    fits = set(theirs) == set(labels) or len(theirs) == len(labels) == 1
+    fits = set(theirs) == set(labels) or len(theirs) == 1
     return network if fits or theirs == _nameless(len(theirs)) else encoder
 
 
@@ -167,8 +184,8 @@ def _names(network: PreTrainedModel) -> list[str]:
 
 
 def _check_nameless(theirs: list[str], labels: Sequence[str]) -> None:
-    """Refuse to pass by what a head has learned."""
-    if theirs != _nameless(len(theirs)):
+    """Refuse to pass by classes that a head has learned."""
+    if len(theirs) > 1 and theirs != _nameless(len(theirs)):
         raise UserError(
             f"The model has a head for the classes {theirs}, and the labels given are "
             f"{list(labels)}. Give its own names, in whatever order. To train a new head for other "

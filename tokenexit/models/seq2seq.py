@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForSeq2SeqLM, PreTrainedModel
 
 from tokenexit.backbones import Inference
+from tokenexit.backbones.given import unwrapped
 from tokenexit.backbones.twin import evaluated
 from tokenexit.decoders import Decoder, adapt_decoder
 from tokenexit.decoding import PENDING, REHEARSAL, Decoding, Exits
@@ -95,6 +96,7 @@ class ExitModelForSeq2SeqLM(
         Raises:
             UserError: Unsupported family, no such exit layer, a tokenizer that does not fit.
         """
+        network = unwrapped(network)
         decoder = adapt_decoder(network)
         exits = check_exit_layers(exit_layers, decoder.num_layers)
         if tokenizer is not None:

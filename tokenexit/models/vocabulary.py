@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from transformers import PreTrainedTokenizerBase
+
 from tokenexit.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,6 +20,11 @@ def check_vocabulary(tokenizer: Any, entries: int) -> None:
     Raises:
         UserError: Says how many there are.
     """
+    if not isinstance(tokenizer, PreTrainedTokenizerBase):
+        raise UserError(
+            f"A tokenizer of transformers is needed, not {type(tokenizer).__name__}: load it from "
+            "the model's folder, with AutoTokenizer.from_pretrained."
+        )
     if len(tokenizer) > entries:
         raise UserError(
             f"The tokenizer has {len(tokenizer)} entries and the model {entries}: they do not "

@@ -12,6 +12,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from tokenexit.backbones.given import own_parts
+from tokenexit.errors import UserError
 from tokenexit.files import replacing, sync, to_json, write_text, writing
 from tokenexit.models.card import model_card
 from tokenexit.models.persistence.contents import FILES, contents_of
@@ -63,6 +65,13 @@ def write_model(model: Saveable, fresh: Path, shown: Path) -> None:
     Raises:
         UserError: As ``save``.
     """
+    parts = own_parts(model.network)
+    if parts:
+        raise UserError(
+            f"A model folder holds what a configuration tells of, and {parts[0]} is of a class or "
+            "form of its own, so that it would not come back: merge adapters (merge_and_unload), "
+            "make pruning permanent (torch.nn.utils.prune.remove), and save before quantising."
+        )
     with writing(shown / "model.safetensors"), quiet_transformers():
         model.network.save_pretrained(fresh)
     if model.tokenizer is not None:
