@@ -40,6 +40,7 @@ def test_a_file_of_something_else(run, file, content):
     ("file", "place", "value"),
     [
         ("metrics.json", ("num_layers",), "six"),
+        ("metrics.json", ("num_layers",), 100_000_000),
         ("metrics.json", ("labels",), 7),
         ("metrics.json", ("splits",), [1]),
         ("metrics.json", ("splits", "test"), 7),

@@ -185,6 +185,18 @@ def test_a_cut_line_ends_the_log(tmp_path):
     assert read_log(path) == [{"step": 1}, {"step": 2}]
 
 
+@pytest.mark.parametrize(
+    "line", [b"null", b"[1]", b"{}", b"3", b'{"step": "one"}', b"\xff\x00", b"[" * 100_000]
+)
+def test_a_damaged_line_is_told_and_nothing_behind_it_is_lost(line, tmp_path):
+    path = tmp_path / "train_log.jsonl"
+    content = b'{"step": 1}\n' + line + b'\n{"step": 2}\n'
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"train_log\.jsonl, line 2, is damaged"):
+        read_log(path)
+    assert path.read_bytes() == content
+
+
 def test_max_steps_counts_steps_not_epochs(toy, tmp_path):
     model = toy.build()
     sentences = toy.sentences(model, 10)

@@ -218,3 +218,10 @@ def test_goals_in_words():
         "from full depth"
     )
     assert "of a text's words" in goal_text({"risk": 0.02, "risk_of": "words"})
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_agreement_with_full_depth_is_no_score(labelled: bool):
+    """Without labels, full depth's predictions are what predictions are held to."""
+    held = calibration(promise={"labelled": labelled}, quality_full_depth=1.0)
+    assert ("full depth's own predictions" in calibration_text(held)) is not labelled

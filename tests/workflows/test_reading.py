@@ -135,6 +135,19 @@ def test_without_any_data(own_run):
         open_model(str(own_run)).split(None, "test")
 
 
+def test_data_that_was_moved(own_run, tmp_path):
+    path = own_run / "exit_config.json"
+    held = json.loads(path.read_text(encoding="utf-8"))
+    gone = str(tmp_path / "gone")
+    held["training"] = {**held["training"], "data": gone}
+    path.write_text(json.dumps(held), encoding="utf-8")
+    opened = open_model(str(own_run))
+    with pytest.raises(UserError, match=r"data of the run, .*gone, is not there .* --data"):
+        opened.split(None, "test")
+    with pytest.raises(UserError, match="does not exist"):
+        opened.split(gone, "test")
+
+
 @pytest.mark.parametrize(
     "training",
     [None, {}, {"reading": 3}, {"reading": {"column": 7, "lang": None, "x": "y"}, "seed": "a"}],

@@ -25,7 +25,10 @@ def calibration_text(calibration: Mapping[str, Any]) -> str:
         "layers saved": f"{best['depth_speedup']:.2f}x (mean exit {best['mean_exit_layer']:.2f})",
         "multiply-adds": f"{best['mac_ratio']:.2f} of the plain model's",
     }
-    if full == 0:
+    promise = calibration.get("promise")
+    if isinstance(promise, Mapping) and promise.get("labelled") is False:
+        lines["quality kept"] += " against full depth's own predictions; no labels were read"
+    elif full == 0:
         lines["quality kept"] = "full depth scores 0, so there was nothing to keep"
     figures = [f"{name + ':':<17}{text}" for name, text in lines.items()]
     return "\n".join([*figures, *promise_sentences(calibration, {}, few=False)])

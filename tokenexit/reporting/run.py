@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tokenexit.errors import UserError
-from tokenexit.reporting.files import read_json, read_jsonl, read_table, read_text
+from tokenexit.reporting.files import AGAIN, number, read_json, read_jsonl, read_table, read_text
 from tokenexit.reporting.measured import Measured, read_measured
-from tokenexit.reporting.result import OF_TEXTS, Result
+from tokenexit.reporting.result import DEEPEST, OF_TEXTS, Result
 from tokenexit.reporting.words import Words, words_of
 from tokenexit.reporting.written import Written, is_written, written_of
 
@@ -85,12 +85,16 @@ class RunData:
     @cached_property
     def num_layers(self) -> int:
         """Depth of the network, as far as the files tell."""
-        told = [int((self.metrics or {}).get("num_layers") or 0)]
+        origin = self.folder / METRICS
+        told = [int(number(self.metrics or {}, "num_layers", origin) or 0)]
         told += [max(r.num_layers, len(r.histogram)) for r in self.results.values()]
         told += [
             int(t.exit_layer.max()) for t in (self.words, self.written) if t is not None and len(t)
         ]
-        return max(1, *told, *((self.exits or {}).get("exit_layers") or [1]))
+        found = max(1, *told, *((self.exits or {}).get("exit_layers") or [1]))
+        if found > DEEPEST:
+            raise UserError(f"{origin}: {found} layers are no sensible number. {AGAIN}")
+        return found
 
     @cached_property
     def exit_layers(self) -> list[int]:

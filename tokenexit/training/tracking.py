@@ -56,12 +56,28 @@ class TrainLog:
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Entries of a log; a last line cut off by a kill is left out."""
+    """Entries of a log; a last line cut off by a kill is left out.
+
+    Raises:
+        UserError: It is damaged before its last line.
+    """
+    lines = path.read_bytes().splitlines() if path.is_file() else []
     entries = []
-    if path.is_file():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                entries.append(json.loads(line))
-            except ValueError:
-                break
+    for number, line in enumerate(lines, start=1):
+        entry = _entry(line)
+        if entry is not None:
+            entries.append(entry)
+        elif number < len(lines):
+            raise UserError(
+                f"{path}, line {number}, is damaged. Put the file back; or remove it, and the run "
+                "goes on with a new log."
+            )
     return entries
+
+
+def _entry(line: bytes) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line.decode())
+    except (ValueError, RecursionError):
+        return None
+    return entry if isinstance(entry, dict) and isinstance(entry.get("step"), int) else None

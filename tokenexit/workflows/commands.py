@@ -142,6 +142,11 @@ class Commands(ABC):
         source = self.reading.data if data is None else data
         if source is None:
             raise UserError("The model does not know what data its run was on; give --data.")
+        if data is None and Path(source).is_absolute() and not Path(source).exists():
+            raise UserError(
+                f"The data of the run, {source}, is not there any more; say with --data where "
+                "it is."
+            )
         return source
 
     def held_out(self, splits: dict[str, Any]) -> dict[str, Any]:

@@ -113,6 +113,8 @@ def _run(
         model.configure(encoder_policy=from_config(config.encoder_policy))
     _rehearse(config, model, splits["train"], [*families, *([policy] if policy else [])])
     say = logger.info if accelerator.is_main_process else logger.debug
+    if config.data is None:
+        say("No data was given, so this is a trial on generated data.")
     say("%s", _describe(splits, model, accelerator))
     usual = usual_prefixes(model)
     if usual and not config.source_prefix:

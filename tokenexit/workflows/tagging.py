@@ -113,6 +113,8 @@ def _run(
     model.configure(halted=config.halted, metric=config.metric, **told)
     _rehearse(config, model, splits["train"], [*families, *([policy] if policy else [])])
     say = logger.info if accelerator.is_main_process else logger.debug
+    if config.data is None:
+        say("No data was given, so this is a trial on generated data.")
     say("%s", _describe(splits, model, accelerator))
     held = selection(splits["validation"], config.calibrate, uses_of(config.train, model.heads))
     sentences = {"train": _labelled(model, splits["train"])}
