@@ -97,3 +97,32 @@ def test_one_word_a_row(tmp_path, name, put):
         lines = [mark.join((first, "Tag")), mark.join(("Ada", "B-PER"))]
         with pytest.raises(UserError, match=r"one word a row is read as CoNLL columns"):
             read_tagged(put(tmp_path / name, "\n".join(lines)))
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv"])
+def test_a_first_line_in_the_middle(kind, tmp_path, put):
+    """Of files that were put one behind the other; it would be a label of its own."""
+    mark = "," if kind == "csv" else "\t"
+    head, rows = f"text{mark}label\n", f"a{mark}x\nb{mark}y\n"
+    path = put(tmp_path / f"a.{kind}", head + rows + head + rows)
+    with pytest.raises(UserError, match=r"row 2 repeats the first line"):
+        read_texts(path)
+    with pytest.raises(UserError, match=r"row 0 repeats the first line"):
+        read_texts(put(tmp_path / f"b.{kind}", head + head + rows))
+    put(path, f"text{mark}label\ntext{mark}other\n")
+    assert read_texts(path)["all"].tokens == [["text"]]
+    assert read_texts(put(tmp_path / f"c.{kind}", "text\na\ntext\n"), label_column=None)
+
+
+def test_one_column_is_not_two_things(tmp_path, put):
+    path = put(tmp_path / "a.csv", "text,label,more\na,x,m\n")
+    for asked in ({"column": "label"}, {"label_column": "text"}, {"pair_column": "text"},
+                  {"pair_column": "label"}):  # fmt: skip
+        with pytest.raises(UserError, match="cannot be both the"):
+            read_texts(path, **asked)
+    with pytest.raises(UserError, match="'more' cannot be both the sources and the targets"):
+        read_pairs(path, source_column="more", target_column="more")
+    assert read_pairs(path, source_column="more", target_column="text")
+    words = put(tmp_path / "a.jsonl", '{"tokens": ["a"], "pos_tags": ["X"]}\n')
+    with pytest.raises(UserError, match="'tokens' cannot be both the words and the tags"):
+        read_tagged(words, "tokens")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tokenexit.data.table import Table, described, listed, shown
+from tokenexit.data.table import Table, check_apart, described, listed, shown
 from tokenexit.errors import UserError
 
 TOKEN_COLUMNS = ("tokens", "words")
@@ -44,6 +44,7 @@ def read_split(
     if column is None:
         return words, None
     tag_column = _find(table, TAG_COLUMNS.get(column, (column,)), "tags", origin)
+    check_apart({"words": word_column, "tags": tag_column}, origin)
     tags = _names(table, tag_column, origin)
     for row, (sentence, labels) in enumerate(zip(words, tags, strict=True)):
         where = f"{origin}, row {row}, column {tag_column!r}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from tokenexit.data.table import Table, described, listed, shown
+from tokenexit.data.table import Table, check_apart, described, listed, shown
 from tokenexit.data.tagged import drawn
 from tokenexit.errors import UserError
 
@@ -106,6 +106,8 @@ def read_pairs(
             sides = [_column(table, source_column, SOURCE_COLUMNS, "source", origin)]
             if not sources_only:
                 sides.append(_column(table, target_column, TARGET_COLUMNS, "target", origin))
+        if not languages and not sources_only:
+            check_apart({"sources": sides[0][0], "targets": sides[1][0]}, origin)
         pairs = _split(table, sides, languages[1:], origin)
         if split in ("train", "all"):
             _check_not_empty(pairs)

@@ -28,7 +28,8 @@ def read_separated(path: Path, kind: str) -> Table:
         kind: ``csv`` or ``tsv``.
 
     Raises:
-        UserError: No UTF-8, open quotes, or a row with more or fewer cells than there are names.
+        UserError: No UTF-8, open quotes, a row with more or fewer cells than there are names, or
+            one that repeats them.
     """
     text = read_plain(path)
     rows = _csv_rows(text, path) if kind == "csv" else _tsv_rows(text)
@@ -38,6 +39,11 @@ def read_separated(path: Path, kind: str) -> Table:
     names, body = [name.strip() for name in rows[first]], rows[first + 1 :]
     if set(map(len, body)) - {len(names)}:
         body = _mended(body, names, path, kind)
+    if len(names) > 1 and rows[first] in body:
+        raise UserError(
+            f"{path}: row {body.index(rows[first])} repeats the first line, the names of the "
+            "columns, as where files were put one behind the other. Delete such rows."
+        )
     places = {name: place for place, name in enumerate(names)}
 
     def read(name: str) -> list[str]:

@@ -7,7 +7,7 @@ that no library can read.
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,25 @@ def described(value: Any) -> str:
     """Its kind and how it reads: ``int '7'``."""
     text = value if isinstance(value, str) else shown(value)
     return f"{type(value).__name__} {shown(text)}"
+
+
+def check_apart(columns: Mapping[str, str | None], origin: str) -> None:
+    """Refuse to take one column for two things, of which one would be learned by copying.
+
+    Args:
+        columns: What is read, in words, and from which column.
+        origin: Where the table came from, for messages.
+
+    Raises:
+        UserError: Two are the same.
+    """
+    seen: dict[str, str] = {}
+    for what, column in columns.items():
+        if column is not None and seen.setdefault(column, what) != what:
+            raise UserError(
+                f"{origin}: the column {column!r} cannot be both the {seen[column]} and the "
+                f"{what}; name another for one of them."
+            )
 
 
 def listed(names: Iterable[str], most: int = 30) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from tokenexit.data.labels import UNLABELLED, read_labels
-from tokenexit.data.table import Table, listed, shown
+from tokenexit.data.table import Table, check_apart, listed, shown
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.errors import UserError
 
@@ -95,14 +95,17 @@ def read_texts(
         second = next((n for n in SECOND if n in table.column_names and n != first), None)
         if pair_column:
             second = _column(table, (pair_column,), "second texts", origin)
+        asked = {"texts": first, "second texts": second}
         names = [n for n in (first, second) if n]
         values = [_strings(table, n, origin) for n in names]
         tags = None
         if label_column is not None:
             wanted = LABEL if label_column == "label" else (label_column,)
             found = _column(table, wanted, "labels", origin)
+            asked["labels"] = found
             missing = split == "train" or (unlabelled and split == "all")
             tags = read_labels(table, found, origin, missing=missing, regression=regression)
+        check_apart(asked, origin)
         kind = ScoredSplit if regression and tags is not None else TextSplit
         splits[split] = kind([list(row) for row in zip(*values, strict=True)], tags, origin)
     return splits
