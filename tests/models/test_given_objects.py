@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import sys
 import threading
 from typing import Any
 
@@ -9,14 +11,21 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification
+from transformers import (
+    AutoModelForSeq2SeqLM,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    GenerationConfig,
+)
 
 from tokenexit import (
     CascadeForSequenceClassification,
+    ExitModelForSeq2SeqLM,
     ExitModelForSequenceClassification,
     ExitModelForTokenClassification,
 )
 from tokenexit.backbones import BACKBONES
+from tokenexit.decoders import DECODERS
 from tokenexit.errors import UserError
 from tokenexit.evaluation.bench import bench
 from tokenexit.policies import from_config
@@ -194,3 +203,88 @@ def test_tables_may_be_trained_on(wordpiece):
     (table.logits * weight).sum().backward()
     table.logits.add_(1)
     assert not table.logits.is_inference()
+
+
+@pytest.mark.parametrize("make", [tagger, classifier])
+def test_saving_writes_nothing_into_a_network_that_is_the_givers_own(make, wordpiece, tmp_path):
+    auto = AutoModelForTokenClassification if make is tagger else AutoModelForSequenceClassification
+    given = network(auto)
+    given.config.id2label = dict(enumerate(LABELS))
+    model = make(given, wordpiece)
+    assert model.network is given
+    before = picture(given)
+    model.save_pretrained(tmp_path)
+    same(picture(given), before)
+
+
+@pytest.mark.parametrize("make", [tagger, classifier])
+def test_threads_do_not_cut_each_others_texts(make, wordpiece):
+    auto = AutoModelForTokenClassification if make is tagger else AutoModelForSequenceClassification
+    model = make(network(auto), wordpiece)
+    jobs = [["ada " * count + "paris"] * 2 for count in (150, 3, 90, 7)]
+    expected = [model.predict(job) for job in jobs]
+    wrong: list[Any] = []
+
+    def work(first: int) -> None:
+        for number in range(first, first + 30):
+            try:
+                if model.predict(jobs[number % 4]) != expected[number % 4]:
+                    wrong.append(number % 4)
+            except Exception as error:
+                wrong.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    every = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(every)
+    assert not wrong
+
+
+WRITE: dict[str, Any] = {
+    "predict": lambda model, folder: model.predict(TEXTS[0]),
+    "generate": lambda model, folder: model.generate(IDS, max_new_tokens=3),
+    "beams": lambda model, folder: model.generate(IDS, num_beams=2, max_new_tokens=3),
+    "verify": lambda model, folder: model.generate(IDS, pending="verify", max_new_tokens=3),
+    "settings": lambda model, folder: model.generate(
+        IDS, generation_config=GenerationConfig(max_new_tokens=2, do_sample=True)
+    ),
+    "source": lambda model, folder: model.generate(
+        IDS, encoder_policy={"name": "hash"}, max_new_tokens=2
+    ),
+    "start": lambda model, folder: model.start(IDS).step(torch.tensor([0, 0])),
+    "save": lambda model, folder: model.save_pretrained(folder),
+}
+IDS = torch.tensor([[9, 10, 11], [12, 13, 2]])
+
+
+@pytest.mark.parametrize("call", WRITE)
+@pytest.mark.parametrize("family", ["t5", "bart", "mbart", "marian"])
+def test_nothing_of_a_generator_is_changed(family, call, wordpiece, tmp_path):
+    torch.manual_seed(0)
+    given: Any = AutoModelForSeq2SeqLM.from_config(DECODERS.get(family).example_config(family))
+    given.generation_config.max_new_tokens = 4
+    mixed(given)
+    tokenizer = copy.deepcopy(wordpiece)
+    tokenizer.padding_side = tokenizer.truncation_side = "left"
+    tokenizer("ada", padding=False, truncation=False)  # forgets what its last call was told
+    model = ExitModelForSeq2SeqLM.from_transformers(given, tokenizer, gate=True)
+
+    def now() -> dict[str, Any]:
+        settings = given.generation_config
+        sides = tokenizer.padding_side, tokenizer.truncation_side, tokenizer.model_max_length
+        return picture(given) | {
+            "generation": (settings.to_dict(), sorted(vars(settings))),
+            "tokenizer": (*sides, tokenizer.backend_tokenizer.to_str(), repr(tokenizer)),
+            "switches of torch": (torch.is_grad_enabled(), torch.get_num_threads()),
+            "whole": [part.training for part in model.modules()],
+        }
+
+    before = now()
+    WRITE[call](model, tmp_path)
+    same(now(), before)

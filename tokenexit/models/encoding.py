@@ -13,6 +13,7 @@ from tokenizers.pre_tokenizers import Sequence as PreTokenizers
 from tokenexit.errors import UserError
 from tokenexit.halting import Sentence
 from tokenexit.models.inputs import read_targets, read_words
+from tokenexit.models.tokenizing import tokenized
 
 
 @dataclass(frozen=True)
@@ -107,9 +108,7 @@ class WordEncoder:
     def _subwords(self, texts: Sequence[list[str]]) -> list[list[list[int]]]:
         filled = [words for words in texts if words]
         encoded = (
-            self._tokenizer(
-                filled, is_split_into_words=True, add_special_tokens=False, verbose=False
-            )
+            tokenized(self._tokenizer, filled, is_split_into_words=True, add_special_tokens=False)
             if filled
             else None
         )

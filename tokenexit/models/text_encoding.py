@@ -12,6 +12,7 @@ from tokenexit.halting import Sentence
 from tokenexit.models.encoding import Piece
 from tokenexit.models.inputs import read_parts, read_targets
 from tokenexit.models.scale import Scale
+from tokenexit.models.tokenizing import tokenized
 
 logger = logging.getLogger(__name__)
 
@@ -64,13 +65,13 @@ class TextEncoder:
             return []
         firsts = [text[0] for text in texts]
         seconds = [text[1] for text in texts] if len(texts[0]) == 2 else None
-        lengths = self._tokenizer(firsts, seconds, truncation=False, verbose=False)["input_ids"]
+        lengths = tokenized(self._tokenizer, firsts, seconds, truncation=False)["input_ids"]
         cut = sum(len(ids) > self._limit for ids in lengths)
         if cut:
             logger.warning(
                 "%d of %d texts are longer than %d tokens and cut.", cut, len(texts), self._limit
             )
-        found = self._tokenizer(firsts, seconds, truncation=True, max_length=self._limit)
+        found = tokenized(self._tokenizer, firsts, seconds, truncation=True, max_length=self._limit)
         segments = found.get("token_type_ids")
         return [
             Piece(

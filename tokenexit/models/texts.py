@@ -15,6 +15,7 @@ from tokenexit.models.inputs import read_strings
 from tokenexit.models.predict_iter import check_batch_size
 from tokenexit.models.text_ids import cut, special_ends
 from tokenexit.models.token_texts import token_texts
+from tokenexit.models.tokenizing import tokenized
 from tokenexit.models.vocabulary import check_vocabulary, embeddings
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def encode_texts(model: ExitModelForSeq2SeqLM, texts: Iterable[str]) -> list[lis
     texts = [model.settings.source_prefix + text for text in read_strings(texts)]
     if not texts:
         return []
-    ids: list[list[int]] = model.tokenizer(texts, truncation=False, verbose=False)["input_ids"]
+    ids: list[list[int]] = tokenized(model.tokenizer, texts, truncation=False)["input_ids"]
     entries = embeddings(model.network)
     if len(model.tokenizer) > entries and any(max(row, default=0) >= entries for row in ids):
         check_vocabulary(model.tokenizer, entries)

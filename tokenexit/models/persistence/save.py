@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -73,7 +74,7 @@ def write_model(model: Saveable, fresh: Path, shown: Path) -> None:
             "make pruning permanent (torch.nn.utils.prune.remove), and save before quantising."
         )
     with writing(shown / "model.safetensors"), quiet_transformers():
-        model.network.save_pretrained(fresh)
+        _shell(model.network).save_pretrained(fresh)
     if model.tokenizer is not None:
         with writing(shown / "tokenizer.json"):
             model.tokenizer.save_pretrained(fresh)
@@ -83,6 +84,15 @@ def write_model(model: Saveable, fresh: Path, shown: Path) -> None:
     files[CONFIG] = _with_contents(files[CONFIG], contents_of(fresh))
     for name, text in files.items():
         write_text(fresh / name, text)
+
+
+def _shell(network: PreTrainedModel) -> PreTrainedModel:
+    """The same network under configurations of its own, into which transformers writes."""
+    own = copy.copy(network)
+    for name in ("config", "generation_config"):  # classifiers have no second
+        if name in vars(network):
+            setattr(own, name, copy.deepcopy(vars(network)[name]))
+    return own
 
 
 def settings_files(model: Saveable) -> dict[str, str]:
