@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 import torch
 from transformers.modeling_outputs import BaseModelOutput
 
-from tokenexit import policies
+from tokenexit import ExitModelForSeq2SeqLM, policies
 from tokenexit.errors import UserError
 
 HASH = policies.Hash(1, 4)
@@ -125,3 +126,18 @@ def test_states_without_a_mask_are_all_read(some_model, sources, transformers_ge
 def test_inputs_that_do_not_fit(build, way, given, message):
     with pytest.raises(UserError, match=message):
         getattr(build("bart"), way)(**given)
+
+
+@pytest.mark.parametrize("family", ["t5", "bart", "marian"])
+def test_a_padding_token_that_ends_texts_is_read(family, build):
+    network = copy.deepcopy(build(family).network)
+    end = network.generation_config.eos_token_id
+    network.config.pad_token_id = end
+    model = ExitModelForSeq2SeqLM.from_transformers(network)
+    ids = torch.tensor([[9, end, 12, end]])
+    options = {"policy": "never", "max_new_tokens": 2, "output_logits": True}
+    found, wanted = (
+        model.generate(ids, mask, return_dict_in_generate=True, **options)
+        for mask in (None, torch.ones_like(ids))
+    )
+    assert found.logits[0].equal(wanted.logits[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -189,7 +189,7 @@ def check_inputs(
     """
     check_ids("input_ids", input_ids, model.network.get_input_embeddings())
     if attention_mask is None:
-        pad = model.network.config.pad_token_id
+        pad = _padding(model)
         attention_mask = torch.ones_like(input_ids) if pad is None else (input_ids != pad).long()
     mask = _check_mask(attention_mask, input_ids.shape, "input_ids", input_ids.device)
     most = model.decoder.max_length
@@ -199,6 +199,14 @@ def check_inputs(
             "(truncation=True in the tokenizer), or use a model with relative positions."
         )
     return mask
+
+
+def _padding(model: ExitModelForSeq2SeqLM) -> int | None:
+    """The token that fills rows up; where it ends texts as well, nobody can tell which it does."""
+    config, own = model.network.config, cast(Any, model.network.generation_config)
+    ends = own.eos_token_id if own.eos_token_id is not None else config.eos_token_id
+    pad: Any = config.pad_token_id
+    return None if pad in (ends if isinstance(ends, list) else [ends]) else pad
 
 
 def _check_mask(mask: Tensor | None, shape: Any, name: str, device: torch.device) -> Tensor:
