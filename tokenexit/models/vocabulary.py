@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from transformers import PreTrainedTokenizerBase
-
 from tokenexit.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,7 +18,7 @@ def check_vocabulary(tokenizer: Any, entries: int) -> None:
     Raises:
         UserError: Says how many there are.
     """
-    if not isinstance(tokenizer, PreTrainedTokenizerBase):
+    if isinstance(tokenizer, str) or not hasattr(tokenizer, "__len__"):
         raise UserError(
             f"A tokenizer of transformers is needed, not {type(tokenizer).__name__}: load it from "
             "the model's folder, with AutoTokenizer.from_pretrained."
