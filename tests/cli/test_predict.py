@@ -79,6 +79,12 @@ def test_words_as_they_are(cli, folder):
     assert words(done.out) == [["Ada", "'s", "U.S", ",", "x.y"], []]
 
 
+def test_words_as_they_are_are_not_split(cli, folder):
+    done = cli("predict", folder, "--pretokenized", "--splitter", "whitespace", stdin=b"a b\n")
+    assert (done.code, done.out) == (2, "")
+    assert "give one of the two" in done.err
+
+
 def test_another_splitter(cli, folder):
     assert words(cli("predict", folder, "--splitter", "whitespace", stdin=b"it's, so").out) == [
         ["it's,", "so"]

@@ -82,11 +82,16 @@ class Commands(ABC):
         """Results for texts, in order and as they are read.
 
         Raises:
-            UserError: An option of another kind of model.
+            UserError: An option of another kind of model, or two that exclude each other.
         """
         given = {k: v for k, v in options.items() if v is not None}
         _only(given, self.predicting, self.kind)
         if given.pop("pretokenized", False):
+            if "splitter" in given:
+                raise UserError(
+                    "--pretokenized takes the words between spaces, so there is nothing left for "
+                    "--splitter to split; give one of the two."
+                )
             texts = (text.split() for text in texts)
         found = self.model.predict_iter(texts, policy=policy, batch_size=size, **given)
         return (one.to_dict() for one in found)
