@@ -69,6 +69,18 @@ def test_classes_in_another_order_are_put_in_order(kind, model_type, wordpiece):
     assert all(a is b for a, b in zip(mine.parameters(), theirs.parameters(), strict=True))
 
 
+def test_a_finished_head_says_what_it_said_and_a_new_one_what_is_legal(wordpiece):
+    given = network("words")
+    model = ExitModelForTokenClassification.from_transformers(given, wordpiece, GIVEN)
+    said = [OWN[best] for best in plain(given, wordpiece).argmax(dim=-1)]
+    assert model.predict([["ada", "was", "born"]], policy="never")[0].labels == said
+    assert model.settings.decode == "argmax"
+    # A head without its own names is new, and so is one on a finished model's encoder.
+    for new in (network("words", names=None), network("words").base_model):
+        made = ExitModelForTokenClassification.from_transformers(new, wordpiece, GIVEN)
+        assert made.settings.decode == "legal"
+
+
 @each_kind
 def test_what_is_saved_says_the_same(kind, wordpiece, tmp_path):
     model = KINDS[kind][0].from_transformers(network(kind), wordpiece, GIVEN)

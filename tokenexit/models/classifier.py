@@ -91,6 +91,12 @@ def _copy_weights(given: nn.Module, fresh: nn.Module) -> None:
         )
 
 
+def has_learned(network: PreTrainedModel, labels: Sequence[str]) -> bool:
+    """Whether a network came with a head for these classes, whose answers are to stay."""
+    given = unwrapped(network)
+    return given.base_model is not given and set(_names(given)) == set(labels)
+
+
 def for_training(network: PreTrainedModel, labels: Sequence[str]) -> PreTrainedModel:
     """The network, or its encoder alone where the head has learned other classes."""
     encoder: Any = network.base_model

@@ -24,7 +24,7 @@ from tokenexit.errors import UserError, unknown_name
 from tokenexit.halting import Halted, Trace
 from tokenexit.heads import ExitHeads
 from tokenexit.models import persistence
-from tokenexit.models.classifier import check_names, with_classifier
+from tokenexit.models.classifier import check_names, has_learned, with_classifier
 from tokenexit.models.constrained import legal_decoder
 from tokenexit.models.crf import TagCRF
 from tokenexit.models.encoder_model import EncoderModel, new_parts
@@ -94,6 +94,9 @@ class ExitModelForTokenClassification(
             heads: Kind and settings of the heads, ``{"name": "mlp", "gate": True}``.
             task: ``ner`` or ``pos``; told by the labels when None.
 
+        A new head for BIO tags is decoded legally, a finished one as the plain model is; see
+        ``decode`` of ``tag`` and ``configure``.
+
         Raises:
             UserError: Unsupported family, no such exit layer, unknown head, bad labels.
         """
@@ -108,7 +111,9 @@ class ExitModelForTokenClassification(
         check_vocabulary(tokenizer, embeddings(network))
         stack, exits, kind = new_parts(network, labels, exit_layers, heads)
         task = task or ("ner" if is_bio(labels) else "pos")
-        decode = "legal" if is_bio(labels) else "argmax"
+        # What a finished head says is the plain model's answer, legal or not.
+        new = is_bio(labels) and not has_learned(backbone, labels)
+        decode = "legal" if new else "argmax"
         settings = ExitSettings(tuple(labels), exits, kind, task, decode=decode)
         return cls(network, tokenizer, stack, settings)
 
