@@ -13,6 +13,8 @@ from torch import Tensor
 
 from tokenexit.errors import UserError
 from tokenexit.policies.base import POLICIES, Knob, Policy, State, check_number, check_pairs
+from tokenexit.policies.rule import Network, Rule
+from tokenexit.policies.rule_depth import assigned
 from tokenexit.signals import Signals
 
 MAX_DEPTH = 1000
@@ -73,6 +75,13 @@ class AssignedDepth(Policy):
     def _tables(self) -> dict[torch.device, tuple[Tensor, Tensor]]:
         # Kept by device: copying the table there at every decoding step would wait for it.
         return {}
+
+    def rule_for(self, network: Network) -> Rule:
+        """The same layer for all rows, or one for each by the table."""
+        if self.by_item:
+            return assigned(network, lambda items, place: self._look_up(items))
+        later = network.only(lambda layer: layer >= self.depth)
+        return assigned(later, lambda items, place: torch.full_like(items, int(self.depth)))
 
     @classmethod
     def examples(cls) -> list[Self]:

@@ -13,13 +13,14 @@ import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
 from tokenexit.errors import UserError, unknown_name
+from tokenexit.policies.knob import Knob
+from tokenexit.policies.rule import Network, Rule, rule_of
 from tokenexit.policies.text import read_text
 from tokenexit.registry import Registry
 from tokenexit.signals import Signals
@@ -28,51 +29,6 @@ State = Any
 """None, a tensor whose first axis is rows, or a (nested) tuple of states."""
 
 POLICIES: Registry[Policy] = Registry("policy", "tokenexit.policies")
-
-
-NEAREST = 1e-4
-"""What is missing to one at the strictest setting searched below one itself."""
-
-
-@dataclass(frozen=True)
-class Knob:
-    """The dial that calibration turns: one number from strict to loose.
-
-    Attributes:
-        field: Name of the policy's field.
-        strict: The value at which (almost) nobody leaves early.
-        loose: The value at which (almost) everybody leaves at once.
-        integer: Whether only whole numbers make sense.
-        log: Whether to search on a logarithmic scale.
-        near_one: Whether to search on a logarithmic scale of what is missing to the strict end,
-            1: a confident model parts 0.99 from 0.999 and hardly 0.5 from 0.6.
-    """
-
-    field: str
-    strict: float
-    loose: float
-    integer: bool = False
-    log: bool = False
-    near_one: bool = False
-
-    def value(self, place: float) -> float:
-        """The setting at a place between strict, 0, and loose, 1."""
-        if self.near_one and place <= 0:
-            return self.strict
-        low, high = self._scaled(self.strict), self._scaled(self.loose)
-        at = low + place * (high - low)
-        at = math.exp(at) if self.log or self.near_one else at
-        return 1 - at if self.near_one else at
-
-    def place(self, value: float) -> float:
-        """Where a setting lies between strict, 0, and loose, 1."""
-        low, high = self._scaled(self.strict), self._scaled(self.loose)
-        return (self._scaled(value) - low) / (high - low)
-
-    def _scaled(self, value: float) -> float:
-        if self.near_one:
-            return math.log(max(1 - value, NEAREST))
-        return math.log(max(value, 1e-300)) if self.log else value
 
 
 class Policy(ABC):
@@ -106,6 +62,28 @@ class Policy(ABC):
         Returns:
             Who halts, ``[N]`` bool, and the state to hand to the next exit.
         """
+
+    def as_rule(
+        self,
+        num_layers: int,
+        num_classes: int,
+        classes: Sequence[str] = (),
+        exits: Sequence[int] | None = None,
+    ) -> Rule | None:
+        """The same decisions as plain data that a kernel can carry out; None if there is none.
+
+        Args:
+            num_layers: Depth of the network.
+            num_classes: Classes of its exits, or words of the vocabulary.
+            classes: Their names, where they have names.
+            exits: Layers at which the policy will be asked, from 1; all when None.
+        """
+        asked = (exits is None or layer in exits for layer in range(1, num_layers + 1))
+        return rule_of(self, Network(num_classes, tuple(classes), tuple(asked)))
+
+    def rule_for(self, network: Network) -> Rule | None:
+        """What ``as_rule`` says where this policy may be one of several; ask by ``rule_of``."""
+        return None
 
     @classmethod
     def examples(cls) -> Sequence[Self]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from tokenexit.policies.base import POLICIES, Policy, State, check_number
 from tokenexit.policies.divergence import Divergence
 from tokenexit.policies.entropy import Entropy
+from tokenexit.policies.rule import Network, Rule, rule_of
 from tokenexit.policies.wrapper import WrapperPolicy
 from tokenexit.signals import Signals
 
@@ -43,6 +44,10 @@ class EveryKth(WrapperPolicy):
         if signals.layer % self.k != 0:
             return signals.none(), state
         return self.policy.step(signals, state)
+
+    def rule_for(self, network: Network) -> Rule | None:
+        """That of the inner policy, asked at multiples."""
+        return rule_of(self.policy, network.only(lambda layer: layer % self.k == 0))
 
     @classmethod
     def examples(cls) -> list[Self]:

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from tokenexit.errors import UserError
 from tokenexit.policies.base import POLICIES, Knob, Policy, State, check_number
+from tokenexit.policies.rule import Network, Rule
+from tokenexit.policies.rule_depth import assigned
 from tokenexit.signals import Signals
 
 MAX_LAYER = 1000
@@ -67,6 +69,10 @@ class Hash(Policy):
     def dial(self) -> Knob:
         """``max_layer``, down to ``min_layer``."""
         return Knob("max_layer", MAX_LAYER, self.min_layer, integer=True, log=True)
+
+    def rule_for(self, network: Network) -> Rule:
+        """A layer for each row."""
+        return assigned(network, lambda items, place: self.depth(items))
 
     @classmethod
     def examples(cls) -> list[Self]:

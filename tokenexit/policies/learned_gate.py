@@ -8,6 +8,7 @@ from typing import Self
 from torch import Tensor
 
 from tokenexit.policies.base import POLICIES, Knob, check_number
+from tokenexit.policies.rule import Network, Rule, one_score
 from tokenexit.policies.threshold import ThresholdPolicy
 from tokenexit.signals import Signals
 
@@ -40,6 +41,10 @@ class LearnedGate(ThresholdPolicy):
     def score(self, signals: Signals) -> Tensor:
         """Probability of being wrong, ``[N]``."""
         return signals.gate.float()
+
+    def rule_for(self, network: Network) -> Rule:
+        """One score, one threshold."""
+        return one_score(network, "gate", self.threshold, self.sure_is_low)
 
     @classmethod
     def examples(cls) -> list[Self]:

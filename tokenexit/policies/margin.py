@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tokenexit import scores
 from tokenexit.policies.base import POLICIES, Knob, check_number
+from tokenexit.policies.rule import Network, Rule, one_score
 from tokenexit.policies.threshold import ThresholdPolicy
 from tokenexit.signals import Signals
 
@@ -38,6 +39,10 @@ class Margin(ThresholdPolicy):
     def score(self, signals: Signals) -> Tensor:
         """Best minus second probability, ``[N]``."""
         return scores.margin(signals.logits)
+
+    def rule_for(self, network: Network) -> Rule:
+        """One score, one threshold."""
+        return one_score(network, "margin", self.threshold, self.sure_is_low)
 
     @classmethod
     def examples(cls) -> list[Self]:

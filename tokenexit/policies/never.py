@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from tokenexit.policies.base import POLICIES, Policy, State
+from tokenexit.policies.rule import Network, Rule, nobody
 from tokenexit.signals import Signals
 
 
@@ -20,3 +21,7 @@ class Never(Policy):
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
         """Let nobody out."""
         return signals.none(), state
+
+    def rule_for(self, network: Network) -> Rule:
+        """Asked nowhere."""
+        return nobody(network.asked)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tokenexit import scores
 from tokenexit.policies.base import POLICIES, Knob, Policy, State, check_number
+from tokenexit.policies.rule import Network, Rule, one_score
 from tokenexit.signals import Signals
 
 
@@ -46,6 +47,10 @@ class Patience(Policy):
         # -1 stands for no prediction, and two of those do not agree.
         count = torch.where((best == last) & (best >= 0), count + 1, 0)
         return count >= self.patience, (best, count)
+
+    def rule_for(self, network: Network) -> Rule:
+        """Agreeing so often in a row."""
+        return one_score(network, "patience", 1.0, True, int(self.patience))
 
     @classmethod
     def examples(cls) -> list[Self]:

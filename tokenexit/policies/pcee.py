@@ -11,6 +11,8 @@ from torch import Tensor
 from tokenexit.policies.base import POLICIES, Policy, State, check_number
 from tokenexit.policies.entropy import Entropy
 from tokenexit.policies.patience import Patience
+from tokenexit.policies.rule import Network, Rule, rule_of
+from tokenexit.policies.rule_join import patient
 from tokenexit.policies.wrapper import WrapperPolicy
 from tokenexit.signals import Signals
 
@@ -49,6 +51,10 @@ class PCEE(WrapperPolicy):
         halt, inner = self.policy.step(signals, inner)
         count = torch.where(halt, count + 1, 0)
         return count >= self.times, (inner, count)
+
+    def rule_for(self, network: Network) -> Rule | None:
+        """That of the inner policy, with more patience."""
+        return patient(rule_of(self.policy, network), network, int(self.times))
 
     @classmethod
     def examples(cls) -> list[Self]:

@@ -15,6 +15,8 @@ from tokenexit.errors import UserError, unknown_name
 from tokenexit.policies.base import POLICIES, Knob, Policy, State, check_pairs, check_policy
 from tokenexit.policies.entropy import Entropy
 from tokenexit.policies.group import ask_each, at_same_ratio
+from tokenexit.policies.rule import Network, Rule, rule_of
+from tokenexit.policies.rule_join import by_class
 from tokenexit.signals import Signals
 
 
@@ -95,6 +97,16 @@ class PerClass(Policy):
             for name, policy in dict(self.classes).items()
         }
         return replace(self, otherwise=self.otherwise.at(value), classes=turned)
+
+    def rule_for(self, network: Network) -> Rule | None:
+        """Those of all policies in one, as long as they differ in thresholds only."""
+        names = tuple(dict(self.classes))
+        if not names:
+            return rule_of(self.otherwise, network)
+        if not network.classes:
+            return None
+        charge = _in_charge(names, network.classes, torch.device("cpu"))[:-1].tolist()
+        return by_class([rule_of(member, network) for member in self.members], charge, network)
 
     @classmethod
     def examples(cls) -> list[Self]:

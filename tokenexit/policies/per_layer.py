@@ -15,6 +15,8 @@ from tokenexit.policies.entropy import Entropy
 from tokenexit.policies.group import GroupPolicy, at_same_ratio
 from tokenexit.policies.never import Never
 from tokenexit.policies.patience import Patience
+from tokenexit.policies.rule import Network, Rule, rule_of
+from tokenexit.policies.rule_join import by_layer
 from tokenexit.signals import Signals
 
 
@@ -61,6 +63,15 @@ class PerLayer(GroupPolicy):
         members = [at_same_ratio(policy, first, value) for policy in self.policies]
         members[leader] = first.at(value)
         return dataclasses.replace(self, policies=tuple(members))
+
+    def rule_for(self, network: Network) -> Rule | None:
+        """Those of all policies in one, as long as they differ in thresholds only."""
+        last = len(self.policies)
+        rules = [
+            rule_of(policy, network.only(lambda layer, turn=turn: min(layer, last) == turn))
+            for turn, policy in enumerate(self.policies, 1)
+        ]
+        return by_layer(rules, network)
 
     @classmethod
     def examples(cls) -> list[Self]:

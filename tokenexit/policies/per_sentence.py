@@ -11,6 +11,8 @@ from torch import Tensor
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.policies.base import POLICIES, Policy, State
 from tokenexit.policies.entropy import Entropy
+from tokenexit.policies.rule import Network, Rule, rule_of
+from tokenexit.policies.rule_join import pooled
 from tokenexit.policies.threshold import ThresholdPolicy
 from tokenexit.policies.wrapper import WrapperPolicy
 from tokenexit.signals import Signals
@@ -61,6 +63,11 @@ class PerSentence(WrapperPolicy):
         halt, state = self.policy.step(signals, state)
         unsure = torch.zeros(signals.num_sequences, dtype=torch.int32, device=halt.device)
         return unsure.index_add(0, where, (~halt).int())[where] == 0, state
+
+    def rule_for(self, network: Network) -> Rule | None:
+        """That of the inner policy, asked of the whole sentence."""
+        pool = "sentence_mean" if self.how == "mean" else "sentence"
+        return pooled(rule_of(self.policy, network), pool=pool)
 
     @classmethod
     def examples(cls) -> list[Self]:

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from tokenexit.policies.base import POLICIES, Knob, Policy, State, check_number
 from tokenexit.policies.hash import hash_bits
+from tokenexit.policies.rule import Network, Rule
+from tokenexit.policies.rule_depth import assigned
 from tokenexit.signals import Signals
 
 _KEPT = 24
@@ -54,8 +56,26 @@ class RandomExit(Policy):
     def draw(self, signals: Signals) -> Tensor:
         """One number a row, ``[N]`` in 0 to below 1."""
         place = signals.position if signals.step is None else signals.step
-        bits = hash_bits(hash_bits(signals.item_id, self.seed) + place, self.seed)
+        return self._number(signals.item_id, place)
+
+    def _number(self, item_id: Tensor, place: Tensor) -> Tensor:
+        bits = hash_bits(hash_bits(item_id, self.seed) + place, self.seed)
         return (bits >> (32 - _KEPT)).float() / 2**_KEPT
+
+    def rule_for(self, network: Network) -> Rule:
+        """A layer for each row: the first exit at which its draw is reached."""
+        exits = [layer for layer, asked in enumerate(network.asked, 1) if asked]
+        here, bounds = self.init(1), []
+        for _ in exits:
+            here = here * (1.0 - self.rate)
+            bounds.append(here)
+        layers = torch.tensor([*exits, len(network.asked) + 1])
+
+        def depths(items: Tensor, place: Tensor) -> Tensor:
+            missed = sum((self._number(items, place) < bound).long() for bound in bounds)
+            return layers[missed] if exits else torch.full_like(items, int(layers[0]))
+
+        return assigned(network, depths)
 
     @classmethod
     def examples(cls) -> list[Self]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tokenexit.policies.base import POLICIES, Knob, check_number
+from tokenexit.policies.rule import Network, Rule, one_score
 from tokenexit.policies.threshold import ThresholdPolicy
 from tokenexit.signals import Signals
 
@@ -47,6 +48,10 @@ class Saturation(ThresholdPolicy):
         cosine = F.cosine_similarity(signals.hidden.float(), before.float(), dim=-1)
         # Rounding may lift it above 1, and then not even a threshold of 1 would mean never.
         return cosine.clamp(-1.0, 1.0)
+
+    def rule_for(self, network: Network) -> Rule:
+        """One score, one threshold."""
+        return one_score(network, "saturation", self.threshold, self.sure_is_low)
 
     @classmethod
     def examples(cls) -> list[Self]:

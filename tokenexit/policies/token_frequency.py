@@ -14,6 +14,8 @@ from torch import Tensor
 from tokenexit.errors import UserError
 from tokenexit.policies.base import POLICIES, State
 from tokenexit.policies.hash_tables import equal_shares
+from tokenexit.policies.rule import Network, Rule
+from tokenexit.policies.rule_depth import assigned
 from tokenexit.policies.token_table import TokenTable
 from tokenexit.signals import Signals
 
@@ -78,9 +80,17 @@ class TokenFrequency(TokenTable):
         """Compare the layer with each token's depth; the state is that of the table, if any."""
         if self.frequent:
             return super().step(signals, state)
-        reached = [signals.item_id >= boundary for boundary in self.boundaries]
-        depth = sum((mask.long() for mask in reached), torch.full_like(signals.item_id, self.first))
-        return signals.layer >= depth, state
+        return signals.layer >= self._by_id(signals.item_id), state
+
+    def rule_for(self, network: Network) -> Rule:
+        """A layer for each row, from the list or the id."""
+        if self.frequent:
+            return super().rule_for(network)
+        return assigned(network, lambda items, place: self._by_id(items))
+
+    def _by_id(self, item_id: Tensor) -> Tensor:
+        reached = [item_id >= boundary for boundary in self.boundaries]
+        return sum((mask.long() for mask in reached), torch.full_like(item_id, self.first))
 
     def buckets(self) -> tuple[Mapping[int, int], int]:
         """Those of the list, and the last for all others."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tokenexit.policies.assigned_depth import MAX_DEPTH, AssignedDepth
 from tokenexit.policies.base import Knob, Policy, State, check_number
+from tokenexit.policies.rule import Network, Rule
 from tokenexit.signals import Signals
 
 
@@ -32,6 +33,10 @@ class TokenTable(Policy):
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
         """Compare the layer with each token's depth; the state is that of the table."""
         return self._table.step(signals, state)
+
+    def rule_for(self, network: Network) -> Rule:
+        """That of the table."""
+        return self._table.rule_for(network)
 
     @cached_property
     def _table(self) -> AssignedDepth:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tokenexit.policies.base import POLICIES, Knob, Policy, State, check_number
+from tokenexit.policies.rule import Network, Rule, one_score
 from tokenexit.signals import Signals
 
 
@@ -50,6 +51,10 @@ class ValuePatience(Policy):
         value = signals.logits[:, 0].float()
         count = torch.where((value - last).abs() < self.threshold, count + 1, 0)
         return count >= self.times, (value, count)
+
+    def rule_for(self, network: Network) -> Rule:
+        """Moving so little so often in a row."""
+        return one_score(network, "change", self.threshold, True, int(self.times))
 
     @classmethod
     def examples(cls) -> list[Self]:

@@ -12,6 +12,8 @@ from torch.nn import functional as F
 from tokenexit.errors import UserError
 from tokenexit.policies.base import POLICIES, Policy, State, check_number
 from tokenexit.policies.entropy import Entropy
+from tokenexit.policies.rule import Network, Rule, rule_of
+from tokenexit.policies.rule_join import pooled
 from tokenexit.policies.wrapper import WrapperPolicy
 from tokenexit.signals import Signals
 
@@ -57,6 +59,10 @@ class Window(WrapperPolicy):
         grid[signals.sequence, signals.position] = (~halt).float()
         unsure = F.max_pool1d(grid[:, None], self.size, stride=1, padding=self.size // 2)[:, 0]
         return unsure[signals.sequence, signals.position] == 0, state
+
+    def rule_for(self, network: Network) -> Rule | None:
+        """That of the inner policy, asked of neighbours as well."""
+        return pooled(rule_of(self.policy, network), window=int(self.size))
 
     @classmethod
     def examples(cls) -> list[Self]:
