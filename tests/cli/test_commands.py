@@ -251,6 +251,11 @@ def test_policies_are_listed_with_their_settings(ok):
         assert f"\n{name} " in f"\n{shown}"
     assert "threshold=0.1" in shown
     assert "levels: token, step, sentence" in shown
+    lines = shown.splitlines()
+    decided = {line.split()[0]: lines[n + 2].strip() for n, line in enumerate(lines[:-2])}
+    assert decided["entropy"] == "kernels: a rule"
+    assert decided["window"] == "kernels: a rule where what is inside has one"
+    assert decided["divergence"] == "kernels: asked in Python at every exit"
 
 
 def test_backbones_are_listed(ok):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from tokenexit.cli.options import Plugin
 
+if TYPE_CHECKING:
+    from tokenexit.policies import Policy
+
 
 def policies(plugin: Plugin = None) -> None:
-    """What policies exist, with their settings."""
+    """What policies exist, with their settings, and which a compiled engine decides by a rule."""
     import dataclasses
 
     from tokenexit.policies import POLICIES
@@ -24,6 +29,18 @@ def policies(plugin: Plugin = None) -> None:
         summary = (cls.__doc__ or "").strip().splitlines()[0]
         typer.echo(f"{name:<18}{summary}")
         typer.echo(f"{'':<18}levels: {', '.join(cls.levels)}" + (f"; {fields}" if fields else ""))
+        typer.echo(f"{'':<18}kernels: {_decided(cls)}")
+
+
+def _decided(cls: type[Policy]) -> str:
+    """Who decides where layers run in kernels."""
+    from tokenexit.policies.base import walk
+
+    examples = cls.examples()
+    if all(example.as_rule(12, 2, ("O", "B-PER")) is None for example in examples):
+        return "asked in Python at every exit"
+    around = any(len([*walk(example)]) > 1 for example in examples)
+    return "a rule where what is inside has one" if around else "a rule"
 
 
 def methods() -> None:

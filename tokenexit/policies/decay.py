@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import torch
@@ -13,6 +13,7 @@ from tokenexit.errors import UserError
 from tokenexit.policies.base import POLICIES, Policy, State, check_number
 from tokenexit.policies.entropy import Entropy
 from tokenexit.policies.margin import Margin
+from tokenexit.policies.rule import Network, Rule, rule_of
 from tokenexit.policies.threshold import ThresholdPolicy
 from tokenexit.policies.wrapper import WrapperPolicy
 from tokenexit.signals import Signals
@@ -61,19 +62,40 @@ class Decay(WrapperPolicy):
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
         """Compare each row's score with the threshold of its own step."""
         assert isinstance(self.policy, ThresholdPolicy)
-        if signals.step is None or not signals.num_steps:
-            missing = "decoding step" if signals.step is None else "largest number of steps"
+        limit = self.thresholds(signals.step, signals.num_steps)
+        if self._strictness() >= 1.0:
+            return signals.none(), state
+        return self.policy.sure(self.policy.score(signals), limit), state
+
+    def thresholds(self, step: Tensor | None, num_steps: int | None) -> Tensor:
+        """Of the inner policy, at decoding steps ``[N] -> [N]`` float32.
+
+        Args:
+            step: From 0; None outside decoding.
+            num_steps: Largest number of steps of this generation; None where nobody knows.
+
+        Raises:
+            UserError: One of them is not known.
+        """
+        if step is None or not num_steps:
+            missing = "decoding step" if step is None else "largest number of steps"
             raise UserError(
                 f"Decay loosens a threshold over the steps of decoding, and there is no {missing} "
                 "here: generate text with a largest length, or use the policy inside it, "
                 f"{self.policy!r}."
             )
-        strictness = self._strictness()
-        if strictness >= 1.0:
-            return signals.none(), state
-        age = signals.step.to(torch.float32) / signals.num_steps
-        now = FIXED * strictness + (1.0 - FIXED) * torch.exp(-self.temperature * age)
-        return self.policy.sure(self.policy.score(signals), self._threshold(now.clamp(0, 1))), state
+        age = step.to(torch.float32) / num_steps
+        now = FIXED * self._strictness() + (1.0 - FIXED) * torch.exp(-self.temperature * age)
+        return self._threshold(now.clamp(0, 1))
+
+    def rule_for(self, network: Network) -> Rule | None:
+        """That of the inner policy, with another threshold at every step."""
+        inner = rule_of(self.policy, network)
+        if inner is None or inner.score == "never":
+            return inner
+        if self._strictness() >= 1.0:
+            inner = replace(inner, asked=(False,) * len(inner.asked))
+        return replace(inner, schedule=self.thresholds)
 
     def _ends(self) -> tuple[float, float, bool]:
         """Loose and strict end of the inner dial, and whether they are logarithms."""

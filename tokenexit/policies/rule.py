@@ -4,8 +4,8 @@
 gives every row one *number*; the row is *sure* when that is strictly on the sure side of the
 layer's threshold. It *halts* when it has been sure ``patience`` times in a row and so have its
 neighbours in the window, or all of its sentence. ``rule_decide`` is that in plain torch, and
-equals ``Policy.step`` to the last bit; ``rule_struct`` is its form in C. Exact arithmetic of the
-numbers, always in float32, whatever type the logits have:
+equals ``Policy.step`` to the last bit. Exact arithmetic of the numbers, always in float32,
+whatever type the logits have:
 
 - ``entropy``: normalised by ``log C``; ``max_prob``: ``1 / sum exp(x - max)``; ``margin``: the
   best two softmax values, subtracted; ``energy``: ``-logsumexp``. Those of ``scores``. A NaN
@@ -126,6 +126,10 @@ class Rule:
     def pools(self) -> bool:
         """Whether a row's neighbours have a say."""
         return self.window > 1 or self.pool != "none"
+
+    def lines(self) -> np.ndarray:
+        """The thresholds as one array, ``[L, 1]`` or ``[L, C]`` float32."""
+        return np.array(self.thresholds, dtype=np.float32)
 
     def at_step(self, step: int, num_steps: int | None = None) -> Rule:
         """The rule of one decoding step; itself unless thresholds change with the steps.

@@ -12,6 +12,7 @@ from tokenexit.errors import UserError
 from tokenexit.policies.base import POLICIES, Policy, State, check_number, walk
 from tokenexit.policies.divergence import Divergence
 from tokenexit.policies.margin import Margin
+from tokenexit.policies.rule import OF_LOGITS, Network, Rule, rule_of
 from tokenexit.policies.wrapper import WrapperPolicy
 from tokenexit.signals import Signals
 
@@ -81,6 +82,15 @@ class Shortlist(WrapperPolicy):
             shown = _limited(signals, words)
         halt, inner = self.policy.step(shown, inner)
         return halt, (words, inner)
+
+    def rule_for(self, network: Network) -> Rule | None:
+        """That of the inner policy on lists kept at the first exit."""
+        inner = rule_of(self.policy, network)
+        if inner is None or self.refresh or inner.score not in OF_LOGITS:
+            return None
+        # The list is made at the first exit, asked inside or not; classes of a list have no names.
+        whole = inner.asked == network.asked and len(inner.thresholds[0]) == 1
+        return replace(inner, shortlist=self.size) if whole else None
 
     @classmethod
     def examples(cls) -> list[Self]:
