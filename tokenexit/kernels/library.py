@@ -1,0 +1,190 @@
+"""Finds the compiled kernels, or compiles them at first use, and never loads what does not fit."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import logging
+import os
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import torch
+
+from tokenexit.errors import UserError, unknown_name
+from tokenexit.kernels import build
+from tokenexit.kernels.cache import Unusable, cache_folder, locked
+from tokenexit.kernels.signatures import signatures
+
+ABI = 1
+"""As TOKENEXIT_ABI in source/api.h."""
+
+SHIPPED = Path(__file__).parent / "built"
+"""Where a wheel has its library."""
+
+VARIABLE = "TOKENEXIT_KERNELS"
+
+_log = logging.getLogger(__name__)
+
+
+class Library:
+    """The loaded kernels; each is a method named as in ``source/table.h``.
+
+    Args:
+        path: The shared library; has been checked.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._dll = ctypes.CDLL(str(path))
+        self._threads = 0
+        self._dll.tokenexit_abi.restype = ctypes.c_int32
+        for name in ("sources", "isa"):
+            getattr(self._dll, f"tokenexit_{name}").restype = ctypes.c_char_p
+        if self._dll.tokenexit_abi() != ABI:
+            raise Unusable(f"{path} has another interface than this version of tokenexit")
+        for name, (result, parameters) in signatures().items():
+            function = getattr(self._dll, f"tokenexit_{name}")
+            function.restype, function.argtypes = result, parameters
+            setattr(self, name, function)
+        for name in ("int8", "fp32", "bf16"):
+            pointers = 2 if name == "int8" else 1
+            pack = getattr(self._dll, f"tokenexit_pack_{name}")
+            pack.restype = None
+            pack.argtypes = [ctypes.c_void_p, *[ctypes.c_int32] * 2, *[ctypes.c_void_p] * pointers]
+            setattr(self, f"pack_{name}", pack)
+
+    def __getattr__(self, name: str) -> Any:  # for what is set from the table
+        raise AttributeError(f"There is no kernel named {name!r}.")
+
+    @property
+    def isa(self) -> str:
+        """The instruction set that runs."""
+        return self._dll.tokenexit_isa().decode()
+
+    def isas(self) -> list[str]:
+        """Instruction sets that this processor can run, the fastest first."""
+        return [isa for isa in build.INSTRUCTION_SETS if self._dll.tokenexit_has(isa.encode())]
+
+    def use(self, isa: str) -> None:
+        """Run another instruction set from now on, in this whole process.
+
+        Raises:
+            UserError: This processor or this library does not have it.
+        """
+        if isa not in build.INSTRUCTION_SETS:
+            raise unknown_name("instruction set", isa, build.INSTRUCTION_SETS)
+        if not self._dll.tokenexit_use(isa.encode()):
+            raise UserError(
+                f"This machine cannot run {isa!r} kernels; it has {', '.join(self.isas())}. "
+                f"Unset {VARIABLE} to take the fastest."
+            )
+
+    def match_threads(self) -> None:
+        """Use as many threads as torch does; call before kernels."""
+        wanted = torch.get_num_threads()
+        if wanted != self._threads:
+            self._threads = wanted
+            self._dll.tokenexit_set_threads(wanted)
+
+
+_lock = Lock()
+_found: tuple[Library | None, str] | None = None
+
+
+def library() -> Library | None:
+    """The kernels, compiled if need be; None where there are none, and ``status`` says why.
+
+    Raises:
+        UserError: TOKENEXIT_KERNELS asks for what does not exist here.
+    """
+    return _find()[0]
+
+
+def status() -> str:
+    """What runs, or why nothing does, in words."""
+    found, told = _find()
+    return told if found is None else f"{found.isa} ({told})"
+
+
+def forget() -> None:
+    """Look anew the next time."""
+    global _found
+    _found = None
+
+
+def _find() -> tuple[Library | None, str]:
+    global _found
+    if _found is None:
+        with _lock:
+            if _found is None:
+                _found = _look()
+    return _found
+
+
+def _look() -> tuple[Library | None, str]:
+    wanted = os.environ.get(VARIABLE) or "auto"
+    if wanted == "off":
+        return None, f"off: {VARIABLE} says so; products run in torch"
+    if wanted not in ("auto", *build.INSTRUCTION_SETS):
+        raise unknown_name(VARIABLE, wanted, ["auto", "off", *build.INSTRUCTION_SETS])
+    reasons = []
+    for attempt in (_shipped, _cached):
+        try:
+            found, told = attempt()
+        except (Unusable, build.BuildError, OSError) as error:
+            reasons.append(str(error))
+            continue
+        if wanted != "auto":
+            found.use(wanted)
+        return found, told
+    return None, f"none: {'; '.join(filter(None, reasons))}; products run in torch"
+
+
+def _shipped() -> tuple[Library, str]:
+    if not SHIPPED.is_dir():
+        raise Unusable("")
+    return load(SHIPPED)
+
+
+def _cached() -> tuple[Library, str]:
+    folder = cache_folder(build.source_hash(), build.machine())
+    with locked(folder):
+        try:
+            return load(folder)
+        except Unusable as error:
+            _log.info("Compiling the kernels (once, some seconds): %s", error)
+        build.build(folder)
+        return load(folder)
+
+
+def load(folder: Path) -> tuple[Library, str]:
+    """Check a library against its manifest and this machine, then load it.
+
+    Args:
+        folder: Has both.
+
+    Returns:
+        The library, and who compiled it.
+
+    Raises:
+        Unusable: Says what does not fit. Nothing of it has run.
+    """
+    path = folder / build.LIBRARY
+    try:
+        told = json.loads((folder / build.MANIFEST).read_text(encoding="utf-8"))
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise Unusable(f"{folder} has no compiled kernels") from None
+    except (OSError, ValueError) as error:
+        raise Unusable(f"{folder} cannot be read: {error}") from error
+    wanted = {"sources": build.source_hash(), "machine": build.machine()}
+    if not isinstance(told, dict) or any(told.get(key) != value for key, value in wanted.items()):
+        raise Unusable(f"{path} was made for another version or machine")
+    if hashlib.sha256(content).hexdigest() != told.get("sha256"):
+        raise Unusable(f"{path} is damaged")
+    try:
+        return Library(path), f"compiled by {told.get('compiler')}"
+    except (OSError, AttributeError) as error:
+        raise Unusable(f"{path} does not load: {error}") from error

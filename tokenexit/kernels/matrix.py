@@ -1,0 +1,150 @@
+"""A linear layer's weights as the kernels want them, and the product with rows."""
+
+from __future__ import annotations
+
+import ctypes
+
+import torch
+from torch import Tensor
+
+from tokenexit.errors import UserError, unknown_name
+from tokenexit.kernels.library import Library
+from tokenexit.kernels.reference import quantize_weight
+
+KINDS = {"int8": 0, "fp32": 1, "bf16": 2}
+"""How weights are stored, with the number that stands for it in source/api.h."""
+
+ACTIVATIONS = {"none": 0, "relu": 1, "gelu": 2, "gelu_new": 3, "silu": 4, "tanh": 5}
+"""What follows a product, likewise."""
+
+_PANEL = 64
+
+
+class _Struct(ctypes.Structure):
+    """As Matrix in source/api.h."""
+
+    _fields_ = (
+        ("kind", ctypes.c_int32),
+        ("K", ctypes.c_int32),
+        ("N", ctypes.c_int32),
+        ("w", ctypes.c_void_p),
+        ("scale", ctypes.c_void_p),
+        ("sum", ctypes.c_void_p),
+        ("bias", ctypes.c_void_p),
+    )
+
+
+class Matrix:
+    """Packed weights. Kernels get ``pointer``, which is good as long as this object lives.
+
+    Args:
+        library: Whose products read it.
+        weight: ``[N, K]``, of any floating type; a copy is packed.
+        bias: ``[N]``, or None for zeros.
+        kind: ``int8``, ``fp32`` or ``bf16``.
+        name: What the weights are called where they are refused.
+
+    Raises:
+        UserError: Weights hold NaN or infinity, or the kind is unknown.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        weight: Tensor,
+        bias: Tensor | None = None,
+        kind: str = "int8",
+        name: str = "a linear layer",
+    ) -> None:
+        if kind not in KINDS:
+            raise unknown_name("kind of weights", kind, KINDS)
+        weight = weight.detach().to("cpu", torch.float32).contiguous()
+        check_finite(weight, bias, name)
+        self.kind, (self.out_features, self.in_features) = kind, weight.shape
+        self._library = library
+        if bias is None:
+            self._bias = torch.zeros(self.out_features)
+        else:
+            self._bias = bias.detach().to("cpu", torch.float32).clone().contiguous()
+        self._pack(weight)
+        self._struct = _Struct(
+            KINDS[kind],
+            self.in_features,
+            self.out_features,
+            self._packed.data_ptr(),
+            self._scale.data_ptr(),
+            self._sum.data_ptr(),
+            self._bias.data_ptr(),
+        )
+        self.pointer = ctypes.addressof(self._struct)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory."""
+        held = (self._packed, self._scale, self._sum, self._bias)
+        return sum(tensor.nbytes for tensor in held)
+
+    def __call__(
+        self,
+        rows: Tensor,
+        activation: str = "none",
+        plus: Tensor | None = None,
+        times: Tensor | None = None,
+    ) -> Tensor:
+        """``activation(rows W^T + b) * times + plus``, ``[..., K] -> [..., N]``, in float32.
+
+        Args:
+            rows: ``[..., K]``, float32 on the CPU.
+            activation: One of ``ACTIVATIONS``.
+            plus: ``[..., N]``, if any.
+            times: ``[..., N]``, if any.
+        """
+        flat = rows.detach().reshape(-1, self.in_features).contiguous()
+        made = torch.empty(len(flat), self.out_features)
+        plus, times = (None if t is None else t.detach().contiguous() for t in (plus, times))
+        self._library.match_threads()
+        self._library.linear(
+            self.pointer,
+            flat.data_ptr(),
+            self.in_features,
+            len(flat),
+            made.data_ptr(),
+            self.out_features,
+            ACTIVATIONS[activation],
+            None if plus is None else plus.data_ptr(),
+            self.out_features,
+            None if times is None else times.data_ptr(),
+            self.out_features,
+        )
+        return made.view(*rows.shape[:-1], self.out_features)
+
+    def _pack(self, weight: Tensor) -> None:
+        count, depth = weight.shape
+        step = 4 if self.kind == "int8" else 1
+        dtype = {"int8": torch.int8, "fp32": torch.float32, "bf16": torch.bfloat16}[self.kind]
+        wide, deep = -(-count // _PANEL) * _PANEL, -(-depth // step) * step
+        self._packed = torch.empty(wide * deep, dtype=dtype)
+        self._scale = self._sum = torch.empty(0)
+        if self.kind == "int8":
+            small, self._scale = quantize_weight(weight)
+            self._sum = torch.empty(count, dtype=torch.int32)
+            self._library.pack_int8(
+                small.data_ptr(), count, depth, self._packed.data_ptr(), self._sum.data_ptr()
+            )
+        else:
+            given = weight.to(dtype)
+            pack = self._library.pack_fp32 if self.kind == "fp32" else self._library.pack_bf16
+            pack(given.data_ptr(), count, depth, self._packed.data_ptr())
+
+
+def check_finite(weight: Tensor, bias: Tensor | None, name: str) -> None:
+    """Refuse weights of which nothing sensible can be made.
+
+    Raises:
+        UserError: Names the layer.
+    """
+    if not (weight.isfinite().all() and (bias is None or bias.isfinite().all())):
+        raise UserError(
+            f"The weights of {name} hold NaN or infinity, so no other precision can be made of "
+            "them. Load a checkpoint that is whole, or stay with fp32."
+        )

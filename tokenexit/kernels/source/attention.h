@@ -1,0 +1,146 @@
+// Attention of one head: softmax(scale q K^T + bias + mask) V. Keys lie turned, in blocks of 16
+// places [n / 16, width, 16], so that a load brings one number of 16 keys.
+#pragma once
+#include "math.h"
+#include "scratch.h"
+
+namespace tokenexit {
+namespace TOKENEXIT_ISA {
+
+// n keys and values of one head. Places behind the last key are read and left out: any number may
+// stand there, in turned keys there must be room for them.
+struct Head {
+  const float *keys;   // [ceil(n / 16), width, 16]
+  const float *values; // [n, width], rows value_stride apart
+  size_t value_stride;
+  int n, width;
+};
+
+// bias [rows, n]: rows bias_stride apart, 0 for one that serves all; mask [n]. Both are added.
+struct Scores {
+  float scale = 1.f;
+  const float *bias = nullptr;
+  size_t bias_stride = 0;
+  const float *mask = nullptr;
+};
+
+// Floats that the turned keys of a head take.
+TX_INLINE size_t turned_size(int n, int width) {
+  return static_cast<size_t>(round_up(n, LANES)) * static_cast<size_t>(width);
+}
+
+// One key [width] goes to place j of turned keys.
+inline void turn_key(const float *key, int width, int j, float *turned) {
+  float *to = turned + at(j / LANES, static_cast<size_t>(width) * LANES) + j % LANES;
+  for (int k = 0; k < width; ++k) to[k * LANES] = key[k];
+}
+
+// Keys [n, width], rows stride apart, turned.
+inline void turn_keys(const float *keys, size_t stride, int n, int width, float *turned) {
+  for (int j = 0; j < n; j += LANES) {
+    float *to = turned + at(j, static_cast<size_t>(width));
+    const int here = smaller(LANES, n - j);
+    for (int i = 0; i < LANES; ++i) {
+      const float *key = keys + at(j + i, stride);
+      for (int k = 0; k < width; ++k) to[k * LANES + i] = i < here ? key[k] : 0.f;
+    }
+  }
+}
+
+// Scores of R queries; weights [R, room], unnormalised, and 1 / their sum.
+template <int R>
+static void weigh(const float *q, size_t q_stride, const Head &head, const Scores &scores, float *weights, size_t room,
+                  float *inverse_sum) {
+  F highest[R];
+  TX_UNROLL for (int r = 0; r < R; ++r) highest[r] = splat(-FLT_MAX);
+  const F scale = splat(scores.scale);
+  const float *keys = head.keys;
+  for (int j = 0; j < head.n; j += LANES) {
+    F sums[R];
+    TX_UNROLL for (int r = 0; r < R; ++r) sums[r] = zero();
+    for (int k = 0; k < head.width; ++k, keys += LANES) {
+      const F key = load(keys);
+      TX_UNROLL for (int r = 0; r < R; ++r) sums[r] = fma(splat(q[at(r, q_stride) + static_cast<size_t>(k)]), key, sums[r]);
+    }
+    const int left = head.n - j;
+    TX_UNROLL for (int r = 0; r < R; ++r) {
+      F s = mul(sums[r], scale);
+      if (scores.bias) s = add(s, load_to(scores.bias + at(r, scores.bias_stride) + j, left));
+      if (scores.mask) s = add(s, load_to(scores.mask + j, left));
+      if (left < LANES) s = choose(below(left), s, splat(-FLT_MAX));
+      highest[r] = max(s, highest[r]);
+      store(weights + at(r, room) + j, s);
+    }
+  }
+  for (int r = 0; r < R; ++r) {
+    const F top = splat(reduce_max(highest[r]));
+    F sum = zero();
+    float *row = weights + at(r, room);
+    for (int j = 0; j < head.n; j += LANES) {
+      F e = exp(sub(load(row + j), top));
+      if (head.n - j < LANES) e = choose(below(head.n - j), e, zero());
+      sum = add(sum, e);
+      store(row + j, e);
+    }
+    const float total = reduce_add(sum);
+    inverse_sum[r] = total > 0.f ? 1.f / total : 0.f; // nothing to look at: zeros
+  }
+}
+
+// out [R, 16 C] of the values' columns from c on.
+template <int R, int C>
+static void gather(const float *weights, size_t room, const float *inverse_sum, const Head &head, int c, float *out,
+                   size_t out_stride) {
+  F sums[R][C];
+  TX_UNROLL for (int r = 0; r < R; ++r) TX_UNROLL for (int i = 0; i < C; ++i) sums[r][i] = zero();
+  const float *value = head.values + c;
+  const int left = head.width - c;
+  const bool whole = left >= C * LANES;
+  for (int j = 0; j < head.n; ++j, value += head.value_stride) {
+    F v[C];
+    TX_UNROLL for (int i = 0; i < C; ++i) v[i] = whole ? load(value + i * LANES) : load_to(value + i * LANES, left - i * LANES);
+    TX_UNROLL for (int r = 0; r < R; ++r) {
+      const F weight = splat(weights[at(r, room) + static_cast<size_t>(j)]);
+      TX_UNROLL for (int i = 0; i < C; ++i) sums[r][i] = fma(weight, v[i], sums[r][i]);
+    }
+  }
+  TX_UNROLL for (int r = 0; r < R; ++r) TX_UNROLL for (int i = 0; i < C; ++i)
+    store_to(out + at(r, out_stride) + c + i * LANES, mul(sums[r][i], splat(inverse_sum[r])), left - i * LANES);
+}
+
+template <int R>
+static void attend_some(const float *q, size_t q_stride, const Head &head, const Scores &scores, float *weights,
+                        size_t room, float *out, size_t out_stride) {
+  float inverse_sum[R];
+  weigh<R>(q, q_stride, head, scores, weights, room, inverse_sum);
+  int c = 0;
+  for (; c + LANES < head.width; c += 2 * LANES) gather<R, 2>(weights, room, inverse_sum, head, c, out, out_stride);
+  if (c < head.width) gather<R, 1>(weights, room, inverse_sum, head, c, out, out_stride);
+}
+
+// Queries [rows, width] of one head to out [rows, width].
+inline void attend(const float *q, size_t q_stride, int rows, const Head &head, const Scores &scores, float *out,
+                   size_t out_stride) {
+  Scratch scratch;
+  const size_t room = static_cast<size_t>(round_up(head.n, LANES));
+  float *weights = scratch.floats(room * ATTEND_ROWS);
+  for (int r = 0; r < rows;) {
+    Scores here = scores;
+    if (here.bias) here.bias += at(r, here.bias_stride);
+    const float *from = q + at(r, q_stride);
+    float *to = out + at(r, out_stride);
+    if (ATTEND_ROWS >= 8 && rows - r >= 8) {
+      attend_some<8>(from, q_stride, head, here, weights, room, to, out_stride);
+      r += 8;
+    } else if (rows - r >= 4) {
+      attend_some<4>(from, q_stride, head, here, weights, room, to, out_stride);
+      r += 4;
+    } else {
+      attend_some<1>(from, q_stride, head, here, weights, room, to, out_stride);
+      r += 1;
+    }
+  }
+}
+
+} // namespace TOKENEXIT_ISA
+} // namespace tokenexit

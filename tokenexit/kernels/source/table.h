@@ -1,0 +1,39 @@
+// Every kernel that Python may call: one line here and a header in isa.cpp make it.
+// KERNEL(result, name, (parameters), (their names)); kernels/signatures.py says the same to Python.
+#pragma once
+#include "api.h"
+
+#define TOKENEXIT_KERNELS(KERNEL)                                                                            \
+  KERNEL(void, linear,                                                                                       \
+         (const Matrix *w, const float *x, int64_t x_stride, int32_t rows, float *y, int64_t y_stride,       \
+          int32_t activation, const float *plus, int64_t plus_stride, const float *times,                    \
+          int64_t times_stride),                                                                             \
+         (w, x, x_stride, rows, y, y_stride, activation, plus, plus_stride, times, times_stride))            \
+  KERNEL(void, quantize_rows,                                                                                \
+         (const float *x, int32_t rows, int32_t K, uint8_t *q, float *scale, int32_t *zero_point),           \
+         (x, rows, K, q, scale, zero_point))                                                                 \
+  KERNEL(void, layer_norm_rows,                                                                              \
+         (const float *x, const float *weight, const float *bias, int32_t rows, int32_t n, float epsilon,    \
+          float *y),                                                                                         \
+         (x, weight, bias, rows, n, epsilon, y))                                                             \
+  KERNEL(void, rms_norm_rows,                                                                                \
+         (const float *x, const float *weight, int32_t rows, int32_t n, float epsilon, float *y),            \
+         (x, weight, rows, n, epsilon, y))                                                                   \
+  KERNEL(void, activation, (float *x, int64_t n, int32_t which), (x, n, which))                              \
+  KERNEL(void, attention,                                                                                    \
+         (const float *q, const float *k, const float *v, int64_t stride, int32_t rows, int32_t n,           \
+          int32_t width, float scale, const float *bias, int64_t bias_stride, const float *mask, float *out),\
+         (q, k, v, stride, rows, n, width, scale, bias, bias_stride, mask, out))
+
+namespace tokenexit {
+
+struct Table {
+  const char *isa;
+#define TOKENEXIT_MEMBER(RESULT, NAME, PARAMETERS, NAMES) RESULT(*NAME) PARAMETERS;
+  TOKENEXIT_KERNELS(TOKENEXIT_MEMBER)
+#undef TOKENEXIT_MEMBER
+};
+
+extern const Table table_avx512, table_avxvnni, table_avx2, table_portable;
+
+} // namespace tokenexit
