@@ -29,7 +29,7 @@ trained_run, tagger = _trained.trained_run, _trained.tagger
 EVALUATE = """task split n_sentences n_rows metric quality quality_full_depth mean_exit_layer
 num_layers exit_histogram mac_ratio""".split()
 BENCH = """baseline batch_size threads device dtype repeats speedup_median speedup_p10 speedup_p90
-mac_ratio efficiency""".split()
+mac_ratio efficiency policy_speedup bound of_bound rows""".split()
 COMMANDS = "evaluate calibrate bench predict report policies backbones".split()
 PLUGIN = '''
 from dataclasses import dataclass
@@ -177,7 +177,20 @@ class TestBench:
         assert (data["n_sentences"], data["repeats"], data["batch_size"]) == (10, 2, 4)
         assert data["efficiency"] == data["speedup_median"] * data["mac_ratio"]
         assert data["policy"] == read(trained_run / "exit_config.json")["policy"]
-        assert "speedup_median" in shown
+        assert [row["name"] for row in data["rows"]][::3] == ["plain transformers", "ours, policy"]
+        assert "ours, full depth" in shown
+
+    def test_an_engine_that_does_not_exist(self, cli, trained_run, corpus):
+        done = cli("bench", trained_run, "--data", corpus, "--against", "onnxruntme")
+        assert done.code == 2
+        assert "Did you mean 'onnxruntime'?" in done.err
+
+    def test_an_engine_for_other_models(self, ok, trained_run, corpus, tmp_path):
+        args = ["--limit", 3, "--repeats", 1, "--json", tmp_path / "times.json"]
+        shown = ok("bench", trained_run, "--data", corpus, "--against", "ctranslate2", *args)
+        assert shown.count("not timed") == 2
+        rows = read(tmp_path / "times.json")["rows"]
+        assert {row["precision"] for row in rows if "reason" in row} == {"fp32", "int8"}
 
     @pytest.mark.parametrize("option", ["--repeats", "--batch-size", "--limit", "--threads"])
     def test_counts_start_at_one(self, option, cli, trained_run, corpus):

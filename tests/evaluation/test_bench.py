@@ -16,7 +16,7 @@ from tokenexit.policies.entropy import Entropy
 from tokenexit.policies.never import Never
 
 CONTRACT = """baseline batch_size threads device dtype repeats speedup_median speedup_p10
-speedup_p90 mac_ratio efficiency""".split()
+speedup_p90 mac_ratio efficiency policy_speedup bound of_bound rows""".split()
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +39,25 @@ def test_its_figures_agree_with_each_other(found):
     assert 0 < found.speedup_p10 <= found.speedup_median <= found.speedup_p90 < math.inf
     assert found.efficiency == found.speedup_median * found.mac_ratio
     assert 0 < found.padding < 1
+    assert found.policy_speedup == pytest.approx(found.of_bound * found.bound)
+
+
+def test_everything_is_a_row_and_says_the_same_at_full_depth(found):
+    rows = {row.name: row for row in found.rows}
+    assert list(rows) == ["plain transformers", "plain, sorted", "ours, full depth", "ours, policy"]
+    assert rows["plain transformers"].speedup_median == 1
+    assert rows["plain, sorted"].agreement == rows["ours, full depth"].agreement == 1
+    assert rows["ours, policy"].speedup_median == found.speedup_median
+    for row in found.rows:
+        assert row.precision == "fp32"
+        assert row.per_second == pytest.approx(1000 / row.ms_per_text)
+
+
+def test_the_bound_is_the_work_that_is_left(found, tagger, splits):
+    few = splits["test"].head(12)
+    full, _ = evaluate(tagger, few, "test", Never(), batch_size=5)
+    assert found.bound == pytest.approx(full.mac_ratio / found.mac_ratio)
+    assert found.mean_exit_layer < found.num_layers == 3
 
 
 def test_the_work_is_what_evaluation_counts(found, tagger, splits):
@@ -47,7 +66,10 @@ def test_the_work_is_what_evaluation_counts(found, tagger, splits):
 
 
 def test_one_text_has_no_padding(tagger):
-    assert bench(tagger, [["Ada", "sang", "."]], Never(), repeats=1).padding == 0
+    found = bench(tagger, [["Ada", "sang", "."]], Never(), batch_size=1, repeats=1)
+    assert found.padding == 0
+    assert "plain, sorted" not in [row.name for row in found.rows]
+    assert found.bound == 1
 
 
 def test_empty_texts_are_not_timed(tagger):

@@ -1,4 +1,4 @@
-"""``tokenexit bench``: time a model against plain transformers."""
+"""``tokenexit bench``: time a model against plain transformers and other engines."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 
 from tokenexit.cli.base import open_model, read_policy, write_json
 from tokenexit.cli.options import (
+    Against,
     BatchSize,
     Column,
     ConvertTags,
@@ -37,6 +38,7 @@ def bench(
     batch_size: BatchSize = 32,
     repeats: Annotated[int, typer.Option(min=1, help="Timed passes over the texts.")] = 5,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many texts.")] = None,
+    against: Against = None,
     threads: Threads = None,
     device: Device = None,
     dtype: Dtype = None,
@@ -52,7 +54,11 @@ def bench(
     plugin: Plugin = None,
     json_file: Json = None,
 ) -> None:
-    """Wall-clock against the plain transformers model, interleaved in one run."""
+    """Wall-clock against the plain transformers model and other engines, taking turns."""
+    from tokenexit.evaluation.bench import check_peers
+    from tokenexit.reporting.bench_text import bench_text
+
+    check_peers(against or "")
     opened = open_model(model, plugin, threads=threads, device=device, dtype=dtype)
     found = opened.bench(
         opened.split(
@@ -72,8 +78,7 @@ def bench(
         batch_size=batch_size,
         repeats=repeats,
         pending=pending,
+        against=against,
     )
-    for key, value in found.to_json().items():
-        shown = f"{value:.3f}" if isinstance(value, float) else value
-        typer.echo(f"{key + ':':<18}{shown}")
+    typer.echo(bench_text(found.to_json()))
     write_json(json_file, found.to_json())

@@ -75,6 +75,13 @@ Device = Annotated[
 Dtype = Annotated[
     str | None, typer.Option(help="Numbers to compute with: float32, bfloat16 or float16.")
 ]
+Against = Annotated[
+    str | None,
+    typer.Option(
+        help="Engines to compare with as well, with commas between: onnxruntime for taggers and "
+        "classifiers, ctranslate2 for generators."
+    ),
+]
 Decode = Annotated[
     str | None, typer.Option(help="argmax, legal or crf, for taggers; the model's own by default.")
 ]

@@ -16,8 +16,7 @@ from tokenexit.data.pairs import read_pairs
 from tokenexit.data.tagged import read_tagged, with_validation
 from tokenexit.data.texts import read_texts
 from tokenexit.errors import UserError, unknown_name
-from tokenexit.evaluation.bench import BenchResult, bench
-from tokenexit.evaluation.bench_texts import TextBenchResult, bench_texts
+from tokenexit.evaluation.bench import BenchResult, bench, bench_texts
 from tokenexit.evaluation.evaluate import Result, evaluate
 from tokenexit.evaluation.generation import evaluate_texts, usual_figures
 from tokenexit.evaluation.processes import state
@@ -73,7 +72,7 @@ class Commands(ABC):
     @abstractmethod
     def bench(
         self, split: Any, limit: int | None, policy: Policy | None, **options: Any
-    ) -> BenchResult | TextBenchResult:
+    ) -> BenchResult:
         """Time a policy."""
 
     def predict(
@@ -194,7 +193,7 @@ class _Tagger(Commands):
         self, split: Any, limit: int | None, policy: Policy | None, **options: Any
     ) -> BenchResult:
         given = {k: v for k, v in options.items() if v is not None}
-        _only(given, ("batch_size", "repeats"), "taggers")
+        _only(given, ("batch_size", "repeats", "against"), "taggers")
         return bench(self.model, split.tokens[:limit], policy or self.model.policy, **given)
 
 
@@ -261,9 +260,9 @@ class _Generator(Commands):
 
     def bench(
         self, split: Any, limit: int | None, policy: Policy | None, **options: Any
-    ) -> TextBenchResult:
+    ) -> BenchResult:
         given = {k: v for k, v in options.items() if v is not None}
-        _only(given, ("batch_size", "repeats", "pending"), "text generators")
+        _only(given, ("batch_size", "repeats", "pending", "against"), "text generators")
         chosen = policy or self.model.policy
         return bench_texts(self.model, split.sources[:limit], chosen, **given)
 

@@ -1,0 +1,136 @@
+"""Generators in the table, and the real engines where they are installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+
+import pytest
+import torch
+from transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
+    BertConfig,
+    BertForTokenClassification,
+    MarianConfig,
+    MarianMTModel,
+    MBartConfig,
+    MBartForConditionalGeneration,
+    MT5Config,
+    MT5ForConditionalGeneration,
+    PegasusConfig,
+    PegasusForConditionalGeneration,
+    T5Config,
+    T5ForConditionalGeneration,
+)
+
+from tokenexit import ExitModelForSeq2SeqLM, ExitModelForTokenClassification
+from tokenexit.errors import UserError
+from tokenexit.evaluation.bench import bench, bench_texts
+from tokenexit.models.scratch import train_tokenizer
+from tokenexit.models.scratch_seq2seq import train_subword_tokenizer
+from tokenexit.policies.assigned_depth import AssignedDepth
+from tokenexit.policies.never import Never
+
+TEXTS = ["the red house of Ada", "a book", "Paris is in the north today", "who saw the two"]
+TOKENIZER = train_subword_tokenizer(TEXTS, 300)
+SIZE, PAD, END = len(TOKENIZER), TOKENIZER.pad_token_id, TOKENIZER.eos_token_id
+
+T5 = {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 3, "num_heads": 4, "vocab_size": SIZE}
+T5 |= {"decoder_start_token_id": PAD, "pad_token_id": PAD, "eos_token_id": END}
+BART = {"d_model": 32, "encoder_layers": 2, "decoder_layers": 3, "encoder_attention_heads": 4}
+BART |= {"decoder_attention_heads": 4, "encoder_ffn_dim": 48, "decoder_ffn_dim": 48}
+BART |= {"vocab_size": SIZE, "max_position_embeddings": 64, "pad_token_id": PAD}
+BART |= {"eos_token_id": END, "bos_token_id": PAD, "forced_eos_token_id": END}
+MARIAN = {**BART, "vocab_size": SIZE + 1, "pad_token_id": SIZE, "decoder_start_token_id": SIZE}
+FAMILIES = {
+    "t5": (T5ForConditionalGeneration, T5Config(**T5)),
+    "t5 of two depths": (T5ForConditionalGeneration, T5Config(**T5, num_decoder_layers=2)),
+    "mt5": (MT5ForConditionalGeneration, MT5Config(**T5)),
+    "bart": (
+        BartForConditionalGeneration,
+        BartConfig(**BART, decoder_start_token_id=END, forced_bos_token_id=5),
+    ),
+    "marian": (MarianMTModel, MarianConfig(**MARIAN)),
+    "mbart": (MBartForConditionalGeneration, MBartConfig(**BART, decoder_start_token_id=7)),
+    "pegasus": (PegasusForConditionalGeneration, PegasusConfig(**BART, decoder_start_token_id=PAD)),
+}
+
+
+def writer(family: str) -> ExitModelForSeq2SeqLM:
+    torch.manual_seed(0)
+    kind, config = FAMILIES[family]
+    network = kind(config).eval()
+    for weight in network.parameters():
+        if weight.dim() > 1:  # large enough for outputs that differ clearly
+            torch.nn.init.normal_(weight, std=0.3)
+    if family == "marian":
+        with torch.no_grad():  # its padding, of which it has trained none to be written
+            network.model.shared.weight[SIZE] = 0
+            network.final_logits_bias[0, SIZE] = -1e9
+    model = ExitModelForSeq2SeqLM.from_transformers(network, TOKENIZER)
+    model.configure(generation={"max_new_tokens": 9})
+    return model
+
+
+def test_generators_have_the_same_rows():
+    found = bench_texts(writer("t5"), TEXTS, AssignedDepth(1), batch_size=3, repeats=2)
+    data = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    rows = {row["name"]: row for row in data["rows"]}
+    assert list(rows) == ["plain transformers", "plain, sorted", "ours, full depth", "ours, policy"]
+    assert data["tokens"] == [rows[name]["tokens"] for name in list(rows)[:1] + list(rows)[2:]]
+    assert rows["ours, full depth"]["agreement"] == rows["plain, sorted"]["same_texts"] == 1
+    assert rows["ours, policy"]["agreement"] < 1
+    for row in rows.values():
+        assert row["per_second"] == pytest.approx(
+            row["tokens"] / len(TEXTS) / (row["ms_per_text"] / 1000)
+        )
+    assert data["mean_exit_layer"] == 1
+    assert data["bound"] > 1
+    assert data["full_depth_speedup"] == rows["ours, full depth"]["speedup_median"]
+
+
+def test_nothing_to_write_from():
+    with pytest.raises(UserError, match="no text to time"):
+        bench_texts(writer("t5"), [], Never())
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("ctranslate2"), reason="needs ctranslate2")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_ctranslate2_writes_the_same(family):
+    model = writer(family)
+    before = {name: value.clone() for name, value in model.network.state_dict().items()}
+    told = model.network.config.to_json_string()
+    options = {"batch_size": 4, "repeats": 1, "against": "ctranslate2"}
+    found = bench_texts(model, TEXTS, Never(), **options)
+    fp32, int8 = found.rows[-2:]
+    assert (fp32.reason, int8.reason) == (None, None)
+    assert fp32.same_texts == 1
+    assert fp32.tokens == found.tokens[0]
+    # Its converter rounds in place; our network is not its to round.
+    assert all(value.equal(before[name]) for name, value in model.network.state_dict().items())
+    assert model.network.config.to_json_string() == told
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("onnxruntime"), reason="needs onnxruntime")
+@pytest.mark.skipif(not importlib.util.find_spec("onnx"), reason="needs onnx")
+def test_onnx_runtime_says_the_same():
+    torch.manual_seed(0)
+    tokenizer = train_tokenizer([text.split() for text in TEXTS], vocab_size=100)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=48,
+        num_labels=3,
+    )
+    tagger = ExitModelForTokenClassification.from_transformers(
+        BertForTokenClassification(config), tokenizer, ["O", "B-X", "I-X"]
+    )
+    words = [text.split() for text in TEXTS]
+    found = bench(tagger, words, Never(), batch_size=2, repeats=1, against="onnxruntime")
+    fp32, int8 = found.rows[-2:]
+    assert (fp32.reason, int8.reason) == (None, None)
+    assert fp32.agreement == 1
+    assert int8.agreement > 0.5

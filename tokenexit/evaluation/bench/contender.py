@@ -1,0 +1,63 @@
+"""One way to compute what is timed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+
+Answers = Mapping[Hashable, Any]
+"""What was said of each thing asked: the class of a word, the tokens written for a source."""
+
+PRECISION_OF = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+"""How precisions are called."""
+
+
+class Contender(ABC):
+    """Something that computes the same as the others, in its own way.
+
+    Attributes:
+        name: What it is called in tables.
+        precision: What it computes in.
+        by_length: Whether its batches are of texts of like lengths, sorted over all texts.
+        own_batches: Whether it is given all texts at once, to make batches of its own.
+        foreign: Whether it is somebody else's code, whose failure is told in its row.
+    """
+
+    name: str
+    precision: str
+    by_length: ClassVar[bool] = False
+    own_batches: ClassVar[bool] = False
+    foreign: ClassVar[bool] = False
+
+    @abstractmethod
+    def run(self, batch: Sequence[Any]) -> Any:
+        """Compute one batch of encoded texts: what the clock sees."""
+
+    @abstractmethod
+    def answers(self, batch: Sequence[Any], output: Any) -> Answers:
+        """Read what ``run`` gave, outside the clock."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What was asked for and cannot be timed.
+
+    Attributes:
+        name: What it is called in tables.
+        precision: What it would have computed in.
+        reason: Why, and what to do about it.
+    """
+
+    name: str
+    precision: str
+    reason: str
+
+
+def because(error: Exception) -> str:
+    """A foreign failure in one line."""
+    text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__

@@ -1,0 +1,73 @@
+"""Taggers, classifiers and cascades with exits, as ``predict`` runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tokenexit.evaluation.bench.contender import PRECISION_OF, Answers, Contender
+from tokenexit.halting import Trace
+from tokenexit.models.cascade import CascadeForSequenceClassification
+from tokenexit.models.cascade_run import Reading, run_cascade
+from tokenexit.models.encoder_model import EncoderModel
+from tokenexit.models.encoding import Piece
+from tokenexit.models.run import run
+from tokenexit.policies import Policy
+
+
+class OurEncoder(Contender):
+    """One network with exits."""
+
+    def __init__(self, name: str, model: EncoderModel, policy: Policy) -> None:
+        self.name, self._model, self._policy = name, model, policy
+        self.precision = PRECISION_OF[model.network.dtype]
+
+    def run(self, batch: Sequence[Piece]) -> Trace:
+        """Where words left, and as what."""
+        return run(self._model, batch, self._policy, batch_size=len(batch))
+
+    def answers(self, batch: Sequence[Piece], output: Trace) -> Answers:
+        """Classes of words or texts."""
+        return trace_answers(output, self._model)
+
+
+class OurCascade(Contender):
+    """Whole models one after the other, each of which makes batches of its own.
+
+    Args:
+        name: What it is called.
+        model: The cascade.
+        texts: All texts.
+        policy: Who is done after which model.
+        batch_size: Texts a batch.
+    """
+
+    own_batches = True
+
+    def __init__(
+        self,
+        name: str,
+        model: CascadeForSequenceClassification,
+        texts: Sequence[Sequence[str]],
+        policy: Policy,
+        batch_size: int,
+    ) -> None:
+        self.name, self._model, self._policy, self._size = name, model, policy, batch_size
+        self._reading = Reading(model, texts)
+        self.precision = PRECISION_OF[model.stages[-1].network.dtype]
+
+    def run(self, batch: Sequence[Piece]) -> Trace:
+        """After which model texts were done, and as what."""
+        return run_cascade(self._model, self._reading, self._policy, self._size)
+
+    def answers(self, batch: Sequence[Piece], output: Trace) -> Answers:
+        """Classes of texts."""
+        return trace_answers(output, self._model.stages[-1])
+
+
+def trace_answers(trace: Trace, model: EncoderModel) -> Answers:
+    """What a run says of its words; see ``plain_encoder.word_answers``."""
+    places = zip(trace.text.tolist(), trace.position.tolist(), strict=True)
+    if model.scale is None:
+        return dict(zip(places, trace.prediction.tolist(), strict=True))
+    scores = trace.log_probs[:, 0].tolist()
+    return {place: round(score, 2) for place, score in zip(places, scores, strict=True)}

@@ -1,0 +1,94 @@
+"""From what contenders did to what a comparison says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tokenexit.evaluation.bench.contender import Answers, Missing, because
+from tokenexit.evaluation.bench.race import Timed
+from tokenexit.evaluation.bench.result import Row, spread
+
+Compare = Callable[[Answers, Answers], dict[str, Any]]
+"""What a row says of answers, beside those of the plain model."""
+
+
+def rows_of(found: Sequence[Timed | Missing], texts: int, compare: Compare) -> tuple[Row, ...]:
+    """One row for each contender, the plain model first.
+
+    Args:
+        found: From ``race``.
+        texts: How many there were.
+        compare: Compares answers.
+    """
+    plain = found[0]
+    assert isinstance(plain, Timed)
+    base, rows = answers_of(plain), []
+    for one in found:
+        if isinstance(one, Missing):
+            rows.append(Row(one.name, one.precision, reason=one.reason))
+            continue
+        name, precision = one.contender.name, one.contender.precision
+        said, reason = _said(one, base, compare)
+        if reason is not None:
+            rows.append(Row(name, precision, reason=reason))
+        else:
+            rows.append(Row.of(name, precision, one.seconds, plain.seconds, texts, **said))
+    return tuple(rows)
+
+
+def _said(one: Timed, base: Answers, compare: Compare) -> tuple[dict[str, Any], str | None]:
+    """What a row says of answers, or why there are none."""
+    if one.reason is not None:
+        return {}, one.reason
+    try:
+        return compare(answers_of(one), base), None
+    except Exception as error:  # another engine may answer anything
+        if not one.contender.foreign:
+            raise
+        return {}, f"its answers cannot be read: {because(error)}"
+
+
+def answers_of(one: Timed) -> Answers:
+    """All that a contender said."""
+    said: dict[Any, Any] = {}
+    for batch, output in one.outputs:
+        said.update(one.contender.answers(batch, output))
+    return said
+
+
+def same_labels(answers: Answers, plain: Answers) -> dict[str, Any]:
+    """Share of words or texts that are labelled as by the plain model."""
+    return {"agreement": sum(answers.get(key) == said for key, said in plain.items()) / len(plain)}
+
+
+def speedups(
+    plain: Timed, full: Timed, early: Timed, macs: tuple[float, float, float]
+) -> dict[str, Any]:
+    """Figures of the policy.
+
+    Args:
+        plain: The plain model.
+        full: Ours at full depth.
+        early: Ours with the policy.
+        macs: Multiply-accumulates of these three.
+    """
+    base, deep, spent = (np.array(one.seconds) for one in (plain, full, early))
+    found = {**spread("speedup", base / spent), **spread("policy_speedup", deep / spent)}
+    gain, bound, ratio = found.pop("policy_speedup_median"), macs[1] / macs[2], macs[2] / macs[0]
+    return found | {
+        "full_depth_speedup": float(np.median(base / deep)),
+        "policy_speedup": gain,
+        "bound": bound,
+        "of_bound": gain / bound,
+        "mac_ratio": ratio,
+        "efficiency": found["speedup_median"] * ratio,
+    }
+
+
+def padding(lengths: Sequence[int], batch_size: int) -> float:
+    """Share of padding in batches of texts in order."""
+    batches = [lengths[i : i + batch_size] for i in range(0, len(lengths), batch_size)]
+    return 1 - sum(lengths) / sum(len(batch) * max(batch) for batch in batches)
