@@ -20,7 +20,7 @@ FLOORS = (
     ("errors",),
     ("config", "files", "kernels", "registry"),
     ("signals", "scores", "wording", "metrics"),
-    ("policies", "gates"),
+    ("policies", "gates", "precision"),
     ("heads",),
     ("objectives", "methods"),
     ("backbones",),

@@ -15,8 +15,8 @@ from torch.testing import assert_close
 from transformers import AutoModelForTokenClassification
 
 from tokenexit.backbones import BACKBONES, Backbone, Inference, adapt
-from tokenexit.backbones.inference import packing_pays
 from tokenexit.backbones.lean import LeanLinear
+from tokenexit.backbones.making import packing_pays
 from tokenexit.errors import UserError
 
 FAMILIES = [name for name, _ in BACKBONES.items()]

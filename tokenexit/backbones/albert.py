@@ -11,6 +11,7 @@ from transformers import AutoConfig, PretrainedConfig
 from transformers.masking_utils import create_bidirectional_mask
 
 from tokenexit.backbones.base import BACKBONES, Absorbable, Backbone, LayerCost, projections
+from tokenexit.backbones.lean import apart
 
 
 @BACKBONES.register("albert")
@@ -67,7 +68,8 @@ class AlbertBackbone(Backbone):
     def keys_values(self, index: int, rows: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Key and value projections."""
         attention = self._layer(index).attention
-        return attention.key(rows), attention.value(rows)
+        keys, values = apart(rows, attention.key, attention.value)
+        return keys, values
 
     def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
         """Output projection and feed-forward block, each with residual and norm."""

@@ -11,6 +11,7 @@ weights, dropout and numerics stay the model's. It offers two views of the same 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -24,6 +25,7 @@ from transformers import (
 
 from tokenexit.backbones.lean import is_linear
 from tokenexit.errors import UserError
+from tokenexit.precision import PRECISIONS
 from tokenexit.registry import Registry
 
 BACKBONES: Registry[Backbone] = Registry("model type", "tokenexit.backbones")
@@ -102,6 +104,9 @@ class Backbone(ABC):
     stack: ClassVar[str] = ""
     """Path of the list of layers in ``base``, if each layer is a module there."""
 
+    precisions: ClassVar[Sequence[str]] = PRECISIONS
+    """What inference may compute with."""
+
     def __init__(self, model: PreTrainedModel) -> None:
         self.model = model
         self.config: Any = model.config
@@ -110,6 +115,11 @@ class Backbone(ABC):
     def base(self) -> Any:
         """The model without its head."""
         return self.model.base_model
+
+    @property
+    def reducible(self) -> nn.Module:
+        """The part of the model whose linear layers may be computed in fewer bits."""
+        return self.base
 
     # --- facts -------------------------------------------------------------------------
 

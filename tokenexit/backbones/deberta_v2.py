@@ -10,6 +10,7 @@ from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 from transformers.models.deberta_v2.modeling_deberta_v2 import make_log_bucket_position
 
 from tokenexit.backbones.base import BACKBONES, Backbone, LayerCost
+from tokenexit.backbones.lean import apart
 from tokenexit.errors import UserError
 
 
@@ -91,7 +92,8 @@ class DebertaV2Backbone(Backbone):
     def keys_values(self, index: int, rows: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Key and value projections."""
         attention = self._attention(index)
-        return attention.key_proj(rows), attention.value_proj(rows)
+        keys, values = apart(rows, attention.key_proj, attention.value_proj)
+        return keys, values
 
     def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
         """Output projection and feed-forward block, each with residual and norm."""

@@ -9,6 +9,7 @@ from transformers import AutoConfig, PretrainedConfig
 from transformers.masking_utils import create_bidirectional_mask
 
 from tokenexit.backbones.base import BACKBONES, Absorbable, Backbone, LayerCost, projections
+from tokenexit.backbones.lean import apart
 
 
 @BACKBONES.register("distilbert")
@@ -48,7 +49,8 @@ class DistilBertBackbone(Backbone):
     def keys_values(self, index: int, rows: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Key and value projections."""
         attention = self.base.transformer.layer[index].attention
-        return attention.k_lin(rows), attention.v_lin(rows)
+        keys, values = apart(rows, attention.k_lin, attention.v_lin)
+        return keys, values
 
     def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
         """Output projection and feed-forward block, each with residual and norm."""

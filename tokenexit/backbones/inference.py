@@ -1,66 +1,75 @@
 """What a network computes with when no gradients are wanted: a lean twin that is never stale.
 
-The twin is in evaluation mode whatever the network is in, without dropout, and on a CPU takes
-fewer kernels and calls. Whatever has been done to the network is seen at the next ``get``.
+The twin is in evaluation mode whatever the network is in, without dropout, in the precision that
+was asked for, and on a CPU takes fewer kernels and calls. Whatever has been done to the network
+is seen at the next ``get``.
 """
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any, Generic, Protocol, TypeGuard, TypeVar
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from tokenexit.backbones.lean import LeanLinear, Nothing, is_linear
+from tokenexit.backbones.freeing import gone, let_go
+from tokenexit.backbones.making import Network, Twin, how, make
 from tokenexit.backbones.pieces import check_in_pieces
+from tokenexit.backbones.precise import DTYPES, cast, check_no_autocast, check_servable
 from tokenexit.backbones.snapshot import Snapshot
-from tokenexit.backbones.twin import anybody_listens, twin, unheard
-
-
-class Network(Protocol):
-    """An adapter around a transformers model: a backbone or a decoder."""
-
-    model: Any
-
-    @property
-    def eager(self) -> bool:
-        """Whether attention is computed eagerly."""
-        ...
-
-    def in_pieces(self) -> Sequence[nn.Module]:
-        """Modules that are never called themselves, only what is inside."""
-        ...
-
-    def lean(self, module: Any) -> nn.Module | None:
-        """What inference may compute with in the place of a module of the twin, or None."""
-        ...
-
+from tokenexit.backbones.twin import evaluated, twin
+from tokenexit.backbones.watch import Watch
 
 N = TypeVar("N", bound=Network)
+M = TypeVar("M", bound=nn.Module | None)
 
 
 @dataclass(frozen=True, eq=False)
 class _Made(Generic[N]):
-    """A twin, and what it was made from.
+    """A twin in its adapter, and what it was made from.
 
     Attributes:
         network: The twin in its adapter.
+        twin: The twin.
         snapshot: The model then.
         how: How attention was computed then, and whether somebody listened to all modules.
-        linears: Layers whose weights are laid out anew, if any.
-        marks: What tells their weights from others.
+        device: Where the model was.
+        kept: What others have made from the twin, by name.
     """
 
     network: N
+    twin: Twin
     snapshot: Snapshot
     how: tuple[bool, bool]
-    linears: Sequence[nn.Linear]
-    marks: Tensor
+    device: str
+    kept: dict[str, Any] = field(default_factory=dict)
+
+    def fits(self, model: nn.Module, rows: int) -> bool:
+        """Whether the model is what it was then."""
+        if not self.snapshot.fits(model) or self.how != how(self.network):
+            return False
+        return self.twin.same(rows)
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """Something made from a twin, and what is remembered of the module it was also made from."""
+
+    value: Any
+    snapshot: Snapshot | None
+    watch: Watch | None
+
+    @classmethod
+    def of(cls, value: Any, beside: nn.Module | None) -> _Kept:
+        if beside is None:
+            return cls(value, None, None)
+        return cls(value, Snapshot(beside), Watch([*beside.parameters(), *beside.buffers()]))
+
+    def fits(self, beside: nn.Module | None) -> bool:
+        if self.snapshot is None or self.watch is None or beside is None:
+            return beside is None
+        return self.snapshot.fits(beside) and self.watch.same()
 
 
 class Inference(Generic[N]):
@@ -71,101 +80,127 @@ class Inference(Generic[N]):
     Args:
         adapter: Wraps a model.
         pack: Whether weights are laid out anew; where that pays when None.
+        precision: What the twin computes with; as the network's weights are when None.
     """
 
-    def __init__(self, adapter: Callable[[Any], N], pack: bool | None = None) -> None:
+    def __init__(
+        self,
+        adapter: Callable[[Any], N],
+        pack: bool | None = None,
+        precision: str | None = None,
+    ) -> None:
         self._adapter = adapter
         self._pack = pack
+        self.precision = precision
+        self.freed = False
+        """Whether the network's own weights are gone."""
         self._made: _Made[N] | None = None
 
-    def get(self, model: nn.Module) -> N:
+    def beside(self, module: M) -> M:
+        """A small module beside the network, in evaluation mode and in the type of its states.
+
+        Where there is none, nothing.
+        """
+        if module is None:
+            return module
+        module = evaluated(module)
+        weight = next(module.parameters(), None)
+        if self.precision not in DTYPES or weight is None or weight.device.type == "cpu":
+            return module
+        made = twin(module, _itself, _itself)
+        cast(made, module, self.precision)
+        return made
+
+    def get(self, model: nn.Module, rows: int = 0) -> N:
         """The twin of a model, fit for whatever the model is at this moment.
 
         Weights that were laid out anew are compared with the model's, which takes as long as
-        reading them once: ask once a call, not once a batch.
+        reading them once: ask once a call, not once a batch. In a precision that was asked for
+        they are looked at in passing; see ``Watch``.
+
+        Args:
+            model: The network.
+            rows: How many tokens will be computed before the next question, where that is known.
 
         Raises:
-            UserError: Something has been done to the model that could have no effect.
+            UserError: Something has been done to the model that could have no effect, or that its
+                precision is not served with.
+        """
+        return self._fitting(model, rows).network
+
+    def keep(
+        self, network: N, name: str, make: Callable[[], Any], beside: nn.Module | None = None
+    ) -> Any:
+        """Something made from a twin, such as compiled layers, kept as long as the twin is.
+
+        Args:
+            network: From ``get``.
+            name: Of what is made.
+            make: Makes it; asked again when the twin, or what is beside it, has changed.
+            beside: Another module that it is made from, such as the exit heads as they are.
         """
         made = self._made
-        if made is None or not _fits(made, self._adapter, model):
+        if made is None or made.network is not network:  # another thread has changed something
+            return make()
+        found = made.kept.get(name)
+        if found is None or not found.fits(beside):
+            found = made.kept[name] = _Kept.of(make(), beside)
+        return found.value
+
+    def using(self, model: nn.Module, precision: str | None) -> Inference[N]:
+        """The same in another precision, whose twin is made at once; its own when None.
+
+        Raises:
+            UserError: As ``get``, or the weights it would be made from are gone.
+        """
+        if self.freed:
+            if precision in (None, self.precision):
+                return self
+            raise gone(f"used in {precision}")
+        new = Inference(self._adapter, self._pack, precision or self.precision)
+        new.get(model)
+        return new
+
+    def free(self, model: nn.Module) -> None:
+        """Let go of the weights of the network that the twin has copies of.
+
+        Raises:
+            UserError: It uses them itself.
+        """
+        made = self._fitting(model, 0)
+        if not self.freed:
+            let_go(model, made.twin, self.precision)
+            self._made = replace(
+                made, snapshot=Snapshot(model), twin=replace(made.twin, same=lambda rows: True)
+            )
+            self.freed = True
+
+    def _fitting(self, model: nn.Module, rows: int) -> _Made[N]:
+        made = self._made
+        if made is None or not made.fits(model, rows):
+            if self.freed:
+                raise gone("changed")
             made = self._made = self._make(model)
-        return made.network
+        if self.precision is not None:
+            check_no_autocast(made.device, self.precision)
+        return made
 
     def _make(self, model: nn.Module) -> _Made[N]:
         original = self._adapter(model)
         check_in_pieces(model, original.in_pieces())
-        lean = _may_be_lean(original)
-        pack = lean and (packing_pays() if self._pack is None else self._pack)
-        linears = [m for m in model.modules() if _plain(m)] if pack else []
-        snapshot, marks = Snapshot(model), _marks(linears)
-
-        def instead(module: nn.Module) -> nn.Module | None:
-            if type(module) is nn.Dropout and unheard(module) and not anybody_listens():
-                return Nothing()
-            return LeanLinear(module, pack) if lean and _plain(module) else None
-
-        def leaner(module: nn.Module) -> nn.Module | None:
-            return original.lean(module) if lean and unheard(module) else None
-
-        with torch.no_grad():
-            network = self._adapter(twin(model, instead, leaner))
-        return _Made(network, snapshot, _how(original), linears, marks)
+        if self.precision is not None:
+            check_servable(model, self.precision, original.precisions)
+        snapshot = Snapshot(model)
+        made = make(original, self._pack, self.precision)
+        device = next(model.parameters()).device.type
+        return _Made(self._adapter(made.model), made, snapshot, how(original), device)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copied or pickled without the twin: whoever needs it makes it anew."""
-        return type(self), (self._adapter, self._pack)
+        if self.freed:
+            raise gone("copied")
+        return type(self), (self._adapter, self._pack, self.precision)
 
 
-def _fits(made: _Made[Any], adapter: Callable[[Any], Any], model: nn.Module) -> bool:
-    if not made.snapshot.fits(model) or made.how != _how(made.network):
-        return False
-    return made.marks.equal(_marks(made.linears))
-
-
-def _how(network: Network) -> tuple[bool, bool]:
-    return network.eager, anybody_listens()
-
-
-def _may_be_lean(network: Network) -> bool:
-    """Not for eager attention, which promises the transformers model's numbers to the last bit."""
-    weight = next(network.model.parameters())
-    on_cpu = weight.device.type == "cpu" and weight.dtype == torch.float32
-    return on_cpu and not network.eager and not anybody_listens()
-
-
-@cache
-def packing_pays() -> bool:
-    """Whether products are faster with weights laid out for oneDNN than as they are.
-
-    With few rows they are, about twice, on processors for which MKL, Intel's library, was not
-    written. On Intel's they are not.
-    """
-    if not torch.backends.mkldnn.is_available():
-        return False
-    known = Path("/proc/cpuinfo")
-    maker = known.read_text("utf-8") if known.exists() else platform.processor()
-    return not (torch.backends.mkl.is_available() and "GenuineIntel" in maker)
-
-
-def _marks(linears: Sequence[nn.Linear]) -> Tensor:
-    """What other weights would not give, as bits: the product of each matrix with one vector.
-
-    No count of changes will do: neither fused optimisers nor writing to ``.data`` is counted.
-    """
-    with torch.no_grad(), torch.autocast("cpu", enabled=False):
-        products = [linear.weight.mv(_probe(linear.in_features)) for linear in linears]
-        return torch.cat([_probe(0), *products]).view(torch.int32)
-
-
-@cache
-def _probe(width: int) -> Tensor:
-    draw = torch.Generator("cpu").manual_seed(width)
-    return torch.rand(width, generator=draw, dtype=torch.float32, device="cpu") + 0.5
-
-
-def _plain(module: nn.Module) -> TypeGuard[nn.Linear]:
-    """Whether a module is a float32 linear layer on the CPU and nothing else."""
-    if type(module) is not nn.Linear or not is_linear(module):
-        return False
-    return module.weight.dtype == torch.float32 and module.weight.device.type == "cpu"
+def _itself(module: nn.Module) -> None:
+    return None

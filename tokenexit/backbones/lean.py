@@ -47,7 +47,50 @@ class Nothing(Lean):
         return rows
 
 
-class LeanLinear(Lean):
+class Product(Lean):
+    """A linear layer of the twin, whatever it multiplies with.
+
+    Args:
+        linear: The layer it stands for, whose parameters are shared; None if for no single one.
+    """
+
+    weight: Any
+    bias: Any
+    shares: bool = False
+    """Whether it pays to join layers that read the same rows."""
+
+    def __init__(self, linear: nn.Linear | None) -> None:
+        super().__init__()
+        self._shift: Tensor | None = None
+        if linear is None:
+            return
+        self.weight, self.bias = linear.weight, linear.bias
+        self.in_features, self.out_features = linear.in_features, linear.out_features
+        # Not a parameter, and so found without asking the registries of nn.Module.
+        self._shift = None if linear.bias is None else linear.bias.detach()
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """``[..., in_features] -> [..., out_features]``."""
+        raise NotImplementedError
+
+    def relu(self, rows: Tensor) -> Tensor:
+        """As ``forward``, negative numbers replaced by 0."""
+        return self.forward(rows).relu_()
+
+    def plus(self, rows: Tensor, residual: Tensor) -> Tensor:
+        """As ``forward``, ``residual`` added."""
+        return self.forward(rows).add_(residual)
+
+    def beside(self, others: Sequence[Any]) -> Product | None:
+        """One layer that gives this one's output and that of others, side by side, or None."""
+        return None
+
+    def part(self, channels: slice) -> Product:
+        """A layer that gives some of the outputs alone."""
+        raise NotImplementedError
+
+
+class LeanLinear(Product):
     """A linear layer without gradients around the weights of another.
 
     Args:
@@ -57,12 +100,8 @@ class LeanLinear(Lean):
     """
 
     def __init__(self, linear: nn.Linear, pack: bool = True) -> None:
-        super().__init__()
-        self.weight, self.bias = linear.weight, linear.bias
-        self.in_features, self.out_features = linear.in_features, linear.out_features
-        # Not parameters, and so found without asking the registries of nn.Module.
+        super().__init__(linear)
         self._matrix = linear.weight.detach()
-        self._shift = None if linear.bias is None else linear.bias.detach()
         self._pack = pack
         self._packed: Tensor | None = None
         self._joined: dict[tuple[nn.Linear, ...], LeanLinear] = {}
@@ -175,15 +214,36 @@ def side_by_side(rows: Tensor, first: Any, *others: Any) -> Tensor:
 
     One product where weights are laid out anew; the layers must have a bias all or none.
     """
-    joined = first.beside(others) if type(first) is LeanLinear else None
+    joined = first.beside(others) if isinstance(first, Product) else None
     if joined is not None:
         return joined(rows)
     return torch.cat([linear(rows) for linear in (first, *others)], dim=-1)
 
 
+def apart(rows: Tensor, first: Any, *others: Any) -> Sequence[Tensor]:
+    """The same, the output of each for itself; one product where rows are made ready for it."""
+    joined = _shared(first, others)
+    if joined is None:
+        return [linear(rows) for linear in (first, *others)]
+    return joined(rows).split([linear.out_features for linear in (first, *others)], dim=-1)
+
+
+def query_beside(rows: Tensor, query: Any, key: Any, value: Any) -> tuple[Tensor, Tensor]:
+    """What a query makes of rows, and what key and value do, side by side."""
+    joined = _shared(query, (key, value))
+    if joined is None:
+        return query(rows), side_by_side(rows, key, value)
+    made = joined(rows)
+    return made[..., : query.out_features], made[..., query.out_features :]
+
+
+def _shared(first: Any, others: Sequence[Any]) -> Product | None:
+    return first.beside(others) if isinstance(first, Product) and first.shares else None
+
+
 def residual(rows: Tensor, linear: Any, read: Tensor, drop: Callable[[Tensor], Tensor]) -> Tensor:
     """``rows + drop(linear(read))``; one product in a lean twin, where nothing is dropped."""
     somebodys = isinstance(drop, nn.Module) and type(drop) is not Nothing  # put in, or listened to
-    if type(linear) is LeanLinear and not somebodys:
+    if isinstance(linear, Product) and not somebodys:
         return linear.plus(read, rows)
     return rows + drop(linear(read))

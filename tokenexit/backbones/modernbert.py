@@ -16,6 +16,7 @@ from transformers.models.modernbert.modeling_modernbert import rotate_half
 
 from tokenexit.backbones.base import BACKBONES, Backbone, LayerCost
 from tokenexit.backbones.lean import is_linear
+from tokenexit.backbones.reduced import Reduced
 
 
 @BACKBONES.register("modernbert")
@@ -66,6 +67,8 @@ class ModernBertBackbone(Backbone):
         # One fused matrix, rows of which are queries, keys and values in turn.
         layer = self.base.layers[index]
         fused = layer.attn.Wqkv
+        if isinstance(fused, Reduced):
+            return fused.part(part)(layer.attn_norm(rows))
         if not is_linear(fused):  # such as one with an adapter
             return fused(layer.attn_norm(rows))[..., part]
         bias = None if fused.bias is None else fused.bias[part]

@@ -6,6 +6,8 @@ settings replaced at any depth, hooks, modes, storage. It is a matter of compari
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import chain
 from operator import is_
 from typing import Any
 
@@ -24,9 +26,14 @@ class Snapshot:
     def __init__(self, module: nn.Module) -> None:
         self._module = module
         parts = list(module.modules())
-        self._parts = [(part, part.__class__, dict(part.__dict__)) for part in parts]
+        self._parts, self._classes = parts, [part.__class__ for part in parts]
+        settings = [*map(vars, parts)]
+        self._numbers, self._settings = [*map(len, settings)], _held(settings)
         tables: list[dict[str, Any]] = [part.__dict__[name] for part in parts for name in _TABLES]
-        self._tables = [(table, list(table.values())) for table in tables]
+        self._empty = [table for table in tables if not table]
+        self._full = [table for table in tables if table]
+        self._sizes = [len(table) for table in self._full]
+        self._held = _held(self._full)
         self._tensors: list[Tensor] = [*module.parameters(), *module.buffers()]
         self._places = _places(self._tensors)
 
@@ -34,25 +41,28 @@ class Snapshot:
         """Whether this is the same module, and nothing in it has been replaced or added."""
         return (
             module is self._module
-            and all(map(_same_table, self._tables))
-            and all(map(_same_part, self._parts))
+            and not any(self._empty)
+            and [*map(len, self._full)] == self._sizes
+            and all(map(is_, _held(self._full), self._held))
+            and [part.__class__ for part in self._parts] == self._classes
+            and self._same_settings()
             and _places(self._tensors) == self._places
         )
 
+    def _same_settings(self) -> bool:
+        """Compared by value, of most of which the identity decides."""
+        settings = [*map(vars, self._parts)]
+        if [*map(len, settings)] != self._numbers:
+            return False
+        try:
+            return _held(settings) == self._settings
+        except (RuntimeError, TypeError, ValueError):  # such as a tensor in the place of another
+            return False
 
-def _same_table(pair: tuple[dict[str, Any], list[Any]]) -> bool:
-    table, values = pair
-    return len(table) == len(values) and (not values or all(map(is_, table.values(), values)))
 
-
-def _same_part(kept: tuple[nn.Module, type, dict[str, Any]]) -> bool:
-    part, kind, attributes = kept
-    if part.__class__ is not kind:
-        return False
-    try:
-        return bool(part.__dict__ == attributes)  # of most values the identity decides
-    except (RuntimeError, TypeError, ValueError):  # such as a tensor in the place of another
-        return False
+def _held(tables: Iterable[dict[str, Any]]) -> list[Any]:
+    """All that tables hold, in order."""
+    return [*chain.from_iterable(map(dict.values, tables))]
 
 
 def _places(tensors: list[Tensor]) -> list[int]:

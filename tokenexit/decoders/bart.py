@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import dropout
 from transformers import AutoConfig, PretrainedConfig
 
-from tokenexit.backbones.lean import residual, side_by_side
+from tokenexit.backbones.lean import apart, query_beside, residual, side_by_side
 from tokenexit.decoders.bart_encoder import LEARNED_POSITIONS, PRE_NORM, BartEncoder
 from tokenexit.decoders.base import DECODERS, Decoder, DecoderCost
 
@@ -106,7 +106,7 @@ class BartDecoder(Decoder):
         """Query, and key beside value."""
         layer = self._layers[index]
         attention, rows = layer.self_attn, self._before(layer.self_attn_layer_norm, rows)
-        return attention.q_proj(rows), side_by_side(rows, attention.k_proj, attention.v_proj)
+        return query_beside(rows, attention.q_proj, attention.k_proj, attention.v_proj)
 
     def self_query(self, index: int, rows: Tensor) -> Tensor:
         """Query projection."""
@@ -133,7 +133,8 @@ class BartDecoder(Decoder):
     def cross_keys_values(self, index: int, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Key and value projections of the source, which no norm of the layer touches."""
         attention = self._layers[index].encoder_attn
-        return attention.k_proj(memory), attention.v_proj(memory)
+        keys, values = apart(memory, attention.k_proj, attention.v_proj)
+        return keys, values
 
     def after_cross(self, index: int, rows: Tensor, read: Tensor) -> Tensor:
         """Output projection and residual, then the norm of post-norm families."""

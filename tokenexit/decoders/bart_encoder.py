@@ -10,7 +10,7 @@ from torch.nn.functional import dropout
 from transformers.masking_utils import create_bidirectional_mask
 
 from tokenexit.backbones.base import LayerCost
-from tokenexit.backbones.lean import residual
+from tokenexit.backbones.lean import apart, residual
 from tokenexit.decoders.source_encoder import SourceEncoder
 
 PRE_NORM = ("mbart", "pegasus")
@@ -82,7 +82,8 @@ class BartEncoder(SourceEncoder):
     def keys_values(self, index: int, rows: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Key and value projections."""
         attention, rows = self._layers[index].self_attn, self._read(index, rows)
-        return attention.k_proj(rows), attention.v_proj(rows)
+        keys, values = apart(rows, attention.k_proj, attention.v_proj)
+        return keys, values
 
     def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
         """Output projection and feed-forward block, each with residual and norm."""

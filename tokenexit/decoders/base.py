@@ -17,6 +17,7 @@ A layer is, in this order::
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -26,7 +27,9 @@ from torch.nn.functional import embedding
 from transformers import PretrainedConfig, PreTrainedModel
 
 from tokenexit.backbones.lean import is_linear
+from tokenexit.backbones.reduced import Reduced
 from tokenexit.decoders.source_encoder import SourceEncoder
+from tokenexit.precision import PRECISIONS
 from tokenexit.registry import Registry
 
 DECODERS: Registry[Decoder] = Registry("encoder-decoder type", "tokenexit.decoders")
@@ -65,9 +68,17 @@ class Decoder(ABC):
     stack: ClassVar[str] = ""
     """Path of the list of layers in the decoder, if each layer is a module there."""
 
+    precisions: ClassVar[Sequence[str]] = PRECISIONS
+    """What inference may compute with."""
+
     def __init__(self, model: PreTrainedModel) -> None:
         self.model = model
         self.config: Any = model.config
+
+    @property
+    def reducible(self) -> nn.Module:
+        """The part of the model whose linear layers may be computed in fewer bits."""
+        return self.model
 
     # --- facts -------------------------------------------------------------------------
 
@@ -234,6 +245,8 @@ class Decoder(ABC):
         head: Any = self.final_head()
         if ids is None:
             return head(rows)
+        if isinstance(head, Reduced):
+            return head.entries(rows, ids)
         if not is_linear(head):  # such as one with an adapter
             return head(rows).gather(-1, ids)
         scores = (embedding(ids, head.weight) @ rows[..., None]).squeeze(-1)

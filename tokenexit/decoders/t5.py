@@ -10,8 +10,10 @@ from transformers import AutoConfig, PretrainedConfig
 
 from tokenexit.backbones.lean import (
     Lean,
-    LeanLinear,
+    Product,
     RootMeanSquareNorm,
+    apart,
+    query_beside,
     residual,
     side_by_side,
 )
@@ -119,7 +121,7 @@ class T5Decoder(Decoder):
         """Projections of the normed rows."""
         layer = self._layers[index][0]
         attention, rows = layer.SelfAttention, layer.layer_norm(rows)
-        return attention.q(rows), side_by_side(rows, attention.k, attention.v)
+        return query_beside(rows, attention.q, attention.k, attention.v)
 
     def after_self(self, index: int, rows: Tensor, read: Tensor) -> Tensor:
         """Output projection and residual."""
@@ -134,7 +136,8 @@ class T5Decoder(Decoder):
     def cross_keys_values(self, index: int, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Key and value projections of the source, whose norm the encoder has applied."""
         attention = self._layers[index][1].EncDecAttention
-        return attention.k(memory), attention.v(memory)
+        keys, values = apart(memory, attention.k, attention.v)
+        return keys, values
 
     def after_cross(self, index: int, rows: Tensor, read: Tensor) -> Tensor:
         """Output projection and residual."""
@@ -162,7 +165,7 @@ class T5Decoder(Decoder):
             return RootMeanSquareNorm(module.weight, module.variance_epsilon)
         if type(module) is not type(block) or not all(map(unheard, module.modules())):
             return None
-        return _FeedForward(module) if type(module.DenseReluDense.wo) is LeanLinear else None
+        return _FeedForward(module) if isinstance(module.DenseReluDense.wo, Product) else None
 
     @classmethod
     def example_config(cls, model_type: str) -> PretrainedConfig:
@@ -197,12 +200,13 @@ class _FeedForward(Lean):
         self._beside = dense.wi_1 if self._gated else None
         self._act = dense.act
         # The usual activation is part of the product.
-        self._relu = type(dense.act) is nn.ReLU and isinstance(self._in, LeanLinear)
+        self._relu = type(dense.act) is nn.ReLU and isinstance(self._in, Product)
         self.__dict__.update(self._modules)
 
     def forward(self, rows: Tensor) -> Tensor:
         normed = self._norm(rows)
-        inner = self._in.relu(normed) if self._relu else self._act(self._in(normed))
         if self._beside is not None:
-            inner = inner * self._beside(normed)
+            inner, factor = apart(normed, self._in, self._beside)
+            return self._out.plus(self._act(inner) * factor, rows)
+        inner = self._in.relu(normed) if self._relu else self._act(self._in(normed))
         return self._out.plus(inner, rows)

@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers.masking_utils import create_bidirectional_mask
 
 from tokenexit.backbones.base import LayerCost
-from tokenexit.backbones.lean import residual
+from tokenexit.backbones.lean import apart, residual
 from tokenexit.decoders.source_encoder import SourceEncoder
 
 
@@ -81,7 +81,8 @@ class T5Encoder(SourceEncoder):
         """Key and value projections of the normed rows."""
         layer = self._layers[index][0]
         attention, rows = layer.SelfAttention, layer.layer_norm(rows)
-        return attention.k(rows), attention.v(rows)
+        keys, values = apart(rows, attention.k, attention.v)
+        return keys, values
 
     def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
         """Output projection and feed-forward block, each with residual."""

@@ -113,6 +113,24 @@ class CascadeForSequenceClassification(
         """Where the models compute."""
         return self.stages[0].device
 
+    def use(
+        self, precision: str | None = None, runtime: str | None = None, *, free: bool = False
+    ) -> Self:
+        """Say what inference computes with in every model; see ``ExitModel.use``."""
+        for stage in self.stages:
+            stage.use(precision, runtime, free=free)
+        return self
+
+    @property
+    def precision(self) -> str:
+        """What inference computes with: of all models, or of each from the cheapest on."""
+        return _common([stage.precision for stage in self.stages])
+
+    @property
+    def runtime(self) -> str:
+        """Who plans inference, likewise."""
+        return _common([stage.runtime for stage in self.stages])
+
     def reads_as_last(self, number: int) -> bool:
         """Whether stage ``number`` gets the same tokens of every text as the last."""
         return self._alike[number - 1]
@@ -213,18 +231,30 @@ class CascadeForSequenceClassification(
             self.push_to_hub(repo or folder.name, **kwargs)
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, **hub: Any) -> Self:  # type: ignore[override]
+    def from_pretrained(  # type: ignore[override]
+        cls,
+        folder: str | Path,
+        *,
+        precision: str | None = None,
+        runtime: str | None = None,
+        free: bool = False,
+        **hub: Any,
+    ) -> Self:
         """Load a folder written by ``save_pretrained``, or one from the Hub.
 
         Args:
             folder: The folder, or a Hub id.
+            precision: See ``use``.
+            runtime: See ``use``.
+            free: See ``use``.
             hub: ``revision``, ``token``, ``cache_dir``, ``dtype`` and the like.
 
         Raises:
             UserError: No such folder, a format newer than this version reads, something else than
                 a cascade, or a stage that is missing or damaged.
         """
-        stages, values, settings = cascade_folder.read(folder, **hub)
+        used: dict[str, Any] = {"precision": precision, "runtime": runtime, "free": free}
+        stages, values, settings = cascade_folder.read(folder, **used, **hub)
         cascade = cls(stages, **values)
         cascade.configure(**settings)
         return cascade.eval()
@@ -232,3 +262,7 @@ class CascadeForSequenceClassification(
 
 def _limit(stage: ExitModelForSequenceClassification) -> int:
     return min(stage.backbone.max_length, int(stage.tokenizer.model_max_length))
+
+
+def _common(values: Sequence[str]) -> str:
+    return values[0] if len(set(values)) == 1 else "+".join(values)

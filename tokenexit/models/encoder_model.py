@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from tokenexit.backbones import Backbone, Inference, adapt, evaluated
+from tokenexit.backbones import Backbone, Inference, adapt
 from tokenexit.errors import UserError
 from tokenexit.halting import Halted, Trace
 from tokenexit.halting.cost import macs, plain_macs
@@ -50,7 +50,9 @@ class EncoderModel(ExitModel):
         super().__init__(network, tokenizer, settings)
         self.heads = heads
         self._backbone = adapt(network)
-        self._inference = Inference(adapt)
+
+    def _new_inference(self) -> Inference[Backbone]:
+        return Inference(adapt)
 
     def exit_weights(self) -> dict[str, Tensor]:
         """Weights of the heads and the gate."""
@@ -72,16 +74,21 @@ class EncoderModel(ExitModel):
     def inference_backbone(self) -> Backbone:
         """The network in pieces as of now, in evaluation mode and without gradients.
 
-        Equal up to rounding; in whatever mode the model is, which is left in it.
+        Equal up to rounding, or in the precision that ``use`` was told; in whatever mode the model
+        is, which is left in it.
         """
-        found = self._inference.get(self.network)
+        return self.for_inference()
+
+    def for_inference(self, rows: int = 0) -> Backbone:
+        """The same, told how many tokens will be computed with it: a large call looks closer."""
+        found: Backbone = self._inference.get(self.network, rows)
         check_top(self.settings.exit_layers[-1], found.num_layers)
         return found
 
     @property
     def inference_heads(self) -> ExitHeads:
         """The heads in evaluation mode, likewise."""
-        return evaluated(self.heads)
+        return self._inference.beside(self.heads)
 
     def can_generate(self) -> bool:
         """No: asked by transformers' pipelines."""
@@ -91,10 +98,6 @@ class EncoderModel(ExitModel):
         """Parameters that start from nothing: those of the heads, the top's included."""
         yield from self.backbone.final_head().parameters()
         yield from self.heads.parameters()
-
-    def embedding_parameters(self) -> Iterator[nn.Parameter]:
-        """The word embeddings."""
-        yield from self.network.get_input_embeddings().parameters()  # type: ignore[union-attr]
 
     @abstractmethod
     def tag(

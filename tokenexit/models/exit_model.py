@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from tokenexit.backbones import Inference
+from tokenexit.backbones.freeing import gone
+from tokenexit.backbones.precise import check_numbers
+from tokenexit.errors import UserError
 from tokenexit.models import persistence
 from tokenexit.models.predict_iter import Predicts
 from tokenexit.models.settings import ExitSettings
 from tokenexit.policies import Policy, from_config
+from tokenexit.precision import check_precision, check_runtime, precision_of
 
 
 class ExitModel(Predicts, nn.Module):
@@ -31,6 +37,78 @@ class ExitModel(Predicts, nn.Module):
         self.network = network
         self.tokenizer = tokenizer
         self.settings = settings
+        self._inference: Inference[Any] = self._new_inference()
+        self._runtime = "auto"
+
+    @abstractmethod
+    def _new_inference(self) -> Inference[Any]:
+        """What gives the network in pieces for inference."""
+
+    # --- precision -------------------------------------------------------------------------
+
+    def use(
+        self, precision: str | None = None, runtime: str | None = None, *, free: bool = False
+    ) -> Self:
+        """Say what inference computes with, from now on; training and saving stay as they are.
+
+        The network's own float32 weights stay the truth: what is done to them is seen by the next
+        call. Only a change of a few numbers through ``weight.data`` may be seen late; call ``use``
+        again after that.
+
+        Args:
+            precision: ``int8`` or ``bf16`` on a CPU, ``bf16`` or ``fp16`` on a GPU, ``fp32``;
+                None leaves it as it is.
+            runtime: ``auto`` or ``eager``; None leaves it as it is.
+            free: Let go of the float32 weights that have a copy, to save memory. The model can
+                then neither be trained nor saved, nor used in another precision.
+
+        Returns:
+            This model.
+
+        Raises:
+            UserError: There is no such precision or runtime; it is not served where the model is,
+                or not with such weights; or the float32 weights are gone.
+        """
+        if precision is not None:
+            check_precision(precision)
+        chosen = self._runtime if runtime is None else check_runtime(runtime)
+        if precision is not None:
+            check_numbers(self)
+            self._inference = self._inference.using(self.network, precision)
+        if free:
+            self._inference.free(self.network)
+        self._runtime = chosen
+        return self
+
+    @property
+    def precision(self) -> str:
+        """What inference computes with: as ``use`` was told, else as the weights are."""
+        return self._inference.precision or precision_of(self.dtype)
+
+    @property
+    def runtime(self) -> str:
+        """Who plans inference: ``auto`` or ``eager``."""
+        return self._runtime
+
+    def check_trainable(self) -> None:
+        """Refuse to train what computes in another precision than it learns in.
+
+        Raises:
+            UserError: Says what to do.
+        """
+        if self._inference.precision not in (None, "fp32"):
+            raise UserError(
+                f"The model is used in {self.precision}, which is for inference: call "
+                'model.use(precision="fp32") to train it, and set the precision again afterwards.'
+            )
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+        # Of nn.Module: what ``to``, ``float`` and their kin do to each weight.
+        if self._inference.freed:
+            raise gone("moved or cast")
+        return super()._apply(fn, recurse)
+
+    # --- settings --------------------------------------------------------------------------
 
     @property
     def policy(self) -> Policy:
@@ -58,6 +136,10 @@ class ExitModel(Predicts, nn.Module):
             if isinstance(settings.get(name), Policy):
                 settings[name] = settings[name].to_config()
         self.settings = replace(self.settings, **settings)
+
+    def embedding_parameters(self) -> Iterator[nn.Parameter]:
+        """The word embeddings, which most generators score their vocabulary with as well."""
+        yield from self.network.get_input_embeddings().parameters()  # type: ignore[union-attr]
 
     @abstractmethod
     def exit_weights(self) -> dict[str, Tensor]:

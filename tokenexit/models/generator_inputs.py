@@ -224,3 +224,19 @@ def _check_mask(mask: Tensor | None, shape: Any, name: str, device: torch.device
             "token: tokenize it, or leave the row out."
         )
     return mask
+
+
+def start_token(network: Any) -> int:
+    """What a decoder reads first.
+
+    Raises:
+        UserError: The network names none.
+    """
+    own = network.generation_config
+    for found in (own.decoder_start_token_id, own.bos_token_id):
+        if found is not None:
+            return int(found[0] if isinstance(found, list | tuple) else found)
+    raise UserError(
+        "The model does not say which token its decoder begins with: set "
+        "decoder_start_token_id in the network's generation_config; T5's is the padding token."
+    )

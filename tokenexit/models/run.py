@@ -53,7 +53,8 @@ def run(
         One entry for each word that some piece answers for.
     """
     check_pieces(model, pieces)
-    backbone, heads = model.inference_backbone, model.inference_heads
+    backbone = model.for_inference(sum(len(piece.sentence.input_ids) for piece in pieces))
+    heads = model.inference_heads
     work: Work = tuple(LayerWork() for _ in range(model.backbone.num_layers))
     parts: list[dict[str, np.ndarray]] = []
     for start in tracked(range(0, len(pieces), batch_size), "texts"):

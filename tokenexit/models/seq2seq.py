@@ -17,17 +17,18 @@ from tokenexit.backbones.given import unwrapped
 from tokenexit.backbones.twin import evaluated
 from tokenexit.decoders import Decoder, adapt_decoder
 from tokenexit.decoding import PENDING, REHEARSAL, Decoding, Exits
-from tokenexit.errors import UserError, unknown_name
+from tokenexit.errors import unknown_name
 from tokenexit.gates import LinearGate
 from tokenexit.heads import check_exit_layers, check_top
 from tokenexit.heads.stack import DepthHead
 from tokenexit.models import persistence
 from tokenexit.models.exit_model import ExitModel
 from tokenexit.models.generate import Generated, generate
-from tokenexit.models.generator_inputs import check_start, encode_inputs
+from tokenexit.models.generator_inputs import check_start, encode_inputs, start_token
 from tokenexit.models.inputs import read_strings
 from tokenexit.models.languages import with_languages
 from tokenexit.models.settings import ExitSettings
+from tokenexit.models.side_heads import side_heads
 from tokenexit.models.texts import GeneratedText, read_outputs, source_batches
 from tokenexit.models.vocabulary import check_vocabulary
 from tokenexit.policies import Policy, from_config
@@ -65,7 +66,9 @@ class ExitModelForSeq2SeqLM(
         self.gate = gate
         self.depth = depth
         self.decoder = adapt_decoder(network)
-        self._inference = Inference(adapt_decoder)
+
+    def _new_inference(self) -> Inference[Decoder]:
+        return Inference(adapt_decoder)
 
     # --- building, loading, saving ---------------------------------------------------------
 
@@ -102,7 +105,7 @@ class ExitModelForSeq2SeqLM(
         if tokenizer is not None:
             check_vocabulary(tokenizer, decoder.vocab_size)
         heads = {"name": "shared", "gate": gate, "depth": depth}
-        made = _side_heads(decoder, heads)
+        made = side_heads(decoder, heads)
         for head in made:
             if head is not None:
                 head.to(device=network.device, dtype=network.dtype)
@@ -110,11 +113,22 @@ class ExitModelForSeq2SeqLM(
 
     @classmethod
     @torch.inference_mode(False)
-    def from_pretrained(cls, folder: str | Path, **hub: Any) -> Self:  # type: ignore[override]
+    def from_pretrained(  # type: ignore[override]
+        cls,
+        folder: str | Path,
+        *,
+        precision: str | None = None,
+        runtime: str | None = None,
+        free: bool = False,
+        **hub: Any,
+    ) -> Self:
         """Load a model folder, or one from the Hub.
 
         Args:
             folder: A folder written by ``save_pretrained``, or a Hub id.
+            precision: See ``use``.
+            runtime: See ``use``.
+            free: See ``use``.
             hub: ``revision``, ``token``, ``cache_dir``, ``dtype`` and the like.
 
         Raises:
@@ -122,19 +136,19 @@ class ExitModelForSeq2SeqLM(
                 than this version reads, or a model of another kind.
         """
         loaded = persistence.load_kind(
-            folder, "ExitModelForSeq2SeqLM", AutoModelForSeq2SeqLM, **hub
+            folder, "ExitModelForSeq2SeqLM", AutoModelForSeq2SeqLM, precision, **hub
         )
         with loaded.building():
             decoder = adapt_decoder(loaded.network)
             loaded.exits(decoder.num_layers)
-            made = _side_heads(decoder, loaded.settings.heads)
+            made = side_heads(decoder, loaded.settings.heads)
             settings, tokenizer = loaded.settings, loaded.tokenizer
             if tokenizer is not None and settings.source_lang and settings.target_lang:
                 tokenizer = with_languages(tokenizer, settings.source_lang, settings.target_lang)
             model = cls(loaded.network, tokenizer, *made, settings)
             loaded.fill(model._side, loaded.weights)
         loaded.rehearse(partial(model.eval().predict, **REHEARSAL))
-        return model
+        return model.use(precision, runtime, free=free)
 
     def exit_weights(self) -> dict[str, Tensor]:
         """Weights of the gate and the depth head."""
@@ -152,9 +166,11 @@ class ExitModelForSeq2SeqLM(
     def inference_decoder(self) -> Decoder:
         """The decoder as of now, in evaluation mode and without gradients.
 
-        Equal up to rounding; in whatever mode the model is, which is left in it. Ask once a call.
+        Equal up to rounding, or in the precision that ``use`` was told; in whatever mode the model
+        is, which is left in it. Ask once a call.
         """
-        if torch.is_autocast_enabled(self.device.type):  # which the lean twin does not heed
+        autocast = torch.is_autocast_enabled(self.device.type)
+        if autocast and self._inference.precision is None:  # which the lean twin does not heed
             found = adapt_decoder(evaluated(self.network))
         else:
             found = self._inference.get(self.network)
@@ -163,15 +179,13 @@ class ExitModelForSeq2SeqLM(
 
     def exits(self, decoder: Decoder) -> Exits:
         """The exits, scored by a decoder of this model."""
-        return Exits(decoder, self.settings.exit_layers[:-1], self.gate, self.depth)
+        side = self._inference.beside
+        layers = self.settings.exit_layers[:-1]
+        return Exits(decoder, layers, side(self.gate), side(self.depth))
 
     def head_parameters(self) -> Iterator[nn.Parameter]:
         """Parameters that start from nothing: those of gate and depth head."""
         yield from self._side.parameters()
-
-    def embedding_parameters(self) -> Iterator[nn.Parameter]:
-        """The word embeddings, which most generators score their vocabulary with as well."""
-        yield from self.network.get_input_embeddings().parameters()  # type: ignore[union-attr]
 
     @property
     def start_token(self) -> int:
@@ -180,14 +194,7 @@ class ExitModelForSeq2SeqLM(
         Raises:
             UserError: The model names none.
         """
-        own: Any = self.network.generation_config
-        for found in (own.decoder_start_token_id, own.bos_token_id):
-            if found is not None:
-                return int(found[0] if isinstance(found, list | tuple) else found)
-        raise UserError(
-            "The model does not say which token its decoder begins with: set "
-            "decoder_start_token_id in the network's generation_config; T5's is the padding token."
-        )
+        return start_token(self.network)
 
     # --- generating ------------------------------------------------------------------------
 
@@ -338,13 +345,3 @@ class ExitModelForSeq2SeqLM(
             assert isinstance(found, Generated)
             results += read_outputs(self, found, len(batch["input_ids"]))
         return results
-
-
-def _side_heads(
-    decoder: Decoder, heads: Mapping[str, Any]
-) -> tuple[LinearGate | None, DepthHead | None]:
-    width = decoder.hidden_size
-    return (
-        LinearGate(width) if heads.get("gate") else None,
-        DepthHead(width, decoder.num_layers) if heads.get("depth") else None,
-    )

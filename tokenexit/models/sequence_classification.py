@@ -151,11 +151,22 @@ class ExitModelForSequenceClassification(
 
     @classmethod
     @torch.inference_mode(False)
-    def from_pretrained(cls, folder: str | Path, **hub: Any) -> Self:  # type: ignore[override]
+    def from_pretrained(  # type: ignore[override]
+        cls,
+        folder: str | Path,
+        *,
+        precision: str | None = None,
+        runtime: str | None = None,
+        free: bool = False,
+        **hub: Any,
+    ) -> Self:
         """Load a model folder, or one from the Hub.
 
         Args:
             folder: A folder written by ``save_pretrained``, or a Hub id.
+            precision: See ``use``.
+            runtime: See ``use``.
+            free: See ``use``.
             hub: ``revision``, ``token``, ``cache_dir``, ``dtype`` and the like.
 
         Raises:
@@ -163,7 +174,11 @@ class ExitModelForSequenceClassification(
                 than this version reads, or a model of another kind.
         """
         loaded = persistence.load_kind(
-            folder, "ExitModelForSequenceClassification", AutoModelForSequenceClassification, **hub
+            folder,
+            "ExitModelForSequenceClassification",
+            AutoModelForSequenceClassification,
+            precision,
+            **hub,
         )
         settings = loaded.settings
         with loaded.building():
@@ -173,7 +188,7 @@ class ExitModelForSequenceClassification(
             loaded.fill(heads, loaded.weights)
             model = cls(loaded.network, loaded.tokenizer, heads, settings).eval()
         loaded.rehearse(model.predict)
-        return model
+        return model.use(precision, runtime, free=free)
 
     def tag(
         self,

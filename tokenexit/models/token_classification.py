@@ -119,11 +119,22 @@ class ExitModelForTokenClassification(
 
     @classmethod
     @torch.inference_mode(False)
-    def from_pretrained(cls, folder: str | Path, **hub: Any) -> Self:  # type: ignore[override]
+    def from_pretrained(  # type: ignore[override]
+        cls,
+        folder: str | Path,
+        *,
+        precision: str | None = None,
+        runtime: str | None = None,
+        free: bool = False,
+        **hub: Any,
+    ) -> Self:
         """Load a model folder, or one from the Hub.
 
         Args:
             folder: A folder written by ``save_pretrained``, or a Hub id.
+            precision: See ``use``.
+            runtime: See ``use``.
+            free: See ``use``.
             hub: ``revision``, ``token``, ``cache_dir``, ``dtype`` and the like.
 
         Raises:
@@ -131,7 +142,11 @@ class ExitModelForTokenClassification(
                 than this version reads.
         """
         loaded = persistence.load_kind(
-            folder, "ExitModelForTokenClassification", AutoModelForTokenClassification, **hub
+            folder,
+            "ExitModelForTokenClassification",
+            AutoModelForTokenClassification,
+            precision,
+            **hub,
         )
         settings, weights = loaded.settings, loaded.weights
         with loaded.building():
@@ -145,7 +160,7 @@ class ExitModelForTokenClassification(
             model.crf = TagCRF(len(model.labels))
             loaded.fill(model.crf, crf, follow=False)
         loaded.rehearse(model.eval().predict)
-        return model
+        return model.use(precision, runtime, free=free)
 
     def exit_weights(self) -> dict[str, Tensor]:
         """Weights of the heads, the gate and the CRF."""

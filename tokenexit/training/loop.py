@@ -82,10 +82,12 @@ def train(
         Where the training ended.
 
     Raises:
-        UserError: Nothing to train on, patience where it cannot be had, a checkpoint that is
-            damaged or of another number of processes, or one that cannot be written.
+        UserError: Nothing to train on, a model that is used in another precision, patience where
+            it cannot be had, a checkpoint that is damaged or of another number of processes, or
+            one that cannot be written.
     """
     objective = check_training(config, evaluated=evaluate is not None)
+    model.check_trainable()
     if any(weight.is_inference() for weight in model.parameters()):
         raise UserError(
             "The network was built inside torch.inference_mode(), and what is built there can "

@@ -24,6 +24,7 @@ from tokenexit.models.persistence.network import check_finite, first_line, load_
 from tokenexit.models.persistence.source import resolve
 from tokenexit.models.persistence.tokenizer import load_tokenizer, rehearse
 from tokenexit.models.settings import ExitSettings
+from tokenexit.precision import check_precision
 
 _HUB = ("revision", "token", "cache_dir")
 
@@ -152,18 +153,24 @@ def load(source: str | Path, auto_class: Any, **options: Any) -> Loaded:
     return Loaded(network, tokenizer, settings, _read_weights(path), path, changed)
 
 
-def load_kind(source: str | Path, loads: str, auto_class: Any, **options: Any) -> Loaded:
+def load_kind(
+    source: str | Path, loads: str, auto_class: Any, precision: str | None = None, **options: Any
+) -> Loaded:
     """As ``load``, for the class that asks.
 
     Args:
         source: Folder or Hub id.
         loads: Name of the class; another kind of model is refused before its weights are read.
         auto_class: As ``load``.
+        precision: What inference will compute with, which is made from float32 weights.
         options: As ``load``.
 
     Raises:
-        UserError: As ``load``, or the folder holds a model of another kind.
+        UserError: As ``load``, no such precision, or the folder holds a model of another kind.
     """
+    if precision is not None:
+        check_precision(precision)
+        options.setdefault("dtype", "float32")
     folder = resolve(source, **{key: options.pop(key) for key in _HUB if key in options})
     check_kind(folder, loads)
     return load(folder, auto_class, **options)

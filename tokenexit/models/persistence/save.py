@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from tokenexit.backbones.freeing import freed, gone
 from tokenexit.backbones.given import own_parts
 from tokenexit.errors import UserError
 from tokenexit.files import replacing, sync, to_json, write_text, writing
@@ -66,6 +67,8 @@ def write_model(model: Saveable, fresh: Path, shown: Path) -> None:
     Raises:
         UserError: As ``save``.
     """
+    if freed(model.network):
+        raise gone("saved")
     parts = own_parts(model.network)
     if parts:
         raise UserError(

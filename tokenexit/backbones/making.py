@@ -1,0 +1,156 @@
+"""How the twin of a network is made: which modules take the place of which."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, TypeGuard
+
+import torch
+from torch import Tensor, nn
+
+from tokenexit.backbones.lean import LeanLinear, Nothing, Product, is_linear
+from tokenexit.backbones.precise import REDUCED, cast, check_numbers, served_layers
+from tokenexit.backbones.twin import anybody_listens, twin, unheard
+from tokenexit.backbones.watch import Watch, products
+
+
+class Network(Protocol):
+    """An adapter around a transformers model: a backbone or a decoder."""
+
+    model: Any
+    precisions: ClassVar[Sequence[str]]
+
+    @property
+    def eager(self) -> bool:
+        """Whether attention is computed eagerly."""
+        ...
+
+    @property
+    def reducible(self) -> nn.Module:
+        """The part of the model whose linear layers may be computed in fewer bits."""
+        ...
+
+    def in_pieces(self) -> Sequence[nn.Module]:
+        """Modules that are never called themselves, only what is inside."""
+        ...
+
+    def lean(self, module: Any) -> nn.Module | None:
+        """What inference may compute with in the place of a module of the twin, or None."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Twin:
+    """A twin, and what it has copies of.
+
+    Attributes:
+        model: The twin.
+        same: Whether weights that it has copies of are as they were; is told how many rows will
+            be computed.
+        copied: Linear layers of the network with the layers that took their places.
+    """
+
+    model: Any
+    same: Callable[[int], bool]
+    copied: Sequence[tuple[nn.Linear, Product]]
+
+
+def make(network: Network, pack: bool | None, precision: str | None) -> Twin:
+    """The twin of a network as it is at this moment.
+
+    Args:
+        network: The network.
+        pack: Whether float32 weights are laid out anew; where that pays when None.
+        precision: What the twin computes with; as the network's weights are when None.
+
+    Raises:
+        UserError: Of weights that are no numbers.
+    """
+    if precision is not None:
+        check_numbers(network.model)
+    on_cpu = next(network.model.parameters()).device.type == "cpu"
+    if precision in REDUCED and on_cpu:
+        return _reduced(network, precision)
+    if precision in (None, "fp32"):
+        return _as_loaded(network, pack, precision)
+    made = _replaced(network, {}, lean=False)
+    cast(made, network.model, precision)
+    return Twin(made, Watch([*network.model.parameters()]).same, ())
+
+
+def _as_loaded(network: Network, pack: bool | None, precision: str | None) -> Twin:
+    lean = _may_be_lean(network)
+    pack = lean and (packing_pays() if pack is None else pack)
+    linears = [m for m in network.model.modules() if lean and _plain(m)]
+    made = _replaced(network, {linear: LeanLinear(linear, pack) for linear in linears}, lean)
+    copied = linears if pack else []
+    if precision is not None:
+        return Twin(made, Watch(_weights(copied)).same, ())
+    matrices = [linear.weight for linear in copied]
+    before = products(matrices)
+    return Twin(made, lambda rows: before.equal(products(matrices)), ())
+
+
+def _reduced(network: Network, precision: str) -> Twin:
+    kind = REDUCED[precision]
+    pairs = [(layer, kind.of(layer)) for layer in served_layers(network)]
+    others = [m for m in network.model.modules() if _plain(m)]
+    instead: dict[nn.Module, Any] = {linear: LeanLinear(linear, pack=False) for linear in others}
+    instead.update(pairs)
+    made = _replaced(network, instead, lean=not anybody_listens())
+    return Twin(made, Watch(_weights([linear for linear, _ in pairs])).same, pairs)
+
+
+def _replaced(network: Network, linears: dict[nn.Module, Any], lean: bool) -> Any:
+    def instead(module: nn.Module) -> nn.Module | None:
+        if type(module) is nn.Dropout and unheard(module) and not anybody_listens():
+            return Nothing()
+        return linears.get(module)
+
+    def leaner(module: nn.Module) -> nn.Module | None:
+        return network.lean(module) if lean and unheard(module) else None
+
+    with torch.no_grad():
+        return twin(network.model, instead, leaner)
+
+
+def _weights(linears: Sequence[nn.Linear]) -> list[Tensor]:
+    found = [weight for linear in linears for weight in (linear.weight, linear.bias)]
+    return [weight for weight in found if weight is not None]
+
+
+def how(network: Network) -> tuple[bool, bool]:
+    """How attention is computed, and whether somebody listens to all modules."""
+    return network.eager, anybody_listens()
+
+
+def _may_be_lean(network: Network) -> bool:
+    """Not for eager attention, which promises the transformers model's numbers to the last bit."""
+    weight = next(network.model.parameters())
+    on_cpu = weight.device.type == "cpu" and weight.dtype == torch.float32
+    return on_cpu and not network.eager and not anybody_listens()
+
+
+@cache
+def packing_pays() -> bool:
+    """Whether products are faster with weights laid out for oneDNN than as they are.
+
+    With few rows they are, about twice, on processors for which MKL, Intel's library, was not
+    written. On Intel's they are not.
+    """
+    if not torch.backends.mkldnn.is_available():
+        return False
+    known = Path("/proc/cpuinfo")
+    maker = known.read_text("utf-8") if known.exists() else platform.processor()
+    return not (torch.backends.mkl.is_available() and "GenuineIntel" in maker)
+
+
+def _plain(module: nn.Module) -> TypeGuard[nn.Linear]:
+    """Whether a module is a float32 linear layer on the CPU and nothing else."""
+    if type(module) is not nn.Linear or not is_linear(module):
+        return False
+    return module.weight.dtype == torch.float32 and module.weight.device.type == "cpu"

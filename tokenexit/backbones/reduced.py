@@ -1,0 +1,102 @@
+"""Linear layers of the twin whose weights are in fewer bits than the network's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from tokenexit.backbones.lean import Product
+from tokenexit.errors import UserError
+
+
+class Reduced(Product):
+    """A linear layer with a copy of the weights of another, in another precision.
+
+    Args:
+        shape: ``out_features, in_features``.
+        linear: The layer it stands for, whose bias it shares; None if for no single one.
+        bias: In its place, ``[out_features]`` or None.
+    """
+
+    precision: ClassVar[str]
+    shares = True
+
+    def __init__(
+        self, shape: Sequence[int], linear: nn.Linear | None = None, bias: Tensor | None = None
+    ) -> None:
+        super().__init__(linear)
+        self.out_features, self.in_features = shape
+        self._shift = self._shift if bias is None else bias
+        self._joined: dict[tuple[Any, ...], Self] = {}
+        self._parts: dict[tuple[int, int], Self] = {}
+
+    @classmethod
+    def of(cls, linear: nn.Linear) -> Self:
+        """Made from a layer of float32 on the CPU."""
+        raise NotImplementedError
+
+    def entries(self, rows: Tensor, ids: Tensor) -> Tensor:
+        """Some outputs of each row, those of ``forward``: ``[N, K], [N, S] -> [N, S]``."""
+        raise NotImplementedError
+
+    def beside(self, others: Sequence[Any]) -> Self | None:
+        """One layer that gives this one's output and that of others, side by side.
+
+        None if they are of another kind.
+        """
+        key = tuple(others)
+        joined = self._joined.get(key)
+        if joined is None and all(type(other) is type(self) for other in others):
+            parts = [self, *others]
+            with torch.inference_mode(False), torch.no_grad():
+                joined = self._joined[key] = self._join(parts, _biases(parts))
+        return joined
+
+    def part(self, channels: slice) -> Self:
+        """A layer that gives some of the outputs alone, from the same memory."""
+        key = channels.start, channels.stop
+        if key not in self._parts:
+            bias = None if self._shift is None else self._shift[channels]
+            self._parts[key] = self._cut(channels, bias)
+        return self._parts[key]
+
+    def _join(self, parts: Sequence[Any], bias: Tensor | None) -> Self:
+        raise NotImplementedError
+
+    def _cut(self, channels: slice, bias: Tensor | None) -> Self:
+        raise NotImplementedError
+
+
+def spans(parts: Sequence[Product]) -> list[slice]:
+    """Where the outputs of each layer lie when all are side by side."""
+    ends = torch.tensor([part.out_features for part in parts]).cumsum(0).tolist()
+    return [slice(end - part.out_features, end) for part, end in zip(parts, ends, strict=True)]
+
+
+def check_no_gradients(rows: Tensor, precision: str) -> None:
+    """Refuse to go on where gradients would be lost.
+
+    Raises:
+        UserError: Says what to do.
+    """
+    if rows.requires_grad and torch.is_grad_enabled():
+        raise UserError(
+            f"{precision} is for inference: it has no gradients. To train, go back with "
+            'model.use(precision="fp32"), and set the precision again afterwards.'
+        )
+
+
+def _biases(parts: Sequence[Reduced]) -> Tensor | None:
+    """Biases side by side, 0 where there is none."""
+    given = [part._shift for part in parts]
+    if all(shift is None for shift in given):
+        return None
+    return torch.cat(
+        [
+            torch.zeros(part.out_features) if shift is None else shift
+            for part, shift in zip(parts, given, strict=True)
+        ]
+    )
