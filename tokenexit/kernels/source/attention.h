@@ -40,9 +40,11 @@ inline void turn_keys(const float *keys, size_t stride, int n, int width, float 
   for (int j = 0; j < n; j += LANES) {
     float *to = turned + at(j, static_cast<size_t>(width));
     const int here = smaller(LANES, n - j);
-    for (int i = 0; i < LANES; ++i) {
-      const float *key = keys + at(j + i, stride);
-      for (int k = 0; k < width; ++k) to[k * LANES + i] = i < here ? key[k] : 0.f;
+    for (int k = 0; k < width; k += LANES) {
+      F rows[LANES];
+      for (int i = 0; i < LANES; ++i) rows[i] = i < here ? load_to(keys + at(j + i, stride) + k, width - k) : zero();
+      transpose(rows);
+      for (int i = 0; i < smaller(LANES, width - k); ++i) store(to + (k + i) * LANES, rows[i]);
     }
   }
 }
@@ -52,25 +54,26 @@ template <int R>
 static void weigh(const float *q, size_t q_stride, const Head &head, const Scores &scores, float *weights, size_t room,
                   float *inverse_sum) {
   F highest[R];
-  TX_UNROLL for (int r = 0; r < R; ++r) highest[r] = splat(-FLT_MAX);
+  each<R>([&](auto r) TX_ALWAYS { highest[r] = splat(-FLT_MAX); });
   const F scale = splat(scores.scale);
   const float *keys = head.keys;
   for (int j = 0; j < head.n; j += LANES) {
     F sums[R];
-    TX_UNROLL for (int r = 0; r < R; ++r) sums[r] = zero();
+    each<R>([&](auto r) TX_ALWAYS { sums[r] = zero(); });
     for (int k = 0; k < head.width; ++k, keys += LANES) {
       const F key = load(keys);
-      TX_UNROLL for (int r = 0; r < R; ++r) sums[r] = fma(splat(q[at(r, q_stride) + static_cast<size_t>(k)]), key, sums[r]);
+      const float *column = q + k;
+      each<R>([&](auto r) TX_ALWAYS { sums[r] = fma(splat(column[at(r, q_stride)]), key, sums[r]); });
     }
     const int left = head.n - j;
-    TX_UNROLL for (int r = 0; r < R; ++r) {
+    each<R>([&](auto r) TX_ALWAYS {
       F s = mul(sums[r], scale);
       if (scores.bias) s = add(s, load_to(scores.bias + at(r, scores.bias_stride) + j, left));
       if (scores.mask) s = add(s, load_to(scores.mask + j, left));
       if (left < LANES) s = choose(below(left), s, splat(-FLT_MAX));
       highest[r] = max(s, highest[r]);
       store(weights + at(r, room) + j, s);
-    }
+    });
   }
   for (int r = 0; r < R; ++r) {
     const F top = splat(reduce_max(highest[r]));
@@ -92,20 +95,26 @@ template <int R, int C>
 static void gather(const float *weights, size_t room, const float *inverse_sum, const Head &head, int c, float *out,
                    size_t out_stride) {
   F sums[R][C];
-  TX_UNROLL for (int r = 0; r < R; ++r) TX_UNROLL for (int i = 0; i < C; ++i) sums[r][i] = zero();
+  each<R>([&](auto r) TX_ALWAYS { each<C>([&](auto i) TX_ALWAYS { sums[r][i] = zero(); }); });
   const float *value = head.values + c;
   const int left = head.width - c;
   const bool whole = left >= C * LANES;
   for (int j = 0; j < head.n; ++j, value += head.value_stride) {
     F v[C];
-    TX_UNROLL for (int i = 0; i < C; ++i) v[i] = whole ? load(value + i * LANES) : load_to(value + i * LANES, left - i * LANES);
-    TX_UNROLL for (int r = 0; r < R; ++r) {
-      const F weight = splat(weights[at(r, room) + static_cast<size_t>(j)]);
-      TX_UNROLL for (int i = 0; i < C; ++i) sums[r][i] = fma(weight, v[i], sums[r][i]);
-    }
+    each<C>([&](auto i) TX_ALWAYS {
+      v[i] = whole ? load(value + i * LANES) : load_to(value + i * LANES, left - i * LANES);
+    });
+    const float *row = weights + j;
+    each<R>([&](auto r) TX_ALWAYS {
+      const F weight = splat(row[at(r, room)]);
+      each<C>([&](auto i) TX_ALWAYS { sums[r][i] = fma(weight, v[i], sums[r][i]); });
+    });
   }
-  TX_UNROLL for (int r = 0; r < R; ++r) TX_UNROLL for (int i = 0; i < C; ++i)
-    store_to(out + at(r, out_stride) + c + i * LANES, mul(sums[r][i], splat(inverse_sum[r])), left - i * LANES);
+  each<R>([&](auto r) TX_ALWAYS {
+    each<C>([&](auto i) TX_ALWAYS {
+      store_to(out + at(r, out_stride) + c + i * LANES, mul(sums[r][i], splat(inverse_sum[r])), left - i * LANES);
+    });
+  });
 }
 
 template <int R>

@@ -11,6 +11,7 @@ constexpr int PANEL = 64; // columns that lie together
 
 // What a tile needs to know of a kind of weights: STEP of K at a time.
 struct Int8 {
+  typedef Int8Columns Columns;
   typedef ByteSum Sum;
   typedef int32_t Lane;
   typedef int8_t Weight;
@@ -21,13 +22,11 @@ struct Int8 {
   TX_INLINE Bytes4 spread(const uint8_t *x) { return bytes4(x); }
   TX_INLINE ByteSum dot(ByteSum sum, Bytes4 x, Weights4 w) { return dot4(sum, x, w); }
   TX_INLINE ByteSum start() { return no_sum(); }
-  TX_INLINE void keep(int32_t *p, ByteSum sum, bool first) {
-    const I whole = whole_sum(sum);
-    store_int(p, first ? whole : add_int(load_int(p), whole));
-  }
+  TX_INLINE void keep(int32_t *p, ByteSum sum, bool first) { keep_sum(p, sum, first); }
 };
 
 struct Floating {
+  typedef FloatColumns Columns;
   typedef F Sum;
   typedef float Lane;
   static constexpr int STEP = 1, ROWS = TILE_ROWS, LONGEST = INT32_MAX;
@@ -59,25 +58,25 @@ static void tile(const Matrix &w, const Input &in, Place place, const X *x, size
   for (int from = 0; from < steps;) {
     const int to = steps - from > K::LONGEST ? from + K::LONGEST : steps;
     typename K::Sum sums[R][C];
-    TX_UNROLL for (int r = 0; r < R; ++r) TX_UNROLL for (int c = 0; c < C; ++c) sums[r][c] = K::start();
+    each<R>([&](auto r) TX_ALWAYS { each<C>([&](auto c) TX_ALWAYS { sums[r][c] = K::start(); }); });
     for (int s = from; s < to; ++s, panel += PITCH, x += K::STEP) {
       if (AHEAD) {
         const char *next = reinterpret_cast<const char *>(panel) + 4096;
-        TX_UNROLL for (size_t i = 0; i < PITCH * sizeof(*panel); i += 64) TX_PREFETCH(next + i);
+        each<PITCH * sizeof(*panel) / 64>([&](auto i) TX_ALWAYS { TX_PREFETCH(next + 64 * i); });
       }
       decltype(K::column(panel)) columns[C];
-      TX_UNROLL for (int c = 0; c < C; ++c) columns[c] = K::column(panel + c * LANES * K::STEP);
-      TX_UNROLL for (int r = 0; r < R; ++r) {
+      each<C>([&](auto c) TX_ALWAYS { columns[c] = K::column(panel + c * LANES * K::STEP); });
+      each<R>([&](auto r) TX_ALWAYS {
         const auto spread = K::spread(x + at(r, x_stride));
-        TX_UNROLL for (int c = 0; c < C; ++c) sums[r][c] = K::dot(sums[r][c], spread, columns[c]);
-      }
+        each<C>([&](auto c) TX_ALWAYS { sums[r][c] = K::dot(sums[r][c], spread, columns[c]); });
+      });
     }
-    // Written with constant indices: read with variable ones, the sums would live in memory.
-    TX_UNROLL for (int r = 0; r < R; ++r) TX_UNROLL for (int c = 0; c < C; ++c)
-      K::keep(kept + (r * C + c) * LANES, sums[r][c], from == 0);
+    each<R>([&](auto r) TX_ALWAYS {
+      each<C>([&](auto c) TX_ALWAYS { K::keep(kept + (r * C + c) * LANES, sums[r][c], from == 0); });
+    });
     from = to;
   }
-  finish(w, in, place, R, C, kept, then, y, stride);
+  finish<typename K::Columns>(w, in, place, R, C, kept, then, y, stride);
 }
 
 template <class K, int R, bool AHEAD>

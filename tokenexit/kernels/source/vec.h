@@ -7,19 +7,41 @@
 #include <cstdint>
 #include <cstring>
 
+// Functions, members and lambdas that are always part of their caller.
 #if defined(_MSC_VER)
 #define TX_INLINE static __forceinline
-#define TX_UNROLL
+#define TX_ALWAYS
+#define TX_MEMBER __forceinline
 #define TX_PREFETCH(p)
 #else
 #define TX_INLINE static inline __attribute__((always_inline))
-#define TX_UNROLL _Pragma("GCC unroll 16")
+#define TX_ALWAYS __attribute__((always_inline))
+#define TX_MEMBER inline __attribute__((always_inline))
 #define TX_PREFETCH(p) __builtin_prefetch(p)
 #endif
 
 // TOKENEXIT_ISA names the namespace, so that the linker never takes a function that was compiled
 // for one processor to be the same function compiled for another. For the same reason nothing here
 // uses templates or inline functions of the standard library.
+namespace tokenexit {
+namespace TOKENEXIT_ISA {
+
+// body(0) ... body(N - 1) with numbers that the compiler knows from the start. Arrays that are only
+// indexed by such numbers live in registers; with a loop, even an unrolled one, gcc keeps a copy in
+// memory, at half the speed.
+template <int N> struct Number {
+  constexpr operator int() const { return N; }
+};
+template <int N, int FROM = 0, class Body> TX_INLINE void each(const Body &body) {
+  if constexpr (FROM < N) {
+    body(Number<FROM>{});
+    each<N, FROM + 1>(body);
+  }
+}
+
+} // namespace TOKENEXIT_ISA
+} // namespace tokenexit
+
 #if defined(TOKENEXIT_AVX512)
 #include "vec_avx512.h"
 #elif defined(TOKENEXIT_AVX2)

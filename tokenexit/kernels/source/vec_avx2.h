@@ -8,8 +8,10 @@ namespace TOKENEXIT_ISA {
 struct F {
   __m256 a, b;
 };
+// Of 32-bit lanes; see vec_avx512.h.
+typedef int32_t Ints __attribute__((vector_size(32)));
 struct I {
-  __m256i a, b;
+  Ints a, b;
 };
 struct M {
   __m256 a, b;
@@ -71,24 +73,26 @@ TX_INLINE F choose(M m, F yes, F no) {
 }
 TX_INLINE bool any(M m) { return _mm256_movemask_ps(_mm256_or_ps(m.a, m.b)) != 0; }
 
-TX_INLINE I none() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
-TX_INLINE I splat_int(int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
+TX_INLINE __m256i bits(Ints v) { return reinterpret_cast<__m256i>(v); }
+TX_INLINE Ints ints(__m256i v) { return reinterpret_cast<Ints>(v); }
 TX_INLINE __m256i load_256(const void *p) { return _mm256_loadu_si256(static_cast<const __m256i *>(p)); }
-TX_INLINE I load_int(const int32_t *p) { return {load_256(p), load_256(p + 8)}; }
+TX_INLINE void store_256(void *p, Ints v) { _mm256_storeu_si256(static_cast<__m256i *>(p), bits(v)); }
+
+TX_INLINE I none() { return {Ints{}, Ints{}}; }
+TX_INLINE I splat_int(int32_t x) { return {x - Ints{}, x - Ints{}}; }
+TX_INLINE I load_int(const int32_t *p) { return {ints(load_256(p)), ints(load_256(p + 8))}; }
 TX_INLINE void store_int(int32_t *p, I x) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i *>(p), x.a);
-  _mm256_storeu_si256(reinterpret_cast<__m256i *>(p + 8), x.b);
+  store_256(p, x.a);
+  store_256(p + 8, x.b);
 }
-TX_INLINE I add_int(I x, I y) { return {_mm256_add_epi32(x.a, y.a), _mm256_add_epi32(x.b, y.b)}; }
-TX_INLINE I sub_int(I x, I y) { return {_mm256_sub_epi32(x.a, y.a), _mm256_sub_epi32(x.b, y.b)}; }
-TX_INLINE I mul_int(I x, I y) { return {_mm256_mullo_epi32(x.a, y.a), _mm256_mullo_epi32(x.b, y.b)}; }
-template <int BITS> TX_INLINE I shift_left(I x) {
-  return {_mm256_slli_epi32(x.a, BITS), _mm256_slli_epi32(x.b, BITS)};
-}
-TX_INLINE F to_float(I x) { return {_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_ps(x.b)}; }
-TX_INLINE I to_int(F x) { return {_mm256_cvtps_epi32(x.a), _mm256_cvtps_epi32(x.b)}; } // to even
-TX_INLINE F as_float(I x) { return {_mm256_castsi256_ps(x.a), _mm256_castsi256_ps(x.b)}; }
-TX_INLINE I as_int(F x) { return {_mm256_castps_si256(x.a), _mm256_castps_si256(x.b)}; }
+TX_INLINE I add_int(I x, I y) { return {x.a + y.a, x.b + y.b}; }
+TX_INLINE I sub_int(I x, I y) { return {x.a - y.a, x.b - y.b}; }
+TX_INLINE I mul_int(I x, I y) { return {x.a * y.a, x.b * y.b}; }
+template <int BITS> TX_INLINE I shift_left(I x) { return {x.a << BITS, x.b << BITS}; }
+TX_INLINE F to_float(I x) { return {_mm256_cvtepi32_ps(bits(x.a)), _mm256_cvtepi32_ps(bits(x.b))}; }
+TX_INLINE I to_int(F x) { return {ints(_mm256_cvtps_epi32(x.a)), ints(_mm256_cvtps_epi32(x.b))}; } // to even
+TX_INLINE F as_float(I x) { return {reinterpret_cast<__m256>(x.a), reinterpret_cast<__m256>(x.b)}; }
+TX_INLINE I as_int(F x) { return {reinterpret_cast<Ints>(x.a), reinterpret_cast<Ints>(x.b)}; }
 TX_INLINE F with_sign(F size, F sign) {
   const __m256 bit = _mm256_set1_ps(-0.f);
   return {_mm256_or_ps(size.a, _mm256_and_ps(bit, sign.a)),
@@ -121,6 +125,39 @@ TX_INLINE float reduce_min(F x) {
   return _mm_cvtss_f32(_mm_min_ss(h, _mm_shuffle_ps(h, h, 1)));
 }
 
+TX_INLINE void transpose8(__m256 (&r)[8]) {
+  __m256 t[8], u[8];
+  each<4>([&](auto i) TX_ALWAYS {
+    t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+    t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+  });
+  each<2>([&](auto i) TX_ALWAYS {
+    u[4 * i] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0x44);
+    u[4 * i + 1] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0xee);
+    u[4 * i + 2] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0x44);
+    u[4 * i + 3] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0xee);
+  });
+  each<4>([&](auto c) TX_ALWAYS {
+    r[c] = _mm256_permute2f128_ps(u[c], u[4 + c], 0x20);
+    r[4 + c] = _mm256_permute2f128_ps(u[c], u[4 + c], 0x31);
+  });
+}
+// r[i] lane j becomes r[j] lane i.
+TX_INLINE void transpose(F (&r)[16]) {
+  __m256 corner[4][8];
+  each<8>([&](auto i) TX_ALWAYS {
+    corner[0][i] = r[i].a;
+    corner[1][i] = r[i].b;
+    corner[2][i] = r[8 + i].a;
+    corner[3][i] = r[8 + i].b;
+  });
+  each<4>([&](auto q) TX_ALWAYS { transpose8(corner[q]); });
+  each<8>([&](auto i) TX_ALWAYS {
+    r[i] = {corner[0][i], corner[2][i]};
+    r[8 + i] = {corner[1][i], corner[3][i]};
+  });
+}
+
 struct Weights4 { // sixteen columns of four signed bytes each
   __m256i a, b;
 };
@@ -136,7 +173,7 @@ TX_INLINE Bytes4 bytes4(const uint8_t *p) {
   return {_mm256_set1_epi32(four)};
 }
 TX_INLINE I dot4(I sum, Bytes4 x, Weights4 w) {
-  return {_mm256_dpbusd_avx_epi32(sum.a, x.v, w.a), _mm256_dpbusd_avx_epi32(sum.b, x.v, w.b)};
+  return {ints(_mm256_dpbusd_avx_epi32(bits(sum.a), x.v, w.a)), ints(_mm256_dpbusd_avx_epi32(bits(sum.b), x.v, w.b))};
 }
 constexpr int TILE_ROWS = 6;
 #else
@@ -149,12 +186,12 @@ struct Bytes4 {
 TX_INLINE Bytes4 bytes4(const uint8_t *p) {
   int32_t four;
   std::memcpy(&four, p, 4);
-  const __m256i x = _mm256_set1_epi32(static_cast<int32_t>(static_cast<uint32_t>(four) ^ 0x80808080u));
+  const __m256i x = _mm256_xor_si256(_mm256_set1_epi32(four), _mm256_set1_epi8(-128));
   return {x, _mm256_abs_epi8(x)};
 }
-TX_INLINE __m256i dot4_half(__m256i sum, Bytes4 x, __m256i w) {
+TX_INLINE Ints dot4_half(Ints sum, Bytes4 x, __m256i w) {
   const __m256i pairs = _mm256_maddubs_epi16(x.size, _mm256_sign_epi8(w, x.x));
-  return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  return sum + ints(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 TX_INLINE I dot4(I sum, Bytes4 x, Weights4 w) {
   return {dot4_half(sum.a, x, w.a), dot4_half(sum.b, x, w.b)};
@@ -166,7 +203,7 @@ constexpr int TILE_ROWS = 4;
 typedef I ByteSum;
 constexpr int SUM_STEPS = INT32_MAX;
 TX_INLINE I no_sum() { return none(); }
-TX_INLINE I whole_sum(I sum) { return sum; }
+TX_INLINE void keep_sum(int32_t *p, I sum, bool) { store_int(p, sum); }
 
 // Tiles whose sums fit into the 16 registers: columns in sixteens.
 constexpr int tile_columns(int rows) { return rows == 1 ? 4 : rows == 2 ? 2 : 1; }

@@ -8,8 +8,11 @@ namespace TOKENEXIT_ISA {
 struct F {
   __m512 v;
 };
+// Of 32-bit lanes, as the products' instructions have it: __m512i is of 64-bit ones, and gcc would
+// move sums between registers of both kinds, or to memory.
+typedef int32_t Ints __attribute__((vector_size(64)));
 struct I {
-  __m512i v;
+  Ints v;
 };
 struct M {
   __mmask16 v;
@@ -43,18 +46,21 @@ TX_INLINE M below(int n) { return {n >= 16 ? static_cast<__mmask16>(0xffff) : fi
 TX_INLINE F choose(M m, F yes, F no) { return {_mm512_mask_blend_ps(m.v, no.v, yes.v)}; }
 TX_INLINE bool any(M m) { return m.v != 0; }
 
-TX_INLINE I none() { return {_mm512_setzero_si512()}; }
-TX_INLINE I splat_int(int32_t x) { return {_mm512_set1_epi32(x)}; }
-TX_INLINE I load_int(const int32_t *p) { return {_mm512_loadu_si512(p)}; }
-TX_INLINE void store_int(int32_t *p, I a) { _mm512_storeu_si512(p, a.v); }
-TX_INLINE I add_int(I a, I b) { return {_mm512_add_epi32(a.v, b.v)}; }
-TX_INLINE I sub_int(I a, I b) { return {_mm512_sub_epi32(a.v, b.v)}; }
-TX_INLINE I mul_int(I a, I b) { return {_mm512_mullo_epi32(a.v, b.v)}; }
-template <int BITS> TX_INLINE I shift_left(I a) { return {_mm512_slli_epi32(a.v, BITS)}; }
-TX_INLINE F to_float(I a) { return {_mm512_cvtepi32_ps(a.v)}; }
-TX_INLINE I to_int(F a) { return {_mm512_cvtps_epi32(a.v)}; } // to even
-TX_INLINE F as_float(I a) { return {_mm512_castsi512_ps(a.v)}; }
-TX_INLINE I as_int(F a) { return {_mm512_castps_si512(a.v)}; }
+TX_INLINE __m512i bits(I a) { return reinterpret_cast<__m512i>(a.v); }
+TX_INLINE I ints(__m512i v) { return {reinterpret_cast<Ints>(v)}; }
+
+TX_INLINE I none() { return {Ints{}}; }
+TX_INLINE I splat_int(int32_t x) { return {x - Ints{}}; }
+TX_INLINE I load_int(const int32_t *p) { return ints(_mm512_loadu_si512(p)); }
+TX_INLINE void store_int(int32_t *p, I a) { _mm512_storeu_si512(p, bits(a)); }
+TX_INLINE I add_int(I a, I b) { return {a.v + b.v}; }
+TX_INLINE I sub_int(I a, I b) { return {a.v - b.v}; }
+TX_INLINE I mul_int(I a, I b) { return {a.v * b.v}; }
+template <int BITS> TX_INLINE I shift_left(I a) { return {a.v << BITS}; }
+TX_INLINE F to_float(I a) { return {_mm512_cvtepi32_ps(bits(a))}; }
+TX_INLINE I to_int(F a) { return ints(_mm512_cvtps_epi32(a.v)); } // to even
+TX_INLINE F as_float(I a) { return {reinterpret_cast<__m512>(a.v)}; }
+TX_INLINE I as_int(F a) { return {reinterpret_cast<Ints>(a.v)}; }
 TX_INLINE F with_sign(F size, F sign) {
   const __m512i bit = _mm512_and_si512(_mm512_castps_si512(sign.v), _mm512_set1_epi32(INT32_MIN));
   return {_mm512_castsi512_ps(_mm512_or_si512(_mm512_castps_si512(size.v), bit))};
@@ -76,6 +82,31 @@ TX_INLINE float reduce_add(F a) { // lane i with i + 8, then + 4, + 2, + 1
 TX_INLINE float reduce_max(F a) { return _mm512_reduce_max_ps(a.v); }
 TX_INLINE float reduce_min(F a) { return _mm512_reduce_min_ps(a.v); }
 
+// r[i] lane j becomes r[j] lane i.
+TX_INLINE void transpose(F (&r)[16]) {
+  __m512 t[16], u[16];
+  each<8>([&](auto i) TX_ALWAYS { // pairs of rows, then fours
+    t[2 * i] = _mm512_unpacklo_ps(r[2 * i].v, r[2 * i + 1].v);
+    t[2 * i + 1] = _mm512_unpackhi_ps(r[2 * i].v, r[2 * i + 1].v);
+  });
+  each<4>([&](auto i) TX_ALWAYS {
+    const auto low = [](__m512 a, __m512 b) TX_ALWAYS { return _mm512_shuffle_ps(a, b, 0x44); };
+    const auto high = [](__m512 a, __m512 b) TX_ALWAYS { return _mm512_shuffle_ps(a, b, 0xee); };
+    u[4 * i] = low(t[4 * i], t[4 * i + 2]);
+    u[4 * i + 1] = high(t[4 * i], t[4 * i + 2]);
+    u[4 * i + 2] = low(t[4 * i + 1], t[4 * i + 3]);
+    u[4 * i + 3] = high(t[4 * i + 1], t[4 * i + 3]);
+  });
+  each<4>([&](auto c) TX_ALWAYS { // then quarters of a register
+    const __m512 a = _mm512_shuffle_f32x4(u[c], u[4 + c], 0x88), b = _mm512_shuffle_f32x4(u[8 + c], u[12 + c], 0x88);
+    const __m512 d = _mm512_shuffle_f32x4(u[c], u[4 + c], 0xdd), e = _mm512_shuffle_f32x4(u[8 + c], u[12 + c], 0xdd);
+    r[c].v = _mm512_shuffle_f32x4(a, b, 0x88);
+    r[8 + c].v = _mm512_shuffle_f32x4(a, b, 0xdd);
+    r[4 + c].v = _mm512_shuffle_f32x4(d, e, 0x88);
+    r[12 + c].v = _mm512_shuffle_f32x4(d, e, 0xdd);
+  });
+}
+
 // Four bytes of a row, for all columns; sixteen columns of four signed bytes each.
 struct Bytes4 {
   __m512i v;
@@ -89,13 +120,13 @@ TX_INLINE Bytes4 bytes4(const uint8_t *p) {
   return {_mm512_set1_epi32(four)};
 }
 TX_INLINE Weights4 weights4(const int8_t *p) { return {_mm512_loadu_si512(p)}; }
-TX_INLINE I dot4(I sum, Bytes4 x, Weights4 w) { return {_mm512_dpbusd_epi32(sum.v, x.v, w.v)}; }
+TX_INLINE I dot4(I sum, Bytes4 x, Weights4 w) { return ints(_mm512_dpbusd_epi32(bits(sum), x.v, w.v)); }
 
 // Sums of bytes times signed bytes; they never need to be carried over.
 typedef I ByteSum;
 constexpr int SUM_STEPS = INT32_MAX;
 TX_INLINE I no_sum() { return none(); }
-TX_INLINE I whole_sum(I sum) { return sum; }
+TX_INLINE void keep_sum(int32_t *p, I sum, bool) { store_int(p, sum); }
 
 // Tiles whose sums fit into the 32 registers: rows, and columns in sixteens.
 constexpr int TILE_ROWS = 6;

@@ -117,10 +117,8 @@ template <int BITS> TX_INLINE I shift_left(I a) {
   TX_EACH(I, a.v << BITS, static_cast<int32_t>(static_cast<uint32_t>(a.v[i]) << BITS));
 }
 TX_INLINE F to_float(I a) { TX_EACH(F, __builtin_convertvector(a.v, Floats), static_cast<float>(a.v[i])); }
-TX_INLINE I to_int(F a) { // to even; right below 2^22 in size
-  const F whole = round(a);
-  TX_EACH(I, __builtin_convertvector(whole.v, Ints), static_cast<int32_t>(whole.v[i]));
-}
+TX_INLINE I cut_off(F a) { TX_EACH(I, __builtin_convertvector(a.v, Ints), static_cast<int32_t>(a.v[i])); }
+TX_INLINE I to_int(F a) { return cut_off(round(a)); } // to even; right below 2^22 in size
 TX_INLINE F load_bf16(const uint16_t *p) {
   I r;
   TX_LANES r.v[i] = p[i];
@@ -145,6 +143,14 @@ TX_INLINE float reduce_min(F a) {
   return r;
 }
 
+// r[i] lane j becomes r[j] lane i.
+TX_INLINE void transpose(F (&r)[16]) {
+  float lanes[16][16];
+  std::memcpy(lanes, r, sizeof(lanes));
+  for (int i = 0; i < 16; ++i)
+    for (int j = 0; j < 16; ++j) r[i].v[j] = lanes[j][i];
+}
+
 // Four bytes of a row, for all columns; sixteen columns of four signed bytes each. As floats, which
 // most compilers turn into good code. Sums of 1,024 products of q - 128 with w are below 2^24: exact.
 #define TOKENEXIT_CENTRED_BYTES
@@ -158,7 +164,7 @@ struct Weights4 {
 };
 TX_INLINE Bytes4 bytes4(const uint8_t *p) {
   Bytes4 r;
-  TX_UNROLL for (int k = 0; k < 4; ++k) r.v[k] = static_cast<float>(p[k] - 128);
+  for (int k = 0; k < 4; ++k) r.v[k] = static_cast<float>(p[k] - 128);
   return r;
 }
 template <int BITS> TX_INLINE F byte_at(I four) { // the byte above so many bits
@@ -171,11 +177,14 @@ TX_INLINE Weights4 weights4(const int8_t *p) {
   return {{byte_at<0>(four), byte_at<8>(four), byte_at<16>(four), byte_at<24>(four)}};
 }
 TX_INLINE F dot4(F sum, Bytes4 x, Weights4 w) {
-  TX_UNROLL for (int k = 0; k < 4; ++k) sum = fma(splat(x.v[k]), w.v[k], sum);
+  for (int k = 0; k < 4; ++k) sum = fma(splat(x.v[k]), w.v[k], sum);
   return sum;
 }
 TX_INLINE F no_sum() { return zero(); }
-TX_INLINE I whole_sum(F sum) { TX_EACH(I, __builtin_convertvector(sum.v, Ints), static_cast<int32_t>(sum.v[i])); }
+TX_INLINE void keep_sum(int32_t *p, F sum, bool first) {
+  const I whole = cut_off(sum);
+  store_int(p, first ? whole : add_int(load_int(p), whole));
+}
 
 #if defined(__x86_64__) || defined(_M_X64)
 constexpr int TILE_ROWS = 2;
