@@ -28,9 +28,10 @@ _UsageError: Any = typer.BadParameter.__base__
 def show_version(wanted: bool) -> None:
     """Answer ``--version``."""
     if wanted:
-        from tokenexit import __version__
+        from tokenexit import __version__, kernels
 
         typer.echo(f"tokenexit {__version__}")
+        typer.echo(f"kernels: {kernels.status(compile=False)}")
         raise typer.Exit
 
 

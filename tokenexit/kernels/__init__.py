@@ -3,7 +3,21 @@
 Where none can be had, everything works through torch's operators.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from tokenexit.kernels.library import Library, library, status
-from tokenexit.kernels.matrix import ACTIVATIONS, KINDS, Matrix
+
+if TYPE_CHECKING:
+    from tokenexit.kernels.matrix import ACTIVATIONS, KINDS, Matrix
 
 __all__ = ["ACTIVATIONS", "KINDS", "Library", "Matrix", "library", "status"]
+
+
+def __getattr__(name: str) -> Any:  # torch waits until a matrix is wanted
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from tokenexit.kernels import matrix
+
+    return getattr(matrix, name)

@@ -11,8 +11,6 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import torch
-
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.kernels import build
 from tokenexit.kernels.cache import Unusable, cache_folder, locked
@@ -83,7 +81,9 @@ class Library:
 
     def match_threads(self) -> None:
         """Use as many threads as torch does; call before kernels."""
-        wanted = torch.get_num_threads()
+        from torch import get_num_threads  # not needed to say what there is
+
+        wanted = get_num_threads()
         if wanted != self._threads:
             self._threads = wanted
             self._dll.tokenexit_set_threads(wanted)
@@ -99,12 +99,16 @@ def library() -> Library | None:
     Raises:
         UserError: TOKENEXIT_KERNELS asks for what does not exist here.
     """
-    return _find()[0]
+    return _find(compile=True)[0]
 
 
-def status() -> str:
-    """What runs, or why nothing does, in words."""
-    found, told = _find()
+def status(compile: bool = True) -> str:
+    """What runs, or why nothing does, in words.
+
+    Args:
+        compile: Whether kernels that are not there yet are compiled.
+    """
+    found, told = _find(compile)
     return told if found is None else f"{found.isa} ({told})"
 
 
@@ -114,23 +118,25 @@ def forget() -> None:
     _found = None
 
 
-def _find() -> tuple[Library | None, str]:
+def _find(compile: bool) -> tuple[Library | None, str]:
     global _found
-    if _found is None:
+    found = _found
+    if found is None:
         with _lock:
-            if _found is None:
-                _found = _look()
-    return _found
+            found = _found or _look(compile)
+            if compile or found[0] is not None:
+                _found = found
+    return found
 
 
-def _look() -> tuple[Library | None, str]:
+def _look(compile: bool) -> tuple[Library | None, str]:
     wanted = os.environ.get(VARIABLE) or "auto"
     if wanted == "off":
         return None, f"off: {VARIABLE} says so; products run in torch"
     if wanted not in ("auto", *build.INSTRUCTION_SETS):
         raise unknown_name(VARIABLE, wanted, ["auto", "off", *build.INSTRUCTION_SETS])
     reasons = []
-    for attempt in (_shipped, _cached):
+    for attempt in (_shipped, lambda: _cached(compile)):
         try:
             found, told = attempt()
         except (Unusable, build.BuildError, OSError) as error:
@@ -148,13 +154,16 @@ def _shipped() -> tuple[Library, str]:
     return load(SHIPPED)
 
 
-def _cached() -> tuple[Library, str]:
+def _cached(compile: bool) -> tuple[Library, str]:
     folder = cache_folder(build.source_hash(), build.machine())
+    if not compile:
+        return load(folder)
     with locked(folder):
         try:
             return load(folder)
         except Unusable as error:
-            _log.info("Compiling the kernels (once, some seconds): %s", error)
+            build.find_compiler()
+            _log.info("Compiling the kernels, which takes some seconds once: %s", error)
         build.build(folder)
         return load(folder)
 
@@ -176,7 +185,7 @@ def load(folder: Path) -> tuple[Library, str]:
         told = json.loads((folder / build.MANIFEST).read_text(encoding="utf-8"))
         content = path.read_bytes()
     except FileNotFoundError:
-        raise Unusable(f"{folder} has no compiled kernels") from None
+        raise Unusable(f"not compiled yet in {folder}") from None
     except (OSError, ValueError) as error:
         raise Unusable(f"{folder} cannot be read: {error}") from error
     wanted = {"sources": build.source_hash(), "machine": build.machine()}
