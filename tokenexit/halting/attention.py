@@ -42,6 +42,7 @@ def attend(
             source, key_pos = rows[layout.projected], row_pos[layout.projected]
         keys, values = backbone.keys_values(index, source, key_pos)
     parts = []
+    placed = type(backbone).bias is not Backbone.bias
     for group in layout.groups:
         asked = _take(queries, group.query_slice, group.query_index, group.size)
         if group.absorbed:
@@ -54,10 +55,12 @@ def attend(
             assert keys is not None and values is not None and key_pos is not None
             key = _take(keys, group.key_slice, group.key_index, group.size)
             value = _take(values, group.key_slice, group.key_index, group.size)
-            places = (
-                _take(active_pos, group.query_slice, group.query_index, group.size),
-                _take(key_pos, group.key_slice, group.key_index, group.size),
-            )
+            places = None
+            if placed:
+                places = (
+                    _take(active_pos, group.query_slice, group.query_index, group.size),
+                    _take(key_pos, group.key_slice, group.key_index, group.size),
+                )
             read = _projected(backbone, index, asked, key, value, places, group, eager)
         read = read.reshape(group.size * group.queries, -1)
         parts.append(read if group.valid is None else read[group.valid])
@@ -68,13 +71,13 @@ def attend(
 def _take(rows: Tensor, span: slice | None, index: Tensor | None, size: int) -> Tensor:
     """Rows of a group, ``[S, A or M, ...]``; a view wherever the rows lie together."""
     if span is not None:
-        return rows[span].unflatten(0, (size, -1))
+        return rows[span].view(size, -1, *rows.shape[1:])
     assert index is not None
     return rows[index]
 
 
 def _heads(rows: Tensor, heads: int) -> Tensor:
-    return rows.unflatten(-1, (heads, -1)).transpose(1, 2)
+    return rows.view(*rows.shape[:-1], heads, -1).transpose(1, 2)
 
 
 def _projected(
@@ -83,14 +86,14 @@ def _projected(
     asked: Tensor,
     key: Tensor,
     value: Tensor,
-    places: tuple[Tensor, Tensor],
+    places: tuple[Tensor, Tensor] | None,
     group: Group,
     eager: bool,
 ) -> Tensor:
     heads = backbone.num_heads
     asked, key, value = _heads(asked, heads), _heads(key, heads), _heads(value, heads)
     mask = group.key_mask
-    bias = backbone.bias(index, asked, key, *places)
+    bias = None if places is None else backbone.bias(index, asked, key, *places)
     if bias is not None:
         mask = bias if mask is None else bias.masked_fill(~mask, float("-inf"))
     dropout, scale = backbone.attention_dropout(index), backbone.scaling(index)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -103,45 +104,30 @@ def arrange(asking: Index, attended: Index, absorbed: Mask, device: torch.device
     def tensor(values: Index | Mask) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(values)).to(device, non_blocking=True)
 
-    query_start = np.cumsum(asking) - asking
-    row_start = np.cumsum(attended) - attended
+    # A batch has few sentences: plain numbers take less time than arrays of them.
     some = bool(absorbed.any())
     projected = np.where(absorbed, 0, attended) if some else attended
-    key_start = np.cumsum(projected) - projected
+    asks, reads, apart = asking.tolist(), attended.tolist(), absorbed.tolist()
+    query_start = [0, *accumulate(asks)]
+    starts = {False: [0, *accumulate(projected.tolist())], True: [0, *accumulate(reads)]}
     groups: list[Group] = []
-    members_in_order: list[Index] = []
+    order: list[int] = []
     for kind in (False, True) if some else (False,):
-        chosen = np.flatnonzero(absorbed == kind)
-        start = row_start if kind else key_start
-        for members in _similar(chosen, attended):
-            members_in_order.append(members)
-            groups.append(
-                _group(
-                    kind,
-                    query_start[members],
-                    asking[members],
-                    start[members],
-                    attended[members],
-                    tensor,
-                )
-            )
-    inverse = None
-    if some:
-        order = np.concatenate(members_in_order)
-        if (np.diff(order) < 0).any():
-            rows = np.concatenate(
-                [query_start[s] + np.arange(int(asking[s])) for s in order.tolist()]
-            )
-            inverse = tensor(np.argsort(rows))
+        chosen = [sentence for sentence, own in enumerate(apart) if own == kind]
+        for members in _similar(chosen, reads):
+            order += members
+            queries = _Span.of(members, query_start, asks)
+            keys = _Span.of(members, starts[kind], reads)
+            groups.append(_group(kind, queries, keys, tensor))
     pairs = asking * attended
     return Layout(
         groups=tuple(groups),
         projected=tensor(np.flatnonzero(np.repeat(~absorbed, attended))) if some else None,
         num_projected=int(projected.sum()),
-        inverse=inverse,
-        pairs=int(pairs[~absorbed].sum()),
-        absorbed_rows=int(asking[absorbed].sum()),
-        absorbed_pairs=int(pairs[absorbed].sum()),
+        inverse=tensor(_back(np.array(order), asking)) if order != sorted(order) else None,
+        pairs=int(pairs[~absorbed].sum()) if some else int(pairs.sum()),
+        absorbed_rows=int(asking[absorbed].sum()) if some else 0,
+        absorbed_pairs=int(pairs[absorbed].sum()) if some else 0,
     )
 
 
@@ -176,56 +162,74 @@ def alone(asking: int, attended: int, absorbed: bool) -> Layout:
     )
 
 
-def _similar(chosen: Index, attended: Index) -> list[Index]:
+def _back(order: Index, counts: Index) -> Index:
+    """Where each row of sentences, in their own order, lies when they stand in another."""
+    starts, lengths = np.cumsum(counts) - counts, counts[order]
+    begins = np.cumsum(lengths) - lengths
+    rows = np.repeat(starts[order] - begins, lengths) + np.arange(int(counts.sum()))
+    return np.argsort(rows)
+
+
+def _similar(chosen: list[int], attended: list[int]) -> list[list[int]]:
     """Cut a run of sentences, longest first, wherever the padding would get too wide."""
-    cuts, longest = [], 0
-    for place, sentence in enumerate(chosen):
-        length = int(attended[sentence])
-        if length < FILL * longest or length > longest:
-            if place:
-                cuts.append(place)
+    parts: list[list[int]] = []
+    longest = 0
+    for sentence in chosen:
+        length = attended[sentence]
+        if not parts or length < FILL * longest or length > longest:
+            parts.append([])
             longest = length
-    return [part for part in np.split(chosen, cuts) if len(part)]
+        parts[-1].append(sentence)
+    return parts
+
+
+@dataclass(frozen=True)
+class _Span:
+    """Rows of some sentences: where those of each begin, how many they are, and the most."""
+
+    starts: list[int]
+    counts: list[int]
+    most: int
+    even: bool
+    together: bool
+
+    @classmethod
+    def of(cls, members: list[int], start: list[int], count: list[int]) -> _Span:
+        starts, counts = [start[m] for m in members], [count[m] for m in members]
+        most = max(counts)
+        even = min(counts) == most
+        # Rows of consecutive members touch, so an even group is one slice.
+        together = even and starts == list(range(starts[0], starts[0] + most * len(members), most))
+        return cls(starts, counts, most, even, together)
+
+    def whole(self) -> slice | None:
+        """All of them, where they lie together and none is padded."""
+        if not self.together:
+            return None
+        return slice(self.starts[0], self.starts[0] + self.most * len(self.starts))
+
+    def rows(self) -> Index:
+        """Their numbers, ``[S, most]``, padded by repetition."""
+        place = np.minimum(np.arange(self.most), np.array(self.counts)[:, None] - 1)
+        return np.array(self.starts)[:, None] + place
+
+    def real(self) -> Mask:
+        """Which of those are no repetition, ``[S, most]``."""
+        return np.arange(self.most) < np.array(self.counts)[:, None]
 
 
 def _group(
-    absorbed: bool,
-    query_start: Index,
-    asking: Index,
-    key_start: Index,
-    attended: Index,
-    tensor: Callable[[Index | Mask], Tensor],
+    absorbed: bool, queries: _Span, keys: _Span, tensor: Callable[[Index | Mask], Tensor]
 ) -> Group:
-    most_queries, most_keys = int(asking.max()), int(attended.max())
-    even_queries = bool((asking == most_queries).all())
-    even_keys = bool((attended == most_keys).all())
-    # Rows of consecutive members touch, so an even group is one slice.
-    whole_queries = even_queries and _touching(query_start, asking)
-    whole_keys = even_keys and _touching(key_start, attended)
-    query_place, key_place = np.arange(most_queries), np.arange(most_keys)
     return Group(
         absorbed=absorbed,
-        size=len(asking),
-        queries=most_queries,
-        keys=most_keys,
-        query_slice=_span(query_start, asking) if whole_queries else None,
-        query_index=None
-        if whole_queries
-        else tensor(query_start[:, None] + np.minimum(query_place, asking[:, None] - 1)),
-        key_slice=_span(key_start, attended) if whole_keys else None,
-        key_index=None
-        if whole_keys
-        else tensor(key_start[:, None] + np.minimum(key_place, attended[:, None] - 1)),
-        key_mask=None if even_keys else tensor(key_place < attended[:, None])[:, None, None],
-        valid=None
-        if even_queries
-        else tensor(np.flatnonzero((query_place < asking[:, None]).ravel())),
+        size=len(queries.starts),
+        queries=queries.most,
+        keys=keys.most,
+        query_slice=queries.whole(),
+        query_index=None if queries.together else tensor(queries.rows()),
+        key_slice=keys.whole(),
+        key_index=None if keys.together else tensor(keys.rows()),
+        key_mask=None if keys.even else tensor(keys.real())[:, None, None],
+        valid=None if queries.even else tensor(np.flatnonzero(queries.real().ravel())),
     )
-
-
-def _touching(start: Index, count: Index) -> bool:
-    return bool((start[1:] == start[:-1] + count[:-1]).all())
-
-
-def _span(start: Index, count: Index) -> slice:
-    return slice(int(start[0]), int(start[-1] + count[-1]))

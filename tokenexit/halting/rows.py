@@ -37,9 +37,11 @@ class LiveRows:
         self.original = np.arange(len(batch.row_word))
         self.active = np.ones(len(batch.row_word), dtype=bool)
         self.words = np.arange(batch.num_words)
-        self.word_tensor = torch.arange(batch.num_words, device=hidden.device)
-        self.word_sequence, self.word_position = batch.word_sequence, batch.word_position
-        self.word_item, self.word_target = batch.word_item, batch.word_target
+        number = torch.arange(batch.num_words, device=hidden.device)
+        self._of_words(
+            torch.stack([number, batch.word_sequence, batch.word_position, batch.word_item])
+        )
+        self.word_target = batch.word_target
         self.first_row = batch.first_row
         self._row_word = batch.row_word
         self._row_sequence = batch.row_sequence
@@ -177,12 +179,14 @@ class LiveRows:
             self._keep(keep)
 
     def _keep_words(self, stay: Tensor) -> None:
-        self.word_tensor = self.word_tensor[stay]
-        self.word_sequence = self.word_sequence[stay]
-        self.word_position = self.word_position[stay]
-        self.word_item = self.word_item[stay]
+        self._of_words(self._table.index_select(1, stay))
         if self.word_target is not None:
             self.word_target = self.word_target[stay]
+
+    def _of_words(self, table: Tensor) -> None:
+        """Number, sequence, place and item of the remaining words, ``[4, N]``."""
+        self._table = table
+        self.word_tensor, self.word_sequence, self.word_position, self.word_item = table.unbind()
 
     def _keep(self, mask: Mask) -> None:
         rows = self._tensor(np.flatnonzero(mask))
