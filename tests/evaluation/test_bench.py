@@ -48,6 +48,9 @@ def test_everything_is_a_row_and_says_the_same_at_full_depth(found):
     assert rows["plain transformers"].speedup_median == 1
     assert rows["plain, sorted"].agreement == rows["ours, full depth"].agreement == 1
     assert rows["ours, policy"].speedup_median == found.speedup_median
+    assert rows["plain transformers"].ours_median == found.speedup_median
+    assert rows["plain transformers"].full_depth_median == found.full_depth_speedup
+    assert rows["ours, full depth"].ours_median == found.policy_speedup
     for row in found.rows:
         assert row.precision == "fp32"
         assert row.per_second == pytest.approx(1000 / row.ms_per_text)
@@ -94,3 +97,17 @@ def test_the_baseline_is_the_model_itself_under_padding(tagger, splits):
         words = engine.prediction[engine.text == number]
         assert np.array_equal(padded[first].numpy(), words)
     assert len({len(piece.sentence.input_ids) for piece in pieces}) > 1  # there was padding
+
+
+def test_both_of_ours_run_in_the_models_precision(tagger, splits):
+    texts = splits["test"].tokens[:6]
+    options = {"batch_size": 3, "repeats": 1}
+    fp32 = bench(tagger, texts, Never(), **options)
+    try:
+        found = bench(tagger.use(precision="int8"), texts, Never(), **options)
+    finally:
+        tagger.use(precision="fp32")
+    assert [row.precision for row in fp32.rows] == ["fp32"] * 4
+    assert [row.precision for row in found.rows] == ["fp32", "fp32", "int8", "int8"]
+    assert (found.precision, found.dtype) == ("int8", "float32")
+    assert found.rows[2].agreement > 0.9  # with the plain model in fp32

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from tokenexit.evaluation.bench.contender import Contender, Missing
-from tokenexit.evaluation.bench.race import TURN, Timed, race
+from tokenexit.evaluation.bench.race import Timed, race
 
+TURN = 16
 TEXTS = ["x" * (1 + number * 7 % 11) for number in range(40)]
 
 
@@ -43,9 +44,8 @@ class Failing(Recorder):
 
 
 def timed(*contenders, batch_size=4, repeats=2):
-    return race(
-        contenders, TEXTS, len, batch_size=batch_size, repeats=repeats, device=torch.device("cpu")
-    )
+    options = {"batch_size": batch_size, "repeats": repeats, "turn": TURN}
+    return race(contenders, TEXTS, len, **options, device=torch.device("cpu"))
 
 
 def test_everybody_computes_every_text_in_every_pass():

@@ -21,7 +21,7 @@ def bench_text(found: Mapping[str, Any]) -> str:
         found: As ``tokenexit bench --json`` writes it.
     """
     per_second = "tokens/s" if found["kind"] == "tokens" else "texts/s"
-    header = ("", "", "ms/text", per_second, "speed-up", "p10-p90", "agrees")
+    header = ("", "", "ms/text", per_second, "speed-up", "p10-p90", "ours", "agrees")
     rows = [_cells(row) for row in found["rows"]]
     figures = [row for row in rows if len(row) == len(header)]
     widths = [max(map(len, column)) for column in zip(header, *figures, strict=True)]
@@ -46,6 +46,7 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
         fixed(row["per_second"], 0 if row["per_second"] >= 1000 else 1),
         times(row["speedup_median"]),
         f"{row['speedup_p10']:.2f}-{row['speedup_p90']:.2f}",
+        times(row["ours_median"]),
         percent(row["agreement"]),
     )
 
@@ -74,6 +75,7 @@ def _notes(found: Mapping[str, Any]) -> dict[str, str]:
         f"{fixed(found['mac_ratio'])} of the plain model's multiply-accumulates",
         "speed-up": f"over {found['baseline']}; median of {found['repeats']} passes over "
         f"{found['n_sentences']} texts, {found['batch_size']} a batch, all taking turns",
+        "ours": "its time over that of ours with the policy",
         "batches": f"{percent(found['padding'], 0)} padding in the plain ones, which come in "
         "order, as ours do; sorted ones are made over all texts beforehand"
         if by_length

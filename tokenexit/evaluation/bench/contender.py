@@ -7,13 +7,8 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
-
 Answers = Mapping[Hashable, Any]
 """What was said of each thing asked: the class of a word, the tokens written for a source."""
-
-PRECISION_OF = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
-"""How precisions are called."""
 
 
 class Contender(ABC):

@@ -73,10 +73,11 @@ def bench(
             lambda piece: piece.sentence.length,
             batch_size=batch_size,
             repeats=repeats,
+            turn=16,
             device=network.device,
         )
-    plain, full, early = (cast(Timed, found[place]) for place in (0, len(own) - 2, len(own) - 1))
-    deep, trace = (merge([output for _, output in one.outputs]) for one in (full, early))
+    three = [cast(Timed, found[place]) for place in (0, len(own) - 2, len(own) - 1)]
+    deep, trace = (merge([output for _, output in one.outputs]) for one in three[1:])
     lengths = [piece.sentence.length for piece in pieces]
     plain_network = network.network
     return BenchResult(
@@ -87,14 +88,15 @@ def bench(
         threads=torch.get_num_threads(),
         device=str(network.device),
         dtype=str(plain_network.dtype).removeprefix("torch."),
+        precision=model.precision,
         repeats=repeats,
         n_sentences=len(pieces),
         policy=policy.to_config(),
-        **speedups(plain, full, early, (1.0, model.mac_ratio(deep), model.mac_ratio(trace))),
+        **speedups(three, (1.0, model.mac_ratio(deep), model.mac_ratio(trace))),
         mean_exit_layer=trace.mean_exit_layer,
         num_layers=trace.num_layers,
         padding=padding(lengths, batch_size),
-        rows=rows_of(found, len(pieces), same_labels),
+        rows=rows_of(found, three, len(pieces), same_labels),
         ran=what_ran([package for peer in peers for package in peer.packages]),
     )
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from tokenexit import kernels
+
 PACKAGES = ("tokenexit", "torch", "transformers", "numpy")
 
 
@@ -25,6 +27,7 @@ def what_ran(peers: Sequence[str] = ()) -> dict[str, Any]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "instruction_set": torch.backends.cpu.get_cpu_capability(),
+        "kernels": kernels.status(),
         "threads": torch.get_num_threads(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tokenexit.evaluation.bench.contender import PRECISION_OF, Answers, Contender
+from tokenexit.evaluation.bench.contender import Answers, Contender
 from tokenexit.halting import Trace
 from tokenexit.models.cascade import CascadeForSequenceClassification
 from tokenexit.models.cascade_run import Reading, run_cascade
@@ -19,7 +19,7 @@ class OurEncoder(Contender):
 
     def __init__(self, name: str, model: EncoderModel, policy: Policy) -> None:
         self.name, self._model, self._policy = name, model, policy
-        self.precision = PRECISION_OF[model.network.dtype]
+        self.precision = model.precision
 
     def run(self, batch: Sequence[Piece]) -> Trace:
         """Where words left, and as what."""
@@ -53,7 +53,7 @@ class OurCascade(Contender):
     ) -> None:
         self.name, self._model, self._policy, self._size = name, model, policy, batch_size
         self._reading = Reading(model, texts)
-        self.precision = PRECISION_OF[model.stages[-1].network.dtype]
+        self.precision = model.precision
 
     def run(self, batch: Sequence[Piece]) -> Trace:
         """After which model texts were done, and as what."""

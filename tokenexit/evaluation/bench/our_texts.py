@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tokenexit.evaluation.bench.contender import PRECISION_OF, Answers, Contender
+from tokenexit.evaluation.bench.contender import Answers, Contender
 from tokenexit.evaluation.bench.plain_texts import Source, written
 from tokenexit.models.generate import Generated
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
@@ -28,7 +28,7 @@ class OurGenerator(Contender):
     ) -> None:
         self.name, self._model, self._policy = name, model, policy
         self._pending, self._most = pending, most
-        self.precision = PRECISION_OF[model.network.dtype]
+        self.precision = model.precision
 
     def run(self, batch: Sequence[Source]) -> Generated:
         """What was written, and where tokens left."""

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tokenexit.backbones import evaluated
-from tokenexit.evaluation.bench.contender import PRECISION_OF, Answers, Contender
+from tokenexit.backbones.freeing import freed, gone
+from tokenexit.evaluation.bench.contender import Answers, Contender
 from tokenexit.halting import Sentence
 from tokenexit.models.encoder_model import EncoderModel
 from tokenexit.models.encoding import Piece
+from tokenexit.precision import precision_of
 
 
 class PlainEncoder(Contender):
@@ -24,8 +26,10 @@ class PlainEncoder(Contender):
 
     def __init__(self, model: EncoderModel) -> None:
         self._model = model
+        if freed(model.network):
+            raise gone("compared with its plain one")
         self._network: Any = evaluated(model.network)
-        self.precision = PRECISION_OF[self._network.dtype]
+        self.precision = precision_of(self._network.dtype)
 
     def run(self, batch: Sequence[Piece]) -> NDArray[Any]:
         """Output of each token, or text."""

@@ -11,9 +11,11 @@ from torch import Tensor
 from transformers import DynamicCache, EncoderDecoderCache
 
 from tokenexit.backbones import evaluated
-from tokenexit.evaluation.bench.contender import PRECISION_OF, Answers, Contender
+from tokenexit.backbones.freeing import freed, gone
+from tokenexit.evaluation.bench.contender import Answers, Contender
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.models.texts import pad_sources
+from tokenexit.precision import precision_of
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,10 @@ class PlainGenerator(Contender):
 
     def __init__(self, model: ExitModelForSeq2SeqLM, most: int) -> None:
         self._model, self._most = model, most
+        if freed(model.network):
+            raise gone("compared with its plain one")
         self._network: Any = evaluated(model.network)
-        self.precision = PRECISION_OF[self._network.dtype]
+        self.precision = precision_of(self._network.dtype)
 
     def run(self, batch: Sequence[Source]) -> Tensor:
         """What was written, ``[B, T]``."""

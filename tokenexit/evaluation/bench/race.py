@@ -11,10 +11,6 @@ import torch
 
 from tokenexit.evaluation.bench.contender import Contender, Missing, because
 
-TURN = 16
-"""Texts at least that one contender computes before the next: nobody would wait for the weights
-of all the others to leave the processor's caches after each text, so neither is that timed."""
-
 
 @dataclass
 class Timed:
@@ -40,6 +36,7 @@ def race(
     *,
     batch_size: int,
     repeats: int,
+    turn: int,
     device: torch.device,
 ) -> list[Timed | Missing]:
     """Time contenders.
@@ -50,6 +47,8 @@ def race(
         length: Tokens of one, by which batches of like lengths are made.
         batch_size: Texts a batch.
         repeats: Passes over all texts, after one that is not counted.
+        turn: Texts at least that one computes before the next: nobody waits for the weights of
+            all others to leave the processor's caches after each text, so neither is that timed.
         device: Where ours computes.
 
     Returns:
@@ -60,7 +59,7 @@ def race(
     ]
     timed = [one for one in found if isinstance(one, Timed)]
     by_length = sorted(items, key=length, reverse=True)
-    texts = -(-TURN // batch_size) * batch_size
+    texts = -(-turn // batch_size) * batch_size
     if any(one.contender.own_batches for one in timed):
         texts = len(items)
     starts = range(0, len(items), texts)
@@ -71,8 +70,8 @@ def race(
                 one = timed[which]
                 if one.reason is None:
                     given = by_length if one.contender.by_length else items
-                    turn = given[start : start + texts]
-                    spent[which] += _turn(one, turn, batch_size, device, keep=number == 0)
+                    part = given[start : start + texts]
+                    spent[which] += _turn(one, part, batch_size, device, keep=number == 0)
         for one, total in zip(timed, spent, strict=True):
             if number and one.reason is None:
                 one.seconds.append(total)

@@ -21,6 +21,10 @@ class Row:
         speedup_median: Time of the plain model, padded, over its own; median of the passes.
         speedup_p10: Its 10th percentile.
         speedup_p90: Its 90th percentile.
+        ours_median: Its time over that of ours with the policy, median of the passes.
+        ours_p10: Its 10th percentile.
+        ours_p90: Its 90th percentile.
+        full_depth_median: Its time over that of ours at full depth, median.
         agreement: Share of words or texts labelled as the plain model labels them; of generated
             texts the share of tokens up to the first that differs, mean over texts.
         tokens: Tokens written, of generators.
@@ -35,26 +39,14 @@ class Row:
     speedup_median: float | None = None
     speedup_p10: float | None = None
     speedup_p90: float | None = None
+    ours_median: float | None = None
+    ours_p10: float | None = None
+    ours_p90: float | None = None
+    full_depth_median: float | None = None
     agreement: float | None = None
     tokens: int | None = None
     same_texts: float | None = None
     reason: str | None = None
-
-    @classmethod
-    def of(
-        cls, name: str, precision: str, seconds: Any, plain: Any, texts: int, **more: Any
-    ) -> Row:
-        """From the seconds of each pass, and those of the plain model."""
-        times, base = np.asarray(seconds), np.asarray(plain)
-        spent = float(np.median(times))
-        return cls(
-            name,
-            precision,
-            ms_per_text=1000 * spent / texts,
-            per_second=(more.get("tokens") or texts) / spent,
-            **spread("speedup", base / times),
-            **more,
-        )
 
 
 def spread(name: str, ratios: Any) -> dict[str, float]:
@@ -78,6 +70,7 @@ class BenchResult:
         threads: Threads that all compute with.
         device: Where ours and the plain model compute.
         dtype: Of the weights.
+        precision: What ours computes in.
         repeats: Passes over the texts.
         n_sentences: Texts (pieces of long ones).
         policy: Who halts.
@@ -109,6 +102,7 @@ class BenchResult:
     threads: int
     device: str
     dtype: str
+    precision: str
     repeats: int
     n_sentences: int
     policy: dict[str, Any]

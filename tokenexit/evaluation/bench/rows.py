@@ -15,17 +15,18 @@ Compare = Callable[[Answers, Answers], dict[str, Any]]
 """What a row says of answers, beside those of the plain model."""
 
 
-def rows_of(found: Sequence[Timed | Missing], texts: int, compare: Compare) -> tuple[Row, ...]:
-    """One row for each contender, the plain model first.
+def rows_of(
+    found: Sequence[Timed | Missing], own: Sequence[Timed], texts: int, compare: Compare
+) -> tuple[Row, ...]:
+    """One row for each contender.
 
     Args:
         found: From ``race``.
+        own: The plain model, ours at full depth, ours with the policy.
         texts: How many there were.
         compare: Compares answers.
     """
-    plain = found[0]
-    assert isinstance(plain, Timed)
-    base, rows = answers_of(plain), []
+    base, rows = answers_of(own[0]), []
     for one in found:
         if isinstance(one, Missing):
             rows.append(Row(one.name, one.precision, reason=one.reason))
@@ -35,8 +36,18 @@ def rows_of(found: Sequence[Timed | Missing], texts: int, compare: Compare) -> t
         if reason is not None:
             rows.append(Row(name, precision, reason=reason))
         else:
-            rows.append(Row.of(name, precision, one.seconds, plain.seconds, texts, **said))
+            spent = float(np.median(one.seconds))
+            said["ms_per_text"] = 1000 * spent / texts
+            said["per_second"] = (said.get("tokens") or texts) / spent
+            rows.append(Row(name, precision, **said, **_ratios(one, own)))
     return tuple(rows)
+
+
+def _ratios(one: Timed, own: Sequence[Timed]) -> dict[str, Any]:
+    plain, full, early = (np.array(each.seconds) for each in own)
+    spent = np.array(one.seconds)
+    found = {**spread("speedup", plain / spent), **spread("ours", spent / early)}
+    return {**found, "full_depth_median": float(np.median(spent / full))}
 
 
 def _said(one: Timed, base: Answers, compare: Compare) -> tuple[dict[str, Any], str | None]:
@@ -64,18 +75,14 @@ def same_labels(answers: Answers, plain: Answers) -> dict[str, Any]:
     return {"agreement": sum(answers.get(key) == said for key, said in plain.items()) / len(plain)}
 
 
-def speedups(
-    plain: Timed, full: Timed, early: Timed, macs: tuple[float, float, float]
-) -> dict[str, Any]:
+def speedups(own: Sequence[Timed], macs: tuple[float, float, float]) -> dict[str, Any]:
     """Figures of the policy.
 
     Args:
-        plain: The plain model.
-        full: Ours at full depth.
-        early: Ours with the policy.
+        own: The plain model, ours at full depth, ours with the policy.
         macs: Multiply-accumulates of these three.
     """
-    base, deep, spent = (np.array(one.seconds) for one in (plain, full, early))
+    base, deep, spent = (np.array(one.seconds) for one in own)
     found = {**spread("speedup", base / spent), **spread("policy_speedup", deep / spent)}
     gain, bound, ratio = found.pop("policy_speedup_median"), macs[1] / macs[2], macs[2] / macs[0]
     return found | {

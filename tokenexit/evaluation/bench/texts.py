@@ -73,16 +73,17 @@ def bench_texts(
             lambda source: len(source.ids),
             batch_size=batch_size,
             repeats=repeats,
+            turn=4,
             device=model.device,
         )
-    plain, full, early = (cast(Timed, found[place]) for place in (0, len(own) - 2, len(own) - 1))
-    deep, counted = (_counted(one, model) for one in (full, early))
+    three = [cast(Timed, found[place]) for place in (0, len(own) - 2, len(own) - 1)]
+    deep, counted = (_counted(one, model) for one in three[1:])
     macs = (
         plain_decode_macs(model.decoder, deep.work.source_lengths, deep.targets),
         decode_macs(model.decoder, deep.work),
         decode_macs(model.decoder, counted.work),
     )
-    rows = rows_of(found, len(sources), same_texts)
+    rows = rows_of(found, three, len(sources), same_texts)
     return BenchResult(
         kind="tokens",
         baseline=f"transformers {type(model.network).__name__}.generate, greedy, default cache",
@@ -90,10 +91,11 @@ def bench_texts(
         threads=torch.get_num_threads(),
         device=str(model.device),
         dtype=str(model.network.dtype).removeprefix("torch."),
+        precision=model.precision,
         repeats=repeats,
         n_sentences=len(sources),
         policy=policy.to_config(),
-        **speedups(plain, full, early, macs),
+        **speedups(three, macs),
         mean_exit_layer=counted.depth,
         num_layers=model.decoder.num_layers,
         padding=padding([len(source.ids) for source in sources], batch_size),
