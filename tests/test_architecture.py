@@ -13,7 +13,11 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "tokenexit"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-SCRIPTS = sorted([*ROOT.glob("recipes/**/*.py"), *ROOT.glob("data_scripts/**/*.py")])
+SCRIPTS = sorted(
+    path
+    for name in ("benchmarks", "data_scripts", "recipes")
+    for path in ROOT.glob(f"{name}/**/*.py")
+)
 
 # Lowest first. A unit (a package or a single module) imports itself and lower floors only.
 FLOORS = (
@@ -107,7 +111,7 @@ def test_the_vocabularies_know_nothing_of_transformers():
 
 
 def test_the_package_does_not_import_its_scripts_or_tests():
-    outside = {"recipes", "data_scripts", "tests"}
+    outside = {"benchmarks", "recipes", "data_scripts", "tests"}
     guilty = [
         f"{relative(path)} imports {name}"
         for path in SOURCES

@@ -1,0 +1,189 @@
+"""Every clock of the README on this machine, in one command that can be interrupted.
+
+    python benchmarks/run.py --models runs --data DATA --minutes 25 --out results.json
+    python benchmarks/run.py ... --only int8        # cases with this in their names
+    python benchmarks/run.py --list
+    python benchmarks/table.py results.json
+
+Each case of ``cases.py`` is a ``tokenexit bench`` in a process of its own, and is written to --out
+as soon as it is done, with its command, machine, instruction set, threads, versions and commit.
+Started again with the same file it goes on with what is missing, or was measured at another commit
+or with other settings; the file of another machine is refused. What there is no model or data for
+is skipped and named, as is what --minutes leaves no time for. The other engines are installed by
+``pip install "tokenexit[peers]"``. The machine should have nothing else to do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cases import Case, cases
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tokenexit.config import friendly_errors  # noqa: E402
+from tokenexit.errors import UserError  # noqa: E402
+from tokenexit.evaluation.bench.machine import what_ran  # noqa: E402
+from tokenexit.files import to_json, write_text  # noqa: E402
+
+GUESS = 45.0
+"""Seconds a case is taken for until one has been measured."""
+
+MOST = 900.0
+"""Seconds after which a case is given up."""
+
+
+def commit() -> str:
+    """The commit that is measured, with a mark where files differ from it."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", "tokenexit")
+    return (git("rev-parse", "HEAD") or "unknown") + ("+changed" if changed else "")
+
+
+def machine() -> dict[str, Any]:
+    """What must be the same in one file."""
+    told = what_ran()
+    return {key: told[key] for key in ("processor", "cores", "system")}
+
+
+class Results:
+    """The file: read when made, written after each measurement.
+
+    Args:
+        path: Where it is, or will be.
+
+    Raises:
+        UserError: It is of another machine, or no such file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.machine, self.commit = path, machine(), commit()
+        self.measured: dict[str, dict[str, Any]] = {}
+        if not path.is_file():
+            return
+        try:
+            told = json.loads(path.read_text(encoding="utf-8"))
+            self.measured = {one["case"]: one for one in told["measured"]}
+            other = told["machine"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path} is no file of this script ({error}); give another.") from error
+        if other != self.machine:
+            raise UserError(f"{path} is of another machine, {other}; give another --out.")
+
+    def has(self, case: Case) -> bool:
+        """Whether a case was measured as it would be now."""
+        found = self.measured.get(case.name)
+        wanted = {"settings": json.loads(json.dumps(asdict(case))), "commit": self.commit}
+        return found is not None and all(found[key] == value for key, value in wanted.items())
+
+    def add(self, case: Case, command: Sequence[str], seconds: float, result: Any) -> None:
+        """Write one more."""
+        self.measured[case.name] = {
+            "case": case.name,
+            "settings": asdict(case),
+            "command": " ".join(command),
+            "commit": self.commit,
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(seconds, 1),
+            "result": result,
+        }
+        order = {case.name: place for place, case in enumerate(cases())}
+        found = sorted(self.measured.values(), key=lambda one: order.get(one["case"], len(order)))
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(
+            self.path, to_json({"machine": self.machine, "measured": found}, indent=1) + "\n"
+        )
+
+    def expected(self) -> float:
+        """Seconds that a case takes, on average so far."""
+        taken = [one["seconds"] for one in self.measured.values()]
+        return sum(taken) / len(taken) if taken else GUESS
+
+
+def measure(case: Case, model: Path, data: Path, results: Results) -> str:
+    """Run a case in a process of its own; what came of it, in words."""
+    shown = ["tokenexit", "bench", case.model, "--data", case.data, *case.flags]
+    environment = {**os.environ, "TOKENEXIT_KERNELS": case.kernels}
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "bench.json"
+        command = [str(model), "--data", str(data), *case.flags, "--json", str(out)]
+        start = time.monotonic()
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "tokenexit", "bench", *command],
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=MOST,
+            )
+        except subprocess.TimeoutExpired:
+            return f"given up after {MOST:.0f} s"
+        seconds = time.monotonic() - start
+        if done.returncode or not out.is_file():
+            last = (done.stderr.strip() or done.stdout.strip() or "nothing said").splitlines()[-1]
+            return f"failed with exit code {done.returncode}: {last}"
+        result = json.loads(out.read_text(encoding="utf-8"))
+    if case.kernels != "auto":
+        shown.insert(0, f"TOKENEXIT_KERNELS={case.kernels}")
+    results.add(case, shown, seconds, result)
+    missing = [row["reason"] for row in result["rows"] if "reason" in row]
+    told = f"{result['speedup_median']:.2f}x plain, exits {result['policy_speedup']:.2f}x"
+    return "; ".join([f"{told} ({seconds:.0f} s)", *dict.fromkeys(missing)])
+
+
+def main(argv: Sequence[str]) -> int:
+    """Measure what is missing; 1 if something failed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", type=Path, default=Path("runs"), help="folder of run folders")
+    parser.add_argument("--data", type=Path, help="folder of the corpora")
+    parser.add_argument("--out", type=Path, help="file of results, gone on with if it exists")
+    parser.add_argument("--minutes", type=float, default=25.0, help="time to spend")
+    parser.add_argument("--only", default="", help="cases with this in their names")
+    parser.add_argument("--list", action="store_true", help="name the cases and stop")
+    given = parser.parse_args(argv)
+    chosen = [case for case in cases() if given.only in case.name]
+    if not chosen:
+        raise UserError(f"No case has {given.only!r} in its name; --list names them.")
+    if given.list:
+        print("\n".join(case.name for case in chosen))
+        return 0
+    if given.data is None or given.out is None:
+        raise UserError("Give --data, the folder of the corpora, and --out, the file of results.")
+    results, end = Results(given.out), time.monotonic() + 60 * given.minutes
+    failed = False
+    for case in chosen:
+        model, data = given.models / case.model, given.data / case.data
+        absent = [str(path) for path in (model, data) if not path.exists()]
+        if results.has(case):
+            said = "already measured"
+        elif absent:
+            said = f"skipped: there is no {' and no '.join(absent)}"
+        elif time.monotonic() + results.expected() > end:
+            said = f"left for another time: --minutes {given.minutes:g} are over"
+        else:
+            said = measure(case, model, data, results)
+            failed = failed or said.startswith(("failed", "given up"))
+        print(f"{case.name}: {said}", flush=True)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    with friendly_errors():
+        sys.exit(main(sys.argv[1:]))

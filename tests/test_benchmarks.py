@@ -1,0 +1,182 @@
+"""The scripts behind the README's clocks: what is run, kept, gone on with and shown."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from transformers import BertConfig, BertForTokenClassification
+
+from tokenexit import ExitModelForTokenClassification
+from tokenexit.errors import UserError
+from tokenexit.models.scratch import train_tokenizer
+
+SCRIPTS = Path(__file__).parents[1] / "benchmarks"
+pytestmark = pytest.mark.skipif(not SCRIPTS.is_dir(), reason="benchmarks are not installed")
+WORDS = "Ada Lovelace was born in London".split()
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch):
+    """Load a script as ``python benchmarks/NAME.py`` would find its neighbours."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+
+    def load(name: str) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(f"benchmarks_{name}", SCRIPTS / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, spec.name, module)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture
+def run(script, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """``run.py`` with two cases."""
+    module = script("run")
+    made = [
+        module.Case(name, "words", "fp32", 2, 3, 1, "ctranslate2") for name in ("little", "absent")
+    ]
+    monkeypatch.setattr(module, "cases", lambda: iter(made))
+    monkeypatch.setattr(module, "commit", lambda: "abc")
+    return module
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model and its data, as ``--models`` and ``--data`` want them."""
+    folder = tmp_path_factory.mktemp("benchmarks")
+    tokenizer = train_tokenizer([WORDS], vocab_size=100)
+    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = BertConfig(vocab_size=len(tokenizer), intermediate_size=16, num_labels=2, **shape)
+    network = BertForTokenClassification(config)
+    model = ExitModelForTokenClassification.from_transformers(network, tokenizer, ["O", "B-PER"])
+    model.save_pretrained(folder / "little")
+    (folder / "words").mkdir()
+    row = json.dumps({"tokens": WORDS, "ner_tags": ["B-PER", *["O"] * 5]})
+    (folder / "words" / "test.jsonl").write_text(f"{row}\n" * 4)
+    return folder
+
+
+def told(place: Path, out: Path, *more: str) -> list[str]:
+    return ["--models", str(place), "--data", str(place), "--out", str(out), *more]
+
+
+def test_a_case_is_measured_once_and_what_is_absent_is_named(
+    run, place, tmp_path, capsys, monkeypatch
+):
+    out = tmp_path / "results.json"
+    assert run.main(told(place, out)) == 0
+    shown = capsys.readouterr().out
+    assert "little, fp32, batch 2: " in shown
+    # Whether it is installed or not, it is shown why it is not in the table.
+    assert "text generators only" in shown or "ctranslate2 is not installed" in shown
+    assert f"absent, fp32, batch 2: skipped: there is no {place / 'absent'}" in shown
+    [one] = json.loads(out.read_text())["measured"]
+    assert one["commit"] == "abc"
+    assert one["command"].startswith("tokenexit bench little --data words --batch-size 2")
+    assert one["result"]["repeats"] == 1
+    assert {"kernels", "instruction_set", "threads", "versions"} <= one["result"]["ran"].keys()
+
+    def never(*_, **__):
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(subprocess, "run", never)
+    run.main(told(place, out))
+    assert "already measured" in capsys.readouterr().out
+    monkeypatch.setattr(run, "commit", lambda: "def")
+    run.main(told(place, out, "--minutes", "0"))
+    assert "left for another time" in capsys.readouterr().out  # of another commit: not the same
+
+
+def test_a_failed_case_is_told_and_nothing_is_written(run, place, tmp_path, capsys):
+    (tmp_path / "little").mkdir()
+    out = tmp_path / "results.json"
+    given = ["--models", str(tmp_path), "--data", str(place), "--out", str(out)]
+    assert run.main(given) == 1
+    assert "failed with exit code 2: Error: " in capsys.readouterr().out
+    assert not out.exists()
+
+
+def test_a_file_of_another_machine_or_kind_is_refused(run, place, tmp_path):
+    out = tmp_path / "results.json"
+    out.write_text(json.dumps({"machine": {"cores": -1}, "measured": []}))
+    with pytest.raises(UserError, match="another machine"):
+        run.main(told(place, out))
+    out.write_text("[]")
+    with pytest.raises(UserError, match="no file of this script"):
+        run.main(told(place, out))
+    with pytest.raises(UserError, match="--out"):
+        run.main([])
+    with pytest.raises(UserError, match="No case"):
+        run.main(["--only", "int9"])
+
+
+def test_the_real_cases_have_names_of_their_own(script):
+    cases = list(script("cases").cases())
+    assert len({case.name for case in cases}) == len(cases)
+    assert {case.batch_size for case in cases} == {1, 8, 32}
+    assert {case.precision for case in cases} == {"int8", "fp32"}
+
+
+def measured(model: str, precision: str, threads: int = 1, kernels: str = "auto", **more) -> dict:
+    ratios = {"speedup_median": 20.0, "speedup_p10": 19.0, "speedup_p90": 21.0}
+    ours = {"ms_per_text": 0.5 / threads, "agreement": 0.98}
+    engine = {"ours_median": 3.1, "ours_p10": 3.0, "ours_p90": 3.2, "full_depth_median": 1.6}
+    name = "ONNX Runtime, sorted"
+    rows = [
+        {"name": "plain transformers", "precision": "fp32"},
+        {"name": "ours, policy", "precision": precision, **ours},
+        {"name": name, "precision": "fp32", **engine, "ours_median": 9.0},
+        {"name": name, "precision": "int8", **engine, **more},
+    ]
+    ran = {"processor": "P", "cores": 2, "instruction_set": "AVX2", "kernels": "avx2"}
+    settings = {"model": model, "batch_size": 8, "precision": precision, "threads": threads}
+    return {
+        "case": f"{model}, {precision}, {threads} threads",
+        "settings": {**settings, "kernels": kernels},
+        "commit": "0123456789abcdef",
+        "result": {**ratios, "policy_speedup": 1.9, "of_bound": 0.93, "rows": rows}
+        | {"ran": {**ran, "versions": {"torch": "2.13"}}},
+    }
+
+
+def test_the_tables_say_what_was_measured(script, tmp_path):
+    table = script("table")
+    shown = table.tables(
+        [
+            measured("ewt", "int8"),
+            measured("ewt", "fp32"),
+            measured("ewt", "int8", threads=2),
+            measured("ewt", "int8", kernels="off"),
+            measured("pos", "int8", reason="not installed"),
+        ]
+    )
+    first, second, *_ = [line for line in shown.splitlines() if line.startswith("| ewt")]
+    assert "| 0.50 | 20.00x (19.00-21.00) | ONNX Runtime 3.10x (3.00-3.20) | 1.60x |" in first
+    assert first.count("1.90x (93 %)") == 2
+    assert second.count("1.90x (93 %)") == 1
+    assert "ONNX Runtime: not installed" in shown
+    assert "2 threads: 2.00 times as fast as one thread" in shown
+    assert "commit 0123456789ab" in shown
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- clocks -->\nold\n<!-- /clocks -->\nafter\n")
+    results = tmp_path / "results.json"
+    results.write_text(json.dumps({"machine": {}, "measured": [measured("ewt", "int8")]}))
+    table.main([str(results), "--readme", str(readme)])
+    text = readme.read_text()
+    assert text.startswith("before\n<!-- clocks -->\n| run | batch |")
+    assert text.endswith("<!-- /clocks -->\nafter\n")
+    readme.write_text("no marks")
+    with pytest.raises(UserError, match="has no <!-- clocks -->"):
+        table.main([str(results), "--readme", str(readme)])
+    with pytest.raises(UserError, match=r"no file of benchmarks/run\.py"):
+        table.main([str(readme)])
