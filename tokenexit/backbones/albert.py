@@ -10,8 +10,10 @@ from torch import Tensor
 from transformers import AutoConfig, PretrainedConfig
 from transformers.masking_utils import create_bidirectional_mask
 
+from tokenexit.backbones import as_data
 from tokenexit.backbones.base import BACKBONES, Absorbable, Backbone, LayerCost, projections
 from tokenexit.backbones.lean import apart
+from tokenexit.backbones.recipe import EmbeddingRecipe, HeadRecipe, LayerRecipe
 
 
 @BACKBONES.register("albert")
@@ -87,6 +89,50 @@ class AlbertBackbone(Backbone):
         """Key and value weights of the layer."""
         attention = self._layer(index).attention
         return projections(attention.key, attention.value)
+
+    def recipe(self, index: int) -> LayerRecipe | None:
+        """The layer as data."""
+        layer = self._layer(index)
+        attention = layer.attention
+        if not as_data.known(layer) or not as_data.dropout(attention.output_dropout, layer.dropout):
+            return None
+        return as_data.layer(
+            linears={
+                "query": attention.query,
+                "key": attention.key,
+                "value": attention.value,
+                "output": attention.dense,
+                "ff_in": layer.ffn,
+                "ff_out": layer.ffn_output,
+            },
+            attention_norm=attention.LayerNorm,
+            ff_norm=layer.full_layer_layer_norm,
+            activation=layer.activation,
+            heads=self.num_heads,
+            scale=self.scaling(index),
+        )
+
+    def embedding_recipe(self) -> EmbeddingRecipe | None:
+        """The embeddings as data."""
+        parts = self.base.embeddings
+        if not as_data.known(parts) or not as_data.dropout(parts.dropout):
+            return None
+        return as_data.embedding(
+            tokens=parts.word_embeddings,
+            places=parts.position_embeddings,
+            segments=parts.token_type_embeddings,
+            norm=parts.LayerNorm,
+            project=self.base.encoder.embedding_hidden_mapping_in,
+        )
+
+    def top_recipe(self) -> HeadRecipe | None:
+        """The classifier of words or texts as data."""
+        model: Any = self.model
+        drops = (model.dropout,)
+        if not self.of_texts:
+            return as_data.head(model.classifier, drops=drops)
+        base = self.base
+        return as_data.head(model.classifier, base.pooler, base.pooler_activation, drops=drops)
 
     def classify_text(self, rows: Tensor) -> Tensor:
         """Pooler, dropout, classifier."""

@@ -24,6 +24,7 @@ from transformers import (
 )
 
 from tokenexit.backbones.lean import is_linear
+from tokenexit.backbones.recipe import EmbeddingRecipe, HeadRecipe, LayerRecipe, Norm
 from tokenexit.errors import UserError
 from tokenexit.precision import PRECISIONS
 from tokenexit.registry import Registry
@@ -257,6 +258,24 @@ class Backbone(ABC):
 
         A family that has a ``bias`` must give None: it is no part of what is read so.
         """
+        return None
+
+    # --- the same as data, for engines that compute it themselves ----------------------------
+
+    def recipe(self, index: int) -> LayerRecipe | None:
+        """What layer ``index`` is made of; None where only its modules know what they do."""
+        return None
+
+    def embedding_recipe(self) -> EmbeddingRecipe | None:
+        """What ``embed`` is made of, likewise."""
+        return None
+
+    def final_norm(self) -> Norm | None:
+        """The norm that ``finish`` is; None where it does nothing."""
+        return None
+
+    def top_recipe(self) -> HeadRecipe | None:
+        """What ``classify`` is made of, likewise."""
         return None
 
     # --- the top ---------------------------------------------------------------------------

@@ -10,8 +10,10 @@ from torch import Tensor
 from transformers import AutoConfig, PretrainedConfig
 from transformers.masking_utils import create_bidirectional_mask
 
+from tokenexit.backbones import as_data
 from tokenexit.backbones.base import BACKBONES, Absorbable, Backbone, LayerCost, projections
 from tokenexit.backbones.lean import apart
+from tokenexit.backbones.recipe import EmbeddingRecipe, HeadRecipe, LayerRecipe
 
 _FROM_PADDING = ("roberta", "xlm-roberta", "camembert")
 
@@ -102,6 +104,63 @@ class BertBackbone(Backbone):
         """Key and value weights of the layer."""
         attention = self._attention(index)
         return projections(attention.key, attention.value)
+
+    def recipe(self, index: int) -> LayerRecipe | None:
+        """The layer as data."""
+        layer = self._layer(index)
+        attention, inner = layer.attention, layer.attention.self
+        owns = (attention.output, layer.intermediate, layer.output)
+        if not as_data.known(*owns) or not as_data.dropout(
+            attention.output.dropout, layer.output.dropout
+        ):
+            return None
+        return as_data.layer(
+            linears={
+                "query": inner.query,
+                "key": inner.key,
+                "value": inner.value,
+                "output": attention.output.dense,
+                "ff_in": layer.intermediate.dense,
+                "ff_out": layer.output.dense,
+            },
+            attention_norm=attention.output.LayerNorm,
+            ff_norm=layer.output.LayerNorm,
+            activation=layer.intermediate.intermediate_act_fn,
+            heads=self.num_heads,
+            scale=self.scaling(index),
+        )
+
+    def embedding_recipe(self) -> EmbeddingRecipe | None:
+        """The embeddings as data."""
+        parts = self.base.embeddings
+        if not as_data.known(parts) or not as_data.dropout(parts.dropout):
+            return None
+        project = getattr(self.base, "embeddings_project", None)
+        return as_data.embedding(
+            tokens=parts.word_embeddings,
+            places=parts.position_embeddings,
+            segments=parts.token_type_embeddings,
+            norm=parts.LayerNorm,
+            project=project,
+            first_place=self._first_position,
+            padding=self._padding if self._first_position else None,
+        )
+
+    def top_recipe(self) -> HeadRecipe | None:
+        """The classifier of words or texts as data."""
+        model: Any = self.model
+        top = model.classifier
+        if not self.of_texts:
+            return as_data.head(top, drops=(model.dropout,))
+        if self.config.model_type == "bert":
+            pooler = self.base.pooler
+            if not as_data.known(pooler):
+                return None
+            return as_data.head(top, pooler.dense, pooler.activation, drops=(model.dropout,))
+        if not as_data.known(top):
+            return None
+        then = getattr(top, "activation", torch.tanh)
+        return as_data.head(top.out_proj, top.dense, then, drops=(top.dropout,))
 
     def classify_text(self, rows: Tensor) -> Tensor:
         """BERT pools first; the others' head does so itself."""

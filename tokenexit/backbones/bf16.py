@@ -30,7 +30,7 @@ class Bf16Linear(Reduced):
         self, matrix: Tensor, linear: nn.Linear | None = None, bias: Tensor | None = None
     ) -> None:
         super().__init__(matrix.shape, linear, bias)
-        self._matrix = matrix
+        self.matrix = matrix
 
     @classmethod
     def of(cls, linear: nn.Linear) -> Self:
@@ -41,19 +41,19 @@ class Bf16Linear(Reduced):
     def forward(self, rows: Tensor) -> Tensor:
         """``[..., in_features] -> [..., out_features]``, float32, without gradients."""
         check_no_gradients(rows, "bf16")
-        made = F.linear(rows.bfloat16(), self._matrix).float()
+        made = F.linear(rows.bfloat16(), self.matrix).float()
         return made if self._shift is None else made.add_(self._shift)
 
     def entries(self, rows: Tensor, ids: Tensor) -> Tensor:
         """Some outputs of each row, ``[N, K], [N, S] -> [N, S]``."""
-        made = (F.embedding(ids, self._matrix) @ rows.bfloat16()[..., None])[..., 0].float()
+        made = (F.embedding(ids, self.matrix) @ rows.bfloat16()[..., None])[..., 0].float()
         return made if self._shift is None else made.add_(self._shift[ids])
 
     def _join(self, parts: Sequence[Any], bias: Tensor | None) -> Self:
-        whole = torch.cat([part._matrix for part in parts])
+        whole = torch.cat([part.matrix for part in parts])
         for part, span in zip(parts, spans(parts), strict=True):
-            part._matrix = whole[span]  # the same numbers, in one memory for both
+            part.matrix = whole[span]  # the same numbers, in one memory for both
         return type(self)(whole, bias=bias)
 
     def _cut(self, channels: slice, bias: Tensor | None) -> Self:
-        return type(self)(self._matrix[channels], bias=bias)
+        return type(self)(self.matrix[channels], bias=bias)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, PretrainedConfig
 from transformers.masking_utils import create_bidirectional_mask
 
+from tokenexit.backbones import as_data
 from tokenexit.backbones.base import BACKBONES, Absorbable, Backbone, LayerCost, projections
 from tokenexit.backbones.lean import apart
+from tokenexit.backbones.recipe import EmbeddingRecipe, HeadRecipe, LayerRecipe
 
 
 @BACKBONES.register("distilbert")
@@ -72,6 +75,45 @@ class DistilBertBackbone(Backbone):
         """Key and value weights of the layer."""
         attention = self.base.transformer.layer[index].attention
         return projections(attention.k_lin, attention.v_lin)
+
+    def recipe(self, index: int) -> LayerRecipe | None:
+        """The layer as data."""
+        layer = self.base.transformer.layer[index]
+        attention, ffn = layer.attention, layer.ffn
+        if not as_data.known(ffn) or not as_data.dropout(ffn.dropout):
+            return None
+        return as_data.layer(
+            linears={
+                "query": attention.q_lin,
+                "key": attention.k_lin,
+                "value": attention.v_lin,
+                "output": attention.out_lin,
+                "ff_in": ffn.lin1,
+                "ff_out": ffn.lin2,
+            },
+            attention_norm=layer.sa_layer_norm,
+            ff_norm=layer.output_layer_norm,
+            activation=ffn.activation,
+            heads=self.num_heads,
+            scale=self.scaling(index),
+        )
+
+    def embedding_recipe(self) -> EmbeddingRecipe | None:
+        """The embeddings as data."""
+        parts = self.base.embeddings
+        if not as_data.known(parts) or not as_data.dropout(parts.dropout):
+            return None
+        return as_data.embedding(
+            tokens=parts.word_embeddings, places=parts.position_embeddings, norm=parts.LayerNorm
+        )
+
+    def top_recipe(self) -> HeadRecipe | None:
+        """The classifier of words or texts as data."""
+        model: Any = self.model
+        if not self.of_texts:
+            return as_data.head(model.classifier, drops=(model.dropout,))
+        dense = model.pre_classifier
+        return as_data.head(model.classifier, dense, torch.relu, drops=(model.dropout,))
 
     def classify_text(self, rows: Tensor) -> Tensor:
         """Dense layer, dropout, classifier."""

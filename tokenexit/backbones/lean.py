@@ -69,6 +69,11 @@ class Product(Lean):
         # Not a parameter, and so found without asking the registries of nn.Module.
         self._shift = None if linear.bias is None else linear.bias.detach()
 
+    @property
+    def shift(self) -> Tensor | None:
+        """The bias without gradients, ``[out_features]`` or None."""
+        return self._shift
+
     def forward(self, rows: Tensor) -> Tensor:
         """``[..., in_features] -> [..., out_features]``."""
         raise NotImplementedError

@@ -87,10 +87,9 @@ def _as_loaded(network: Network, pack: bool | None, precision: str | None) -> Tw
     pack = lean and (packing_pays() if pack is None else pack)
     linears = [m for m in network.model.modules() if lean and _plain(m)]
     made = _replaced(network, {linear: LeanLinear(linear, pack) for linear in linears}, lean)
-    copied = linears if pack else []
-    if precision is not None:
-        return Twin(made, Watch(_weights(copied)).same, ())
-    matrices = [linear.weight for linear in copied]
+    if precision is not None:  # compiled layers have copies too
+        return Twin(made, Watch(_weights(linears)).same, ())
+    matrices = [linear.weight for linear in (linears if pack else [])]
     before = products(matrices)
     return Twin(made, lambda rows: before.equal(products(matrices)), ())
 

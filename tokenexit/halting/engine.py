@@ -115,10 +115,10 @@ def encode(
             item_id=rows.word_item,
             num_sequences=batch.num_sequences,
             extent=batch.extent,
-            head=partial(_counted, head, counts, "head"),
+            head=partial(counted, head, counts, "head"),
             classes=tuple(classes),
             target=rows.word_target,
-            gate_head=None if heads.gate is None else partial(_counted, heads.gate, counts, "gate"),
+            gate_head=None if heads.gate is None else partial(counted, heads.gate, counts, "gate"),
             previous=previous,
             past=None if top else past,
             first=backbone.finish(rows.first_states(hidden)) if scored_by_top and not top else None,
@@ -132,7 +132,7 @@ def encode(
         if gone is not None and gone.any():
             left, stay = rows.retire(gone)
             visitor.leave(left, stay)
-        kept = _same if stay is None else partial(torch.index_select, dim=0, index=stay)
+        kept = same if stay is None else partial(torch.index_select, dim=0, index=stay)
         previous = partial(kept, seen)
         if reads_past and not top:
             past = seen[:, None] if past is None else torch.cat([past, seen[:, None]], dim=1)
@@ -181,7 +181,7 @@ def _record(states: list[Tensor], rows: LiveRows, embedded: Tensor) -> None:
     states.append(after)
 
 
-def _counted(
+def counted(
     head: Callable[..., Tensor], counts: dict[str, int], key: str, rows: Any, *past: Tensor
 ) -> Tensor:
     """Run a head and note how many rows it scored."""
@@ -189,5 +189,6 @@ def _counted(
     return head(rows, *past)
 
 
-def _same(hidden: Tensor) -> Tensor:
+def same(hidden: Tensor) -> Tensor:
+    """The states as they are."""
     return hidden

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from tokenexit.halting.flat import FlatSentence, flatten
 
 Index = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -46,6 +49,11 @@ class Sentence:
     def length(self) -> int:
         """Tokens."""
         return len(self.input_ids)
+
+    @cached_property
+    def flat(self) -> FlatSentence:
+        """The same as arrays, for compiled kernels."""
+        return flatten(self)
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,6 +43,7 @@ class Matrix:
         bias: ``[N]``, or None for zeros.
         kind: ``int8``, ``fp32`` or ``bf16``.
         name: What the weights are called where they are refused.
+        step: Of weights that are bytes already, ``[N]``: what one of them is worth.
 
     Raises:
         UserError: Weights hold NaN or infinity, or the kind is unknown.
@@ -55,18 +56,21 @@ class Matrix:
         bias: Tensor | None = None,
         kind: str = "int8",
         name: str = "a linear layer",
+        step: Tensor | None = None,
     ) -> None:
         if kind not in KINDS:
             raise unknown_name("kind of weights", kind, KINDS)
-        weight = weight.detach().to("cpu", torch.float32).contiguous()
-        check_finite(weight, bias, name)
+        weight = weight.detach().to("cpu").contiguous()
+        if step is None:
+            weight = weight.float()
+            check_finite(weight, bias, name)
         self.kind, (self.out_features, self.in_features) = kind, weight.shape
         self._library = library
         if bias is None:
             self._bias = torch.zeros(self.out_features)
         else:
             self._bias = bias.detach().to("cpu", torch.float32).clone().contiguous()
-        self._pack(weight)
+        self._pack(weight, step)
         self._struct = _Struct(
             KINDS[kind],
             self.in_features,
@@ -118,15 +122,15 @@ class Matrix:
         )
         return made.view(*rows.shape[:-1], self.out_features)
 
-    def _pack(self, weight: Tensor) -> None:
+    def _pack(self, weight: Tensor, step: Tensor | None) -> None:
         count, depth = weight.shape
-        step = 4 if self.kind == "int8" else 1
+        together = 4 if self.kind == "int8" else 1
         dtype = {"int8": torch.int8, "fp32": torch.float32, "bf16": torch.bfloat16}[self.kind]
-        wide, deep = -(-count // _PANEL) * _PANEL, -(-depth // step) * step
+        wide, deep = -(-count // _PANEL) * _PANEL, -(-depth // together) * together
         self._packed = torch.empty(wide * deep, dtype=dtype)
         self._scale = self._sum = torch.empty(0)
         if self.kind == "int8":
-            small, self._scale = quantize_weight(weight)
+            small, self._scale = (weight, step) if step is not None else quantize_weight(weight)
             self._sum = torch.empty(count, dtype=torch.int32)
             self._library.pack_int8(
                 small.data_ptr(), count, depth, self._packed.data_ptr(), self._sum.data_ptr()

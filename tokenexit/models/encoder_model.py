@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from tokenexit import kernels
 from tokenexit.backbones import Backbone, Inference, adapt
 from tokenexit.errors import UserError
 from tokenexit.halting import Halted, Trace
+from tokenexit.halting.compiled import CompiledEncoder, compile_encoder
 from tokenexit.halting.cost import macs, plain_macs
 from tokenexit.heads import ExitHeads, check_exit_layers, check_top
 from tokenexit.models.exit_model import ExitModel
@@ -89,6 +92,22 @@ class EncoderModel(ExitModel):
     def inference_heads(self) -> ExitHeads:
         """The heads in evaluation mode, likewise."""
         return self._inference.beside(self.heads)
+
+    def compiled(self, backbone: Backbone) -> CompiledEncoder | None:
+        """The network and its heads in compiled kernels, if ``use`` was told a precision.
+
+        Args:
+            backbone: From ``for_inference``.
+
+        Returns:
+            None where there are no kernels, or they do not know the family or what has been done
+            to it: torch's operators compute the same.
+        """
+        precision = self._inference.precision
+        if precision not in kernels.KINDS or self.device.type != "cpu":
+            return None
+        make = partial(compile_encoder, backbone, self.inference_heads, precision)
+        return self._inference.keep(backbone, "kernels", make, self.heads)
 
     def can_generate(self) -> bool:
         """No: asked by transformers' pipelines."""

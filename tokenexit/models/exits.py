@@ -16,6 +16,7 @@ from tokenexit.halting import encode, pack
 from tokenexit.models.constrained import legal_decoder
 from tokenexit.models.encoding import Piece
 from tokenexit.models.progress import tracked
+from tokenexit.models.run_compiled import exits_compiled
 from tokenexit.models.vocabulary import check_pieces
 from tokenexit.policies import Policy, State, index_state
 from tokenexit.scores import log_probabilities
@@ -155,6 +156,9 @@ def _columns(
     """What every exit says of each batch, by name."""
     check_pieces(model, pieces)
     backbone, heads = model.inference_backbone, model.inference_heads
+    compiled = model.compiled(backbone)
+    if compiled is not None:
+        return exits_compiled(model, compiled, pieces, batch_size, _Collector)
     columns: dict[str, list[Tensor]] = {}
     for start in tracked(range(0, len(pieces), batch_size), "texts"):
         chunk = pieces[start : start + batch_size]

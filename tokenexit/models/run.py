@@ -21,6 +21,7 @@ from tokenexit.halting import (
 from tokenexit.halting.trace import LayerWork
 from tokenexit.models.encoding import Piece
 from tokenexit.models.progress import tracked
+from tokenexit.models.run_compiled import run_compiled
 from tokenexit.models.vocabulary import check_pieces
 from tokenexit.policies import Policy
 from tokenexit.scores import log_probabilities
@@ -54,6 +55,10 @@ def run(
     """
     check_pieces(model, pieces)
     backbone = model.for_inference(sum(len(piece.sentence.input_ids) for piece in pieces))
+    compiled = model.compiled(backbone)
+    if compiled is not None:
+        columns, work = run_compiled(model, compiled, pieces, policy, batch_size, halted)
+        return _trace([columns], pieces, work, model)
     heads = model.inference_heads
     work: Work = tuple(LayerWork() for _ in range(model.backbone.num_layers))
     parts: list[dict[str, np.ndarray]] = []

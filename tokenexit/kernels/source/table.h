@@ -1,7 +1,8 @@
 // Every kernel that Python may call: one line here and a header in isa.cpp make it.
 // KERNEL(result, name, (parameters), (their names)); kernels/signatures.py says the same to Python.
 #pragma once
-#include "api.h"
+#include "encoder.h"
+#include "rule.h"
 
 #define TOKENEXIT_KERNELS(KERNEL)                                                                            \
   KERNEL(void, linear,                                                                                       \
@@ -23,7 +24,20 @@
   KERNEL(void, attention,                                                                                    \
          (const float *q, const float *k, const float *v, int64_t stride, int32_t rows, int32_t n,           \
           int32_t width, float scale, const float *bias, int64_t bias_stride, const float *mask, float *out),\
-         (q, k, v, stride, rows, n, width, scale, bias, bias_stride, mask, out))
+         (q, k, v, stride, rows, n, width, scale, bias, bias_stride, mask, out)) \
+  KERNEL(void, encoder_run,                                                                                  \
+         (const Encoder *encoder, const Texts *texts, const Rule *rule, int32_t halted, const Outcome *outcome), \
+         (encoder, texts, rule, halted, outcome))                                                            \
+  KERNEL(int64_t, encoder_bytes, (const Encoder *encoder, const Texts *texts), (encoder, texts))             \
+  KERNEL(int64_t, encoder_enter, (const Encoder *encoder, const Texts *texts, int32_t drop, void *block),    \
+         (encoder, texts, drop, block))                                                                      \
+  KERNEL(void, encoder_step, (const Encoder *encoder, Live *live, int32_t layer, int64_t *work),             \
+         (encoder, live, layer, work))                                                                       \
+  KERNEL(void, encoder_seen, (const Encoder *encoder, const Live *live, int32_t mean, float *out),           \
+         (encoder, live, mean, out))                                                                         \
+  KERNEL(void, encoder_score, (const Encoder *encoder, int32_t layer, const float *x, int32_t n, float *out), \
+         (encoder, layer, x, n, out))                                                                        \
+  KERNEL(void, encoder_retire, (Live *live, const uint8_t *gone, int32_t *to), (live, gone, to))
 
 namespace tokenexit {
 

@@ -1,0 +1,104 @@
+"""Rules of policies as the struct that kernels carry out."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from tokenexit.halting.compiled.encoder import CompiledEncoder
+from tokenexit.halting.compiled.structs import INT, POINTER
+from tokenexit.halting.flat import FlatTexts
+from tokenexit.policies import Policy
+from tokenexit.policies.rule import POOLS, SCORES, Network, Rule, nobody, rule_of
+
+KNOWN = frozenset(
+    {"never", "entropy", "max_prob", "margin", "energy", "patience", "depth", "change"}
+)
+"""Scores that the kernels of encoders compute."""
+
+
+class RuleStruct(ctypes.Structure):
+    """``Rule`` of kernels/source/rule.h."""
+
+    _fields_ = (
+        ("score", INT),
+        ("low", INT),
+        ("patience", INT),
+        ("window", INT),
+        ("pool", INT),
+        ("columns", INT),
+        ("asked", POINTER),
+        ("thresholds", POINTER),
+        ("depths", POINTER),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledRule:
+    """A rule, and its arrays.
+
+    Attributes:
+        rule: As data.
+        asked: ``[L]`` bytes.
+        thresholds: ``[L, 1 or C]``.
+    """
+
+    rule: Rule
+    asked: np.ndarray
+    thresholds: np.ndarray
+
+    def struct(self, depths: np.ndarray | None) -> RuleStruct:
+        """What kernels read.
+
+        Args:
+            depths: Layer assigned to each word of the batch, ``[W]``, int32, or None.
+        """
+        rule = self.rule
+        return RuleStruct(
+            score=SCORES.index(rule.score),
+            low=rule.low,
+            patience=rule.patience,
+            window=rule.window,
+            pool=POOLS.index(rule.pool),
+            columns=self.thresholds.shape[1],
+            asked=self.asked.ctypes.data,
+            thresholds=self.thresholds.ctypes.data,
+            depths=None if depths is None else depths.ctypes.data,
+        )
+
+    def depths(self, texts: FlatTexts) -> np.ndarray | None:
+        """The layer assigned to each word, ``[W]``, or None."""
+        if self.rule.depths is None:
+            return None
+        found = self.rule.depths(torch.from_numpy(texts.item), torch.from_numpy(texts.position))
+        return found.to(torch.int32).numpy()
+
+
+def compiled_rule(
+    policy: Policy, encoder: CompiledEncoder, classes: tuple[str, ...]
+) -> CompiledRule | None:
+    """What a policy states, if kernels can carry it out."""
+    if not encoder.scores:
+        return None
+    asked = tuple(layer in encoder.exits for layer in range(1, encoder.num_layers + 1))
+    rule = rule_of(policy, Network(encoder.classes, classes, asked))
+    if rule is None or rule.score not in KNOWN or rule.schedule is not None:
+        return None
+    return as_compiled(rule)
+
+
+def as_compiled(rule: Rule) -> CompiledRule:
+    """A rule with its arrays."""
+    return CompiledRule(
+        rule,
+        np.array(rule.asked, dtype=np.uint8),
+        np.array(rule.thresholds, dtype=np.float32),
+    )
+
+
+def silent(num_layers: int) -> CompiledRule:
+    """The rule that lets nobody out."""
+    return as_compiled(nobody([False] * num_layers))

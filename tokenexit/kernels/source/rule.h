@@ -1,0 +1,18 @@
+// Who halts, as plain data; the fields are those of policies/rule.py.
+#pragma once
+#include "api.h"
+
+namespace tokenexit {
+
+enum Score : int32_t { NEVER, ENTROPY, MAX_PROB, MARGIN, ENERGY, PATIENCE, DEPTH, GATE, SATURATION, CHANGE };
+enum Pool : int32_t { ALONE, SENTENCE, SENTENCE_MEAN };
+
+struct Rule {
+  int32_t score, low, patience, window, pool;
+  int32_t columns;         // thresholds of a layer: 1, or C where the predicted class chooses
+  const uint8_t *asked;    // [L]
+  const float *thresholds; // [L, columns]
+  const int32_t *depths;   // [W] of the batch, for DEPTH
+};
+
+} // namespace tokenexit
