@@ -168,8 +168,15 @@ def norm_of(module: Any) -> Norm | None:
 
 
 def table(module: Any) -> Tensor | None:
-    """The rows of an embedding; None if it does more than give them."""
-    if type(module) is not nn.Embedding or not untouched(module) or module.max_norm is not None:
+    """The rows of an embedding, torch's or one of transformers'; None of any other.
+
+    Those of transformers scale rows or shift places, which is the adapter's to say.
+    """
+    if type(module) is not nn.Embedding and not (
+        isinstance(module, nn.Embedding) and known(module)
+    ):
+        return None
+    if not untouched(module) or module.max_norm is not None:
         return None
     weight = module.weight
     return weight.detach() if _plain(weight) and weight.is_contiguous() else None

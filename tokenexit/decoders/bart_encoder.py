@@ -9,8 +9,10 @@ from torch import Tensor
 from torch.nn.functional import dropout
 from transformers.masking_utils import create_bidirectional_mask
 
+from tokenexit.backbones import as_data
 from tokenexit.backbones.base import LayerCost
 from tokenexit.backbones.lean import apart, residual
+from tokenexit.backbones.recipe import EmbeddingRecipe, LayerRecipe, Norm
 from tokenexit.decoders.source_encoder import SourceEncoder
 
 PRE_NORM = ("mbart", "pegasus")
@@ -101,6 +103,43 @@ class BartEncoder(SourceEncoder):
         """The layer's dropout on attention weights while training."""
         attention = self._layers[index].self_attn
         return float(attention.dropout) if attention.training else 0.0
+
+    def recipe(self, index: int) -> LayerRecipe | None:
+        """The layer as data."""
+        layer, attention = self._layers[index], self._layers[index].self_attn
+        return as_data.layer(
+            linears={
+                "query": attention.q_proj,
+                "key": attention.k_proj,
+                "value": attention.v_proj,
+                "output": attention.out_proj,
+                "ff_in": layer.fc1,
+                "ff_out": layer.fc2,
+            },
+            attention_norm=layer.self_attn_layer_norm,
+            ff_norm=layer.final_layer_norm,
+            activation=layer.activation_fn,
+            heads=self.num_heads,
+            scale=self.scaling(index),
+            pre_norm=self._pre_norm,
+        )
+
+    def embedding_recipe(self) -> EmbeddingRecipe | None:
+        """Words and places, which some families norm."""
+        base, learned = self.base, self.config.model_type in LEARNED_POSITIONS
+        words, places = base.embed_tokens, base.embed_positions
+        scale = getattr(words, "embed_scale", 1.0) if learned else base.embed_scale
+        return as_data.embedding(
+            words,
+            scale=float(scale),
+            places=places,
+            first_place=int(getattr(places, "offset", 0)),
+            norm=base.layernorm_embedding if learned else None,
+        )
+
+    def final_norm(self) -> Norm | None:
+        """Above the last layer, in pre-norm families."""
+        return as_data.norm_of(self.base.layer_norm) if self._pre_norm else None
 
     def finish(self, rows: Tensor) -> Tensor:
         """The final norm, in pre-norm families."""

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 from transformers.masking_utils import create_bidirectional_mask
 
+from tokenexit.backbones import as_data
 from tokenexit.backbones.base import LayerCost
 from tokenexit.backbones.lean import apart, residual
+from tokenexit.backbones.recipe import EmbeddingRecipe, LayerRecipe, Norm
 from tokenexit.decoders.source_encoder import SourceEncoder
 
 
@@ -109,6 +111,47 @@ class T5Encoder(SourceEncoder):
             max_distance=attention.relative_attention_max_distance,
         )
         return attention.relative_attention_bias(buckets).permute(0, 3, 1, 2)
+
+    def recipe(self, index: int) -> LayerRecipe | None:
+        """The layer as data."""
+        first, last = self._layers[index]
+        dense = getattr(last, "DenseReluDense", None)
+        if dense is None or not as_data.known(last, dense):  # of a lean twin: in one piece
+            return None
+        attention = first.SelfAttention
+        inner = {"ff_in": dense.wi} if hasattr(dense, "wi") else {}
+        gated = {"ff_in": dense.wi_0, "gate": dense.wi_1} if hasattr(dense, "wi_0") else {}
+        return as_data.layer(
+            linears={
+                "query": attention.q,
+                "key": attention.k,
+                "value": attention.v,
+                "output": attention.o,
+                "ff_out": dense.wo,
+                **inner,
+                **gated,
+            },
+            attention_norm=first.layer_norm,
+            ff_norm=last.layer_norm,
+            activation=dense.act,
+            heads=self.num_heads,
+            scale=1.0,
+            pre_norm=True,
+            position_bias=self._bias_by_distance,
+        )
+
+    def _bias_by_distance(self, places: int) -> Tensor:
+        """What is added for each distance, ``[heads, 2 n - 1]``."""
+        distance = torch.arange(2 * places - 1)
+        return self._position_bias(distance[places - 1 : places][None], distance[None])[0, :, 0]
+
+    def embedding_recipe(self) -> EmbeddingRecipe | None:
+        """Words alone."""
+        return as_data.embedding(self.base.embed_tokens)
+
+    def final_norm(self) -> Norm | None:
+        """Above the last layer."""
+        return as_data.norm_of(self.base.final_layer_norm)
 
     def finish(self, rows: Tensor) -> Tensor:
         """Final norm."""
