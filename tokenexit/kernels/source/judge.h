@@ -47,13 +47,14 @@ inline int predicted(const float *logits, int classes) {
 // A distribution in parts: of e = exp(x - max), the sum and the sum of e (x - max).
 struct Peak {
   float max, sum, weighted;
-  bool sound; // all finite
+  bool sound; // no NaN, and the best class is finite
 };
 
 inline Peak peak(const float *logits, int classes) {
-  F best = splat(-FLT_MAX), bad = zero(), sum = zero(), weighted = zero();
+  const F lowest = splat(-FLT_MAX);
+  F best = lowest, bad = zero(), sum = zero(), weighted = zero();
   for (int c = 0; c < classes; c += LANES) {
-    const F x = load_to(logits + c, classes - c);
+    const F x = max(lowest, load_to(logits + c, classes - c)); // NaN stays, a class ruled out does not
     best = max(choose(below(classes - c), x, best), best);
     bad = add(bad, mul(x, zero()));
   }
@@ -64,7 +65,7 @@ inline Peak peak(const float *logits, int classes) {
     sum = add(sum, e);
     weighted = fma(e, d, weighted);
   }
-  return {top, reduce_add(sum), reduce_add(weighted), reduce_add(bad) == 0.f};
+  return {top, reduce_add(sum), reduce_add(weighted), reduce_add(bad) == 0.f && top > -FLT_MAX};
 }
 
 inline float second(const float *logits, int classes, int best) {
@@ -88,7 +89,8 @@ inline float number(const Rule &rule, const float *logits, int classes, float &l
     return moved;
   }
   const Peak p = peak(logits, classes);
-  if (!p.sound) return NAN;
+  if (!p.sound) // boundless energy is as sure as can be
+    return rule.score == ENERGY && p.max > FLT_MAX && predicted(logits, classes) >= 0 ? -INFINITY : NAN;
   switch (rule.score) {
   case ENTROPY:
     return classes < 2 ? 0.f : (logf(p.sum) - p.weighted / p.sum) / logf(static_cast<float>(classes));
