@@ -61,15 +61,16 @@ class _Kept:
     watch: Watch | None
 
     @classmethod
-    def of(cls, value: Any, beside: nn.Module | None) -> _Kept:
+    def of(cls, value: Any, beside: nn.Module | None, in_place: bool) -> _Kept:
         if beside is None:
             return cls(value, None, None)
-        return cls(value, Snapshot(beside), Watch([*beside.parameters(), *beside.buffers()]))
+        watch = None if in_place else Watch([*beside.parameters(), *beside.buffers()])
+        return cls(value, Snapshot(beside), watch)
 
     def fits(self, beside: nn.Module | None) -> bool:
-        if self.snapshot is None or self.watch is None or beside is None:
-            return beside is None
-        return self.snapshot.fits(beside) and self.watch.same()
+        if self.snapshot is None or beside is None:
+            return self.snapshot is beside
+        return self.snapshot.fits(beside) and (self.watch is None or self.watch.same())
 
 
 class Inference(Generic[N]):
@@ -129,7 +130,12 @@ class Inference(Generic[N]):
         return self._fitting(model, rows).network
 
     def keep(
-        self, network: N, name: str, make: Callable[[], Any], beside: nn.Module | None = None
+        self,
+        network: N,
+        name: str,
+        make: Callable[[], Any],
+        beside: nn.Module | None = None,
+        in_place: bool = False,
     ) -> Any:
         """Something made from a twin, such as compiled layers, kept as long as the twin is.
 
@@ -138,13 +144,14 @@ class Inference(Generic[N]):
             name: Of what is made.
             make: Makes it; asked again when the twin, or what is beside it, has changed.
             beside: Another module that it is made from, such as the exit heads as they are.
+            in_place: Whether it reads that module's numbers where they are, and has no copies.
         """
         made = self._made
         if made is None or made.network is not network:  # another thread has changed something
             return make()
         found = made.kept.get(name)
         if found is None or not found.fits(beside):
-            found = made.kept[name] = _Kept.of(make(), beside)
+            found = made.kept[name] = _Kept.of(make(), beside, in_place)
         return found.value
 
     def using(self, model: nn.Module, precision: str | None) -> Inference[N]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -104,10 +103,13 @@ class EncoderModel(ExitModel):
             to it: torch's operators compute the same.
         """
         precision = self._inference.precision
-        if precision not in kernels.KINDS or self.device.type != "cpu":
+        if precision not in kernels.KINDS:
             return None
-        make = partial(compile_encoder, backbone, self.inference_heads, precision)
-        return self._inference.keep(backbone, "kernels", make, self.heads)
+
+        def make() -> CompiledEncoder | None:
+            return compile_encoder(backbone, self.inference_heads, precision)
+
+        return self._inference.keep(backbone, "kernels", make, self.heads, in_place=True)
 
     def can_generate(self) -> bool:
         """No: asked by transformers' pipelines."""

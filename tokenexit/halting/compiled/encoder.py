@@ -49,6 +49,7 @@ class CompiledEncoder:
         scores: Whether kernels know all heads; else nothing below asks them to score.
         mean: Whether heads below the top read the mean of a word's rows.
         struct: The whole.
+        last: What others keep of the last call, by name.
     """
 
     library: Any
@@ -60,6 +61,7 @@ class CompiledEncoder:
     scores: bool
     mean: bool
     struct: structs.Encoder
+    last: dict[str, Any]
     _layers: Sequence[LayerRecipe] = field(repr=False)
     _kept: Sequence[Any] = field(repr=False)
     _reaching: dict[int, tuple[Any, ...]] = field(repr=False, default_factory=dict)
@@ -179,6 +181,7 @@ class _Builder:
             scores=scores,
             mean=mean,
             struct=struct,
+            last={},
             _layers=layers,
             _kept=self._kept,
         )

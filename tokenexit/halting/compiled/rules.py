@@ -81,6 +81,15 @@ def compiled_rule(
     policy: Policy, encoder: CompiledEncoder, classes: tuple[str, ...]
 ) -> CompiledRule | None:
     """What a policy states, if kernels can carry it out."""
+    before = encoder.last.get("rule")  # usually the same
+    if before is None or before[0] is not policy or before[1] != classes:
+        before = encoder.last["rule"] = policy, classes, _compiled(policy, encoder, classes)
+    return before[2]
+
+
+def _compiled(
+    policy: Policy, encoder: CompiledEncoder, classes: tuple[str, ...]
+) -> CompiledRule | None:
     if not encoder.scores:
         return None
     asked = tuple(layer in encoder.exits for layer in range(1, encoder.num_layers + 1))
