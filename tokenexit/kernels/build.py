@@ -92,7 +92,10 @@ def build(folder: Path, *, strict: bool = False, extra: Sequence[str] = ()) -> P
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".build-", dir=folder) as scratch:
         made = Path(scratch) / LIBRARY
-        _compile(compiler, [*FLAGS, *(STRICT if strict else []), *extra], made)
+        flags = [*FLAGS, *(STRICT if strict else []), *extra]
+        objects = compile_objects(compiler, flags, Path(scratch))
+        if failed := _run([compiler, "-shared", *flags, *objects, "-o", str(made)]):
+            raise BuildError(failed)
         manifest = Path(scratch) / MANIFEST
         told = {
             "sources": source_hash(),
@@ -106,11 +109,27 @@ def build(folder: Path, *, strict: bool = False, extra: Sequence[str] = ()) -> P
     return folder / LIBRARY
 
 
-def _compile(compiler: str, flags: list[str], library: Path) -> None:
+def compile_objects(
+    compiler: str, flags: list[str], folder: Path, wanted: Sequence[str] = tuple(INSTRUCTION_SETS)
+) -> list[str]:
+    """Compile every source, once for each instruction set where it depends on that.
+
+    Args:
+        compiler: Its path.
+        flags: For all of them.
+        folder: Gets the objects.
+        wanted: Instruction sets, of those that this kind of machine has; ``portable`` with them.
+
+    Returns:
+        Paths of the objects.
+
+    Raises:
+        BuildError: The compiler refused.
+    """
     x86 = platform.machine().lower() in ("x86_64", "amd64")
-    sets = [name for name in INSTRUCTION_SETS if x86 or name == "portable"]
+    sets = [name for name in INSTRUCTION_SETS if name in wanted and (x86 or name == "portable")]
     with ThreadPoolExecutor(_cores()) as pool:
-        results = pool.map(lambda isa: _tables(compiler, flags, library, isa), sets)
+        results = pool.map(lambda isa: _table(compiler, flags, folder, isa), sets)
         made = dict(zip(sets, results, strict=True))
         # An older compiler does not know every instruction set.
         known = [name for name in sets if made[name] is None]
@@ -119,22 +138,20 @@ def _compile(compiler: str, flags: list[str], library: Path) -> None:
         have = [f"-DTOKENEXIT_HAVE_{name.upper()}" for name in known]
         have.append(f'-DTOKENEXIT_SOURCES="{source_hash()}"')
         for failed in pool.map(
-            lambda name: _object(compiler, [*flags, *have], library, name, name), SHARED
+            lambda name: _object(compiler, [*flags, *have], folder, name, name), SHARED
         ):
             if failed:
                 raise BuildError(failed)
-    objects = [str(library.parent / f"{name}.o") for name in (*known, *SHARED)]
-    if failed := _run([compiler, "-shared", *flags, *objects, "-o", str(library)]):
-        raise BuildError(failed)
+    return [str(folder / f"{name}.o") for name in (*known, *SHARED)]
 
 
-def _tables(compiler: str, flags: list[str], library: Path, isa: str) -> str | None:
+def _table(compiler: str, flags: list[str], folder: Path, isa: str) -> str | None:
     more = [f"-DTOKENEXIT_ISA={isa}", *INSTRUCTION_SETS[isa]]
-    return _object(compiler, [*flags, *more], library, "isa", isa)
+    return _object(compiler, [*flags, *more], folder, "isa", isa)
 
 
-def _object(compiler: str, flags: list[str], library: Path, source: str, name: str) -> str | None:
-    to = library.parent / f"{name}.o"
+def _object(compiler: str, flags: list[str], folder: Path, source: str, name: str) -> str | None:
+    to = folder / f"{name}.o"
     return _run([compiler, *flags, "-c", str(SOURCES / f"{source}.cpp"), "-o", str(to)])
 
 

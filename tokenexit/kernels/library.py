@@ -35,6 +35,7 @@ class Library:
     """
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self._dll = ctypes.CDLL(str(path))
         self._threads = 0
         self._dll.tokenexit_abi.restype = ctypes.c_int32
