@@ -1,4 +1,5 @@
 // Calls every kernel with random shapes on every instruction set that there is. A new kernel gets a function in a fuzz_*.h, and a line here.
+#include "fuzz_encoder.h"
 #include "fuzz_rows.h"
 
 int main(int count, char **arguments) {
@@ -7,6 +8,8 @@ int main(int count, char **arguments) {
       fuzz::linear,
       fuzz::rows,
       fuzz::attention,
+      fuzz::encoder_rule,
+      fuzz::encoder_steps,
   };
   int sets = 0;
   for (const char *isa : {"avx512", "avxvnni", "avx2", "portable"}) {
