@@ -180,3 +180,59 @@ def test_the_tables_say_what_was_measured(script, tmp_path):
         table.main([str(results), "--readme", str(readme)])
     with pytest.raises(UserError, match=r"no file of benchmarks/run\.py"):
         table.main([str(readme)])
+
+
+class _Work:
+    """Two parts, one of which calls the other."""
+
+    def outer(self, ticks):
+        ticks.append(1.0)
+        self.inner(ticks)
+
+    def inner(self, ticks):
+        ticks.append(10.0)
+
+
+def test_a_clock_charges_each_part_for_itself(script):
+    module = script("clock")
+    ticks: list[float] = []
+    clock = module.Clock(lambda: sum(ticks))
+    work, inner = _Work(), _Work.inner
+    clock.watch(_Work, "outer", "a")
+    clock.watch(_Work, "inner", "b")
+    with clock.running():
+        ticks.append(100.0)
+        work.outer(ticks)
+        work.inner(ticks)
+    assert dict(clock.seconds) == {"a": 1.0, "b": 20.0, "Python between": 100.0}
+    assert dict(clock.calls) == {"a": 1, "b": 2}
+    clock.stop()
+    assert _Work.inner is inner
+    with pytest.raises(TypeError):
+        clock.watch(_Work, "__doc__", "c")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_the_parts_of_a_run_add_up(script, place, tmp_path, capsys, precision):
+    parts, out = script("parts"), tmp_path / "parts.json"
+    flags = ["--data", str(place / "words"), "--policy", "entropy:0.9", "--batch-size", "2"]
+    parts.main(
+        [
+            str(place / "little"),
+            *flags,
+            "--precision",
+            precision,
+            "--repeats",
+            "1",
+            "--json",
+            str(out),
+        ]
+    )
+    [found] = json.loads(out.read_text())["profiles"]
+    assert found["texts"] == 4
+    assert list(found["ladder"]) == ["nobody asked", "asked, nobody leaves", "the policy"]
+    assert {"trace", "packing", "Python between"} <= found["parts"].keys()
+    assert found["calls"]["packing"] == 2
+    ours = "kernel encoder_run" if "kernel encoder_run" in found["parts"] else "products"
+    assert found["parts"][ours] > 0
+    assert "all of it, with clocks inside" in capsys.readouterr().out
