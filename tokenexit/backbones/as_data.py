@@ -142,7 +142,7 @@ def linear(module: Any) -> Linear | None:
     if isinstance(module, Int8Linear):
         return Linear(module.weights.values, module.shift, module.weights.scale)
     if isinstance(module, Bf16Linear):
-        return Linear(module.matrix, module.shift)
+        return Linear(module.weights, module.shift)
     if not is_linear(module):
         return None
     weight, bias = module.weight, module.bias

@@ -25,6 +25,7 @@ from transformers import (
 
 from tokenexit.backbones.lean import is_linear
 from tokenexit.backbones.recipe import EmbeddingRecipe, HeadRecipe, LayerRecipe, Norm
+from tokenexit.backbones.reduced import Reduced
 from tokenexit.errors import UserError
 from tokenexit.precision import PRECISIONS
 from tokenexit.registry import Registry
@@ -157,6 +158,11 @@ class Backbone(ABC):
         """
         kinds = {type(module).__module__ for module in self.model.modules()}
         return not any(".quantized." in kind for kind in kinds)
+
+    @cached_property
+    def rounds(self) -> bool:
+        """Whether states are rounded to few bits before products: the last bit may matter."""
+        return any(isinstance(module, Reduced) for module in self.model.modules())
 
     @abstractmethod
     def cost(self, index: int) -> LayerCost:

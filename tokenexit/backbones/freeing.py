@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from tokenexit.backbones.lean import Product
+from tokenexit.backbones.reduced import Reduced
 from tokenexit.errors import UserError
 
 
@@ -17,7 +17,7 @@ class Copied(Protocol):
     """A twin."""
 
     @property
-    def copied(self) -> Sequence[tuple[nn.Linear, Product]]:
+    def copied(self) -> Sequence[tuple[nn.Linear, Reduced]]:
         """Linear layers of the network with the layers that took their places."""
         ...
 
@@ -48,6 +48,7 @@ def let_go(model: nn.Module, twin: Copied, precision: str | None) -> None:
     )
     ours = Counter(id(linear.weight) for linear, _ in twin.copied)
     for linear, product in twin.copied:
+        product.settle()
         weight = linear.weight
         if not weight.is_meta and holders[id(weight)] == ours[id(weight)]:
             empty = nn.Parameter(torch.empty_like(weight, device="meta"), weight.requires_grad)

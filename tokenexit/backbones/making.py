@@ -12,8 +12,9 @@ from typing import Any, ClassVar, Protocol, TypeGuard
 import torch
 from torch import Tensor, nn
 
-from tokenexit.backbones.lean import LeanLinear, Nothing, Product, is_linear
+from tokenexit.backbones.lean import LeanLinear, Nothing, is_linear
 from tokenexit.backbones.precise import REDUCED, cast, check_numbers, served_layers
+from tokenexit.backbones.reduced import Reduced
 from tokenexit.backbones.twin import anybody_listens, twin, unheard
 from tokenexit.backbones.watch import Watch, products
 
@@ -56,7 +57,7 @@ class Twin:
 
     model: Any
     same: Callable[[int], bool]
-    copied: Sequence[tuple[nn.Linear, Product]]
+    copied: Sequence[tuple[nn.Linear, Reduced]]
 
 
 def make(network: Network, pack: bool | None, precision: str | None) -> Twin:

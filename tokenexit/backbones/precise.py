@@ -22,8 +22,8 @@ REDUCED: dict[str, type[Reduced]] = {kind.precision: kind for kind in (Int8Linea
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 """What the whole network is computed in on a GPU."""
 
-_KEPT = ("embedding", "pooler")
-"""Parts of a network, by the beginning of their names, whose products stay float32."""
+_KEPT = "pooler"
+"""A part of a network, by its name, that is a head of its own and stays float32."""
 
 
 def check_servable(model: Any, precision: str, served: Sequence[str] = PRECISIONS) -> None:
@@ -93,9 +93,9 @@ def check_no_autocast(device: str, precision: str) -> None:
 
 
 def served_layers(network: Any) -> list[nn.Linear]:
-    """Linear layers that are computed in fewer bits: those of layers and vocabulary.
+    """Linear layers that are computed in fewer bits: those on the way of all tokens.
 
-    Embeddings, poolers and the heads that classify stay as they are, and so do layers that
+    Embeddings, and what classifies texts and words, stay as they are, and so do layers that
     somebody listens to.
 
     Args:
@@ -104,9 +104,7 @@ def served_layers(network: Any) -> list[nn.Linear]:
     return [
         module
         for name, module in network.reducible.named_modules()
-        if type(module) is nn.Linear
-        and is_linear(module)
-        and not any(part.startswith(_KEPT) for part in name.split("."))
+        if type(module) is nn.Linear and is_linear(module) and _KEPT not in name.split(".")
     ]
 
 

@@ -80,7 +80,7 @@ def encode(
     eager = backbone.eager
     segments = () if batch.segments is None else (batch.segments[None],)
     embedded = backbone.embed(batch.input_ids[None], batch.positions[None], *segments)[0]
-    rows = LiveRows(batch, embedded, halted)
+    rows = LiveRows(batch, embedded, halted, alike=backbone.rounds)
     previous: Callable[[], Tensor] | None = None
     past: Tensor | None = None
     reads_past = heads.reads_past

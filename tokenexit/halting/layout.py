@@ -89,7 +89,13 @@ def cheaper_absorbed(asking: Any, attended: Any, width: int, heads: int) -> Any:
     return absorbed < ABSORB_MARGIN * projected
 
 
-def arrange(asking: Index, attended: Index, absorbed: Mask, device: torch.device | str) -> Layout:
+def arrange(
+    asking: Index,
+    attended: Index,
+    absorbed: Mask,
+    device: torch.device | str,
+    alike: bool = False,
+) -> Layout:
     """Group the sentences of a layer.
 
     Args:
@@ -97,6 +103,8 @@ def arrange(asking: Index, attended: Index, absorbed: Mask, device: torch.device
         attended: Rows each sentence's queries may read, ``[S]``, likewise.
         absorbed: Which sentences read unprojected states, ``[S]`` bool.
         device: Where the indices are needed.
+        alike: Whether a group holds sentences of one shape only. Padding changes the last bit of
+            what is read, which rounding to few bits may make a step.
     """
     if len(asking) == 1:
         return alone(int(asking[0]), int(attended[0]), bool(absorbed[0]))
@@ -114,7 +122,7 @@ def arrange(asking: Index, attended: Index, absorbed: Mask, device: torch.device
     order: list[int] = []
     for kind in (False, True) if some else (False,):
         chosen = [sentence for sentence, own in enumerate(apart) if own == kind]
-        for members in _similar(chosen, reads):
+        for members in _equal(chosen, asks, reads) if alike else _similar(chosen, reads):
             order += members
             queries = _Span.of(members, query_start, asks)
             keys = _Span.of(members, starts[kind], reads)
@@ -181,6 +189,14 @@ def _similar(chosen: list[int], attended: list[int]) -> list[list[int]]:
             longest = length
         parts[-1].append(sentence)
     return parts
+
+
+def _equal(chosen: list[int], asking: list[int], attended: list[int]) -> list[list[int]]:
+    """Gather sentences with as many rows and as many questions, wherever they lie."""
+    found: dict[tuple[int, int], list[int]] = {}
+    for sentence in chosen:
+        found.setdefault((attended[sentence], asking[sentence]), []).append(sentence)
+    return [*found.values()]
 
 
 @dataclass(frozen=True)

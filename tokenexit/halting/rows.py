@@ -28,10 +28,14 @@ class LiveRows:
         batch: Packed sentences.
         hidden: Their embedded rows, ``[T, H]``.
         halted: What halted rows still give.
+        alike: Whether only sentences of one shape attend together, none of them padded.
     """
 
-    def __init__(self, batch: PackedBatch, hidden: Tensor, halted: Halted) -> None:
+    def __init__(
+        self, batch: PackedBatch, hidden: Tensor, halted: Halted, *, alike: bool = False
+    ) -> None:
         self.batch = batch
+        self._alike = alike
         self.hidden = hidden
         self.positions = batch.positions
         self.original = np.arange(len(batch.row_word))
@@ -84,7 +88,7 @@ class LiveRows:
             if absorb
             else np.zeros(len(present), dtype=bool)
         )
-        self._layout = arrange(asking, attended, absorbed, self.hidden.device)
+        self._layout = arrange(asking, attended, absorbed, self.hidden.device, self._alike)
         self.num_active = int(asking.sum())
         everybody = self.num_active == len(self.active)
         self._index = None if everybody else self._tensor(np.flatnonzero(self.active))

@@ -127,7 +127,7 @@ class Matrix:
         together = 4 if self.kind == "int8" else 1
         dtype = {"int8": torch.int8, "fp32": torch.float32, "bf16": torch.bfloat16}[self.kind]
         wide, deep = -(-count // _PANEL) * _PANEL, -(-depth // together) * together
-        self._packed = torch.empty(wide * deep, dtype=dtype)
+        self._wide, self._packed = wide, torch.empty(wide * deep, dtype=dtype)
         self._scale = self._sum = torch.empty(0)
         if self.kind == "int8":
             small, self._scale = (weight, step) if step is not None else quantize_weight(weight)
@@ -139,6 +139,32 @@ class Matrix:
             given = weight.to(dtype)
             pack = self._library.pack_fp32 if self.kind == "fp32" else self._library.pack_bf16
             pack(given.data_ptr(), count, depth, self._packed.data_ptr())
+
+    def values(self, channels: Tensor | None = None) -> Tensor:
+        """The weights as they are stored, of some output channels or all.
+
+        Args:
+            channels: Numbers of channels, ``[...]``.
+
+        Returns:
+            ``[N, K]`` or ``[..., K]``; int8, bfloat16 or float32.
+        """
+        together = 4 if self.kind == "int8" else 1
+        depth = len(self._packed) // self._wide // together
+        panels = self._packed.view(-1, depth, _PANEL, together)
+        wanted = torch.arange(self.out_features) if channels is None else channels
+        found = panels[wanted // _PANEL, :, wanted % _PANEL]
+        return found.flatten(-2)[..., : self.in_features]
+
+    @property
+    def scale(self) -> Tensor:
+        """What a step of each output channel of int8 stands for, ``[N]``."""
+        return self._scale
+
+    @property
+    def total(self) -> Tensor:
+        """The sum of each output channel's values of int8, ``[N]``, int32."""
+        return self._sum
 
 
 def check_finite(weight: Tensor, bias: Tensor | None, name: str) -> None:
