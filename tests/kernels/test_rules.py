@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,12 +14,10 @@ from torch import Tensor
 
 from tokenexit import policies, scores
 from tokenexit.halting.compiled.rules import KNOWN, as_compiled
-from tokenexit.kernels import Library, build
 from tokenexit.policies import Policy
 from tokenexit.policies.rule import Network, Rule, one_score
 from tokenexit.policies.rule_decide import begin, decide
 
-HERE = Path(__file__).parent
 LAYERS = 5
 NAMES = ("O", "B-PER", "B-LOC", *(f"I-{number}" for number in range(20)))
 CLOSE = {"rtol": 2e-5, "atol": 2e-6, "equal_nan": True}
@@ -55,38 +51,6 @@ IN_TEXTS: list[Policy] = [
     policies.PerSentence(policies.Entropy(0.6), how="mean"),
     policies.PerSentence(policies.MaxProb(0.6), how="mean"),
 ]
-
-
-@pytest.fixture(scope="session")
-def compiled(library: Library, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
-    """Compiles a source of this folder for an instruction set."""
-    folder = tmp_path_factory.mktemp("rules")
-    common = [build.find_compiler(), *build.FLAGS, *build.STRICT, "-O1", f"-I{build.SOURCES}"]
-
-    def made(path: Path, name: str, *flags: str) -> Path:
-        to = folder / f"{name}.o"
-        subprocess.run([*common, *flags, "-c", path, "-o", to], check=True)
-        return to
-
-    shared = [made(build.SOURCES / f"{name}.cpp", name) for name in ("scratch", "threads")]
-
-    def compile_one(source: str, isa: str) -> Any:
-        name = f"{source}-{isa}"
-        flags = [f"-DTOKENEXIT_ISA={isa}", *build.INSTRUCTION_SETS[isa]]
-        objects = [made(HERE / f"{source}.cpp", name, *flags), *shared]
-        subprocess.run([*common, "-shared", *objects, "-o", folder / f"{name}.so"], check=True)
-        return ctypes.CDLL(str(folder / f"{name}.so"))
-
-    return compile_one
-
-
-@pytest.fixture(scope="session", params=["best", "portable"])
-def isa(library: Library, request: pytest.FixtureRequest) -> str:
-    """The fastest instruction set of this machine, and the one that every machine has."""
-    best = library.isas()[0]
-    if request.param == "best" and best == "portable":
-        pytest.skip("This machine has the portable one only.")
-    return best if request.param == "best" else "portable"
 
 
 @pytest.fixture(scope="session")

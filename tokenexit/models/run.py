@@ -57,7 +57,7 @@ def run(
     backbone = model.for_inference(sum(len(piece.sentence.input_ids) for piece in pieces))
     compiled = model.compiled(backbone)
     if compiled is not None:
-        columns, work = run_compiled(model, compiled, pieces, policy, batch_size, halted)
+        columns, work = run_compiled(model, backbone, compiled, pieces, policy, batch_size, halted)
         return _trace([columns], pieces, work, model)
     heads = model.inference_heads
     work: Work = tuple(LayerWork() for _ in range(model.backbone.num_layers))

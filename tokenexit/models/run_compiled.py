@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tokenexit.backbones import Backbone
 from tokenexit.halting import Halted, LayerWork, PolicyVisitor, Work, add_work
 from tokenexit.halting.compiled import (
     CompiledEncoder,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 def run_compiled(
     model: EncoderModel,
+    backbone: Backbone,
     compiled: CompiledEncoder,
     pieces: Sequence[Piece],
     policy: Policy,
@@ -42,7 +44,7 @@ def run_compiled(
     batches = _batches(len(pieces), batch_size)
     rule = compiled_rule(policy, compiled, model.labels)
     if rule is None:
-        decided = _visited(model, compiled, texts, policy, batches, halted)
+        decided = _visited(model, backbone, compiled, texts, policy, batches, halted)
     else:
         decided = run_rule(compiled, texts, rule, batches, halted)
     logits = torch.from_numpy(decided.logits)
@@ -103,6 +105,7 @@ def _batches(count: int, size: int) -> Iterable[range]:
 
 def _visited(
     model: EncoderModel,
+    backbone: Backbone,
     compiled: CompiledEncoder,
     texts: FlatTexts,
     policy: Policy,
@@ -110,7 +113,7 @@ def _visited(
     halted: Halted,
 ) -> Decided:
     """A policy asked in Python, batch by batch."""
-    backbone, heads = model.inference_backbone, model.inference_heads
+    heads = model.inference_heads
     logits = [np.empty((0, len(model.labels)), dtype=np.float32)]
     layers = [np.empty(0, dtype=np.int64)]
     work: list[Work] = [tuple(LayerWork() for _ in range(compiled.num_layers))]
