@@ -21,7 +21,7 @@ class Case:
         batch_size: Texts a batch.
         limit: Texts.
         repeats: Timed passes over them.
-        against: The engine that a user would take instead.
+        against: Engines that a user would take instead.
         threads: Of everybody.
         kernels: Which of our kernels may run: ``auto``, or ``off`` for torch's operators.
         options: Further options of ``tokenexit bench``.
@@ -86,7 +86,9 @@ def cases() -> Iterator[Case]:
 def _tagged(precision: str, sizes: tuple[int, ...] = (1, 8, 32), **more: object) -> Iterator[Case]:
     for model, data in TAGGERS.items():
         for size in sizes:
-            yield Case(model, data, precision, size, *TAGGED[size], "onnxruntime", **more)  # type: ignore[arg-type]
+            yield Case(
+                model, data, precision, size, *TAGGED[size], "onnxruntime,ctranslate2", **more
+            )  # type: ignore[arg-type]
 
 
 def _written(

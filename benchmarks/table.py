@@ -85,15 +85,18 @@ def _int8(one: Measured | None) -> list[str]:
 
 
 def _engine(found: Mapping[str, Any]) -> tuple[str, str]:
-    """How much faster than another engine's int8 ours is, with the policy and without."""
+    """How much faster than other engines' int8 ours is, with the policy and without."""
+    policy, full = [], []
     for row in found["rows"]:
         name = row["name"].split(",")[0]
-        if name in ("ours", "plain") or row["precision"] != "int8":
+        if name in ("ours", "plain transformers", "plain") or row["precision"] != "int8":
             continue
         if "reason" in row:
-            return f"{name}: {row['reason']}", ""
-        return f"{name} {_spread(row, 'ours')}", f"{row['full_depth_median']:.2f}x"
-    return "", ""
+            policy.append(f"{name}: {row['reason']}")
+        else:
+            policy.append(f"{name} {_spread(row, 'ours')}")
+            full.append(f"{row['full_depth_median']:.2f}x")
+    return "; ".join(policy), "; ".join(full)
 
 
 def _fp32(one: Measured | None) -> list[str]:

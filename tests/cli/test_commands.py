@@ -227,13 +227,6 @@ class TestBench:
         assert done.code == 2
         assert "Did you mean 'onnxruntime'?" in done.err
 
-    def test_an_engine_for_other_models(self, ok, trained_run, corpus, tmp_path):
-        args = ["--limit", 3, "--repeats", 1, "--json", tmp_path / "times.json"]
-        shown = ok("bench", trained_run, "--data", corpus, "--against", "ctranslate2", *args)
-        assert shown.count("not timed") == 2
-        rows = read(tmp_path / "times.json")["rows"]
-        assert {row["precision"] for row in rows if "reason" in row} == {"fp32", "int8"}
-
     @pytest.mark.parametrize("option", ["--repeats", "--batch-size", "--limit", "--threads"])
     def test_counts_start_at_one(self, option, cli, trained_run, corpus):
         done = cli("bench", trained_run, "--data", corpus, option, 0)

@@ -27,6 +27,7 @@ from transformers import (
 from tokenexit import ExitModelForSeq2SeqLM, ExitModelForTokenClassification
 from tokenexit.errors import UserError
 from tokenexit.evaluation.bench import bench, bench_texts
+from tokenexit.evaluation.bench.peers import PEERS
 from tokenexit.models.scratch import train_tokenizer
 from tokenexit.models.scratch_seq2seq import train_subword_tokenizer
 from tokenexit.policies.assigned_depth import AssignedDepth
@@ -95,6 +96,12 @@ def test_nothing_to_write_from():
         bench_texts(writer("t5"), [], Never())
 
 
+def test_an_engine_for_other_models():
+    found = bench_texts(writer("t5"), TEXTS[:1], Never(), batch_size=1, against="onnxruntime")
+    for row in found.rows[-2:]:
+        assert "text classifiers only" in row.reason or "not installed" in row.reason
+
+
 @pytest.mark.skipif(not importlib.util.find_spec("ctranslate2"), reason="needs ctranslate2")
 @pytest.mark.parametrize("family", FAMILIES)
 def test_ctranslate2_writes_the_same(family):
@@ -112,9 +119,10 @@ def test_ctranslate2_writes_the_same(family):
     assert model.network.config.to_json_string() == told
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("onnxruntime"), reason="needs onnxruntime")
-@pytest.mark.skipif(not importlib.util.find_spec("onnx"), reason="needs onnx")
-def test_onnx_runtime_says_the_same():
+@pytest.mark.parametrize("engine", ["onnxruntime", "ctranslate2"])
+def test_encoders_say_the_same(engine):
+    for package in PEERS.get(engine).packages:
+        pytest.importorskip(package)
     torch.manual_seed(0)
     tokenizer = train_tokenizer([text.split() for text in TEXTS], vocab_size=100)
     config = BertConfig(
@@ -129,7 +137,7 @@ def test_onnx_runtime_says_the_same():
         BertForTokenClassification(config), tokenizer, ["O", "B-X", "I-X"]
     )
     words = [text.split() for text in TEXTS]
-    found = bench(tagger, words, Never(), batch_size=2, repeats=1, against="onnxruntime")
+    found = bench(tagger, words, Never(), batch_size=2, repeats=1, against=engine)
     fp32, int8 = found.rows[-2:]
     assert (fp32.reason, int8.reason) == (None, None)
     assert fp32.agreement == 1

@@ -78,8 +78,8 @@ Dtype = Annotated[
 Against = Annotated[
     str | None,
     typer.Option(
-        help="Engines to compare with as well, with commas between: onnxruntime for taggers and "
-        "classifiers, ctranslate2 for generators."
+        help="Engines to compare with as well, with commas between: ctranslate2; onnxruntime for "
+        "taggers and classifiers."
     ),
 ]
 Decode = Annotated[
