@@ -11,7 +11,7 @@ from transformers.activations import ACT2FN
 
 from tokenexit.backbones.bf16 import Bf16Linear
 from tokenexit.backbones.int8 import Int8Linear
-from tokenexit.backbones.lean import Nothing, is_linear
+from tokenexit.backbones.lean import Nothing, RootMeanSquareNorm, is_linear
 from tokenexit.backbones.recipe import EmbeddingRecipe, HeadRecipe, LayerRecipe, Linear, Norm
 from tokenexit.backbones.twin import anybody_listens, unheard
 
@@ -53,7 +53,7 @@ def layer(
         position_bias: As in ``LayerRecipe``.
     """
     read = {name: linear(module) for name, module in linears.items()}
-    first, second, then = norm_of(attention_norm), norm_of(ff_norm), _activation(activation)
+    first, second, then = norm_of(attention_norm), norm_of(ff_norm), activation_of(activation)
     if None in read.values() or first is None or second is None or then is None:
         return None
     parts: dict[str, Any] = dict(read)
@@ -126,7 +126,7 @@ def head(
         return None
     if dense is None:
         return HeadRecipe(last)
-    first, then = linear(dense), _activation(activation)
+    first, then = linear(dense), activation_of(activation)
     if first is None or then is None or last.weight.shape[1] != first.weight.shape[0]:
         return None
     return HeadRecipe(last, first, then)
@@ -153,6 +153,8 @@ def linear(module: Any) -> Linear | None:
 
 def norm_of(module: Any) -> Norm | None:
     """A layer norm, or one of T5's kind, as data; None if it is anything else."""
+    if type(module) is RootMeanSquareNorm:
+        return Norm("rms", module.weight.detach(), None, module.epsilon)
     rms = type(module).__name__ in ("T5LayerNorm", "MT5LayerNorm") and known(module)
     layer = type(module) is nn.LayerNorm and untouched(module)
     if not (rms or layer) or module.weight is None or module.weight.ndim != 1:
@@ -182,7 +184,7 @@ def table(module: Any) -> Tensor | None:
     return weight.detach() if _plain(weight) and weight.is_contiguous() else None
 
 
-def _activation(function: Any) -> str | None:
+def activation_of(function: Any) -> str | None:
     """The name of an activation that transformers calls; None if it is none of ``ACTIVATIONS``."""
     if isinstance(function, nn.Module) and not untouched(function):
         return None

@@ -203,6 +203,7 @@ class RootMeanSquareNorm(Lean):
 
     def __init__(self, weight: Tensor, epsilon: float) -> None:
         super().__init__()
+        self.weight, self.epsilon = weight, epsilon
         self._scale = weight.detach()
         self._epsilon = torch.tensor(epsilon, dtype=weight.dtype)
         self._share = 1.0 / weight.numel()

@@ -11,7 +11,9 @@ from transformers import AutoConfig, PretrainedConfig
 
 from tokenexit.backbones.lean import apart, query_beside, residual, side_by_side
 from tokenexit.decoders.bart_encoder import LEARNED_POSITIONS, PRE_NORM, BartEncoder
+from tokenexit.decoders.bart_recipe import bart_recipe
 from tokenexit.decoders.base import DECODERS, Decoder, DecoderCost
+from tokenexit.decoders.recipe import DecoderRecipe
 
 
 @DECODERS.register("bart", "marian", "mbart", "pegasus")
@@ -164,6 +166,10 @@ class BartDecoder(Decoder):
         model: Any = self.model
         bias = model.final_logits_bias[0]
         return super().vocabulary(rows, ids) + (bias if ids is None else bias[ids])
+
+    def recipe(self) -> DecoderRecipe | None:
+        """The decoder as data."""
+        return bart_recipe(self, self._stack)
 
     @classmethod
     def example_config(cls, model_type: str) -> PretrainedConfig:

@@ -28,6 +28,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from tokenexit.backbones.lean import is_linear
 from tokenexit.backbones.reduced import Reduced
+from tokenexit.decoders.recipe import DecoderRecipe
 from tokenexit.decoders.source_encoder import SourceEncoder
 from tokenexit.precision import PRECISIONS
 from tokenexit.registry import Registry
@@ -152,6 +153,10 @@ class Decoder(ABC):
         Args:
             module: Of a twin of the model, whose own modules have been replaced already.
         """
+        return None
+
+    def recipe(self) -> DecoderRecipe | None:
+        """The decoder as data; None if it is anything but the family's own modules."""
         return None
 
     # --- source --------------------------------------------------------------------------

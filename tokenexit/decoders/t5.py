@@ -19,7 +19,9 @@ from tokenexit.backbones.lean import (
 )
 from tokenexit.backbones.twin import unheard
 from tokenexit.decoders.base import DECODERS, Decoder, DecoderCost
+from tokenexit.decoders.recipe import DecoderRecipe
 from tokenexit.decoders.t5_encoder import T5Encoder, held
+from tokenexit.decoders.t5_recipe import t5_recipe
 
 
 @DECODERS.register("t5", "mt5")
@@ -167,6 +169,10 @@ class T5Decoder(Decoder):
             return None
         return _FeedForward(module) if isinstance(module.DenseReluDense.wo, Product) else None
 
+    def recipe(self) -> DecoderRecipe | None:
+        """The decoder as data."""
+        return t5_recipe(self, self._stack, self._scaled)
+
     @classmethod
     def example_config(cls, model_type: str) -> PretrainedConfig:
         """Two and four layers of width 32."""
@@ -193,8 +199,8 @@ class _FeedForward(Lean):
 
     def __init__(self, block: Any) -> None:
         super().__init__()
-        dense = block.DenseReluDense
-        self._norm, self._out = block.layer_norm, dense.wo
+        self.DenseReluDense = dense = block.DenseReluDense
+        self.layer_norm, self._out = block.layer_norm, dense.wo
         self._gated = hasattr(dense, "wi_0")
         self._in = dense.wi_0 if self._gated else dense.wi
         self._beside = dense.wi_1 if self._gated else None
@@ -204,7 +210,7 @@ class _FeedForward(Lean):
         self.__dict__.update(self._modules)
 
     def forward(self, rows: Tensor) -> Tensor:
-        normed = self._norm(rows)
+        normed = self.layer_norm(rows)
         if self._beside is not None:
             inner, factor = apart(normed, self._in, self._beside)
             return self._out.plus(self._act(inner) * factor, rows)
