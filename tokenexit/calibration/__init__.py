@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tokenexit.calibration.config import CalibrateConfig
-from tokenexit.calibration.found import Calibration
-from tokenexit.calibration.search import calibrate
+from tokenexit.calibration.search import Calibration, calibrate
 
 __all__ = ["CalibrateConfig", "Calibration", "calibrate"]

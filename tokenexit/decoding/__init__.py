@@ -14,6 +14,7 @@ from tokenexit.decoding.generation_settings import (
 from tokenexit.decoding.generator import Generator, VerifyingGenerator
 from tokenexit.decoding.layer import PENDING, Pending
 from tokenexit.decoding.outcome import Step
+from tokenexit.decoding.sequences import Sequences
 from tokenexit.decoding.verify import Acceptance
 from tokenexit.decoding.work import DecodeWork, decode_bytes, decode_macs, plain_decode_macs
 
@@ -29,6 +30,7 @@ __all__ = [
     "GenerationSettings",
     "Generator",
     "Pending",
+    "Sequences",
     "Step",
     "VerifyingGenerator",
     "check_policy",

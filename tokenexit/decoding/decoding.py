@@ -1,4 +1,4 @@
-"""Decoding step by step, for people who write their own decoders."""
+"""Decoding step by step, by the model's own modules on the rows that are there."""
 
 from __future__ import annotations
 
@@ -12,26 +12,23 @@ from torch import Tensor
 
 from tokenexit.decoders import Decoder
 from tokenexit.decoding.block import Block
-from tokenexit.decoding.border import ordinary
 from tokenexit.decoding.cache import DecoderCache, Index
-from tokenexit.decoding.exits import Exits, check_policy
-from tokenexit.decoding.layer import PENDING, Pending, propagate, run_layer
+from tokenexit.decoding.exits import Exits
+from tokenexit.decoding.layer import Pending, propagate, run_layer
 from tokenexit.decoding.outcome import Outcome, Rows, Step
+from tokenexit.decoding.sequences import Sequences
 from tokenexit.decoding.source import Source
-from tokenexit.decoding.work import DecodeWork
-from tokenexit.errors import UserError, unknown_name
-from tokenexit.policies import Policy, from_config, index_state
+from tokenexit.policies import Policy, index_state
 from tokenexit.policies.never import Never
 from tokenexit.signals import Signals
 
 PolicyLike = Policy | Mapping[str, Any] | str
 
 
-class Decoding:
-    """Sequences being generated, one token at a time.
+class Decoding(Sequences):
+    """Sequences whose layers are computed by the model's own modules.
 
-    Made by ``ExitModelForSeq2SeqLM.start``. The sequences are ``R`` rows, at first one a source;
-    ``fork`` makes several of each, ``reorder`` replaces rows by others.
+    Made by ``ExitModelForSeq2SeqLM.start``.
 
     Args:
         decoder: The network.
@@ -54,26 +51,14 @@ class Decoding:
         pending: Pending = "lazy",
         max_steps: int | None = None,
     ) -> None:
-        if pending not in PENDING:
-            raise unknown_name("rule for pending tokens", pending, PENDING)
-        check_policy(policy)
-        self.decoder, self.exits, self.policy = decoder, exits, policy
-        self.pending: Pending = pending
-        self.max_steps = max_steps
+        super().__init__(decoder, exits, policy, pending, max_steps, len(memory))
         self.source = Source(decoder, memory, mask)
         self.cache = DecoderCache(decoder, len(memory), memory.device)
-        self.work = DecodeWork(decoder.num_layers, source_lengths=self.source.lengths.tolist())
+        self.work.source_lengths = self.source.lengths.tolist()
         # Rows that have ended may leave the storage: which row lies at each place there.
         self._resident: Index = np.arange(len(memory))
         self._origin: Index = np.arange(len(memory))
         self._lanes = 1
-        self._num_rows = len(memory)
-        self._ended = np.zeros(len(memory), dtype=bool)
-
-    @property
-    def num_rows(self) -> int:
-        """Sequences, ``R``."""
-        return self._num_rows
 
     @property
     def length(self) -> int:
@@ -82,34 +67,7 @@ class Decoding:
 
     # --- steps -----------------------------------------------------------------------------
 
-    def step(
-        self,
-        token_ids: Tensor,
-        *,
-        policy: PolicyLike | None = None,
-        live: Tensor | None = None,
-    ) -> Step:
-        """Read one token of every sequence and score the next.
-
-        Args:
-            token_ids: ``[R]``, long.
-            policy: Who halts in this step; the decoding's own policy when None.
-            live: Sequences that go on, ``[R]`` bool; all when None. One that is left out once
-                has ended and must be left out from then on.
-
-        Raises:
-            UserError: A wrong number of tokens, a sequence that had ended is live, more tokens
-                than the model has places for, or a policy that has no meaning here.
-        """
-        with torch.inference_mode():
-            step = self._step(token_ids, policy, live)
-        return Step(ordinary(step.logits), ordinary(step.exit_layers))
-
-    def _step(self, token_ids: Tensor, policy: PolicyLike | None, live: Tensor | None) -> Step:
-        chosen = self.policy
-        if policy is not None:
-            chosen = from_config(policy)
-            check_policy(chosen)
+    def _step(self, token_ids: Tensor, policy: Policy, live: Tensor | None) -> Step:
         rows = self._live(token_ids, live)
         self._grow()
         places = np.full(len(rows), self.length - 1)
@@ -119,26 +77,10 @@ class Decoding:
         block = self._block(rows, places)
         at = torch.full((len(rows),), self.length - 1, device=tokens.device)
         try:
-            return self._climb(block, self.decoder.embed(tokens, at), tokens, chosen)
+            return self._climb(block, self.decoder.embed(tokens, at), tokens, policy)
         except Exception:
             self.cache.shrink(self.length - 1)  # whoever tries again finds no half a token
             raise
-
-    def verify(self, token_ids: Tensor) -> Tensor:
-        """Read one token of every sequence at full depth, together with all pending ones.
-
-        For ``pending="parallel"``, where pending tokens go the way they skipped.
-
-        Args:
-            token_ids: ``[R]``, long.
-
-        Returns:
-            Logits after each token that was not at the top before, the newest last,
-            ``[R, n, V]``; all sequences have as many.
-        """
-        with torch.inference_mode():
-            logits = self._verify(token_ids)
-        return ordinary(logits)
 
     def _verify(self, token_ids: Tensor) -> Tensor:
         rows = self._live(token_ids, None)
@@ -160,12 +102,7 @@ class Decoding:
         self.cache.shrink(length)
 
     def _grow(self) -> None:
-        most = self.decoder.max_length
-        if most is not None and self.length >= most:
-            raise UserError(
-                f"The model has places for {most} tokens, and a text would become longer: set "
-                f"max_new_tokens, or max_length to {most} at most."
-            )
+        self.check_length()
         self.cache.grow()
 
     def _climb(self, block: Block, hidden: Tensor, tokens: Tensor, policy: Policy) -> Step:
@@ -262,31 +199,6 @@ class Decoding:
 
     # --- sequences -------------------------------------------------------------------------
 
-    @torch.inference_mode()
-    def reorder(self, index: Tensor) -> None:
-        """Replace every sequence by another, as beam search does.
-
-        Args:
-            index: Which sequence each one becomes a copy of, ``[R]``, long.
-        """
-        self._replace(self._checked(index))
-
-    @torch.inference_mode()
-    def fork(self, count: int) -> None:
-        """Make ``count`` copies of every sequence, side by side: ``R`` becomes ``R * count``."""
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise UserError(f"fork makes 1 or more sequences of each, not {count!r}.")
-        self._replace(np.repeat(np.arange(self._num_rows), count))
-
-    def _checked(self, index: Tensor) -> Index:
-        chosen = torch.as_tensor(index).cpu().numpy()
-        whole = chosen.ndim == 1 and chosen.dtype.kind in "iu"
-        if not whole or ((chosen < 0) | (chosen >= self._num_rows)).any():
-            raise UserError(
-                f"reorder takes a list of sequences from 0 to {self._num_rows - 1}, not {index!r}."
-            )
-        return chosen.astype(np.int64)
-
     def _replace(self, chosen: Index) -> None:
         place = np.full(self._num_rows, -1)
         place[self._resident] = np.arange(len(self._resident))
@@ -320,18 +232,7 @@ class Decoding:
 
     def _live(self, token_ids: Tensor, live: Tensor | None) -> Index:
         """Stored places of the sequences that take this step."""
-        for name, given in (("token_ids", token_ids), ("live", live)):
-            if given is not None and tuple(given.shape) != (self._num_rows,):
-                raise UserError(
-                    f"There are {self._num_rows} sequences, so step takes {name} of shape "
-                    f"[{self._num_rows}], not {list(given.shape)}."
-                )
-        wanted = ~self._ended if live is None else live.cpu().numpy().astype(bool)
-        if live is None and self._ended.any():
-            raise UserError("Some sequences have ended: say with live which ones go on.")
-        if (wanted & self._ended).any() or not wanted.any():
-            raise UserError("A sequence that has ended cannot take another step.")
-        self._ended |= ~wanted
+        wanted = self._wanted(token_ids, live)
         going = np.flatnonzero(wanted[self._resident])
         if 2 * len(going) <= len(self._resident):
             self._store(going, self._resident[going])

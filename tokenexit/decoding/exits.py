@@ -62,7 +62,7 @@ class Exits:
         self._decoder = decoder
         self._vocabulary_size = decoder.vocab_size
         self.layers = tuple(layers)
-        self._gate, self._depth = gate, depth
+        self.gate, self.depth = gate, depth
 
     def score(self, hidden: Tensor) -> Tensor:
         """Vocabulary logits of states, ``[N, H] -> [N, V]``."""
@@ -73,8 +73,8 @@ class Exits:
         return {
             "head": partial(self._vocabulary, layer, work),
             "shortlist_head": partial(self._shortlist, layer, work),
-            "gate_head": None if self._gate is None else partial(self._wrong, layer, work),
-            "depth_head": None if self._depth is None else partial(self._needed, layer, work),
+            "gate_head": None if self.gate is None else partial(self._wrong, layer, work),
+            "depth_head": None if self.depth is None else partial(self._needed, layer, work),
         }
 
     def _vocabulary(self, layer: int, work: DecodeWork, hidden: Tensor) -> Tensor:
@@ -87,12 +87,12 @@ class Exits:
         return self._decoder.vocabulary(self._decoder.finish(hidden), ids)
 
     def _wrong(self, layer: int, work: DecodeWork, signals: Signals) -> Tensor:
-        assert self._gate is not None
+        assert self.gate is not None
         work.gated(layer - 1, len(signals))
         # It learns apart from the network.
-        return self._gate.score(self._decoder.finish(signals.hidden).detach())
+        return self.gate.score(self._decoder.finish(signals.hidden).detach())
 
     def _needed(self, layer: int, work: DecodeWork, hidden: Tensor) -> Tensor:
-        depth: Any = self._depth
+        depth: Any = self.depth
         work.gated(layer - 1, len(hidden) * self._decoder.num_layers)
         return depth(self._decoder.finish(hidden).detach())

@@ -16,14 +16,14 @@ from transformers import GenerationMixin, PreTrainedModel
 from transformers.generation.utils import GenerateEncoderDecoderOutput
 from transformers.modeling_outputs import Seq2SeqLMOutput
 
-from tokenexit.decoding.decoding import Decoding
 from tokenexit.decoding.search import Stopping, search
+from tokenexit.decoding.sequences import Sequences
 from tokenexit.decoding.verify import Acceptance, Speculation
 
 _CACHE = "cache" if "cache" in Seq2SeqLMOutput.__dataclass_fields__ else "past_key_values"
 """What transformers calls it, which has changed its name."""
 
-Start = Callable[[Tensor, Tensor | None, int], Decoding]
+Start = Callable[[Tensor, Tensor | None, int], Sequences]
 """Begins decoding: encoder states ``[B, S, H]``, mask ``[B, S]`` or None, most steps."""
 
 
@@ -42,7 +42,7 @@ class Generator(GenerationMixin):
         self._network = network
         self._start = start
         self._sources = sources
-        self.decoding: Decoding | None = None
+        self.decoding: Sequences | None = None
         self.exit_layers: list[Tensor] = []
         """Exit layers of each generated token, ``[R]`` a step, in the order of the rows then."""
         self._settings: Any = None
@@ -204,7 +204,7 @@ class _Cache:
     is_compileable = False
     is_croppable = False
 
-    def __init__(self, decoding: Decoding) -> None:
+    def __init__(self, decoding: Sequences) -> None:
         self._decoding = decoding
 
     def get_seq_length(self, layer: int = 0) -> int:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers.generation.stopping_criteria import EosTokenCriteria, MaxLengthCriteria
 
-from tokenexit.decoding.decoding import Decoding
+from tokenexit.decoding.sequences import Sequences
 
 Process = Callable[[Tensor, Tensor], Tensor]
 """Scores ``[R, V]`` from the tokens so far ``[R, T]`` and the model's float32 logits."""
@@ -24,17 +24,23 @@ class Stopping:
 
     def __init__(self, criteria: Iterable[Any]) -> None:
         criteria = list(criteria)
-        self._most = min(
-            (c.max_length for c in criteria if type(c) is MaxLengthCriteria), default=0
-        )
+        self.most = min((c.max_length for c in criteria if type(c) is MaxLengthCriteria), default=0)
+        """Tokens at which all rows end; 0 if no number does."""
         self._ends = [c.eos_token_id for c in criteria if type(c) is EosTokenCriteria]
         self._others = [c for c in criteria if type(c) not in (MaxLengthCriteria, EosTokenCriteria)]
+        self.simple = not self._others
+        """Whether nothing but length and end tokens has a say."""
         # As in transformers: only then do rows that have ended write padding.
         self.pads = any(hasattr(c, "eos_token_id") for c in criteria)
 
+    @property
+    def end_tokens(self) -> list[int]:
+        """Tokens that end a row."""
+        return [int(end) for ends in self._ends for end in ends.flatten()]
+
     def __call__(self, tokens: Tensor, newest: Tensor) -> Tensor:
         """Rows that end here, ``[R]`` bool, from ``[R, T]`` and the last of them, ``[R]``."""
-        if self._most and tokens.shape[1] >= self._most:
+        if self.most and tokens.shape[1] >= self.most:
             return torch.ones_like(newest, dtype=torch.bool)
         done = torch.zeros_like(newest, dtype=torch.bool)
         for ends in self._ends:
@@ -46,7 +52,7 @@ class Stopping:
 
 
 def search(
-    decoding: Decoding,
+    decoding: Sequences,
     prompt: Tensor,
     process: Process,
     stopping: Stopping,
@@ -71,6 +77,10 @@ def search(
     """
     for earlier in prompt[:, :-1].unbind(dim=1):
         decoding.step(earlier)
+    if not do_sample and streamer is None:
+        whole = decoding.greedy(prompt, process, stopping, pad)
+        if whole is not None:
+            return whole
     tokens, newest, layers = prompt, prompt[:, -1], []
     going, everybody = torch.ones_like(newest, dtype=torch.bool), True
     while True:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tokenexit.decoding.decoding import Decoding
+from tokenexit.decoding.sequences import Sequences
 from tokenexit.policies import Policy
 from tokenexit.policies.any_of import AnyOf
 from tokenexit.policies.assigned_depth import AssignedDepth
@@ -56,7 +56,7 @@ class Speculation:
         draft: Most tokens drafted between verifications.
     """
 
-    def __init__(self, decoding: Decoding, choose: Choose, draft: int = 8) -> None:
+    def __init__(self, decoding: Sequences, choose: Choose, draft: int = 8) -> None:
         self._decoding, self._choose, self._draft = decoding, choose, draft
         lower = decoding.exits.layers
         self._last = lower[-1] if lower else 0

@@ -16,12 +16,14 @@ from tokenexit.backbones import Inference
 from tokenexit.backbones.given import unwrapped
 from tokenexit.backbones.twin import evaluated
 from tokenexit.decoders import Decoder, adapt_decoder
-from tokenexit.decoding import PENDING, REHEARSAL, Decoding, Exits
+from tokenexit.decoding import PENDING, REHEARSAL, Decoding, Exits, Sequences
+from tokenexit.decoding.compiled import CompiledDecoding
 from tokenexit.errors import unknown_name
 from tokenexit.gates import LinearGate
 from tokenexit.heads import check_exit_layers, check_top
 from tokenexit.heads.stack import DepthHead
 from tokenexit.models import persistence
+from tokenexit.models.compiled_decoder import compiled_decoder
 from tokenexit.models.exit_model import ExitModel
 from tokenexit.models.generate import Generated, generate
 from tokenexit.models.generator_inputs import check_start, encode_inputs, start_token
@@ -209,7 +211,7 @@ class ExitModelForSeq2SeqLM(
         max_steps: int | None = None,
         encoder_policy: PolicyLike | None = None,
         **inputs: Any,
-    ) -> Decoding:
+    ) -> Sequences:
         """Encode sources and begin decoding, for people who write their own decoders.
 
         Args:
@@ -253,7 +255,7 @@ class ExitModelForSeq2SeqLM(
         pending: str | None = None,
         max_steps: int | None = None,
         decoder: Decoder | None = None,
-    ) -> Decoding:
+    ) -> Sequences:
         """Begin decoding from encoder states, ``[B, S, H]``; see ``start``.
 
         ``decoder`` is the ``inference_decoder`` of whoever has asked for it already.
@@ -265,15 +267,13 @@ class ExitModelForSeq2SeqLM(
             pending = "parallel" if pending == "verify" else pending
         if pending not in PENDING:
             raise unknown_name("rule for pending tokens", pending, PENDING)
-        return Decoding(
-            decoder,
-            self.exits(decoder),
-            memory,
-            mask,
-            self.policy if policy is None else from_config(policy),
-            pending=pending,
-            max_steps=max_steps,
-        )
+        chosen = self.policy if policy is None else from_config(policy)
+        exits = self.exits(decoder)
+        settings: dict[str, Any] = {"pending": pending, "max_steps": max_steps}
+        compiled = compiled_decoder(self._inference, decoder)
+        if compiled is not None:
+            return CompiledDecoding(compiled, exits, memory, mask, chosen, **settings)
+        return Decoding(decoder, exits, memory, mask, chosen, **settings)
 
     def generate(
         self,

@@ -1,4 +1,5 @@
 // All kernels for one instruction set; compiled once for each with TOKENEXIT_ISA as its name.
+#include "decode_api.h"
 #include "encoder_run.h"
 #include "rows.h"
 #include "table.h"

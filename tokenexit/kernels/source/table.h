@@ -1,6 +1,7 @@
 // Every kernel that Python may call: one line here and a header in isa.cpp make it.
 // KERNEL(result, name, (parameters), (their names)); kernels/signatures.py says the same to Python.
 #pragma once
+#include "decode_types.h"
 #include "encoder.h"
 #include "rule.h"
 
@@ -37,7 +38,43 @@
          (encoder, live, mean, out))                                                                         \
   KERNEL(void, encoder_score, (const Encoder *encoder, int32_t layer, const float *x, int32_t n, float *out), \
          (encoder, layer, x, n, out))                                                                        \
-  KERNEL(void, encoder_retire, (Live *live, const uint8_t *gone, int32_t *to), (live, gone, to))
+  KERNEL(void, encoder_retire, (Live *live, const uint8_t *gone, int32_t *to), (live, gone, to))             \
+  KERNEL(int32_t, decode_step,                                                                               \
+         (const DecodeBatch *batch, const DecodeStep *step, const int32_t *rows, int32_t count),             \
+         (batch, step, rows, count))                                                                         \
+  KERNEL(int32_t, decode_greedy,                                                                             \
+         (const DecodeBatch *batch, const DecodeStep *step, DecodeRun *run),                                 \
+         (batch, step, run))                                                                                 \
+  KERNEL(int32_t, decode_open,                                                                               \
+         (const DecodeBatch *batch, const int32_t *rows, int32_t count),                                     \
+         (batch, rows, count))                                                                               \
+  KERNEL(int32_t, decode_keep,                                                                               \
+         (const DecodeBatch *batch, const int32_t *from, int32_t count, int32_t *blocks, int32_t *filled,    \
+          int32_t apart),                                                                                    \
+         (batch, from, count, blocks, filled, apart))                                                        \
+  KERNEL(void, decode_drop,                                                                                  \
+         (const DecodeBatch *batch, const int32_t *rows, int32_t count, int32_t from),                       \
+         (batch, rows, count, from))                                                                         \
+  KERNEL(void, decode_embed,                                                                                 \
+         (const DecoderModel *model, const int64_t *words, int32_t count, int32_t place, float *x),          \
+         (model, words, count, place, x))                                                                    \
+  KERNEL(void, decode_layers,                                                                                \
+         (const DecodeBatch *batch, int32_t from, int32_t to, int32_t *rows, int32_t *places, int32_t        \
+          count, float *x, int64_t *work),                                                                   \
+         (batch, from, to, rows, places, count, x, work))                                                    \
+  KERNEL(void, decode_leave,                                                                                 \
+         (const DecodeBatch *batch, int32_t from, int32_t eager, const int32_t *rows, const int32_t          \
+          *places, int32_t count, const float *x, int64_t *work),                                            \
+         (batch, from, eager, rows, places, count, x, work))                                                 \
+  KERNEL(void, decode_states,                                                                                \
+         (const DecodeBatch *batch, const int32_t *rows, const int32_t *places, int32_t count, float *x),    \
+         (batch, rows, places, count, x))                                                                    \
+  KERNEL(void, decode_finish,                                                                                \
+         (const DecoderModel *model, const float *x, int32_t count, float *y),                               \
+         (model, x, count, y))                                                                               \
+  KERNEL(void, decode_score,                                                                                 \
+         (const DecoderModel *model, const float *x, int32_t count, float *logits),                          \
+         (model, x, count, logits))
 
 namespace tokenexit {
 

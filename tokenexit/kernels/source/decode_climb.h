@@ -1,0 +1,130 @@
+// One step from the bottom to where everybody has left.
+#pragma once
+#include "decode_step.h"
+
+namespace tokenexit {
+namespace TOKENEXIT_ISA {
+
+// Rows that left unscored, to be scored together at the end: one reading of the vocabulary.
+struct Unscored {
+  float *x;     // [R, H]
+  int32_t *row; // [R]
+  int count, layer;
+};
+
+inline float *const *logits_of(Scratch &scratch, const DecodeStep &step, const int32_t *row, int n, int V) {
+  if (!step.logits) return nullptr;
+  float **found = scratch.take<float *>(n);
+  for (int i = 0; i < n; ++i) found[i] = step.logits + at(row[i], V);
+  return found;
+}
+
+inline void count_scored(const DecodeStep &step, int layer, int rows, int V, bool read) {
+  int64_t *line = step.work + at(layer - 1, count::ALL);
+  line[count::SCORED] += static_cast<int64_t>(rows) * V;
+  if (read) line[count::SCORED_READ] += V;
+}
+
+// Everybody who is still there leaves, or those who may. False where nobody is left.
+inline bool exit_at(const Decoding &on, int layer, const DecodeStep &step, Remembered &kept, bool first, Climbers &c,
+                    Unscored &unscored) {
+  const DecoderModel &m = on.model;
+  const DecodeRule &rule = step.rule;
+  const int H = m.hidden, N = c.N;
+  const bool top = layer == m.layers, asked = !top && rule.asked[layer - 1];
+  Scratch scratch;
+  float *x = scratch.floats(at(N, H));
+  int32_t *row = scratch.take<int32_t>(N);
+  Best *best = scratch.take<Best>(N);
+  uint8_t *gone = scratch.take<uint8_t>(N + 1);
+  for (int i = 0; i < N; ++i) {
+    row[i] = c.row[c.newest[i]];
+    std::memcpy(x + at(i, H), c.x + at(c.newest[i], H), sizeof(float) * H);
+  }
+  const bool score = asked && reads_vocabulary(rule);
+  if (score) {
+    score_rows(m, x, N, logits_of(scratch, step, row, N, m.vocabulary), step.banned, step.num_banned, best);
+    count_scored(step, layer, N, m.vocabulary, true);
+  }
+  float *finished = nullptr;
+  if (asked && rule.score == BY_GATE) {
+    finish_rows(m, x, N, finished = scratch.floats(at(N, H)));
+    step.work[at(layer - 1, count::ALL) + count::GATED] += N;
+  }
+  int stay = 0;
+  for (int i = 0; i < N; ++i) {
+    const float *mine = x + at(i, H);
+    gone[i] = top;
+    if (asked) {
+      const float *ready = finished ? finished + at(i, H) : nullptr;
+      const float number = number_of(rule, m, kept, first, row[i], mine, ready, best[i]);
+      gone[i] = leaves(rule, m, on.cache.length - 1, layer, number, best[i], kept, row[i]);
+    }
+    if (kept.hidden) std::memcpy(kept.hidden + at(row[i], H), mine, sizeof(float) * H);
+    stay += !gone[i];
+    if (!gone[i]) continue;
+    step.layers[row[i]] = layer;
+    if (score) {
+      step.words[row[i]] = best[i].next;
+      continue;
+    }
+    std::memcpy(unscored.x + at(unscored.count, H), mine, sizeof(float) * H);
+    unscored.row[unscored.count++] = row[i];
+    unscored.layer = layer;
+    count_scored(step, layer, 1, m.vocabulary, false);
+  }
+  if (!top && stay < N) part_from(on, layer, gone, c, step);
+  return stay > 0;
+}
+
+inline void score_the_rest(const Decoding &on, const DecodeStep &step, const Unscored &unscored) {
+  if (!unscored.count) return;
+  const int n = unscored.count, V = on.model.vocabulary;
+  Scratch scratch;
+  Best *best = scratch.take<Best>(n);
+  score_rows(on.model, unscored.x, n, logits_of(scratch, step, unscored.row, n, V), step.banned, step.num_banned,
+             best);
+  count_scored(step, unscored.layer, 0, V, true);
+  for (int i = 0; i < n; ++i) step.words[unscored.row[i]] = best[i].next;
+}
+
+// The newest token of some sequences, ascending, whose place has been opened.
+inline void climb(const Decoding &on, const int32_t *rows, int count, const DecodeStep &step) {
+  const DecoderModel &m = on.model;
+  const int R = on.cache.rows, H = m.hidden, place = on.cache.length - 1;
+  const int most = step.pending == PARALLEL ? count * on.cache.length : count;
+  Scratch scratch;
+  Climbers c = {scratch.take<int32_t>(most), scratch.take<int32_t>(most), scratch.floats(at(most, H)),
+                scratch.take<int32_t>(count), count, count};
+  const bool compares = step.rule.score == BY_SATURATION;
+  Remembered kept = {scratch.take<int32_t>(R), scratch.take<int32_t>(R), scratch.take<int32_t>(R),
+                     compares ? scratch.floats(at(R, H)) : nullptr};
+  Unscored unscored = {scratch.floats(at(count, H)), scratch.take<int32_t>(count), 0, 0};
+  for (int i = 0; i < count; ++i) {
+    c.row[i] = rows[i];
+    c.place[i] = place;
+    kept.word[rows[i]] = -1;
+    kept.sure[rows[i]] = 0;
+    kept.depth[rows[i]] = depth_of(step.rule, m, rows[i], place, step.words[rows[i]]);
+    embed(m, step.words[rows[i]], place, c.x + at(i, H));
+  }
+  c.find_newest();
+  const auto stops = [&](int layer) {
+    return layer == m.layers || step.rule.asked[layer - 1] || (compares && step.rule.exits[layer - 1]);
+  };
+  bool first = true;
+  for (int layer = 0, to; layer < m.layers; layer = to) {
+    to = layer + 1;
+    if (step.pending == PARALLEL) join_pending(on, layer, c);
+    else
+      while (!stops(to)) ++to;
+    run_layers(on, layer, to, c, step.work);
+    if (!stops(to)) continue;
+    if (!exit_at(on, to, step, kept, first, c, unscored)) break;
+    first = false;
+  }
+  score_the_rest(on, step, unscored);
+}
+
+} // namespace TOKENEXIT_ISA
+} // namespace tokenexit

@@ -1,0 +1,65 @@
+// What a step of decoding is asked for, and where it writes; decoding/compiled_structs.py has the same
+// fields in the same order.
+#pragma once
+#include "decoder_model.h"
+
+namespace tokenexit {
+
+// Counts of one layer, in the order of DecodeWork's.
+namespace count {
+enum { ROWS, PROJECTED, PAIRS, CROSS_PROJECTED, SCORED, GATED, CALLS, PROPAGATIONS, SCORED_READ, CROSS_CALLS, ALL };
+}
+
+enum Pending : int32_t { LAZY, EAGER, PARALLEL }; // as decoding/layer.py
+
+// The numbers of policies/rule.py that decoding carries out.
+enum DecodeScore : int32_t {
+  BY_NOBODY,
+  BY_ENTROPY,
+  BY_MAX_PROB,
+  BY_MARGIN,
+  BY_ENERGY,
+  BY_PATIENCE,
+  BY_DEPTH,
+  BY_GATE,
+  BY_SATURATION
+};
+
+// Who leaves: one number a row against one threshold. Rows are sequences here, so windows and
+// sentences have one row.
+struct DecodeRule {
+  int32_t score, low, patience, classes; // thresholds a layer: 1, or V
+  int32_t steps, reserved;               // thresholds there are; the last serve all steps after them
+  const uint8_t *exits;                  // [L]: layers with an exit
+  const uint8_t *asked;                  // [L]: exits at which the rule is asked
+  const float *thresholds;               // [steps, L, classes]
+  const int32_t *depths;                 // [R]: of BY_DEPTH; where null, of what is read
+  const uint8_t *table;                  // [steps, V]: depth by step and token
+  const float *gate;                     // [H] and a bias: of BY_GATE
+};
+
+struct DecodeStep {
+  int32_t pending, num_banned;
+  DecodeRule rule;
+  const int32_t *banned; // [num_banned]: words that are not written
+  int64_t *words;        // [R]: those that are read, and then in their place the best that follow
+  float *logits;         // [R, V] or null
+  int64_t *layers;       // [R]: where each sequence left
+  int64_t *work;         // [L, count::ALL]
+};
+
+// Greedy search.
+struct DecodeRun {
+  int32_t steps, most;    // done, and at most; tokens and layers have so many columns
+  int32_t live, num_ends; // sequences that go on
+  int32_t stop_at;        // length at which all end
+  int32_t free_from;      // length from which banned words may be written
+  int32_t padding;        // what ended sequences write
+  int32_t reserved;
+  const int32_t *ends;    // [num_ends]
+  int32_t *rows;          // [live], ascending
+  int64_t *tokens;        // [R, most]
+  int64_t *layers;        // [R, most]
+};
+
+} // namespace tokenexit
