@@ -109,6 +109,18 @@ def test_leading_dimensions_stay(library: Library):
     assert matrix(rows[:0]).shape == (0, 4)
 
 
+def test_what_a_kernel_would_misread_is_refused(library: Library):
+    matrix = Matrix(library, torch.ones(3, 8))
+    rows = torch.ones(2, 8)
+    for wrong in (rows.double(), torch.ones(2, 7), rows.to("meta")):
+        with pytest.raises(ValueError, match=r"Kernels take float32 \[2, 8\] on the CPU"):
+            matrix(wrong)
+    with pytest.raises(ValueError, match=r"float32 \[2, 3\]"):
+        matrix(rows, plus=torch.ones(3))
+    turned = torch.ones(8, 2).t()
+    assert torch.equal(matrix(turned), matrix(rows))
+
+
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_weights_that_are_not_finite_are_refused(library: Library, bad: float):
     weight = torch.ones(2, 4)

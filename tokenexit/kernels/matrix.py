@@ -102,25 +102,38 @@ class Matrix:
             activation: One of ``ACTIVATIONS``.
             plus: ``[..., N]``, if any.
             times: ``[..., N]``, if any.
+
+        Raises:
+            ValueError: A shape or a type is another, which a kernel would not notice.
         """
-        flat = rows.detach().reshape(-1, self.in_features).contiguous()
-        made = torch.empty(len(flat), self.out_features)
-        plus, times = (None if t is None else t.detach().contiguous() for t in (plus, times))
+        width = self.out_features
+        shape = rows.shape
+        if len(shape) == 2:
+            count = shape[0]
+            made = torch.empty(count, width)
+        else:
+            made = torch.empty(*shape[:-1], width)
+            count = made.numel() // width
+        if shape[-1] != self.in_features:
+            raise _misread(rows, (*shape[:-1], self.in_features))
+        flat = _floats(rows, shape)
+        plus = None if plus is None else _floats(plus, made.shape)
+        times = None if times is None else _floats(times, made.shape)
         self._library.match_threads()
         self._library.linear(
             self.pointer,
             flat.data_ptr(),
             self.in_features,
-            len(flat),
+            count,
             made.data_ptr(),
-            self.out_features,
+            width,
             ACTIVATIONS[activation],
             None if plus is None else plus.data_ptr(),
-            self.out_features,
+            width,
             None if times is None else times.data_ptr(),
-            self.out_features,
+            width,
         )
-        return made.view(*rows.shape[:-1], self.out_features)
+        return made
 
     def _pack(self, weight: Tensor, step: Tensor | None) -> None:
         count, depth = weight.shape
@@ -165,6 +178,20 @@ class Matrix:
     def total(self) -> Tensor:
         """The sum of each output channel's values of int8, ``[N]``, int32."""
         return self._sum
+
+
+def _floats(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Float32 of one shape, dense in memory: what a kernel takes every address to be."""
+    if tensor.dtype is not torch.float32 or not tensor.is_cpu or tensor.shape != shape:
+        raise _misread(tensor, shape)
+    return tensor.contiguous()
+
+
+def _misread(tensor: Tensor, shape: tuple[int, ...]) -> ValueError:
+    return ValueError(
+        f"Kernels take float32 {list(shape)} on the CPU; given were {tensor.dtype} "
+        f"{list(tensor.shape)} on {tensor.device}."
+    )
 
 
 def check_finite(weight: Tensor, bias: Tensor | None, name: str) -> None:
