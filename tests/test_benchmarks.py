@@ -236,3 +236,19 @@ def test_the_parts_of_a_run_add_up(script, place, tmp_path, capsys, precision):
     ours = "kernel encoder_run" if "kernel encoder_run" in found["parts"] else "products"
     assert found["parts"][ours] > 0
     assert "all of it, with clocks inside" in capsys.readouterr().out
+
+
+def test_old_and_new_take_turns(script, monkeypatch, capsys):
+    module = script("old_new")
+    asked = []
+
+    def spent(place, command):
+        asked.append((place.name, command[0]))
+        return {"policies": 1.0, "evaluate": 3.0 if place.name == "old" else 2.0}[command[0]]
+
+    monkeypatch.setattr(module, "seconds", spent)
+    found = module.compare(Path("old"), Path("new"), ["evaluate", "run"], 2)
+    assert found == {"old": [2.0, 2.0], "new": [1.0, 1.0]}
+    assert [place for place, what in asked if what == "evaluate"] == ["new", "old", "old", "new"]
+    with pytest.raises(UserError, match="no commit 'nothing'"), module.checkout("nothing"):
+        pass

@@ -84,6 +84,19 @@ def test_a_package_that_is_another_than_expected(tagger, splits, monkeypatch):
     assert all("does not take the checkpoint" in row.reason for row in found.values())
 
 
+def test_the_compiled_plain_model_says_the_same(tagger, splits, monkeypatch):
+    asked = []
+
+    def compiled(network, **options):
+        asked.append(options)
+        return network
+
+    monkeypatch.setattr("torch.compile", compiled)
+    found = rows(tagger, splits, "compile")
+    assert asked == [{"dynamic": True}]
+    assert found["torch.compile, sorted", "fp32"].agreement == 1
+
+
 def test_names_are_checked_and_taken_once():
     assert [peer.title for peer in check_peers(" onnxruntime, ctranslate2,onnxruntime")] == [
         "ONNX Runtime, sorted",

@@ -78,8 +78,8 @@ Dtype = Annotated[
 Against = Annotated[
     str | None,
     typer.Option(
-        help="Engines to compare with as well, with commas between: ctranslate2; onnxruntime for "
-        "taggers and classifiers."
+        help="Engines to compare with as well, with commas between: ctranslate2; onnxruntime and "
+        "compile for taggers and classifiers."
     ),
 ]
 Decode = Annotated[
