@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
+from tokenexit import kernels
+
 ROOT = Path(__file__).parents[2]
 
 _path = Path(__file__).parents[1] / "workflows" / "trained.py"
@@ -241,6 +243,26 @@ class TestPredict:
         assert "Traceback" not in done.err
 
 
+def test_every_command_is_told_a_precision(ok, own_run, corpus, tmp_path, caplog):
+    given = ("--device", "cpu", "--precision", "int8", "--runtime", "eager")
+    out = tmp_path / "figures.json"
+    ok("evaluate", own_run, "--data", corpus, *given, "--json", out)
+    measured = read(out)
+    assert measured["precision"] == "int8"
+    assert measured["products"] == kernels.status()
+    assert "calibrated in fp32 and is used in int8" in caplog.text
+    ok("evaluate", own_run, "--data", corpus, "--json", out)
+    assert (read(out)["precision"], read(out)["products"]) == ("fp32", "torch")
+    ok("bench", own_run, "--data", corpus, "--limit", 8, "--repeats", 1, *given, "--json", out)
+    assert read(out)["precision"] == "int8"
+    assert "exit_layers" in ok("predict", own_run, *given, stdin=b"Ada was born .")
+    ok("calibrate", own_run, "--data", corpus, "--policy", "entropy", *given)
+    assert read(own_run / "exit_config.json")["calibration"]["precision"] == "int8"
+    caplog.clear()
+    ok("predict", own_run, *given, stdin=b"Ada was born .")
+    assert "calibrated" not in caplog.text
+
+
 def test_report_draws_the_page_anew(ok, own_run):
     page = own_run / "report.html"
     page.unlink()
@@ -303,6 +325,13 @@ def test_backbones_are_listed(ok):
         (["evaluate", "MODEL", "--data", "CORPUS", "--json", "FILE/x.json"], "cannot be written"),
         (["bench", "MODEL", "--data", "CORPUS", "--batch-size", "many"], "--batch-size"),
         (["predict", "MODEL", "gone.txt"], "no file 'gone.txt'"),
+        (["predict", "MODEL", "--precision", "int4"], "Did you mean 'int8'?"),
+        (["predict", "MODEL", "--runtime", "eagr"], "Did you mean 'eager'?"),
+        (["predict", "MODEL", "--device", "cpu", "--precision", "fp16"], "served on a GPU"),
+        (
+            ["predict", "MODEL", "--precision", "int8", "--dtype", "bfloat16"],
+            "made from float32 weights",
+        ),
         (["report", "nowhere"], "'nowhere' is not a folder"),
         (["report", "CORPUS"], "it is no run folder"),
         (["policies", "--plugin", "gone.py"], "'gone.py' does not exist"),

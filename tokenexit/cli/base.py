@@ -20,6 +20,8 @@ def open_model(
     threads: int | None = None,
     device: str | None = None,
     dtype: str | None = None,
+    precision: str | None = None,
+    runtime: str | None = None,
 ) -> Commands:
     """A model with what the commands do with it; a user's own parts are imported first."""
     import torch
@@ -33,7 +35,7 @@ def open_model(
         torch.set_num_threads(threads)
     for source in plugin or []:
         load_plugin(source)
-    return commands.open_model(model, device, dtype)
+    return commands.open_model(model, device, dtype, precision, runtime)
 
 
 def show_bars(progress: bool | None) -> bool:

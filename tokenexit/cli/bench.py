@@ -24,6 +24,8 @@ from tokenexit.cli.options import (
     PendingText,
     Plugin,
     PolicyText,
+    Precision,
+    Runtime,
     SourceColumn,
     TargetColumn,
     Threads,
@@ -42,6 +44,8 @@ def bench(
     threads: Threads = None,
     device: Device = None,
     dtype: Dtype = None,
+    precision: Precision = None,
+    runtime: Runtime = None,
     column: Column = None,
     label_column: LabelColumn = None,
     pair_column: PairColumn = None,
@@ -59,7 +63,15 @@ def bench(
     from tokenexit.reporting.bench_text import bench_text
 
     check_peers(against or "")
-    opened = open_model(model, plugin, threads=threads, device=device, dtype=dtype)
+    opened = open_model(
+        model,
+        plugin,
+        threads=threads,
+        device=device,
+        dtype=dtype,
+        precision=precision,
+        runtime=runtime,
+    )
     found = opened.bench(
         opened.split(
             data,

@@ -25,7 +25,9 @@ from tokenexit.cli.options import (
     Model,
     PairColumn,
     Plugin,
+    Precision,
     Progress,
+    Runtime,
     SourceColumn,
     TargetColumn,
     Threads,
@@ -82,6 +84,8 @@ def calibrate(
     threads: Threads = None,
     device: Device = None,
     dtype: Dtype = None,
+    precision: Precision = None,
+    runtime: Runtime = None,
     progress: Progress = None,
     plugin: Plugin = None,
     dry_run: Annotated[bool, typer.Option(help="Do not change the model folder.")] = False,
@@ -103,7 +107,15 @@ def calibrate(
     config = CalibrateConfig(min_quality, speedup, confidence, risk, delta, risk_of.value, limit)
     if not dry_run and is_main():
         context.with_resource(locked(model, "tokenexit calibrate"))
-    opened = open_model(model, plugin, threads=threads, device=device, dtype=dtype)
+    opened = open_model(
+        model,
+        plugin,
+        threads=threads,
+        device=device,
+        dtype=dtype,
+        precision=precision,
+        runtime=runtime,
+    )
     opened.measure_by(metric)
     labels = risk is None or min_quality is not None  # else full depth is all it is held to
     part = opened.split(

@@ -25,7 +25,9 @@ from tokenexit.cli.options import (
     PendingText,
     Plugin,
     PolicyText,
+    Precision,
     Progress,
+    Runtime,
     SourceColumn,
     TargetColumn,
     Threads,
@@ -55,6 +57,8 @@ def evaluate(
     threads: Threads = None,
     device: Device = None,
     dtype: Dtype = None,
+    precision: Precision = None,
+    runtime: Runtime = None,
     progress: Progress = None,
     plugin: Plugin = None,
     json_file: Json = None,
@@ -63,7 +67,15 @@ def evaluate(
     from tokenexit.evaluation.processes import is_main
     from tokenexit.reporting.tables import results_text
 
-    opened = open_model(model, plugin, threads=threads, device=device, dtype=dtype)
+    opened = open_model(
+        model,
+        plugin,
+        threads=threads,
+        device=device,
+        dtype=dtype,
+        precision=precision,
+        runtime=runtime,
+    )
     opened.measure_by(metric)
     part = opened.split(
         data,

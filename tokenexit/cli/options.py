@@ -73,7 +73,11 @@ Device = Annotated[
     str | None, typer.Option(help="Where to compute: cpu, cuda, cuda:1, mps; by itself if empty.")
 ]
 Dtype = Annotated[
-    str | None, typer.Option(help="Numbers to compute with: float32, bfloat16 or float16.")
+    str | None,
+    typer.Option(
+        help="Load the weights as float32, bfloat16 or float16 and compute all in it; see "
+        "--precision."
+    ),
 ]
 Against = Annotated[
     str | None,
@@ -82,6 +86,14 @@ Against = Annotated[
         "compile for taggers and classifiers."
     ),
 ]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        help="What inference computes with, made from float32 weights: int8 or bf16 on a CPU, bf16 "
+        "or fp16 on a GPU, fp32. --dtype changes the weights themselves instead."
+    ),
+]
+Runtime = Annotated[str | None, typer.Option(help="Who plans the work: auto or eager.")]
 Decode = Annotated[
     str | None, typer.Option(help="argmax, legal or crf, for taggers; the model's own by default.")
 ]

@@ -23,7 +23,9 @@ from tokenexit.cli.options import (
     PendingText,
     Plugin,
     PolicyText,
+    Precision,
     Progress,
+    Runtime,
     Threads,
     writable,
 )
@@ -53,6 +55,8 @@ def predict(
     threads: Threads = None,
     device: Device = None,
     dtype: Dtype = None,
+    precision: Precision = None,
+    runtime: Runtime = None,
     progress: Progress = None,
     plugin: Plugin = None,
 ) -> None:
@@ -62,7 +66,15 @@ def predict(
     """
     lines = Lines(file)
     chosen = read_policy(policy)
-    opened = open_model(model, plugin, threads=threads, device=device, dtype=dtype)
+    opened = open_model(
+        model,
+        plugin,
+        threads=threads,
+        device=device,
+        dtype=dtype,
+        precision=precision,
+        runtime=runtime,
+    )
     options = {
         "decode": decode,
         "pending": pending,

@@ -15,6 +15,7 @@ from tokenexit.evaluation.gold import class_numbers
 from tokenexit.evaluation.processes import gather, my_share
 from tokenexit.evaluation.quality import check_metric, graded, kept, lower_is_better
 from tokenexit.halting import Halted, Trace, merge
+from tokenexit.models.chosen import chosen_policy
 from tokenexit.models.labeller import Labeller
 from tokenexit.policies import Policy
 from tokenexit.policies.never import Never
@@ -43,6 +44,8 @@ class Result:
         figures: Every metric of the task.
         lower_is_better: Whether quality counts errors; then ``relative_quality`` is full depth's
             over those with exits.
+        precision: What the model computed with.
+        products: By what: kernels, with their instruction set, or torch.
         notes: What has to be said with them, such as sacreBLEU's signatures.
     """
 
@@ -63,6 +66,8 @@ class Result:
     figures: Mapping[str, float] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
     lower_is_better: bool = False
+    precision: str = "fp32"
+    products: str = "torch"
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -153,7 +158,7 @@ def evaluate(
     """
     if on_unknown is not None:
         check_answers(model, split, on_unknown)
-    chosen = model.policy if policy is None else policy
+    chosen = chosen_policy(model, policy)
     options: dict[str, Any] = {"batch_size": batch_size, "halted": halted, "decode": decode}
     trace = trace_split(model, split, chosen, **options)
     task = model.settings.task
@@ -188,6 +193,8 @@ def evaluate(
         figures={k: float(v) for k, v in figures.items() if k not in ("metric", "quality")}
         | changed,
         lower_is_better=lower_is_better(str(figures["metric"])),
+        precision=model.precision,
+        products=model.products,
     ), trace
 
 

@@ -16,6 +16,7 @@ from tokenexit.evaluation.text_metrics import agreement, bleu_difference, score_
 from tokenexit.evaluation.text_trace import TextTrace, merge_texts
 from tokenexit.metrics import build_metric, measure
 from tokenexit.metrics.rouge import installed
+from tokenexit.models.chosen import chosen_policy
 from tokenexit.models.generate import Generated
 from tokenexit.models.progress import tracked
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
@@ -97,7 +98,7 @@ def evaluate_texts(
         raise UserError(f"{split.origin} has no targets to compare with.")
     metric = model.settings.metric or USUAL_OF_TEXTS
     own = build_metric(metric, "texts")
-    chosen = model.policy if policy is None else policy
+    chosen = chosen_policy(model, policy)
     trace = trace_texts(model, split, chosen, batch_size=batch_size, pending=pending)
     if full is None:
         deep = chosen == Never()
@@ -160,6 +161,8 @@ def evaluate_texts(
         },
         notes={f"{key}_signature": value for key, value in scores.signatures.items()} | notes,
         lower_is_better=own.lower_is_better,
+        precision=model.precision,
+        products=model.products,
     ), trace
 
 

@@ -21,6 +21,7 @@ from tokenexit.models.cascade_fit import (
     label_columns,
 )
 from tokenexit.models.cascade_run import Reading, cascade_exits, run_cascade
+from tokenexit.models.chosen import chosen_policy
 from tokenexit.models.exits import ExitTable
 from tokenexit.models.inputs import Texts, read_parts
 from tokenexit.models.predict_iter import Predicts
@@ -127,6 +128,11 @@ class CascadeForSequenceClassification(
         return _common([stage.precision for stage in self.stages])
 
     @property
+    def products(self) -> str:
+        """By what it is multiplied, likewise."""
+        return _common([stage.products for stage in self.stages])
+
+    @property
     def runtime(self) -> str:
         """Who plans inference, likewise."""
         return _common([stage.runtime for stage in self.stages])
@@ -165,7 +171,7 @@ class CascadeForSequenceClassification(
             UserError: A bad policy or setting.
         """
         check_text_options(batch_size, halted, decode)
-        chosen = self.policy if policy is None else from_config(policy)
+        chosen = chosen_policy(self, policy)
         check_level(chosen, "sentence")
         return run_cascade(self, Reading(self, texts, targets), chosen, batch_size)
 

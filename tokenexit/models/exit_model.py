@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from tokenexit import kernels
 from tokenexit.backbones import Inference
 from tokenexit.backbones.freeing import gone
 from tokenexit.backbones.precise import check_numbers
@@ -84,6 +85,12 @@ class ExitModel(Predicts, nn.Module):
     def precision(self) -> str:
         """What inference computes with: as ``use`` was told, else as the weights are."""
         return self._inference.precision or precision_of(self.dtype)
+
+    @property
+    def products(self) -> str:
+        """By what it is multiplied: kernels, with their instruction set, or torch."""
+        told = self._inference.precision in kernels.KINDS and self.device.type == "cpu"
+        return kernels.status() if told else "torch"
 
     @property
     def runtime(self) -> str:

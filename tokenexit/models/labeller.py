@@ -33,6 +33,16 @@ class Labeller(Protocol):
         """The policy used when none is given."""
         ...
 
+    @property
+    def precision(self) -> str:
+        """What inference computes with."""
+        ...
+
+    @property
+    def products(self) -> str:
+        """By what: kernels, with their instruction set, or torch."""
+        ...
+
     def tag(
         self,
         texts: Sequence[Sequence[str]],

@@ -23,6 +23,7 @@ from tokenexit.gates import LinearGate
 from tokenexit.heads import check_exit_layers, check_top
 from tokenexit.heads.stack import DepthHead
 from tokenexit.models import persistence
+from tokenexit.models.chosen import chosen_policy
 from tokenexit.models.compiled_decoder import compiled_decoder
 from tokenexit.models.exit_model import ExitModel
 from tokenexit.models.generate import Generated, generate
@@ -33,7 +34,7 @@ from tokenexit.models.settings import ExitSettings
 from tokenexit.models.side_heads import side_heads
 from tokenexit.models.texts import GeneratedText, read_outputs, source_batches
 from tokenexit.models.vocabulary import check_vocabulary
-from tokenexit.policies import Policy, from_config
+from tokenexit.policies import Policy
 
 PolicyLike = Policy | Mapping[str, Any] | str
 
@@ -267,7 +268,7 @@ class ExitModelForSeq2SeqLM(
             pending = "parallel" if pending == "verify" else pending
         if pending not in PENDING:
             raise unknown_name("rule for pending tokens", pending, PENDING)
-        chosen = self.policy if policy is None else from_config(policy)
+        chosen = chosen_policy(self, policy)
         exits = self.exits(decoder)
         settings: dict[str, Any] = {"pending": pending, "max_steps": max_steps}
         compiled = compiled_decoder(self._inference, decoder)
@@ -306,7 +307,7 @@ class ExitModelForSeq2SeqLM(
         Raises:
             UserError: Bad inputs, or an argument that exits do not serve.
         """
-        chosen = self.policy if policy is None else from_config(policy)
+        chosen = chosen_policy(self, policy)
         return generate(
             self,
             input_ids,

@@ -21,6 +21,7 @@ from tokenexit.errors import UserError
 from tokenexit.halting import Halted, Trace
 from tokenexit.heads import ExitHeads
 from tokenexit.models import persistence
+from tokenexit.models.chosen import chosen_policy
 from tokenexit.models.classifier import check_names, check_problem, with_classifier, with_scale
 from tokenexit.models.encoder_model import EncoderModel, new_parts
 from tokenexit.models.forward import ExitOutput, check_unserved, forward_texts, serve_in_pipelines
@@ -32,7 +33,7 @@ from tokenexit.models.scale import Scale, ScoredText
 from tokenexit.models.settings import ExitSettings
 from tokenexit.models.text_encoding import TextEncoder
 from tokenexit.models.vocabulary import check_vocabulary, embeddings
-from tokenexit.policies import Policy, from_config
+from tokenexit.policies import Policy
 from tokenexit.policies.base import check_level
 
 
@@ -214,7 +215,7 @@ class ExitModelForSequenceClassification(
             UserError: A bad policy or setting.
         """
         check_text_options(batch_size, halted, decode)
-        chosen = self.policy if policy is None else from_config(policy)
+        chosen = chosen_policy(self, policy)
         check_level(chosen, "sentence" if self.scale is None else "value")
         return run(self, self.encoder.encode(texts, targets), chosen, batch_size=batch_size)
 
@@ -242,7 +243,7 @@ class ExitModelForSequenceClassification(
             UserError: Bad inputs, or an argument that exits do not serve.
         """
         check_unserved(others)
-        chosen = self.policy if policy is None else from_config(policy)
+        chosen = chosen_policy(self, policy)
         check_level(chosen, "sentence" if self.scale is None else "value")
         return forward_texts(self, input_ids, attention_mask, token_type_ids, labels, chosen)
 

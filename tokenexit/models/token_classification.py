@@ -24,6 +24,7 @@ from tokenexit.errors import UserError, unknown_name
 from tokenexit.halting import Halted, Trace
 from tokenexit.heads import ExitHeads
 from tokenexit.models import persistence
+from tokenexit.models.chosen import chosen_policy
 from tokenexit.models.classifier import check_names, has_learned, with_classifier
 from tokenexit.models.constrained import legal_decoder
 from tokenexit.models.crf import TagCRF
@@ -38,7 +39,7 @@ from tokenexit.models.settings import DECODE, ExitSettings
 from tokenexit.models.splitter import splitter as splitter_of
 from tokenexit.models.splitter import warn_of_guesses
 from tokenexit.models.vocabulary import check_vocabulary, embeddings
-from tokenexit.policies import Policy, from_config
+from tokenexit.policies import Policy
 from tokenexit.policies.base import check_level
 
 _CRF = "crf."
@@ -193,7 +194,7 @@ class ExitModelForTokenClassification(
         Raises:
             UserError: A bad policy or setting.
         """
-        chosen = self.policy if policy is None else from_config(policy)
+        chosen = chosen_policy(self, policy)
         decode = decode or self.settings.decode
         if decode not in DECODE:
             raise unknown_name("way of decoding", decode, DECODE)
@@ -293,7 +294,7 @@ class ExitModelForTokenClassification(
             UserError: Bad inputs, or an argument that exits do not serve.
         """
         check_unserved(others)
-        chosen = self.policy if policy is None else from_config(policy)
+        chosen = chosen_policy(self, policy)
         check_level(chosen, "token")
         return forward_words(self, input_ids, attention_mask, token_type_ids, labels, chosen)
 

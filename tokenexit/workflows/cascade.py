@@ -99,6 +99,7 @@ def _run(
     for stage, used in zip(cascade.stages, uses, strict=True):
         if used:
             held = held.after((stage.settings.training or {}).get(COUNT, 0))
+    cascade.use(config.precision)
     finish(config, cascade, splits, run, policy, accelerator, held)
     accelerator.wait_for_everyone()
     return run

@@ -22,12 +22,14 @@ from tokenexit.evaluation.generation import evaluate_texts, usual_figures
 from tokenexit.evaluation.processes import state
 from tokenexit.evaluation.quality import check_metric
 from tokenexit.models.cascade import CascadeForSequenceClassification
+from tokenexit.models.chosen import chosen_policy
 from tokenexit.models.encoder_model import EncoderModel
 from tokenexit.models.persistence import is_cascade, kind_of, read_settings, resolve
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.models.sequence_classification import ExitModelForSequenceClassification
 from tokenexit.models.token_classification import ExitModelForTokenClassification
 from tokenexit.policies import Policy
+from tokenexit.precision import check_precision, check_runtime
 from tokenexit.workflows.reading import Reading, remembered
 
 DTYPES = ("float32", "bfloat16", "float16")
@@ -39,7 +41,9 @@ class Commands(ABC):
     Args:
         source: Its folder.
         device: Where it computes; an accelerator if there is one when None.
-        dtype: Numbers it computes with; those it was saved with when None.
+        dtype: Type of its weights; as they were saved when None.
+        precision: What inference computes with; as its weights are when None.
+        runtime: Who plans it.
     """
 
     model: Any
@@ -50,10 +54,20 @@ class Commands(ABC):
 
     reading = Reading()
 
-    def __init__(self, source: Path, device: Any = None, dtype: str | None = None) -> None:
+    def __init__(
+        self,
+        source: Path,
+        device: Any = None,
+        dtype: str | None = None,
+        precision: str | None = None,
+        runtime: str | None = None,
+    ) -> None:
+        if precision is not None and dtype is None:
+            dtype = "float32"  # which other precisions are made from
         options = {} if dtype is None else {"dtype": dtype}
         loaded = self.loader.from_pretrained(source, **options)
-        self.model = loaded.to(state().device if device is None else device)
+        placed = loaded.to(state().device if device is None else device)
+        self.model = placed.use(precision, runtime)
 
     @abstractmethod
     def read(self, data: str, options: dict[str, Any], labels: bool = True) -> dict[str, Any]:
@@ -194,7 +208,7 @@ class _Tagger(Commands):
     ) -> BenchResult:
         given = {k: v for k, v in options.items() if v is not None}
         _only(given, ("batch_size", "repeats", "against"), "taggers")
-        return bench(self.model, split.tokens[:limit], policy or self.model.policy, **given)
+        return bench(self.model, split.tokens[:limit], chosen_policy(self.model, policy), **given)
 
 
 class _Classifier(_Tagger):
@@ -263,21 +277,33 @@ class _Generator(Commands):
     ) -> BenchResult:
         given = {k: v for k, v in options.items() if v is not None}
         _only(given, ("batch_size", "repeats", "pending", "against"), "text generators")
-        chosen = policy or self.model.policy
+        chosen = chosen_policy(self.model, policy)
         return bench_texts(self.model, split.sources[:limit], chosen, **given)
 
 
-def open_model(source: str, device: str | None = None, dtype: str | None = None) -> Commands:
+def open_model(
+    source: str,
+    device: str | None = None,
+    dtype: str | None = None,
+    precision: str | None = None,
+    runtime: str | None = None,
+) -> Commands:
     """Load a model folder of either kind.
 
     Args:
         source: The folder, or a Hub id.
         device: Where it computes, such as ``cpu``; an accelerator if there is one when None.
         dtype: ``float32``, ``bfloat16`` or ``float16``; as it was saved when None.
+        precision: ``int8``, ``bf16``, ``fp16`` or ``fp32``; as the weights are when None.
+        runtime: ``auto`` or ``eager``; None is ``auto``.
 
     Raises:
-        UserError: It is none, or there is no such device or dtype.
+        UserError: It is none, there is no such device or name, or it is not served so.
     """
+    if precision is not None:
+        check_precision(precision)
+    if runtime is not None:
+        check_runtime(runtime)
     if dtype is not None and dtype not in DTYPES:
         raise unknown_name("dtype", dtype, DTYPES)
     place = None if device is None else _device(device)
@@ -289,7 +315,7 @@ def open_model(source: str, device: str | None = None, dtype: str | None = None)
     }
     kind = _Cascade if is_cascade(folder) else kinds[kind_of(read_settings(folder))[1]]
     build: Any = kind
-    opened: Commands = build(folder, place, dtype)
+    opened: Commands = build(folder, place, dtype, precision, runtime)
     opened.reading = remembered(folder, opened.model.settings.training)
     return opened
 

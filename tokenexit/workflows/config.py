@@ -47,6 +47,10 @@ class EncoderConfig:
         default=None,
         metadata=about("figure that is the quality; the task's usual one when empty"),
     )
+    precision: Literal["fp32", "bf16", "fp16", "int8"] | None = field(
+        default=None,
+        metadata=about("what calibrating and evaluating compute with; as the weights if empty"),
+    )
     batch_size: int = field(default=32, metadata=about("sentences a batch when evaluating", low=1))
     validate_on: int | None = field(
         default=None,

@@ -13,6 +13,7 @@ from accelerate import Accelerator
 from tokenexit.config import dump_config, to_yaml
 from tokenexit.errors import UserError
 from tokenexit.files import clear_partials, sync, write_text, writing
+from tokenexit.precision import check_place
 from tokenexit.training import check_training
 from tokenexit.workflows.lock import LOCK, locked
 from tokenexit.workflows.ours import CLEARING, CONFIG, MARKERS, clear, is_run, ours, stages
@@ -137,8 +138,10 @@ def begin(config: Any, accelerator: Accelerator) -> None:
     """Open the folder, on the main process. For every process.
 
     Raises:
-        UserError: The training would be refused, or the folder cannot be written.
+        UserError: The training or the precision would be refused, or the folder cannot be written.
     """
+    if config.precision is not None:
+        check_place(config.precision, accelerator.device)
     check_training(config.train, evaluated=True)  # now: opening may clear an older run
     accelerator.wait_for_everyone()  # the others have looked at the folder as it was
     if accelerator.is_main_process:

@@ -23,6 +23,7 @@ AFTER_TRAINING = (
     "splitter",
     "pending",
     "generation",
+    "precision",
 )
 """Keys that may differ when a run is resumed: they do not change what is trained."""
 

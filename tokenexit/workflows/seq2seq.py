@@ -136,6 +136,7 @@ def _run(
         classroom=Seq2SeqClassroom,
         bucket=True,
     )
+    model.use(config.precision)
     finish_texts(config, model, splits, run, policy, accelerator, held.after(state.chosen_on))
     accelerator.wait_for_everyone()
     if config.train.trackers:

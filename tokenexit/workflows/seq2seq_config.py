@@ -85,6 +85,10 @@ class Seq2SeqConfig:
         default=None,
         metadata=about("test texts to measure on, drawn at random; all when empty", low=1),
     )
+    precision: Literal["fp32", "bf16", "fp16", "int8"] | None = field(
+        default=None,
+        metadata=about("what calibrating and evaluating compute with; as the weights if empty"),
+    )
     batch_size: int = field(default=32, metadata=about("texts a batch when evaluating", low=1))
     threads: int | None = field(
         default=None, metadata=about("threads torch computes with", low=1, high=THREADS)

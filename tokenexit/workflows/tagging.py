@@ -132,6 +132,7 @@ def _run(
         chosen_on=len(held.choosing),
     )
     fit_heads(model, sentences, config.batch_size)
+    model.use(config.precision)
     finish(config, model, splits, run, policy, accelerator, held.after(state.chosen_on))
     accelerator.wait_for_everyone()
     if config.train.trackers:
