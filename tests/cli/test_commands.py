@@ -257,10 +257,6 @@ def test_every_command_is_told_a_precision(ok, own_run, corpus, tmp_path, caplog
     assert read(out)["precision"] == "int8"
     assert "exit_layers" in ok("predict", own_run, *given, stdin=b"Ada was born .")
     ok("calibrate", own_run, "--data", corpus, "--policy", "entropy", *given)
-    assert read(own_run / "exit_config.json")["calibration"]["precision"] == "int8"
-    caplog.clear()
-    ok("predict", own_run, *given, stdin=b"Ada was born .")
-    assert "calibrated" not in caplog.text
 
 
 def test_report_draws_the_page_anew(ok, own_run):
