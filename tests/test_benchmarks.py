@@ -252,3 +252,14 @@ def test_old_and_new_take_turns(script, monkeypatch, capsys):
     assert [place for place, what in asked if what == "evaluate"] == ["new", "old", "old", "new"]
     with pytest.raises(UserError, match="no commit 'nothing'"), module.checkout("nothing"):
         pass
+
+
+def test_no_script_is_taken_for_a_package():
+    """Their folder comes first on the path: transformers looks for packages such as ``kernels``."""
+    done = subprocess.run(
+        [sys.executable, str(SCRIPTS / "run.py"), "--list"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "ewt, int8, batch 1" in done.stdout
+    names = {path.stem for path in SCRIPTS.glob("*.py")}
+    assert not names & {"kernels", "accelerate", "tokenizers", *sys.stdlib_module_names}

@@ -1,6 +1,6 @@
 """Products of the kernels beside torch's, in billions of multiplications a second.
 
-    python benchmarks/kernels.py [--out kernels.json] [--seconds 1]
+    python benchmarks/products.py [--out products.json] [--seconds 1]
 
 For every instruction set and kind of weights: the least of many runs, interleaved with torch's
 float32 layer on the same rows, on one thread and by the thread's own clock. Sums that do not stay
