@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="guards pages as
 
 FUZZ = Path(__file__).parent / "fuzz"
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-ROUNDS = 200
+ROUNDS = 100
 
 
 def compiled(folder: Path, flags: list[str], objects: list[str]) -> str:

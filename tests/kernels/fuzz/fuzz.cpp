@@ -1,4 +1,5 @@
 // Calls every kernel with random shapes on every instruction set that there is. A new kernel gets a function in a fuzz_*.h, and a line here.
+#include "fuzz_decoder.h"
 #include "fuzz_encoder.h"
 #include "fuzz_rows.h"
 
@@ -10,6 +11,9 @@ int main(int count, char **arguments) {
       fuzz::attention,
       fuzz::encoder_rule,
       fuzz::encoder_steps,
+      fuzz::decoder_greedy,
+      fuzz::decoder_steps,
+      fuzz::decoder_layers,
   };
   int sets = 0;
   for (const char *isa : {"avx512", "avxvnni", "avx2", "portable"}) {
