@@ -164,9 +164,10 @@ def test_classifiers_of_texts(family: str, classifiers: Any):
     assert fast.compiled(fast.inference_backbone) is not None
     for policy in (policies.Never(), policies.Entropy(0.7), policies.AssignedDepth(2)):
         check_same(fast.tag(PAIRS, policy=policy), plain.tag(PAIRS, policy=policy))
-    small = classifiers(family).use(precision="int8")
-    off = np.abs(small.tag(PAIRS).log_probs - plain.tag(PAIRS).log_probs)
-    assert 0 < off.max() < 0.5
+    for precision in ("int8", "bf16"):
+        small = classifiers(family).use(precision=precision)
+        off = np.abs(small.tag(PAIRS).log_probs - plain.tag(PAIRS).log_probs)
+        assert 0 < off.max() < 0.5
 
 
 def test_forward_is_served_as_well(make_tagger: Any):

@@ -36,8 +36,7 @@ struct Encoder {
     const tokenexit::EncoderEmbedding embedding{numbers(random, vocabulary * E),
                                                 random.maybe() ? numbers(random, places * E) : nullptr,
                                                 random.maybe() ? numbers(random, 2 * E) : nullptr,
-                                                E == H ? tokenexit::EncoderDense{nullptr, nullptr, 0, 0}
-                                                       : dense(random, E, H),
+                                                E == H ? nullptr : &products.emplace_back(random, E, H, kind).matrix,
                                                 norm(random, E), 1.5f, E, 1, random.maybe() ? 0 : -1};
     encoder = {static_cast<int32_t>(layers.size()), H, C, random.maybe(), embedding, norm(random, H), layers.data(),
                heads.data()};

@@ -207,7 +207,7 @@ class _Builder:
             tokens=self.place(recipe.tokens),
             places=self.place(recipe.places),
             segments=self.place(recipe.segments),
-            project=self.dense(recipe.project),
+            project=None if recipe.project is None else self.matrix(recipe.project),
             norm=self.norm(recipe.norm),
             scale=recipe.scale,
             width=recipe.tokens.shape[1],

@@ -50,7 +50,7 @@ class Embedding(ctypes.Structure):
         ("tokens", POINTER),
         ("places", POINTER),
         ("segments", POINTER),
-        ("project", Dense),
+        ("project", POINTER),
         ("norm", Norm),
         ("scale", FLOAT),
         ("width", INT),

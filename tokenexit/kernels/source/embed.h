@@ -1,6 +1,5 @@
 // Tokens to the states that enter the first layer.
 #pragma once
-#include "dense.h"
 #include "encoder_layer.h"
 
 namespace tokenexit {
@@ -27,7 +26,8 @@ inline void embed(const EncoderEmbedding &embedding, const Texts &texts, Live &l
   const int E = embedding.width;
   const size_t width = static_cast<size_t>(E);
   Scratch scratch;
-  float *rows = embedding.project.weight ? scratch.floats(static_cast<size_t>(live.rows) * width) : live.hidden;
+  const Matrix *project = embedding.project;
+  float *rows = project ? scratch.floats(static_cast<size_t>(live.rows) * width) : live.hidden;
   float *row = rows;
   for (int s = 0; s < texts.size; ++s) {
     if (texts.word_start[s] == texts.word_start[s + 1]) continue;
@@ -40,7 +40,9 @@ inline void embed(const EncoderEmbedding &embedding, const Texts &texts, Live &l
       if (embedding.norm.weight) norm_row(embedding.norm, row, E, row);
     }
   }
-  if (embedding.project.weight) dense_rows(embedding.project, rows, live.rows, live.hidden);
+  if (project)
+    product(*project, input_of(scratch, project->kind, rows, width, live.rows, E), live.hidden,
+            static_cast<size_t>(live.width));
 }
 
 } // namespace TOKENEXIT_ISA

@@ -34,7 +34,7 @@ struct EncoderLayer {
 
 struct EncoderEmbedding {
   const float *tokens, *places, *segments; // [V, E]; [P, E] or null; [2, E] or null
-  EncoderDense project;                    // [E] -> [H] or none
+  const Matrix *project;                   // [E] -> [H] or null
   EncoderNorm norm;
   float scale; // on tokens
   int32_t width, first_place;
