@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import chain
-from operator import is_
+from operator import is_, itemgetter
 from typing import Any
 
 from torch import Tensor, nn
 
 _TABLES = ("_modules", "_parameters", "_buffers", "_forward_hooks", "_forward_pre_hooks")
+
+_TORCHS = frozenset(vars(nn.Module())) - {"training"}
+"""What every module has: tables, which are compared apart, and what matters to gradients alone."""
 
 
 class Snapshot:
@@ -28,7 +31,9 @@ class Snapshot:
         parts = list(module.modules())
         self._parts, self._classes = parts, [part.__class__ for part in parts]
         settings = [*map(vars, parts)]
-        self._numbers, self._settings = [*map(len, settings)], _held(settings)
+        self._numbers = [*map(len, settings)]
+        self._getters = [itemgetter("training", *(each.keys() - _TORCHS)) for each in settings]
+        self._settings = [get(each) for get, each in zip(self._getters, settings, strict=True)]
         tables: list[dict[str, Any]] = [part.__dict__[name] for part in parts for name in _TABLES]
         self._empty = [table for table in tables if not table]
         self._full = [table for table in tables if table]
@@ -55,8 +60,9 @@ class Snapshot:
         if [*map(len, settings)] != self._numbers:
             return False
         try:
-            return _held(settings) == self._settings
-        except (RuntimeError, TypeError, ValueError):  # such as a tensor in the place of another
+            now = [get(each) for get, each in zip(self._getters, settings, strict=True)]
+            return now == self._settings
+        except (KeyError, RuntimeError, TypeError, ValueError):  # such as a tensor for another
             return False
 
 

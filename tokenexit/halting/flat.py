@@ -90,6 +90,8 @@ class FlatTexts:
     @cached_property
     def position(self) -> NDArray[np.int64]:
         """Place of each word in its sequence, ``[W]``."""
+        if len(self.sentences) == 1:
+            return np.arange(self.num_words)
         return np.arange(self.num_words) - self.word_start[self.sequence]
 
     @cached_property

@@ -148,8 +148,7 @@ def _trace(
     log_probs, gold = joined["log_probs"], joined["gold"]
     if model.scale is None:
         prediction = log_probs.argmax(axis=-1)
-        best = np.take_along_axis(log_probs, prediction[:, None], axis=-1)
-        confidence = np.exp(best[:, 0])
+        confidence = np.exp(log_probs.max(axis=-1, initial=-np.inf))
     else:  # a number has no probability
         prediction = model.scale.value(log_probs[:, 0].astype(np.float64))
         confidence = np.full(len(prediction), np.nan, dtype=np.float32)

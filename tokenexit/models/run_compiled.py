@@ -151,10 +151,18 @@ def _place(pieces: Sequence[Piece], texts: FlatTexts) -> dict[str, np.ndarray]:
     return {"text": text, "position": texts.position + first}
 
 
+def _whole(piece: Piece, words: int) -> bool:
+    """Whether a piece answers for all of its words."""
+    start, end = piece.keep
+    return start <= piece.first and piece.first + words <= end
+
+
 def _answered(
     columns: dict[str, np.ndarray], pieces: Sequence[Piece], texts: FlatTexts
 ) -> dict[str, np.ndarray]:
     """Columns of the words that their piece answers for; of overlapping pieces one each."""
+    if len(pieces) == 1 and _whole(pieces[0], texts.num_words):
+        return columns
     sizes = np.diff(texts.word_start)
     keep = np.array([piece.keep for piece in pieces]).reshape(-1, 2)
     first = np.array([piece.first for piece in pieces])
