@@ -11,7 +11,7 @@ from transformers.masking_utils import create_bidirectional_mask
 
 from tokenexit.backbones import as_data
 from tokenexit.backbones.base import LayerCost
-from tokenexit.backbones.lean import apart, residual
+from tokenexit.backbones.lean import Lean, apart, residual
 from tokenexit.backbones.recipe import EmbeddingRecipe, LayerRecipe, Norm
 from tokenexit.decoders.source_encoder import SourceEncoder
 
@@ -116,7 +116,9 @@ class T5Encoder(SourceEncoder):
         """The layer as data."""
         first, last = self._layers[index]
         dense = getattr(last, "DenseReluDense", None)
-        if dense is None or not as_data.known(last, dense):  # of a lean twin: in one piece
+        if dense is None or not as_data.known(dense):
+            return None
+        if not isinstance(last, Lean) and not as_data.known(last):
             return None
         attention = first.SelfAttention
         inner = {"ff_in": dense.wi} if hasattr(dense, "wi") else {}

@@ -11,6 +11,7 @@ from torch import Tensor
 from tokenexit.decoders import Decoder
 from tokenexit.decoding.source_exits import check_source_policy, encode_source
 from tokenexit.halting import Work
+from tokenexit.models.compiled_source import encode_compiled
 from tokenexit.policies import Policy, from_config
 from tokenexit.policies.never import Never
 
@@ -44,7 +45,8 @@ def encode_sources(
     if decoder is None:
         decoder = model.decoder if torch.is_grad_enabled() else model.inference_decoder
     if isinstance(chosen, Never):
-        return decoder.encode(input_ids, mask), None
+        states = encode_compiled(model._inference, decoder, input_ids, mask)
+        return decoder.encode(input_ids, mask) if states is None else states, None
     check_source_policy(chosen)
     found = encode_source(decoder.source_encoder(), input_ids, mask, chosen)
     return found.memory, found.work
