@@ -137,6 +137,10 @@ class Generator(GenerationMixin):
         self._going &= ~torch.isin(tokens, ends.to(tokens.device))
         return self._going
 
+    def _prepare_cache_for_generation(self, *args: Any, **kwargs: Any) -> bool:
+        """None is made: theirs would never be used."""
+        return False
+
     def _get_stopping_criteria(self, generation_config: Any, *args: Any, **kwargs: Any) -> Any:
         # The first place where the settings are complete.
         self._settings = generation_config

@@ -37,6 +37,7 @@ class CompiledCache:
         self._users = np.zeros(0, dtype=np.int32)
         self._stack = np.zeros(0, dtype=np.int32)
         self._arrays: dict[str, Tensor] = {}
+        self._shared = False  # whether sequences have been copied
         self.struct = structs.Cache(rows=rows)
         self.batch: int | None = None
         """Address of the batch that this is part of."""
@@ -56,8 +57,12 @@ class CompiledCache:
             wider[:, : self.table.shape[1]] = self.table
             self.table = wider
             self._point()
-        # Each sequence may need a block of its own here, and one for every border it will cross.
-        wanted = count * (1 + last - max(self.length - 1, 0) // BLOCK)
+        # Each sequence needs a block for every border it crosses, and where it has been copied
+        # one of its own for what is there.
+        here = self.length // BLOCK
+        wanted = count * (last - here + (self.length % BLOCK == 0))
+        if self._shared:
+            wanted += count
         self.reserve(wanted)
 
     def reserve(self, blocks: int) -> None:
@@ -134,6 +139,7 @@ class CompiledCache:
             rows: Which.
             apart: Whether each needs its own blocks of what is pending.
         """
+        self._shared = True
         if apart:
             self.reserve(len(rows) * (-(-self.length // BLOCK)))
         table = np.empty((len(rows), self.table.shape[1]), np.int32)

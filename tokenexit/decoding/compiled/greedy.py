@@ -63,7 +63,10 @@ def greedy(
         found, left = _some_steps(decoding, step, run)
         tokens.append(found)
         layers += left.unbind(dim=1)
-        decoding.ended(rows[: run.live].copy())
+        if 0 < run.live < len(rows):
+            rows = rows[: run.live].copy()
+            run.rows = structs.address(rows)
+            decoding.ended(rows.copy())
     return torch.cat(tokens, dim=1), layers
 
 

@@ -43,11 +43,16 @@ inline int own_block(const DecoderModel &m, DecoderCache &c, int block) {
   return fresh;
 }
 
-// Open the next place for some sequences, in blocks of their own. False where there is no room; each
-// may need a block.
+// Open the next place for some sequences, in blocks of their own. False where there is no room.
 inline bool cache_open(const DecoderModel &m, DecoderCache &c, const int32_t *rows, int count) {
   const int here = c.length / BLOCK;
-  if (here >= c.reach || c.unused < count) return false;
+  if (here >= c.reach) return false;
+  int wanted = 0;
+  for (int i = 0; i < count; ++i) {
+    const int32_t block = c.table[at(rows[i], c.reach) + here];
+    wanted += block < 0 || c.users[block] > 1;
+  }
+  if (c.unused < wanted) return false;
   for (int i = 0; i < count; ++i) {
     int32_t &block = c.table[at(rows[i], c.reach) + here];
     if (block < 0) c.users[block = c.stack[--c.unused]] = 1;
