@@ -112,7 +112,7 @@ static void block(const Matrix &w, const Input &in, int r0, int r1, int p0, int 
                   size_t stride) {
   const int depth = round_up(w.K, K::STEP);
   const size_t panel_size = static_cast<size_t>(depth) * PANEL;
-  const bool far = panel_size * sizeof(typename K::Weight) * static_cast<size_t>(p1 - p0) > (1 << 20);
+  const bool far = panel_size * sizeof(typename K::Weight) * static_cast<size_t>(p1 - p0) > (1 << 17);
   const int chunk = larger(K::ROWS, (1 << 19) / larger(depth * (K::STEP == 1 ? 4 : 1), 1) / K::ROWS * K::ROWS);
   for (int from = r0; from < r1; from += chunk) { // rows that stay in the second cache
     const int to = smaller(r1, from + chunk);
