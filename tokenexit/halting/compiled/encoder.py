@@ -155,7 +155,7 @@ class _Builder:
             recipes[layer - 1] = head_recipe(heads.at(layer))
         recipes[-1] = backbone.top_recipe() if real else None
         exits = tuple(heads.layers)
-        scores = all(recipes[layer - 1] for layer in (*exits, len(layers)))
+        scores = all(map(_in_float32, (recipes[layer - 1] for layer in (*exits, len(layers)))))
         classes = int(backbone.config.num_labels) if real else 0
         stack = (structs.Layer * len(layers))(*(self.layer(layer) for layer in layers))
         tops = (structs.Head * len(layers))(*(self.head(r if scores else None) for r in recipes))
@@ -265,6 +265,13 @@ class _Builder:
             return None
         self._kept.append(tensor)
         return address(tensor)
+
+
+def _in_float32(recipe: HeadRecipe | None) -> bool:
+    """Whether kernels may read a head where the network has it."""
+    parts = () if recipe is None else (recipe.project, recipe.dense)
+    weights = [part.weight for part in parts if part is not None]
+    return bool(weights) and all(weight.dtype == torch.float32 for weight in weights)
 
 
 def _joined_biases(linears: Sequence[Linear]) -> Tensor | None:
