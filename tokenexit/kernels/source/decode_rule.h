@@ -13,7 +13,7 @@ TX_INLINE bool reads_vocabulary(const DecodeRule &rule) {
 }
 
 // A row with a NaN predicts nothing.
-TX_INLINE bool predicts(const Best &best) { return best.sum == best.sum; }
+TX_INLINE bool predicts(const Best &best) { return best.weighted == best.weighted; }
 
 // What is remembered of each sequence from one exit to the next, within a step.
 struct Remembered {
@@ -47,6 +47,8 @@ inline float gate_of(const float *gate, const float *x, int n) {
 // The number that a row gives. finished [H] for the gate, best for what reads the vocabulary.
 inline float number_of(const DecodeRule &rule, const DecoderModel &m, const Remembered &kept, bool first, int row,
                        const float *hidden, const float *finished, const Best &best) {
+  const bool of_words = reads_vocabulary(rule) && rule.score != BY_PATIENCE;
+  if (of_words && !(predicts(best) && best.top > -FLT_MAX)) return NAN;
   switch (rule.score) {
   case BY_ENTROPY: return entropy_of(best, m.vocabulary);
   case BY_MAX_PROB: return 1.f / best.sum;

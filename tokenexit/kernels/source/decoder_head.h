@@ -64,7 +64,7 @@ inline Best best_of_part(float *x, int from, int n, const int32_t *banned, int n
     F e = exp(off);
     if (n - k < LANES) e = choose(below(n - k), e, zero());
     sum = add(sum, e);
-    weighted = fma(e, max(off, splat(-100.f)), weighted);
+    weighted = fma(e, max(splat(-100.f), off), weighted); // NaN stays
   }
   b.sum = reduce_add(sum);
   b.weighted = reduce_add(weighted);
@@ -93,6 +93,7 @@ inline Best joined(const Best &a, const Best &b) {
   const float off = low.top - high.top, share = std::exp(off);
   c.sum = high.sum + share * low.sum;
   if (share > 0.f) c.weighted = high.weighted + share * (low.weighted + off * low.sum);
+  else c.weighted += 0.f * low.weighted; // NaN stays
   const bool next = b.allowed > a.allowed;
   c.allowed = next ? b.allowed : a.allowed;
   c.next = next ? b.next : a.next;
