@@ -17,6 +17,7 @@ from tokenexit.halting import PolicyVisitor
 from tokenexit.halting.compiled.steps import run_visitor
 from tokenexit.halting.flat import lay
 from tokenexit.halting.rows import LiveRows
+from tokenexit.kernels.signatures import signatures
 from tokenexit.models.encoder_model import EncoderModel
 from tokenexit.models.run import run
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
@@ -79,7 +80,7 @@ class Engine(ABC):
             for owner, name in functions:
                 clock.watch(import_module(owner) if isinstance(owner, str) else owner, name, part)
         library = kernels.library()
-        for name in () if library is None else kernels_of(library):
+        for name in () if library is None else signatures():
             clock.watch(library, name, f"kernel {name}")
 
     def steps(
@@ -87,11 +88,6 @@ class Engine(ABC):
     ) -> dict[str, float]:
         """What a whole batch in one call is made of, if there was such a call."""
         return {}
-
-
-def kernels_of(library: Any) -> list[str]:
-    """Names of the functions that Python calls."""
-    return [name for name in vars(library) if not name.startswith(("_", "pack_"))]
 
 
 class Tagger(Engine):
