@@ -1,11 +1,11 @@
 """Collect finished runs into ``recipes/results`` and bring the README's table up to date.
 
-    python recipes/record_results.py NAME RUN [single=RUN] [bench32=FILE] [bench1=FILE]
+    python recipes/record_results.py NAME RUN [single=RUN]
     python recipes/record_results.py                  # only the table, from what is recorded
 
 ``single`` is the run of the same encoder fine-tuned with its top head alone
-(``train.objective.name=single exit_layers=[6]``); the bench files come from
-``tokenexit bench ... --json FILE``.
+(``train.objective.name=single exit_layers=[6]``). Clocks are measured by ``benchmarks/run.py`` and
+put into the README by ``benchmarks/table.py``.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def record(name: str, run: Path, extras: dict[str, Path]) -> None:
         "curve": curve,
     }
     for key, path in extras.items():
-        data[key] = _json(path / "metrics.json")["splits"] if key == "single" else _json(path)
+        data[key] = _json(path / "metrics.json")["splits"]
     write_text(RESULTS / f"{name}.json", to_json(data, indent=1) + "\n")
 
 
@@ -60,8 +60,8 @@ def table() -> str:
     """All recorded results as Markdown."""
     lines = [
         "| corpus (test) | metric | single head | full depth | with exits | kept | layers saved "
-        "| multiply-adds | clock, batch 32 | clock, batch 1 |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| multiply-adds |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for path in sorted(RESULTS.glob("*.json")):
         data = _json(path)
@@ -76,31 +76,22 @@ def table() -> str:
             f"{100 * row['relative_quality']:.1f} %",
             f"{row['depth_speedup']:.2f}x",
             f"{row['mac_ratio']:.2f}",
-            _clock(data.get("bench32")),
-            _clock(data.get("bench1")),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _clock(bench: dict[str, Any] | None) -> str:
-    if bench is None:
-        return ""
-    low, high = bench["speedup_p10"], bench["speedup_p90"]
-    return f"{bench['speedup_median']:.2f}x ({low:.2f}-{high:.2f})"
-
-
 def _json(path: Path) -> Any:
     if not path.is_file():
-        raise UserError(f"There is no {path}; give a finished run or a file of tokenexit bench.")
+        raise UserError(f"There is no {path}; give a finished run.")
     return json.loads(path.read_text(encoding="utf-8"))
 
 
 def main(argv: list[str]) -> None:
     """Record one run if one is named, then print the table and put it into the README."""
     if argv:
-        if len(argv) < 2 or any("=" not in item for item in argv[2:]):
-            raise UserError("Give NAME RUN, then key=PATH items; or nothing for the table alone.")
+        if len(argv) < 2 or any(not item.startswith("single=") for item in argv[2:]):
+            raise UserError("Give NAME RUN, then single=RUN; or nothing for the table alone.")
         extras = {key: Path(path) for key, _, path in (item.partition("=") for item in argv[2:])}
         record(argv[0], Path(argv[1]), extras)
     print(table())
