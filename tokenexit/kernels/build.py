@@ -22,7 +22,7 @@ SOURCES = Path(__file__).parent / "source"
 LIBRARY = "kernels.dll" if os.name == "nt" else "kernels.so"
 MANIFEST = "kernels.json"
 
-FLAGS = ["-O3", "-std=c++17", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-pthread"]
+FLAGS = ["-O2", "-std=c++17", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-pthread"]
 STRICT = ["-Wall", "-Wextra", "-Werror"]
 """Warnings are errors where the library is developed; a newer compiler's must not stop a user."""
 

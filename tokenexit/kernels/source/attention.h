@@ -49,32 +49,44 @@ inline void turn_keys(const float *keys, size_t stride, int n, int width, float 
   }
 }
 
+// Scores of R queries with B blocks of keys from j on, into weights [R, room]; their greatest so far.
+template <int R, int B>
+TX_INLINE void score(const float *q, size_t q_stride, const Head &head, const Scores &scores, int j, float *weights,
+                     size_t room, F (&highest)[R]) {
+  const size_t block = at(LANES, static_cast<size_t>(head.width));
+  const float *keys = head.keys + at(j / LANES, block);
+  F sums[R][B];
+  each<R>([&](auto r) TX_ALWAYS { each<B>([&](auto b) TX_ALWAYS { sums[r][b] = zero(); }); });
+  for (int k = 0; k < head.width; ++k, keys += LANES, ++q) {
+    each<B>([&](auto b) TX_ALWAYS {
+      const F key = load(keys + b * block);
+      each<R>([&](auto r) TX_ALWAYS { sums[r][b] = fma(splat(q[at(r, q_stride)]), key, sums[r][b]); });
+    });
+  }
+  each<B>([&](auto b) TX_ALWAYS {
+    const int from = j + b * LANES, left = head.n - from;
+    each<R>([&](auto r) TX_ALWAYS {
+      F s = mul(sums[r][b], splat(scores.scale));
+      if (scores.bias) s = add(s, load_to(scores.bias + at(r, scores.bias_stride) + from, left));
+      if (scores.mask) s = add(s, load_to(scores.mask + from, left));
+      if (left < LANES) s = choose(below(left), s, splat(-FLT_MAX));
+      highest[r] = max(s, highest[r]);
+      store(weights + at(r, room) + from, s);
+    });
+  });
+}
+
 // Scores of R queries; weights [R, room], unnormalised, and 1 / their sum.
 template <int R>
 static void weigh(const float *q, size_t q_stride, const Head &head, const Scores &scores, float *weights, size_t room,
                   float *inverse_sum) {
+  constexpr int MANY = ATTEND_ROWS / R; // as many sums as the registers hold, for one waits for the last
   F highest[R];
   each<R>([&](auto r) TX_ALWAYS { highest[r] = splat(-FLT_MAX); });
-  const F scale = splat(scores.scale);
-  const float *keys = head.keys;
-  for (int j = 0; j < head.n; j += LANES) {
-    F sums[R];
-    each<R>([&](auto r) TX_ALWAYS { sums[r] = zero(); });
-    for (int k = 0; k < head.width; ++k, keys += LANES) {
-      const F key = load(keys);
-      const float *column = q + k;
-      each<R>([&](auto r) TX_ALWAYS { sums[r] = fma(splat(column[at(r, q_stride)]), key, sums[r]); });
-    }
-    const int left = head.n - j;
-    each<R>([&](auto r) TX_ALWAYS {
-      F s = mul(sums[r], scale);
-      if (scores.bias) s = add(s, load_to(scores.bias + at(r, scores.bias_stride) + j, left));
-      if (scores.mask) s = add(s, load_to(scores.mask + j, left));
-      if (left < LANES) s = choose(below(left), s, splat(-FLT_MAX));
-      highest[r] = max(s, highest[r]);
-      store(weights + at(r, room) + j, s);
-    });
-  }
+  int j = 0;
+  for (; j + (MANY - 1) * LANES < head.n; j += MANY * LANES)
+    score<R, MANY>(q, q_stride, head, scores, j, weights, room, highest);
+  for (; j < head.n; j += LANES) score<R, 1>(q, q_stride, head, scores, j, weights, room, highest);
   for (int r = 0; r < R; ++r) {
     const F top = splat(reduce_max(highest[r]));
     F sum = zero();

@@ -48,8 +48,8 @@ struct Bf16 : Floating {
   TX_INLINE F column(const uint16_t *w) { return load_bf16(w); }
 };
 
-// R rows of x, 16 C columns of a panel. AHEAD: of matrices that come from far, fetch what is next.
-template <class K, int R, int C, bool AHEAD, class X>
+// R rows of x, 16 C columns of a panel. Fetches ahead of matrices that come from far.
+template <class K, int R, int C, class X>
 static void tile(const Matrix &w, const Input &in, Place place, const X *x, size_t x_stride,
                  const typename K::Weight *panel, const Then &then, float *y, size_t stride) {
   constexpr size_t PITCH = PANEL * K::STEP;
@@ -60,12 +60,13 @@ static void tile(const Matrix &w, const Input &in, Place place, const X *x, size
     typename K::Sum sums[R][C];
     each<R>([&](auto r) TX_ALWAYS { each<C>([&](auto c) TX_ALWAYS { sums[r][c] = K::start(); }); });
     for (int s = from; s < to; ++s, panel += PITCH, x += K::STEP) {
-      if (AHEAD) {
-        const char *next = reinterpret_cast<const char *>(panel) + 4096;
-        each<PITCH * sizeof(*panel) / 64>([&](auto i) TX_ALWAYS { TX_PREFETCH(next + 64 * i); });
-      }
+      const char *next = reinterpret_cast<const char *>(panel) + 4096;
+      each<C>([&](auto c) TX_ALWAYS { TX_PREFETCH(next + c * LANES * K::STEP * sizeof(*panel)); });
       decltype(K::column(panel)) columns[C];
-      each<C>([&](auto c) TX_ALWAYS { columns[c] = K::column(panel + c * LANES * K::STEP); });
+      each<C>([&](auto c) TX_ALWAYS {
+        columns[c] = K::column(panel + c * LANES * K::STEP);
+        in_register(columns[c]);
+      });
       each<R>([&](auto r) TX_ALWAYS {
         const auto spread = K::spread(x + at(r, x_stride));
         each<C>([&](auto c) TX_ALWAYS { sums[r][c] = K::dot(sums[r][c], spread, columns[c]); });
@@ -79,22 +80,24 @@ static void tile(const Matrix &w, const Input &in, Place place, const X *x, size
   finish<typename K::Columns>(w, in, place, R, C, kept, then, y, stride);
 }
 
-template <class K, int R, bool AHEAD>
+template <class K, int R>
 static void strip(const Matrix &w, const Input &in, Place place, const typename K::Weight *panel, const Then &then,
                   float *y, size_t stride) {
   constexpr int C = tile_columns(R);
   for (int c = 0; c < PANEL && place.column + c < w.N; c += C * LANES)
-    tile<K, R, C, AHEAD>(w, in, {place.row, place.column + c}, K::row(in, place.row), K::stride(in),
+    tile<K, R, C>(w, in, {place.row, place.column + c}, K::row(in, place.row), K::stride(in),
                          panel + c * K::STEP, then, y, stride);
 }
 
-// At most K::ROWS rows and a panel; returns how many.
-template <class K, bool AHEAD>
+// The first of so many rows and a panel; returns how many it took: as many at a time as leave no
+// small remainder, which would take as long.
+template <class K>
 static int some_rows(const Matrix &w, const Input &in, Place place, int rows, const typename K::Weight *panel,
                      const Then &then, float *y, size_t stride) {
+  const int times = (rows + K::ROWS - 1) / K::ROWS, now = (rows + times - 1) / times;
 #define TX_ROWS(R)                                                                                           \
-  case R: strip<K, R <= K::ROWS ? R : 1, AHEAD>(w, in, place, panel, then, y, stride); return R;
-  switch (smaller(rows, K::ROWS)) {
+  case R: strip<K, R <= K::ROWS ? R : 1>(w, in, place, panel, then, y, stride); break;
+  switch (now) {
     TX_ROWS(1)
     TX_ROWS(2)
     TX_ROWS(3)
@@ -103,7 +106,7 @@ static int some_rows(const Matrix &w, const Input &in, Place place, int rows, co
     TX_ROWS(6)
   }
 #undef TX_ROWS
-  return rows;
+  return now;
 }
 
 // Rows [r0, r1) and panels [p0, p1).
@@ -112,15 +115,13 @@ static void block(const Matrix &w, const Input &in, int r0, int r1, int p0, int 
                   size_t stride) {
   const int depth = round_up(w.K, K::STEP);
   const size_t panel_size = static_cast<size_t>(depth) * PANEL;
-  const bool far = panel_size * sizeof(typename K::Weight) * static_cast<size_t>(p1 - p0) > (1 << 17);
   const int chunk = larger(K::ROWS, (1 << 19) / larger(depth * (K::STEP == 1 ? 4 : 1), 1) / K::ROWS * K::ROWS);
   for (int from = r0; from < r1; from += chunk) { // rows that stay in the second cache
     const int to = smaller(r1, from + chunk);
     for (int p = p0; p < p1; ++p) {
       const auto *panel = static_cast<const typename K::Weight *>(w.w) + static_cast<size_t>(p) * panel_size;
       int r = from;
-      if (far) r += some_rows<K, true>(w, in, {r, p * PANEL}, to - r, panel, then, y, stride);
-      while (r < to) r += some_rows<K, false>(w, in, {r, p * PANEL}, to - r, panel, then, y, stride);
+      while (r < to) r += some_rows<K>(w, in, {r, p * PANEL}, to - r, panel, then, y, stride);
     }
   }
 }

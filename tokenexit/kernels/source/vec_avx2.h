@@ -206,6 +206,7 @@ TX_INLINE I no_sum() { return none(); }
 TX_INLINE void keep_sum(int32_t *p, I sum, bool) { store_int(p, sum); }
 
 // Tiles whose sums fit into the 16 registers: columns in sixteens.
+template <class V> TX_INLINE void in_register(V &) {} // there are too few
 constexpr int tile_columns(int rows) { return rows == 1 ? 4 : rows == 2 ? 2 : 1; }
 constexpr int ATTEND_ROWS = 4;
 

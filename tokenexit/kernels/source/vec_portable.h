@@ -191,6 +191,7 @@ constexpr int TILE_ROWS = 2;
 #else
 constexpr int TILE_ROWS = 4;
 #endif
+template <class V> TX_INLINE void in_register(V &) {} // there are too few
 constexpr int tile_columns(int) { return 1; }
 constexpr int ATTEND_ROWS = 4;
 
