@@ -227,6 +227,12 @@ class Backbone(ABC):
     def keys_values(self, index: int, rows: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values of some rows, ``[T, H] -> ([T, H], [T, H])``."""
 
+    def queries_keys_values(
+        self, index: int, rows: Tensor, positions: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """All three of the same rows, where that takes fewer products than one by one."""
+        return self.queries(index, rows, positions), *self.keys_values(index, rows, positions)
+
     @abstractmethod
     def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
         """Everything after the attention: output projection, residuals, norms, feed-forward.

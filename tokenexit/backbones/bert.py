@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoConfig, PretrainedConfig
 from transformers.masking_utils import create_bidirectional_mask
 
@@ -14,6 +14,8 @@ from tokenexit.backbones import as_data
 from tokenexit.backbones.base import BACKBONES, Absorbable, Backbone, LayerCost, projections
 from tokenexit.backbones.lean import apart
 from tokenexit.backbones.recipe import EmbeddingRecipe, HeadRecipe, LayerRecipe
+from tokenexit.backbones.reduced import Reduced
+from tokenexit.backbones.twin import unheard
 
 _FROM_PADDING = ("roberta", "xlm-roberta", "camembert")
 
@@ -90,6 +92,14 @@ class BertBackbone(Backbone):
         keys, values = apart(rows, attention.key, attention.value)
         return keys, values
 
+    def queries_keys_values(
+        self, index: int, rows: Tensor, positions: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """All three projections; one product where rows are quantised for it."""
+        attention = self._attention(index)
+        query, key, value = apart(rows, attention.query, attention.key, attention.value)
+        return query, key, value
+
     def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
         """Output projection and feed-forward block, each with residual and norm."""
         layer = self._layer(index)
@@ -99,6 +109,20 @@ class BertBackbone(Backbone):
         """The layer's dropout on attention weights while training."""
         dropout = self._attention(index).dropout
         return float(dropout.p) if dropout.training else 0.0
+
+    def lean(self, module: Any) -> nn.Module | None:
+        """Dense layers in few bits with what follows them, in fewer calls of torch."""
+        dense = getattr(module, "dense", None)
+        if not isinstance(dense, Reduced) or dense.by_kernels:  # which know the layer as it is
+            return None
+        if not all(map(unheard, module.modules())):
+            return None
+        name = type(module).__name__
+        if name.endswith("Intermediate") and hasattr(module, "intermediate_act_fn"):
+            return _Intermediate(dense, module.intermediate_act_fn)
+        if name.endswith("Output") and type(getattr(module, "LayerNorm", None)) is nn.LayerNorm:
+            return _Output(dense, module.dropout, module.LayerNorm)
+        return None
 
     def absorbable(self, index: int) -> Absorbable | None:
         """Key and value weights of the layer."""
@@ -184,6 +208,34 @@ class BertBackbone(Backbone):
             pad_token_id=1 if model_type in _FROM_PADDING else 0,
             **extra,
         )
+
+
+class _Intermediate(nn.Module):
+    """A dense layer and its activation."""
+
+    def __init__(self, dense: Reduced, act: Any) -> None:
+        super().__init__()
+        self.training = False
+        self.dense, self.intermediate_act_fn = dense, act
+        self.__dict__.update(self._modules)
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        return self.intermediate_act_fn(self.dense(rows))
+
+
+class _Output(nn.Module):
+    """A dense layer, residual and norm; dropout is none in inference."""
+
+    def __init__(self, dense: Reduced, drop: Any, norm: nn.LayerNorm) -> None:
+        super().__init__()
+        self.training = False
+        self.dense, self.dropout, self.LayerNorm = dense, drop, norm
+        self.__dict__.update(self._modules)
+
+    def __call__(self, read: Tensor, rows: Tensor) -> Tensor:
+        norm = self.LayerNorm
+        made = self.dense.plus(read, rows)
+        return torch.layer_norm(made, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
 
 
 def _counted(input_ids: Tensor, positions: Tensor, padding: int) -> Tensor:

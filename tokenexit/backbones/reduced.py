@@ -46,6 +46,11 @@ class Reduced(Product):
         raise NotImplementedError
 
     @property
+    def by_kernels(self) -> bool:
+        """Whether kernels multiply."""
+        return self._library is not None
+
+    @property
     def matrix(self) -> kernels.Matrix:
         """The weights as kernels want them; there must be kernels."""
         found = self._matrix

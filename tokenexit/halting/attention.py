@@ -34,9 +34,13 @@ def attend(
         layout: Who meets whom.
         eager: Products and softmax one by one, as transformers' eager attention.
     """
-    queries = backbone.queries(index, active, active_pos)
     keys = values = key_pos = None
-    if layout.num_projected:
+    if active is rows and layout.projected is None and layout.num_projected:
+        key_pos = row_pos
+        queries, keys, values = backbone.queries_keys_values(index, rows, row_pos)
+    else:
+        queries = backbone.queries(index, active, active_pos)
+    if keys is None and layout.num_projected:
         source, key_pos = rows, row_pos
         if layout.projected is not None:
             source, key_pos = rows[layout.projected], row_pos[layout.projected]
