@@ -16,6 +16,7 @@ from tokenexit.decoders import DECODERS
 from tokenexit.decoding import PENDING
 from tokenexit.decoding.compiled import CompiledDecoding
 from tokenexit.errors import UserError
+from tokenexit.models.compiled_source import encode_compiled
 
 pytestmark = pytest.mark.skipif(kernels.library() is None, reason="needs a compiler")
 
@@ -254,3 +255,24 @@ def test_what_is_done_to_the_model_is_seen(build: Any, make_sources: Any) -> Non
     assert not isinstance(decoding, CompiledDecoding)
     hook.remove()
     assert isinstance(fed(model, sources, policies.Never())[2], CompiledDecoding)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_sources_are_encoded_as_by_the_model(family: str, make: Make, make_sources: Any) -> None:
+    sources = make_sources()
+    real = sources.mask.bool()
+    left = sources.mask.flip(1), sources.input_ids.flip(1)  # other places than kernels count
+    for precision, close in (("fp32", 1e-4), ("int8", 0.3)):
+        model = make(family, precision)
+        decoder = model.inference_decoder
+        states = encode_compiled(model._inference, decoder, sources.input_ids, sources.mask)
+        assert states is not None
+        wanted = make(family).decoder.encode(sources.input_ids, sources.mask)
+        assert_close(states[real], wanted[real], atol=close, rtol=close)
+        assert not states[~real].any()
+        alone = sources.alone(1)
+        one = encode_compiled(model._inference, decoder, alone.input_ids, alone.mask)
+        assert one is not None
+        assert torch.equal(one[0], states[1][real[1]])
+        assert encode_compiled(model._inference, decoder, left[1], left[0]) is None
+    assert encode_compiled(make(family)._inference, decoder, *sources.inputs.values()) is None
