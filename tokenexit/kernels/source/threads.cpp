@@ -49,19 +49,19 @@ public:
       return;
     }
     grow(wanted - 1);
+    helping_.store(wanted - 1, std::memory_order_relaxed);
     body_ = body;
     context_ = context;
     count_ = count;
-    next_.store(0, std::memory_order_relaxed);
-    working_.store(workers_, std::memory_order_relaxed);
+    done_.store(0, std::memory_order_relaxed);
     {
       std::lock_guard<std::mutex> lock(sleep_);
-      loop_.fetch_add(1, std::memory_order_release);
+      const uint64_t loop = (left_.load(std::memory_order_relaxed) >> 32) + 1;
+      left_.store(loop << 32 | static_cast<uint32_t>(count));
     }
     if (asleep_.load() > 0) wake_.notify_all();
     share();
-    while (!spin([&] { return working_.load(std::memory_order_acquire) == 0; }))
-      std::this_thread::yield();
+    while (!spin([&] { return done_.load(std::memory_order_acquire) == count; })) std::this_thread::yield();
   }
 
   static void alone(int count, void (*body)(void *, int), void *context) {
@@ -72,37 +72,42 @@ public:
   }
 
 private:
+  // Whoever takes a task of a loop keeps it from ending, so the loop's fields hold; who comes too
+  // late, because the machine is busy, finds nothing left and is not waited for.
   void share() {
     inside = true;
-    for (int i = next_.fetch_add(1); i < count_; i = next_.fetch_add(1)) body_(context_, i);
+    for (uint64_t seen = left_.load(); seen & 0xffffffffu;) {
+      if (!left_.compare_exchange_weak(seen, seen - 1)) continue;
+      body_(context_, count_ - static_cast<int>(seen & 0xffffffffu));
+      done_.fetch_add(1, std::memory_order_release);
+      seen = left_.load();
+    }
     inside = false;
   }
 
-  // Threads beyond what is wanted now find no work left and cost nothing but a wake-up.
   void grow(int wanted) {
-    for (; workers_ < wanted; ++workers_)
-      std::thread([this, seen = loop_.load()] { work(seen); }).detach();
+    for (; workers_ < wanted; ++workers_) std::thread([this, number = workers_] { work(number); }).detach();
   }
 
-  void work(uint32_t seen) {
+  void work(int number) {
+    const auto called = [&] {
+      return (left_.load(std::memory_order_acquire) & 0xffffffffu) && number < helping_.load(std::memory_order_relaxed);
+    };
     for (;;) {
-      const auto called = [&] { return loop_.load(std::memory_order_acquire) != seen; };
       if (!spin(called)) {
         std::unique_lock<std::mutex> lock(sleep_);
         asleep_.fetch_add(1);
         wake_.wait(lock, called);
         asleep_.fetch_sub(1);
       }
-      ++seen;
       share();
-      working_.fetch_sub(1, std::memory_order_release);
     }
   }
 
   std::mutex busy_, sleep_;
   std::condition_variable wake_;
-  std::atomic<uint32_t> loop_{0};
-  std::atomic<int> next_{0}, working_{0}, asleep_{0};
+  std::atomic<uint64_t> left_{0}; // number of the loop, and below it the tasks that nobody has taken
+  std::atomic<int> done_{0}, asleep_{0}, helping_{0}; // helping: workers that this loop may have
   int workers_ = 0, count_ = 0;
   void (*body_)(void *, int) = nullptr;
   void *context_ = nullptr;
