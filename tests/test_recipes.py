@@ -217,6 +217,27 @@ class TestAFolderThatIsTaken:
         assert read(again / "metrics.json")["splits"]["test"]["policy"]["name"] == "margin"
         assert not (again / "calibration.json").exists()  # of another policy
 
+    def test_a_finished_run_may_be_calibrated_by_the_clock(
+        self, finished, corpus, model_key, recipe, tmp_path, monkeypatch, capsys
+    ):
+        monkeypatch.setattr("tokenexit.calibration.clock.probes.SECONDS", 0.0)
+        monkeypatch.setattr("tokenexit.calibration.clock.clock.RACE", 0.5)
+        again = tmp_path / "again"
+        shutil.copytree(finished, again)
+        args = [f"data={corpus}", model_key, f"output_dir={again}", *QUICK, "resume=true"]
+        assert recipe("ner", *args, "calibrate.minimise=tiem") == 2
+        assert "Did you mean 'time'?" in capsys.readouterr().err
+        few = ["calibrate.policies=[{name: margin}]", "calibrate.grid=6", "calibrate.verify=1"]
+        assert recipe("ner", *args, "calibrate.minimise=time", *few) == 0
+        found = read(again / "calibration.json")
+        assert found["minimise"] == "time"
+        assert found["timing"]["rows"]
+        assert (again / "cost_model.json").is_file()
+        assert same_weights(again, finished)
+        assert "Timed in turns" in (again / "report.html").read_text(encoding="utf-8")
+        assert recipe("ner", *args) == 0
+        assert not (again / "cost_model.json").exists()  # of another calibration
+
     def test_overwriting_replaces_the_run(self, finished, corpus, model_key, recipe, tmp_path):
         again = tmp_path / "again"
         shutil.copytree(finished, again)

@@ -138,6 +138,40 @@ class TestCalibrate:
         ok("evaluate", own_run, "--data", corpus, "--split", "validation", "--json", out)
         assert read(out) == found["chosen"]
 
+    def test_by_the_clock(self, ok, cli, own_run, corpus, monkeypatch):
+        monkeypatch.setattr("tokenexit.calibration.clock.probes.SECONDS", 0.0)
+        monkeypatch.setattr("tokenexit.calibration.clock.clock.RACE", 0.5)
+        args = ["calibrate", own_run, "--data", corpus, "--policy", "margin", "--batch-size", 8]
+        shown = ok(*args, "--minimise", "time", "--min-quality", 0.9)
+        found, costs = read(own_run / "calibration.json"), read(own_run / "cost_model.json")
+        assert "A text took, in turns" in shown
+        assert "batches of 8" in shown
+        assert found["minimise"] == "time"
+        assert {row["name"] for row in found["timing"]["rows"]} > {"full depth"}
+        assert found["timing"]["batch_size"] == costs["conditions"]["batch_size"] == 8
+        assert costs["runs"] == found["timing"]["cost_model"]["runs"] > 0
+        exits = read(own_run / "exit_config.json")
+        assert exits["policy"] == found["policy"]
+        assert exits["calibration"]["timing"] == found["timing"]
+        assert exits["calibration"]["precision"] == "fp32"
+        assert "A text took, in turns" in (own_run / "README.md").read_text(encoding="utf-8")
+        ok("report", own_run)
+        page = (own_run / "report.html").read_text(encoding="utf-8")
+        assert "<th>Timed in turns</th>" in page
+        assert "A text took, in turns" in page
+        # What operations cost is known from now on, and a time that nothing keeps is refused.
+        refused = cli(*args, "--latency", 1e-6)
+        assert refused.code == 2
+        assert "the least possible" in refused.err
+        assert read(own_run / "calibration.json") == found
+        ok(*args, "--latency", 1e6)
+        again = read(own_run / "calibration.json")
+        assert again["chosen"]["relative_quality"] >= 1
+        assert again["target"] == {"latency": 1e6}
+        assert again["timing"]["cost_model"] == found["timing"]["cost_model"]
+        ok(*args, "--min-quality", 0.9)
+        assert read(own_run / "calibration.json")["timing"] is None
+
     def test_a_dry_run_changes_nothing(self, ok, own_run, corpus, tmp_path):
         before = {p: p.read_bytes() for p in own_run.rglob("*") if p.is_file()}
         out = tmp_path / "found.json"
@@ -156,6 +190,14 @@ class TestCalibrate:
             (["--policy", "never"], "no knob to calibrate"),
             (["--split", "dev"], "train, validation, test"),
             (["--confidence", "1.5"], "between 0 and 1, not 1.5"),
+            (["--minimise", "tiem"], "Did you mean 'time'?"),
+            (["--latency", "0"], "milliseconds above 0, not 0"),
+            (["--latency", "nan"], "milliseconds above 0, not nan"),
+            (["--latency", "1", "--minimise", "macs"], "leave one out"),
+            (["--latency", "1", "--speedup", "2"], "leave one out"),
+            (["--latency", "1", "--risk", "0.1"], "leave one out"),
+            (["--latency", "1", "--confidence", "0.9"], "give that as well"),
+            (["--speedup", "2", "--minimise", "time"], "leave one out"),
         ],
     )
     def test_impossible_wishes(self, option, told, cli, trained_run, corpus):

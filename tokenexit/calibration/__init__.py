@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tokenexit.calibration.config import CalibrateConfig
-from tokenexit.calibration.search import Calibration, calibrate
+from tokenexit.calibration.found import Calibration
+from tokenexit.calibration.search import calibrate
 
 __all__ = ["CalibrateConfig", "Calibration", "calibrate"]

@@ -7,15 +7,21 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tokenexit.calibration.risk import Promise
-from tokenexit.errors import UserError
+from tokenexit.errors import UserError, unknown_name
+
+Minimised = Literal["macs", "layers", "time"]
+MINIMISED = ("macs", "layers", "time")
+"""What can be minimised among choices that keep the quality."""
 
 
 @dataclass(frozen=True)
 class CalibrateConfig:
     """The promise the policy has to keep, on the validation split.
 
-    With both targets given, ``min_quality`` decides and ``speedup`` is only reported. ``risk`` is
-    a promise about texts not yet seen; beside it, ``min_quality`` is kept too if it is given.
+    With both targets given, ``min_quality`` decides and ``speedup`` is only reported. ``latency``
+    alone asks for the best quality within it; beside ``min_quality``, the fastest choice that keeps
+    the quality has to be within it. ``risk`` is a promise about texts not yet seen; beside it,
+    ``min_quality`` is kept too if it is given.
     """
 
     min_quality: float | None = field(
@@ -23,6 +29,17 @@ class CalibrateConfig:
     )
     speedup: float | None = field(
         default=None, metadata={"help": "layers to save instead: depth over mean exit layer"}
+    )
+    latency: float | None = field(
+        default=None,
+        metadata={"help": "milliseconds a text may take here, at batch_size texts a batch"},
+    )
+    minimise: Minimised | None = field(
+        default=None,
+        metadata={
+            "help": "what the choice saves: macs, layers, or time as measured on this machine; by "
+            "default layers of encoders and macs of cascades and generators"
+        },
     )
     confidence: float | None = field(
         default=None,
@@ -62,6 +79,7 @@ class CalibrateConfig:
                 f"calibrate.confidence must be between 0 and 1, not {self.confidence!r}."
             )
         self._check_risk()
+        self._check_clock()
         if self.limit is not None and self.limit < 1:
             raise UserError(f"calibrate.limit must be 1 or more, not {self.limit!r}.")
         if self.verify < 1 or self.grid < 2:
@@ -87,10 +105,48 @@ class CalibrateConfig:
                 "calibrate.risk, calibrate.delta says how sure it is."
             )
 
+    def _check_clock(self) -> None:
+        if self.minimise not in (None, *MINIMISED):
+            raise unknown_name("value of calibrate.minimise", self.minimise, MINIMISED)
+        latency = self.latency
+        if latency is not None and not (latency > 0 and math.isfinite(latency)):
+            raise UserError(
+                f"calibrate.latency is a time in milliseconds above 0, not {latency!r}."
+            )
+        if latency is not None and self.minimise in ("macs", "layers"):
+            raise UserError(
+                f"calibrate.latency is kept on the clock, so calibrate.minimise={self.minimise} "
+                "cannot be asked for beside it; leave one out."
+            )
+        alone = self.speedup is not None and self.min_quality is None
+        if alone and (latency is not None or self.minimise is not None):
+            beside = "latency" if latency is not None else "minimise"
+            raise UserError(
+                "calibrate.speedup already says how much to save, in layers, so "
+                f"calibrate.{beside} cannot; leave one out."
+            )
+        if self.risk is not None and (latency is not None or self.minimise == "macs"):
+            beside = "latency" if latency is not None else "minimise=macs"
+            raise UserError(
+                f"calibrate.risk chooses by layers or by time, so calibrate.{beside} has no "
+                "meaning beside it; leave one out."
+            )
+        if latency is not None and self.min_quality is None and self.confidence is not None:
+            raise UserError(
+                "calibrate.confidence says how sure min_quality is kept; give that as well, or "
+                "leave it out beside calibrate.latency."
+            )
+
     @property
     def asked(self) -> bool:
         """Whether any promise was asked for, so that a policy with a knob is to be calibrated."""
-        return any(goal is not None for goal in (self.min_quality, self.speedup, self.risk))
+        goals = (self.min_quality, self.speedup, self.risk, self.latency, self.minimise)
+        return any(goal is not None for goal in goals)
+
+    @property
+    def by_clock(self) -> bool:
+        """Whether the choice is made by times measured here."""
+        return self.minimise == "time" or self.latency is not None
 
     @property
     def promise(self) -> Promise | None:
@@ -106,7 +162,9 @@ class CalibrateConfig:
 
     @property
     def target(self) -> tuple[str, float]:
-        """``("min_quality", q)`` or ``("speedup", s)``."""
+        """``("min_quality", q)``, ``("speedup", s)`` or ``("latency", ms)``."""
+        if self.min_quality is None and self.latency is not None:
+            return "latency", self.latency
         if self.min_quality is None and self.speedup is not None:
             return "speedup", self.speedup
         return "min_quality", 0.99 if self.min_quality is None else self.min_quality

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tokenexit.calibration.conformal import conformal_setting, worst_scores
+from tokenexit.calibration.reference import in_full_precision, is_reduced
 from tokenexit.calibration.risk import Losses, Promise, text_losses
 from tokenexit.calibration.simulate import grid
 from tokenexit.data.tagged import TaggedSplit
@@ -42,12 +43,14 @@ class Certified:
 
     Attributes:
         best: Figures of the choice; of full depth where no setting keeps the promise.
+        full: Figures of full depth in the precision that will run.
         runs: Figures of all settings that were run, from strict to loose.
         reached: Whether any setting keeps the promise.
         promise: What is promised, the bound and what it was computed from, as plain data.
     """
 
     best: Result
+    full: Result
     runs: list[Result]
     reached: bool
     promise: dict[str, Any]
@@ -86,15 +89,17 @@ def certify(
     family = families[0]
     if len(design) and len(families) > 1:
         family = _best(model, design, families, promise, settings, batch_size)
-    graded = texts if texts.tags is not None else _labelled(model, texts, batch_size)
     options: dict[str, Any] = {"batch_size": batch_size, "on_unknown": None}
-    full, deep = evaluate(model, graded, name, Never(), **options)
+    with in_full_precision(model):
+        graded = texts if texts.tags is not None else _labelled(model, texts, batch_size)
+        full, deep = evaluate(model, graded, name, Never(), **options)
+    known = {"full_depth": full.quality, "full": deep}
+    if is_reduced(model):
+        full, _ = evaluate(model, graded, name, Never(), **known, **options)
 
     def measure(value: float) -> tuple[Result, Losses]:
         policy = family.at(value)
-        result, trace = evaluate(
-            model, graded, name, policy, full_depth=full.quality, full=deep, **options
-        )
+        result, trace = evaluate(model, graded, name, policy, **known, **options)
         differs = trace.prediction != deep.prediction
         return result, text_losses(differs, deep.text, len(texts), promise.of)
 
@@ -149,6 +154,7 @@ def walk(
         logger.warning("%s (%s). The model stays at full depth.", why, promise.words)
     return Certified(
         best=runs[place - 1][0] if place else full,
+        full=full,
         runs=[result for result, _ in runs],
         reached=place > 0,
         promise=statement(promise, losses, len(runs)),

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from tokenexit.calibration.guarantee import WITHOUT_LABELS, Certified, halves, walk
+from tokenexit.calibration.reference import in_full_precision, is_reduced
 from tokenexit.calibration.risk import Losses, Promise
 from tokenexit.calibration.simulate import grid
 from tokenexit.data.pairs import PairSplit
@@ -60,10 +61,13 @@ def certify_texts(
         )
 
     def runner(part: PairSplit) -> tuple[Result, Measure]:
-        if not (part.targets or part.references):
-            deep = trace_texts(model, part, Never(), batch_size=batch_size)
-            part = replace(part, targets=deep.texts)
-        full, deep = evaluate_texts(model, part, name, Never(), batch_size=batch_size)
+        with in_full_precision(model):
+            if not (part.targets or part.references):
+                deep = trace_texts(model, part, Never(), batch_size=batch_size)
+                part = replace(part, targets=deep.texts)
+            full, deep = evaluate_texts(model, part, name, Never(), batch_size=batch_size)
+        if is_reduced(model):
+            full, _ = evaluate_texts(model, part, name, Never(), full=deep, batch_size=batch_size)
 
         def measure(policy: Policy) -> tuple[Result, Losses]:
             result, trace = evaluate_texts(

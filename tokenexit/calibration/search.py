@@ -4,87 +4,44 @@ One full-depth pass stores what every exit says of every validation word, and al
 all families are simulated on that table. Simulation ignores that states change once neighbours
 halt, so the most promising families are then run by the real engine, and their setting is moved
 until real runs have bracketed the point where the promise breaks.
+
+By the clock, times are foretold from what operations cost on this machine; policies asked at
+fewer exits and fixed layers are tried as well, and the finalists are timed.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from tokenexit.calibration.clock.choices import asked_less
+from tokenexit.calibration.clock.clock import Clock
+from tokenexit.calibration.clock.cost_model import CostModel
+from tokenexit.calibration.clock.open import clock_of
+from tokenexit.calibration.clock.stopwatch import Stopwatch, stopwatch
 from tokenexit.calibration.config import CalibrateConfig
 from tokenexit.calibration.families import default_families
-from tokenexit.calibration.guarantee import Certified, certify
+from tokenexit.calibration.found import Calibration, Candidate
+from tokenexit.calibration.goal import check_family, check_goals
+from tokenexit.calibration.guarantee import certify
+from tokenexit.calibration.promised import promised
 from tokenexit.calibration.sampling import drawn, warn_of_few
 from tokenexit.calibration.simulate import Outcome, simulate
+from tokenexit.calibration.trying import Search
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.errors import UserError
 from tokenexit.evaluation.bootstrap import relative_quality_bound
-from tokenexit.evaluation.evaluate import Result, check_answers, evaluate
+from tokenexit.evaluation.evaluate import Result, check_answers, evaluate, trace_split
 from tokenexit.evaluation.gold import class_numbers
-from tokenexit.evaluation.metrics import METRICS as USUAL
-from tokenexit.evaluation.processes import is_main
-from tokenexit.evaluation.quality import check_metric, kept
+from tokenexit.evaluation.quality import check_metric
+from tokenexit.halting import Trace
 from tokenexit.models.labeller import Labeller
 from tokenexit.policies import Policy
-from tokenexit.policies.base import walk
-from tokenexit.policies.never import Never
-
-logger = logging.getLogger(__name__)
+from tokenexit.policies.assigned_depth import AssignedDepth
 
 RUNS = 6
 """Real runs per family that is verified."""
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One setting that was tried: simulated, or run by the real engine (``verified``)."""
-
-    policy: dict[str, Any]
-    quality_simulated: float | None = None
-    depth_speedup_simulated: float | None = None
-    quality: float | None = None
-    relative_quality: float | None = None
-    depth_speedup: float | None = None
-    mac_ratio: float | None = None
-    verified: bool = False
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """The choice, and everything it was made from.
-
-    Attributes:
-        target: ``{"min_quality": q}`` or ``{"speedup": s}``, and ``confidence`` if asked for; or
-            ``risk``, with ``delta``, ``risk_of`` and ``min_quality`` as far as given.
-        split: Where it was measured.
-        policy: The choice, as plain data.
-        reached: Whether a real run kept the promise.
-        quality_full_depth: Quality without exits.
-        chosen: Figures of the choice.
-        candidates: Everything that was tried.
-        promise: What holds for unseen texts, with the bound, the number of texts and the method;
-            None unless ``risk`` was asked for.
-        measured: What the choice rests on: ``n_sentences`` of ``texts_in_split``, of which
-            ``texts_choosing`` chose among policies, and what was kept and saved on them.
-        data_used_for: What the same texts had served for before, such as choosing the epoch.
-    """
-
-    target: dict[str, Any]
-    split: str
-    policy: dict[str, Any]
-    reached: bool
-    quality_full_depth: float
-    chosen: dict[str, Any]
-    candidates: list[Candidate]
-    promise: dict[str, Any] | None = None
-    measured: dict[str, Any] = field(default_factory=dict)
-    data_used_for: list[str] = field(default_factory=list)
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain data."""
-        return asdict(self)
 
 
 def calibrate(
@@ -97,8 +54,10 @@ def calibrate(
     batch_size: int = 32,
     on_unknown: str = "error",
     design: TaggedSplit | None = None,
+    costs: CostModel | None = None,
+    watch: Stopwatch = stopwatch,
 ) -> Calibration:
-    """Choose a policy for a model. The model is not changed.
+    """Choose a policy for a model, in the precision it is in. The model is not changed.
 
     Args:
         model: The tagger.
@@ -106,13 +65,15 @@ def calibrate(
         config: The promise.
         name: Name of the split.
         families: Policies whose knobs are turned; ``default_families`` when None.
-        batch_size: Texts a batch.
+        batch_size: Texts a batch; by the clock, those that will run.
         on_unknown: ``error`` or ``keep`` labels outside the training set, as wrong.
         design: For ``risk``: further texts that choose the family, see ``certify``.
+        costs: By the clock: what operations cost, if it was measured before.
+        watch: By the clock: measures.
 
     Raises:
         UserError: A family has no knob or looks at gold labels, or the split has no word or
-            labels that the model does not know.
+            labels that the model does not know; a ``latency`` that is out of reach.
     """
     task, metric = model.settings.task, model.settings.metric
     check_goals(config, task, metric)
@@ -127,6 +88,9 @@ def calibrate(
     warn_of_few(config, len(split))
     if split.num_words == 0:
         raise UserError(f"{split.origin} holds no word; there is nothing to calibrate on.")
+    clock = None
+    if config.by_clock:
+        clock = clock_of(model, split.tokens, policies, batch_size, known=costs, watch=watch)
     if config.promise is not None:
         found = certify(
             model,
@@ -139,110 +103,103 @@ def calibrate(
             batch_size=batch_size,
             design=design,
         )
-        return promised(found, config, name, count)
-    kind, goal = config.target
-    table = model.exit_table(split.tokens, class_numbers(split, model.labels), batch_size)
-    simulated = simulate(table, policies, config.grid, task, metric)
-    options: dict[str, Any] = {"batch_size": batch_size, "on_unknown": None}
-    full, full_trace = evaluate(model, split, name, Never(), **options)
 
-    lower = full.lower_is_better
+        def exits(policy: Policy) -> Any:
+            return trace_split(model, split, policy, batch_size=batch_size).exit_layer
 
-    def keeps(quality: float, speedup: float) -> bool:
-        if kind == "speedup":
-            return speedup >= goal
-        return kept(quality, full.quality, lower) >= goal
+        return promised(found, config, name, count, model, clock, exits)
+    return _Search(model, split, config, name, batch_size, clock).best_of(policies, count)
 
-    ranked = []
-    for policy, outcomes in zip(policies, simulated, strict=True):
-        # In the order in which the settings that keep the promise come first.
-        ordered = outcomes if kind == "min_quality" else outcomes[::-1]
-        good = [i for i, o in enumerate(ordered) if keeps(o.quality, o.depth_speedup)]
-        place = good[-1] if good else 0
-        quality = ordered[place].quality * (-1 if lower else 1)
-        worth = ordered[place].depth_speedup if kind == "min_quality" else quality
-        ranked.append((worth if good else float("-inf"), place, ordered, policy))
-    ranked.sort(key=lambda entry: -entry[0])
 
-    measured: list[Result] = []
-    kept_results: list[Result] = []
-    for _, place, ordered, policy in ranked[: config.verify]:
+@dataclass(frozen=True)
+class _Entrant:
+    """A family with its simulated settings, those that keep the target first."""
 
-        def measure(value: float, policy: Policy = policy) -> bool:
-            result, trace = evaluate(
-                model,
-                split,
-                name,
-                policy.at(value),
-                full_depth=full.quality,
-                full=full_trace,
-                **options,
+    family: Policy
+    outcomes: Sequence[Outcome]
+    place: int
+    worth: float
+
+
+class _Search(Search):
+    """A search for a model that labels: simulated first."""
+
+    def __init__(
+        self,
+        model: Labeller,
+        split: TaggedSplit,
+        config: CalibrateConfig,
+        name: str,
+        batch_size: int,
+        clock: Clock | None,
+    ) -> None:
+        self.split = split
+        self._options: dict[str, Any] = {"batch_size": batch_size, "on_unknown": None}
+        super().__init__(model, config, name, clock, "layers" if model.uniform_depth else "macs")
+
+    def best_of(self, families: Sequence[Policy], count: int) -> Calibration:
+        """Search families, run the best, and choose; ``count`` texts are in the split."""
+        self.check_latency()
+        simulated = self._simulated(families)
+        for entrant in self._promising([self._entrant(*one) for one in simulated]):
+            find_last(
+                entrant.outcomes,
+                entrant.place,
+                lambda value, family=entrant.family: self.run(family.at(value)).keeps,
             )
-            measured.append(result)
-            quality = result.quality
-            if config.confidence is not None:
-                sure = config.confidence
-                bound = relative_quality_bound(trace, full_trace, model.labels, task, sure)
-                quality = bound * full.quality
-            good = keeps(quality, result.depth_speedup)
-            if good:
-                kept_results.append(result)
-            return good
+        return self.concluded(count, _settings(simulated))
 
-        find_last(ordered, place, measure)
-    if kind == "min_quality":
-        worth = _depth_saved if model.uniform_depth else _work_saved
-        best = max([full, *kept_results], key=worth)
-    elif kept_results:
-        best = max(kept_results, key=lambda r: -r.quality if lower else r.quality)
-    else:
-        best = fastest(measured, goal)
-    return Calibration(
-        measured=measured_of(best, count),
-        target={kind: goal} | ({"confidence": config.confidence} if config.confidence else {}),
-        split=name,
-        policy=dict(best.policy),
-        reached=kind == "min_quality" or bool(kept_results),
-        quality_full_depth=full.quality,
-        chosen=best.to_json(),
-        candidates=[verified(r) for r in [full, *measured]] + _simulated(policies, simulated),
-    )
+    def evaluated(self, policy: Policy) -> tuple[Result, Trace]:
+        """See ``Search``."""
+        known = {} if self.full is None else {"full_depth": self.full.quality, "full": self.deep}
+        return evaluate(self.model, self.split, self.name, policy, **known, **self._options)
 
+    def exits(self, trace: Trace) -> Any:
+        """Of each word."""
+        return trace.exit_layer
 
-def _depth_saved(result: Result) -> float:
-    return result.depth_speedup
+    def sure_share(self, trace: Trace, confidence: float) -> float:
+        """See ``Search``."""
+        task, labels = self.model.settings.task, self.model.labels
+        bound = relative_quality_bound(trace, self.deep, labels, task, confidence)
+        return self.goal.share(bound * self.goal.full)
 
+    def _simulated(self, families: Sequence[Policy]) -> list[tuple[Policy, list[Outcome]]]:
+        """Settings of families; by the clock, of the best asked less often and of fixed layers."""
+        settings, labels = self.model.settings, self.model.labels
+        gold = class_numbers(self.split, labels)
+        table = self.model.exit_table(self.split.tokens, gold, self._options["batch_size"])
 
-def _work_saved(result: Result) -> float:
-    return -result.mac_ratio
+        def outcomes(policies: Sequence[Policy]) -> list[tuple[Policy, list[Outcome]]]:
+            told = (self.config.grid, settings.task, settings.metric, self.clock)
+            return list(zip(policies, simulate(table, policies, *told), strict=True))
 
+        found = outcomes(families)
+        if self.clock is None:
+            return found
+        best = self._promising([self._entrant(*one) for one in found])
+        less = [p for e in best for p in asked_less(e.family, settings.exit_layers)]
+        return found + outcomes([*less, AssignedDepth()])
 
-def measured_of(best: Result, texts_in_split: int, texts_choosing: int = 0) -> dict[str, Any]:
-    """What a choice rests on, as plain data."""
-    return {
-        "n_sentences": best.n_sentences,
-        "texts_in_split": texts_in_split,
-        "texts_choosing": texts_choosing,
-        "relative_quality": best.relative_quality,
-        "depth_speedup": best.depth_speedup,
-        "metric": best.metric,
-        "lower_is_better": best.lower_is_better,
-    }
+    def _entrant(self, family: Policy, found: Sequence[Outcome]) -> _Entrant:
+        ordered = found if self.goal.strict_first else found[::-1]
+        keeps = [
+            self.goal.keeps(self.goal.share(one.quality), one.depth_speedup, one.ms)
+            for one in ordered
+        ]
+        place = max((n for n, good in enumerate(keeps) if good), default=0)
+        one = ordered[place]
+        worth = self.goal.worth(one.quality, one.depth_speedup, None, one.ms)
+        return _Entrant(family, ordered, place, worth if keeps[place] else float("-inf"))
 
-
-def promised(found: Certified, config: CalibrateConfig, name: str, count: int) -> Calibration:
-    """A choice that rests on a promise about unseen texts, in the form of all others."""
-    return Calibration(
-        measured=measured_of(found.best, count, found.promise["family_chosen_on"]),
-        target=config.goals,
-        split=name,
-        policy=dict(found.best.policy),
-        reached=found.reached,
-        quality_full_depth=found.best.quality_full_depth,
-        chosen=found.best.to_json(),
-        candidates=[verified(result) for result in found.runs],
-        promise=found.promise,
-    )
+    def _promising(self, entrants: Sequence[_Entrant]) -> list[_Entrant]:
+        """The best families, and fixed layers where they are tried by the clock."""
+        by_worth = sorted(entrants, key=lambda entrant: -entrant.worth)
+        if self.clock is None:
+            return by_worth[: self.config.verify]
+        fixed = [e for e in by_worth if isinstance(e.family, AssignedDepth)]
+        others = [e for e in by_worth if not isinstance(e.family, AssignedDepth)]
+        return [*others[: self.config.verify], *fixed]
 
 
 def find_last(outcomes: Sequence[Outcome], start: int, keeps: Callable[[float], bool]) -> None:
@@ -266,62 +223,11 @@ def find_last(outcomes: Sequence[Outcome], start: int, keeps: Callable[[float], 
         place = following if good < following < bad else (good + bad) // 2
 
 
-def check_family(policy: Policy) -> None:
-    """Refuse a policy that cannot be calibrated.
-
-    Raises:
-        UserError: It has no knob, or looks at gold labels.
-    """
-    if policy.dial() is None:
-        raise UserError(f"{policy!r} has no knob to calibrate; use it as it is.")
-    if any(part.needs_target for part in walk(policy)):
-        raise UserError(f"{policy!r} looks at gold labels; it serves analysis only.")
-
-
-def check_goals(config: CalibrateConfig, task: str, metric: str | None = None) -> None:
-    """Refuse promises that have no meaning for a task.
-
-    Raises:
-        UserError: ``risk`` or ``confidence`` for a regression, or ``confidence`` for a metric
-            other than the task's usual one.
-    """
-    if config.confidence is not None and metric not in (None, USUAL.get(task)):
-        raise UserError(
-            f"calibrate.confidence resamples {USUAL.get(task)}, the usual metric of {task}, and "
-            f"not {metric!r}; leave one of the two out."
-        )
-    if task == "regression" and (config.risk is not None or config.confidence is not None):
-        raise UserError(
-            "calibrate.risk and calibrate.confidence count answers that are wrong or differ, and "
-            "those of a regression are near or far; use calibrate.min_quality or calibrate.speedup."
-        )
-
-
-def fastest(measured: Sequence[Result], goal: float) -> Result:
-    """The result that saves most, with a warning that it is not what was asked for."""
-    best = max(measured, key=lambda r: r.depth_speedup)
-    if is_main():
-        logger.warning(
-            "No setting saves %gx of the layers; took the fastest, %.2fx.", goal, best.depth_speedup
-        )
-    return best
-
-
-def verified(result: Result) -> Candidate:
-    """A real run as a candidate."""
-    return Candidate(
-        policy=dict(result.policy),
-        quality=result.quality,
-        relative_quality=result.relative_quality,
-        depth_speedup=result.depth_speedup,
-        mac_ratio=result.mac_ratio,
-        verified=True,
-    )
-
-
-def _simulated(policies: Sequence[Policy], found: Sequence[list[Outcome]]) -> list[Candidate]:
+def _settings(found: Sequence[tuple[Policy, Sequence[Outcome]]]) -> list[Candidate]:
     return [
-        Candidate(policy.at(o.value).to_config(), o.quality, o.depth_speedup)
-        for policy, outcomes in zip(policies, found, strict=True)
-        for o in outcomes
+        Candidate(
+            family.at(one.value).to_config(), one.quality, one.depth_speedup, ms_foretold=one.ms
+        )
+        for family, outcomes in found
+        for one in outcomes
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tokenexit.calibration.clock.clock import Clock
 from tokenexit.evaluation.correlation import correlation
 from tokenexit.evaluation.metrics import METRICS as USUAL
 from tokenexit.evaluation.processes import gather, my_share
@@ -12,6 +13,7 @@ from tokenexit.evaluation.quality import graded
 from tokenexit.evaluation.spans import fast_span_f1
 from tokenexit.models.exits import ExitTable
 from tokenexit.policies import Policy
+from tokenexit.policies.assigned_depth import AssignedDepth
 
 
 @dataclass(frozen=True)
@@ -22,11 +24,13 @@ class Outcome:
         value: Of the knob.
         quality: 0 to 1.
         depth_speedup: Depth over mean exit layer.
+        ms: Milliseconds a text, where a clock foretells them.
     """
 
     value: float
     quality: float
     depth_speedup: float
+    ms: float | None = None
 
 
 def grid(policy: Policy, count: int) -> list[float]:
@@ -44,6 +48,7 @@ def simulate(
     count: int,
     task: str,
     metric: str | None = None,
+    clock: Clock | None = None,
 ) -> list[list[Outcome]]:
     """Outcomes of each family, from strict to loose.
 
@@ -53,12 +58,13 @@ def simulate(
         count: Settings of a knob.
         task: ``ner`` or ``pos``.
         metric: Which figure is the quality; the task's usual one when None.
+        clock: Foretells times; None where nobody asks.
     """
     metric = None if metric == USUAL.get(task) else metric
     mine = {
         number: [
-            _outcome(table, families[number], value, task, metric)
-            for value in grid(families[number], count)
+            _outcome(table, families[number], value, task, metric, clock)
+            for value in _settings(families[number], count, table, clock)
         ]
         for number in my_share(len(families))
     }
@@ -66,8 +72,20 @@ def simulate(
     return [merged[number] for number in range(len(families))]
 
 
+def _settings(policy: Policy, count: int, table: ExitTable, clock: Clock | None) -> list[float]:
+    """Settings to try: a grid, or by the clock every exit where there is one depth for all."""
+    if clock is not None and isinstance(policy, AssignedDepth) and not policy.by_item:
+        return [float(layer) for layer in reversed(table.exit_layers[:-1])]
+    return grid(policy, count)
+
+
 def _outcome(
-    table: ExitTable, policy: Policy, value: float, task: str, metric: str | None
+    table: ExitTable,
+    policy: Policy,
+    value: float,
+    task: str,
+    metric: str | None,
+    clock: Clock | None,
 ) -> Outcome:
     layers, prediction = table.simulate(policy.at(value))
     gold = table.gold.numpy()
@@ -84,4 +102,5 @@ def _outcome(
         quality = correlation(prediction, gold)["correlation"]
     else:
         quality = float((prediction == gold).mean())
-    return Outcome(value, quality, table.num_layers / float(layers[mine].mean()))
+    ms = None if clock is None else clock.ms(policy.at(value), layers[table.mine])
+    return Outcome(value, quality, table.num_layers / float(layers[mine].mean()), ms)

@@ -51,6 +51,21 @@ def calibrate(
         float | None, typer.Option(help="Share of full-depth quality to keep (default 0.99).")
     ] = None,
     speedup: Annotated[float | None, typer.Option(help="Layers to save instead.")] = None,
+    minimise: Annotated[
+        str | None,
+        typer.Option(
+            help="What the choice saves: macs, layers, or time as measured here (with fewer "
+            "questions and fixed layers tried as well, and the finalists timed). By default "
+            "layers, and macs of cascades and generators."
+        ),
+    ] = None,
+    latency: Annotated[
+        float | None,
+        typer.Option(
+            help="Milliseconds a text may take here in batches of --batch-size: the best quality "
+            "within them; beside --min-quality, whether the fastest that keeps it is within."
+        ),
+    ] = None,
     confidence: Annotated[
         float | None, typer.Option(help="Keep the quality in this share of bootstrap resamples.")
     ] = None,
@@ -93,6 +108,7 @@ def calibrate(
 ) -> None:
     """Choose the policy that keeps a promise, and save it with the model."""
     from tokenexit.calibration import CalibrateConfig
+    from tokenexit.calibration.clock.saved import COSTS, read_costs
     from tokenexit.evaluation.processes import is_main
     from tokenexit.models.persistence import save_settings
     from tokenexit.reporting.calibration_text import calibration_text
@@ -104,7 +120,17 @@ def calibrate(
             f"{model!r} is no folder here, and only a model folder that is here can be changed. "
             "Give one, or add --dry-run for a model of the Hub."
         )
-    config = CalibrateConfig(min_quality, speedup, confidence, risk, delta, risk_of.value, limit)
+    config = CalibrateConfig(
+        min_quality=min_quality,
+        speedup=speedup,
+        latency=latency,
+        minimise=minimise,  # type: ignore[arg-type]
+        confidence=confidence,
+        risk=risk,
+        delta=delta,
+        risk_of=risk_of.value,  # type: ignore[arg-type]
+        limit=limit,
+    )
     if not dry_run and is_main():
         context.with_resource(locked(model, "tokenexit calibrate"))
     opened = open_model(
@@ -132,16 +158,19 @@ def calibrate(
         data_name=data_name,
     )
     with progressing(progress):
-        found = opened.calibrate(part, split, config, read_policy(policy), batch_size)
+        costs = read_costs(Path(model) / COSTS)
+        found = opened.calibrate(part, split, config, read_policy(policy), batch_size, costs)
     if not is_main():
         return
     used = used_before(opened.model.settings.training, model, opened.source(data), split)
     data_out = {**found.to_json(), "data_used_for": used}
     typer.echo(calibration_text(data_out))
     if not dry_run:
-        short = {k: v for k, v in data_out.items() if k not in ("candidates", "chosen")}
+        short = {**found.for_model(), "data_used_for": used}
         # Results were measured with the policy of before.
         opened.model.configure(policy=found.policy, calibration=short, results=None)
         record = {"calibration.json": files.to_json(data_out, indent=2) + "\n"}
+        if found.cost_model is not None:
+            record[COSTS] = files.to_json(found.cost_model, indent=2) + "\n"
         save_settings(opened.model, Path(model), record)
     write_json(json_file, data_out)

@@ -42,12 +42,17 @@ class _Target(_Told):
     speedup: float | None = None
     risk: float | None = None
     risk_of: str | None = None
+    latency: float | None = None
 
 
 class _Calibration(_Told):
     target: _Target | None = None
     split: str | None = None
     reached: bool | None = None
+    precision: str | None = None
+    minimise: str | None = None
+    full_depth_kept: float | None = None
+    timing: dict[str, Any] | None = None
 
 
 class _Training(_Told):

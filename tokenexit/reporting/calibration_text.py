@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tokenexit.wording.naming import metric_name, score
+from tokenexit.wording.clock import chosen_ms
+from tokenexit.wording.naming import metric_name, milliseconds, score
 from tokenexit.wording.promises import promise_sentences
 
 
@@ -25,6 +26,9 @@ def calibration_text(calibration: Mapping[str, Any]) -> str:
         "layers saved": f"{best['depth_speedup']:.2f}x (mean exit {best['mean_exit_layer']:.2f})",
         "multiply-adds": f"{best['mac_ratio']:.2f} of the plain model's",
     }
+    took = chosen_ms(calibration)
+    if took is not None:
+        lines["time a text"] = milliseconds(took)
     promise = calibration.get("promise")
     if isinstance(promise, Mapping) and promise.get("labelled") is False:
         lines["quality kept"] += " against full depth's own predictions; no labels were read"

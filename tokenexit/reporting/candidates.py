@@ -24,6 +24,8 @@ class Tried:
         speedup: Layers saved.
         chosen: Whether it was taken.
         kept: Whether a real run met the target; None without one.
+        foretold: Milliseconds a text, from what operations cost; None where nobody asked.
+        ms: Milliseconds a text, of those that were timed.
     """
 
     policy: str
@@ -34,6 +36,8 @@ class Tried:
     speedup: float | None
     chosen: bool
     kept: bool | None
+    foretold: float | None = None
+    ms: float | None = None
 
 
 def tried(calibration: Mapping[str, Any]) -> tuple[list[Tried], list[Tried]]:
@@ -75,6 +79,8 @@ def _tried(row: Mapping[str, Any], calibration: Mapping[str, Any]) -> Tried:
         kept = relative >= target["min_quality"]
     elif verified and target.get("speedup") is not None and speedup is not None:
         kept = speedup >= target["speedup"]
+    elif verified and target.get("latency") is not None and row.get("ms") is not None:
+        kept = row["ms"] <= target["latency"]
     return Tried(
         policy=policy_text(row.get("policy")),
         simulated=row.get("quality_simulated"),
@@ -84,4 +90,6 @@ def _tried(row: Mapping[str, Any], calibration: Mapping[str, Any]) -> Tried:
         speedup=speedup,
         chosen=verified and row.get("policy") == calibration.get("policy"),
         kept=kept,
+        foretold=row.get("ms_foretold"),
+        ms=row.get("ms"),
     )

@@ -37,6 +37,7 @@ from tokenexit.reporting.seeds import SEEDS, failures, seeds_table
 from tokenexit.reporting.text_figures import further_metrics, text_figures
 from tokenexit.reporting.text_map import text_map
 from tokenexit.reporting.training_panels import training_keys, training_panels
+from tokenexit.wording.clock import timed_rows
 from tokenexit.wording.promises import cautions, goal_text
 
 SCRIPT = Path(__file__).parent / "templates" / "tooltip.js"
@@ -154,6 +155,7 @@ def _calibration(run: RunData) -> dict[str, Any]:
         "calibration": calibration,
         "target": goal_text(calibration.get("target") or {}),
         "cautions": cautions(calibration),
+        "timed": timed_rows(calibration),
         "verified": verified,
         "simulated": simulated,
     }

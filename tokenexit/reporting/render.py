@@ -25,6 +25,7 @@ def _environment() -> Environment:
         "fixed": naming.fixed,
         "percent": naming.percent,
         "times": naming.times,
+        "ms": naming.milliseconds,
         "whole": naming.whole,
         "policy": naming.policy_text,
         "metric": naming.metric_name,

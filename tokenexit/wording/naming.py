@@ -76,6 +76,14 @@ def times(value: float | None) -> str:
     return NOTHING if value is None or not math.isfinite(value) else f"{value:.2f}×"
 
 
+def milliseconds(value: float | None) -> str:
+    """A time, with three digits that count."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3
+    return f"{value:.{digits}f}\N{NO-BREAK SPACE}ms"
+
+
 def whole(value: int) -> str:
     """A count, in groups of three."""
     return f"{value:,}".replace(",", "\N{NO-BREAK SPACE}")

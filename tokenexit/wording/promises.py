@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from tokenexit.wording.naming import percent, times, whole
+from tokenexit.wording.clock import chosen_ms, clock_sentences
+from tokenexit.wording.naming import milliseconds, percent, times, whole
 
 FEW = 300
 """Texts below which a quality that was kept says little of other texts."""
@@ -33,6 +34,7 @@ class Seen:
         saved: Layers saved, as a factor.
         changed: Share of texts that differ anywhere from full depth.
         words: Share of a text's words that differ from full depth, mean over texts.
+        ms: Milliseconds a text.
     """
 
     texts: int | None = None
@@ -40,6 +42,7 @@ class Seen:
     saved: float | None = None
     changed: float | None = None
     words: float | None = None
+    ms: float | None = None
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
@@ -66,6 +69,9 @@ def goal_text(target: Mapping[str, Any]) -> str:
         parts[-1:] = [f"{''.join(parts)} in {percent(target['confidence'], 0)} of resamples"]
     if target.get("speedup") is not None:
         parts.append(f"save layers by a factor of {target['speedup']:.4g}")
+    if target.get("latency") is not None:
+        best = "" if parts else "keep the best quality that takes "
+        parts.append(f"{best or 'take '}at most {target['latency']:.4g} ms a text")
     if target.get("risk") is not None:
         what = "of a text's words" if target.get("risk_of") == "words" else "of unseen texts"
         parts.append(f"let at most {100 * target['risk']:.4g}% {what} differ from full depth")
@@ -91,7 +97,11 @@ def promise_sentences(
     if not target:
         return []
     here, split = _measured(calibration), str(calibration.get("split", "validation"))
-    found = [_choice(calibration, target, here, split), *_grounds(calibration, target)]
+    found = [
+        _choice(calibration, target, here, split),
+        *_grounds(calibration, target),
+        *clock_sentences(calibration),
+    ]
     for name, row in results.items():
         seen = Seen.of(row)
         if name == split and seen.texts == here.texts and seen.kept == here.kept:
@@ -135,11 +145,23 @@ def _choice(
     """Where the choice was made, and what came of it there."""
     made = f"The policy was chosen on {_where(calibration, here, split)} to {goal_text(target)}"
     if (calibration.get("policy") or {}).get("name") == "never":
-        return f"{made}; no setting that saves layers did, so the model stays at full depth."
+        return f"{made}; {_why_never(calibration)}, so the model stays at full depth."
     told = _elsewhere(target, here, past=True)
     if told:
         return f"{made}; there {told}."
     return made + ("." if calibration.get("reached", True) else "; no setting did.")
+
+
+def _why_never(calibration: Mapping[str, Any]) -> str:
+    """Why nobody leaves early."""
+    timing = calibration.get("timing")
+    if not isinstance(timing, Mapping):
+        return "no setting that saves layers did"
+    if not calibration.get("reached", True):
+        return "nothing did"
+    if timing.get("binding") == "nothing":
+        return "full depth does"
+    return "nothing that does is faster"
 
 
 def _grounds(calibration: Mapping[str, Any], target: Mapping[str, Any]) -> list[str]:
@@ -147,6 +169,9 @@ def _grounds(calibration: Mapping[str, Any], target: Mapping[str, Any]) -> list[
     promise = calibration.get("promise")
     if target.get("risk") is None or not isinstance(promise, Mapping):
         return []
+    never = (calibration.get("policy") or {}).get("name") == "never"
+    if never and calibration.get("reached"):
+        return ["Full depth keeps the promise."]
     if not calibration.get("reached"):
         return [f"Only full depth keeps the promise: {promise.get('promise')}."]
     bound = _number(promise.get("bound"))
@@ -170,6 +195,10 @@ def _elsewhere(target: Mapping[str, Any], seen: Seen, past: bool = False) -> str
     if asked is not None and seen.saved is not None:
         verdict = "as asked" if seen.saved >= asked else "less than asked"
         parts.append(f"it {'saved' if past else 'saves'} {times(seen.saved)}, {verdict}")
+    asked = target.get("latency")
+    if asked is not None and seen.ms is not None:
+        verdict = "as asked" if seen.ms <= asked else "more than asked"
+        parts.append(f"it took {milliseconds(seen.ms)} a text, {verdict}")
     asked = target.get("risk")
     by_words = target.get("risk_of") == "words"
     lost = seen.words if by_words else seen.changed
@@ -211,7 +240,8 @@ def _measured(calibration: Mapping[str, Any]) -> Seen:
     measured = calibration.get("measured") or calibration.get("chosen") or {}
     lower = measured.get("lower_is_better")
     full = None if lower else calibration.get("quality_full_depth")
-    return Seen.of({**measured, "quality_full_depth": full})
+    seen = Seen.of({**measured, "quality_full_depth": full})
+    return replace(seen, ms=chosen_ms(calibration))
 
 
 def _size(seen: Seen) -> str:

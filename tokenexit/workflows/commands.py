@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import torch
 
 from tokenexit.calibration import CalibrateConfig, calibrate
-from tokenexit.calibration.search import Calibration
+from tokenexit.calibration.clock.cost_model import CostModel
+from tokenexit.calibration.found import Calibration
 from tokenexit.calibration.texts import calibrate_texts
 from tokenexit.data.pairs import read_pairs
 from tokenexit.data.tagged import read_tagged, with_validation
@@ -79,9 +80,15 @@ class Commands(ABC):
 
     @abstractmethod
     def calibrate(
-        self, split: Any, name: str, config: CalibrateConfig, family: Policy | None, size: int
+        self,
+        split: Any,
+        name: str,
+        config: CalibrateConfig,
+        family: Policy | None,
+        size: int,
+        costs: CostModel | None = None,
     ) -> Calibration:
-        """Choose a policy."""
+        """Choose a policy; by the clock, ``costs`` may be known from before."""
 
     @abstractmethod
     def bench(
@@ -198,10 +205,24 @@ class _Tagger(Commands):
         return evaluate(self.model, split, name, policy, **given)[0]
 
     def calibrate(
-        self, split: Any, name: str, config: CalibrateConfig, family: Policy | None, size: int
+        self,
+        split: Any,
+        name: str,
+        config: CalibrateConfig,
+        family: Policy | None,
+        size: int,
+        costs: CostModel | None = None,
     ) -> Calibration:
         families = None if family is None else [family]
-        return calibrate(self.model, split, config, name=name, families=families, batch_size=size)
+        return calibrate(
+            self.model,
+            split,
+            config,
+            name=name,
+            families=families,
+            batch_size=size,
+            costs=costs,
+        )
 
     def bench(
         self, split: Any, limit: int | None, policy: Policy | None, **options: Any
@@ -265,11 +286,23 @@ class _Generator(Commands):
         return evaluate_texts(self.model, split, name, policy, oracle=True, also=also, **given)[0]
 
     def calibrate(
-        self, split: Any, name: str, config: CalibrateConfig, family: Policy | None, size: int
+        self,
+        split: Any,
+        name: str,
+        config: CalibrateConfig,
+        family: Policy | None,
+        size: int,
+        costs: CostModel | None = None,
     ) -> Calibration:
         families = None if family is None else [family]
         return calibrate_texts(
-            self.model, split, config, name=name, families=families, batch_size=size
+            self.model,
+            split,
+            config,
+            name=name,
+            families=families,
+            batch_size=size,
+            costs=costs,
         )
 
     def bench(

@@ -17,7 +17,7 @@ import torch
 from accelerate import Accelerator
 
 from tokenexit.calibration import CalibrateConfig
-from tokenexit.calibration.search import check_family
+from tokenexit.calibration.goal import check_family
 from tokenexit.config.limits import THREADS, about, check_limits
 from tokenexit.errors import UserError
 from tokenexit.files import write_json

@@ -10,7 +10,8 @@ from typing import Any
 from accelerate import Accelerator
 
 from tokenexit.calibration import calibrate
-from tokenexit.calibration.search import Calibration
+from tokenexit.calibration.clock.saved import COSTS
+from tokenexit.calibration.found import Calibration
 from tokenexit.config import dump_config
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.evaluation.curve import Point, save_curve, trace_curve
@@ -178,7 +179,8 @@ def choose_policy(
     """
     asked = config.calibrate.asked
     if main:
-        (run / "calibration.json").unlink(missing_ok=True)  # of an earlier policy
+        for name in ("calibration.json", COSTS):
+            (run / name).unlink(missing_ok=True)  # of an earlier policy
     if policy is not None and not (asked and policy.dial() is not None):
         return policy
     cascade = isinstance(model, CascadeForSequenceClassification)
@@ -189,11 +191,11 @@ def choose_policy(
     if config.calibrate.policies:
         families = [from_config(family) for family in config.calibrate.policies]
     found = search(families)
-    model.configure(
-        calibration={k: v for k, v in found.to_json().items() if k not in ("candidates", "chosen")}
-    )
+    model.configure(calibration=found.for_model())
     if main:
         write_json(run / "calibration.json", found.to_json())
+        if found.cost_model is not None:
+            write_json(run / COSTS, found.cost_model)
     chosen = from_config(found.policy)
     if main:
         logger.info("calibrated policy: %s", chosen)

@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from transformers import AutoModelForSeq2SeqLM
 
-from tokenexit.calibration.search import check_family
+from tokenexit.calibration.goal import check_family
 from tokenexit.data.pairs import PairSplit, read_pairs
 from tokenexit.decoding import REHEARSAL, check_settings
 from tokenexit.decoding.source_exits import check_source_policy

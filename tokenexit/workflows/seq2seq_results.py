@@ -8,7 +8,7 @@ from typing import Any
 
 from accelerate import Accelerator
 
-from tokenexit.calibration.search import Calibration
+from tokenexit.calibration.found import Calibration
 from tokenexit.calibration.texts import calibrate_texts
 from tokenexit.data.pairs import PairSplit
 from tokenexit.evaluation.curve import measured_curve, save_curve

@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification
 
-from tokenexit.calibration.search import check_family, check_goals
+from tokenexit.calibration.goal import check_family, check_goals
 from tokenexit.data.tagged import (
     TaggedSplit,
     check_labels,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tokenexit.calibration.search import check_goals
+from tokenexit.calibration.goal import check_goals
 from tokenexit.data.tagged import with_validation
 from tokenexit.data.texts import TextSplit, read_texts
 from tokenexit.errors import UserError

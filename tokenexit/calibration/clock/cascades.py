@@ -1,0 +1,110 @@
+"""Cascades under the clock: what is run on texts are whole models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tokenexit.calibration.clock.counts import ASK, Counts, asked_at, kind_of
+from tokenexit.calibration.clock.timed import Timed, sizes, spread
+from tokenexit.halting import Trace
+from tokenexit.models.cascade import CascadeForSequenceClassification
+from tokenexit.models.cascade_run import Reading, run_cascade
+from tokenexit.policies import Policy
+from tokenexit.policies.assigned_depth import AssignedDepth
+from tokenexit.policies.never import Never
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Texts that are read together.
+
+    Attributes:
+        read: As the models read them.
+        lengths: Tokens of each, ``[N]``.
+    """
+
+    read: Reading
+    lengths: NDArray[np.int64]
+
+
+class TimedCascade(Timed):
+    """A cascade; texts that pass are pooled over all batches, so that it runs all at once.
+
+    Args:
+        model: The cascade.
+        texts: One or two strings each.
+        batch_size: Texts a batch.
+    """
+
+    def __init__(
+        self,
+        model: CascadeForSequenceClassification,
+        texts: Sequence[Sequence[str]],
+        batch_size: int,
+    ) -> None:
+        self.model, self.batch_size = model, batch_size
+        self.exit_layers = model.settings.exit_layers
+        self.num_layers = len(model.stages)
+        self.device = model.device
+        self._texts = list(texts)
+        step, places = model.look_ahead * batch_size, range(len(self._texts))
+        self._all = [self._batch(places[n : n + step]) for n in range(0, len(places), step)]
+
+    def batches(self) -> list[Batch]:
+        """All texts: as many at once as ``predict_iter`` reads."""
+        return self._all
+
+    def probes(self) -> list[Batch]:
+        """From one text to a batch of them."""
+        return [self._batch(spread(len(self._texts), size)) for size in sizes(self.batch_size)]
+
+    def run(self, batch: Batch, policy: Policy) -> Trace:
+        """Classify texts."""
+        return run_cascade(self.model, batch.read, policy, self.batch_size)
+
+    def exits(self, done: Trace) -> NDArray[np.int64]:
+        """The model that answered each text, ``[N]``."""
+        return done.exit_layer
+
+    def scores(self, done: Trace) -> bool:
+        """Yes: what a model says is read from its own head."""
+        return True
+
+    def tokens(self, batch: Batch) -> int:
+        """Tokens as the last model reads them."""
+        return int(batch.lengths.sum())
+
+    def texts(self, batch: Batch) -> int:
+        """Texts read."""
+        return len(batch.lengths)
+
+    def counts(self, batches: Sequence[Batch], policy: Policy, exits: NDArray[np.int64]) -> Counts:
+        """See ``Timed``; a model is one operation, on the tokens of a batch."""
+        asked, kind = asked_at(policy, self.exit_layers[:-1]), kind_of(policy)
+        found: dict[str, list[float]] = {}
+        start = 0
+        for batch in batches:
+            left = exits[start : start + len(batch.lengths)]
+            start += len(left)
+            for number in range(self._first(policy), self.num_layers + 1):
+                lengths = np.sort(batch.lengths[left >= number])[::-1]
+                cuts = range(0, len(lengths), self.batch_size)
+                tokens = [float(lengths[n : n + self.batch_size].sum()) for n in cuts]
+                found.setdefault(f"model {number}", []).extend(tokens)
+                if number in asked and len(lengths):
+                    found.setdefault(f"{ASK}{kind}", []).append(float(len(lengths)))
+        return {name: np.array(rows) for name, rows in found.items()}
+
+    def _first(self, policy: Policy) -> int:
+        """The first model that runs at all."""
+        if isinstance(policy, AssignedDepth) and not policy.by_item:
+            return min(policy.depth, self.num_layers)
+        return self.num_layers if isinstance(policy, Never) else 1
+
+    def _batch(self, places: Sequence[int]) -> Batch:
+        read = Reading(self.model, [self._texts[place] for place in places])
+        return Batch(read, np.array([piece.sentence.length for piece in read.last]))

@@ -1,0 +1,65 @@
+"""A choice that rests on a promise about unseen texts, in the form of all others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tokenexit.calibration.by_clock import Trial, choose
+from tokenexit.calibration.clock.clock import Clock
+from tokenexit.calibration.config import CalibrateConfig
+from tokenexit.calibration.found import Calibration, measured_of, verified
+from tokenexit.calibration.guarantee import Certified
+from tokenexit.policies import Policy, from_config
+from tokenexit.policies.never import Never
+
+
+def promised(
+    found: Certified,
+    config: CalibrateConfig,
+    name: str,
+    count: int,
+    model: Any,
+    clock: Clock | None = None,
+    exits: Callable[[Policy], Any] | None = None,
+) -> Calibration:
+    """What was certified as a calibration; by the clock, only where it is faster than full depth.
+
+    Full depth, which breaks no promise in the precision it was certified in, may take its place.
+
+    Args:
+        found: What was certified.
+        config: What was asked.
+        name: Of the split.
+        count: Texts in it.
+        model: The model.
+        clock: Times; None where nobody asks.
+        exits: Runs a policy on the clock's texts, and says where rows left.
+    """
+    best, timing = found.best, None
+    candidates = [verified(result) for result in found.runs]
+    if clock is not None and exits is not None and found.reached:
+
+        def trial(result: Any, policy: Policy) -> Trial:
+            return Trial(result, clock.ms(policy, exits(policy)), True)
+
+        full = trial(found.full, Never())
+        chosen = choose(clock, config, full, [trial(best, from_config(best.policy))])
+        best, timing = chosen.result, chosen.timing
+        candidates = chosen.timed([verified(found.full), *candidates])
+    return Calibration(
+        measured=measured_of(best, count, found.promise["family_chosen_on"]),
+        target=config.goals,
+        split=name,
+        policy=dict(best.policy),
+        reached=found.reached,
+        quality_full_depth=best.quality_full_depth,
+        chosen=best.to_json(),
+        candidates=candidates,
+        promise=found.promise,
+        precision=model.precision,
+        minimise=config.minimise,
+        full_depth_kept=found.full.relative_quality,
+        timing=timing,
+        cost_model=None if clock is None else clock.costs.to_json(),
+    )
