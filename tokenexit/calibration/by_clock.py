@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tokenexit.calibration.clock.clock import Clock
+from tokenexit.calibration.clock.counts import asked_at
 from tokenexit.calibration.clock.finals import (
     FIXED,
     FULL,
@@ -121,7 +122,7 @@ def _fastest(clock: Clock, config: CalibrateConfig, full: Trial, trials: Sequenc
         UserError: Within ``calibrate.latency`` the quality cannot be kept.
     """
     good = sorted((t for t in trials if t.keeps), key=lambda t: t.ms)
-    finals = raced(clock, _finalists(full, good))
+    finals = raced(clock, _finalists(clock, full, good))
     chosen = finals.fastest()
     place = finals.of(FULL) if chosen is None else chosen
     assert place is not None
@@ -147,7 +148,7 @@ def _best_within(
     fitting = [trial for trial in trials if trial.ms * ratio <= latency]
     least = min(trials, key=lambda t: (not t.fixed, t.ms))
     good = sorted(fitting or [least], key=lambda t: (-sign * t.result.quality, t.ms))
-    finals = raced(clock, _finalists(full, good))
+    finals = raced(clock, _finalists(clock, full, good))
     place = finals.best_within(latency)
     if place is None and tries > 1 and fitting:
         # All took longer than foretold: by as much, others will too.
@@ -206,14 +207,22 @@ def full_falls_short(full: Result, precision: str, goal: float) -> bool:
     return short
 
 
-def _finalists(full: Trial, good: Sequence[Trial]) -> list[Finalist]:
-    """Full depth, the first fixed layer, and the first two of the others, best first."""
+def _finalists(clock: Clock, full: Trial, good: Sequence[Trial]) -> list[Finalist]:
+    """Full depth, the first fixed layer, and two of the others, best first.
+
+    The second is the best that is asked elsewhere: what questions cost is what is foretold worst.
+    """
     moving = [trial for trial in good if not trial.fixed and not _is_never(trial)]
     fixed = [trial for trial in good if trial.fixed]
     named = [(FULL, full), *((FIXED, t) for t in fixed[:1]), *((POLICY, t) for t in moving[:1])]
     others = [t for t in moving[1:] if t.result.policy != moving[0].result.policy]
-    named += [(RUNNER_UP, t) for t in others[:1]]
+    elsewhere = [t for t in others if _asked(clock, t) != _asked(clock, moving[0])]
+    named += [(RUNNER_UP, t) for t in (elsewhere or others)[:1]]
     return [Finalist(role, t.result, t.ms, t.keeps) for role, t in named]
+
+
+def _asked(clock: Clock, trial: Trial) -> tuple[int, ...]:
+    return asked_at(from_config(trial.result.policy), clock.timed.exit_layers[:-1])
 
 
 def _is_never(trial: Trial) -> bool:

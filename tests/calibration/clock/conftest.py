@@ -58,13 +58,12 @@ class Machine:
             rows = done.work.of("head").sum() / VOCABULARY
             run, active = done.work.of("calls").sum(), done.work.of("rows").sum()
         else:
-            calls = sum(layer.head > 0 for layer in done.work)
+            calls = sum(layer.calls for layer in done.work if layer.head)
             rows = sum(layer.head for layer in done.work)
             run = sum(layer.calls for layer in done.work)
             active = sum(layer.active for layer in done.work)
-        return float(
-            1e-4 + run * self.call + active * self.row + calls * self.head + rows * self.scored
-        )
+        layers, heads = run * self.call + active * self.row, calls * self.head + rows * self.scored
+        return float(1e-6 + layers + heads)
 
 
 @pytest.fixture(scope="module")

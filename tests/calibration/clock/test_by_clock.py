@@ -9,6 +9,7 @@ import pytest
 
 from tokenexit.calibration import CalibrateConfig, calibrate
 from tokenexit.calibration.clock.cost_model import CostModel
+from tokenexit.calibration.clock.counts import asked_at
 from tokenexit.errors import UserError
 from tokenexit.evaluation import evaluate
 from tokenexit.policies import Entropy, Margin, Never, from_config
@@ -65,6 +66,11 @@ def test_times_are_foretold_about_right(fast):
     assert all(c.ms_foretold is not None and c.ms_foretold > 0 for c in fast.candidates)
     timed = [c.ms for c in fast.candidates if c.ms is not None]
     assert sorted(timed) == sorted(row["ms"] for row in fast.timing["rows"])
+
+
+def test_the_runner_up_is_asked_elsewhere(fast, tagger):
+    first, second = (from_config(rows(fast)[name]["policy"]) for name in ("policy", "runner-up"))
+    assert asked_at(first, (1, 2, 3)) != asked_at(second, (1, 2, 3))
 
 
 def test_fewer_questions_are_tried_and_fixed_layers(fast):

@@ -65,8 +65,8 @@ def split(cascade: Any) -> TextSplit:
 def test_models_are_counted_as_they_run(policy, cascade):
     timed = TimedCascade(cascade, TEXTS, 4)
     [batch] = timed.batches()
-    done = timed.run(batch, policy)
-    found = timed.counts([batch], policy, timed.exits(done))
+    [done] = timed.run([batch], policy)
+    found = timed.counts([batch], policy, timed.exits([done]))
     start = 0
     for number, stage in enumerate(cascade.stages, start=1):
         first = done.work[start]

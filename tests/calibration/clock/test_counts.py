@@ -75,10 +75,11 @@ def test_heads_score_those_that_leave_unless_they_have_scored_them():
 def test_a_tagger(policy, batch_size, tagger, tagged):
     timed = TimedEncoder(tagger, tagged.tokens, batch_size)
     batches = timed.batches()
-    done = [timed.run(batch, policy) for batch in batches]
-    exits = np.concatenate([timed.exits(one) for one in done])
+    whole = timed.run(batches, policy)
+    done = [timed.run([batch], policy) for batch in batches]
+    exits, work = timed.exits(whole), whole.work
+    assert exits.tolist() == [layer for one in done for layer in timed.exits(one)]
     found = timed.counts(batches, policy, exits)
-    work = [sum((one.work[n] for one in done[1:]), done[0].work[n]) for n in range(4)]
     assert len(found["layer"]) == sum(layer.calls for layer in work)
     assert found["batch"].sum() == sum(map(timed.tokens, batches))
     heads = resolved(found, [kind_of(policy)])
@@ -96,11 +97,22 @@ def test_a_tagger(policy, batch_size, tagger, tagged):
     assert attended == projected if not absorbed else attended > projected
 
 
+def test_probes_of_a_tagger_are_of_all_sizes_and_lengths(tagger, tagged):
+    timed = TimedEncoder(tagger, tagged.tokens, 6)
+    probes = timed.probes()
+    assert [len(batch[0]) for batch in probes] == [1, 1, 6, 6, 1, 1, 1, 2, 4, 6]
+    assert all(sum(map(timed.texts, batches)) >= 16 for batches in probes)
+    short, medium, long = ({timed.tokens(batch) for batch in probes[n]} for n in (4, 5, 6))
+    assert max(short) <= min(medium) <= max(medium) <= min(long) < max(long)
+    done = timed.run(probes[2], Never())
+    assert len(done) == sum(min(1, len(p.sentence.word_rows)) for b in probes[2] for p in b)
+
+
 def test_rows_of_a_tagger_are_those_of_its_words(tagger):
     """Of words that are one sub-word each, exactly."""
     timed = TimedEncoder(tagger, [["ada", "was", "born"], ["in", "london"]] * 4, 8)
     policy = Entropy(0.6)
-    done = timed.run(timed.batches()[0], policy)
+    done = timed.run(timed.batches(), policy)
     assert 1 < done.mean_exit_layer < 4
     timed._share = 0.0
     rows = timed.counts(timed.batches(), policy, timed.exits(done))["layer"]
@@ -116,13 +128,13 @@ def test_rows_of_a_tagger_are_those_of_its_words(tagger):
 def test_a_generator(policy, writer, pairs):
     timed = TimedGenerator(writer, pairs.sources, 5)
     batches = timed.batches()
-    done = [timed.run(batch, policy) for batch in batches]
-    exits = [row for one in done for row in timed.exits(one)]
+    done = timed.run(batches, policy)
+    exits = timed.exits(done)
     work = sum((one.work for one in done[1:]), done[0].work)
     found = timed.counts(batches, policy, exits)
     assert len(found["layer"]) == work.of("calls").sum()
     assert found["step"].sum() == sum(map(len, exits))
-    scoring = [kind_of(policy)] if any(map(timed.scores, done)) else []
+    scoring = [kind_of(policy)] if timed.scores(done) else []
     heads = resolved(found, scoring)
     scored = [rows for name, rows in heads.items() if name == "head" or name[4:] in scoring]
     vocabulary = writer.decoder.vocab_size

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tokenexit.calibration.clock.stopwatch import LEAST, MOST, Passes, interleaved, stopwatch
-from tokenexit.calibration.clock.timed import sizes, spread
+from tokenexit.calibration.clock.timed import repeated, sizes, spread
 
 CPU = torch.device("cpu")
 
@@ -58,6 +58,17 @@ def test_sizes_and_places():
     assert sizes(1) == [1]
     assert sizes(32) == [1, 2, 4, 8, 16, 32]
     assert sizes(6) == [1, 2, 4, 6]
-    assert spread(10, 3) == [0, 4, 9]
-    assert spread(2, 5) == [0, 1, 0, 1, 0]
-    assert spread(1, 1) == [0]
+    assert [repeated(size) for size in (1, 5, 16, 100)] == [16, 4, 1, 1]
+
+
+@pytest.mark.parametrize(("count", "wanted"), [(1, 1), (1, 16), (10, 3), (40, 16), (7, 7), (5, 14)])
+def test_places_are_of_all_lengths(count, wanted):
+    lengths = [(3 * n) % count for n in range(count)]
+    places = spread(lengths, wanted)
+    assert len(places) == wanted
+    found = sorted(lengths[place] for place in places)
+    even = [(2 * n + 1) * count // (2 * wanted) for n in range(wanted)]
+    assert found == even
+    if wanted >= 14 and count > 10:
+        half = [lengths[place] for place in places[: wanted // 2]]
+        assert min(half) < count / 4 < 3 * count / 4 < max(half)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenexit.calibration.clock.counts import ASK, Counts, asked_at, kind_of
-from tokenexit.calibration.clock.timed import Timed, sizes, spread
+from tokenexit.calibration.clock.timed import Timed, repeated, sizes, spread
 from tokenexit.halting import Trace
 from tokenexit.models.cascade import CascadeForSequenceClassification
 from tokenexit.models.cascade_run import Reading, run_cascade
@@ -58,19 +58,24 @@ class TimedCascade(Timed):
         """All texts: as many at once as ``predict_iter`` reads."""
         return self._all
 
-    def probes(self) -> list[Batch]:
+    def probes(self) -> list[list[Batch]]:
         """From one text to a batch of them."""
-        return [self._batch(spread(len(self._texts), size)) for size in sizes(self.batch_size)]
+        lengths = [int(length) for batch in self._all for length in batch.lengths]
+        found = []
+        for size in sizes(self.batch_size):
+            places = spread(lengths, size * repeated(size))
+            found.append([self._batch(places[n : n + size]) for n in range(0, len(places), size)])
+        return found
 
-    def run(self, batch: Batch, policy: Policy) -> Trace:
+    def run(self, batches: Sequence[Batch], policy: Policy) -> list[Trace]:
         """Classify texts."""
-        return run_cascade(self.model, batch.read, policy, self.batch_size)
+        return [run_cascade(self.model, batch.read, policy, self.batch_size) for batch in batches]
 
-    def exits(self, done: Trace) -> NDArray[np.int64]:
+    def exits(self, done: list[Trace]) -> NDArray[np.int64]:
         """The model that answered each text, ``[N]``."""
-        return done.exit_layer
+        return np.concatenate([trace.exit_layer for trace in done])
 
-    def scores(self, done: Trace) -> bool:
+    def scores(self, done: list[Trace]) -> bool:
         """Yes: what a model says is read from its own head."""
         return True
 

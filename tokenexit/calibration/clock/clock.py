@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from tokenexit.calibration.clock.cost_model import CostModel
 from tokenexit.calibration.clock.counts import ASK, kind_of
 from tokenexit.calibration.clock.probes import learn
 from tokenexit.calibration.clock.stopwatch import LEAST, Passes, Stopwatch, interleaved, stopwatch
-from tokenexit.calibration.clock.timed import Timed, spread
+from tokenexit.calibration.clock.timed import Timed, repeated
 from tokenexit.evaluation.processes import gather, is_main
 from tokenexit.policies import Policy
 
 logger = logging.getLogger(__name__)
 
-TURN = 16
-"""Texts at least that one finalist computes before the next, as in a bench."""
 RACE = 20.0
 """Seconds that timing the finalists may take, once each had its passes."""
 
@@ -62,18 +62,21 @@ class Clock:
         texts = sum(map(self.timed.texts, batches))
         pass_seconds = len(policies) * texts * max(ms, 1e-6) / 1000
         fitting = int(len(batches) * min(1.0, RACE / ((LEAST + 1) * pass_seconds)))
-        # The last batch may be a short one: alone, it would stand for all.
-        places = [0] if fitting <= 1 else spread(len(batches), fitting)
-        chosen = [batches[place] for place in places]
-        # As in a bench: nobody would wait for other weights to leave the caches after each text.
-        size = -(-TURN // self.timed.batch_size)
+        size = repeated(self.timed.batch_size)
+        chosen = [batches[place] for place in _evenly(len(batches), max(fitting, size))]
         turns = [chosen[n : n + size] for n in range(0, len(chosen), size)]
         work = [
-            [lambda t=turn, p=policy: [self.timed.run(batch, p) for batch in t] for turn in turns]
-            for policy in policies
+            [lambda t=turn, p=policy: self.timed.run(t, p) for turn in turns] for policy in policies
         ]
         texts = max(sum(map(self.timed.texts, chosen)), 1)
         return interleaved(work, self.timed.device, texts, RACE, self.watch)
+
+
+def _evenly(count: int, wanted: int) -> list[int]:
+    """Places from the first on; the last batch, which may be a short one, only among all."""
+    if wanted >= count:
+        return list(range(count))
+    return np.linspace(0, count - 1, wanted, endpoint=False).astype(int).tolist()
 
 
 def start(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenexit.calibration.clock.counts import ASK, LEFT, Counts, asked_at, effective, kind_of
-from tokenexit.calibration.clock.timed import Timed, sizes, spread
+from tokenexit.calibration.clock.timed import Timed, repeated, sizes, spread
 from tokenexit.halting import Trace
 from tokenexit.models.encoder_model import EncoderModel
 from tokenexit.models.encoding import Piece
@@ -46,14 +46,16 @@ class TimedEncoder(Timed):
         """All pieces, in their order."""
         return self._all
 
-    def probes(self) -> list[Batch]:
-        """Texts as they are, from one to a batch of them; of taggers, beginnings besides."""
-        whole = [self._chosen(size) for size in sizes(self.batch_size)]
+    def probes(self) -> list[list[Batch]]:
+        """Texts alone, short ones and long ones, and up to a batch; of taggers, beginnings too."""
+        order = np.argsort([len(piece.sentence.input_ids) for piece in self.pieces], kind="stable")
+        alone = [self._chosen(1, part.tolist()) for part in np.array_split(order, 3) if len(part)]
+        whole = alone + [self._chosen(size) for size in sizes(self.batch_size)[1:]]
         if self.model.backbone.of_texts:
             return whole
         begun = {(1, 1), (1, 4), (self.batch_size, 1), (self.batch_size, 4)}
         few = [
-            [_beginning(piece, words) for piece in self._chosen(size)]
+            [[_beginning(piece, words) for piece in batch] for batch in self._chosen(size)]
             for size, words in sorted(begun)
         ]
         return [*few, *whole]
@@ -62,15 +64,19 @@ class TimedEncoder(Timed):
     def _packed(self) -> Packed:
         return Packed.of(self._all)
 
-    def _chosen(self, size: int) -> Batch:
-        """So many pieces, each as a text of its own."""
-        places = spread(len(self.pieces), size)
-        return [replace(self.pieces[p], text=number) for number, p in enumerate(places)]
+    def _chosen(self, size: int, among: Sequence[int] | None = None) -> list[Batch]:
+        """Batches of so many pieces, each as a text of its own; of some of them, or of all."""
+        given = self.pieces if among is None else [self.pieces[place] for place in among]
+        lengths = [len(piece.sentence.input_ids) for piece in given]
+        places = spread(lengths, size * repeated(size))
+        pieces = [replace(given[p], text=number) for number, p in enumerate(places)]
+        return [pieces[n : n + size] for n in range(0, len(pieces), size)]
 
-    def run(self, batch: Batch, policy: Policy) -> Trace:
-        """Label a batch."""
+    def run(self, batches: Sequence[Batch], policy: Policy) -> Trace:
+        """Label batches of one size, of which the last may be smaller."""
+        pieces = [piece for batch in batches for piece in batch]
         halted = self.model.settings.halted
-        return run(self.model, batch, policy, batch_size=self.batch_size, halted=halted)
+        return run(self.model, pieces, policy, batch_size=len(batches[0]), halted=halted)
 
     def exits(self, done: Trace) -> NDArray[np.int64]:
         """Of each word, ``[W]``."""

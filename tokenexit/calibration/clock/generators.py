@@ -17,7 +17,7 @@ from tokenexit.calibration.clock.counts import (
     joined,
     kind_of,
 )
-from tokenexit.calibration.clock.timed import Timed, sizes, spread
+from tokenexit.calibration.clock.timed import Timed, repeated, sizes, spread
 from tokenexit.models.generate import Generated
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.models.texts import encode_texts, pad_sources
@@ -63,20 +63,25 @@ class TimedGenerator(Timed):
         step = self.batch_size
         return [self.ids[n : n + step] for n in range(0, len(self.ids), step)]
 
-    def probes(self) -> list[Batch]:
+    def probes(self) -> list[list[Batch]]:
         """Sources as they are, from one to a batch of them."""
-        every = len(self.ids)
-        return [[self.ids[p] for p in spread(every, size)] for size in sizes(self.batch_size)]
+        lengths, found = list(map(len, self.ids)), []
+        for size in sizes(self.batch_size):
+            places = spread(lengths, size * repeated(size))
+            ids = [self.ids[place] for place in places]
+            found.append([ids[n : n + size] for n in range(0, len(ids), size)])
+        return found
 
-    def run(self, batch: Batch, policy: Policy) -> Generated:
+    def run(self, batches: Sequence[Batch], policy: Policy) -> list[Generated]:
         """Write texts."""
-        return self._generate(batch, policy, self._settings)
+        return [self._generate(batch, policy, self._settings) for batch in batches]
 
-    def probe(self, batch: Batch, policy: Policy) -> Generated:
+    def probe(self, batches: Sequence[Batch], policy: Policy) -> list[Generated]:
         """Write a few tokens of each."""
         settings = {k: v for k, v in self._settings.items() if k != "max_length"}
         most = min(int(settings.get("max_new_tokens") or 128), int(PROBED["max_new_tokens"] or 1))
-        return self._generate(batch, policy, {**settings, **PROBED, "max_new_tokens": most})
+        settings = {**settings, **PROBED, "max_new_tokens": most}
+        return [self._generate(batch, policy, settings) for batch in batches]
 
     def _generate(self, batch: Batch, policy: Policy, settings: dict[str, Any]) -> Generated:
         found = self.model.generate(**pad_sources(self.model, batch), policy=policy, **settings)
@@ -87,14 +92,17 @@ class TimedGenerator(Timed):
         """Tokens of the sources."""
         return sum(map(len, batch))
 
-    def exits(self, done: Generated) -> Layers:
+    def exits(self, done: list[Generated]) -> Layers:
         """Of each token of each text."""
         copies = max(int(self._settings.get("num_return_sequences") or 1), 1)
-        rows = done.exit_layers[::copies].cpu().tolist()
+        rows = [row for one in done for row in one.exit_layers[::copies].cpu().tolist()]
         return [[layer for layer in row if layer] for row in rows]
 
-    def scores(self, done: Generated) -> bool:
+    def scores(self, done: list[Generated]) -> bool:
         """Whether the vocabulary was scored for more tokens than left."""
+        return any(self._scored_more(one) for one in done)
+
+    def _scored_more(self, done: Generated) -> bool:
         scored = done.work.of("head")[:-1] / self.model.decoder.vocab_size
         left = np.bincount(done.exit_layers.cpu().numpy().ravel(), minlength=self.num_layers + 1)
         return bool((scored > self._beams * left[1:-1]).any())

@@ -48,17 +48,17 @@ def learn(
     shortest: list[float] = []
     runs: list[tuple[Any, Policy]] = []
     spent = 0.0
-    for number, batch in enumerate(_most_telling_first(timed.probes())):
+    for number, batches in enumerate(_most_telling_first(timed.probes())):
         if number >= FEWEST and spent > SECONDS:
             break
         for policy in policies:
             # The first call of a kind may make what later ones use.
-            warm, _ = watch(lambda b=batch, p=policy: timed.probe(b, p), timed.device)
-            taken, done = watch(lambda b=batch, p=policy: timed.probe(b, p), timed.device)
+            warm, _ = watch(lambda b=batches, p=policy: timed.probe(b, p), timed.device)
+            taken, done = watch(lambda b=batches, p=policy: timed.probe(b, p), timed.device)
             spent += warm + taken
-            runs.append((batch, policy))
+            runs.append((batches, policy))
             shortest.append(min(warm, taken))
-            counted.append(timed.counts([batch], policy, timed.exits(done)))
+            counted.append(timed.counts(batches, policy, timed.exits(done)))
             kind = kind_of(policy)
             if kind is not None:
                 scoring[kind] = scoring.get(kind, False) or timed.scores(done)
@@ -66,8 +66,8 @@ def learn(
         if spent >= SECONDS:
             break
         place = number % len(runs)
-        batch, policy = runs[place]
-        taken, _ = watch(lambda b=batch, p=policy: timed.probe(b, p), timed.device)
+        batches, policy = runs[place]
+        taken, _ = watch(lambda b=batches, p=policy: timed.probe(b, p), timed.device)
         spent += taken
         shortest[place] = min(shortest[place], taken)
     known = tuple(kind for kind, scores in scoring.items() if scores)
@@ -76,9 +76,9 @@ def learn(
     return CostModel(costs, known, dict(conditions or {}), error, spent, len(runs))
 
 
-def _most_telling_first(batches: Sequence[Any]) -> list[Any]:
+def _most_telling_first(probes: Sequence[Any]) -> list[Any]:
     """From both ends to the middle, the large end first: it is what will run."""
-    left = list(batches)
+    left = list(probes)
     return [left.pop(-1 if number % 2 == 0 else 0) for number in range(len(left))]
 
 

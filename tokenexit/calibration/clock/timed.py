@@ -16,6 +16,10 @@ Exits = Any
 """Exit layers of the rows of some texts, in the form of the kind of model."""
 
 
+TURN = 16
+"""Texts that are run together at least, as in a bench: nobody calls a model for one."""
+
+
 class Timed(ABC):
     """A model with the texts that it is calibrated on, in batches of the size that will run.
 
@@ -36,16 +40,16 @@ class Timed(ABC):
         """All texts, in their order."""
 
     @abstractmethod
-    def probes(self) -> list[Any]:
-        """Batches that are timed to learn what operations cost, from few rows to many."""
+    def probes(self) -> list[list[Any]]:
+        """Batches that are run together to learn what operations cost, from few rows to many."""
 
     @abstractmethod
-    def run(self, batch: Any, policy: Policy) -> Any:
-        """What is timed; tokenising is outside."""
+    def run(self, batches: Sequence[Any], policy: Policy) -> Any:
+        """What is timed, in one call as far as one serves; tokenising is outside."""
 
-    def probe(self, batch: Any, policy: Policy) -> Any:
+    def probe(self, batches: Sequence[Any], policy: Policy) -> Any:
         """The same or less, from which costs are learned as well."""
-        return self.run(batch, policy)
+        return self.run(batches, policy)
 
     @abstractmethod
     def exits(self, done: Any) -> Exits:
@@ -74,14 +78,26 @@ class Timed(ABC):
         return len(batch)
 
 
+def repeated(size: int) -> int:
+    """Batches of a size that are run together, so that what is timed takes its time."""
+    return -(-TURN // size)
+
+
 def sizes(batch_size: int) -> list[int]:
     """Numbers of texts to probe: 1, 2, 4, ... and the size of a batch."""
     powers = [2**n for n in range(batch_size.bit_length()) if 2**n < batch_size]
     return [*powers, batch_size]
 
 
-def spread(count: int, wanted: int) -> list[int]:
-    """As many of ``count`` places as wanted, evenly spaced; repeated where there are too few."""
-    if wanted <= count:
-        return np.linspace(0, count - 1, wanted).round().astype(int).tolist()
-    return [place % count for place in range(wanted)]
+def spread(lengths: Sequence[int], wanted: int) -> list[int]:
+    """As many places as wanted, of texts of all lengths but the outermost ones.
+
+    Args:
+        lengths: Of the texts.
+        wanted: How many; some come twice where there are too few.
+    """
+    order = np.argsort(lengths, kind="stable")
+    among = (np.arange(wanted) + 0.5) / wanted * len(lengths)
+    # A few steps through all lengths, so that every stretch of them has short and long ones.
+    stride = next((n for n in (7, 11, 13, 17) if wanted % n), 1)
+    return order[among.astype(int)][np.arange(wanted) * stride % wanted].tolist()
