@@ -159,7 +159,7 @@ def calibrate(
     )
     with progressing(progress):
         costs = read_costs(Path(model) / COSTS)
-        found = opened.calibrate(part, split, config, read_policy(policy), batch_size, costs)
+        found = opened.calibrate(part, split, config, read_policy(policy), batch_size, costs=costs)
     if not is_main():
         return
     used = used_before(opened.model.settings.training, model, opened.source(data), split)

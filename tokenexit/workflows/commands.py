@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import torch
 
 from tokenexit.calibration import CalibrateConfig, calibrate
-from tokenexit.calibration.clock.cost_model import CostModel
 from tokenexit.calibration.found import Calibration
 from tokenexit.calibration.texts import calibrate_texts
 from tokenexit.data.pairs import read_pairs
@@ -80,15 +79,9 @@ class Commands(ABC):
 
     @abstractmethod
     def calibrate(
-        self,
-        split: Any,
-        name: str,
-        config: CalibrateConfig,
-        family: Policy | None,
-        size: int,
-        costs: CostModel | None = None,
+        self, split: Any, name: str, config: CalibrateConfig, family: Any, size: int, **more: Any
     ) -> Calibration:
-        """Choose a policy; by the clock, ``costs`` may be known from before."""
+        """Choose a policy; by the clock, ``costs`` may be known."""
 
     @abstractmethod
     def bench(
@@ -205,24 +198,11 @@ class _Tagger(Commands):
         return evaluate(self.model, split, name, policy, **given)[0]
 
     def calibrate(
-        self,
-        split: Any,
-        name: str,
-        config: CalibrateConfig,
-        family: Policy | None,
-        size: int,
-        costs: CostModel | None = None,
+        self, split: Any, name: str, config: CalibrateConfig, family: Any, size: int, **more: Any
     ) -> Calibration:
         families = None if family is None else [family]
-        return calibrate(
-            self.model,
-            split,
-            config,
-            name=name,
-            families=families,
-            batch_size=size,
-            costs=costs,
-        )
+        told = {"families": families, "batch_size": size, **more}
+        return calibrate(self.model, split, config, name=name, **told)
 
     def bench(
         self, split: Any, limit: int | None, policy: Policy | None, **options: Any
@@ -286,24 +266,11 @@ class _Generator(Commands):
         return evaluate_texts(self.model, split, name, policy, oracle=True, also=also, **given)[0]
 
     def calibrate(
-        self,
-        split: Any,
-        name: str,
-        config: CalibrateConfig,
-        family: Policy | None,
-        size: int,
-        costs: CostModel | None = None,
+        self, split: Any, name: str, config: CalibrateConfig, family: Any, size: int, **more: Any
     ) -> Calibration:
         families = None if family is None else [family]
-        return calibrate_texts(
-            self.model,
-            split,
-            config,
-            name=name,
-            families=families,
-            batch_size=size,
-            costs=costs,
-        )
+        told = {"families": families, "batch_size": size, **more}
+        return calibrate_texts(self.model, split, config, name=name, **told)
 
     def bench(
         self, split: Any, limit: int | None, policy: Policy | None, **options: Any
