@@ -16,6 +16,7 @@ from transformers import GenerationMixin, PreTrainedModel
 from transformers.generation.utils import GenerateEncoderDecoderOutput
 from transformers.modeling_outputs import Seq2SeqLMOutput
 
+from tokenexit.decoding.plain_greedy import PlainGreedy
 from tokenexit.decoding.search import Stopping, search
 from tokenexit.decoding.sequences import Sequences
 from tokenexit.decoding.verify import Acceptance, Speculation
@@ -112,6 +113,15 @@ class Generator(GenerationMixin):
             do_sample=generation_config.do_sample,
             streamer=streamer,
         )
+        return GenerateEncoderDecoderOutput(sequences=tokens)  # type: ignore[arg-type]
+
+    def greedily(
+        self, settings: PlainGreedy, memory: Tensor, mask: Tensor | None
+    ) -> GenerateEncoderDecoderOutput:
+        """What ``generate`` gives where nothing else is asked for, without its preparations."""
+        self.prompt_length = 1
+        self.decoding = self._start(memory, mask, settings.most)
+        tokens, self.exit_layers = settings(self.decoding, len(memory))
         return GenerateEncoderDecoderOutput(sequences=tokens)  # type: ignore[arg-type]
 
     def _begin(self, prompt: Tensor, memory: Tensor, mask: Tensor | None) -> None:

@@ -24,6 +24,7 @@ from tokenexit.decoding import (
     check_settings,
 )
 from tokenexit.decoding.border import ordinary
+from tokenexit.decoding.plain_greedy import plain_greedy
 from tokenexit.errors import UserError
 from tokenexit.models.generator_inputs import SOURCES, Memory, check_prompt, encode_inputs
 from tokenexit.policies import Policy
@@ -131,6 +132,11 @@ def _searched(
 ) -> Any:
     """What transformers' ``generate`` gives; settings that it refuses are the user's mistake."""
     fields = vars(model.network.generation_config)
+    if not isinstance(generator, VerifyingGenerator) and memory.states.device.type == "cpu":
+        own: Any = model.network.generation_config
+        plain = plain_greedy(given, own, model.network.config)
+        if plain is not None:
+            return generator.greedily(plain, memory.states, memory.mask)
     # Old and new names of what was not asked for would only make transformers warn.
     asked = {name: v for name, v in given.items() if v is not None or name in fields}
     asked |= {"return_dict_in_generate": True}
