@@ -24,7 +24,7 @@ from tokenexit.decoding import (
     check_settings,
 )
 from tokenexit.decoding.border import ordinary
-from tokenexit.decoding.plain_greedy import plain_greedy
+from tokenexit.decoding.plain_greedy import PlainGreedy, plain_greedy
 from tokenexit.errors import UserError
 from tokenexit.models.generator_inputs import SOURCES, Memory, check_prompt, encode_inputs
 from tokenexit.policies import Policy
@@ -103,9 +103,14 @@ def _generate(
     if pending == "verify":
         draft = given.pop("draft_tokens", None) or 8
         generator: Any = VerifyingGenerator(network, start, sources, draft)
+        plain = None
     else:
         generator = Generator(network, start, sources)
-    output = _searched(generator, model, memory, given)
+        plain = _plain(model, memory, given)
+    if plain is None:
+        output = _searched(generator, model, memory, given)
+    else:
+        output = generator.greedily(plain, memory.states, memory.mask)
     beams = output.get("beam_indices")
     layers = torch.stack(generator.exit_layers, dim=1)  # [rows, steps]
     if beams is not None:
@@ -127,16 +132,20 @@ def _generate(
     )
 
 
+def _plain(
+    model: ExitModelForSeq2SeqLM, memory: Memory, given: dict[str, Any]
+) -> PlainGreedy | None:
+    """The search, where it needs none of transformers' preparations."""
+    own: Any = model.network.generation_config
+    on_cpu = memory.states.device.type == "cpu"
+    return plain_greedy(given, own, model.network.config) if on_cpu else None
+
+
 def _searched(
     generator: Any, model: ExitModelForSeq2SeqLM, memory: Memory, given: dict[str, Any]
 ) -> Any:
     """What transformers' ``generate`` gives; settings that it refuses are the user's mistake."""
     fields = vars(model.network.generation_config)
-    if not isinstance(generator, VerifyingGenerator) and memory.states.device.type == "cpu":
-        own: Any = model.network.generation_config
-        plain = plain_greedy(given, own, model.network.config)
-        if plain is not None:
-            return generator.greedily(plain, memory.states, memory.mask)
     # Old and new names of what was not asked for would only make transformers warn.
     asked = {name: v for name, v in given.items() if v is not None or name in fields}
     asked |= {"return_dict_in_generate": True}
