@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +16,7 @@ from numpy.typing import NDArray
 from tokenexit.files import replacing
 
 
-@dataclass(frozen=True)
-class LayerWork:
+class LayerWork(NamedTuple):
     """Rows and pairs one layer worked on; adds up across batches and processes.
 
     Attributes:
@@ -39,7 +39,7 @@ class LayerWork:
     gate: int = 0
     calls: int = 0
 
-    def __add__(self, other: LayerWork) -> LayerWork:
+    def __add__(self, other: LayerWork) -> LayerWork:  # type: ignore[override]
         return LayerWork(
             self.active + other.active,
             self.projected + other.projected,

@@ -53,9 +53,9 @@ def run(
     Returns:
         One entry for each word that some piece answers for.
     """
-    check_pieces(model, pieces)
     backbone = model.for_inference(sum(len(piece.sentence.input_ids) for piece in pieces))
     compiled = model.compiled(backbone)
+    check_pieces(model, pieces, None if compiled is None else compiled.entries)
     if compiled is not None:
         columns, work = run_compiled(model, backbone, compiled, pieces, policy, batch_size, halted)
         return _trace([columns], pieces, work, model)

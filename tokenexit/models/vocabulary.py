@@ -36,13 +36,21 @@ def embeddings(network: Any) -> int:
     return int(network.get_input_embeddings().num_embeddings)
 
 
-def check_pieces(model: EncoderModel, pieces: Sequence[Piece]) -> None:
+def check_pieces(model: EncoderModel, pieces: Sequence[Piece], entries: int | None = None) -> None:
     """Refuse texts with tokens that the network has no embedding of.
 
+    Args:
+        model: The tagger.
+        pieces: Its texts.
+        entries: Entries of its vocabulary, where they are known already.
+
     Raises:
-        UserError: Tokens have been added to the tokenizer, and the text uses one.
+        UserError: A token has none, as after tokens were added to the tokenizer.
     """
-    entries = embeddings(model.network)
-    for piece in pieces:  # first, because counting a tokenizer's entries takes longer
-        if max(piece.sentence.input_ids) >= entries:
-            check_vocabulary(model.tokenizer, entries)
+    entries = embeddings(model.network) if entries is None else entries
+    most = max((max(piece.sentence.input_ids) for piece in pieces), default=0)
+    if most >= entries:  # first, because counting a tokenizer's entries takes longer
+        check_vocabulary(model.tokenizer, entries)
+        raise UserError(
+            f"The text has token {most}, and the model knows tokens 0 to {entries - 1} only."
+        )

@@ -45,6 +45,7 @@ class CompiledEncoder:
         num_layers: ``L``.
         width: ``H``.
         classes: ``C``.
+        entries: Of the vocabulary.
         exits: Layers below the top with an exit, from 1.
         scores: Whether kernels know all heads; else nothing below asks them to score.
         mean: Whether heads below the top read the mean of a word's rows.
@@ -57,6 +58,7 @@ class CompiledEncoder:
     num_layers: int
     width: int
     classes: int
+    entries: int
     exits: tuple[int, ...]
     scores: bool
     mean: bool
@@ -177,6 +179,7 @@ class _Builder:
             num_layers=len(layers),
             width=backbone.hidden_size,
             classes=classes,
+            entries=len(embedding.tokens),
             exits=exits,
             scores=scores,
             mean=mean,
