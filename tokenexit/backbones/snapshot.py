@@ -12,11 +12,15 @@ from operator import is_, itemgetter
 from typing import Any
 
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 _TABLES = ("_modules", "_parameters", "_buffers", "_forward_hooks", "_forward_pre_hooks")
 
 _TORCHS = frozenset(vars(nn.Module())) - {"training"}
 """What every module has: tables, which are compared apart, and what matters to gradients alone."""
+
+_PLAIN = (nn.Linear, nn.Embedding, nn.Dropout, nn.ModuleList)
+"""What these compute follows from their tables."""
 
 
 class Snapshot:
@@ -32,8 +36,9 @@ class Snapshot:
         self._parts, self._classes = parts, [part.__class__ for part in parts]
         settings = [*map(vars, parts)]
         self._numbers = [*map(len, settings)]
-        self._getters = [itemgetter("training", *(each.keys() - _TORCHS)) for each in settings]
+        self._getters = [itemgetter("training", *_telling(part)) for part in parts]
         self._settings = [get(each) for get, each in zip(self._getters, settings, strict=True)]
+        self._hooks = RemovableHandle.next_id
         tables: list[dict[str, Any]] = [part.__dict__[name] for part in parts for name in _TABLES]
         self._empty = [table for table in tables if not table]
         self._full = [table for table in tables if table]
@@ -46,13 +51,26 @@ class Snapshot:
         """Whether this is the same module, and nothing in it has been replaced or added."""
         return (
             module is self._module
-            and not any(self._empty)
+            and not self._filled()
             and [*map(len, self._full)] == self._sizes
             and all(map(is_, _held(self._full), self._held))
             and [part.__class__ for part in self._parts] == self._classes
             and self._same_settings()
             and _places(self._tensors) == self._places
         )
+
+    def _filled(self) -> bool:
+        """Whether a table that was empty is not, where hooks may have been added at all.
+
+        What is added to an empty table of another kind does nothing by itself.
+        """
+        latest = RemovableHandle.next_id  # counts all hooks of this process
+        if latest == self._hooks:
+            return False
+        if any(self._empty):
+            return True
+        self._hooks = latest
+        return False
 
     def _same_settings(self) -> bool:
         """Compared by value, of most of which the identity decides."""
@@ -64,6 +82,11 @@ class Snapshot:
             return now == self._settings
         except (KeyError, RuntimeError, TypeError, ValueError):  # such as a tensor for another
             return False
+
+
+def _telling(part: nn.Module) -> list[str]:
+    """Settings that have a say in what a module computes."""
+    return [] if type(part) in _PLAIN else [*(vars(part).keys() - _TORCHS)]
 
 
 def _held(tables: Iterable[dict[str, Any]]) -> list[Any]:
