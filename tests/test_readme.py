@@ -53,6 +53,11 @@ def test_the_quickstart_runs(here, capsys):
     quickstart = next(b for b in blocks("python") if "tagger.predict" in b)
     exec(compile(quickstart, "README.md", "exec"), {})
     assert re.search(r"\[.*\] \[[12](, [12]){6}\]", capsys.readouterr().out)
+    switch = next(b for b in blocks("python") if "use(precision=" in b)
+    names: dict[str, Any] = {}
+    exec(compile(switch, "README.md", "exec"), names)
+    assert names["tagger"].precision == "int8"
+    assert re.search(r"^\[[12](, [12]){6}\]", capsys.readouterr().out)
 
 
 def test_the_quickstart_of_classification_runs(here, capsys):
