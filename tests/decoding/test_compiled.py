@@ -21,8 +21,10 @@ from tokenexit.models.compiled_source import encode_compiled
 pytestmark = pytest.mark.skipif(kernels.library() is None, reason="needs a compiler")
 
 FAMILIES = [name for name, _ in DECODERS.items()]
-RULES = ("never", "assigned", "hash", "margin", "saturation", "gate", "patience", "decay")
-ASKED = ("depth", "two_stage", "shortlist", "nested")
+RULES = (
+    "never", "assigned", "hash", "margin", "saturation", "gate", "patience", "decay", "shortlist",
+)  # fmt: skip
+ASKED = ("depth", "two_stage", "nested")
 
 Make = Callable[..., ExitModelForSeq2SeqLM]
 

@@ -395,6 +395,15 @@ def test_entropy_of_a_shortlist_is_over_the_list():
     assert policy.at(0.946).step(later, state)[0].tolist() == [False]
 
 
+def test_a_shortlist_keeps_the_first_of_equal_words():
+    policy = policies.Shortlist(policies.Margin(0.5), 3)
+    some, many = [1.0, 7.0, 3.0, 7.0, 3.0, 3.0], [0.0, 5.0, 2.0, 5.0, 5.0, 5.0]
+    distinct = [0.0, 5.0, 1.0, 4.0, 3.0, 2.0]
+    for rows in ([some, many, distinct], [distinct]):
+        _, (words, _) = policy.step(CountedHeads().signals(1, rows), policy.init(len(rows)))
+        assert words.tolist() == [[1, 3, 2], [1, 3, 4], [1, 3, 4]][-len(rows) :]
+
+
 def test_a_shortlist_leaves_rows_that_are_not_there_alone():
     heads = CountedHeads()
     policy = policies.Shortlist(policies.Margin(0.5), 2)

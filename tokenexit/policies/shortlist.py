@@ -23,10 +23,10 @@ class Shortlist(WrapperPolicy):
     """The inner policy sees the logits of each row's ``size`` best words only.
 
     The first exit that is asked scores the whole vocabulary and keeps the best words of each
-    row; later exits score those alone. Dynamic vocabulary pruning (Vincenti et al. 2024,
-    arXiv 2410.18952; also the "top propagation" of DL2-CALM). They report far fewer
-    operations and hardly any gain in time, neither of which was verified here; their lists
-    that shrink from layer to layer are left out.
+    row, of equal ones the first; later exits score those alone. Dynamic vocabulary pruning
+    (Vincenti et al. 2024, arXiv 2410.18952; also the "top propagation" of DL2-CALM). They report
+    far fewer operations and hardly any gain in time, neither of which was verified here; their
+    lists that shrink from layer to layer are left out.
 
     Probabilities, entropies and the like are those of the list, so a threshold is not what it
     is on the whole vocabulary: a row looks a little surer. Only the decision is made on the
@@ -74,7 +74,7 @@ class Shortlist(WrapperPolicy):
         anew = self.refresh > 0 and signals.layer % self.refresh == 0
         if words is None or anew:
             size = min(self.size, signals.logits.shape[-1])
-            logits, words = signals.logits.topk(size, dim=-1)
+            logits, words = _best(signals.logits, size)
             shown = _limited(signals, words)
             shown.__dict__["logits"] = logits
             inner = self.policy.init(len(signals), words.device)
@@ -96,6 +96,16 @@ class Shortlist(WrapperPolicy):
     def examples(cls) -> list[Self]:
         """Around a policy without a state, and renewed around one with a state."""
         return [cls(Margin(0.5)), cls(Divergence(0.2), 3, refresh=4)]
+
+
+def _best(logits: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """The highest and their words, ``[N, V] -> [N, K]``; of equal ones the first come first."""
+    values, words = logits.topk(size, dim=-1)
+    # Which of equal words come is open in topk, and a sort that says takes much longer.
+    equal = (values[:, 1:] == values[:, :-1]).any()
+    if bool(equal) or bool(((logits >= values[:, -1:]).sum(dim=-1) > size).any()):
+        values, words = logits.sort(dim=-1, descending=True, stable=True)
+    return values[:, :size], words[:, :size]
 
 
 def _limited(signals: Signals, words: Tensor) -> Signals:

@@ -82,7 +82,7 @@ struct Step {
         work(static_cast<size_t>(decoder.model.layers) * tokenexit::count::ALL) {
     const auto &m = decoder.model;
     const int32_t score = static_cast<int32_t>(random.next() % 9), classes = random.next() % 4 ? 1 : m.vocabulary;
-    const int steps = random.upto(3), R = decoder.cache.rows;
+    const int steps = random.upto(3), R = decoder.cache.rows, shortlist = random.maybe() ? random.upto(90) : 0;
     auto *exits = reinterpret_cast<uint8_t *>(decoder.room(m.layers)), *table = reinterpret_cast<uint8_t *>(decoder.room(PLACES * m.num_words));
     auto *asked = reinterpret_cast<uint8_t *>(decoder.room(m.layers));
     for (int i = 0; i + 1 < m.layers; ++i) exits[i] = random.maybe(), asked[i] = exits[i] && score && random.maybe();
@@ -92,7 +92,8 @@ struct Step {
     for (int i = 0; i < 2; ++i) banned[i] = random.upto(m.vocabulary) - 1;
     const int pending = static_cast<int>(random.next() % 3);
     float *logits = random.maybe() ? reinterpret_cast<float *>(decoder.room(R * m.vocabulary * 4)) : nullptr;
-    const tokenexit::DecodeRule rule{score, random.maybe(), random.upto(2), classes, steps, 0, exits, asked,
+    const tokenexit::DecodeRule rule{score, random.maybe(), random.upto(2), classes, steps, shortlist, exits,
+                                     asked,
                                      decoder.numbers(random, steps * m.layers * classes),
                                      random.maybe() ? depths : nullptr, random.maybe() ? table : nullptr,
                                      decoder.numbers(random, m.hidden + 1)};

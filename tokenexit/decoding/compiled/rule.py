@@ -26,6 +26,9 @@ SCORES = (
 _LARGEST_TABLE = 1 << 24
 """Bytes of the depths of all tokens at all steps."""
 
+_LONGEST_LIST = 1024
+"""Words of a shortlist; scoring more at once is hardly dearer than scoring all."""
+
 _KEPT = 8
 """Rules that a model keeps."""
 
@@ -62,6 +65,7 @@ class CompiledRule:
             patience=rule.patience,
             classes=self._thresholds.shape[2],
             steps=len(self._thresholds),
+            shortlist=rule.shortlist,
             exits=structs.address(self._exits),
             asked=structs.address(self._asked),
             thresholds=structs.address(self._thresholds),
@@ -133,7 +137,7 @@ def compile_rule(
     """
     layers, words = model.decoder.num_layers, model.struct.vocabulary
     rule = policy.as_rule(layers, words, exits=exits.layers)
-    if rule is None or rule.shortlist or rule.score not in SCORES:
+    if rule is None or rule.shortlist > _LONGEST_LIST or rule.score not in SCORES:
         return None
     if rule.score == "gate" and _gate(exits) is None:
         return None  # which says what is missing

@@ -72,7 +72,7 @@ class Rule(ctypes.Structure):
     """``DecodeRule``."""
 
     _fields_ = (
-        *_fields(INT, "score low patience classes steps reserved"),
+        *_fields(INT, "score low patience classes steps shortlist"),
         *_fields(POINTER, "exits asked thresholds depths table gate"),
     )
 

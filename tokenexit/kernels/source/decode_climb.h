@@ -25,9 +25,47 @@ inline void count_scored(const DecodeStep &step, int layer, int rows, int V, boo
   if (read) line[count::SCORED_READ] += V;
 }
 
+// Rows x [n, H] at the first exit that is asked: their best words, and those of the lists they get.
+inline void score_for_lists(const DecoderModel &m, const Lists &lists, const DecodeStep &step, float *const *logits,
+                            const float *x, const int32_t *row, int n, Best *best, Best *judged) {
+  const int most = smaller(n, HEAD_ROWS), V = m.vocabulary;
+  Scratch scratch;
+  float **wanted = scratch.take<float *>(most), *all = logits ? nullptr : scratch.floats(at(most, V));
+  for (int from = 0; from < n; from += most) {
+    const int count = smaller(most, n - from);
+    for (int i = 0; i < count; ++i) wanted[i] = logits ? logits[from + i] : all + at(i, V);
+    score_rows(m, x + at(from, m.hidden), count, wanted, step.banned, step.num_banned, best + from);
+    parallel_for(count, [&](int i) {
+      judged[from + i] = keep_list(lists, row[from + i], wanted[i], V, best[from + i]);
+    });
+  }
+}
+
+// Rows x [n, H] at an exit that is asked: best of the vocabulary, and judged, what the rule looks at.
+// False where only lists were scored, so that nobody knows the next word.
+inline bool score_exit(const DecoderModel &m, int layer, const DecodeStep &step, const Lists &lists, bool first,
+                       const float *x, const int32_t *row, int n, Best *best, Best *judged) {
+  const int V = m.vocabulary;
+  if (lists.size && !first) {
+    score_lists(m, lists, x, row, n, judged);
+    step.work[at(layer - 1, count::ALL) + count::SCORED] += static_cast<int64_t>(n) * lists.size;
+    step.work[at(layer - 1, count::ALL) + count::SCORED_READ] += static_cast<int64_t>(n) * lists.size;
+    return false;
+  }
+  Scratch scratch;
+  float *const *logits = logits_of(scratch, step, row, n, V);
+  if (lists.size) score_for_lists(m, lists, step, logits, x, row, n, best, judged);
+  else {
+    score_rows(m, x, n, logits, step.banned, step.num_banned, best);
+    std::memcpy(judged, best, sizeof(Best) * static_cast<size_t>(n));
+  }
+  count_scored(step, layer, n, V, true);
+  return true;
+}
+
 // Everybody who is still there leaves, or those who may. False where nobody is left.
-inline bool exit_at(const Decoding &on, int layer, const DecodeStep &step, Remembered &kept, bool first, Climbers &c,
-                    Unscored &unscored) {
+inline bool exit_at(const Decoding &on, int layer, const DecodeStep &step, Remembered &kept, const Lists &lists,
+                    bool first, Climbers &c, Unscored &unscored) {
   const DecoderModel &m = on.model;
   const DecodeRule &rule = step.rule;
   const int H = m.hidden, N = c.N;
@@ -35,17 +73,14 @@ inline bool exit_at(const Decoding &on, int layer, const DecodeStep &step, Remem
   Scratch scratch;
   float *x = scratch.floats(at(N, H));
   int32_t *row = scratch.take<int32_t>(N);
-  Best *best = scratch.take<Best>(N);
+  Best *best = scratch.take<Best>(N), *judged = scratch.take<Best>(N);
   uint8_t *gone = scratch.take<uint8_t>(N + 1);
   for (int i = 0; i < N; ++i) {
     row[i] = c.row[c.newest[i]];
     std::memcpy(x + at(i, H), c.x + at(c.newest[i], H), sizeof(float) * H);
   }
-  const bool score = asked && reads_vocabulary(rule);
-  if (score) {
-    score_rows(m, x, N, logits_of(scratch, step, row, N, m.vocabulary), step.banned, step.num_banned, best);
-    count_scored(step, layer, N, m.vocabulary, true);
-  }
+  const bool score = asked && reads_vocabulary(rule) &&
+                     score_exit(m, layer, step, lists, first, x, row, N, best, judged);
   float *finished = nullptr;
   if (asked && rule.score == BY_GATE) {
     finish_rows(m, x, N, finished = scratch.floats(at(N, H)));
@@ -57,8 +92,8 @@ inline bool exit_at(const Decoding &on, int layer, const DecodeStep &step, Remem
     gone[i] = top;
     if (asked) {
       const float *ready = finished ? finished + at(i, H) : nullptr;
-      const float number = number_of(rule, m, kept, first, row[i], mine, ready, best[i]);
-      gone[i] = leaves(rule, m, on.cache.length - 1, layer, number, best[i], kept, row[i]);
+      const float number = number_of(rule, m, kept, first, row[i], mine, ready, judged[i]);
+      gone[i] = leaves(rule, m, on.cache.length - 1, layer, number, judged[i], kept, row[i]);
     }
     if (kept.hidden) std::memcpy(kept.hidden + at(row[i], H), mine, sizeof(float) * H);
     stay += !gone[i];
@@ -99,6 +134,7 @@ inline void climb(const Decoding &on, const int32_t *rows, int count, const Deco
   const bool compares = step.rule.score == BY_SATURATION;
   Remembered kept = {scratch.take<int32_t>(R), scratch.take<int32_t>(R), scratch.take<int32_t>(R),
                      compares ? scratch.floats(at(R, H)) : nullptr};
+  const Lists lists = make_lists(scratch, m, reads_vocabulary(step.rule) ? step.rule.shortlist : 0, R);
   Unscored unscored = {scratch.floats(at(count, H)), scratch.take<int32_t>(count), 0, 0};
   for (int i = 0; i < count; ++i) {
     c.row[i] = rows[i];
@@ -120,7 +156,7 @@ inline void climb(const Decoding &on, const int32_t *rows, int count, const Deco
       while (!stops(to)) ++to;
     run_layers(on, layer, to, c, step.work);
     if (!stops(to)) continue;
-    if (!exit_at(on, to, step, kept, first, c, unscored)) break;
+    if (!exit_at(on, to, step, kept, lists, first, c, unscored)) break;
     first = false;
   }
   score_the_rest(on, step, unscored);

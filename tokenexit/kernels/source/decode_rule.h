@@ -2,7 +2,7 @@
 // says. Rows are sequences here: windows and sentences have one row.
 #pragma once
 #include "decode_types.h"
-#include "decoder_head.h"
+#include "decode_list.h"
 
 namespace tokenexit {
 namespace TOKENEXIT_ISA {
@@ -47,10 +47,11 @@ inline float gate_of(const float *gate, const float *x, int n) {
 // The number that a row gives. finished [H] for the gate, best for what reads the vocabulary.
 inline float number_of(const DecodeRule &rule, const DecoderModel &m, const Remembered &kept, bool first, int row,
                        const float *hidden, const float *finished, const Best &best) {
+  const int words = rule.shortlist ? smaller(rule.shortlist, m.vocabulary) : m.vocabulary;
   const bool of_words = reads_vocabulary(rule) && rule.score != BY_PATIENCE;
   if (of_words && !(predicts(best) && best.top > -FLT_MAX)) return NAN;
   switch (rule.score) {
-  case BY_ENTROPY: return entropy_of(best, m.vocabulary);
+  case BY_ENTROPY: return entropy_of(best, words);
   case BY_MAX_PROB: return 1.f / best.sum;
   case BY_MARGIN: return margin_of(best);
   case BY_ENERGY: return -(best.top + std::log(best.sum));

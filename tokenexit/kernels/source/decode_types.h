@@ -29,7 +29,8 @@ enum DecodeScore : int32_t {
 // sentences have one row.
 struct DecodeRule {
   int32_t score, low, patience, classes; // thresholds a layer: 1, or V
-  int32_t steps, reserved;               // thresholds there are; the last serve all steps after them
+  int32_t steps;                         // thresholds there are; the last serve all steps after them
+  int32_t shortlist;                     // best words that are scored after the first exit asked; 0: all
   const uint8_t *exits;                  // [L]: layers with an exit
   const uint8_t *asked;                  // [L]: exits at which the rule is asked
   const float *thresholds;               // [steps, L, classes]
