@@ -167,12 +167,35 @@ def test_a_cache_that_cannot_be_written_is_told(
     assert "set XDG_CACHE_HOME" in kernels.status()
 
 
+def test_a_user_without_a_home_is_told(anew: Path, monkeypatch: pytest.MonkeyPatch):
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.delenv("LOCALAPPDATA", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    assert kernels.library() is None
+    assert "no home folder: set XDG_CACHE_HOME" in kernels.status()
+
+
+def test_a_cache_that_can_only_be_read_is_enough(
+    made: Path, anew: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def read_only(folder: Path) -> None:
+        raise cache_module.Unusable(f"{folder} cannot be written to")
+
+    shutil.copytree(made, anew)
+    monkeypatch.setattr(module, "locked", read_only)
+    assert kernels.library() is not None
+
+
 @pytest.mark.skipif(os.name == "nt", reason="modes of files")
-def test_a_cache_that_others_may_write_to_is_not_trusted(made: Path, anew: Path):
+@pytest.mark.parametrize("compile", [True, False])
+def test_a_cache_that_others_may_write_to_is_not_trusted(made: Path, anew: Path, compile: bool):
     shutil.copytree(made, anew)
     anew.chmod(0o777)
+    assert "is not safe" in kernels.status(compile=compile)
     assert kernels.library() is None
-    assert "is not safe" in kernels.status()
 
 
 def test_the_variable_turns_kernels_off(anew: Path, monkeypatch: pytest.MonkeyPatch):
@@ -206,6 +229,11 @@ def test_an_unknown_instruction_set_is_refused(
 def test_nothing_is_compiled_to_say_what_there_is(anew: Path):
     assert "not compiled yet" in kernels.status(compile=False)
     assert not anew.exists()
+
+
+def test_a_missing_compiler_is_told_beforehand(anew: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert "no C++ compiler found" in kernels.status(compile=False)
 
 
 def test_the_version_says_which_kernels_run_without_heavy_libraries():

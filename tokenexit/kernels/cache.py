@@ -20,6 +20,9 @@ def cache_folder(sources: str, machine: str) -> Path:
     Args:
         sources: Hash of the sources.
         machine: As ``build.machine``.
+
+    Raises:
+        Unusable: The user has no folder for such things.
     """
     return _home() / "tokenexit" / "kernels" / f"{machine}-{sources[:16]}"
 
@@ -40,18 +43,23 @@ def locked(folder: Path) -> Iterator[None]:
             "where compiled kernels can be kept"
         ) from error
     try:
-        _check_owner(folder)
+        check_owner(folder)
         _wait(handle)
         yield
     finally:
         os.close(handle)
 
 
-def _check_owner(folder: Path) -> None:
-    if os.name == "nt":
+def check_owner(folder: Path) -> None:
+    """Refuse code from a folder that anybody but its user and root writes to.
+
+    Raises:
+        Unusable: Somebody else could have put it there.
+    """
+    if os.name == "nt" or not folder.exists():
         return
     told = folder.stat()
-    if told.st_uid != os.geteuid() or told.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    if told.st_uid not in (0, os.geteuid()) or told.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise Unusable(f"{folder} is not safe: others than you may write to it")
 
 
@@ -66,8 +74,15 @@ def _wait(handle: int) -> None:
 def _home() -> Path:
     if given := os.environ.get("XDG_CACHE_HOME"):
         return Path(given)
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
     if os.name == "nt" and (local := os.environ.get("LOCALAPPDATA")):
         return Path(local)
-    return Path.home() / ".cache"
+    try:
+        home = Path.home()
+    except RuntimeError as error:  # as of a number without a name in a container
+        raise Unusable(
+            "this user has no home folder: set XDG_CACHE_HOME to a place where compiled kernels "
+            "can be kept"
+        ) from error
+    if sys.platform == "darwin":
+        return home / "Library" / "Caches"
+    return home / ".cache"

@@ -13,7 +13,7 @@ from typing import Any
 
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.kernels import build
-from tokenexit.kernels.cache import Unusable, cache_folder, locked
+from tokenexit.kernels.cache import Unusable, cache_folder, check_owner, locked
 from tokenexit.kernels.signatures import signatures
 
 ABI = 1
@@ -146,7 +146,7 @@ def _look(compile: bool) -> tuple[Library | None, str]:
         if wanted != "auto":
             found.use(wanted)
         return found, told
-    return None, f"none: {'; '.join(filter(None, reasons))}; products run in torch"
+    return None, f"none: {'; '.join(filter(None, reasons))}; without them products run in torch"
 
 
 def _shipped() -> tuple[Library, str]:
@@ -157,8 +157,13 @@ def _shipped() -> tuple[Library, str]:
 
 def _cached(compile: bool) -> tuple[Library, str]:
     folder = cache_folder(build.source_hash(), build.machine())
-    if not compile:
-        return load(folder)
+    try:
+        check_owner(folder)
+        return load(folder)  # which may lie where nothing can be written
+    except Unusable as error:
+        if not compile:
+            build.find_compiler()
+            raise Unusable(f"{error}, which is tried at first use") from error
     with locked(folder):
         try:
             return load(folder)
