@@ -34,7 +34,7 @@ inline void score_for_lists(const DecoderModel &m, const Lists &lists, const Dec
   for (int from = 0; from < n; from += most) {
     const int count = smaller(most, n - from);
     for (int i = 0; i < count; ++i) wanted[i] = logits ? logits[from + i] : all + at(i, V);
-    score_rows(m, x + at(from, m.hidden), count, wanted, step.banned, step.num_banned, best + from);
+    score_rows(m, x + at(from, m.hidden), count, wanted, step.banned, step.num_banned, true, best + from);
     parallel_for(count, [&](int i) {
       judged[from + i] = keep_list(lists, row[from + i], wanted[i], V, best[from + i]);
     });
@@ -56,7 +56,7 @@ inline bool score_exit(const DecoderModel &m, int layer, const DecodeStep &step,
   float *const *logits = logits_of(scratch, step, row, n, V);
   if (lists.size) score_for_lists(m, lists, step, logits, x, row, n, best, judged);
   else {
-    score_rows(m, x, n, logits, step.banned, step.num_banned, best);
+    score_rows(m, x, n, logits, step.banned, step.num_banned, true, best);
     std::memcpy(judged, best, sizeof(Best) * static_cast<size_t>(n));
   }
   count_scored(step, layer, n, V, true);
@@ -118,7 +118,7 @@ inline void score_the_rest(const Decoding &on, const DecodeStep &step, const Uns
   Scratch scratch;
   Best *best = scratch.take<Best>(n);
   score_rows(on.model, unscored.x, n, logits_of(scratch, step, unscored.row, n, V), step.banned, step.num_banned,
-             best);
+             false, best);
   count_scored(step, unscored.layer, 0, V, true);
   for (int i = 0; i < n; ++i) step.words[unscored.row[i]] = best[i].next;
 }

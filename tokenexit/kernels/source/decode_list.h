@@ -39,31 +39,58 @@ inline Lists make_lists(Scratch &scratch, const DecoderModel &m, int shortlist, 
   return lists;
 }
 
-// The K best of x [n], best first and of equal ones the first: word [K], and their values.
-inline void best_words(const float *x, int n, int K, int32_t *word, float *value) {
-  int count = 0;
-  const auto insert = [&](int k) {
-    int i = count < K ? count++ : K - 1;
-    for (; i > 0 && x[k] > value[i - 1]; --i) {
-      value[i] = value[i - 1];
-      word[i] = word[i - 1];
+struct Entry {
+  float value;
+  int32_t word;
+};
+
+TX_INLINE bool worse(const Entry &a, const Entry &b) {
+  return a.value < b.value || (a.value == b.value && a.word > b.word);
+}
+
+// Puts heap[i] where it belongs: the worst of a heap [n] comes first.
+inline void sink(Entry *heap, int n, int i) {
+  const Entry moved = heap[i];
+  for (int child; (child = 2 * i + 1) < n; i = child) {
+    if (child + 1 < n && worse(heap[child + 1], heap[child])) ++child;
+    if (!worse(heap[child], moved)) break;
+    heap[i] = heap[child];
+  }
+  heap[i] = moved;
+}
+
+// The K best of x [n], best first and of equal ones the first. K <= n.
+inline void best_words(const float *x, int n, int K, Entry *best) {
+  for (int k = 0; k < K; ++k) best[k] = {x[k], k};
+  for (int i = K / 2 - 1; i >= 0; --i) sink(best, K, i);
+  for (int k = K; k < n; k += LANES) {
+    const int left = smaller(n - k, LANES);
+    if (left == LANES && !any(greater(load(x + k), splat(best->value)))) continue;
+    for (int i = k; i < k + left; ++i) {
+      if (!(x[i] > best->value)) continue;
+      *best = {x[i], i};
+      sink(best, K, 0);
     }
-    value[i] = x[k];
-    word[i] = k;
-  };
-  for (int k = 0; k < n; k += LANES) {
-    const int to = smaller(n, k + LANES);
-    if (count == K && to == k + LANES && !any(greater(load(x + k), splat(value[K - 1])))) continue;
-    for (int i = k; i < to; ++i)
-      if (count < K || x[i] > value[K - 1]) insert(i);
+  }
+  for (int count = K - 1; count > 0; --count) { // the worst to the end
+    const Entry last = best[count];
+    best[count] = *best;
+    *best = last;
+    sink(best, count, 0);
   }
 }
 
 // Keeps a row's best words; logits [V], of which whole is the best. What they make of themselves.
 inline Best keep_list(const Lists &lists, int row, const float *logits, int V, const Best &whole) {
   Scratch scratch;
-  float *value = scratch.floats(static_cast<size_t>(lists.size));
-  best_words(logits, V, lists.size, lists.word + at(row, static_cast<size_t>(lists.size)), value);
+  const size_t K = static_cast<size_t>(lists.size);
+  Entry *found = scratch.take<Entry>(K);
+  best_words(logits, V, lists.size, found);
+  float *value = scratch.floats(K);
+  for (size_t i = 0; i < K; ++i) {
+    value[i] = found[i].value;
+    lists.word[at(row, K) + i] = found[i].word;
+  }
   Best best = best_of_part(value, 0, lists.size, nullptr, 0);
   best.weighted += 0.f * whole.weighted; // NaN stays
   return best;

@@ -9,7 +9,8 @@ namespace TOKENEXIT_ISA {
 constexpr int PART = 1024; // entries of the vocabulary scored at a time; a multiple of PANEL
 constexpr int HEAD_ROWS = 48; // rows at a time
 
-// A row's best words. Sums are over all words; of e^(x - top), and of that times x - top.
+// A row's best words. Sums are over all words; of e^(x - top), and of that times x - top; nothing
+// where only the next word is wanted.
 struct Best {
   float top, second, sum, weighted;
   int32_t word;
@@ -54,12 +55,12 @@ inline void two_highest(const float *x, int n, float *top, int32_t *where, float
 }
 
 // The same of one part, entries from .. from + n of the vocabulary; x is left with banned words out.
-inline Best best_of_part(float *x, int from, int n, const int32_t *banned, int num_banned) {
+inline Best best_of_part(float *x, int from, int n, const int32_t *banned, int num_banned, bool sums = true) {
   Best b;
   two_highest(x, n, &b.top, &b.word, &b.second);
   const F top = splat(b.top);
   F sum = zero(), weighted = zero();
-  for (int k = 0; k < n; k += LANES) {
+  for (int k = 0; sums && k < n; k += LANES) {
     const F off = sub(load_to(x + k, n - k), top);
     F e = exp(off);
     if (n - k < LANES) e = choose(below(n - k), e, zero());
@@ -127,7 +128,7 @@ inline void finish_rows(const DecoderModel &m, const float *x, int n, float *y) 
 
 // Rows [0, n), at most HEAD_ROWS; logits: where each row's go, or null.
 inline void score_some(const DecoderModel &m, const float *finished, int n, float *const *logits,
-                       const int32_t *banned, int num_banned, Best *best) {
+                       const int32_t *banned, int num_banned, bool sums, Best *best) {
   const Matrix &w = *m.head;
   const int parts = (w.N + PART - 1) / PART;
   Scratch scratch;
@@ -141,7 +142,7 @@ inline void score_some(const DecoderModel &m, const float *finished, int n, floa
     block_of_kind(part, in, 0, n, 0, (count + PANEL - 1) / PANEL, {}, x, PART);
     for (int i = 0; i < n; ++i) {
       if (logits) std::memcpy(logits[i] + from, x + at(i, PART), sizeof(float) * count);
-      found[at(p, n) + i] = best_of_part(x + at(i, PART), from, count, banned, num_banned);
+      found[at(p, n) + i] = best_of_part(x + at(i, PART), from, count, banned, num_banned, sums);
     }
   });
   for (int i = 0; i < n; ++i) {
@@ -150,15 +151,15 @@ inline void score_some(const DecoderModel &m, const float *finished, int n, floa
   }
 }
 
-// States [n, H] to their best words.
+// States [n, H] to their best words; sums: as Best has them.
 inline void score_rows(const DecoderModel &m, const float *x, int n, float *const *logits, const int32_t *banned,
-                       int num_banned, Best *best) {
+                       int num_banned, bool sums, Best *best) {
   Scratch scratch;
   float *finished = scratch.floats(at(n, m.hidden));
   finish_rows(m, x, n, finished);
   for (int i = 0; i < n; i += HEAD_ROWS)
     score_some(m, finished + at(i, m.hidden), smaller(HEAD_ROWS, n - i), logits ? logits + i : nullptr, banned,
-               num_banned, best + i);
+               num_banned, sums, best + i);
 }
 
 } // namespace TOKENEXIT_ISA
