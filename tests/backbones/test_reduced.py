@@ -64,6 +64,19 @@ def test_integers_of_kernels_and_torch_are_the_same(rows: Any) -> None:
     assert_close(made(flat), exact, atol=1e-6, rtol=1e-6)
 
 
+@pytest.mark.parametrize("width", [512, 600])
+def test_sums_that_float32_cannot_hold_are_exact(width: int) -> None:
+    given = nn.Linear(width, 8, bias=False)
+    given.weight.data = torch.ones(8, width)
+    made = Int8Linear.of(given)
+    rows = torch.full((3, width), 0.5)
+    rows[:, 0], rows[2] = 1.0, 1.0  # the last has the largest sum there is
+    q = quantise_rows(rows)
+    sums = (q.values.long() - q.zero).sum(dim=1, keepdim=True) * 127
+    exact = (sums.float() * q.scale * made.weights.scale).expand(3, 8)
+    assert_close(made(rows), exact, atol=0.0, rtol=3e-7)
+
+
 @pytest.mark.parametrize("count", [1, 3, 7000])
 def test_long_inputs_are_cut(count: int) -> None:
     made = Int8Linear.of(linear(out=40))

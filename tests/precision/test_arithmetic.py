@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from tokenexit.kernels import reference
 from tokenexit.precision import integer_product, product, quantise_rows, quantise_weights
 
 
@@ -105,3 +106,23 @@ def test_a_product_is_near_the_float_one(draw: torch.Generator) -> None:
     q, w = quantise_rows(rows), quantise_weights(weight)
     sums = integer_product(q.values, w.values) - q.zero * w.total
     assert_close(sums * q.scale * w.scale, rows @ weight.T, atol=0.3, rtol=0.05)
+
+
+def test_rows_are_those_of_the_kernels(draw: torch.Generator) -> None:
+    rows = torch.randn(400, 37, generator=draw) * torch.logspace(-14, 6, 400)[:, None]
+    rows[0] = 0.0
+    rows[1], rows[2] = rows[1].abs(), -rows[2].abs()
+    rows[3] = torch.arange(-18.0, 19.0) / 2  # between two steps, again and again
+    made = quantise_rows(rows)
+    values, step, zero = reference.quantize_rows(rows)
+    assert torch.equal(made.values, values)
+    assert torch.equal(made.scale[:, 0], step)
+    assert torch.equal(made.zero[:, 0], zero)
+
+
+@pytest.mark.parametrize(("width", "light"), [(512, True), (600, False)])
+def test_float32_holds_the_sums_or_is_not_asked_to(width: int, light: bool) -> None:
+    w = quantise_weights(torch.ones(3, width))
+    assert (w.light is not None) == light
+    if w.light is not None:
+        assert torch.equal(w.light.int(), w.total)

@@ -233,6 +233,10 @@ class Backbone(ABC):
         """All three of the same rows, where that takes fewer products than one by one."""
         return self.queries(index, rows, positions), *self.keys_values(index, rows, positions)
 
+    def joint(self, index: int) -> bool:
+        """Whether ``queries_keys_values`` takes one product, and equals those one by one."""
+        return False
+
     @abstractmethod
     def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
         """Everything after the attention: output projection, residuals, norms, feed-forward.

@@ -100,6 +100,12 @@ class BertBackbone(Backbone):
         query, key, value = apart(rows, attention.query, attention.key, attention.value)
         return query, key, value
 
+    def joint(self, index: int) -> bool:
+        """Where torch multiplies in few bits: each row is quantised for the product."""
+        attention = self._attention(index)
+        three = attention.query, attention.key, attention.value
+        return all(isinstance(part, Reduced) and not part.by_kernels for part in three)
+
     def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
         """Output projection and feed-forward block, each with residual and norm."""
         layer = self._layer(index)

@@ -101,8 +101,12 @@ class Int8Linear(Reduced):
         """``[M, in_features] -> [M, out_features]``, all at once."""
         weights, quantised = self.weights, quantise_rows(rows)
         sums = integer_product(quantised.values, weights.values)
-        sums = torch.addcmul(sums, quantised.zero, weights.total, value=-1)
-        made = sums.float().mul_(quantised.scale).mul_(weights.scale)
+        light = weights.light
+        if light is None:
+            made = torch.addcmul(sums, quantised.zero, weights.total, value=-1).float()
+        else:
+            made = sums.float().addcmul_(quantised.below, light)
+        made.mul_(quantised.scale).mul_(weights.scale)
         return made if self._shift is None else made.add_(self._shift)
 
     def _join(self, parts: Sequence[Any], bias: Tensor | None) -> Self:

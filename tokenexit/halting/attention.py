@@ -10,6 +10,9 @@ from tokenexit.backbones import Absorbable, Backbone
 from tokenexit.errors import UserError
 from tokenexit.halting.layout import Group, Layout
 
+FEW = 48
+"""So many rows more in a product take no longer than making another."""
+
 
 def attend(
     backbone: Backbone,
@@ -20,6 +23,7 @@ def attend(
     row_pos: Tensor,
     layout: Layout,
     *,
+    asking: Tensor | None = None,
     eager: bool = False,
 ) -> Tensor:
     """What the active rows read from their sentences at one layer, ``[A, H] -> [A, H]``.
@@ -32,12 +36,19 @@ def attend(
         active_pos: Places of the asking rows in their texts, ``[A]``.
         row_pos: Places of all rows, ``[R]``.
         layout: Who meets whom.
+        asking: Which of all rows ask, ``[A]``; None for all, or if unknown.
         eager: Products and softmax one by one, as transformers' eager attention.
     """
     keys = values = key_pos = None
-    if active is rows and layout.projected is None and layout.num_projected:
+    if (
+        layout.projected is None
+        and layout.num_projected
+        and (active is rows or (asking is not None and _joint(backbone, index, active, rows)))
+    ):
         key_pos = row_pos
         queries, keys, values = backbone.queries_keys_values(index, rows, row_pos)
+        if active is not rows:
+            queries = queries[asking]
     else:
         queries = backbone.queries(index, active, active_pos)
     if keys is None and layout.num_projected:
@@ -70,6 +81,11 @@ def attend(
         parts.append(read if group.valid is None else read[group.valid])
     joined = parts[0] if len(parts) == 1 else torch.cat(parts)
     return joined if layout.inverse is None else joined[layout.inverse]
+
+
+def _joint(backbone: Backbone, index: int, active: Tensor, rows: Tensor) -> bool:
+    """Whether queries that nobody needs cost less than one more product."""
+    return len(rows) - len(active) <= FEW and backbone.joint(index)
 
 
 def _take(rows: Tensor, span: slice | None, index: Tensor | None, size: int) -> Tensor:

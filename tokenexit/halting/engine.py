@@ -152,9 +152,8 @@ def _run_layer(
     """One layer on the active rows; those of sequences that leave it out stay as they are."""
     rows.plan(backbone.hidden_size, backbone.num_heads, absorb)
     active, places = rows.asking()
-    read = attend(
-        backbone, index, active, rows.hidden, places, rows.positions, rows.layout, eager=eager
-    )
+    at = rows.hidden, places, rows.positions, rows.layout
+    read = attend(backbone, index, active, *at, asking=rows.asking_index, eager=eager)
     new = backbone.combine(index, active, read)
     if left_out is not None:
         sequence = rows.batch.row_sequence[rows.original][rows.active]

@@ -102,6 +102,11 @@ class LiveRows:
         everybody = asking == attended
         self._index = None if everybody else self._tensor(np.flatnonzero(self.active))
 
+    @property
+    def asking_index(self) -> Tensor | None:
+        """Which rows are active, ``[A]``; None if all are."""
+        return self._index
+
     def asking(self) -> tuple[Tensor, Tensor]:
         """States and positions of the active rows, ``[A, H]`` and ``[A]``."""
         if self._index is None:

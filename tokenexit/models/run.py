@@ -18,6 +18,7 @@ from tokenexit.halting import (
     encode,
     pack,
 )
+from tokenexit.halting.by_rule import RuleVisitor, stated
 from tokenexit.halting.trace import LayerWork
 from tokenexit.models.encoding import Piece
 from tokenexit.models.progress import tracked
@@ -61,17 +62,24 @@ def run(
         return _trace([columns], pieces, work, model)
     heads = model.inference_heads
     work: Work = tuple(LayerWork() for _ in range(model.backbone.num_layers))
+    rule = None
+    if model.precision == "int8" and halted != "restore":
+        rule = stated(policy, backbone.num_layers, model.labels, heads.layers)
     parts: list[dict[str, np.ndarray]] = []
     for start in tracked(range(0, len(pieces), batch_size), "texts"):
         chunk = pieces[start : start + batch_size]
         batch = pack([piece.sentence for piece in chunk], model.device)
-        visitor = PolicyVisitor(
-            policy,
-            batch.num_words,
-            model.device,
-            score=(lambda signals: backbone.classify(signals.for_top))
-            if halted == "restore"
-            else None,
+        visitor = (
+            PolicyVisitor(
+                policy,
+                batch.num_words,
+                model.device,
+                score=(lambda signals: backbone.classify(signals.for_top))
+                if halted == "restore"
+                else None,
+            )
+            if rule is None
+            else RuleVisitor(policy, rule, batch.num_words)
         )
         done = encode(
             backbone,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from tokenexit.precision.rows import LEAST
+
+_WHOLE = 1 << 24
+"""Up to here float32 holds every whole number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +27,17 @@ class QuantisedWeights:
     values: Tensor
     scale: Tensor
     total: Tensor
+
+    @cached_property
+    def light(self) -> Tensor | None:
+        """``total`` in float32, ``[N]``; None where float32 may not hold all sums of products.
+
+        No sum is beyond 255 times the larger part of a channel, of one sign.
+        """
+        with torch.inference_mode(False), torch.no_grad():
+            above = self.values.clamp_min(0).sum(dim=1, dtype=torch.int32)
+            most = torch.maximum(above, above - self.total).max() if len(above) else 0
+            return self.total.float() if 255 * int(most) <= _WHOLE else None
 
     def of(self, channels: slice) -> QuantisedWeights:
         """Some output channels, in the same memory."""
