@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import pickle
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,20 @@ def test_autocast_is_refused(tagger: Any) -> None:
     tagger.use(precision="int8")
     with torch.autocast("cpu", torch.bfloat16), pytest.raises(UserError, match="autocast"):
         said(tagger)
+
+
+def test_a_policy_of_another_precision_is_told_once(
+    tagger: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = "calibrated in fp32 and is used in int8"
+    tagger.settings = dataclasses.replace(tagger.settings, calibration={"precision": "fp32"})
+    for policy, times in ((policies.Never(), 0), (policies.MaxProb(0.9), 1)):
+        tagger.settings = dataclasses.replace(tagger.settings, policy=policies.to_config(policy))
+        tagger.tag(TEXTS)
+        tagger.use(precision="int8").tag(TEXTS)
+        tagger.tag(TEXTS)
+        assert caplog.text.count(told) == times
+        tagger.use(precision="fp32")
 
 
 # --- training ----------------------------------------------------------------------------------

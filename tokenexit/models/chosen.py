@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from tokenexit.models.settings import ExitSettings
-from tokenexit.policies import Policy, from_config
+from tokenexit.policies import Never, Policy, from_config
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,8 @@ class Calibrated(Protocol):
 def chosen_policy(model: Calibrated, given: Policy | Mapping[str, Any] | str | None) -> Policy:
     """The policy given, or the model's own.
 
-    One that was calibrated in another precision keeps no promise in this: that is said once.
+    One that was calibrated in another precision keeps no promise in this: that is said once. One
+    that lets nobody out makes none.
 
     Args:
         model: Has a policy of its own.
@@ -40,7 +41,7 @@ def chosen_policy(model: Calibrated, given: Policy | Mapping[str, Any] | str | N
     if given is not None:
         return from_config(given)
     calibration = model.settings.calibration
-    if calibration is not None:
+    if calibration is not None and not isinstance(model.policy, Never):
         before, now = str(calibration.get("precision", "fp32")), model.precision
         told = vars(model).setdefault("_told_of", set())
         if before != now and (before, now) not in told:
