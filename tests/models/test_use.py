@@ -148,7 +148,7 @@ def test_a_policy_of_another_precision_is_told_once(
     told = "calibrated in fp32 and is used in int8"
     tagger.settings = dataclasses.replace(tagger.settings, calibration={"precision": "fp32"})
     for policy, times in ((policies.Never(), 0), (policies.MaxProb(0.9), 1)):
-        tagger.settings = dataclasses.replace(tagger.settings, policy=policies.to_config(policy))
+        tagger.configure(policy=policy)
         tagger.tag(TEXTS)
         tagger.use(precision="int8").tag(TEXTS)
         tagger.tag(TEXTS)
