@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -138,6 +137,6 @@ def test_scored_rows_cost_their_head_and_one_product_a_class(build):
     network = build("bert")
     head = (LayerWork(head=7),)
     assert macs(network.backbone, network.heads, head) == 7 * (32 * CLASSES + CLASSES)
-    top = tuple(replace(LayerWork(), head=7 * (layer == 5)) for layer in range(6))
+    top = tuple(LayerWork(head=7 * (layer == 5)) for layer in range(6))
     assert macs(network.backbone, network.heads, top) == 7 * 32 * CLASSES
     assert macs(network.backbone, network.heads, (LayerWork(gate=7),)) == 7 * 32

@@ -109,7 +109,7 @@ def test_rows_that_were_asked_are_counted(name, toy):
         work = encode(model.backbone, model.heads, batch, visitor)
     asked = sum(layer.gate for layer in work)
     assert asked == 2 * batch.num_words
-    without = tuple(replace(layer, gate=0) for layer in work)
+    without = tuple(layer._replace(gate=0) for layer in work)
     more = macs(model.backbone, model.heads, work) - macs(model.backbone, model.heads, without)
     assert more == asked * model.heads.gate.macs > 0
     assert macs(model.backbone, model.heads, (LayerWork(gate=3),)) == 3 * model.heads.gate.macs

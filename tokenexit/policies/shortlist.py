@@ -99,13 +99,21 @@ class Shortlist(WrapperPolicy):
 
 
 def _best(logits: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """The highest and their words, ``[N, V] -> [N, K]``; of equal ones the first come first."""
-    values, words = logits.topk(size, dim=-1)
-    # Which of equal words come is open in topk, and a sort that says takes much longer.
-    equal = (values[:, 1:] == values[:, :-1]).any()
-    if bool(equal) or bool(((logits >= values[:, -1:]).sum(dim=-1) > size).any()):
-        values, words = logits.sort(dim=-1, descending=True, stable=True)
-    return values[:, :size], words[:, :size]
+    """The highest and their words, ``[N, V] -> [N, K]``; of equal ones the first come first.
+
+    Which of equal words come is open in ``topk``, and a stable sort of all takes much longer: so
+    ``topk`` gives the least that is kept, and places settle who has it. What is no number comes
+    before all others.
+    """
+    infinity = float("inf")
+    whole = logits.nan_to_num(nan=infinity, posinf=infinity, neginf=-infinity)
+    least = whole.topk(size, dim=-1).values[:, -1:]
+    above, equal = whole > least, whole == least
+    kept = above | (equal & (equal.cumsum(dim=-1) <= size - above.sum(dim=-1, keepdim=True)))
+    words = kept.float().topk(size, dim=-1).indices.sort(dim=-1).values
+    order = whole.gather(1, words).sort(dim=-1, descending=True, stable=True).indices
+    words = words.gather(1, order)
+    return logits.gather(1, words), words
 
 
 def _limited(signals: Signals, words: Tensor) -> Signals:
