@@ -53,9 +53,7 @@ class Case:
             "limit": self.limit,
             "repeats": self.repeats,
         }
-        told |= {"threads": self.threads, "against": self.against}
-        if self.precision != "fp32":
-            told["precision"] = self.precision
+        told |= {"threads": self.threads, "against": self.against, "precision": self.precision}
         return [text for k, v in told.items() for text in (f"--{k}", str(v))] + [*self.options]
 
 
