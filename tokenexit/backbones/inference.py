@@ -14,9 +14,15 @@ from typing import Any, Generic, TypeVar
 from torch import nn
 
 from tokenexit.backbones.freeing import gone, let_go
-from tokenexit.backbones.making import Network, Twin, how, make
+from tokenexit.backbones.making import Network, Twin, how, make, steady
 from tokenexit.backbones.pieces import check_in_pieces
-from tokenexit.backbones.precise import DTYPES, cast, check_no_autocast, check_servable
+from tokenexit.backbones.precise import (
+    DTYPES,
+    REDUCED,
+    cast,
+    check_no_autocast,
+    check_servable,
+)
 from tokenexit.backbones.snapshot import Snapshot
 from tokenexit.backbones.twin import evaluated, twin
 from tokenexit.backbones.watch import Watch
@@ -96,6 +102,7 @@ class Inference(Generic[N]):
         self.freed = False
         """Whether the network's own weights are gone."""
         self._made: _Made[N] | None = None
+        self._beside: list[tuple[Snapshot, Any]] = []
 
     def beside(self, module: M) -> M:
         """A small module beside the network, in evaluation mode and in the type of its states.
@@ -104,12 +111,22 @@ class Inference(Generic[N]):
         """
         if module is None:
             return module
-        module = evaluated(module)
         weight = next(module.parameters(), None)
+        if self.precision in REDUCED and weight is not None and weight.device.type == "cpu":
+            return self._steady(module)
+        module = evaluated(module)
         if self.precision not in DTYPES or weight is None or weight.device.type == "cpu":
             return module
         made = twin(module, _itself, _itself)
         cast(made, module, self.precision)
+        return made
+
+    def _steady(self, module: Any) -> Any:
+        for snapshot, made in self._beside:
+            if snapshot.fits(module):
+                return made
+        snapshot, made = Snapshot(module), steady(module)
+        self._beside = [*self._beside[-3:], (snapshot, made)]  # heads, and gates of a generator
         return made
 
     def get(self, model: nn.Module, rows: int = 0) -> N:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeGuard
+from typing import Any, ClassVar, Protocol, TypeGuard, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,8 @@ from tokenexit.backbones.precise import REDUCED, cast, check_numbers, served_lay
 from tokenexit.backbones.reduced import Reduced
 from tokenexit.backbones.twin import anybody_listens, twin, unheard
 from tokenexit.backbones.watch import Watch, products
+
+M = TypeVar("M", bound=nn.Module)
 
 
 class Network(Protocol):
@@ -99,10 +101,21 @@ def _reduced(network: Network, precision: str) -> Twin:
     kind = REDUCED[precision]
     pairs = [(layer, kind.of(layer)) for layer in served_layers(network)]
     others = [m for m in network.model.modules() if _plain(m)]
-    instead: dict[nn.Module, Any] = {linear: LeanLinear(linear, pack=False) for linear in others}
+    instead: dict[nn.Module, Any] = {
+        linear: LeanLinear(linear, pack=False, steady=True) for linear in others
+    }
     instead.update(pairs)
     made = _replaced(network, instead, lean=not anybody_listens())
     return Twin(made, Watch(_weights([linear for linear, _ in pairs])).same, pairs)
+
+
+def steady(module: M) -> M:
+    """A twin of a small module beside a network in fewer bits: no row depends on another."""
+
+    def instead(part: nn.Module) -> nn.Module | None:
+        return LeanLinear(part, pack=False, steady=True) if _plain(part) else None
+
+    return twin(module, instead, lambda part: None)
 
 
 def _replaced(network: Network, linears: dict[nn.Module, Any], lean: bool) -> Any:

@@ -77,7 +77,8 @@ def encode(
     num_layers = backbone.num_layers
     absorb = absorb and not torch.is_grad_enabled()
     absorb = absorb and all(backbone.absorbable(index) for index in range(num_layers))
-    eager = backbone.eager
+    # Its products depend on how many sentences there are; rounded rows promise no such thing.
+    eager = backbone.eager and not backbone.rounds
     segments = () if batch.segments is None else (batch.segments[None],)
     embedded = backbone.embed(batch.input_ids[None], batch.positions[None], *segments)[0]
     rows = LiveRows(batch, embedded, halted, alike=backbone.rounds)
