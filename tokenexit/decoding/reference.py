@@ -28,6 +28,7 @@ def decode_plain(
     *,
     pending: Pending = "eager",
     max_steps: int | None = None,
+    kept: torch.dtype | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Read given tokens, one sequence a source.
 
@@ -40,13 +41,14 @@ def decode_plain(
         policy: Who halts.
         pending: What tokens that left early give to later ones; ``lazy`` is ``eager`` here.
         max_steps: As the engine is told.
+        kept: Type in which keys and values are kept, as states are when None.
 
     Returns:
         Scores of the next tokens, ``[R, T, V]``, and exit layers, ``[R, T]``.
     """
     logits, layers = [], []
     for row in range(len(tokens)):
-        text = _Text(decoder, memory[row][mask[row].bool()], tokens[row])
+        text = _Text(decoder, memory[row][mask[row].bool()], tokens[row], kept)
         for place in range(tokens.shape[1]):
             layer = text.climb(place, exits, policy, pending == "parallel", max_steps)
             logits.append(exits.score(text.columns[place][layer]))
@@ -64,10 +66,13 @@ class _Text:
         decoder: The network.
         source: Encoder states of its source, ``[S, H]``.
         tokens: What it reads, ``[T]``.
+        kept: Type of keys and values, or None.
     """
 
-    def __init__(self, decoder: Decoder, source: Tensor, tokens: Tensor) -> None:
-        self._decoder, self._tokens = decoder, tokens
+    def __init__(
+        self, decoder: Decoder, source: Tensor, tokens: Tensor, kept: torch.dtype | None
+    ) -> None:
+        self._decoder, self._tokens, self._kept = decoder, tokens, kept
         places = torch.arange(len(tokens), device=tokens.device)
         self._bias = decoder.bias(places, places)
         self._source = [decoder.cross_keys_values(i, source) for i in range(decoder.num_layers)]
@@ -125,6 +130,7 @@ class _Text:
 
     def _attend(self, query: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
         """What one token reads from ``M`` others, ``[1, I], 2 x [M, I] -> [1, I]``."""
+        keys, values = (x.to(self._kept or x.dtype).to(x.dtype) for x in (keys, values))
         shape = (self._decoder.num_heads, -1)
         query, keys, values = (
             x.unflatten(-1, shape).transpose(0, 1) for x in (query, keys, values)

@@ -8,12 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tokenexit import kernels as compiled
 from tokenexit.backbones.recipe import Linear, Norm
 from tokenexit.decoders import Decoder
 from tokenexit.decoders.recipe import DecoderRecipe, LayerParts
 from tokenexit.decoding.compiled import structs
 from tokenexit.decoding.compiled.room import Room
-from tokenexit.kernels import ACTIVATIONS, Library, Matrix, library
+from tokenexit.kernels import ACTIVATIONS, Library, Matrix
 
 _NORMS = {"layer": 1, "rms": 2}
 
@@ -160,7 +161,7 @@ def compile_decoder(decoder: Decoder, precision: str) -> CompiledDecoder | None:
     Raises:
         UserError: A weight is NaN or infinite.
     """
-    kernels = library()
+    kernels = compiled.library()
     recipe = decoder.recipe()
     if kernels is None or recipe is None:
         return None
