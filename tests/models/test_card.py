@@ -89,6 +89,15 @@ def test_body_holds_policy_calibration_results_and_training():
     assert "trackers" not in body
 
 
+def test_a_result_in_another_precision_says_what_it_is_held_to():
+    reduced = RESULT | {"precision": "int8", "full_depth_precision": "fp32"}
+    header, body = card(replace(WHOLE, results={"test": reduced}))
+    assert "Quality was measured in int8 against full depth in fp32." in body
+    metrics = header["model-index"][0]["results"][0]["metrics"]
+    assert "F1 at full depth in fp32" in {metric["name"] for metric in metrics}
+    assert "in fp32" not in card(WHOLE)[1]
+
+
 def test_without_results_and_training_it_says_how_to_get_them():
     header, body = card(BARE)
     assert "model-index" not in header

@@ -44,6 +44,13 @@ def test_text_is_readable():
     assert text.splitlines()[-1].endswith("entropy(0.1)")
 
 
+def test_another_precision_is_named():
+    reduced = RESULT | {"precision": "int8", "full_depth_precision": "fp32"}
+    text = results_text(reduced)
+    assert "F1 0.9433 in int8 against 0.9508 at full depth in fp32, 99.2% kept" in text
+    assert results_markdown([reduced]).endswith("in int8 against full depth in fp32.\n")
+
+
 def test_the_least_a_result_may_hold():
     least = {k: RESULT[k] for k in ("split", "metric", "quality", "mean_exit_layer")}
     text = results_text(least | {"num_layers": 6, "exit_histogram": [0] * 6})

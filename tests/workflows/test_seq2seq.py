@@ -113,6 +113,18 @@ def test_the_console_script_serves_it(finished, data):
         opened.evaluate(split, "test", None, decode="legal")
 
 
+def test_a_run_in_int8_is_held_to_float32(data, tmp_path):
+    run = tmp_path / "run"
+    told = [f"data={data}", f"output_dir={run}", "precision=int8", "train.max_steps=1"]
+    run_seq2seq(load_config(Seq2SeqConfig, told, SMALL))
+    test = json.loads((run / "metrics.json").read_text())["splits"]["test"]
+    assert (test["precision"], test["full_depth_precision"]) == ("int8", "fp32")
+    found = json.loads((run / "calibration.json").read_text())
+    assert (found["precision"], found["chosen"]["full_depth_precision"]) == ("int8", "fp32")
+    assert "in int8 against full depth in fp32" in (run / "README.md").read_text()
+    assert "at full depth in fp32" in (run / "report.html").read_text()
+
+
 def test_a_run_measured_by_errors(data, tmp_path):
     told = [f"data={data}", f"output_dir={tmp_path / 'run'}", "metric=ter", "task=summarization"]
     run = run_seq2seq(load_config(Seq2SeqConfig, told, SMALL))

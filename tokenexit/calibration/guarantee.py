@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from tokenexit.calibration.conformal import conformal_setting, worst_scores
-from tokenexit.calibration.reference import in_full_precision, is_reduced
 from tokenexit.calibration.risk import Losses, Promise, text_losses
 from tokenexit.calibration.simulate import grid
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.evaluation.evaluate import Result, evaluate, trace_split
 from tokenexit.evaluation.processes import is_main
+from tokenexit.evaluation.reference import in_full_precision, is_reduced
 from tokenexit.models.exits import ExitTable
 from tokenexit.models.labeller import Labeller
 from tokenexit.policies import Policy

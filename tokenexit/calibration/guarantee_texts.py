@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from tokenexit.calibration.guarantee import WITHOUT_LABELS, Certified, halves, walk
-from tokenexit.calibration.reference import in_full_precision, is_reduced
 from tokenexit.calibration.risk import Losses, Promise
 from tokenexit.calibration.simulate import grid
 from tokenexit.data.pairs import PairSplit
 from tokenexit.errors import UserError
 from tokenexit.evaluation.evaluate import Result
 from tokenexit.evaluation.generation import evaluate_texts, trace_texts
+from tokenexit.evaluation.reference import in_full_precision, is_reduced
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.policies import Policy
 from tokenexit.policies.never import Never

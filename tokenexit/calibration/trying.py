@@ -12,8 +12,8 @@ from tokenexit.calibration.clock.clock import Clock
 from tokenexit.calibration.config import CalibrateConfig
 from tokenexit.calibration.found import Calibration, Candidate, measured_of, verified
 from tokenexit.calibration.goal import Goal, fastest, target_of
-from tokenexit.calibration.reference import in_full_precision, is_reduced
 from tokenexit.evaluation.evaluate import Result
+from tokenexit.evaluation.reference import in_full_precision, is_reduced
 from tokenexit.policies import Policy
 from tokenexit.policies.assigned_depth import AssignedDepth
 from tokenexit.policies.never import Never

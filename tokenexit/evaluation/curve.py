@@ -94,7 +94,7 @@ def trace_curve(
     """
     full, _ = evaluate(model, split, name, Never(), batch_size=batch_size, on_unknown=on_unknown)
     known: dict[str, Any] = {
-        "full_depth": full.quality,
+        "full_depth": full.quality_full_depth,
         "batch_size": batch_size,
         "on_unknown": None,
     }

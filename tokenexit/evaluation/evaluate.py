@@ -14,6 +14,7 @@ from tokenexit.errors import UserError
 from tokenexit.evaluation.gold import class_numbers
 from tokenexit.evaluation.processes import gather, my_share
 from tokenexit.evaluation.quality import check_metric, graded, kept, lower_is_better
+from tokenexit.evaluation.reference import as_reference, is_reduced, reference_precision
 from tokenexit.halting import Halted, Trace, merge
 from tokenexit.models.chosen import chosen_policy
 from tokenexit.models.labeller import Labeller
@@ -32,7 +33,7 @@ class Result:
         n_rows: Words, or tokens written.
         metric: Which figure ``quality`` is.
         quality: 0 to 1.
-        quality_full_depth: The same without exits.
+        quality_full_depth: The same without exits, in float32 whatever ``precision`` is.
         relative_quality: Their ratio; 1 where there was nothing to lose.
         mean_exit_layer: Average depth of a word.
         num_layers: Depth of the network.
@@ -46,6 +47,8 @@ class Result:
             over those with exits.
         precision: What the model computed with.
         products: By what: kernels, with their instruction set, or torch.
+        full_depth_precision: What full depth was computed with: as the weights are, if they are
+            there.
         notes: What has to be said with them, such as sacreBLEU's signatures.
     """
 
@@ -68,6 +71,7 @@ class Result:
     lower_is_better: bool = False
     precision: str = "fp32"
     products: str = "torch"
+    full_depth_precision: str = "fp32"
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -142,8 +146,8 @@ def evaluate(
         split: Labelled texts.
         name: Name of the split.
         policy: Who halts; the model's own when None.
-        full_depth: Quality without exits, if it is known already.
-        full: The same texts at full depth, if they are known already.
+        full_depth: Quality without exits in float32, if it is known already.
+        full: The same texts at full depth in float32, if they are known already.
         batch_size: Texts a batch.
         halted: See ``EncoderModel.tag``.
         decode: See there.
@@ -166,7 +170,11 @@ def evaluate(
     check_metric(metric, task)
     figures = graded(task, trace.prediction, trace.gold, trace.text, model.labels, metric)
     if full_depth is None and full is None:
-        full = trace if chosen == Never() else trace_split(model, split, Never(), **options)
+        if chosen == Never() and not is_reduced(model):
+            full = trace
+        else:
+            with as_reference(model):
+                full = trace_split(model, split, Never(), **options)
     if full_depth is None:
         assert full is not None
         deep = graded(task, full.prediction, full.gold, full.text, model.labels, metric)
@@ -195,6 +203,7 @@ def evaluate(
         lower_is_better=lower_is_better(str(figures["metric"])),
         precision=model.precision,
         products=model.products,
+        full_depth_precision=reference_precision(model),
     ), trace
 
 

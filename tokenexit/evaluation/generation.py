@@ -12,6 +12,7 @@ from tokenexit.evaluation.evaluate import Result
 from tokenexit.evaluation.oracle_exits import oracle_exits
 from tokenexit.evaluation.processes import gather, my_share
 from tokenexit.evaluation.quality import USUAL_OF_TEXTS, kept
+from tokenexit.evaluation.reference import as_reference, is_reduced, reference_precision
 from tokenexit.evaluation.text_metrics import agreement, bleu_difference, score_texts
 from tokenexit.evaluation.text_trace import TextTrace, merge_texts
 from tokenexit.metrics import build_metric, measure
@@ -81,7 +82,7 @@ def evaluate_texts(
         split: Sources with references.
         name: Name of the split.
         policy: Who halts; the model's own when None.
-        full: What the full depth wrote, if it is known already.
+        full: What the full depth wrote in float32, if it is known already.
         batch_size: Texts a batch.
         pending: What pending tokens give to later ones; the model's own when None.
         oracle: Also say how early a perfect confidence would let tokens leave.
@@ -101,8 +102,11 @@ def evaluate_texts(
     chosen = chosen_policy(model, policy)
     trace = trace_texts(model, split, chosen, batch_size=batch_size, pending=pending)
     if full is None:
-        deep = chosen == Never()
-        full = trace if deep else trace_texts(model, split, Never(), batch_size=batch_size)
+        if chosen == Never() and not is_reduced(model):
+            full = trace
+        else:
+            with as_reference(model):
+                full = trace_texts(model, split, Never(), batch_size=batch_size)
     scores, deep_scores = score_texts(trace.texts, references), score_texts(full.texts, references)
     names = [*also] if metric == USUAL_OF_TEXTS else [metric, *also]
     figures, notes = _further(names, trace.texts, full.texts, references)
@@ -163,6 +167,7 @@ def evaluate_texts(
         lower_is_better=own.lower_is_better,
         precision=model.precision,
         products=model.products,
+        full_depth_precision=reference_precision(model),
     ), trace
 
 

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tokenexit.errors import printable
 from tokenexit.models.settings import ExitSettings
+from tokenexit.wording.held_to import full_depth, held_to_sentence
 from tokenexit.wording.naming import metric_name, scale
 from tokenexit.wording.promises import promise_sentences
 
@@ -68,6 +69,7 @@ def model_card(settings: ExitSettings, class_name: str, model_type: str) -> str:
             calibration=calibration,
             promise=promise_sentences(calibration, settings.results or {}),
             results=settings.results or {},
+            held_to=held_to_sentence((settings.results or {}).values()),
             facts=_facts(settings.training or {}),
         )
     )
@@ -106,9 +108,9 @@ def _indexed(name: str, row: Mapping[str, Any], data: Any, kind: str) -> dict[st
     label = metric_name(metric)
     named = {
         f"{label} with early exit": (metric, row["quality"]),
-        f"{label} at full depth": (metric, row.get("quality_full_depth")),
+        f"{label} at {full_depth(row)}": (metric, row.get("quality_full_depth")),
         "chrF with early exit": ("chrf", figures.get("chrf")),
-        "chrF at full depth": ("chrf", figures.get("chrf_full_depth")),
+        f"chrF at {full_depth(row)}": ("chrf", figures.get("chrf_full_depth")),
         "mean exit layer": ("mean_exit_layer", row["mean_exit_layer"]),
         "multiply-accumulates, plain model = 1": ("mac_ratio", row.get("mac_ratio")),
     }

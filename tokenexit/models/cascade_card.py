@@ -10,6 +10,7 @@ import yaml
 
 from tokenexit.models.card import TAGS, code_span, hub_id, pipeline
 from tokenexit.models.settings import ExitSettings
+from tokenexit.wording.held_to import held_to_sentence
 from tokenexit.wording.naming import metric_name
 from tokenexit.wording.promises import promise_sentences
 
@@ -109,6 +110,8 @@ def _results(results: Mapping[str, Mapping[str, Any]]) -> str:
     lines.append(
         "\nMultiply-accumulates of the last model in plain transformers, on all texts, = 1."
     )
+    if told := held_to_sentence(results.values()):
+        lines.append(told)
     return "\n".join(lines)
 
 

@@ -35,6 +35,8 @@ class _Result(_Told):
     mac_ratio: float | None = None
     figures: dict[str, Any] | None = None
     notes: dict[str, str] | None = None
+    precision: str | None = None
+    full_depth_precision: str | None = None
 
 
 class _Target(_Told):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tokenexit.wording.clock import chosen_ms
+from tokenexit.wording.held_to import full_depth, reference_of, within
 from tokenexit.wording.naming import metric_name, milliseconds, score
 from tokenexit.wording.promises import promise_sentences
 
@@ -21,8 +22,8 @@ def calibration_text(calibration: Mapping[str, Any]) -> str:
     metric, full = str(best["metric"]), calibration["quality_full_depth"]
     lines = {
         "policy": json.dumps(calibration["policy"]),
-        "quality kept": f"{best['relative_quality']:.2%} of {metric_name(metric)} "
-        f"{score(full, metric)}",
+        "quality kept": f"{best['relative_quality']:.2%}{within(best)} of {metric_name(metric)} "
+        f"{score(full, metric)}" + (f" at {full_depth(best)}" if reference_of(best) else ""),
         "layers saved": f"{best['depth_speedup']:.2f}x (mean exit {best['mean_exit_layer']:.2f})",
         "multiply-adds": f"{best['mac_ratio']:.2f} of the plain model's",
     }

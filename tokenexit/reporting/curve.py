@@ -24,6 +24,8 @@ class Curve:
         full: The whole network.
         chosen: The policy the model is saved with.
         kept: Share of full-depth quality that calibration had to keep.
+        whole: The full-depth quality that is meant, where it is not that of ``full``.
+        whole_name: Its name: full depth, with its precision if that is another.
         metric: Name of the metric.
         split: Where all this was measured.
         unit: What leaves at an exit.
@@ -39,6 +41,8 @@ class Curve:
     split: str
     unit: str = "word"
     lower: bool = False
+    whole: float | None = None
+    whole_name: str = "full depth"
 
     @property
     def scale(self) -> int:
@@ -50,7 +54,8 @@ class Curve:
         """The quality that calibration had to keep, in the metric's own unit."""
         if not self.kept or not self.full:
             return None
-        return self.full.quality / self.kept if self.lower else self.kept * self.full.quality
+        whole = self.full.quality if self.whole is None else self.whole
+        return whole / self.kept if self.lower else self.kept * whole
 
     @property
     def points(self) -> list[Measured]:
@@ -110,6 +115,8 @@ def curve_of(run: RunData) -> Curve | None:
         split=split,
         unit=run.unit,
         lower=bool(here and here.lower),
+        whole=here.full if here and here.within else None,
+        whole_name=here.full_name if here else "full depth",
     )
 
 

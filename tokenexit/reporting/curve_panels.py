@@ -39,7 +39,7 @@ def curve_keys(curve: Curve) -> list[Key]:
 
 
 def _floor_text(curve: Curve) -> str:
-    return f"{100 * (curve.kept or 0):.4g}% of full depth, the target"
+    return f"{100 * (curve.kept or 0):.4g}% of {curve.whole_name}, the target"
 
 
 def curve_note(curve: Curve) -> str:

@@ -25,8 +25,9 @@ def headline_figures(run: RunData) -> list[Figure]:
     if result is None:
         return []
     whole = f"{capital(metric_name(result.metric))} {score(result.quality, result.metric, 3)}"
+    whole += result.within
     if result.full is not None:
-        whole += f", against {score(result.full, result.metric, 3)} at full depth"
+        whole += f", against {score(result.full, result.metric, 3)} at {result.full_name}"
     if result.lower:
         whole += " (lower is better)"
     leaves = f"A {result.unit} leaves" + (" the decoder" if result.generates else "")
@@ -45,7 +46,11 @@ def headline_sentences(run: RunData) -> list[str]:
     result = run.headline
     sentences = []
     if result is not None:
-        sentences.append(f"Measured on the {result.split} split with the policy the model keeps.")
+        against = f", against {result.full_name}" if result.within else ""
+        sentences.append(
+            f"Measured{result.within} on the {result.split} split with the policy the model "
+            f"keeps{against}."
+        )
         if run.is_cascade:
             sentences.append(
                 "This is a cascade of complete models: below, a layer stands for a model."

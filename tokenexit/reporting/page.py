@@ -33,7 +33,7 @@ from tokenexit.reporting.reliability import reliability
 from tokenexit.reporting.reliability_panel import reliability_panel
 from tokenexit.reporting.render import render
 from tokenexit.reporting.run import RunData, load_run
-from tokenexit.reporting.seeds import SEEDS, failures, seeds_table
+from tokenexit.reporting.seeds import SEEDS, failures, seeds_note, seeds_table
 from tokenexit.reporting.text_figures import further_metrics, text_figures
 from tokenexit.reporting.text_map import text_map
 from tokenexit.reporting.training_panels import training_keys, training_panels
@@ -77,6 +77,7 @@ def seeds_page(folder: Path, record: Mapping[str, Any]) -> str:
         "seeds.html.j2",
         name=folder.resolve().name,
         table=seeds_table(record),
+        note=seeds_note(record),
         failed=failures(record),
         colours=_colours(1),
     )

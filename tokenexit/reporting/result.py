@@ -9,6 +9,7 @@ from typing import Any
 
 from tokenexit.errors import UserError
 from tokenexit.reporting.files import AGAIN, counts, number
+from tokenexit.wording.held_to import full_depth, within
 from tokenexit.wording.naming import METRIC_NAMES, TEXT_METRICS
 
 OF_TEXTS = ("classification", "regression")
@@ -42,6 +43,8 @@ class Result:
         figures: Further metrics.
         notes: What has to be said with them.
         lower: Whether a lower quality is the better one.
+        within: In which precision it was measured, where full depth was in another: `` in int8``.
+        full_name: Full depth, then with its precision: ``full depth in fp32``.
     """
 
     split: str
@@ -61,6 +64,8 @@ class Result:
     figures: Mapping[str, Any] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
     lower: bool = False
+    within: str = ""
+    full_name: str = "full depth"
 
     @property
     def generates(self) -> bool:
@@ -131,4 +136,6 @@ class Result:
             figures=data.get("figures") or {},
             notes=data.get("notes") or {},
             lower=lower,
+            within=within(data),
+            full_name=full_depth(data),
         )

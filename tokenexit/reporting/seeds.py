@@ -8,6 +8,7 @@ from typing import Any
 
 from tokenexit.errors import UserError, printable
 from tokenexit.reporting.result import Result
+from tokenexit.wording.held_to import held_to_sentence
 from tokenexit.wording.naming import NOTHING, capital, metric_name, percent, score, times
 
 SEEDS = "seeds.json"
@@ -59,6 +60,12 @@ def seeds_table(record: Mapping[str, Any]) -> list[list[str]]:
     return table
 
 
+def seeds_note(record: Mapping[str, Any]) -> str:
+    """In which precisions was measured, where there are two."""
+    splits = _by_split(record).values()
+    return held_to_sentence([row for split in splits for row in split.values()])
+
+
 def failures(record: Mapping[str, Any]) -> dict[str, str]:
     """Seeds that failed, and why."""
     runs = record.get("seeds") or {}
@@ -77,6 +84,7 @@ def seeds_text(record: Mapping[str, Any]) -> str:
         "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in table
     ]
+    lines += [note] if (note := seeds_note(record)) else []
     lines += [f"seed {seed} failed: {printable(why)}" for seed, why in failures(record).items()]
     return "\n".join(lines)
 

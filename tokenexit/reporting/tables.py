@@ -8,6 +8,7 @@ from typing import Any
 from tokenexit.errors import printable
 from tokenexit.reporting.result import Result
 from tokenexit.reporting.text_figures import text_lines
+from tokenexit.wording.held_to import held_to_sentence
 from tokenexit.wording.naming import fixed, metric_name, percent, policy_text, score, times
 
 _HEADER = (
@@ -29,7 +30,9 @@ def results_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """
     align = [":--"] * _LEFT + ["--:"] * (len(_HEADER) - _LEFT)
     lines = [_HEADER, align, *(_cells(Result.from_json(row)) for row in rows)]
-    return printable("\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n")
+    table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+    note = held_to_sentence(rows)
+    return printable(table + (f"\n{note}\n" if note else ""))
 
 
 def results_text(result: Mapping[str, Any]) -> str:
@@ -42,12 +45,12 @@ def results_text(result: Mapping[str, Any]) -> str:
         UserError: It lacks figures.
     """
     r = Result.from_json(result)
-    against = f" against {score(r.full, r.metric)} at full depth, {percent(r.relative)} kept"
+    against = f" against {score(r.full, r.metric)} at {r.full_name}, {percent(r.relative)} kept"
     total = max(sum(r.histogram), 1)
     exits = (f"{layer}: {percent(n / total, 0)}" for layer, n in enumerate(r.histogram, start=1))
     lines = {
         r.split: _size(r),
-        "quality": f"{metric_name(r.metric)} {score(r.quality, r.metric)}"
+        "quality": f"{metric_name(r.metric)} {score(r.quality, r.metric)}{r.within}"
         + (against if r.full is not None else ""),
         **({"": "lower is better; kept is full depth's over that"} if r.lower else {}),
         **text_lines(r),

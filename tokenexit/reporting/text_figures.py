@@ -66,12 +66,13 @@ def text_lines(result: Result) -> dict[str, str]:
         if "bleu_difference_low" in held:
             lines["difference"] += f", 95% interval {found.interval}, p = {found.p_value}"
     if "chrf" in held:
-        against = f" against {found.chrf_full} at full depth" if "chrf_full_depth" in held else ""
+        against = f" against {found.chrf_full} at {result.full_name}"
+        against = against if "chrf_full_depth" in held else ""
         lines["chrf"] = f"{metric_name('chrf')} {found.chrf}{against}"
     lines |= further_metrics(result)
     if "agreement_exact" in held:
         lines["agreement"] = (
-            f"{found.exact} of texts as at full depth, "
+            f"{found.exact} of texts as at {result.full_name}, "
             f"the first other token after {found.prefix} of a text"
         )
     if "oracle_exit_layer" in held:
@@ -88,7 +89,7 @@ def further_metrics(result: Result) -> dict[str, str]:
     held = result.figures
     return {
         name: f"{metric_name(name)} {score(held[name], name)} against "
-        f"{score(held[deep], name)} at full depth"
+        f"{score(held[deep], name)} at {result.full_name}"
         for deep in held
         if (name := deep.removesuffix("_full_depth")) != deep and name in held and name != "chrf"
     }
@@ -100,11 +101,11 @@ def text_sentences(result: Result) -> list[str]:
     sentences = []
     if found is not None and "bleu_difference_low" in held:
         sentences.append(
-            f"Against full depth, BLEU changes by {found.difference} (95% interval "
+            f"Against {result.full_name}, BLEU changes by {found.difference} (95% interval "
             f"{found.interval})."
         )
     if found is not None and "agreement_exact" in held:
-        sentences.append(f"{found.exact} of the texts are the same as at full depth.")
+        sentences.append(f"{found.exact} of the texts are the same as at {result.full_name}.")
     return sentences
 
 

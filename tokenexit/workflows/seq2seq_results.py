@@ -13,6 +13,7 @@ from tokenexit.calibration.texts import calibrate_texts
 from tokenexit.data.pairs import PairSplit
 from tokenexit.evaluation.curve import measured_curve, save_curve
 from tokenexit.evaluation.generation import evaluate_texts, usual_figures
+from tokenexit.evaluation.reference import in_full_precision, is_reduced
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.policies import Policy
 from tokenexit.policies.never import Never
@@ -74,9 +75,10 @@ def finish_texts(
     full = deep = None
     also = [name for name in usual_figures(config.task) if name != config.metric]
     for name in [n for n in ("validation", "test") if n in splits]:
-        full, deep = evaluate_texts(
-            model, splits[name], name, Never(), batch_size=config.batch_size
-        )
+        with in_full_precision(model):
+            full, deep = evaluate_texts(
+                model, splits[name], name, Never(), batch_size=config.batch_size
+            )
         result, trace = evaluate_texts(
             model,
             splits[name],
@@ -92,6 +94,10 @@ def finish_texts(
             say("%s", results_text(results[name]))
     last = list(results)[-1]
     model.configure(results=results)
+    if is_reduced(model):
+        full, _ = evaluate_texts(
+            model, splits[last], last, Never(), full=deep, batch_size=config.batch_size
+        )
     assert full is not None
     points = measured_curve(
         lambda p: evaluate_texts(

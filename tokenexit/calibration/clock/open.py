@@ -13,7 +13,7 @@ from tokenexit.calibration.clock.generators import TimedGenerator
 from tokenexit.calibration.clock.machine import machine
 from tokenexit.calibration.clock.stopwatch import Stopwatch, stopwatch
 from tokenexit.calibration.clock.timed import Timed
-from tokenexit.calibration.reference import is_told
+from tokenexit.evaluation.reference import is_told
 from tokenexit.models.cascade import CascadeForSequenceClassification
 from tokenexit.models.encoder_model import EncoderModel
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
