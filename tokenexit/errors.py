@@ -35,6 +35,18 @@ class UserError(ValueError):
         return printable(super().__str__())
 
 
+def close_name(given: object, names: Iterable[str]) -> str | None:
+    """The name that somebody meant, however they wrote it in capitals and small letters.
+
+    Args:
+        given: What they wrote.
+        names: Every name there is.
+    """
+    small = {name.casefold(): name for name in names}
+    close = difflib.get_close_matches(str(given).casefold(), small, n=1)
+    return small[close[0]] if close else None
+
+
 def unknown_name(kind: str, given: object, allowed: Iterable[str]) -> UserError:
     """Build the error for a name that does not exist, with the nearest one that does.
 
@@ -44,7 +56,7 @@ def unknown_name(kind: str, given: object, allowed: Iterable[str]) -> UserError:
         allowed: Every name that would have been accepted.
     """
     names = sorted(allowed)
-    close = difflib.get_close_matches(str(given), names, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    nearest = close_name(given, names)
+    hint = "" if nearest is None else f" Did you mean {nearest!r}?"
     listing = ", ".join(names) if names else "none is registered"
     return UserError(f"Unknown {kind} {given!r}.{hint} Available: {listing}.")

@@ -15,6 +15,7 @@ import pytest
 from safetensors.torch import load_file
 
 from tokenexit import kernels
+from tokenexit.kernels.library import forget
 
 ROOT = Path(__file__).parents[2]
 
@@ -298,7 +299,37 @@ def test_every_command_is_told_a_precision(ok, own_run, corpus, tmp_path, caplog
     ok("bench", own_run, "--data", corpus, "--limit", 8, "--repeats", 1, *given, "--json", out)
     assert read(out)["precision"] == "int8"
     assert "exit_layers" in ok("predict", own_run, *given, stdin=b"Ada was born .")
-    ok("calibrate", own_run, "--data", corpus, "--policy", "entropy", *given)
+    asked = ("--policy", "entropy", "--speedup", 1.2)  # which full depth does not keep
+    shown = ok("calibrate", own_run, "--data", corpus, *asked, *given)
+    assert " at full depth in fp32" in shown
+    record = read(own_run / "exit_config.json")["calibration"]
+    assert record["precision"] == read(own_run / "calibration.json")["precision"] == "int8"
+    caplog.clear()
+    ok("evaluate", own_run, "--data", corpus, *given)
+    assert "was calibrated in" not in caplog.text
+    ok("evaluate", own_run, "--data", corpus)
+    assert "calibrated in int8 and is used in fp32" in caplog.text
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate", "calibrate"])
+def test_missing_kernels_are_told_once(command, ok, own_run, corpus, monkeypatch, caplog):
+    monkeypatch.setenv("TOKENEXIT_KERNELS", "off")
+    forget()
+    try:
+        more = {
+            "predict": ["--batch-size", 1],
+            "evaluate": ["--data", corpus],
+            "calibrate": ["--data", corpus, "--policy", "entropy", "--limit", 10],
+        }[command]
+        text = b"Ada was born .\nParis\n"
+        ok(command, own_run, "--device", "cpu", "--precision", "int8", *more, stdin=text)
+        told = "Torch's operators run in place of compiled kernels (off: TOKENEXIT_KERNELS"
+        assert caplog.text.count(told) == 1
+    finally:
+        forget()
+    caplog.clear()
+    ok(command, own_run, "--device", "cpu", *more, stdin=text)
+    assert "Torch's operators" not in caplog.text
 
 
 def test_report_draws_the_page_anew(ok, own_run):
@@ -364,6 +395,9 @@ def test_backbones_are_listed(ok):
         (["bench", "MODEL", "--data", "CORPUS", "--batch-size", "many"], "--batch-size"),
         (["predict", "MODEL", "gone.txt"], "no file 'gone.txt'"),
         (["predict", "MODEL", "--precision", "int4"], "Did you mean 'int8'?"),
+        (["evaluate", "MODEL", "--data", "CORPUS", "--precision", "INT8"], "Did you mean 'int8'?"),
+        (["bench", "gone", "--against", ","], "',' names no engine to compare with"),
+        (["bench", "gone", "--against", ""], "'' names no engine to compare with"),
         (["predict", "MODEL", "--runtime", "eagr"], "Did you mean 'eager'?"),
         (["predict", "MODEL", "--device", "cpu", "--precision", "fp16"], "served on a GPU"),
         (

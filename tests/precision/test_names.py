@@ -22,6 +22,15 @@ def test_the_nearest_name_is_given() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "meant"),
+    [("INT8", "int8"), ("Int8", "int8"), ("FP32", "fp32"), ("fp-32", "fp32"), ("BF16", "bf16")],
+)
+def test_capitals_are_no_other_name(given: str, meant: str) -> None:
+    with pytest.raises(UserError, match=f"precision '{given}'. Did you mean '{meant}'"):
+        check_precision(given)
+
+
+@pytest.mark.parametrize(
     ("precision", "device", "word"), [("int8", "cuda", "on a CPU"), ("fp16", "cpu", "on a GPU")]
 )
 def test_what_is_not_served_there_is_refused(precision: str, device: str, word: str) -> None:

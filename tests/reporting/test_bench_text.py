@@ -72,3 +72,12 @@ def test_generators_are_told_where_lengths_differ():
 def test_what_has_no_sorted_row_has_no_padding_to_tell():
     shown = bench_text({**FOUND, "rows": FOUND["rows"][:1]})
     assert "batches  in order" in shown or "batches   in order" in shown
+
+
+def test_one_is_not_several():
+    shown = bench_text({**FOUND, "repeats": 1, "n_sentences": 1, "threads": 1, "num_layers": 1})
+    told = " ".join(shown.split())
+    assert "one pass over 1 text, 32 a batch" in told
+    assert "1 thread, cpu" in told
+    assert "of 1 layer, " in told
+    assert "median of 5 passes over 640 texts" in " ".join(bench_text(FOUND).split())

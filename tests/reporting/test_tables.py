@@ -44,6 +44,10 @@ def test_text_is_readable():
     assert text.splitlines()[-1].endswith("entropy(0.1)")
 
 
+def test_one_is_not_several():
+    assert "1 word in 1 sentence\n" in results_text(RESULT | {"n_rows": 1, "n_sentences": 1})
+
+
 def test_another_precision_is_named():
     reduced = RESULT | {"precision": "int8", "full_depth_precision": "fp32"}
     text = results_text(reduced)

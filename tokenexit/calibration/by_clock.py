@@ -25,7 +25,7 @@ from tokenexit.evaluation.evaluate import Result
 from tokenexit.evaluation.processes import is_main
 from tokenexit.policies import from_config
 from tokenexit.policies.never import Never
-from tokenexit.wording.naming import milliseconds, percent
+from tokenexit.wording.naming import counted, milliseconds, percent
 
 logger = logging.getLogger(__name__)
 
@@ -190,8 +190,8 @@ def check_reachable(clock: Clock, latency: float, first: Trial) -> float:
             f"calibrate.latency={latency:g} is out of reach: with everybody leaving after layer "
             f"{layer}, the first exit, a text takes {milliseconds(least)} here "
             f"({where.get('precision')}, batches of {clock.timed.batch_size}, "
-            f"{where.get('threads')} thread(s)). That is the least possible: allow more, or use "
-            "another precision, batch size or number of threads."
+            f"{counted(where.get('threads', 1), 'thread')}). That is the least possible: allow "
+            "more, or use another precision, batch size or number of threads."
         )
     return least / first.ms if first.ms > 0 else 1.0
 

@@ -62,7 +62,7 @@ def bench(
     from tokenexit.evaluation.bench import check_peers
     from tokenexit.reporting.bench_text import bench_text
 
-    check_peers(against or "")
+    check_peers(() if against is None else against)
     opened = open_model(
         model,
         plugin,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from numbers import Integral
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from transformers import GenerationConfig
 from transformers.generation.configuration_utils import GenerationMode
 
-from tokenexit.errors import UserError
+from tokenexit.errors import UserError, close_name
 
 MODES = {
     GenerationMode.GREEDY_SEARCH: "greedy search",
@@ -171,8 +170,8 @@ def _check_names(settings: GenerationSettings, own: GenerationConfig | None, pla
     for name, value in settings.given.items():
         if name in known or name in custom or (value is None and not plain):
             continue
-        close = difflib.get_close_matches(name, sorted(known), n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        close = close_name(name, sorted(known))
+        hint = "" if close is None else f" Did you mean {close!r}?"
         raise UserError(
             f"generate has no argument {name!r}.{hint} It takes the fields of transformers' "
             f"GenerationConfig{'' if plain else ', ' + ', '.join(_OBJECTS[:-1])}."

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenexit.kernels.library import Library, library, status
+from tokenexit.kernels.library import Library, library, status, warn_where_missing
 
 if TYPE_CHECKING:
     from tokenexit.kernels.matrix import ACTIVATIONS, KINDS, Matrix
 
-__all__ = ["ACTIVATIONS", "KINDS", "Library", "Matrix", "library", "status"]
+__all__ = ["ACTIVATIONS", "KINDS", "Library", "Matrix", "library", "status", "warn_where_missing"]
 
 
 def __getattr__(name: str) -> Any:  # torch waits until a matrix is wanted

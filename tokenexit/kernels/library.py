@@ -92,6 +92,7 @@ class Library:
 
 _lock = Lock()
 _found: tuple[Library | None, str] | None = None
+_warned = False
 
 
 def library() -> Library | None:
@@ -113,10 +114,19 @@ def status(compile: bool = True) -> str:
     return told if found is None else f"{found.isa} ({told})"
 
 
+def warn_where_missing() -> None:
+    """Say once in a process that torch's operators run, and why, where there are no kernels."""
+    global _warned
+    found, told = _find(compile=True)
+    if found is None and not _warned:
+        _warned = True
+        _log.warning("Torch's operators run in place of compiled kernels (%s).", told)
+
+
 def forget() -> None:
     """Look anew the next time."""
-    global _found
-    _found = None
+    global _found, _warned
+    _found, _warned = None, False
 
 
 def _find(compile: bool) -> tuple[Library | None, str]:

@@ -19,6 +19,7 @@ from tokenexit.backbones.precise import check_numbers
 from tokenexit.errors import UserError
 from tokenexit.models import persistence
 from tokenexit.models.predict_iter import Predicts
+from tokenexit.models.products import products_of
 from tokenexit.models.settings import ExitSettings
 from tokenexit.policies import Policy, from_config
 from tokenexit.precision import check_precision, check_runtime, precision_of
@@ -76,6 +77,8 @@ class ExitModel(Predicts, nn.Module):
         if precision is not None:
             check_numbers(self)
             self._inference = self._inference.using(self.network, precision)
+            if precision in kernels.KINDS and self.device.type == "cpu":
+                kernels.warn_where_missing()
         if free:
             self._inference.free(self.network)
         self._runtime = chosen
@@ -89,8 +92,7 @@ class ExitModel(Predicts, nn.Module):
     @property
     def products(self) -> str:
         """By what it is multiplied: kernels, with their instruction set, or torch."""
-        told = self._inference.precision in kernels.KINDS and self.device.type == "cpu"
-        return kernels.status() if told else "torch"
+        return products_of(self)
 
     @property
     def runtime(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tokenexit.errors import printable
-from tokenexit.wording.naming import fixed, percent, policy_text, times
+from tokenexit.wording.naming import counted, fixed, percent, policy_text, times
 
 WIDTH = 88
 _DIFFERENT = 0.01
@@ -66,15 +66,15 @@ def _notes(found: Mapping[str, Any]) -> dict[str, str]:
     versions = ", ".join(f"{name} {version}" for name, version in ran["versions"].items())
     by_length = any("sorted" in row["name"] for row in found["rows"])
     gain = f"{found['policy_speedup_p10']:.2f}-{found['policy_speedup_p90']:.2f}"
-    threads = f"{found['threads']} thread{'s' if found['threads'] > 1 else ''}"
+    threads = counted(found["threads"], "thread")
     return {
         "policy": policy_text(found["policy"]),
         "adds": f"{times(found['policy_speedup'])} ({gain}) over our own full depth, where the "
         f"arithmetic allows {times(found['bound'])}: {percent(found['of_bound'], 0)} of it",
-        "depth": f"{found['mean_exit_layer']:.2f} of {found['num_layers']} layers, "
+        "depth": f"{found['mean_exit_layer']:.2f} of {counted(found['num_layers'], 'layer')}, "
         f"{fixed(found['mac_ratio'])} of the plain model's multiply-accumulates",
-        "speed-up": f"over {found['baseline']}; median of {found['repeats']} passes over "
-        f"{found['n_sentences']} texts, {found['batch_size']} a batch, all taking turns",
+        "speed-up": f"over {found['baseline']}; {_passes(found['repeats'])} over "
+        f"{counted(found['n_sentences'], 'text')}, {found['batch_size']} a batch, all taking turns",
         "ours": "its time over that of ours with the policy",
         "batches": f"{percent(found['padding'], 0)} padding in the plain ones, which come in "
         "order, as ours do; sorted ones are made over all texts beforehand"
@@ -86,6 +86,10 @@ def _notes(found: Mapping[str, Any]) -> dict[str, str]:
         f"python {ran['python']}, {versions}",
         "kernels": ran.get("kernels", ""),
     }
+
+
+def _passes(count: int) -> str:
+    return "one pass" if count == 1 else f"median of {count} passes"
 
 
 def _agrees(found: Mapping[str, Any]) -> str:

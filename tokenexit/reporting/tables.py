@@ -9,7 +9,7 @@ from tokenexit.errors import printable
 from tokenexit.reporting.result import Result
 from tokenexit.reporting.text_figures import text_lines
 from tokenexit.wording.held_to import held_to_sentence
-from tokenexit.wording.naming import fixed, metric_name, percent, policy_text, score, times
+from tokenexit.wording.naming import counted, fixed, metric_name, percent, policy_text, score, times
 
 _HEADER = (
     "Split", "Policy", "Metric", "Early exit", "Full depth", "Kept", "Mean exit layer",
@@ -69,8 +69,9 @@ def results_text(result: Mapping[str, Any]) -> str:
 def _size(r: Result) -> str:
     """What was measured on."""
     if r.unit == "text":
-        return f"{r.rows} texts"
-    return f"{r.rows} {r.unit}s in {r.sentences} {'texts' if r.generates else 'sentences'}"
+        return counted(r.rows, "text")
+    texts = counted(r.sentences, "text" if r.generates else "sentence")
+    return f"{counted(r.rows, r.unit)} in {texts}"
 
 
 def _cells(r: Result) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tokenexit.wording.naming import milliseconds, percent, times
+from tokenexit.wording.naming import counted, milliseconds, percent, times
 
 
 def clock_sentences(calibration: Mapping[str, Any]) -> list[str]:
@@ -41,7 +41,7 @@ def where(timing: Mapping[str, Any]) -> str:
     held = held if isinstance(held, Mapping) else {}
     parts = [str(held[key]) for key in ("processor", "instruction_set", "precision") if key in held]
     if "threads" in held:
-        parts.append(f"{held['threads']} thread{'s' * (held['threads'] != 1)}")
+        parts.append(counted(held["threads"], "thread"))
     return ", ".join([*parts, f"batches of {timing.get('batch_size')}"])
 
 

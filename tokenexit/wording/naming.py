@@ -89,6 +89,17 @@ def whole(value: int) -> str:
     return f"{value:,}".replace(",", "\N{NO-BREAK SPACE}")
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """A count with what is counted: ``1 text``, ``2 passes``.
+
+    Args:
+        count: How many.
+        one: The name of one.
+        many: That of several; with an s when empty.
+    """
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
 def policy_text(policy: Any) -> str:
     """A policy in one line: ``window(entropy(0.1), 3)``.
 

@@ -97,7 +97,7 @@ def bench(
         num_layers=trace.num_layers,
         padding=padding(lengths, batch_size),
         rows=rows_of(found, three, len(pieces), same_labels),
-        ran=what_ran([package for peer in peers for package in peer.packages]),
+        ran=what_ran([name for peer in peers for name in peer.packages], model.products),
     )
 
 

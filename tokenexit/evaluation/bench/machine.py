@@ -17,17 +17,18 @@ from tokenexit import kernels
 PACKAGES = ("tokenexit", "torch", "transformers", "numpy")
 
 
-def what_ran(peers: Sequence[str] = ()) -> dict[str, Any]:
+def what_ran(peers: Sequence[str] = (), products: str | None = None) -> dict[str, Any]:
     """The machine as plain data.
 
     Args:
         peers: Packages that were compared with.
+        products: By what a model computed; what kernels there are when None.
     """
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
         "instruction_set": torch.backends.cpu.get_cpu_capability(),
-        "kernels": kernels.status(),
+        "kernels": kernels.status() if products is None else products,
         "threads": torch.get_num_threads(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),

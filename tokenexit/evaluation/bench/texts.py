@@ -100,7 +100,7 @@ def bench_texts(
         num_layers=model.decoder.num_layers,
         padding=padding([len(source.ids) for source in sources], batch_size),
         rows=rows,
-        ran=what_ran([package for peer in peers for package in peer.packages]),
+        ran=what_ran([name for peer in peers for name in peer.packages], model.products),
         pending=pending,
         tokens=(_written(rows[0]), _written(rows[len(own) - 2]), _written(rows[len(own) - 1])),
     )

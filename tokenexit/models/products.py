@@ -1,0 +1,35 @@
+"""By what a model is multiplied: kernels for whole layers, for products alone, or torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tokenexit import kernels
+from tokenexit.decoders import Decoder
+from tokenexit.models.compiled_decoder import compiled_decoder
+
+
+def products_of(model: Any) -> str:
+    """What runs, in words.
+
+    Args:
+        model: One with exits.
+    """
+    precision = model._inference.precision
+    if precision not in kernels.KINDS or model.device.type != "cpu":
+        return "torch"
+    status = kernels.status()
+    if kernels.library() is None or _known(model):
+        return status
+    kind = model.config.model_type
+    if precision == "fp32":
+        return f"torch: kernels do not know the layers of {kind!r}"
+    return f"{status}, products alone: kernels do not know the layers of {kind!r}"
+
+
+def _known(model: Any) -> bool:
+    """Whether kernels run its layers."""
+    network = model._inference.get(model.network)
+    if isinstance(network, Decoder):
+        return compiled_decoder(model._inference, network) is not None
+    return model.compiled(network) is not None
