@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
+from torch.testing import assert_close
 
 from tokenexit.errors import UserError
 from tokenexit.kernels import ACTIVATIONS, KINDS, Library, Matrix, reference
@@ -25,6 +26,16 @@ def test_int8_is_the_reference_bit_for_bit(each: Library, shape: tuple[int, int,
     rows, weight, bias = drawn(*shape)
     expected = reference.linear_int8(rows, *reference.quantize_weight(weight), bias)
     assert torch.equal(Matrix(each, weight, bias)(rows), expected)
+
+
+@pytest.mark.parametrize("depth", [1, 3, 7, 33, 65])
+@pytest.mark.parametrize("width", [1, 3, 7, 33, 65])
+def test_every_width_is_padded(each: Library, depth: int, width: int):
+    rows, weight, bias = drawn(5, depth, width)
+    expected = reference.linear_int8(rows, *reference.quantize_weight(weight), bias)
+    assert torch.equal(Matrix(each, weight, bias)(rows), expected)
+    floats = Matrix(each, weight, bias, "fp32")(rows)
+    assert_close(floats, torch.nn.functional.linear(rows, weight, bias), atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -80,7 +80,7 @@ def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return request.param
 
 
-@pytest.mark.parametrize("shape", [(1, 32, 8), (5, 7, 3), (17, 64, 40)])
+@pytest.mark.parametrize("shape", [(1, 32, 8), (5, 7, 3), (17, 64, 40), (5, 1, 9), (1, 1, 3)])
 @pytest.mark.usefixtures("machine")
 def test_sums_are_exact(shape: tuple[int, int, int], draw: torch.Generator) -> None:
     count, width, out = shape
