@@ -9,10 +9,9 @@ import torch
 from torch import Tensor, nn
 from transformers.activations import ACT2FN
 
-from tokenexit.backbones.bf16 import Bf16Linear
-from tokenexit.backbones.int8 import Int8Linear
 from tokenexit.backbones.lean import Nothing, RootMeanSquareNorm, is_linear
 from tokenexit.backbones.recipe import EmbeddingRecipe, HeadRecipe, LayerRecipe, Linear, Norm
+from tokenexit.backbones.reduced import Reduced
 from tokenexit.backbones.twin import anybody_listens, unheard
 
 _ALIASES = {
@@ -139,10 +138,10 @@ def linear(module: Any) -> Linear | None:
     """
     if anybody_listens():
         return None
-    if isinstance(module, Int8Linear):
-        return Linear(module.weights.values, module.shift, module.weights.scale)
-    if isinstance(module, Bf16Linear):
-        return Linear(module.weights, module.shift)
+    if isinstance(module, Reduced):
+        kind = {"int8": torch.int8, "bf16": torch.bfloat16}[module.precision]
+        shape = torch.empty(module.out_features, module.in_features, dtype=kind, device="meta")
+        return Linear(shape, module.shift, module)
     if not is_linear(module):
         return None
     weight, bias = module.weight, module.bias

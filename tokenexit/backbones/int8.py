@@ -6,10 +6,9 @@ The sums are integers and exact, so that a row gives the same numbers in any bat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tokenexit import kernels
 from tokenexit.backbones.reduced import Reduced
@@ -24,48 +23,10 @@ _AT_ONCE = 1 << 18
 """Sums made before they are rescaled: a megabyte of them stays in the cache."""
 
 
-class Int8Linear(Reduced):
-    """A linear layer with quantised weights.
-
-    Args:
-        shape: See ``Reduced``.
-        linear: See ``Reduced``; its weights are quantised.
-        weights: In their place, quantised already.
-        bias: See ``Reduced``.
-    """
+class Int8Linear(Reduced[QuantisedWeights]):
+    """A linear layer with quantised weights; see ``Reduced``."""
 
     precision = "int8"
-
-    def __init__(
-        self,
-        shape: Sequence[int],
-        linear: nn.Linear | None = None,
-        weights: QuantisedWeights | None = None,
-        bias: Tensor | None = None,
-    ) -> None:
-        super().__init__(shape, linear, bias)
-        self._weights = weights
-
-    @classmethod
-    def of(cls, linear: nn.Linear) -> Self:
-        """For a layer of float32 on the CPU."""
-        return cls(linear.weight.shape, linear)
-
-    @property
-    def weights(self) -> QuantisedWeights:
-        """``[out_features, in_features]``; those in the kernels' order are put back in order."""
-        found, matrix = self._weights, self._matrix
-        if found is None and matrix is not None:
-            return QuantisedWeights(matrix.values(), matrix.scale, matrix.total)
-        if found is None:
-            found = quantise_weights(self.weight.detach())
-            if self._library is None:
-                self._weights = found
-        return found
-
-    def settle(self) -> None:
-        """Make the weights, so that those they are made from may go."""
-        _ = self.weights if self._library is None else self.matrix
 
     def entries(self, rows: Tensor, ids: Tensor) -> Tensor:
         """Some outputs of each row, those of ``forward``: ``[N, K], [N, S] -> [N, S]``."""
@@ -78,13 +39,6 @@ class Int8Linear(Reduced):
         sums = (values.double() @ centred[..., None])[..., 0]  # exact, and few
         made = sums.float().mul_(quantised.scale).mul_(scale)
         return made if self._shift is None else made.add_(self._shift[ids])
-
-    def _pack(self) -> kernels.Matrix:
-        assert self._library is not None
-        weights = self.weights
-        self._weights = None
-        given = weights.values, self._shift
-        return kernels.Matrix(self._library, *given, "int8", step=weights.scale)
 
     def _by_torch(self, rows: Tensor) -> Tensor:
         flat = rows.reshape(-1, self.in_features)
@@ -109,20 +63,23 @@ class Int8Linear(Reduced):
         made.mul_(quantised.scale).mul_(weights.scale)
         return made if self._shift is None else made.add_(self._shift)
 
-    def _join(self, parts: Sequence[Any], bias: Tensor | None) -> Self:
-        of = [part.weights for part in parts]
-        whole = QuantisedWeights(
-            torch.cat([w.values for w in of]),
-            torch.cat([w.scale for w in of]),
-            torch.cat([w.total for w in of]),
-        )
-        start = 0
-        for part in parts:  # the same numbers, in one memory for both
-            if part._library is None:
-                part._weights = whole.of(slice(start, start + part.out_features))
-            start += part.out_features
-        return type(self)(whole.values.shape, weights=whole, bias=bias)
+    def _rounded(self, weight: Tensor) -> QuantisedWeights:
+        return quantise_weights(weight)
 
-    def _cut(self, channels: slice, bias: Tensor | None) -> Self:
-        some = self.weights.of(channels)
-        return type(self)(some.values.shape, weights=some, bias=bias)
+    def _packed(self, weights: QuantisedWeights) -> kernels.Matrix:
+        assert self._library is not None
+        given = weights.values, self._shift
+        return kernels.Matrix(self._library, *given, "int8", step=weights.scale)
+
+    def _unpacked(self, matrix: kernels.Matrix) -> QuantisedWeights:
+        return QuantisedWeights(matrix.values(), matrix.scale, matrix.total)
+
+    def _beside(self, weights: Sequence[QuantisedWeights]) -> QuantisedWeights:
+        return QuantisedWeights(
+            torch.cat([w.values for w in weights]),
+            torch.cat([w.scale for w in weights]),
+            torch.cat([w.total for w in weights]),
+        )
+
+    def _some(self, weights: QuantisedWeights, channels: slice) -> QuantisedWeights:
+        return weights.of(channels)

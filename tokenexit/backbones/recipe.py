@@ -6,11 +6,15 @@ numbers are those of evaluation: dropout is left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+import torch
 from torch import Tensor
+
+from tokenexit import kernels
+from tokenexit.backbones.reduced import Reduced
 
 ACTIVATIONS = ("none", "relu", "gelu", "gelu_new", "silu", "tanh")
 """What may follow a product."""
@@ -21,14 +25,49 @@ class Linear:
     """A product with a matrix.
 
     Attributes:
-        weight: ``[out, in]``; int8 where it has been quantised already, bfloat16 likewise.
+        weight: ``[out, in]``; where it is in fewer bits already, its shape and type alone.
         bias: ``[out]`` or None.
-        step: Of a quantised weight, by output channel, ``[out]``; else None.
+        layer: Who has the weight then, packed.
     """
 
     weight: Tensor
     bias: Tensor | None
-    step: Tensor | None = None
+    layer: Reduced[Any] | None = None
+
+
+def packed(library: kernels.Library, kind: str, linears: Sequence[Linear]) -> kernels.Matrix:
+    """Products of the same rows as one, side by side.
+
+    Args:
+        library: Whose products read it.
+        kind: Of the weights, where they are not in fewer bits already.
+        linears: The products.
+
+    Returns:
+        A matrix of its own, or one that shares the memory of layers that have theirs packed.
+    """
+    layers = [linear.layer for linear in linears if linear.layer is not None]
+    bias = _biases(linears)
+    if len(layers) < len(linears):
+        return kernels.Matrix(library, torch.cat([linear.weight for linear in linears]), bias, kind)
+    first, *others = layers
+    whole = first.beside(others) if others else first
+    assert whole is not None  # of one twin, and so of one kind
+    same = all(linear.bias is linear.layer.shift for linear in linears if linear.layer is not None)
+    found = whole.matrix if same else whole.matrix.part(0, whole.out_features, bias)
+    assert found is not None
+    return found
+
+
+def _biases(linears: Sequence[Linear]) -> Tensor | None:
+    if all(linear.bias is None for linear in linears):
+        return None
+    return torch.cat(
+        [
+            torch.zeros(len(linear.weight)) if linear.bias is None else linear.bias.detach()
+            for linear in linears
+        ]
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,9 +10,18 @@ from typing import TYPE_CHECKING, Any
 from tokenexit.kernels.library import Library, library, status, warn_where_missing
 
 if TYPE_CHECKING:
-    from tokenexit.kernels.matrix import ACTIVATIONS, KINDS, Matrix
+    from tokenexit.kernels.matrix import ACTIVATIONS, KINDS, PANEL, Matrix
 
-__all__ = ["ACTIVATIONS", "KINDS", "Library", "Matrix", "library", "status", "warn_where_missing"]
+__all__ = [
+    "ACTIVATIONS",
+    "KINDS",
+    "PANEL",
+    "Library",
+    "Matrix",
+    "library",
+    "status",
+    "warn_where_missing",
+]
 
 
 def __getattr__(name: str) -> Any:  # torch waits until a matrix is wanted

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -17,7 +19,8 @@ KINDS = {"int8": 0, "fp32": 1, "bf16": 2}
 ACTIVATIONS = {"none": 0, "relu": 1, "gelu": 2, "gelu_new": 3, "silu": 4, "tanh": 5}
 """What follows a product, likewise."""
 
-_PANEL = 64
+PANEL = 64
+"""Output channels that lie together."""
 
 
 class _Struct(ctypes.Structure):
@@ -71,8 +74,11 @@ class Matrix:
         else:
             self._bias = bias.detach().to("cpu", torch.float32).clone().contiguous()
         self._pack(weight, step)
+        self._point()
+
+    def _point(self) -> None:
         self._struct = _Struct(
-            KINDS[kind],
+            KINDS[self.kind],
             self.in_features,
             self.out_features,
             self._packed.data_ptr(),
@@ -81,6 +87,26 @@ class Matrix:
             self._bias.data_ptr(),
         )
         self.pointer = ctypes.addressof(self._struct)
+
+    def part(self, start: int, stop: int, bias: Tensor | None = None) -> Self | None:
+        """Some output channels, in the same memory; None where they do not begin a panel.
+
+        Args:
+            start: The first of them.
+            stop: One behind the last, which must end a panel or be the end.
+            bias: In the place of theirs, ``[stop - start]``.
+        """
+        if start % PANEL or (stop % PANEL and stop != self.out_features):
+            return None
+        made = copy.copy(self)
+        made.out_features = stop - start
+        deep, panels = len(self._packed) // self._wide, -(-(stop - start) // PANEL)
+        made._wide = panels * PANEL
+        made._packed = self._packed[start * deep : (start + made._wide) * deep]
+        made._scale, made._sum = self._scale[start:stop], self._sum[start:stop]
+        made._bias = self._bias[start:stop] if bias is None else bias.detach().float().contiguous()
+        made._point()
+        return made
 
     @property
     def nbytes(self) -> int:
@@ -139,7 +165,7 @@ class Matrix:
         count, depth = weight.shape
         together = 4 if self.kind == "int8" else 1
         dtype = {"int8": torch.int8, "fp32": torch.float32, "bf16": torch.bfloat16}[self.kind]
-        wide, deep = -(-count // _PANEL) * _PANEL, -(-depth // together) * together
+        wide, deep = -(-count // PANEL) * PANEL, -(-depth // together) * together
         self._wide, self._packed = wide, torch.empty(wide * deep, dtype=dtype)
         self._scale = self._sum = torch.empty(0)
         if self.kind == "int8":
@@ -164,9 +190,9 @@ class Matrix:
         """
         together = 4 if self.kind == "int8" else 1
         depth = len(self._packed) // self._wide // together
-        panels = self._packed.view(-1, depth, _PANEL, together)
+        panels = self._packed.view(-1, depth, PANEL, together)
         wanted = torch.arange(self.out_features) if channels is None else channels
-        found = panels[wanted // _PANEL, :, wanted % _PANEL]
+        found = panels[wanted // PANEL, :, wanted % PANEL]
         return found.flatten(-2)[..., : self.in_features]
 
     @property

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from tokenexit import kernels as compiled
-from tokenexit.backbones.recipe import Linear, Norm
+from tokenexit.backbones.recipe import Linear, Norm, packed
 from tokenexit.decoders import Decoder
 from tokenexit.decoders.recipe import DecoderRecipe, LayerParts
 from tokenexit.decoding.compiled import structs
 from tokenexit.decoding.compiled.room import Room
-from tokenexit.kernels import ACTIVATIONS, Library, Matrix
+from tokenexit.kernels import ACTIVATIONS, Library
 
 _NORMS = {"layer": 1, "rms": 2}
 
@@ -119,14 +118,7 @@ class CompiledDecoder:
 
     def _matrix(self, *parts: Linear) -> int:
         """Products of the same rows as one."""
-        steps = [part.step for part in parts if part.step is not None]
-        matrix = Matrix(
-            self.kernels,
-            torch.cat([part.weight for part in parts]),
-            _joined_biases(parts),
-            self.precision,
-            step=torch.cat(steps) if steps else None,
-        )
+        matrix = packed(self.kernels, self.precision, parts)
         self._kept.append(matrix)
         return matrix.pointer
 
@@ -166,11 +158,3 @@ def compile_decoder(decoder: Decoder, precision: str) -> CompiledDecoder | None:
     if kernels is None or recipe is None:
         return None
     return CompiledDecoder(decoder, recipe, precision, kernels)
-
-
-def _joined_biases(parts: Sequence[Linear]) -> Tensor | None:
-    if all(part.bias is None for part in parts):
-        return None
-    return torch.cat(
-        [torch.zeros(len(p.weight)) if p.bias is None else p.bias.detach() for p in parts]
-    )

@@ -19,6 +19,7 @@ from tokenexit.backbones.recipe import (
     LayerRecipe,
     Linear,
     Norm,
+    packed,
 )
 from tokenexit.halting.compiled import structs
 from tokenexit.halting.compiled.structs import address
@@ -190,6 +191,10 @@ class _Builder:
         )
 
     def layer(self, recipe: LayerRecipe) -> structs.Layer:
+        of_a_twin = recipe.query.layer is not None
+        if of_a_twin and len(recipe.query.weight) % kernels.PANEL == 0:
+            # All three in one memory, of which two are a stretch.
+            self.matrix(recipe.query, recipe.key, recipe.value)
         return structs.Layer(
             query=self.matrix(recipe.query),
             key_value=self.matrix(recipe.key, recipe.value),
@@ -247,18 +252,10 @@ class _Builder:
 
     def matrix(self, *linears: Linear) -> int:
         """Several products of the same rows as one matrix, made once."""
-        key = tuple(linear.weight.data_ptr() for linear in linears)
+        key = tuple(id(x.layer) if x.layer else x.weight.data_ptr() for x in linears)
         if key not in self._matrices:
-            weight = torch.cat([linear.weight for linear in linears])
-            steps = [linear.step for linear in linears if linear.step is not None]
-            made = kernels.Matrix(
-                self._library,
-                weight,
-                _joined_biases(linears),
-                self._precision,
-                step=torch.cat(steps) if steps else None,
-            )
-            self._kept.append(made)
+            made = packed(self._library, self._precision, linears)
+            self._kept += [made, linears]
             self._matrices[key] = made.pointer
         return self._matrices[key]
 
@@ -275,14 +272,3 @@ def _in_float32(recipe: HeadRecipe | None) -> bool:
     parts = () if recipe is None else (recipe.project, recipe.dense)
     weights = [part.weight for part in parts if part is not None]
     return bool(weights) and all(weight.dtype == torch.float32 for weight in weights)
-
-
-def _joined_biases(linears: Sequence[Linear]) -> Tensor | None:
-    if all(linear.bias is None for linear in linears):
-        return None
-    return torch.cat(
-        [
-            torch.zeros(len(linear.weight)) if linear.bias is None else linear.bias
-            for linear in linears
-        ]
-    )
