@@ -1,26 +1,49 @@
-"""Published methods against each other: one encoder, one budget, one table.
+"""Methods and trainings against each other: one model, one budget, one table.
 
     python recipes/compare_methods.py                     # offline, on generated data
     python recipes/compare_methods.py data=FOLDER model=bert-base-uncased output_dir=runs/compare
     python recipes/compare_methods.py data=FOLDER methods=[pabee,deebert] seeds=[0,1,2] ...
-    python recipes/compare_methods.py data=FOLDER level=token task=pos ...
+    python recipes/compare_methods.py data=FOLDER task=pos ...
+    python recipes/compare_methods.py data=FOLDER task=ner \\
+        trainings=[joint,mlp+joint,past_future+imitation,joint+gradient_equilibrium] seeds=[0,1] ...
+    python recipes/compare_methods.py data=FOLDER task=data_to_text \\
+        trainings=[joint,halt_and_copy(policy=margin),self_distillation] recipe.max_target=96 ...
 
-Every method is trained from the same weights on the same batches, calibrated, and run at several
-settings on the test split; fine-tuning alone and the first layers alone are always among them.
-The same command goes on with an interrupted comparison; `retry=true` tries failed methods again.
-`python recipes/compare_methods.py --help` lists every key, `tokenexit methods` the methods.
+Each is trained from the same weights on the same batches, calibrated on the validation split, and
+run at several settings on the test split; fine-tuning alone and the first layers alone are always
+among them. A published method has policies of its own, trainings are all calibrated with the same
+(`calibrate.policies`). The same command goes on with an interrupted comparison; `retry=true` tries
+again what failed. `python recipes/compare_methods.py --help` lists every key, `tokenexit methods`
+the methods.
 """
 
 from __future__ import annotations
 
 import shlex
 import sys
+from typing import Any
 
 from _tagging import DEMO, demo_writer
+from _text import DEMO as DEMO_OF_PAIRS
 
 from tokenexit.config import friendly_errors, load_config
 from tokenexit.workflows.compare_methods import compare_methods
 from tokenexit.workflows.compare_methods_config import CompareMethodsConfig
+
+# By what leaves: which script writes data when none is given, and what is used with it.
+DEMOS: dict[str, tuple[str, dict[str, Any]]] = {
+    "sentence": ("make_demo_texts", DEMO),
+    "token": ("make_demo_tagging", DEMO),
+    "step": (
+        "make_demo_pairs",
+        {
+            "model": DEMO_OF_PAIRS["model"],
+            "train": {k: v for k, v in DEMO_OF_PAIRS["train"].items() if k != "objective"},
+            "calibrate": DEMO_OF_PAIRS["calibrate"],
+            "recipe": {"generation": DEMO_OF_PAIRS["generation"]},
+        },
+    ),
+}
 
 if __name__ == "__main__":
     defaults = {"output_dir": "runs/compare-methods"}
@@ -29,9 +52,9 @@ if __name__ == "__main__":
         for item in sys.argv[1:]
     )
     with friendly_errors():
-        config = load_config(
-            CompareMethodsConfig, sys.argv[1:], defaults if own else {**defaults, **DEMO}
-        )
-        writer = "make_demo_texts" if config.level == "sentence" else "make_demo_tagging"
+        config = load_config(CompareMethodsConfig, sys.argv[1:], defaults)
+        writer, demo = DEMOS[str(config.level)]
+        if not own:
+            config = load_config(CompareMethodsConfig, sys.argv[1:], {**defaults, **demo})
         command = shlex.join(["python", "recipes/compare_methods.py", *sys.argv[1:]])
         compare_methods(config, command, demo_writer(writer))

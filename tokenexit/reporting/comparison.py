@@ -85,9 +85,10 @@ def _row(name: str, run: Run, single: Run | None, static: Run | None) -> dict[st
     # What stands at full depth alone has that one setting.
     settings = [p for p in points if p["kind"] != "full"] or points
     pairs = [(p["mac_ratio"], p["quality"]) for p in settings]
+    alone = single["calibrated"]["quality_full_depth"] if single else None
     # A part of the encoder has to keep the quality of the whole.
     part = single is not None and single["num_layers"] != run["num_layers"]
-    whole = single["calibrated"]["quality_full_depth"] if single and part else full
+    whole = alone if alone is not None and part else full
     kept = fastest_keeping(((p["depth_speedup"], p["quality"]) for p in points), KEPT * whole)
     return {
         "name": name,
@@ -98,7 +99,7 @@ def _row(name: str, run: Run, single: Run | None, static: Run | None) -> dict[st
         "metric": calibrated["metric"],
         "settings": len(settings),
         "full_depth": full,
-        "against_single": full - single["calibrated"]["quality_full_depth"] if single else None,
+        "against_single": full - alone if alone is not None else None,
         **{f"quality_{speed}x_macs": q for speed, q in at_speeds(found).items()},
         **{f"quality_{speed}x_layers": q for speed, q in at_speeds(by_layers).items()},
         "area": found.area(guess=run["guess"]),
@@ -110,6 +111,7 @@ def _row(name: str, run: Run, single: Run | None, static: Run | None) -> dict[st
             f"calibrated_{key}": calibrated[key]
             for key in ("quality", "relative_quality", "depth_speedup", "mac_ratio")
         },
+        "calibrated_of_single": calibrated["quality"] / alone if alone else None,
         "calibrated_kept_99_at_1.5x": calibrated["quality"] >= KEPT * whole
         and calibrated["depth_speedup"] >= SAVED,
         **_clock(run["clock"]),
@@ -159,3 +161,18 @@ def means(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         entry["kept_99_at_1.5x"] = sum(bool(row["kept_99_at_1.5x"]) for row in group)
         found.append(entry)
     return sorted(found, key=lambda entry: -entry["area"][0])
+
+
+def suggested(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Of the means, what saves most layers where its setting was chosen on validation.
+
+    Returns:
+        None where none keeps ``KEPT`` of the quality of fine-tuning alone.
+    """
+    kept = [
+        entry
+        for entry in means(rows)
+        if entry["method"] not in (FINE_TUNING, STATIC)
+        and (entry.get("calibrated_of_single") or (0.0,))[0] >= KEPT
+    ]
+    return max(kept, key=lambda entry: entry["calibrated_depth_speedup"][0], default=None)

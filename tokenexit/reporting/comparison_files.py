@@ -8,7 +8,8 @@ from typing import Any
 
 from tokenexit.evaluation.frontier import HIGH, LOW
 from tokenexit.files import write_csv, write_text
-from tokenexit.reporting.comparison import means, measured, summaries
+from tokenexit.methods import LEVELS
+from tokenexit.reporting.comparison import KEPT, means, measured, suggested, summaries
 from tokenexit.reporting.comparison_figure import comparison_figure
 from tokenexit.wording.naming import NOTHING, metric_name
 
@@ -20,7 +21,7 @@ _POINT = (
 )  # fmt: skip
 _HEADER = (
     "Method", "Paper", "Full depth", "± single", "1.5×", "2×", "3×", "AUC", "ELUE", "Overhead",
-    "99% kept at", "Clock",
+    "99% kept at", "Calibrated", "Of single", "Layers", "Clock",
 )  # fmt: skip
 _LEFT = 2
 """Columns that hold text."""
@@ -36,9 +37,10 @@ mean gain over the first layers alone at equal multiply-accumulates (Liu et al. 
 comparison's own baseline). *Overhead*: multiply-accumulates of asking at every exit when nobody
 leaves. *99% kept at*: most layers saved by a setting that keeps 99% of the full-depth quality on
 the test split: of its own, or where it cuts layers off beforehand, of fine-tuning's; of a cascade,
-whose depth is no number of layers, multiply-accumulates saved. *Clock*: time of the plain
-transformers model over that of the policy calibrated on the validation split, with the 10th and
-90th percentile of the passes.
+whose depth is no number of layers, multiply-accumulates saved. *Calibrated*: quality on the test
+split of the policy that was set on the validation split; *Of single*: that over the quality of
+fine-tuning without exits; *Layers*: layers that it saves. *Clock*: time of the plain transformers
+model over its own, with the 10th and 90th percentile of the passes.
 """
 
 
@@ -82,6 +84,7 @@ def _readme(content: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], has_f
         parts.append(f"```\n{content['command']}\n```\n")
     parts.append(_protocol(content, rows))
     parts.append(table(rows))
+    parts.append(_suggestion(rows))
     parts.append(_LEGEND)
     if has_figure:
         metric = metric_name(next(iter(done.values()))["calibrated"]["metric"])
@@ -107,12 +110,24 @@ def _protocol(content: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> 
     length = f"{train['max_steps']} steps" if train["max_steps"] else f"{train['epochs']} epochs"
     seeds = sorted({row["seed"] for row in rows})
     sizes = {run["calibrated"]["n_rows"] for run in measured(content["runs"]).values()}
-    unit = "texts" if settings["level"] == "sentence" else "words"
+    unit = LEVELS[settings["level"]]
     measured_on = f"; measured on {', '.join(map(str, sorted(sizes)))} test {unit}" if sizes else ""
     return (
-        f"Encoder `{name}`, data `{settings['data'] or 'generated'}`, {length} of "
+        f"Model `{name}`, data `{settings['data'] or 'generated'}`, {length} of "
         f"{train['batch_size']}, learning rates {train['lr']:g} and {train['head_lr']:g} (heads), "
         f"seeds {', '.join(map(str, seeds))}{measured_on}.\n"
+    )
+
+
+def _suggestion(rows: Sequence[Mapping[str, Any]]) -> str:
+    kept = f"{KEPT:.0%} of what fine-tuning without exits reaches on the test split"
+    best = suggested(rows)
+    if best is None:
+        return f"No calibrated policy keeps {kept}.\n"
+    saved = _number(best["calibrated_depth_speedup"], 1, 2, unit="×")
+    return (
+        f"Of the calibrated policies that keep {kept}, that of `{best['method']}` saves most: "
+        f"{saved} fewer layers.\n"
     )
 
 
@@ -135,6 +150,9 @@ def _cells(entry: Mapping[str, Any]) -> list[str]:
         _number(entry.get("elue"), 100, 2, sign=True),
         _number(entry.get("overhead"), 100, 2, unit="%"),
         _number(entry.get("layers_saved_at_99"), 1, 2, unit="×"),
+        _number(entry.get("calibrated_quality"), 100, 1),
+        _number(entry.get("calibrated_of_single"), 100, 1, unit="%"),
+        _number(entry.get("calibrated_depth_speedup"), 1, 2, unit="×"),
         _clock(entry),
     ]
 

@@ -13,9 +13,6 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import torch
-from accelerate import Accelerator
-
 from tokenexit.calibration import CalibrateConfig
 from tokenexit.calibration.goal import check_family
 from tokenexit.config.limits import THREADS, about, check_limits
@@ -24,9 +21,9 @@ from tokenexit.files import write_json
 from tokenexit.policies import Policy, from_config
 from tokenexit.reporting.policy_comparison import policies_table, write_policies
 from tokenexit.workflows.commands import Commands, open_model
-from tokenexit.workflows.lock import locked
+from tokenexit.workflows.comparison import comparison, refuse_others, without_fail
 from tokenexit.workflows.same_run import read_record, whole_path
-from tokenexit.workflows.speaking import logger, quiet
+from tokenexit.workflows.speaking import logger
 
 BLIND = ("assigned_depth",)
 READING = (
@@ -93,10 +90,7 @@ def compare(config: CompareConfig) -> Path:
     Raises:
         UserError: No such model or data, or a family that cannot be calibrated.
     """
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
-    quiet(Accelerator())
-    with locked(config.output_dir, "a comparison"):
+    with comparison(config.output_dir, config.threads):
         return _compare(config)
 
 
@@ -113,7 +107,7 @@ def _compare(config: CompareConfig) -> Path:
     for name, family in families.items():
         if name not in done:
             logger.info("%s", name)
-            done[name] = _one(config, opened, family, validation, test)
+            done[name] = without_fail(lambda f=family: _one(config, opened, f, validation, test))
             write_json(path, {"config": _settings(config), "results": done})
             logger.info("%s", _said(done[name]))
         if _time(config, opened, done[name], test):
@@ -169,12 +163,9 @@ def _one(
 ) -> dict[str, Any]:
     """Calibrate and run one family."""
     promise = CalibrateConfig(min_quality=config.min_quality, limit=config.limit)
-    try:
-        found = opened.calibrate(validation, "validation", promise, family, config.batch_size)
-        policy = from_config(found.policy)
-        result = opened.evaluate(test, "test", policy, batch_size=config.batch_size)
-    except UserError as error:
-        return {"error": str(error)}
+    found = opened.calibrate(validation, "validation", promise, family, config.batch_size)
+    policy = from_config(found.policy)
+    result = opened.evaluate(test, "test", policy, batch_size=config.batch_size)
     curve = [asdict(candidate) for candidate in found.candidates if candidate.verified]
     return {
         "policy": dict(found.policy),
@@ -225,9 +216,5 @@ def _read(path: Path, config: CompareConfig) -> dict[str, Any]:
     if not path.is_file():
         return {}
     held = read_record(path)
-    if _placed(held["config"]) != _placed(_settings(config)):
-        raise UserError(
-            f"{path} was made with other settings, {held['config']}. Give another output_dir, or "
-            "remove it."
-        )
+    refuse_others(path, held["config"], _settings(config), _placed)
     return dict(held["results"])

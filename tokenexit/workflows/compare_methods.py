@@ -10,24 +10,20 @@ from __future__ import annotations
 
 import gc
 import json
-import traceback
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-from accelerate import Accelerator
-
-from tokenexit.data.tagged import TaggedSplit
 from tokenexit.errors import UserError
+from tokenexit.evaluation.quality import lower_is_better
 from tokenexit.files import write_json
-from tokenexit.methods import METHODS
 from tokenexit.models.persistence import load_tokenizer
 from tokenexit.reporting.comparison import summaries
 from tokenexit.reporting.comparison_files import write_comparison
 from tokenexit.workflows.compare_methods_config import CompareMethodsConfig
+from tokenexit.workflows.comparison import comparison, refuse_others, without_fail
 from tokenexit.workflows.folder import Demo, generated
-from tokenexit.workflows.lock import locked
 from tokenexit.workflows.method_curve import measure
 from tokenexit.workflows.method_runs import (
     MethodRun,
@@ -37,8 +33,7 @@ from tokenexit.workflows.method_runs import (
     plan,
 )
 from tokenexit.workflows.same_run import read_record, whole_path, with_whole_paths
-from tokenexit.workflows.speaking import logger, quiet
-from tokenexit.workflows.tagging import read_splits, run_tagging
+from tokenexit.workflows.speaking import logger
 
 
 def compare_methods(
@@ -59,13 +54,7 @@ def compare_methods(
         UserError: Unknown method, unreadable data or model, or a comparison with other settings
             in the folder.
     """
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
-    accelerator = Accelerator(mixed_precision=config.train.precision)
-    if accelerator.num_processes > 1:
-        raise UserError("Methods are compared in one process; start the recipe with python alone.")
-    quiet(accelerator)
-    with locked(config.output_dir, "a comparison"):
+    with comparison(config.output_dir, config.threads, config.train.precision):
         return _compare(with_whole_paths(config), command, demo)
 
 
@@ -102,11 +91,7 @@ class _Record:
         }
         if path.is_file():
             held = read_record(path)
-            if _completed(held["settings"]) != _completed(self.content["settings"]):
-                raise UserError(
-                    f"{path} was made with other settings, {held['settings']}. Give another "
-                    "output_dir, or remove the folder."
-                )
+            refuse_others(path, held["settings"], self.content["settings"], _completed)
             self.content["runs"] = held["runs"]
         path.parent.mkdir(parents=True, exist_ok=True)
         self.save()
@@ -118,8 +103,8 @@ class _Record:
 
     def add(self, run: MethodRun, found: dict[str, Any]) -> None:
         """Keep a result, and bring the table and the figure up to date."""
-        paper = METHODS.get(run.method).paper
-        self.runs[run.name] = {"method": run.method, "seed": run.seed, "paper": paper, **found}
+        about = {"method": run.method, "seed": run.seed, "paper": run.paper}
+        self.runs[run.name] = {**about, **found}
         self.save()
         write_comparison(self.path.parent, self.content)
         logger.info("%s: %s", run.name, found.get("error", "done"))
@@ -130,8 +115,10 @@ class _Record:
         write_json(self.path, self.content)
 
 
-def _completed(settings: dict[str, Any]) -> dict[str, Any]:
+def _completed(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of an older version: keys it did not know had what is now their default."""
+    if settings.get("level") == "sentence":
+        settings = {**settings, "task": "classification"}  # said ner, which had no meaning
     default = CompareMethodsConfig(output_dir="").protocol()
     groups = {name: {**default[name], **settings.get(name, {})} for name in ("train", "calibrate")}
     places = {name: whole_path(settings.get(name)) for name in ("model", "data")}
@@ -148,33 +135,27 @@ def _one(
     run: MethodRun,
     runs: list[MethodRun],
     config: CompareMethodsConfig,
-    splits: dict[int, dict[str, TaggedSplit]],
+    splits: dict[int, dict[str, Any]],
 ) -> dict[str, Any]:
     """Train and measure one run; whatever goes wrong is its result."""
     if run.config is None:
         return {"error": run.error}
-    try:
-        if not run.finished:
-            origin = adopt_training(run, runs)
-            if origin is not None:
-                logger.info("%s: takes the training of %s", run.name, origin)
-                write_json(run.folder / "trained_by.json", origin)
-            run_tagging(run.config)
-        found = measure(run, config, splits[run.seed])
-        trained = run.folder / "trained_by.json"
-        origin = read_record(trained) if trained.is_file() else run.name
-        return {"trained_by": origin, **found}
-    except Exception as error:  # the other methods go on, whatever this one stumbled over
-        logger.debug("%s", traceback.format_exc())
-        return {"error": _in_one_line(error)}
+    return without_fail(lambda: _measured(run, runs, config, splits[run.seed]))
 
 
-def _in_one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, UserError):
-        return text
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {text} ({Path(where.filename).name}:{where.lineno})"
+def _measured(
+    run: MethodRun, runs: list[MethodRun], config: CompareMethodsConfig, splits: dict[str, Any]
+) -> dict[str, Any]:
+    if not run.finished:
+        origin = adopt_training(run, runs)
+        if origin is not None:
+            logger.info("%s: takes the training of %s", run.name, origin)
+            write_json(run.folder / "trained_by.json", origin)
+        config.trains.run(run.config)
+    found = measure(run, config, splits)
+    trained = run.folder / "trained_by.json"
+    origin = read_record(trained) if trained.is_file() else run.name
+    return {"trained_by": origin, **found}
 
 
 def _with_data(
@@ -183,15 +164,18 @@ def _with_data(
     """The configuration with generated data where none is given."""
     if config.data is not None or demo is None:
         return config
-    task = "classification" if config.level == "sentence" else config.task
-    return replace(config, data=whole_path(generated(folder, task, demo)))
+    return replace(config, data=whole_path(generated(folder, str(config.task), demo)))
 
 
-def _read_all(
-    config: CompareMethodsConfig, runs: list[MethodRun]
-) -> dict[int, dict[str, TaggedSplit]]:
+def _read_all(config: CompareMethodsConfig, runs: list[MethodRun]) -> dict[int, dict[str, Any]]:
     """The data of each seed; a mistake in data or model shows here, not once a method."""
     first = {run.seed: run for run in reversed(runs) if run.config is not None}
+    metric = config.recipe.get("metric")
+    if isinstance(metric, str) and lower_is_better(metric):
+        raise UserError(
+            f"{metric} counts errors, and methods are compared by a quality of which more is "
+            "better; choose another recipe.metric."
+        )
     if isinstance(config.model, str):
-        load_tokenizer(config.model, split_words=config.level == "token")
-    return {seed: read_splits(run.config, run.folder) for seed, run in first.items()}
+        load_tokenizer(config.model, split_words=config.trains.of_words)
+    return {seed: config.trains.read(run.config, run.folder) for seed, run in first.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from tokenexit.calibration import CalibrateConfig
@@ -10,14 +10,20 @@ from tokenexit.config import dump_config
 from tokenexit.config.limits import SEED, THREADS, about, check_limits
 from tokenexit.errors import UserError
 from tokenexit.training import TrainConfig
+from tokenexit.workflows.recipe import RECIPES, Recipe
+
+_FREE = (
+    "output_dir", "methods", "trainings", "seeds", "clock", "threads", "retry", "keep_checkpoints",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class CompareMethodsConfig:
-    """Train published methods under one protocol and measure each one's whole trade-off.
+    """Train published methods, or trainings of your own, and measure each one's whole trade-off.
 
-    Encoder, seeds, splits, steps and batches are the same for all; a method sets its heads,
-    objective and policies, and what else its preset names.
+    Network, seeds, splits, steps and batches are the same for all; a method sets its heads,
+    objective and policies, and what else its preset names. Trainings set heads and objective, and
+    each is calibrated with the same policies.
     """
 
     output_dir: str = field(metadata=about("where the comparison and its runs go"))
@@ -25,21 +31,41 @@ class CompareMethodsConfig:
         default=None, metadata=about("Hub id, folder or file; generated data when empty")
     )
     data_name: str | None = field(default=None, metadata=about("configuration of a Hub data set"))
-    model: str | dict[str, Any] = field(
-        default="bert-base-uncased",
-        metadata=about("Hub id or folder all start from, or a description of a fresh small model"),
+    model: str | dict[str, Any] | None = field(
+        default=None,
+        metadata=about(
+            "Hub id or folder all start from, or a description of a fresh small model; "
+            "bert-base-uncased or google-t5/t5-small when empty"
+        ),
     )
-    methods: list[str] | str = field(
-        default="all", metadata=about("names such as [pabee,deebert], or all of the level")
+    methods: list[str] | str | None = field(
+        default=None,
+        metadata=about(
+            "names such as [pabee,deebert], or all of the level, as usual without trainings"
+        ),
+    )
+    trainings: list[Any] = field(
+        default_factory=list,
+        metadata=about("heads and objectives, such as [joint, mlp+joint, past_future+imitation]"),
     )
     seeds: list[int] = field(
         default_factory=lambda: [0], metadata=about("a run for each", low=0, high=SEED)
     )
-    level: Literal["sentence", "token"] = field(
-        default="sentence", metadata=about("what leaves: texts, or the words of tagged sentences")
+    level: Literal["sentence", "token", "step"] | None = field(
+        default=None,
+        metadata=about(
+            "what leaves: texts, words or generated tokens; what the task says if empty"
+        ),
     )
-    task: Literal["ner", "pos"] = field(
-        default="ner", metadata=about("what the tags are, at the level token")
+    task: (
+        Literal["classification", "ner", "pos", "translation", "data_to_text", "summarization"]
+        | None
+    ) = field(default=None, metadata=about("what is learned; the level's usual task when empty"))
+    recipe: dict[str, Any] = field(
+        default_factory=dict,
+        metadata=about(
+            "other keys of the task's recipe, for all: lang, max_target, generation ..."
+        ),
     )
     column: str | None = field(default=None, metadata=about("column of the texts, or of the tags"))
     pair_column: str | None = field(default=None, metadata=about("column of the second texts"))
@@ -87,21 +113,44 @@ class CompareMethodsConfig:
         for name in ("objective", "gradient_equilibrium"):
             if getattr(self.train, name) != getattr(default, name):
                 raise UserError(f"train.{name} is what methods differ in; leave it to them.")
-        if self.calibrate.policies:
+        if self.calibrate.policies and not self.trainings:
             raise UserError("calibrate.policies is what methods differ in; leave it to them.")
         check_limits(self)
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise UserError(f"seeds must be one or more different numbers, not {self.seeds!r}.")
+        level = self.level or _level_of(self.task)
+        task = self.task or RECIPES[level].tasks[0]
+        if task not in RECIPES[level].tasks:
+            served = ", ".join(RECIPES[level].tasks)
+            raise UserError(f"There is no {task} at the level {level!r}; it has: {served}.")
+        object.__setattr__(self, "level", level)
+        object.__setattr__(self, "task", task)
+        if self.model is None:
+            object.__setattr__(self, "model", RECIPES[level].usual_model)
+        taken = sorted(self.recipe.keys() & {field.name for field in fields(self)})
+        if taken:
+            raise UserError(f"recipe.{taken[0]} is a key of the comparison itself: {taken[0]}=...")
+
+    @property
+    def trains(self) -> Recipe:
+        """The recipe of the task."""
+        assert self.level is not None
+        return RECIPES[self.level]
 
     @property
     def wanted(self) -> list[str] | None:
         """Names of methods, None for all."""
         names = self.methods
+        if names is None:
+            return [] if self.trainings else None
         if isinstance(names, str):
             names = [name.strip() for name in names.split(",") if name.strip()]
         return None if names == ["all"] else list(names)
 
     def protocol(self) -> dict[str, Any]:
         """What may not change while a comparison is added to."""
-        free = ("output_dir", "methods", "seeds", "clock", "threads", "retry", "keep_checkpoints")
-        return {key: value for key, value in dump_config(self).items() if key not in free}
+        return {key: value for key, value in dump_config(self).items() if key not in _FREE}
+
+
+def _level_of(task: str | None) -> str:
+    return next((name for name, recipe in RECIPES.items() if task in recipe.tasks), "sentence")

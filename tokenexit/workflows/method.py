@@ -36,20 +36,21 @@ def load_with_method(
         load_plugin(plugin)
     regression = getattr(config, "regression", False)
     if config.method is None:
-        return load_config(schema, argv, _merged(defaults, REGRESSION)) if regression else config
+        return load_config(schema, argv, merged(defaults, REGRESSION)) if regression else config
     settings = settings_of(config.method, "value" if regression else level)
     try:
         load_config(schema, ["output_dir=."], settings)
     except UserError as error:
         raise UserError(f"The preset {config.method!r} cannot be used: {error}") from error
-    return load_config(schema, argv, _merged(defaults, settings))
+    return load_config(schema, argv, merged(defaults, settings))
 
 
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with others laid over them, group by group."""
+    found = dict(below)
     for key, value in above.items():
-        held = merged.get(key)
+        held = found.get(key)
         # What is chosen by name comes with settings of its own: it replaces as a whole.
         whole = not isinstance(value, Mapping) or "name" in value
-        merged[key] = value if whole or not isinstance(held, Mapping) else _merged(held, value)
-    return merged
+        found[key] = value if whole or not isinstance(held, Mapping) else merged(held, value)
+    return found

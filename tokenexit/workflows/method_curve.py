@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import csv
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tokenexit.data.tagged import TaggedSplit
-from tokenexit.evaluation.bench import bench
 from tokenexit.evaluation.curve import point
-from tokenexit.evaluation.evaluate import evaluate
 from tokenexit.files import write_json
-from tokenexit.halting.cost import plain_macs
-from tokenexit.models.encoder_model import EncoderModel
-from tokenexit.models.labeller import Labeller
 from tokenexit.policies import Policy, from_config
 from tokenexit.policies.all_of import AllOf
 from tokenexit.policies.assigned_depth import MAX_DEPTH, AssignedDepth
 from tokenexit.policies.never import Never
-from tokenexit.workflows.commands import open_model
+from tokenexit.workflows.commands import Commands, open_model
 from tokenexit.workflows.compare_methods_config import CompareMethodsConfig
 from tokenexit.workflows.method_runs import MethodRun
 from tokenexit.workflows.method_sweep import next_setting
+from tokenexit.workflows.recipe import Measure
+from tokenexit.workflows.same_run import read_record
 
 STORE = "measured.json"
 
@@ -35,11 +30,14 @@ FEW = 64
 TIMED = (2.0, 3.0)
 """Savings of multiply-accumulates near which a setting is timed, beside the calibrated one."""
 
+_UNKNOWN = {"split": "", "quality_full_depth": 1.0}
+"""Of texts that only costs are measured on."""
+
 _NUMBERS = ("quality", "relative_quality", "mean_exit_layer", "depth_speedup", "mac_ratio")
 
 
 def measure(
-    run: MethodRun, config: CompareMethodsConfig, splits: Mapping[str, TaggedSplit]
+    run: MethodRun, config: CompareMethodsConfig, splits: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Measure a finished run on its test split; what is on disk already is not done again.
 
@@ -59,43 +57,27 @@ def measure(
     metrics = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))
     name = list(metrics["splits"])[-1]
     calibrated, split = metrics["splits"][name], splits[name]
-    model: Any = open_model(str(run.folder)).model
-    # Of a cascade the last model is the whole network that its costs are relative to.
-    network: EncoderModel = model if isinstance(model, EncoderModel) else model.stages[-1]
+    opened = open_model(str(run.folder))
+    model, recipe = opened.model, config.trains
     if "points" not in found:
-        lengths = [
-            len(p.sentence.input_ids) for p in network.encoder.encode(split.head(FEW).tokens)
-        ]
         found |= {
             "points": _saved_points(run.folder),
             "calibrated": calibrated,
-            "guess": guess(splits["train"], split, calibrated["metric"]),
-            "num_layers": network.backbone.num_layers,
-            "plain_macs": plain_macs(network.backbone, lengths, batches=len(lengths)),
-            "uniform_depth": model.uniform_depth,
+            "guess": recipe.guess(splits["train"], split, calibrated["metric"]),
+            **asdict(recipe.whole(model, split.head(FEW))),
         }
     family = _family(run, calibrated)
     if family is not None:
-        _sweep(run.folder, model, split, family, found, config)
+        run_one = recipe.measuring(model, split, calibrated, config.batch_size)
+        _sweep(run.folder, run_one, family, found, config.settings)
     if "overhead" not in found:
-        found["overhead"] = None if family is None else _overhead(model, split, family)
+        run_few = recipe.measuring(model, split.head(FEW), _UNKNOWN, config.batch_size)
+        found["overhead"] = None if family is None else _overhead(run_few, family)
     if config.clock and found.get("clock") is None:
-        found["clock"] = _clock(model, split, found["points"], calibrated, config)
+        found["clock"] = _clock(opened, split, found["points"], calibrated, config)
     found.setdefault("clock", None)
     write_json(store, found)
     return found
-
-
-def guess(train: TaggedSplit, test: TaggedSplit, metric: str) -> float:
-    """Quality of what costs nothing: the commonest class of the training split as the answer.
-
-    Anything but an accuracy counts entities, of which such answers have none.
-    """
-    if metric != "accuracy":
-        return 0.0
-    common = Counter(tag for tags in train.tags or [] for tag in tags).most_common(1)[0][0]
-    answers = [tag == common for tags in test.tags or [] for tag in tags]
-    return sum(answers) / len(answers)
 
 
 def _saved_points(folder: Path) -> list[dict[str, Any]]:
@@ -111,55 +93,41 @@ def _saved_points(folder: Path) -> list[dict[str, Any]]:
 
 
 def _family(run: MethodRun, calibrated: Mapping[str, Any]) -> Policy | None:
-    """Whose knob is turned: the family that calibration chose, else the method's first."""
-    policy = from_config(calibrated["policy"])
-    if policy.dial() is not None:
-        return policy
-    families = [from_config(family) for family in run.config.calibrate.policies]
-    return families[0] if families else None
+    """Whose knob is turned: the family that calibration chose, else the first that it tried."""
+    tried = [*run.config.calibrate.policies, *(one["policy"] for one in _candidates(run.folder))]
+    families = map(from_config, [calibrated["policy"], *tried])
+    return next((family for family in families if family.dial() is not None), None)
+
+
+def _candidates(folder: Path) -> list[dict[str, Any]]:
+    """Settings that a calibration has tried; none if there was nothing to calibrate."""
+    path = folder / "calibration.json"
+    return read_record(path)["candidates"] if path.is_file() else []
 
 
 def _sweep(
-    folder: Path,
-    model: Labeller,
-    split: TaggedSplit,
-    family: Policy,
-    found: dict[str, Any],
-    config: CompareMethodsConfig,
+    folder: Path, run_one: Measure, family: Policy, found: dict[str, Any], count: int
 ) -> None:
     """Run settings until the curve has no wide gap; each is on disk before the next."""
-    calibration, calibrated = folder / "calibration.json", found["calibrated"]
-    candidates: list[dict[str, Any]] = []
-    if calibration.is_file():
-        candidates = json.loads(calibration.read_text(encoding="utf-8"))["candidates"]
-    options: dict[str, Any] = {
-        "full_depth": calibrated["quality_full_depth"],
-        "batch_size": config.batch_size,
-        "on_unknown": None,
-    }
+    candidates = _candidates(folder)
     while True:
-        value = next_setting(family, found["points"], candidates, config.settings)
+        value = next_setting(family, found["points"], candidates, count)
         if value is None:
             return
         policy = family.at(value)
-        result, _ = evaluate(model, split, calibrated["split"], policy, **options)
-        found["points"].append(asdict(point("engine", policy, value, result)))
+        found["points"].append(asdict(point("engine", policy, value, run_one(policy))))
         write_json(folder / STORE, found)
 
 
-def _overhead(model: Labeller, split: TaggedSplit, family: Policy) -> float:
+def _overhead(run_one: Measure, family: Policy) -> float:
     """Multiply-accumulates of asking at every exit when nobody leaves, over the plain model's."""
-    few = split.head(FEW)
-    asked, alone = (
-        evaluate(model, few, "", policy, full_depth=1.0, on_unknown=None)[0].mac_ratio
-        for policy in (AllOf((family, AssignedDepth(MAX_DEPTH))), Never())
-    )
-    return asked - alone
+    asked = AllOf((family, AssignedDepth(MAX_DEPTH)))
+    return run_one(asked).mac_ratio - run_one(Never()).mac_ratio
 
 
 def _clock(
-    model: Any,
-    split: TaggedSplit,
+    opened: Commands,
+    split: Any,
     points: Sequence[Mapping[str, Any]],
     calibrated: Mapping[str, Any],
     config: CompareMethodsConfig,
@@ -171,12 +139,12 @@ def _clock(
         near = min(engine, key=lambda p: abs(p["mac_ratio"] - 1 / speed))
         text = json.dumps(json.loads(near["policy"]), sort_keys=True)
         policies.setdefault(text, f"near {speed:g}x")
-    texts = split.sample(config.clock_texts).tokens
+    few = split.sample(config.clock_texts)
     options: dict[str, Any] = {"batch_size": config.clock_batch, "repeats": config.repeats}
     return [
         {
             "setting": label,
-            **bench(model, texts, from_config(json.loads(text)), **options).to_json(),
+            **opened.bench(few, None, from_config(json.loads(text)), **options).to_json(),
         }
         for text, label in policies.items()
     ]

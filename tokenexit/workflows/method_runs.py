@@ -4,64 +4,65 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from tokenexit.config import dump_config
+from tokenexit.config import dump_config, load_config
 from tokenexit.errors import UserError
 from tokenexit.methods import METHODS
 from tokenexit.registry import load_plugin
 from tokenexit.reporting.comparison import FINE_TUNING, STATIC
 from tokenexit.training.checkpoint import complete, remove_checkpoints
 from tokenexit.workflows.compare_methods_config import CompareMethodsConfig
-from tokenexit.workflows.config import ClassificationConfig, TaggingConfig
 from tokenexit.workflows.folder import check_run, open_run, run_folder
 from tokenexit.workflows.lock import locked
-from tokenexit.workflows.method import load_with_method
+from tokenexit.workflows.method import load_with_method, merged
 from tokenexit.workflows.ours import CHECKPOINTS, CLEARING, CONFIG, clear, is_run, stages
 from tokenexit.workflows.same_run import with_whole_paths
+from tokenexit.workflows.trainings import Training, read_trainings
 
 BASELINES = (FINE_TUNING, STATIC)
 """Always among the methods."""
 
-_SHARED = (
-    "data", "data_name", "model", "exit_layers", "batch_size", "validate_on", "test_on", "threads",
-    "plugins",
-)  # fmt: skip
-_OF_LEVEL = {
-    "sentence": ("column", "pair_column", "label_column"),
-    "token": ("column", "task", "convert_tags"),
-}
+OWN = "own"
+"""Where a training is from that is no published method."""
+
 _BUDGET = ("epochs", "max_steps", "batch_size")
 _METHODS_OWN = ("objective", "gradient_equilibrium")
+_SET_APART = ("output_dir", "train", "seeds", "recipe")
 _NOT_OF_TRAINING = (
     "output_dir", "method", "calibrate", "policy", "decode", "batch_size", "threads", "plugins",
-    "resume", "overwrite",
+    "resume", "overwrite", "context_gate",
 )  # fmt: skip
+_UNUSUAL = r"[^\w.+=-]+"
+"""Characters that the name of a folder had better not have."""
 
 
 @dataclass(frozen=True)
 class MethodRun:
-    """One method with one seed.
+    """One method or training with one seed.
 
     Attributes:
         method: Its name.
         seed: Of everything random.
+        paper: Where it is from.
         config: Of the run; None if the method cannot be run.
         error: Why not.
     """
 
     method: str
     seed: int
+    paper: str = OWN
     config: Any = None
     error: str = ""
 
     @property
     def name(self) -> str:
         """Of the run and of its folder."""
-        return f"{self.method}-seed{self.seed}"
+        return f"{re.sub(_UNUSUAL, '-', self.method).strip('-')}-seed{self.seed}"
 
     @property
     def folder(self) -> Path:
@@ -89,40 +90,88 @@ def plan(config: CompareMethodsConfig) -> list[MethodRun]:
     A method that has no form at the level is a run with an error.
 
     Raises:
-        UserError: Unknown method; the message names the nearest one.
+        UserError: Unknown method or part of a training, with the nearest name; a key that has no
+            meaning for the task; or a training that the recipe cannot be told.
     """
     for plugin in config.plugins:
         load_plugin(plugin)
+    _check_keys(config)
     wanted = config.wanted
     names = [name for name, _ in METHODS.items()] if wanted is None else wanted
     for name in names:
         METHODS.get(name)
     names = list(dict.fromkeys([*BASELINES, *names]))
-    return [_run(config, name, seed) for seed in config.seeds for name in names]
+    trainings = read_trainings(config.trainings, config.trains.schema)
+    runs = [
+        run
+        for seed in config.seeds
+        for run in [
+            *(_of_method(config, name, seed) for name in names),
+            *(_of_training(config, training, seed) for training in trainings),
+        ]
+    ]
+    _check_names(runs)
+    return runs
 
 
-def _run(config: CompareMethodsConfig, method: str, seed: int) -> MethodRun:
-    run = MethodRun(method, seed)
-    schema = ClassificationConfig if config.level == "sentence" else TaggingConfig
+def _check_names(runs: list[MethodRun]) -> None:
+    known: dict[str, MethodRun] = {}
+    for run in runs:
+        other = known.setdefault(run.name.casefold(), run)
+        if other is not run:
+            raise UserError(
+                f"{other.method!r} and {run.method!r} would share the folder {run.name}; call one "
+                "of them something else."
+            )
+
+
+def _check_keys(config: CompareMethodsConfig) -> None:
+    known = {field.name for field in fields(config.trains.schema)}
+    for name in ("column", "pair_column", "convert_tags"):
+        if getattr(config, name) and name not in known:
+            raise UserError(f"{name} has no meaning for {config.task}; leave it out.")
+
+
+def _of_method(config: CompareMethodsConfig, method: str, seed: int) -> MethodRun:
+    run = MethodRun(method, seed, METHODS.get(method).paper)
+    below, fixed = _protocol(config, run)
+    level = str(config.level)
+    try:
+        made = load_with_method(config.trains.schema, [f"method={method}", *fixed], below, level)
+    except UserError as error:
+        return replace(run, error=str(error))
+    return replace(run, config=with_whole_paths(made))
+
+
+def _of_training(config: CompareMethodsConfig, training: Training, seed: int) -> MethodRun:
+    run = MethodRun(training.name, seed)
+    below, fixed = _protocol(config, run)
+    try:
+        load_config(config.trains.schema, ["output_dir=."], training.settings)
+        made = load_config(config.trains.schema, fixed, merged(below, training.settings))
+    except UserError as error:
+        raise UserError(f"The training {training.name!r} cannot be used: {error}") from error
+    return replace(run, config=with_whole_paths(made))
+
+
+def _protocol(config: CompareMethodsConfig, run: MethodRun) -> tuple[dict[str, Any], list[str]]:
+    """What a recipe is told whatever is compared: beneath a method's settings, and above them."""
     settings = dump_config(config)
     train = {k: v for k, v in settings["train"].items() if k not in _METHODS_OWN}
+    known = {field.name for field in fields(config.trains.schema)} - {*_SET_APART}
     below = {
-        **{key: settings[key] for key in (*_SHARED, *_OF_LEVEL[config.level])},
+        **{key: settings[key] for key in known & settings.keys() if settings[key] is not None},
+        **settings["recipe"],
         "output_dir": str(Path(config.output_dir) / run.name),
         "train": train,
-        "calibrate": settings["calibrate"],
-        "seed": seed,
+        "seed": run.seed,
         "resume": True,
     }
     # Presets lie above these settings, except for what is the protocol's: everybody has the same.
     fixed = [f"train.{key}={json.dumps(train[key])}" for key in _BUDGET]
     if config.pool is not None:
         fixed.append(f"heads.pool={config.pool}")
-    try:
-        made = load_with_method(schema, [f"method={method}", *fixed], below, config.level)
-    except UserError as error:
-        return replace(run, error=str(error))
-    return replace(run, config=with_whole_paths(made))
+    return below, fixed
 
 
 def adopt_training(run: MethodRun, runs: list[MethodRun]) -> str | None:

@@ -101,7 +101,7 @@ def _run(
     """The run in a folder that is its own; nothing is written there before all is checked."""
     run = Path(config.output_dir)
     with accelerator.main_process_first():
-        splits = _read(config, run, demo if accelerator.is_main_process else None)
+        splits = read_pair_splits(config, run, demo if accelerator.is_main_process else None)
     set_seed(config.seed)
     model = build_generator(config, splits["train"])
     model.configure(metric=config.metric)
@@ -256,7 +256,8 @@ def _graded(
     return {"quality": bleu, "chrf": result.figures["chrf"]}
 
 
-def _read(config: Seq2SeqConfig, run: Path, demo: Demo | None) -> Splits:
+def read_pair_splits(config: Seq2SeqConfig, run: Path, demo: Demo | None = None) -> Splits:
+    """The data of a run, or generated data in the run folder."""
     source = config.data or generated(run, config.task, demo)
     splits = read_pairs(
         source,

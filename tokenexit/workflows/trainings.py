@@ -1,0 +1,113 @@
+"""Trainings to compare: heads and an objective, written as a sum.
+
+``mlp+joint(weights=uniform)`` is that kind of heads under that objective; what is not named stays
+as the recipe has it. Any switch of a recipe or of its training may stand in the sum as well, such
+as ``joint+gradient_equilibrium`` or ``joint+gate``. A mapping with a ``name`` says everything else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from tokenexit.config import from_yaml
+from tokenexit.errors import UserError, unknown_name
+from tokenexit.heads import HEADS
+from tokenexit.objectives import OBJECTIVES
+from tokenexit.training import TrainConfig
+
+_PART = re.compile(r"\s*([\w.]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
+_BESIDE = re.compile(r"\+(?![^()]*\))")
+"""A plus that stands in no parentheses."""
+_NOT_OF_TRAINING = ("resume", "overwrite", "convert_tags", "regression")
+
+
+@dataclass(frozen=True)
+class Training:
+    """What one training sets in a recipe's configuration.
+
+    Attributes:
+        name: As it was written, without spaces.
+        settings: Keys of the recipe.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+
+
+def read_trainings(given: Iterable[Any], schema: type[Any]) -> list[Training]:
+    """The trainings that are asked for, in order.
+
+    Args:
+        given: Sums as text, or mappings with a ``name`` and keys of the recipe.
+        schema: The recipe's configuration.
+
+    Raises:
+        UserError: No such heads, objective or switch; two with one name; or neither text nor a
+            mapping with a name.
+    """
+    found: dict[str, Training] = {}
+    for item in given:
+        one = _named(item) if isinstance(item, Mapping) else _sum(item, schema)
+        if one.name in found:
+            raise UserError(f"trainings lists {one.name!r} twice; leave one out or rename it.")
+        found[one.name] = one
+    return list(found.values())
+
+
+def _named(given: Mapping[str, Any]) -> Training:
+    settings = {str(key): value for key, value in given.items()}
+    name = settings.pop("name", None)
+    if not (isinstance(name, str) and name.strip()) or not settings:
+        raise UserError(
+            f"A training of your own has a name and settings of the recipe, such as "
+            f"{{name: mine, heads: {{name: mlp}}, train: {{lr: 1e-4}}}}, not {dict(given)!r}."
+        )
+    return Training(name, settings)
+
+
+def _sum(given: Any, schema: type[Any]) -> Training:
+    text = str(given)
+    switches = _switches(schema)
+    settings: dict[str, Any] = {}
+    train: dict[str, Any] = {}
+    heads, objectives = dict(HEADS.items()), dict(OBJECTIVES.items())
+    for part in _BESIDE.split(text):
+        name, inside = _parsed(part, text)
+        if name in heads and "heads" not in settings:
+            settings["heads"] = {"name": name, **inside}
+        elif name in objectives and "objective" not in train:
+            train["objective"] = {"name": name, **inside}
+        elif name in switches and not inside:
+            (train if switches[name] == "train" else settings)[name] = True
+        elif name in heads or name in objectives:
+            raise UserError(f"The training {text!r} names two kinds of heads or two objectives.")
+        else:
+            raise unknown_name("part of a training", name, [*heads, *objectives, *switches])
+    return Training("".join(text.split()), {**settings, "train": train} if train else settings)
+
+
+def _parsed(part: str, whole: str) -> tuple[str, dict[str, Any]]:
+    match = _PART.fullmatch(part)
+    if match is None:
+        raise UserError(
+            f"The training {whole!r} cannot be read at {part!r}: write parts joined by +, their "
+            "settings in parentheses, such as mlp(inner=64)+joint(weights=uniform)."
+        )
+    name, inside = match.groups()
+    flow = re.sub(r"([\w.]+)\s*=", r"\1: ", inside or "")
+    read = from_yaml(f"{{{flow}}}", f"The training {whole!r}")
+    return name, dict(read)
+
+
+def _switches(schema: type[Any]) -> dict[str, str]:
+    """Settings that are on or off, and off by default; and whether they are the training's."""
+    places = ((schema, "recipe"), (TrainConfig, "train"))
+    return {
+        field.name: place
+        for group, place in places
+        for field in fields(group)
+        if field.default is False and field.name not in _NOT_OF_TRAINING
+    }
