@@ -60,7 +60,7 @@ def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
 
 def log_probabilities(logits: Tensor) -> Tensor:
     """Float32 log-probabilities, ``[N, C] -> [N, C]``."""
-    return F.log_softmax(logits.float(), dim=-1)
+    return torch.log_softmax(logits.float(), dim=-1)
 
 
 def predicted(logits: Tensor) -> Tensor:

@@ -194,8 +194,9 @@ class Inference(Generic[N]):
         made = self._fitting(model, 0)
         if not self.freed:
             let_go(model, made.twin, self.precision)
+            left = [weight for weight in model.parameters() if not weight.is_meta]
             self._made = replace(
-                made, snapshot=Snapshot(model), twin=replace(made.twin, same=lambda rows: True)
+                made, snapshot=Snapshot(model), twin=replace(made.twin, same=Watch((), left).same)
             )
             self.freed = True
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeGuard, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tokenexit.backbones.lean import LeanLinear, Nothing, is_linear
 from tokenexit.backbones.precise import REDUCED, cast, check_numbers, served_layers
@@ -91,7 +91,7 @@ def _as_loaded(network: Network, pack: bool | None, precision: str | None) -> Tw
     linears = [m for m in network.model.modules() if lean and _plain(m)]
     made = _replaced(network, {linear: LeanLinear(linear, pack) for linear in linears}, lean)
     if precision is not None:  # compiled layers have copies too
-        return Twin(made, Watch(_weights(linears)).same, ())
+        return Twin(made, _watch(network, linears).same, ())
     matrices = [linear.weight for linear in (linears if pack else [])]
     before = products(matrices)
     return Twin(made, lambda rows: before.equal(products(matrices)), ())
@@ -106,7 +106,7 @@ def _reduced(network: Network, precision: str) -> Twin:
     }
     instead.update(pairs)
     made = _replaced(network, instead, lean=not anybody_listens())
-    return Twin(made, Watch(_weights([linear for linear, _ in pairs])).same, pairs)
+    return Twin(made, _watch(network, [linear for linear, _ in pairs]).same, pairs)
 
 
 def steady(module: M) -> M:
@@ -131,9 +131,11 @@ def _replaced(network: Network, linears: dict[nn.Module, Any], lean: bool) -> An
         return twin(network.model, instead, leaner)
 
 
-def _weights(linears: Sequence[nn.Linear]) -> list[Tensor]:
+def _watch(network: Network, linears: Sequence[nn.Linear]) -> Watch:
+    """Over weights that there are copies of, and all others, of which no number may be none."""
     found = [weight for linear in linears for weight in (linear.weight, linear.bias)]
-    return [weight for weight in found if weight is not None]
+    copied = [weight for weight in found if weight is not None]
+    return Watch(copied, [*network.model.parameters()])
 
 
 def how(network: Network) -> tuple[bool, bool]:

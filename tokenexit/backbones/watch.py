@@ -1,10 +1,10 @@
 """Whether the numbers in weights are still what they were, asked at each call.
 
 Reading all of them takes as long as a sentence. Counts of changes are quick, but neither fused
-optimisers nor writing to ``.data`` is counted. So of large matrices another row is compared each
-time, which every step of an optimiser changes, and columns and biases in turn; small ones are
-compared whole. All are compared once so many rows have been computed that it takes a hundredth of
-that time. Until then a change of a few numbers through ``.data`` may go unseen.
+optimisers nor writing to ``.data`` is counted. So biases, norms and small matrices are compared
+whole; of large ones another row each time, which every step of an optimiser changes, and a column
+in turn. All are compared once so many rows have been computed that it takes a hundredth of that
+time. Until then a change of a few numbers of a large matrix through ``.data`` may go unseen.
 """
 
 from __future__ import annotations
@@ -12,10 +12,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from itertools import count
+from operator import attrgetter
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from tokenexit import kernels
 
 _SMALL = 4096
 """Numbers of a matrix that is compared whole."""
@@ -29,24 +33,36 @@ _THINNED = 4
 _ALL_AFTER = 8192
 """Rows computed between comparisons of everything."""
 
+_version = attrgetter("_version")
+
+
+class _Look(Protocol):
+    def same(self, rows: int = 0) -> bool:
+        """Whether nothing has changed, as far as it is looked at."""
+        ...
+
 
 class Watch:
     """Remembers tensors, to be asked whether their numbers have changed.
 
     Args:
         tensors: Of one type, which has 32 bits, and in one place; they stay there.
+        beside: More of the kind, of which large ones are used where they are: only whether they
+            have been written to counts.
     """
 
-    def __init__(self, tensors: Sequence[Tensor]) -> None:
-        self._counted = [tensor for tensor in tensors if not tensor.is_inference()]
-        self._counts = _counts(self._counted)
-        plain = [tensor.detach() for tensor in tensors]
-        self._views = [_views(plain, turn) for turn in range(_TURNS)]
-        self._seen = [_bits(views) for views in self._views]
-        self._large = [tensor for tensor in plain if tensor.numel() > _SMALL]
-        self._products = products(self._large)
-        self._turn = count()
-        self._rows = 0
+    def __init__(self, tensors: Sequence[Tensor], beside: Sequence[Tensor] = ()) -> None:
+        given = [*{id(tensor): tensor for tensor in tensors}.values()]
+        ours = {*map(id, given)}
+        others = [tensor for tensor in beside if id(tensor) not in ours]
+        given += [tensor for tensor in others if _is_small(tensor)]
+        self._counted = [
+            tensor
+            for tensor in (*given, *others)
+            if not _is_small(tensor) and not tensor.is_inference()
+        ]
+        self._counts = [*map(_version, self._counted)]
+        self._look = _look([tensor.detach() for tensor in given if tensor.numel()])
 
     def same(self, rows: int = 0) -> bool:
         """Whether nothing has changed, as far as it is looked at.
@@ -54,8 +70,34 @@ class Watch:
         Args:
             rows: How many will be computed before the next question.
         """
-        if _counts(self._counted) != self._counts:
-            return False
+        return [*map(_version, self._counted)] == self._counts and self._look.same(rows)
+
+
+def _is_small(tensor: Tensor) -> bool:
+    return tensor.dim() < 2 or tensor.numel() <= _SMALL
+
+
+def _look(tensors: Sequence[Tensor]) -> _Look:
+    if all(tensor.is_cpu and tensor.is_contiguous() for tensor in tensors):
+        library = kernels.library()
+        if library is not None:
+            rows = [t.view(1 if _is_small(t) else len(t), -1) for t in tensors]
+            return kernels.WatchedNumbers(library, rows)
+    return _ByTorch(tensors)
+
+
+class _ByTorch:
+    """The same where there are no kernels, or for a GPU."""
+
+    def __init__(self, plain: Sequence[Tensor]) -> None:
+        self._views = [_views(plain, turn) for turn in range(_TURNS)]
+        self._seen = [_bits(views) for views in self._views]
+        self._large = [tensor for tensor in plain if not _is_small(tensor)]
+        self._products = products(self._large)
+        self._turn = count()
+        self._rows = 0
+
+    def same(self, rows: int = 0) -> bool:
         turn = next(self._turn) % _TURNS
         if not _equal(_bits(self._views[turn]), self._seen[turn]):
             return False
@@ -66,21 +108,17 @@ class Watch:
         return torch.equal(products(self._large), self._products)
 
 
-def _counts(tensors: Sequence[Tensor]) -> list[int]:
-    return [tensor._version for tensor in tensors]
-
-
 def _views(tensors: Sequence[Tensor], turn: int) -> list[Tensor]:
-    """A row of each large matrix and all of each small one; the others when it is their turn."""
+    """All of each small tensor and a row of each large one; a column when it is its turn."""
     found = []
     for number, tensor in enumerate(tensors):
-        rows, mine = tensor.view(len(tensor), -1), number % _TURNS == turn
-        if tensor.numel() <= _SMALL:
-            found += [tensor.flatten()] if mine or tensor.dim() > 1 else []
+        if _is_small(tensor):
+            found += [tensor.flatten()] if tensor.is_contiguous() else [*tensor]
             continue
+        rows = tensor.view(len(tensor), -1)
         found.append(rows[(turn * len(rows) // _TURNS + number) % len(rows)])
-        # A column lies all over memory, so it is thinned.
-        found += [rows[turn % _THINNED :: _THINNED, number * 7 % rows.shape[1]]] if mine else []
+        if number % _TURNS == turn:  # A column lies all over memory, so it is thinned.
+            found.append(rows[turn % _THINNED :: _THINNED, number * 7 % rows.shape[1]])
     return found
 
 

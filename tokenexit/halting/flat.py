@@ -25,12 +25,14 @@ class FlatSentence:
     """One sentence; ``n`` rows, ``w`` words.
 
     Attributes:
+        ends: As ``row_start`` and ``word_start`` of ``FlatTexts``, if it stands alone, ``[2, 2]``.
         ids: Vocabulary ids, ``[n]``.
         row_word: Word of each row, -1 for special tokens, ``[n]``.
         first: Row that decides for each word, ``[w]``.
         segments: Which of two sentences each row belongs to, ``[n]``, or None.
     """
 
+    ends: Ints
     ids: Ints
     row_word: Ints
     first: Ints
@@ -39,17 +41,16 @@ class FlatSentence:
 
 def flatten(sentence: Sentence) -> FlatSentence:
     """A sentence as arrays; see ``Sentence.flat``, which does it once."""
-    ids = np.array(sentence.input_ids, dtype=np.int32)
-    words = sentence.word_rows
-    row_word = np.full(len(ids), -1, dtype=np.int32)
-    sizes = [len(rows) for rows in words]
-    if words:
-        rows = [row for rows in words for row in rows]
-        row_word[rows] = np.repeat(np.arange(len(words), dtype=np.int32), sizes)
+    count, words = len(sentence.input_ids), sentence.word_rows
+    row_word = [-1] * count
+    for word, rows in enumerate(words):
+        for row in rows:
+            row_word[row] = word
     segments = sentence.segments
     return FlatSentence(
-        ids,
-        row_word,
+        np.array([[0, count], [0, len(words)]], dtype=np.int32),
+        np.array(sentence.input_ids, dtype=np.int32),
+        np.array(row_word, dtype=np.int32),
         np.array([rows[0] for rows in words], dtype=np.int32),
         None if segments is None else np.array(segments, dtype=np.int32),
     )
@@ -124,9 +125,9 @@ def lay(sentences: Sequence[Sentence]) -> FlatTexts:
     flat = [sentence.flat for sentence in sentences]
     if len(flat) == 1:  # one by one, nothing need be joined
         alone = flat[0]
-        ends = np.array([[0, 0], [len(alone.ids), len(alone.first)]], dtype=np.int32).T.copy()
+        rows, words = alone.ends
         return FlatTexts(
-            sentences, ends[0], ends[1], alone.ids, alone.row_word, alone.first, alone.segments
+            sentences, rows, words, alone.ids, alone.row_word, alone.first, alone.segments
         )
     segments = None
     if any(part.segments is not None for part in flat):

@@ -11,6 +11,7 @@ from tokenexit.kernels.library import Library, library, status, warn_where_missi
 
 if TYPE_CHECKING:
     from tokenexit.kernels.matrix import ACTIVATIONS, KINDS, PANEL, Matrix
+    from tokenexit.kernels.watching import WatchedNumbers
 
 __all__ = [
     "ACTIVATIONS",
@@ -18,15 +19,16 @@ __all__ = [
     "PANEL",
     "Library",
     "Matrix",
+    "WatchedNumbers",
     "library",
     "status",
     "warn_where_missing",
 ]
 
 
-def __getattr__(name: str) -> Any:  # torch waits until a matrix is wanted
+def __getattr__(name: str) -> Any:  # torch waits until what needs it is wanted
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from tokenexit.kernels import matrix
+    from tokenexit.kernels import matrix, watching
 
-    return getattr(matrix, name)
+    return getattr(watching if name == "WatchedNumbers" else matrix, name)

@@ -143,8 +143,9 @@ def _visited(
 def _place(pieces: Sequence[Piece], texts: FlatTexts) -> dict[str, np.ndarray]:
     """Text of each word and its place there, ``[W]``; nothing to look up for one text."""
     if len(pieces) == 1:
-        text = np.full(texts.num_words, pieces[0].text)
-        return {"text": text, "position": texts.position + pieces[0].first}
+        text, first = np.zeros(texts.num_words, dtype=np.int64), pieces[0].first
+        text += pieces[0].text
+        return {"text": text, "position": texts.position + first if first else texts.position}
     sequence = texts.sequence
     text = np.array([piece.text for piece in pieces], dtype=np.int64)[sequence]
     first = np.array([piece.first for piece in pieces], dtype=np.int64)[sequence]

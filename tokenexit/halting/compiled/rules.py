@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -49,6 +50,11 @@ class CompiledRule:
     rule: Rule
     asked: np.ndarray
     thresholds: np.ndarray
+
+    @cached_property
+    def plain(self) -> RuleStruct:
+        """What kernels read where no word has a layer assigned; nobody changes it."""
+        return self.struct(None)
 
     def struct(self, depths: np.ndarray | None) -> RuleStruct:
         """What kernels read.

@@ -53,7 +53,8 @@ def run_rule(
     layers = np.zeros(words, dtype=np.int32)
     depths = rule.depths(texts)
     calls = Calls(encoder, texts)
-    struct, outcome = rule.struct(depths), calls.outcome
+    struct = rule.plain if depths is None else rule.struct(depths)
+    outcome = calls.outcome
     to, where = address(logits), address(layers)
     for batch in batches:
         at = calls.choose(batch)
@@ -96,13 +97,16 @@ class Calls:
         self._starts = texts.row_start, texts.word_start
         self._where = address(texts.row_start), address(texts.word_start)
         self.texts = structs.Texts(
-            ids=address(texts.ids),
-            segments=address(texts.segments),
-            row_word=address(texts.row_word),
-            first=address(texts.first),
+            0,
+            0,
+            *self._where,
+            address(texts.ids),
+            address(texts.segments),
+            address(texts.row_word),
+            address(texts.first),
         )
         self.work = np.zeros((encoder.num_layers, 5), dtype=np.int64)
-        self.outcome = structs.Outcome(work=address(self.work))
+        self.outcome = structs.Outcome(0, 0, address(self.work))
 
     def choose(self, batch: range) -> int:
         """Turn to some sentences; returns the number of their first word."""
@@ -131,8 +135,10 @@ class Calls:
             gates: Rows that the gate has seen at each layer, if there is one.
         """
         return tuple(
-            LayerWork(active=active, projected=rows, pairs=pairs, head=head, gate=gate, calls=calls)
-            for (active, rows, pairs, head, calls), gate in zip(
-                self.work.tolist(), gates or [0] * len(self.work), strict=True
-            )
+            [
+                LayerWork(active, rows, pairs, 0, 0, head, gate, calls)
+                for (active, rows, pairs, head, calls), gate in zip(
+                    self.work.tolist(), gates or [0] * len(self.work), strict=True
+                )
+            ]
         )

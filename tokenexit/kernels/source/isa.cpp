@@ -3,6 +3,7 @@
 #include "encoder_run.h"
 #include "rows.h"
 #include "table.h"
+#include "watch.h"
 
 #define TOKENEXIT_JOIN(A, B) A##B
 #define TOKENEXIT_TABLE(ISA) TOKENEXIT_JOIN(table_, ISA)

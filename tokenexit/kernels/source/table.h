@@ -4,6 +4,7 @@
 #include "decode_types.h"
 #include "encoder.h"
 #include "rule.h"
+#include "watched.h"
 
 #define TOKENEXIT_KERNELS(KERNEL)                                                                            \
   KERNEL(void, linear,                                                                                       \
@@ -74,7 +75,11 @@
          (model, x, count, y))                                                                               \
   KERNEL(void, decode_score,                                                                                 \
          (const DecoderModel *model, const float *x, int32_t count, float *logits),                          \
-         (model, x, count, logits))
+         (model, x, count, logits))                                                                          \
+  KERNEL(void, watch_begin, (Watched *all, int32_t n), (all, n))                                             \
+  KERNEL(int32_t, watch_look,                                                                                \
+         (const Watched *all, int32_t n, int64_t turn, int64_t from, int64_t count),                         \
+         (all, n, turn, from, count))
 
 namespace tokenexit {
 
