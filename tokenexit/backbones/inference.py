@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from torch import nn
 
+from tokenexit.backbones.attention_shape import check_attention_shape
 from tokenexit.backbones.freeing import gone, let_go
 from tokenexit.backbones.making import Network, Twin, how, make, steady
 from tokenexit.backbones.pieces import check_in_pieces
@@ -21,6 +22,7 @@ from tokenexit.backbones.precise import (
     REDUCED,
     cast,
     check_no_autocast,
+    check_numbers,
     check_servable,
 )
 from tokenexit.backbones.snapshot import Snapshot
@@ -65,18 +67,26 @@ class _Kept:
     value: Any
     snapshot: Snapshot | None
     watch: Watch | None
+    in_place: bool = False
 
     @classmethod
     def of(cls, value: Any, beside: nn.Module | None, in_place: bool) -> _Kept:
         if beside is None:
             return cls(value, None, None)
-        watch = None if in_place else Watch([*beside.parameters(), *beside.buffers()])
-        return cls(value, Snapshot(beside), watch)
+        weights = [*beside.parameters(), *beside.buffers()]
+        watch = Watch((), weights) if in_place else Watch(weights)
+        return cls(value, Snapshot(beside), watch, in_place)
 
     def fits(self, beside: nn.Module | None) -> bool:
         if self.snapshot is None or beside is None:
             return self.snapshot is beside
-        return self.snapshot.fits(beside) and (self.watch is None or self.watch.same())
+        if not self.snapshot.fits(beside):
+            return False
+        if self.watch is None or self.watch.same():
+            return True
+        if self.in_place:  # other numbers are welcome, if they are numbers
+            check_numbers(beside)
+        return False
 
 
 class Inference(Generic[N]):
@@ -212,7 +222,9 @@ class Inference(Generic[N]):
 
     def _make(self, model: nn.Module) -> _Made[N]:
         original = self._adapter(model)
-        check_in_pieces(model, original.in_pieces())
+        pieces = original.in_pieces()
+        check_in_pieces(model, pieces)
+        check_attention_shape(original, pieces)
         if self.precision is not None:
             check_servable(model, self.precision, original.precisions)
         snapshot = Snapshot(model)

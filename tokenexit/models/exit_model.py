@@ -90,6 +90,11 @@ class ExitModel(Predicts, nn.Module):
         return self._inference.precision or precision_of(self.dtype)
 
     @property
+    def precision_chosen(self) -> bool:
+        """Whether ``use`` was told a precision."""
+        return self._inference.precision is not None
+
+    @property
     def products(self) -> str:
         """By what it is multiplied: kernels, with their instruction set, or torch."""
         return products_of(self)

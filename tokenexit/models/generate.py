@@ -26,7 +26,7 @@ from tokenexit.decoding import (
 from tokenexit.decoding.border import ordinary
 from tokenexit.decoding.plain_greedy import PlainGreedy, plain_greedy
 from tokenexit.errors import UserError
-from tokenexit.models.generator_inputs import SOURCES, Memory, check_prompt, encode_inputs
+from tokenexit.models.generator_inputs import SOURCES, Memory, check_prompt, encode_inputs, rows_of
 from tokenexit.policies import Policy
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def generate(
     # The caller's own code must get tensors that it may keep and train with.
     watched = any(given.get(name) is not None for name in CALLBACKS)
     with torch.no_grad() if watched else torch.inference_mode():
-        decoder = model.inference_decoder
+        decoder = model.for_inference(rows_of(input_ids, sources))
         memory = encode_inputs(model, decoder, input_ids, attention_mask, sources, encoder_policy)
         if given.get("decoder_input_ids") is not None:
             check_prompt(model, given["decoder_input_ids"], len(memory.states))

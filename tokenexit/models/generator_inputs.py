@@ -17,6 +17,9 @@ from tokenexit.models.encode_sources import encode_sources
 if TYPE_CHECKING:
     from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
 
+_UNKNOWN = 32
+"""Rows of sources that are not tensors."""
+
 SOURCES = ("inputs", "inputs_embeds", "encoder_outputs")
 """What may stand in the place of ``input_ids``."""
 
@@ -57,6 +60,18 @@ def check_start(inputs: Mapping[str, Any]) -> None:
                 f"attention_mask, {', '.join(SOURCES)}, policy, pending, max_steps and "
                 "encoder_policy. Settings of a search are arguments of generate."
             )
+
+
+def rows_of(input_ids: Any, given: Mapping[str, Any]) -> int:
+    """About how many rows a call will compute: those of its sources, and as many written.
+
+    Args:
+        input_ids: ``[B, S]``; nothing has been checked yet.
+        given: What may stand in their place.
+    """
+    found = [input_ids, *given.values()]
+    sizes = [value.shape[:2].numel() for value in found if isinstance(value, Tensor)]
+    return 2 * max(sizes, default=_UNKNOWN)
 
 
 def encode_inputs(

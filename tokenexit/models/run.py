@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from tokenexit.backbones.precise import check_numbers
 from tokenexit.halting import (
     Halted,
     PackedBatch,
@@ -161,6 +162,8 @@ def _trace(
         prediction = model.scale.value(log_probs[:, 0].astype(np.float64))
         confidence = np.full(len(prediction), np.nan, dtype=np.float32)
         gold = np.where(gold == -100, np.nan, model.scale.value(gold.astype(np.float64)))
+    if model.precision_chosen and np.isnan(log_probs).any():
+        check_numbers(model)  # as when the precision was chosen
     return Trace(
         text=joined["text"],
         position=joined["position"],

@@ -27,7 +27,7 @@ from tokenexit.models.chosen import chosen_policy
 from tokenexit.models.compiled_decoder import compiled_decoder
 from tokenexit.models.exit_model import ExitModel
 from tokenexit.models.generate import Generated, generate
-from tokenexit.models.generator_inputs import check_start, encode_inputs, start_token
+from tokenexit.models.generator_inputs import check_start, encode_inputs, rows_of, start_token
 from tokenexit.models.inputs import read_strings
 from tokenexit.models.languages import with_languages
 from tokenexit.models.settings import ExitSettings
@@ -172,11 +172,15 @@ class ExitModelForSeq2SeqLM(
         Equal up to rounding, or in the precision that ``use`` was told; in whatever mode the model
         is, which is left in it. Ask once a call.
         """
+        return self.for_inference()
+
+    def for_inference(self, rows: int = 0) -> Decoder:
+        """The same, told how many tokens will be computed with it: a large call looks closer."""
         autocast = torch.is_autocast_enabled(self.device.type)
         if autocast and self._inference.precision is None:  # which the lean twin does not heed
             found = adapt_decoder(evaluated(self.network))
         else:
-            found = self._inference.get(self.network)
+            found = self._inference.get(self.network, rows)
         check_top(self.settings.exit_layers[-1], found.num_layers)
         return found
 
@@ -234,7 +238,7 @@ class ExitModelForSeq2SeqLM(
                 does not take.
         """
         check_start(inputs)
-        decoder = self.inference_decoder
+        decoder = self.for_inference(rows_of(input_ids, inputs))
         memory = encode_inputs(self, decoder, input_ids, attention_mask, inputs, encoder_policy)
         decoding = self.begin(
             memory.states,
@@ -257,11 +261,8 @@ class ExitModelForSeq2SeqLM(
         max_steps: int | None = None,
         decoder: Decoder | None = None,
     ) -> Sequences:
-        """Begin decoding from encoder states, ``[B, S, H]``; see ``start``.
-
-        ``decoder`` is the ``inference_decoder`` of whoever has asked for it already.
-        """
-        decoder = self.inference_decoder if decoder is None else decoder
+        """Begin from encoder states, ``[B, S, H]``, by a ``decoder`` of ``for_inference``."""
+        decoder = self.for_inference(memory[..., 0].numel()) if decoder is None else decoder
         if pending is None:
             # Verifying is a way to search; what it stands on is this rule.
             pending = self.settings.pending

@@ -9,6 +9,7 @@ int main(int count, char **arguments) {
       fuzz::linear,
       fuzz::rows,
       fuzz::attention,
+      fuzz::watch,
       fuzz::encoder_rule,
       fuzz::encoder_steps,
       fuzz::decoder_greedy,

@@ -1,6 +1,7 @@
 // Products, norms, activations and attention of a head.
 #pragma once
 #include "fuzz.h"
+#include <vector>
 
 namespace fuzz {
 
@@ -31,6 +32,25 @@ inline void rows(Random &random) {
                                        1e-5f, y.data());
   tokenexit::tokenexit_rms_norm_rows(x.data(), weight.data(), n, width, 1e-5f, x.data());
   tokenexit::tokenexit_activation(y.data(), static_cast<int64_t>(size), static_cast<int32_t>(random.next() % 6));
+}
+
+inline void watch(Random &random) {
+  const int n = random.upto(6);
+  Buffer<tokenexit::Watched> all(static_cast<size_t>(n));
+  std::vector<Buffer<float>> numbers;
+  std::vector<Buffer<uint64_t>> seen;
+  std::vector<Buffer<uint32_t>> column;
+  for (int i = 0; i < n; ++i) {
+    const size_t rows = static_cast<size_t>(random.upto(9)), width = static_cast<size_t>(random.upto(70));
+    numbers.push_back(some<float>(random, rows * width));
+    seen.emplace_back(rows);
+    column.emplace_back(rows);
+    all.data()[i] = {reinterpret_cast<const uint32_t *>(numbers.back().data()), static_cast<int64_t>(rows),
+                     static_cast<int64_t>(width), seen.back().data(), column.back().data()};
+  }
+  tokenexit::tokenexit_watch_begin(all.data(), n);
+  check(tokenexit::tokenexit_watch_look(all.data(), n, random.upto(99), 0, random.upto(99)) == 1,
+        "what has not changed was taken for changed");
 }
 
 inline void attention(Random &random) {
