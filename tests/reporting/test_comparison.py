@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tokenexit.reporting.comparison import means, measured, summaries
+from tokenexit.reporting.comparison import means, measured, suggested, summaries
 from tokenexit.reporting.comparison_figure import BEST, comparison_figure, drawn_lines
 from tokenexit.reporting.comparison_files import table, write_comparison
 
@@ -199,3 +199,37 @@ def test_the_picture_names_the_best_of_many(runs):
     heights = sorted(names.values())
     assert min(b - a for a, b in itertools.pairwise(heights)) >= 16
     assert 0 < heights[0] < heights[-1] < float(root.get("height", 0))
+
+
+def test_what_saves_most_and_keeps_the_single_heads_quality_is_suggested(runs):
+    def one(name, quality, cost, seed=0):
+        found = run(name, 0.9, seed=seed)
+        changed = {**point(cost, quality), "relative_quality": quality / 0.9}
+        return {**found, "calibrated": {**found["calibrated"], **changed}}
+
+    assert suggested(summaries(runs)) is None  # 0.8 of 0.92 is too little
+    runs["careful-seed0"] = one("careful", 0.919, 0.5)
+    runs["bold-seed0"] = one("bold", 0.915, 0.25)
+    runs["wild-seed0"] = one("wild", 0.5, 0.1)
+    rows = summaries(runs)
+    assert rows_of(runs)["bold-seed0"]["calibrated_of_single"] == pytest.approx(0.915 / 0.92)
+    assert suggested(rows)["method"] == "bold"
+    runs["single-seed1"] = run("single", 0.96, overhead=None, seed=1)
+    runs["careful-seed1"] = one("careful", 0.96, 0.5, seed=1)
+    runs["bold-seed1"] = one("bold", 0.915, 0.25, seed=1)  # on the mean it keeps too little
+    assert suggested(summaries(runs))["method"] == "careful"
+
+
+def test_the_table_tells_the_suggestion(runs, tmp_path):
+    settings = {
+        "model": "m", "data": "d", "level": "token",
+        "train": {"max_steps": 3, "epochs": 1, "batch_size": 2, "lr": 0.1, "head_lr": 0.1},
+    }  # fmt: skip
+    content = {"settings": settings, "runs": runs}
+    assert "No calibrated policy keeps 99%" in write_comparison(tmp_path, content).read_text(
+        "utf-8"
+    )
+    runs["quick-seed0"]["calibrated"]["quality"] = 0.92
+    told = write_comparison(tmp_path, content).read_text("utf-8")
+    assert "that of `quick` saves most: 2.00× fewer layers" in told
+    assert "test words" in told

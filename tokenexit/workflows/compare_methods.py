@@ -62,6 +62,8 @@ def _compare(config: CompareMethodsConfig, command: str, demo: Demo | None) -> P
     folder = Path(config.output_dir)
     runs = plan(_with_data(config, folder, demo))
     splits = _read_all(config, runs)
+    trainings = {run.training for run in runs if run.config is not None}
+    logger.info("%d runs, which learn %d different things", len(runs), len(trainings))
     record = _Record(folder / "comparison.json", config, command)
     for run in runs:
         held = record.runs.get(run.name)
