@@ -7,8 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -37,6 +40,8 @@ def made(library: Library, tmp_path: Path) -> Path:
 def anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """Nothing was found yet, nothing shipped, and the cache is empty."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     monkeypatch.setattr(module, "SHIPPED", tmp_path / "nothing")
     monkeypatch.delenv(module.VARIABLE, raising=False)
     module.forget()
@@ -158,44 +163,145 @@ def test_a_compiler_that_fails_is_quoted(
     assert [path.name for path in anew.iterdir()] == [".lock"]
 
 
-def test_a_cache_that_cannot_be_written_is_told(
-    anew: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-):
+@pytest.fixture
+def copied(made: Path, anew: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Where a library was put by a build that copies one."""
+    folders: list[Path] = []
+
+    def build_there(folder: Path) -> Path:
+        folders.append(folder)
+        for name in (build.LIBRARY, build.MANIFEST):
+            shutil.copy(made / name, folder)
+        return folder / build.LIBRARY
+
+    monkeypatch.setattr(build, "build", build_there)
+    return folders
+
+
+def private() -> Path:
+    return cache_module.private_folder(build.source_hash(), build.machine())
+
+
+def read_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert kernels.library() is None
-    assert "set XDG_CACHE_HOME" in kernels.status()
+    return "set XDG_CACHE_HOME"
 
 
-def test_a_user_without_a_home_is_told(anew: Path, monkeypatch: pytest.MonkeyPatch):
-    def homeless() -> Path:
+def homeless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    def nowhere() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.delenv("LOCALAPPDATA", raising=False)
-    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.setattr(Path, "home", nowhere)
+    return "no home folder: set XDG_CACHE_HOME"
+
+
+def without_execution(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    inside = tmp_path / "cache"
+    inside.mkdir()
+    monkeypatch.setattr(
+        cache_module, "_without_execution", lambda folder: folder.is_relative_to(inside)
+    )
+    return "mounted noexec"
+
+
+def unloadable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    real = module.Library
+
+    def refuse(path: Path) -> Library:
+        if path.is_relative_to(tmp_path / "cache"):
+            raise OSError("failed to map segment from shared object")
+        return real(path)
+
+    monkeypatch.setattr(module, "Library", refuse)
+    return "failed to map segment"
+
+
+CACHES = [read_only, homeless, without_execution, unloadable]
+
+
+@pytest.mark.parametrize("spoil", CACHES)
+def test_where_the_cache_cannot_serve_a_private_folder_does(
+    spoil: Any, copied: list[Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    told = spoil(monkeypatch, tmp_path)
+    assert kernels.library() is not None
+    assert copied[-1] == private()
+    first = len(copied)
+    assert f"kept in {private()}; " in kernels.status()
+    assert told in kernels.status()
+    assert private().is_relative_to(tmp_path / "temporary")
+    for path in (private(), private().parent, private().parent.parent):
+        assert path.stat().st_mode & 0o777 == 0o700
+    module.forget()  # as another process begins
+    assert kernels.library() is not None
+    assert len(copied) == first, "it was compiled again"
+
+
+@pytest.mark.parametrize("spoil", CACHES)
+def test_where_neither_can_serve_both_are_told(
+    spoil: Any, copied: list[Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    told = spoil(monkeypatch, tmp_path)
+    private().parent.parent.mkdir(mode=0o777)
+    private().parent.parent.chmod(0o777)
     assert kernels.library() is None
-    assert "no home folder: set XDG_CACHE_HOME" in kernels.status()
+    assert told in kernels.status()
+    assert f"{private().parent.parent} is not safe" in kernels.status()
+
+
+def test_a_temporary_folder_in_which_all_may_rename_is_refused(anew: Path, tmp_path: Path):
+    top = tmp_path / "temporary"
+    top.chmod(0o777)
+    with pytest.raises(cache_module.Unusable, match="is not safe"):
+        private()
+    top.chmod(0o1777)
+    assert private().is_relative_to(top)
+
+
+def test_a_link_of_somebody_elses_is_refused(anew: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = private()
+    os.symlink(anew.parent, folder.parent.parent)
+    cache_module.check_owner(folder)
+    owner = os.lstat(folder.parent.parent).st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    if owner:
+        with pytest.raises(cache_module.Unusable, match="is not safe"):
+            cache_module.check_owner(folder)
+
+
+def test_a_disk_is_asked_whether_it_executes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    assert not cache_module._without_execution(tmp_path)
+    flags = SimpleNamespace(f_flag=os.ST_NOEXEC)
+    monkeypatch.setattr(os, "statvfs", lambda path: flags)
+    with pytest.raises(cache_module.Unusable, match="mounted noexec"):
+        cache_module.check_executable(tmp_path / "not" / "there" / "yet")
 
 
 def test_a_cache_that_can_only_be_read_is_enough(
     made: Path, anew: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    def read_only(folder: Path) -> None:
+    def refuse(folder: Path) -> None:
         raise cache_module.Unusable(f"{folder} cannot be written to")
 
     shutil.copytree(made, anew)
-    monkeypatch.setattr(module, "locked", read_only)
+    monkeypatch.setattr(module, "locked", refuse)
     assert kernels.library() is not None
 
 
 @pytest.mark.skipif(os.name == "nt", reason="modes of files")
 @pytest.mark.parametrize("compile", [True, False])
-def test_a_cache_that_others_may_write_to_is_not_trusted(made: Path, anew: Path, compile: bool):
+def test_a_cache_that_others_may_write_to_is_not_trusted(
+    made: Path, anew: Path, copied: list[Path], compile: bool
+):
     shutil.copytree(made, anew)
     anew.chmod(0o777)
-    assert "is not safe" in kernels.status(compile=compile)
-    assert kernels.library() is None
+    assert f"{anew} is not safe" in kernels.status(compile=compile)
+    found = kernels.library()
+    assert found is not None
+    assert found.path.parent == private()
 
 
 def test_the_variable_turns_kernels_off(anew: Path, monkeypatch: pytest.MonkeyPatch):

@@ -13,7 +13,7 @@ from typing import Any
 
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.kernels import build
-from tokenexit.kernels.cache import Unusable, cache_folder, check_owner, locked
+from tokenexit.kernels.cache import Unloadable, Unusable, locked, usable_folders
 from tokenexit.kernels.signatures import signatures
 
 ABI = 1
@@ -166,17 +166,41 @@ def _shipped() -> tuple[Library, str]:
 
 
 def _cached(compile: bool) -> tuple[Library, str]:
-    folder = cache_folder(build.source_hash(), build.machine())
-    try:
-        check_owner(folder)
-        return load(folder)  # which may lie where nothing can be written
-    except Unusable as error:
-        if not compile:
-            build.find_compiler()
-            raise Unusable(f"{error}, which is tried at first use") from error
+    folders, reasons = usable_folders(build.source_hash(), build.machine())
+    missing: dict[Path, Unusable] = {}
+    for folder in folders:
+        try:
+            return _kept(load(folder), folder, reasons)  # where perhaps nothing can be written
+        except Unloadable as error:
+            reasons.append(str(error))  # nor would it if it were compiled again
+        except Unusable as error:
+            missing[folder] = error
+    if missing and not compile:
+        build.find_compiler()
+        raise Unusable(
+            "; ".join([*reasons, f"{[*missing.values()][0]}, which is tried at first use"])
+        )
+    for folder in missing:
+        try:
+            return _kept(_compiled(folder), folder, reasons)
+        except (Unusable, OSError) as error:
+            reasons.append(str(error))
+    raise Unusable("; ".join(reasons))
+
+
+def _kept(found: tuple[Library, str], folder: Path, reasons: list[str]) -> tuple[Library, str]:
+    """With the place where it lies, if a better one could not serve."""
+    library, told = found
+    return library, "; ".join([f"{told}, kept in {folder}", *reasons]) if reasons else told
+
+
+def _compiled(folder: Path) -> tuple[Library, str]:
+    """Compile into a folder, unless another process has done so by now."""
     with locked(folder):
         try:
             return load(folder)
+        except Unloadable:
+            raise
         except Unusable as error:
             build.find_compiler()
             _log.info("Compiling the kernels, which takes some seconds once: %s", error)
@@ -212,4 +236,4 @@ def load(folder: Path) -> tuple[Library, str]:
     try:
         return Library(path), f"compiled by {told.get('compiler')}"
     except (OSError, AttributeError) as error:
-        raise Unusable(f"{path} does not load: {error}") from error
+        raise Unloadable(f"{path} does not load: {error}") from error
