@@ -26,9 +26,7 @@ module = importlib.import_module("tokenexit.kernels.library")  # whose name is a
 @pytest.fixture
 def made(library: Library, tmp_path: Path) -> Path:
     """A folder with a library that fits, and its manifest."""
-    source = module.SHIPPED
-    if not source.is_dir():
-        source = cache_module.cache_folder(build.source_hash(), build.machine())
+    source = library.path.parent
     folder = tmp_path / "made"
     folder.mkdir()
     for name in (build.LIBRARY, build.MANIFEST):

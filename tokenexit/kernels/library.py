@@ -177,9 +177,8 @@ def _cached(compile: bool) -> tuple[Library, str]:
             missing[folder] = error
     if missing and not compile:
         build.find_compiler()
-        raise Unusable(
-            "; ".join([*reasons, f"{[*missing.values()][0]}, which is tried at first use"])
-        )
+        first = next(iter(missing.values()))
+        raise Unusable("; ".join([*reasons, f"{first}, which is tried at first use"]))
     for folder in missing:
         try:
             return _kept(_compiled(folder), folder, reasons)

@@ -1,0 +1,171 @@
+"""What can be done with a model of any kind, and with the data it understands."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from tokenexit.calibration import CalibrateConfig
+from tokenexit.calibration.found import Calibration
+from tokenexit.errors import UserError
+from tokenexit.evaluation.bench import BenchResult
+from tokenexit.evaluation.evaluate import Result
+from tokenexit.evaluation.processes import state
+from tokenexit.evaluation.quality import check_metric
+from tokenexit.policies import Policy
+from tokenexit.workflows.reading import Reading
+
+
+class Commands(ABC):
+    """A loaded model with the data it understands.
+
+    Args:
+        source: Its folder.
+        device: Where it computes; an accelerator if there is one when None.
+        dtype: Type of its weights; as they were saved when None.
+        precision: What inference computes with; as its weights are when None.
+        runtime: Who plans it.
+    """
+
+    model: Any
+    loader: ClassVar[Any]
+    kind: ClassVar[str]
+    predicting: ClassVar[tuple[str, ...]] = ()
+    """What else its ``predict`` can be told."""
+
+    reading = Reading()
+
+    def __init__(
+        self,
+        source: Path,
+        device: Any = None,
+        dtype: str | None = None,
+        precision: str | None = None,
+        runtime: str | None = None,
+    ) -> None:
+        if precision is not None and dtype is None:
+            dtype = "float32"  # which other precisions are made from
+        options = {} if dtype is None else {"dtype": dtype}
+        loaded = self.loader.from_pretrained(source, **options)
+        placed = loaded.to(state().device if device is None else device)
+        self.model = placed.use(precision, runtime)
+
+    @abstractmethod
+    def read(self, data: str, options: dict[str, Any], labels: bool = True) -> dict[str, Any]:
+        """Splits of a data set; without ``labels``, of texts that need not have any."""
+
+    @abstractmethod
+    def evaluate(self, split: Any, name: str, policy: Policy | None, **options: Any) -> Result:
+        """Measure a policy."""
+
+    @abstractmethod
+    def calibrate(
+        self, split: Any, name: str, config: CalibrateConfig, family: Any, size: int, **more: Any
+    ) -> Calibration:
+        """Choose a policy; by the clock, ``costs`` may be known."""
+
+    @abstractmethod
+    def bench(
+        self, split: Any, limit: int | None, policy: Policy | None, **options: Any
+    ) -> BenchResult:
+        """Time a policy."""
+
+    def predict(
+        self, texts: Iterable[Any], policy: Policy | None, size: int, **options: Any
+    ) -> Iterator[dict[str, Any]]:
+        """Results for texts, in order and as they are read.
+
+        Raises:
+            UserError: An option of another kind of model, or two that exclude each other.
+        """
+        given = {k: v for k, v in options.items() if v is not None}
+        check_only(given, self.predicting, self.kind)
+        if given.pop("pretokenized", False):
+            if "splitter" in given:
+                raise UserError(
+                    "--pretokenized takes the words between spaces, so there is nothing left for "
+                    "--splitter to split; give one of the two."
+                )
+            texts = (text.split() for text in texts)
+        found = self.model.predict_iter(texts, policy=policy, batch_size=size, **given)
+        return (one.to_dict() for one in found)
+
+    def measure_by(self, metric: str | None) -> None:
+        """Take another figure for quality than the model's usual one; None changes nothing.
+
+        Raises:
+            UserError: There is no such metric for the model's task.
+        """
+        if metric is not None:
+            check_metric(metric, self.model.settings.task)
+            self.model.configure(metric=metric)
+
+    def split(self, data: str | None, name: str, labels: bool = True, /, **options: Any) -> Any:
+        """One split of a data set, read as the model's run read its own.
+
+        Args:
+            data: The data set; that of the run when None.
+            name: The split.
+            labels: Whether it has to have labels.
+            options: Reading options to use in place of the run's; None for the run's.
+
+        Raises:
+            UserError: There is no such split, an option of another kind of model, or the data of
+                the run is not known.
+        """
+        source = self.source(data)
+        given = {k: v for k, v in options.items() if v is not None}
+        told = self.reading.for_data(source)
+        if "lang" in given:  # says what to read instead of columns, and they instead of it
+            told = {k: v for k, v in told.items() if k not in ("source_column", "target_column")}
+        elif given.keys() & {"source_column", "target_column"}:
+            told.pop("lang", None)
+        splits = self.read(source, {**told, **given}, labels)
+        if name == "validation" and name not in splits and self.reading.owns(source):
+            splits = self.held_out(splits)
+        if name not in splits:
+            if set(splits) == {"all"}:
+                return splits["all"]
+            raise UserError(
+                f"{source} has no split {name!r}; it has {', '.join(splits)}. Choose one with "
+                "--split."
+            )
+        return splits[name]
+
+    def source(self, data: str | None) -> str:
+        """The data set that is named, or that of the run.
+
+        Raises:
+            UserError: None is named, and that of the run is not known.
+        """
+        source = self.reading.data if data is None else data
+        if source is None:
+            raise UserError("The model does not know what data its run was on; give --data.")
+        if data is None and Path(source).is_absolute() and not Path(source).exists():
+            raise UserError(
+                f"The data of the run, {source}, is not there any more; say with --data where "
+                "it is."
+            )
+        return source
+
+    def held_out(self, splits: dict[str, Any]) -> dict[str, Any]:
+        """With the validation split that the run held out of its training data, if it did."""
+        return splits
+
+
+def check_only(given: Mapping[str, Any], known: Sequence[str], kind: str) -> None:
+    """Refuse options of another kind of model.
+
+    Args:
+        given: By name.
+        known: Those of this kind.
+        kind: Its name, in the plural.
+
+    Raises:
+        UserError: Names the first.
+    """
+    for name in given:
+        if name not in known:
+            raise UserError(f"--{name.replace('_', '-')} has no meaning for {kind}; leave it out.")
