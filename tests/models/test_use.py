@@ -202,6 +202,16 @@ def test_the_folder_holds_plain_weights(tagger: Any, tmp_path: Path) -> None:
     assert np.array_equal(said(loaded), found)
 
 
+def test_runtimes_run_alike_and_are_not_saved(tagger: Any, tmp_path: Path) -> None:
+    found = said(tagger.use(precision="int8", runtime="auto"))
+    assert np.array_equal(said(tagger.use(runtime="eager")), found)
+    tagger.save_pretrained(tmp_path)
+    assert "eager" not in "".join(path.read_text() for path in tmp_path.glob("exit*.json"))
+    assert ExitModelForTokenClassification.from_pretrained(tmp_path).runtime == "auto"
+    with pytest.raises(UserError, match="Did you mean 'eager'"):
+        ExitModelForTokenClassification.from_pretrained(tmp_path, runtime="EAGER")
+
+
 def test_half_weights_on_disk_are_read_as_float32(tagger: Any, tmp_path: Path) -> None:
     tagger.to(torch.bfloat16).save_pretrained(tmp_path)
     loaded = ExitModelForTokenClassification.from_pretrained(tmp_path, precision="int8")

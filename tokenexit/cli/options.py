@@ -93,7 +93,9 @@ Precision = Annotated[
         "or fp16 on a GPU, fp32. --dtype changes the weights themselves instead."
     ),
 ]
-Runtime = Annotated[str | None, typer.Option(help="Who plans the work: auto or eager.")]
+Runtime = Annotated[
+    str | None, typer.Option(help="Who plans the work: auto or eager, today the same.")
+]
 Decode = Annotated[
     str | None, typer.Option(help="argmax, legal or crf, for taggers; the model's own by default.")
 ]

@@ -60,7 +60,8 @@ class ExitModel(Predicts, nn.Module):
         Args:
             precision: ``int8`` or ``bf16`` on a CPU, ``bf16`` or ``fp16`` on a GPU, ``fp32``;
                 None leaves it as it is.
-            runtime: ``auto`` or ``eager``; None leaves it as it is.
+            runtime: ``auto`` or ``eager``, which today run alike: work is planned on the host.
+                Remembered by this object alone, and not saved; None leaves it as it is.
             free: Let go of the float32 weights that have a copy, to save memory. The model can
                 then neither be trained nor saved, nor used in another precision.
 

@@ -10,7 +10,7 @@ PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 """Numbers of the large products; states, norms and small heads are float32 on a CPU."""
 
 RUNTIMES = ("auto", "eager")
-"""Who plans the work: ``eager`` plans on the host, ``auto`` chooses."""
+"""Who plans the work: ``eager`` plans on the host, ``auto`` chooses, which today is the same."""
 
 _OF_DTYPE = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 
