@@ -5,7 +5,11 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import runpy
+import sys
+from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from tokenexit import ExitModelForSeq2SeqLM
@@ -15,6 +19,7 @@ from tokenexit.errors import UserError
 from tokenexit.evaluation.generation import evaluate_texts
 from tokenexit.policies import from_config
 from tokenexit.training import TrainConfig
+from tokenexit.workflows import compare_methods as comparing
 from tokenexit.workflows.compare_methods import compare_methods
 from tokenexit.workflows.compare_methods_config import CompareMethodsConfig
 from tokenexit.workflows.config import TaggingConfig
@@ -22,6 +27,7 @@ from tokenexit.workflows.method_runs import plan
 from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
 from tokenexit.workflows.trainings import read_trainings
 
+RECIPES = Path(__file__).parents[2] / "recipes"
 ENCODER = {
     "model_type": "bert", "hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2,
     "intermediate_size": 16, "max_position_embeddings": 32,
@@ -237,3 +243,27 @@ def test_a_budget_is_the_comparisons(tmp_path):
     run = plan(config(tmp_path, "x", "ner", greedy))[-1]
     assert (run.config.train.max_steps, run.config.train.batch_size) == (12, 8)
     assert run.config.train.lr == 0.5  # a rate may be part of a training
+
+
+@pytest.mark.parametrize(
+    ("task", "level", "network", "column"),
+    [
+        ("classification", "sentence", "bert", "sentence"),
+        ("pos", "token", "bert", "pos_tags"),
+        ("data_to_text", "step", "t5", "target"),
+    ],
+)
+def test_without_data_the_recipe_makes_some_that_fits(
+    task, level, network, column, tmp_path, monkeypatch
+):
+    given = []
+    monkeypatch.setattr(comparing, "compare_methods", lambda *arguments: given.extend(arguments))
+    monkeypatch.syspath_prepend(str(RECIPES))
+    monkeypatch.setattr(sys, "argv", ["compare_methods.py", f"task={task}", "trainings=[joint]"])
+    runpy.run_path(str(RECIPES / "compare_methods.py"), run_name="__main__")
+    made, command, write_demo = given
+    assert (made.level, made.model["model_type"]) == (level, network)
+    assert command == f"python recipes/compare_methods.py task={task} 'trainings=[joint]'"
+    assert plan(made)[-1].config.task == task
+    write_demo(tmp_path / "data", task)
+    assert column in pq.read_schema(tmp_path / "data" / "train.parquet").names
