@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -153,6 +154,24 @@ def test_policies_without_a_rule_are_asked_in_python(
     np.testing.assert_array_equal(found.exit_layers, wanted.exit_layers.numpy())
     assert_close(torch.from_numpy(found.logits), wanted.logits, atol=2e-4, rtol=1e-4)
     assert found.work == wanted.work
+
+
+def test_an_equal_policy_is_not_compiled_again(compiled: Any):
+    encoder = compiled("bert")
+    first = compiled_rule(policies.Entropy(0.1), encoder, CLASSES)
+    assert compiled_rule(policies.Entropy(0.1), encoder, CLASSES) is first
+    assert compiled_rule(policies.Entropy(0.2), encoder, CLASSES) is not first
+    assert compiled_rule(policies.Entropy(0.2), encoder, CLASSES[::-1]) is not first
+
+
+def test_policies_that_do_not_compare_are_compiled_again(compiled: Any):
+    @dataclass(frozen=True)
+    class Fixed(policies.Entropy):
+        table: Any = None
+
+    encoder = compiled("bert")
+    first = compiled_rule(Fixed(0.1, np.ones(3)), encoder, CLASSES)
+    assert compiled_rule(Fixed(0.1, np.zeros(3)), encoder, CLASSES) is not first
 
 
 def dense(backbone: Any, heads: Any, sentences: Any, policy: Policy) -> Decided:

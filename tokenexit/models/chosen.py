@@ -40,8 +40,8 @@ def chosen_policy(model: Calibrated, given: Policy | Mapping[str, Any] | str | N
     """
     if given is not None:
         return from_config(given)
-    calibration = model.settings.calibration
-    if calibration is not None and not isinstance(model.policy, Never):
+    calibration, own = model.settings.calibration, model.policy
+    if calibration is not None and not isinstance(own, Never):
         before, now = str(calibration.get("precision", "fp32")), model.precision
         told = vars(model).setdefault("_told_of", set())
         if before != now and (before, now) not in told:
@@ -53,4 +53,4 @@ def chosen_policy(model: Calibrated, given: Policy | Mapping[str, Any] | str | N
                 now,
                 now,
             )
-    return model.policy
+    return own

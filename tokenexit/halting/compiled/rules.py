@@ -87,10 +87,18 @@ def compiled_rule(
     policy: Policy, encoder: CompiledEncoder, classes: tuple[str, ...]
 ) -> CompiledRule | None:
     """What a policy states, if kernels can carry it out."""
-    before = encoder.last.get("rule")  # usually the same
-    if before is None or before[0] is not policy or before[1] != classes:
+    before = encoder.last.get("rule")  # usually the same, if built anew by each call
+    if before is None or before[1] != classes or not _same(before[0], policy):
         before = encoder.last["rule"] = policy, classes, _compiled(policy, encoder, classes)
     return before[2]
+
+
+def _same(one: Policy, other: Policy) -> bool:
+    """Whether two policies decide alike; those with fields that do not compare may not."""
+    try:
+        return one is other or bool(one == other)
+    except (ValueError, RuntimeError):  # arrays have no one answer
+        return False
 
 
 def _compiled(
