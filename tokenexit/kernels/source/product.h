@@ -2,6 +2,7 @@
 // adds up in the order of K, whatever the tile, so a row never depends on its neighbours.
 #pragma once
 #include "finish.h"
+#include "scratch.h"
 #include "threads.h"
 
 namespace tokenexit {
@@ -15,6 +16,7 @@ struct Int8 {
   typedef ByteSum Sum;
   typedef int32_t Lane;
   typedef int8_t Weight;
+  static constexpr bool WIDENS = false;
   static constexpr int STEP = 4, ROWS = TILE_ROWS, LONGEST = SUM_STEPS;
   static const uint8_t *row(const Input &in, int r) { return in.q + at(r, in.width); }
   static size_t stride(const Input &in) { return in.width; }
@@ -26,6 +28,7 @@ struct Int8 {
 };
 
 struct Floating {
+  static constexpr bool WIDENS = false;
   typedef FloatColumns Columns;
   typedef F Sum;
   typedef float Lane;
@@ -44,6 +47,7 @@ struct Fp32 : Floating {
 };
 
 struct Bf16 : Floating {
+  static constexpr bool WIDENS = true;
   typedef uint16_t Weight;
   TX_INLINE F column(const uint16_t *w) { return load_bf16(w); }
 };
@@ -109,6 +113,23 @@ static int some_rows(const Matrix &w, const Input &in, Place place, int rows, co
   return now;
 }
 
+// Rows [from, to) and a panel.
+template <class K>
+static void all_rows(const Matrix &w, const Input &in, int from, int to, int p, const typename K::Weight *panel,
+                     const Then &then, float *y, size_t stride) {
+  while (from < to) from += some_rows<K>(w, in, {from, p * PANEL}, to - from, panel, then, y, stride);
+}
+
+// So many rows make it worth it to turn a panel of bfloat16 into floats once, if it stays in the second
+// cache: what is computed with them is the same.
+constexpr int WORTH_WIDENING = 3 * TILE_ROWS;
+constexpr size_t WIDEST = 1 << 17;
+
+TX_INLINE float *widen(const uint16_t *panel, size_t size, float *wide) {
+  for (size_t i = 0; i < size; i += LANES) store(wide + i, load_bf16(panel + i));
+  return wide;
+}
+
 // Rows [r0, r1) and panels [p0, p1).
 template <class K>
 static void block(const Matrix &w, const Input &in, int r0, int r1, int p0, int p1, const Then &then, float *y,
@@ -120,8 +141,14 @@ static void block(const Matrix &w, const Input &in, int r0, int r1, int p0, int 
     const int to = smaller(r1, from + chunk);
     for (int p = p0; p < p1; ++p) {
       const auto *panel = static_cast<const typename K::Weight *>(w.w) + static_cast<size_t>(p) * panel_size;
-      int r = from;
-      while (r < to) r += some_rows<K>(w, in, {r, p * PANEL}, to - r, panel, then, y, stride);
+      if constexpr (K::WIDENS) {
+        if (to - from >= WORTH_WIDENING && panel_size <= WIDEST) {
+          Scratch scratch;
+          all_rows<Fp32>(w, in, from, to, p, widen(panel, panel_size, scratch.floats(panel_size)), then, y, stride);
+          continue;
+        }
+      }
+      all_rows<K>(w, in, from, to, p, panel, then, y, stride);
     }
   }
 }
