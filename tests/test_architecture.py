@@ -25,6 +25,7 @@ FLOORS = (
     ("config", "files", "kernels", "registry"),
     ("signals", "scores", "wording", "metrics"),
     ("policies", "gates", "precision"),
+    ("context",),
     ("heads",),
     ("objectives", "methods"),
     ("backbones",),
@@ -42,7 +43,7 @@ FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
 
 # Narrower than their floor: these know nothing of models.
 ONLY = {"config": {"errors"}, "data": {"errors", "registry"}}
-WITHOUT_TRANSFORMERS = {unit for units in FLOORS[:6] for unit in units}
+WITHOUT_TRANSFORMERS = {unit for units in FLOORS[:7] for unit in units}
 
 LONGEST_FILE = 350
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}

@@ -44,6 +44,8 @@ class Signals:
         shortlist_head: Computes logits ``[N, K]`` of chosen classes ``[N, K]`` from ``hidden``;
             None where scoring a few costs no less than scoring all.
         candidates: The only classes that ``logits`` is about, ``[N, K]``, long; all when None.
+        context: Judges these rows by a context gate, from what they remember: how likely each is
+            wrong, ``[N]``, and what they remember now; None if none was fitted.
         gate_head: Computes the learned gate ``[N]`` from these signals; None if not trained.
         depth_head: Computes log-probabilities of the depth needed, ``[N, L]``, from ``hidden``;
             None if not trained.
@@ -77,6 +79,7 @@ class Signals:
     past: Tensor | None = None
     first: Tensor | None = None
     exit_head: Any = None
+    context: Callable[[Signals, Any], tuple[Tensor, Any]] | None = None
 
     def __len__(self) -> int:
         return int(self.hidden.shape[0])

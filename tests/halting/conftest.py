@@ -44,7 +44,7 @@ class Outcome:
         return len(self.exit_layers.unique())
 
 
-def _build(model_type: str, attention: str, dtype: torch.dtype) -> Network:
+def _build(make_gate: Any, model_type: str, attention: str, dtype: torch.dtype) -> Network:
     torch.manual_seed(0)
     example = BACKBONES.get(model_type).example_config(model_type)
     values = {**example.to_dict(), "id2label": dict(enumerate(CLASSES)), "layer_types": None}
@@ -58,6 +58,7 @@ def _build(model_type: str, attention: str, dtype: torch.dtype) -> Network:
             weight.add_(torch.randn_like(weight), alpha=0.2 if weight.dim() > 1 else 0.1)
     backbone = adapt(model.to(dtype).eval().requires_grad_(False))
     heads = ExitHeads({"name": "linear", "gate": True}, range(1, DEPTH), 32, len(CLASSES))
+    heads.context = make_gate(DEPTH, CLASSES)
     heads = heads.to(dtype).eval().requires_grad_(False)
     _settle(backbone, heads)
     return Network(backbone, heads)
@@ -85,7 +86,7 @@ def _settle(backbone: Backbone, heads: ExitHeads) -> None:
 
 
 @pytest.fixture(scope="session")
-def build() -> Callable[..., Network]:
+def build(make_gate: Callable[..., Any]) -> Callable[..., Network]:
     """Factory of networks in evaluation mode, shared by all tests: leave them as they are."""
     made: dict[tuple[str, str, torch.dtype], Network] = {}
 
@@ -98,7 +99,7 @@ def build() -> Callable[..., Network]:
             attention = "eager"
         key = model_type, attention, dtype
         if key not in made:
-            made[key] = _build(*key)
+            made[key] = _build(make_gate, *key)
         return made[key]
 
     return get

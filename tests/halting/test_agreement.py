@@ -120,7 +120,7 @@ def test_exits_at_some_layers_only(network, sentences, run, layers, policy):
     class Fewer:
         def __init__(self) -> None:
             self.layers, self.at, self.gate = layers, network.heads.at, network.heads.gate
-            self.reads_past, self.pool = False, "first"
+            self.reads_past, self.pool, self.context = False, "first", network.heads.context
 
     fewer = replace(network, heads=Fewer())
     dense = run(fewer, sentences, policy, dense=True)

@@ -74,7 +74,7 @@ def test_signals_belong_to_the_words_that_are_left(network, sentences, layers, d
     class Fewer:
         def __init__(self) -> None:
             self.layers, self.at, self.gate = layers, network.heads.at, network.heads.gate
-            self.reads_past, self.pool = False, "first"
+            self.reads_past, self.pool, self.context = False, "first", None
 
     batch: Any = pack(sentences)
     depths = torch.randint(1, 8, (batch.num_words,), generator=torch.Generator().manual_seed(0))

@@ -30,7 +30,7 @@ def make_trace(texts: list[int], seed: int = 0, layers: int = 4) -> Trace:
         gold=random.integers(0, 3, words),
         log_probs=random.random((words, 3), dtype=np.float32),
         lengths=random.integers(2, 9, len(set(texts))),
-        work=tuple(LayerWork(*random.integers(0, 99, 8).tolist()) for _ in range(layers)),
+        work=tuple(LayerWork(*random.integers(0, 99, 9).tolist()) for _ in range(layers)),
         num_layers=layers,
     )
 

@@ -26,6 +26,7 @@ class Trace:
     position: Tensor
     item_id: Tensor
     target: Tensor
+    make_gate: Callable[..., Any]
 
     def signals(self, layer: int, rows: Tensor | None = None, **changes: Any) -> Signals:
         """Signals of one layer; the state is the logits themselves, the gate's one last.
@@ -34,16 +35,19 @@ class Trace:
         """
         rows = torch.arange(len(self.item_id)) if rows is None else rows
         states = torch.cat([self.logits, self.gate[..., None].to(self.logits.dtype)], dim=-1)
+        layers, classes = len(self.logits), NAMES[: self.logits.shape[-1]]
+        # Asked at the top as well, where a model asks nobody.
+        context = self.make_gate(layers, classes, exits=tuple(range(1, layers + 1)))
         signals = Signals(
             layer=layer,
-            num_layers=len(self.logits),
+            num_layers=layers,
             hidden=states[layer - 1][rows],
             sequence=self.sequence[rows],
             position=self.position[rows],
             item_id=self.item_id[rows],
             num_sequences=int(self.sequence.max()) + 1,
             extent=int(self.position.max()) + 1,
-            classes=NAMES[: self.logits.shape[-1]],
+            classes=classes,
             target=self.target[rows],
             head=lambda hidden: hidden[:, :-1],
             gate_head=lambda signals: signals.hidden[:, -1],
@@ -54,6 +58,7 @@ class Trace:
             previous=None if layer == 1 else lambda: states[layer - 2][rows],
             step=self.position[rows],
             num_steps=8,
+            context=context,
         )
         return replace(signals, **changes)
 
@@ -66,6 +71,7 @@ class Trace:
             self.position[rows],
             self.item_id[rows],
             self.target[rows],
+            self.make_gate,
         )
 
     def alone(self, number: int) -> Trace:
@@ -94,7 +100,7 @@ class Trace:
 
 
 @pytest.fixture(scope="session")
-def make_trace() -> Callable[..., Trace]:
+def make_trace(make_gate: Callable[..., Any]) -> Callable[..., Trace]:
     """Factory of traces: seeded, sharper with depth, with a favourite class for each row."""
 
     def make(
@@ -115,13 +121,14 @@ def make_trace() -> Callable[..., Trace]:
             position=torch.cat([torch.arange(length) for length in lengths]),
             item_id=torch.randint(30, (rows,), generator=random),
             target=target,
+            make_gate=make_gate,
         )
 
     return make
 
 
 @pytest.fixture(scope="session")
-def trace_of() -> Callable[..., Trace]:
+def trace_of(make_gate: Callable[..., Any]) -> Callable[..., Trace]:
     """Factory of a trace written by hand: logits ``[L][N][C]``, all rows in one sequence."""
 
     def make(logits: Any, **changes: Any) -> Trace:
@@ -134,6 +141,7 @@ def trace_of() -> Callable[..., Trace]:
             position=torch.arange(rows),
             item_id=torch.arange(rows),
             target=torch.full((rows,), -100),
+            make_gate=make_gate,
         )
         return replace(trace, **changes)
 

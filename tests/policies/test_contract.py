@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import math
@@ -31,6 +32,9 @@ NESTED: list[Policy] = [
     policies.PerClass(policies.Entropy(0.2), {"O": policies.Patience(1)}),
     policies.PerLayer.thresholds(policies.MaxProb(), [0.9, 0.8, 0.5]),
     policies.PCEE(policies.Decay(policies.MaxProb(0.5)), 2),
+    policies.PCEE(policies.ContextGate(0.3), 2),
+    policies.FromLayer(policies.AnyOf((policies.ContextGate(0.2), policies.Entropy(0.1))), 2),
+    policies.TwoStage(policies.Entropy(0.8), policies.ContextGate(0.2)),
     policies.TwoStage(policies.Patience(1), policies.Decay(policies.Saturation(0.9))),
     policies.TwoStage(policies.LearnedGate(0.6), policies.Shortlist(policies.Patience(1), 2)),
     policies.Shortlist(policies.TwoStage(policies.Saturation(0.7), policies.Divergence(0.4)), 3),
@@ -205,6 +209,7 @@ def test_no_step_waits_for_the_device(policy, make_trace):
         }
         if layer > 1:
             moved["previous"] = partial(torch.empty_like, moved["hidden"])
+        moved["context"] = copy.deepcopy(signals.context).to("meta")
         halt, state = policy.step(replace(signals, **moved), state)
         assert halt.device.type == "meta"
         assert halt.shape == (11,)
@@ -223,7 +228,9 @@ def test_dial_reads_back(policy):
         assert isinstance(from_config(turned.to_config()), type(policy))
 
 
-@every_dial
+@pytest.mark.parametrize(
+    "policy", [p for p in WITH_DIAL if all(x.monotone for x in walk(p))], ids=repr
+)
 @settings(
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -234,6 +241,16 @@ def test_stricter_never_leaves_earlier(policy, seed, first, second, make_trace):
     strict, loose = (dialled(policy, place) for place in (max(first, second), min(first, second)))
     pairs = zip(trace.exits(strict), trace.exits(loose), strict=True)
     assert all(later >= earlier for later, earlier in pairs)
+
+
+@every_dial
+def test_stricter_decides_no_earlier_while_nobody_leaves(policy, make_trace):
+    trace = make_trace(8, lengths=(9, 1, 7))
+    before = torch.zeros(17, dtype=torch.bool)
+    for place in (1.0, 0.7, 0.4, 0.0):
+        now = torch.tensor(trace.halts(dialled(policy, place))).any(dim=0)
+        assert not (before & ~now).any()
+        before = now
 
 
 @every_dial

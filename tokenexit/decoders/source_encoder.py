@@ -66,6 +66,7 @@ class NoHeads:
 
     gate = None
     reads_past = False
+    context = None
     pool = "first"
 
     def __init__(self, encoder: SourceEncoder) -> None:

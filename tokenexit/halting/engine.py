@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from tokenexit.backbones import Backbone
+from tokenexit.context import ContextGate
 from tokenexit.errors import unknown_name
 from tokenexit.halting.attention import attend
 from tokenexit.halting.packing import PackedBatch
@@ -105,7 +106,7 @@ def encode(
             hidden, rows.hidden = fork(layer, rows.hidden)
         pooled = rows.first_states if top or heads.pool == "first" else rows.mean_states
         seen = backbone.finish(pooled(hidden))
-        counts = {"head": 0, "gate": 0}
+        counts = {"head": 0, "gate": 0, "context": 0}
         head = backbone.classify if top else heads.at(layer)
         signals = Signals(
             layer=layer,
@@ -124,6 +125,7 @@ def encode(
             past=None if top else past,
             first=backbone.finish(rows.first_states(hidden)) if scored_by_top and not top else None,
             exit_head=None if top else head,
+            context=None if heads.context is None else partial(judged, heads.context, counts),
         )
         halt = visitor.arrive(signals, rows.word_tensor)
         if top:
@@ -187,6 +189,14 @@ def counted(
     """Run a head and note how many rows it scored."""
     counts[key] += len(rows)
     return head(rows, *past)
+
+
+def judged(
+    gate: ContextGate, counts: dict[str, int], signals: Signals, memory: Any
+) -> tuple[Tensor, Any]:
+    """Ask a context gate, and note about how many rows."""
+    counts["context"] += len(signals)
+    return gate.step(signals, memory)
 
 
 def same(hidden: Tensor) -> Tensor:

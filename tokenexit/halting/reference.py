@@ -101,6 +101,7 @@ def encode_dense(
             past=torch.stack(past, dim=1)[words] if past and not top else None,
             first=backbone.finish(rows[first_row])[words] if halted == "restore" else None,
             exit_head=None if top else heads.at(layer),
+            context=heads.context,
         )
         halt = visitor.arrive(signals, words)
         halt = signals.none() if halt is None else halt

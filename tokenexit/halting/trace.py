@@ -28,6 +28,7 @@ class LayerWork(NamedTuple):
         head: Rows scored by the exit head.
         gate: Rows seen by the learned gate.
         calls: Times the layer ran at all.
+        context: Rows judged by the context gate.
     """
 
     active: int = 0
@@ -38,6 +39,7 @@ class LayerWork(NamedTuple):
     head: int = 0
     gate: int = 0
     calls: int = 0
+    context: int = 0
 
     def __add__(self, other: LayerWork) -> LayerWork:  # type: ignore[override]
         return LayerWork(
@@ -49,6 +51,7 @@ class LayerWork(NamedTuple):
             self.head + other.head,
             self.gate + other.gate,
             self.calls + other.calls,
+            self.context + other.context,
         )
 
 

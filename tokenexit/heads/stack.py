@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from tokenexit.context import ContextGate, GateConfig
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.gates import build_gate
 from tokenexit.heads.base import ExitHead, build_head
@@ -14,7 +15,7 @@ from tokenexit.heads.base import ExitHead, build_head
 POOLS = ("first", "mean")
 """Which of a word's or text's states an exit below the top reads."""
 
-BESIDE = ("gate", "pool")
+BESIDE = ("gate", "pool", "context")
 """Keys of ``heads`` that are no settings of a single head."""
 
 
@@ -39,6 +40,7 @@ class ExitHeads(nn.Module):
     Args:
         config: Head configuration; ``gate: true`` adds a linear gate, ``gate: {name: ...}`` others.
             ``pool: mean`` shows heads the mean of all tokens of a word or text, and not the first.
+            ``context`` describes a context gate that was fitted to them, see ``GateConfig``.
         layers: Exit layers, counted from 1, the top excluded.
         width: Width of the states.
         num_classes: Number of classes.
@@ -60,6 +62,10 @@ class ExitHeads(nn.Module):
             }
         )
         self.gate = build_gate(config.get("gate"), width, num_classes, layers)
+        context = config.get("context")
+        self.context: ContextGate | None = None
+        if context is not None:
+            self.context = ContextGate(GateConfig.from_json(context), width)
 
     @property
     def reads_past(self) -> bool:

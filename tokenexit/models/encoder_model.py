@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from tokenexit import kernels
 from tokenexit.backbones import Backbone, Inference, adapt
+from tokenexit.context import ContextGate
 from tokenexit.errors import UserError
 from tokenexit.halting import Halted, Trace
 from tokenexit.halting.compiled import CompiledEncoder, compile_encoder
 from tokenexit.halting.cost import macs, plain_macs
 from tokenexit.heads import ExitHeads, check_exit_layers, check_top
+from tokenexit.models.context_gate import use_context
 from tokenexit.models.exit_model import ExitModel
 from tokenexit.models.exits import ExitTable, collect_exits
 from tokenexit.models.inputs import Texts
@@ -114,6 +116,26 @@ class EncoderModel(ExitModel):
     def can_generate(self) -> bool:
         """No: asked by transformers' pipelines."""
         return False
+
+    @property
+    def context(self) -> ContextGate | None:
+        """The gate that the policy ``context_gate`` asks, if one was fitted."""
+        return self.heads.context
+
+    def use_context(self, gate: ContextGate | None) -> Self:
+        """Give the model a context gate that was fitted to it; None takes its own away.
+
+        Args:
+            gate: From ``training.fit_gate``; a copy of it is saved with the heads.
+
+        Returns:
+            This model.
+
+        Raises:
+            UserError: It was fitted to other heads, exits or classes, or to rows of another kind.
+        """
+        use_context(self, gate)
+        return self
 
     def head_parameters(self) -> Iterator[nn.Parameter]:
         """Parameters that start from nothing: those of the heads, the top's included."""

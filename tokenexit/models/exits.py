@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tokenexit.context import ContextGate
 from tokenexit.errors import UserError
 from tokenexit.halting import encode, pack
 from tokenexit.models.constrained import legal_decoder
@@ -44,6 +46,8 @@ class ExitTable:
         classes: Names of the classes.
         regression: Whether the one score of each exit is its answer, a deviation from the mean.
         legal: Whether labels are chosen as the BIO scheme allows, for each text as a whole.
+        context: The model's context gate.
+        hidden: States at the exits below the top, ``[E - 1, W, H]``, where that gate reads them.
     """
 
     logits: Tensor
@@ -59,6 +63,8 @@ class ExitTable:
     classes: tuple[str, ...]
     regression: bool = False
     legal: bool = False
+    context: ContextGate | None = None
+    hidden: Tensor | None = None
 
     @cached_property
     def log_probs(self) -> Tensor:
@@ -105,17 +111,18 @@ class ExitTable:
                 Signals(
                     layer=layer,
                     num_layers=self.num_layers,
-                    hidden=logits,
+                    hidden=logits if self.hidden is None else self.hidden[number][words],
                     sequence=self.piece[words],
                     position=self.position[words],
                     item_id=self.item_id[words],
                     num_sequences=pieces,
                     extent=extent,
-                    head=lambda hidden: hidden,
+                    head=lambda _, logits=logits: logits,
                     gate_head=None if gate is None else lambda _, gate=gate: gate,
                     classes=self.classes,
                     target=self.gold[words],
                     previous=_not_kept if number else None,
+                    context=self.context,
                 ),
                 state,
             )
@@ -134,16 +141,20 @@ def _not_kept() -> Tensor:
 
 
 class _Collector:
-    """A visitor that halts nobody and keeps every exit's scores."""
+    """A visitor that halts nobody and keeps every exit's scores, and its states if asked to."""
 
-    def __init__(self) -> None:
+    def __init__(self, states: bool = False) -> None:
+        self._states = states
         self.logits: list[Tensor] = []
         self.gates: list[Tensor] = []
+        self.hidden: list[Tensor] = []
 
     def arrive(self, signals: Signals, words: Tensor) -> None:
         self.logits.append(signals.logits.float().cpu())
         if signals.gate_head is not None and signals.layer < signals.num_layers:
             self.gates.append(signals.gate.cpu())
+        if self._states and signals.layer < signals.num_layers:
+            self.hidden.append(signals.hidden.float().cpu())
 
     def leave(self, halted: Tensor, staying: Tensor) -> None:
         pass
@@ -151,19 +162,21 @@ class _Collector:
 
 @torch.inference_mode()
 def _columns(
-    model: EncoderModel, pieces: Sequence[Piece], batch_size: int
+    model: EncoderModel, pieces: Sequence[Piece], batch_size: int, states: bool
 ) -> dict[str, list[Tensor]]:
     """What every exit says of each batch, by name."""
     check_pieces(model, pieces)
     backbone, heads = model.inference_backbone, model.inference_heads
     compiled = model.compiled(backbone)
     if compiled is not None:
-        return exits_compiled(model, compiled, pieces, batch_size, _Collector)
+        return exits_compiled(
+            model, compiled, pieces, batch_size, lambda: _Collector(states), states
+        )
     columns: dict[str, list[Tensor]] = {}
     for start in tracked(range(0, len(pieces), batch_size), "texts"):
         chunk = pieces[start : start + batch_size]
         batch = pack([piece.sentence for piece in chunk], model.device)
-        collector = _Collector()
+        collector = _Collector(states)
         encode(backbone, heads, batch, collector, classes=model.labels)
         number = torch.from_numpy(batch.order)[batch.word_sequence.cpu()] + start
         order = number.argsort(stable=True)
@@ -177,23 +190,39 @@ def _columns(
         }
         if collector.gates:
             found["gate"] = torch.stack(collector.gates, dim=1)[order]
+        if collector.hidden:
+            found["hidden"] = torch.stack(collector.hidden, dim=1)[order]
         for key, value in found.items():
             columns.setdefault(key, []).append(value)
     return columns
 
 
-def collect_exits(model: EncoderModel, pieces: Sequence[Piece], batch_size: int = 32) -> ExitTable:
+def collect_exits(
+    model: EncoderModel,
+    pieces: Sequence[Piece],
+    batch_size: int = 32,
+    states: bool | None = None,
+) -> ExitTable:
     """Run pieces to full depth and keep what every exit said.
 
     The table is made of ordinary tensors, which may be changed and learned from.
+
+    Args:
+        model: The model.
+        pieces: From its encoder.
+        batch_size: Pieces a batch.
+        states: Whether to keep states below the top; where the context gate reads them when None.
     """
-    columns = _columns(model, pieces, batch_size)
+    context = model.heads.context
+    if states is None:
+        states = context is not None and context.config.projection > 0
+    columns = _columns(model, pieces, batch_size, states)
     joined = {key: torch.cat(values) for key, values in columns.items()}
     piece = joined["piece"].numpy()
     first = np.array([p.first for p in pieces])
     keep = np.array([p.keep for p in pieces]).reshape(-1, 2)
     place = joined["position"].numpy() + first[piece]
-    gate, gold = joined.get("gate"), joined["gold"]
+    gate, gold, hidden = joined.get("gate"), joined["gold"], joined.get("hidden")
     if model.scale is not None:
         gold = gold.float().masked_fill(gold == -100, torch.nan)
     return ExitTable(
@@ -210,4 +239,6 @@ def collect_exits(model: EncoderModel, pieces: Sequence[Piece], batch_size: int 
         classes=model.labels,
         regression=model.scale is not None,
         legal=model.settings.decode == "legal",
+        context=None if context is None else copy.deepcopy(context).cpu(),
+        hidden=None if hidden is None else hidden.transpose(0, 1).contiguous(),
     )

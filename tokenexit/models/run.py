@@ -21,6 +21,7 @@ from tokenexit.halting import (
 )
 from tokenexit.halting.by_rule import RuleVisitor, stated
 from tokenexit.halting.trace import LayerWork
+from tokenexit.models.context_gate import check_asked
 from tokenexit.models.encoding import Piece
 from tokenexit.models.progress import tracked
 from tokenexit.models.run_compiled import run_compiled
@@ -55,6 +56,7 @@ def run(
     Returns:
         One entry for each word that some piece answers for.
     """
+    check_asked(model, policy)
     backbone = model.for_inference(sum(len(piece.sentence.input_ids) for piece in pieces))
     compiled = model.compiled(backbone)
     check_pieces(model, pieces, None if compiled is None else compiled.entries)

@@ -65,6 +65,7 @@ def exits_compiled(
     pieces: Sequence[Piece],
     batch_size: int,
     collector: Callable[[], Any],
+    states: bool = False,
 ) -> dict[str, list[Tensor]]:
     """What every exit says of every word when nobody leaves; see ``models.exits``.
 
@@ -73,8 +74,9 @@ def exits_compiled(
         compiled: Its network.
         pieces: From ``WordEncoder.encode``.
         batch_size: Pieces a batch.
-        collector: Makes visitors that keep ``logits`` and ``gates``, for heads or gates that
-            kernels do not know.
+        collector: Makes visitors that keep ``logits``, ``gates`` and ``hidden``, for heads or
+            gates that kernels do not know.
+        states: Whether states are kept, which kernels do not show.
     """
     texts = lay([piece.sentence for piece in pieces])
     batches = _batches(len(pieces), batch_size)
@@ -85,7 +87,7 @@ def exits_compiled(
         "item_id": [torch.from_numpy(texts.item)],
         "gold": [torch.from_numpy(np.full(texts.num_words, -100) if gold is None else gold)],
     }
-    if compiled.scores and model.heads.gate is None:
+    if compiled.scores and model.heads.gate is None and not states:
         table = torch.from_numpy(run_exits(compiled, texts, batches))
         return {**columns, "logits": [table.transpose(0, 1)]}
     backbone, heads = model.inference_backbone, model.inference_heads
@@ -95,6 +97,8 @@ def exits_compiled(
         columns.setdefault("logits", []).append(torch.stack(found.logits, dim=1))
         if found.gates:
             columns.setdefault("gate", []).append(torch.stack(found.gates, dim=1))
+        if found.hidden:
+            columns.setdefault("hidden", []).append(torch.stack(found.hidden, dim=1))
     return columns
 
 

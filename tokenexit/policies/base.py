@@ -44,6 +44,9 @@ class Policy(ABC):
     """Kinds of rows for which the policy has a meaning. Those of the kind ``value`` are texts of
     which exits tell a number, and no probabilities."""
 
+    monotone: ClassVar[bool] = True
+    """Whether a stricter knob never lets a row out earlier, whatever that does to other rows."""
+
     needs_target: ClassVar[bool] = False
     """Whether the decision looks at gold labels, so that it serves analysis only."""
 

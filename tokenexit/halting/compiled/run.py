@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,17 +128,28 @@ class Calls:
             ctypes.addressof(self.outcome),
         )
 
-    def done(self, gates: Sequence[int] | None = None) -> Work:
+    def done(self, gates: Sequence[Mapping[str, int]] | None = None) -> Work:
         """Work of each layer.
 
         Args:
-            gates: Rows that the gate has seen at each layer, if there is one.
+            gates: Rows that gates have seen at each layer, if there is one: ``gate``, ``context``.
         """
+        none: list[Mapping[str, int]] = [{}] * len(self.work)
         return tuple(
             [
-                LayerWork(active, rows, pairs, 0, 0, head, gate, calls)
+                LayerWork(
+                    active,
+                    rows,
+                    pairs,
+                    0,
+                    0,
+                    head,
+                    gate.get("gate", 0),
+                    calls,
+                    gate.get("context", 0),
+                )
                 for (active, rows, pairs, head, calls), gate in zip(
-                    self.work.tolist(), gates or [0] * len(self.work), strict=True
+                    self.work.tolist(), gates or none, strict=True
                 )
             ]
         )

@@ -16,7 +16,7 @@ from tokenexit.backbones import Backbone
 from tokenexit.halting.compiled.encoder import CompiledEncoder
 from tokenexit.halting.compiled.run import Calls
 from tokenexit.halting.compiled.structs import address
-from tokenexit.halting.engine import counted, same
+from tokenexit.halting.engine import counted, judged, same
 from tokenexit.halting.flat import FlatTexts
 from tokenexit.halting.rows import Halted
 from tokenexit.halting.trace import Work
@@ -56,7 +56,7 @@ def run_visitor(
     past: Tensor | None = None
     reads_past = heads.reads_past
     scored_by_top = halted == "restore" and encoder.mean
-    gates = [0] * encoder.num_layers
+    asked = [{"head": 0, "gate": 0, "context": 0} for _ in range(encoder.num_layers)]
     extent = int(np.diff(texts.word_start).max(initial=0))
     for layer in range(1, encoder.num_layers + 1):
         if not len(words):
@@ -66,7 +66,7 @@ def run_visitor(
         if not top and layer not in encoder.exits:
             continue
         seen = steps.seen(len(words), encoder.mean and not top)
-        counts = {"head": 0, "gate": 0}
+        counts = asked[layer - 1]
         if encoder.scores:
             head: Callable[..., Tensor] = partial(encoder.score, layer)
         else:
@@ -88,6 +88,7 @@ def run_visitor(
             past=None if top else past,
             first=steps.seen(len(words), False) if scored_by_top and not top else None,
             exit_head=None if top else heads.at(layer),
+            context=None if heads.context is None else partial(judged, heads.context, counts),
         )
         halt = visitor.arrive(signals, words.number)
         if top:
@@ -104,8 +105,7 @@ def run_visitor(
             past = seen[:, None] if past is None else torch.cat([past, seen[:, None]], dim=1)
             past = kept(past)
         steps.calls.work[layer - 1, _HEAD] += counts["head"]
-        gates[layer - 1] += counts["gate"]
-    return steps.calls.done(gates)
+    return steps.calls.done(asked)
 
 
 def run_states(encoder: CompiledEncoder, texts: FlatTexts) -> Tensor:

@@ -1,0 +1,115 @@
+"""What a feature is: numbers of the rows at an exit, and what it remembers for the next."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from tokenexit.context.seen import Seen
+from tokenexit.registry import Registry
+
+FEATURES: Registry[Feature] = Registry("feature", "tokenexit.context.features")
+
+State = Any
+"""None, a tensor whose first axis is rows, or a (nested) tuple of states."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How many numbers features give.
+
+    Attributes:
+        classes: Of the exits, or words of the vocabulary, ``C``.
+        history: Exits that are remembered.
+        projection: Numbers of a state, ``P``.
+        exits: Layers below the top with an exit.
+        num_layers: Depth of the network.
+    """
+
+    classes: int
+    history: int
+    projection: int
+    exits: tuple[int, ...]
+    num_layers: int
+
+
+class Feature(ABC):
+    """Numbers of rows.
+
+    Args:
+        shape: Of the gate that reads them.
+    """
+
+    of_logits: ClassVar[bool] = True
+    """Whether the exit's head has to be computed."""
+
+    of_classes: ClassVar[bool] = False
+    """Whether there are as many numbers as classes: not for vocabularies."""
+
+    remembers: ClassVar[bool] = False
+    """Whether it looks at exits before; of neighbours only what is now is known."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+
+    @property
+    def width(self) -> int:
+        """How many numbers a row has."""
+        return self.shape.classes if self.of_classes else 1
+
+    @abstractmethod
+    def look(self, seen: Seen, state: State) -> tuple[Tensor, State]:
+        """Numbers of the rows at an exit.
+
+        Args:
+            seen: The rows.
+            state: What was remembered at the exit before, of the same rows; None at the first.
+
+        Returns:
+            ``[N, width]``, float32, and what to remember.
+        """
+
+
+class Plain(Feature):
+    """A feature that remembers nothing."""
+
+    @abstractmethod
+    def numbers(self, seen: Seen) -> Tensor:
+        """Numbers of the rows, ``[N, width]``."""
+
+    def look(self, seen: Seen, state: State) -> tuple[Tensor, State]:
+        """See ``Feature``."""
+        return self.numbers(seen), None
+
+
+class Earlier(Feature):
+    """A feature of the last ``history`` exits; before there were so many, they said ``absent``."""
+
+    remembers = True
+    absent: ClassVar[float]
+
+    @property
+    def width(self) -> int:
+        """One number for each exit that is remembered."""
+        return self.shape.history
+
+    @abstractmethod
+    def keep(self, seen: Seen) -> Tensor:
+        """What to remember of rows, ``[N, ...]``."""
+
+    def compare(self, seen: Seen, before: Tensor) -> Tensor:
+        """Numbers of rows, from what was remembered ``[N, history, ...]``: ``[N, history]``."""
+        return before
+
+    def look(self, seen: Seen, state: State) -> tuple[Tensor, State]:
+        """See ``Feature``."""
+        now = self.keep(seen)
+        if state is None:
+            shape = (len(seen), self.shape.history, *now.shape[1:])
+            state = torch.full(shape, self.absent, dtype=now.dtype, device=now.device)
+        numbers = self.compare(seen, state)
+        return numbers.float(), torch.cat([now[:, None], state[:, :-1]], dim=1)

@@ -1,0 +1,21 @@
+"""What an exit thinks of every class, unlikely ones told apart."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from tokenexit.context.features.base import FEATURES, Plain
+from tokenexit.context.seen import Seen
+
+FLOOR = -8.0
+
+
+@FEATURES.register("log_probabilities")
+class LogProbabilities(Plain):
+    """Log-probability of each class, at least ``FLOOR``."""
+
+    of_classes = True
+
+    def numbers(self, seen: Seen) -> Tensor:
+        """See ``Plain``."""
+        return seen.log_probs.clamp_min(FLOOR)

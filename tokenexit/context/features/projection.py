@@ -1,0 +1,25 @@
+"""A few numbers of the state."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from tokenexit.context.features.base import FEATURES, Plain
+from tokenexit.context.seen import Seen
+
+
+@FEATURES.register("projection")
+class Projection(Plain):
+    """The state by a matrix that is learned with the gate; no logits are read."""
+
+    of_logits = False
+
+    @property
+    def width(self) -> int:
+        """Columns of the matrix."""
+        return self.shape.projection
+
+    def numbers(self, seen: Seen) -> Tensor:
+        """See ``Plain``."""
+        assert seen.projected is not None
+        return seen.projected

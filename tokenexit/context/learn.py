@@ -1,0 +1,116 @@
+"""Teach one gate from the numbers it reads: a minute's work for the optimiser at most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tokenexit.context.gate import ContextGate
+
+LEAST_SPREAD = 0.05
+"""Numbers that vary less are not blown up: what is rare in training may be less rare later."""
+
+BATCH = 1024
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """How a gate is taught.
+
+    Attributes:
+        epochs: Times it sees every row, more often where that makes fewer than ``steps`` steps.
+        steps: Steps of the optimiser at least.
+        rate: Highest learning rate of the one cycle.
+        decay: Weight decay.
+        seed: Of the order of rows and of the first weights.
+    """
+
+    epochs: int = 12
+    steps: int = 300
+    rate: float = 1e-2
+    decay: float = 1e-3
+    seed: int = 0
+
+
+def teach(
+    gate: ContextGate,
+    place: int,
+    numbers: Tensor,
+    wrong: Tensor,
+    weight: Tensor,
+    lessons: Lessons,
+) -> None:
+    """Fit the gate of one exit; numbers are standardised meanwhile, which its weights take over.
+
+    Args:
+        gate: Its weights are changed.
+        place: Which of its gates.
+        numbers: ``[N, F]``.
+        wrong: ``[N]`` bool.
+        weight: Of each row, ``[N]``.
+        lessons: How.
+    """
+    mean, spread = numbers.mean(dim=0), numbers.std(dim=0)
+    # What never varies says nothing, and must not when it does one day: a class never seen.
+    scale = torch.where(spread < 1e-6, 0.0, spread.clamp_min(LEAST_SPREAD).reciprocal())
+    net = _network(numbers.shape[1], gate.config.inner, lessons.seed)
+    _optimise(net, (numbers - mean) * scale, wrong.float(), weight, lessons)
+    first = net[0]
+    assert isinstance(first, nn.Linear)
+    with torch.no_grad():
+        folded = first.weight * scale
+        gate.weight[place] = folded
+        gate.bias[place] = first.bias - folded @ mean
+        if gate.config.inner:
+            last = net[2]
+            assert isinstance(last, nn.Linear)
+            gate.out[place], gate.out_bias[place] = last.weight[0], last.bias[0]
+
+
+def projection(states: Tensor, wrong: Tensor, count: int, lessons: Lessons) -> Tensor:
+    """The matrix that leaves of a state what tells most about its exit, ``[P, H]``.
+
+    The first layer of a small network that learns to tell from states alone.
+
+    Args:
+        states: ``[N, H]``.
+        wrong: ``[N]`` bool.
+        count: Numbers that are left, ``P``.
+        lessons: How.
+    """
+    net = _network(states.shape[1], count, lessons.seed)
+    _optimise(net, states, wrong.float(), torch.ones(len(states)), lessons)
+    first = net[0]
+    assert isinstance(first, nn.Linear)
+    return first.weight.detach()
+
+
+def _network(inputs: int, inner: int, seed: int) -> nn.Sequential:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if not inner:
+            return nn.Sequential(nn.Linear(inputs, 1))
+        return nn.Sequential(nn.Linear(inputs, inner), nn.ReLU(), nn.Linear(inner, 1))
+
+
+def _optimise(
+    net: nn.Sequential, numbers: Tensor, wrong: Tensor, weight: Tensor, lessons: Lessons
+) -> None:
+    draw = torch.Generator().manual_seed(lessons.seed)
+    batches = -(-len(numbers) // BATCH)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=lessons.rate, weight_decay=lessons.decay)
+    epochs = max(lessons.epochs, -(-lessons.steps // batches))
+    cycle = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, lessons.rate, total_steps=epochs * batches
+    )
+    for _ in range(epochs):
+        for rows in torch.randperm(len(numbers), generator=draw).split(BATCH):
+            guess = net(numbers[rows])[:, 0]
+            loss = F.binary_cross_entropy_with_logits(guess, wrong[rows], weight[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            cycle.step()
