@@ -102,6 +102,9 @@ def test_trainings_of_entities_are_compared_and_share_what_they_can(tags, tmp_pa
     } == {"entropy"}
     rows = list(csv.DictReader((tmp_path / "out" / "comparison.csv").open(encoding="utf-8")))
     assert {row["method"] for row in rows} == {*names[:2], *trainings[:3], "wide"}
+    chosen = [json.loads(row["calibrated_policy"])["name"] for row in rows]
+    assert set(chosen) <= {"entropy", "never", "assigned_depth"}
+    assert "entropy" in chosen
     whole = float(next(row["full_depth"] for row in rows if row["method"] == "single"))
     for row in rows if whole else ():
         kept = float(row["calibrated_quality"]) / whole

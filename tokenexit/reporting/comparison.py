@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -111,6 +112,7 @@ def _row(name: str, run: Run, single: Run | None, static: Run | None) -> dict[st
             f"calibrated_{key}": calibrated[key]
             for key in ("quality", "relative_quality", "depth_speedup", "mac_ratio")
         },
+        "calibrated_policy": json.dumps(calibrated["policy"]),
         "calibrated_of_single": calibrated["quality"] / alone if alone else None,
         "calibrated_kept_99_at_1.5x": calibrated["quality"] >= KEPT * whole
         and calibrated["depth_speedup"] >= SAVED,
