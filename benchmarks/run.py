@@ -8,9 +8,10 @@
 Each case of ``cases.py`` is a ``tokenexit bench`` in a process of its own, and is written to --out
 as soon as it is done, with its command, machine, instruction set, threads, versions and commit.
 Started again with the same file it goes on with what is missing, or was measured at another commit
-or with other settings; the file of another machine is refused. What there is no model or data for
-is skipped and named, as is what --minutes leaves no time for. The other engines are installed by
-``pip install "tokenexit[peers]"``. The machine should have nothing else to do.
+or with other settings; the file of another machine is refused. One text at a time is timed with the
+folder MODEL_one where there is one: calibrated with --batch-size 1. What there is no model or data
+for is skipped and named, as is what --minutes leaves no time for. The other engines are installed
+by ``pip install "tokenexit[peers]"``. The machine should have nothing else to do.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ class Results:
 
 def measure(case: Case, model: Path, data: Path, results: Results) -> str:
     """Run a case in a process of its own; what came of it, in words."""
-    shown = ["tokenexit", "bench", case.model, "--data", case.data, *case.flags]
+    shown = ["tokenexit", "bench", model.name, "--data", case.data, *case.flags]
     environment = {**os.environ, "TOKENEXIT_KERNELS": case.kernels}
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     with tempfile.TemporaryDirectory() as folder:
@@ -148,6 +149,12 @@ def measure(case: Case, model: Path, data: Path, results: Results) -> str:
     return "; ".join([f"{told} ({seconds:.0f} s)", *dict.fromkeys(missing)])
 
 
+def folder_of(case: Case, models: Path) -> Path:
+    """The run that is timed: texts one by one have a policy of their own where there is one."""
+    alone = models / f"{case.model}_one"
+    return alone if case.batch_size == 1 and alone.is_dir() else models / case.model
+
+
 def main(argv: Sequence[str]) -> int:
     """Measure what is missing; 1 if something failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -169,7 +176,7 @@ def main(argv: Sequence[str]) -> int:
     results, end = Results(given.out), time.monotonic() + 60 * given.minutes
     failed = False
     for case in chosen:
-        model, data = given.models / case.model, given.data / case.data
+        model, data = folder_of(case, given.models), given.data / case.data
         absent = [str(path) for path in (model, data) if not path.exists()]
         if results.has(case):
             said = "already measured"

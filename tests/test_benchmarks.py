@@ -97,6 +97,15 @@ def test_a_case_is_measured_once_and_what_is_absent_is_named(
     assert "left for another time" in capsys.readouterr().out  # of another commit: not the same
 
 
+def test_texts_one_by_one_have_a_run_of_their_own_where_there_is_one(run, tmp_path):
+    one, many = (run.Case("ewt", "words", "int8", size, 3, 1, "onnxruntime") for size in (1, 8))
+    (tmp_path / "ewt").mkdir()
+    assert run.folder_of(one, tmp_path) == tmp_path / "ewt"
+    (tmp_path / "ewt_one").mkdir()
+    assert run.folder_of(one, tmp_path) == tmp_path / "ewt_one"
+    assert run.folder_of(many, tmp_path) == tmp_path / "ewt"
+
+
 def test_a_failed_case_is_told_and_nothing_is_written(run, place, tmp_path, capsys):
     (tmp_path / "little").mkdir()
     out = tmp_path / "results.json"
