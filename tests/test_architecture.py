@@ -24,7 +24,7 @@ FLOORS = (
     ("errors",),
     ("config", "files", "kernels", "registry"),
     ("signals", "scores", "wording", "metrics"),
-    ("policies", "gates", "precision"),
+    ("policies", "gates", "precision", "oracle"),
     ("context",),
     ("heads",),
     ("objectives", "methods"),

@@ -79,8 +79,20 @@ class TestEvaluate:
         assert (data["task"], data["split"], data["metric"]) == ("ner", "test", "f1")
         assert sum(data["exit_histogram"]) == data["n_rows"]
         assert f"{data['quality']:.4f}" in shown
-        # It is the run's own measurement again.
-        assert data == read(trained_run / "metrics.json")["splits"]["test"]
+        # It is the run's own measurement again, but for the oracle, which was not asked for.
+        own = read(trained_run / "metrics.json")["splits"]["test"]
+        assert data == {**own, "oracle": None}
+        assert own["oracle"]["all"]["rows"] == data["n_rows"]
+
+    def test_an_oracle_when_asked(self, ok, trained_run, corpus, tmp_path):
+        out = tmp_path / "out.json"
+        command = ("evaluate", trained_run, "--data", corpus, "--policy", "entropy:0.2")
+        assert "oracle" not in ok(*command).out
+        shown = ok(*command, "--oracle", "--json", out).out
+        data = read(out)["oracle"]
+        assert f"leave at layer {data['exit_layer']:.2f}" in shown
+        assert "label of full depth" in shown
+        assert sum(one["layers_lost"] for one in data["by_class"]) == data["all"]["layers_lost"]
 
     def test_another_split_and_policy(self, ok, trained_run, corpus, tmp_path):
         out = tmp_path / "figures.json"

@@ -18,9 +18,9 @@ from tokenexit.errors import UserError
 from tokenexit.evaluation.text_trace import TextTrace
 from tokenexit.models.texts import GeneratedText
 from tokenexit.reporting import results_markdown, results_text, save_figures, write_report
-from tokenexit.reporting.pieces import _bytes_of
 from tokenexit.reporting.run import load_run
 from tokenexit.reporting.text_map import Passage, text_map
+from tokenexit.wording.pieces import _bytes_of
 
 LAYERS = 6
 POLICY = {"name": "decay", "policy": {"name": "margin", "threshold": 0.505}, "temperature": 4.0}

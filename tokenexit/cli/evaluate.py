@@ -21,6 +21,7 @@ from tokenexit.cli.options import (
     Lang,
     MetricText,
     Model,
+    Oracle,
     PairColumn,
     PendingText,
     Plugin,
@@ -54,6 +55,7 @@ def evaluate(
         str, typer.Option(help="Labels the model does not know: error, or keep (as wrong).")
     ] = "error",
     metric: MetricText = None,
+    oracle: Oracle = None,
     threads: Threads = None,
     device: Device = None,
     dtype: Dtype = None,
@@ -65,6 +67,7 @@ def evaluate(
 ) -> None:
     """Quality, mean depth, multiply-accumulates and exit histogram on a split."""
     from tokenexit.evaluation.processes import is_main
+    from tokenexit.reporting.oracle_text import oracle_table
     from tokenexit.reporting.tables import results_text
 
     opened = open_model(
@@ -98,7 +101,10 @@ def evaluate(
             decode=decode,
             pending=pending,
             on_unknown=unknown,
+            oracle=oracle,
         )
     if is_main():
         typer.echo(results_text(result.to_json()))
+        if oracle:
+            typer.echo(oracle_table(result.to_json()))
         write_json(json_file, result.to_json())

@@ -99,6 +99,18 @@ Runtime = Annotated[
 Decode = Annotated[
     str | None, typer.Option(help="argmax, legal or crf, for taggers; the model's own by default.")
 ]
+Oracle = Annotated[
+    bool | None,
+    typer.Option(
+        "--oracle/--no-oracle",
+        help="Also say where an oracle would let words or tokens leave: at the first exit from "
+        "which on every exit names what the top names, all read at full depth (tokens along what "
+        "full depth wrote). How much of its saving is reached, and which classes pay: false "
+        "alarms left before it and say something else, late leavers lose layers after it. One "
+        "more pass; by default for generators only, and in short.",
+        show_default=False,
+    ),
+]
 Progress = Annotated[
     bool | None,
     typer.Option(

@@ -12,6 +12,7 @@ from tokenexit.data.tagged import TaggedSplit, check_labels
 from tokenexit.data.texts import ScoredSplit, TextSplit
 from tokenexit.errors import UserError
 from tokenexit.evaluation.gold import class_numbers
+from tokenexit.evaluation.oracle_words import WordOracle, oracle_words
 from tokenexit.evaluation.processes import gather, my_share
 from tokenexit.evaluation.quality import check_metric, graded, kept, lower_is_better
 from tokenexit.evaluation.reference import as_reference, is_reduced, reference_precision
@@ -50,6 +51,7 @@ class Result:
         full_depth_precision: What full depth was computed with: as the weights are, if they are
             there.
         notes: What has to be said with them, such as sacreBLEU's signatures.
+        oracle: How early an oracle would let rows leave, and which rows pay: ``oracle.account``.
     """
 
     task: str
@@ -72,6 +74,7 @@ class Result:
     precision: str = "fp32"
     products: str = "torch"
     full_depth_precision: str = "fp32"
+    oracle: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -138,6 +141,7 @@ def evaluate(
     halted: Halted | None = None,
     decode: str | None = None,
     on_unknown: str | None = "error",
+    oracle: bool | WordOracle = False,
 ) -> tuple[Result, Trace]:
     """Measure a policy on a split.
 
@@ -153,15 +157,19 @@ def evaluate(
         decode: See there.
         on_unknown: ``error`` or ``keep`` labels outside the training set, as wrong; None keeps
             them without a word.
+        oracle: Also say what an oracle would do, for one more pass at full depth; or what
+            ``oracle_words`` found, if it is known already.
 
     Returns:
         The figures, and the trace they come from.
 
     Raises:
-        UserError: No labels, or labels the model does not know.
+        UserError: No labels, or labels the model does not know; an oracle of a regression.
     """
     if on_unknown is not None:
         check_answers(model, split, on_unknown)
+    if oracle is True:
+        oracle = oracle_words(model, split, batch_size)
     chosen = chosen_policy(model, policy)
     options: dict[str, Any] = {"batch_size": batch_size, "halted": halted, "decode": decode}
     trace = trace_split(model, split, chosen, **options)
@@ -204,6 +212,7 @@ def evaluate(
         precision=model.precision,
         products=model.products,
         full_depth_precision=reference_precision(model),
+        oracle=oracle.account(trace, model.labels) if oracle else None,
     ), trace
 
 

@@ -1,8 +1,9 @@
-"""Quality of every exit at full depth, over all processes."""
+"""What every exit says at full depth, and how good that is, over all processes."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,7 +12,57 @@ from tokenexit.errors import UserError
 from tokenexit.evaluation.gold import class_numbers
 from tokenexit.evaluation.metrics import score_classes
 from tokenexit.evaluation.processes import gather, my_share
+from tokenexit.models.exits import ExitTable
 from tokenexit.models.labeller import Labeller
+
+
+class ExitAnswers(NamedTuple):
+    """Answers of all exits, words in order of text and position.
+
+    Attributes:
+        said: ``[E, W]``.
+        gold: As in a `Trace`, ``[W]``.
+        text: Number of each word's text, ``[W]``.
+    """
+
+    said: np.ndarray
+    gold: np.ndarray
+    text: np.ndarray
+
+
+def read_exits(
+    model: Labeller,
+    split: TaggedSplit,
+    batch_size: int,
+    read: Callable[[ExitTable], np.ndarray],
+) -> ExitAnswers:
+    """Run a split to full depth and read every exit.
+
+    Args:
+        model: The tagger.
+        split: Its texts; shared out among processes.
+        batch_size: Texts a batch.
+        read: Answers of a table, ``[E, W]``.
+
+    Raises:
+        UserError: The split has no word.
+    """
+    mine = my_share(len(split))
+    part = split.take(mine)
+    own: list[ExitAnswers] = []
+    if part.num_words:  # a process may have got no word
+        gold = None if split.tags is None else class_numbers(split, model.labels)
+        told = gold and [gold[row] for row in mine]
+        table = model.exit_table(part.tokens, told, batch_size)
+        text = np.array(mine, dtype=np.int64)[table.text[table.mine]]
+        own.append(ExitAnswers(read(table)[:, table.mine], table.gold.numpy()[table.mine], text))
+    found = gather(own)
+    if not found:
+        raise UserError(f"{split.origin} holds no word; there is nothing to evaluate on.")
+    order = np.argsort(np.concatenate([f.text for f in found]), kind="stable")
+    return ExitAnswers(
+        *(np.concatenate(part, axis=-1)[..., order] for part in zip(*found, strict=True))
+    )
 
 
 def exit_quality(model: Labeller, split: TaggedSplit, batch_size: int) -> dict[str, Any]:
@@ -25,31 +76,10 @@ def exit_quality(model: Labeller, split: TaggedSplit, batch_size: int) -> dict[s
     Raises:
         UserError: The split has no word.
     """
-    mine = my_share(len(split))
-    part = split.take(mine)
-    own: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    if part.num_words:  # a process may have got no word
-        gold = class_numbers(split, model.labels)
-        table = model.exit_table(part.tokens, [gold[row] for row in mine], batch_size)
-        own.append(
-            (
-                table.said(table.logits)[:, table.mine],
-                table.gold.numpy()[table.mine],
-                np.array(mine, dtype=np.int64)[table.text[table.mine]],
-            )
-        )
-    found = gather(own)
-    if not found:
-        raise UserError(f"{split.origin} holds no word; there is nothing to evaluate on.")
-    guess = np.concatenate([f[0] for f in found], axis=1)
-    gold, text = np.concatenate([f[1] for f in found]), np.concatenate([f[2] for f in found])
-    order = np.argsort(text, kind="stable")
+    found = read_exits(model, split, batch_size, lambda table: table.said(table.logits))
+    task, labels = model.settings.task, model.labels
     by_exit = [
-        float(
-            score_classes(model.settings.task, row[order], gold[order], text[order], model.labels)[
-                "quality"
-            ]
-        )
-        for row in guess
+        float(score_classes(task, row, found.gold, found.text, labels)["quality"])
+        for row in found.said
     ]
     return {"quality": by_exit[-1], "by_exit": by_exit}

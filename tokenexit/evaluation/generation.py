@@ -9,7 +9,7 @@ from tokenexit.data.pairs import PairSplit
 from tokenexit.decoding import decode_bytes, decode_macs, plain_decode_macs
 from tokenexit.errors import UserError
 from tokenexit.evaluation.evaluate import Result
-from tokenexit.evaluation.oracle_exits import oracle_exits
+from tokenexit.evaluation.oracle_tokens import oracle_exits, token_account
 from tokenexit.evaluation.processes import gather, my_share
 from tokenexit.evaluation.quality import USUAL_OF_TEXTS, kept
 from tokenexit.evaluation.reference import as_reference, is_reduced, reference_precision
@@ -72,7 +72,7 @@ def evaluate_texts(
     full: TextTrace | None = None,
     batch_size: int = 32,
     pending: str | None = None,
-    oracle: bool = False,
+    oracle: bool | Sequence[Sequence[int]] = False,
     also: Sequence[str] = (),
 ) -> tuple[Result, TextTrace]:
     """Measure a policy on a split.
@@ -85,7 +85,8 @@ def evaluate_texts(
         full: What the full depth wrote in float32, if it is known already.
         batch_size: Texts a batch.
         pending: What pending tokens give to later ones; the model's own when None.
-        oracle: Also say how early a perfect confidence would let tokens leave.
+        oracle: Also say what an oracle would do, for one pass along the full depth's texts; or
+            what ``oracle_exits`` found, if it is known already.
         also: Further metrics to compute.
 
     Returns:
@@ -127,13 +128,11 @@ def evaluate_texts(
     if trace.work.encoder is not None:
         tokens = max(sum(trace.source_lengths), 1)
         bound["encoder_exit_layer"] = sum(w.active for w in trace.work.encoder) / tokens
-    if oracle:
-        places = [
-            layer
-            for text in oracle_exits(model, split, full, batch_size=batch_size)
-            for layer in text
-        ]
-        bound["oracle_exit_layer"] = sum(places) / max(len(places), 1)
+    if oracle is True:
+        oracle = oracle_exits(model, split, full, batch_size=batch_size)
+    known = token_account(trace, full, oracle) if oracle else None
+    if known is not None:
+        bound["oracle_exit_layer"] = known["exit_layer"]
     return Result(
         task=model.settings.task,
         split=name,
@@ -168,6 +167,7 @@ def evaluate_texts(
         precision=model.precision,
         products=model.products,
         full_depth_precision=reference_precision(model),
+        oracle=known,
     ), trace
 
 

@@ -26,7 +26,12 @@ TOKENS = {
     "word": pa.string(),
     "exit_layer": pa.int64(),
 }
-BESIDE = {"source": pa.string(), "reference": pa.string(), "full_depth": pa.list_(pa.string())}
+BESIDE = {
+    "source": pa.string(),
+    "reference": pa.string(),
+    "full_depth": pa.list_(pa.string()),
+    "full_depth_oracle": pa.list_(pa.int64()),
+}
 """Columns of a saved trace; what stands beside a text is in the line of its first token."""
 
 
@@ -82,7 +87,11 @@ class TextTrace:
         return (sums / np.maximum(counts, 1)).round(4).tolist()
 
     def save(
-        self, path: Path, split: PairSplit | None = None, full: TextTrace | None = None
+        self,
+        path: Path,
+        split: PairSplit | None = None,
+        full: TextTrace | None = None,
+        oracle: Sequence[Sequence[int]] | None = None,
     ) -> None:
         """Write one row a token as parquet.
 
@@ -90,8 +99,10 @@ class TextTrace:
             path: The file.
             split: Where the texts come from: its sources and targets are written too.
             full: What the full depth wrote for the same sources; its tokens are written too.
+            oracle: Where the oracle lets each of those leave.
         """
         deep = {} if full is None else dict(zip(full.text, full.outputs, strict=True))
+        early = dict(zip(full.text, oracle, strict=True)) if full is not None and oracle else {}
         columns: dict[str, list[Any]] = {name: [] for name in TOKENS | BESIDE}
         for number, output in zip(self.text, self.outputs, strict=True):
             count = len(output.tokens)
@@ -103,6 +114,7 @@ class TextTrace:
                 None if split is None else split.sources[number],
                 None if split is None or split.targets is None else split.targets[number],
                 deep[number].tokens if number in deep else None,
+                early.get(number),
             )
             for name, value in zip(BESIDE, beside, strict=True):
                 columns[name] += [value, *[None] * (count - 1)][:count]

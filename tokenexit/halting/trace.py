@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -107,12 +107,24 @@ class Trace:
         """Words that left at each layer, from the first."""
         return np.bincount(self.exit_layer, minlength=self.num_layers + 1)[1:].tolist()
 
-    def save(self, path: Path, words: Sequence[str] | None = None) -> None:
-        """Write one row a word as parquet."""
+    def save(
+        self,
+        path: Path,
+        words: Sequence[str] | None = None,
+        beside: Mapping[str, NDArray[Any]] | None = None,
+    ) -> None:
+        """Write one row a word as parquet.
+
+        Args:
+            path: The file.
+            words: The words themselves.
+            beside: Further columns, ``[W]`` each.
+        """
         names = ("text", "position", "exit_layer", "prediction", "confidence", "gold")
         columns = {name: getattr(self, name) for name in names}
         if words is not None:
             columns["word"] = list(words)
+        columns |= beside or {}
         with replacing(path) as partial:
             pq.write_table(pa.table(columns), partial, compression="zstd")
 

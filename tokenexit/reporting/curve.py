@@ -23,6 +23,7 @@ class Curve:
         static: All words (or tokens) stopped at one layer.
         full: The whole network.
         chosen: The policy the model is saved with.
+        oracle: Layer at which an oracle would let words leave, on average.
         kept: Share of full-depth quality that calibration had to keep.
         whole: The full-depth quality that is meant, where it is not that of ``full``.
         whole_name: Its name: full depth, with its precision if that is another.
@@ -43,6 +44,7 @@ class Curve:
     lower: bool = False
     whole: float | None = None
     whole_name: str = "full depth"
+    oracle: float | None = None
 
     @property
     def scale(self) -> int:
@@ -117,6 +119,7 @@ def curve_of(run: RunData) -> Curve | None:
         lower=bool(here and here.lower),
         whole=here.full if here and here.within else None,
         whole_name=here.full_name if here else "full depth",
+        oracle=here.oracle.exit_layer if here and here.oracle else None,
     )
 
 

@@ -18,7 +18,7 @@ def curve_panels(curve: Curve) -> list[Panel]:
     """Two pictures: against multiply-accumulates, and against depth."""
     return [
         _panel(curve, "macs", "Multiply-accumulates, plain model = 1", lambda p: p.mac_ratio),
-        _panel(curve, "depth", "Mean exit layer", lambda p: p.depth),
+        _panel(curve, "depth", "Mean exit layer", lambda p: p.depth, curve.oracle),
     ]
 
 
@@ -35,11 +35,17 @@ def curve_keys(curve: Curve) -> list[Key]:
         keys.append(Key("this model's policy", "chosen", "star", joined=False))
     if curve.floor is not None:
         keys.append(Key(_floor_text(curve), "floor dotted"))
+    if curve.oracle is not None:
+        keys.append(Key(_oracle_text(curve.oracle), "oracle dashed"))
     return keys
 
 
 def _floor_text(curve: Curve) -> str:
     return f"{100 * (curve.kept or 0):.4g}% of {curve.whole_name}, the target"
+
+
+def _oracle_text(layer: float) -> str:
+    return f"oracle, layer {fixed(layer, 2)}"
 
 
 def curve_note(curve: Curve) -> str:
@@ -57,17 +63,22 @@ def _look(row: int) -> tuple[str, str]:
     return f"k{row % count}", SHAPES[(row + row // count) % len(SHAPES)]
 
 
-def _panel(curve: Curve, ident: str, compute: str, of: Compute) -> Panel:
+def _panel(
+    curve: Curve, ident: str, compute: str, of: Compute, oracle: float | None = None
+) -> Panel:
     metric = metric_name(curve.metric)
     low, high = curve.shown()
     values = [value for p in curve.points if (value := of(p)) is not None and p.quality >= low]
     seen = [low, high] if curve.floor is None else [low, high, curve.floor]
-    x = axis(compute, values)
+    x = axis(compute, values if oracle is None else [*values, oracle])
     y = axis(capital(metric), [curve.scale * quality for quality in seen], pad=0.08)
     lines = [Line("baseline", _points(curve, curve.static, of), "static dashed", "square")]
     if curve.floor is not None:
         ends = [Point(end, curve.scale * curve.floor) for end in (x.low, x.high)]
         lines.append(Line(_floor_text(curve), ends, "floor dotted", marked=False))
+    if oracle is not None:
+        ends = [Point(oracle, end) for end in (y.low, y.high)]
+        lines.append(Line(_oracle_text(oracle), ends, "oracle dashed", marked=False))
     for row, (name, points) in enumerate(curve.families.items()):
         css, shape = _look(row)
         lines.append(Line(name, _points(curve, points, of), css, shape))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tokenexit.reporting.charts import Bar, Line, Point, axis, bar_chart, line_chart
+from tokenexit.reporting.charts import Axis, Bar, Line, Point, axis, bar_chart, line_chart
 from tokenexit.reporting.panel import Panel
 from tokenexit.reporting.result import Result
 from tokenexit.reporting.run import RunData
@@ -32,22 +32,33 @@ def histogram_of(run: RunData) -> list[int] | None:
 
 def histogram_panel(counts: Sequence[int], unit: str) -> Panel:
     """Share of words or tokens that left at each layer."""
-    total = max(sum(counts), 1)
-    shares = [count / total for count in counts]
-    bars = [
-        Bar(
-            label=str(layer),
-            value=share,
-            text=percent(share, 0 if share >= 0.095 or not share else 1),
-            tip=f"layer {layer}: {whole(count)} {unit}s, {percent(share)}",
-            css=f"f{layer}",
-        )
-        for layer, (share, count) in enumerate(zip(shares, counts, strict=True), start=1)
-    ]
-    y = axis(f"Share of {unit}s", shares, low=0, high=max([*shares, 0.01]) * 1.12, percent=True)
+    bars = layer_bars(counts, unit)
     what = f"Share of {unit}s that left at each layer."
+    y = share_axis(bars, unit)
     chart = bar_chart("histogram", "Exit histogram", what, bars, "Layer", y)
     return Panel(f"Where {unit}s leave", chart, note=f"{whole(sum(counts))} {unit}s.")
+
+
+def layer_bars(counts: Sequence[int], unit: str) -> list[Bar]:
+    """A bar a layer, in its colour: the share of rows there."""
+    total = max(sum(counts), 1)
+    return [
+        Bar(
+            label=str(layer),
+            value=count / total,
+            text=percent(count / total, 0 if count / total >= 0.095 or not count else 1),
+            tip=f"layer {layer}: {whole(count)} {unit}s, {percent(count / total)}",
+            css=f"f{layer}",
+        )
+        for layer, count in enumerate(counts, start=1)
+    ]
+
+
+def share_axis(bars: Sequence[Bar], unit: str) -> Axis:
+    """The axis of such bars, with room for their texts."""
+    shares = [bar.value for bar in bars]
+    high = max([*shares, 0.01]) * 1.12
+    return axis(f"Share of {unit}s", shares, low=0, high=high, percent=True)
 
 
 def exit_quality(run: RunData) -> list[tuple[int, float]]:

@@ -58,5 +58,10 @@ def headline_sentences(run: RunData) -> list[str]:
         if result.full == 0 and not result.lower:
             sentences.append("Full depth scores 0 there, so there was nothing to keep: train more.")
         sentences += text_sentences(result)
+        if result.oracle is not None:
+            sentences.append(
+                f"An oracle would let {result.unit}s leave after {result.oracle.exit_layer:.2f} "
+                f"{run.step}s; {percent(result.oracle.reached)} of its saving is reached."
+            )
     results = (run.metrics or {}).get("splits") or {}
     return [*sentences, *promise_sentences(run.calibration or {}, results)]

@@ -28,6 +28,8 @@ from tokenexit.reporting.files import AGAIN, read_json
 from tokenexit.reporting.gaps import gaps
 from tokenexit.reporting.headline import headline_figures, headline_sentences
 from tokenexit.reporting.heatmap import heat_map
+from tokenexit.reporting.oracle_panels import oracle_panel
+from tokenexit.reporting.payers import payers
 from tokenexit.reporting.progress import progress_of
 from tokenexit.reporting.reliability import reliability
 from tokenexit.reporting.reliability_panel import reliability_panel
@@ -99,10 +101,12 @@ def page(run: RunData) -> str:
         figures=headline_figures(run),
         sentences=headline_sentences(run),
         metric=_metric(run),
+        oracle_known=any(result.oracle for result in run.results.values()),
         further=further_metrics(run.headline) if run.headline else {},
         text_figures={name: text_figures(result) for name, result in run.results.items()},
         **_curve(run),
         **_exits(run),
+        **_oracle(run),
         **_training(run),
         **_calibration(run),
     )
@@ -138,6 +142,14 @@ def _exits(run: RunData) -> dict[str, Any]:
         "entity_depths": entity_depths(run),
         "reliability": measured,
         "reliability_panel": reliability_panel(measured) if measured else None,
+    }
+
+
+def _oracle(run: RunData) -> dict[str, Any]:
+    found = payers(run)
+    return {
+        "payers": found,
+        "oracle_panel": oracle_panel(found, run.unit, run.step) if found else None,
     }
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tokenexit.errors import UserError
+from tokenexit.reporting.account import Account, account_of
 from tokenexit.reporting.files import AGAIN, counts, number
 from tokenexit.wording.held_to import full_depth, within
 from tokenexit.wording.naming import METRIC_NAMES, TEXT_METRICS
@@ -45,6 +46,7 @@ class Result:
         lower: Whether a lower quality is the better one.
         within: In which precision it was measured, where full depth was in another: `` in int8``.
         full_name: Full depth, then with its precision: ``full depth in fp32``.
+        oracle: What an oracle would do, and who pays; None where it was not asked for.
     """
 
     split: str
@@ -66,6 +68,7 @@ class Result:
     lower: bool = False
     within: str = ""
     full_name: str = "full depth"
+    oracle: Account | None = None
 
     @property
     def generates(self) -> bool:
@@ -138,4 +141,5 @@ class Result:
             lower=lower,
             within=within(data),
             full_name=full_depth(data),
+            oracle=account_of(data.get("oracle"), origin),
         )

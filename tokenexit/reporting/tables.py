@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tokenexit.errors import printable
+from tokenexit.reporting.oracle_text import oracle_lines
 from tokenexit.reporting.result import Result
 from tokenexit.reporting.text_figures import text_lines
 from tokenexit.wording.held_to import held_to_sentence
@@ -55,6 +56,7 @@ def results_text(result: Mapping[str, Any]) -> str:
         **({"": "lower is better; kept is full depth's over that"} if r.lower else {}),
         **text_lines(r),
         "depth": f"{r.mean_exit_layer:.2f} of {r.num_layers} layers, {times(r.speedup)} fewer",
+        **oracle_lines(r),
         "compute": f"{fixed(r.mac_ratio)} of the plain model's multiply-accumulates",
         "exits": "  ".join(exits),
     }

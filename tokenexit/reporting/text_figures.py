@@ -75,7 +75,7 @@ def text_lines(result: Result) -> dict[str, str]:
             f"{found.exact} of texts as at {result.full_name}, "
             f"the first other token after {found.prefix} of a text"
         )
-    if "oracle_exit_layer" in held:
+    if "oracle_exit_layer" in held and result.oracle is None:  # of an earlier version
         early = held["oracle_exit_layer"]
         lines["bound"] = f"a perfect confidence would let tokens leave at layer {found.oracle}"
         lines["bound"] += f", {times(result.num_layers / early)} fewer" if early else ""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from tokenexit.reporting.heatmap import Cell, Group, Line
-from tokenexit.reporting.pieces import Piece, joined, pieces
 from tokenexit.reporting.run import RunData
 from tokenexit.reporting.sample import sample
 from tokenexit.reporting.written import Written, WrittenText
+from tokenexit.wording.pieces import Piece, joined, pieces
 
 LONGEST = 160
 """Tokens shown of one text."""

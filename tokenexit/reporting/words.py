@@ -15,6 +15,9 @@ from tokenexit.errors import UserError
 from tokenexit.reporting.files import AGAIN, check_columns, whole_column
 
 COLUMNS = ("text", "position", "exit_layer", "prediction", "confidence", "gold")
+BESIDE = ("oracle_layer", "top_class", "exit_class")
+"""Columns that a trace with an oracle has too."""
+
 MOST = 10**9
 """Texts, places and layers that no trace has."""
 
@@ -34,6 +37,9 @@ class Words:
         confidence: Its probability at the exit; NaN for a number.
         gold: Gold class, -100 where unknown; of a regression the true number or NaN.
         word: The word itself.
+        oracle_layer: Layer at which the oracle lets it leave; None where that was not saved.
+        top_class: Class that the top names at full depth, likewise.
+        exit_class: Class that the exit named at which it left, likewise.
     """
 
     text: NDArray[np.int64]
@@ -43,6 +49,9 @@ class Words:
     confidence: NDArray[np.float64]
     gold: NDArray[np.int64]
     word: list[str]
+    oracle_layer: NDArray[np.int64] | None = None
+    top_class: NDArray[np.int64] | None = None
+    exit_class: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.text)
@@ -97,6 +106,8 @@ def words_of(table: pa.Table, path: Path) -> Words:
     if not numbers:  # labels that the model does not know are one class to a reader
         gold = columns["gold"]
         columns["gold"] = np.where((gold < 0) & (gold != UNKNOWN), -1, gold)
+    if set(BESIDE) <= set(table.column_names):
+        columns |= {n: whole_column(table, n, n == BESIDE[0], MOST, path) for n in BESIDE}
     real = ("confidence", "prediction", "gold") if numbers else ("confidence",)
     return Words(
         **{

@@ -13,8 +13,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tokenexit.reporting.files import check_columns, whole_column
-from tokenexit.reporting.pieces import Marking, marking
 from tokenexit.reporting.words import MOST
+from tokenexit.wording.pieces import Marking, marking
 
 COLUMNS = ("text", "position", "word", "exit_layer")
 LABELLED = ("prediction", "confidence", "gold")
@@ -35,6 +35,7 @@ class WrittenText:
         source: What it was written for, if known.
         reference: What a human wrote, if known.
         full: Tokens that the full depth wrote, if known.
+        oracle: Layer at which the oracle lets each of those leave, if known.
     """
 
     number: int
@@ -43,6 +44,7 @@ class WrittenText:
     source: str | None
     reference: str | None
     full: list[str] | None
+    oracle: list[int] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +105,7 @@ def written_of(table: pa.Table, path: Path) -> Written:
     text, position, layer = (columns[n][order] for n in ("text", "position", "exit_layer"))
     beside: dict[str, list[Any]] = {
         name: table.column(name).to_pylist() if name in table.column_names else [None] * len(text)
-        for name in ("word", "source", "reference", "full_depth")
+        for name in ("word", "source", "reference", "full_depth", "full_depth_oracle")
     }
     rows, layers = order.tolist(), layer.tolist()
     starts = np.flatnonzero(np.diff(text, prepend=-1)).tolist()
@@ -116,6 +118,7 @@ def written_of(table: pa.Table, path: Path) -> Written:
             source=beside["source"][rows[start]],
             reference=beside["reference"][rows[start]],
             full=beside["full_depth"][rows[start]],
+            oracle=beside["full_depth_oracle"][rows[start]],
         )
         for start, end in zip(starts, ends, strict=True)
     ]

@@ -17,6 +17,7 @@ from tokenexit.data.tagged import TaggedSplit
 from tokenexit.evaluation.curve import Point, save_curve, trace_curve
 from tokenexit.evaluation.evaluate import evaluate
 from tokenexit.evaluation.gold import class_numbers
+from tokenexit.evaluation.oracle_words import oracle_words
 from tokenexit.files import write_json
 from tokenexit.models.cascade import CascadeForSequenceClassification
 from tokenexit.models.encoder_model import EncoderModel
@@ -81,15 +82,18 @@ def finish(
 
     results: dict[str, Any] = {}
     for name in [n for n in ("validation", "test") if n in splits]:
-        result, trace = evaluate(
-            model, splits[name], name, batch_size=config.batch_size, on_unknown="keep"
-        )
+        split = splits[name]
+        numbers = config.task == "regression"
+        oracle = None if numbers else oracle_words(model, split, config.batch_size)
+        options: dict[str, Any] = {"batch_size": config.batch_size, "on_unknown": "keep"}
+        result, trace = evaluate(model, split, name, oracle=oracle or False, **options)
         results[name] = result.to_json()
         if main:
-            trace.save(run / "traces" / f"{name}.parquet", splits[name].words)
+            beside = oracle.columns(trace) if oracle else None
+            trace.save(run / "traces" / f"{name}.parquet", split.words, beside)
             say("%s", results_text(results[name]))
     last = list(results)[-1]
-    model.configure(results=results)
+    model.configure(results=for_model(results))
     setting = chosen.setting() if chosen.dial() is not None else None
     values = curve_values(chosen, setting)
     points = trace_curve(
@@ -109,6 +113,14 @@ def finish(
         for sentence in promise_sentences(model.settings.calibration or {}, results, few=False):
             say("%s", sentence)
         say("report: %s", write_report(run))
+
+
+def for_model(results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What a model keeps of its results: not which classes pay, which the run's report tells."""
+    return {
+        name: {key: value for key, value in result.items() if key != "oracle"}
+        for name, result in results.items()
+    }
 
 
 def training_record(config: Any, held: Selection[Any]) -> dict[str, Any]:

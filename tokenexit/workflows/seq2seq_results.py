@@ -13,6 +13,7 @@ from tokenexit.calibration.texts import calibrate_texts
 from tokenexit.data.pairs import PairSplit
 from tokenexit.evaluation.curve import measured_curve, save_curve
 from tokenexit.evaluation.generation import evaluate_texts, usual_figures
+from tokenexit.evaluation.oracle_tokens import oracle_exits
 from tokenexit.evaluation.reference import in_full_precision, is_reduced
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.policies import Policy
@@ -23,6 +24,7 @@ from tokenexit.wording.promises import promise_sentences
 from tokenexit.workflows.results import (
     choose_policy,
     curve_values,
+    for_model,
     training_record,
     write_metrics,
 )
@@ -79,21 +81,22 @@ def finish_texts(
             full, deep = evaluate_texts(
                 model, splits[name], name, Never(), batch_size=config.batch_size
             )
+        oracle = oracle_exits(model, splits[name], deep, batch_size=config.batch_size)
         result, trace = evaluate_texts(
             model,
             splits[name],
             name,
             full=deep,
             batch_size=config.batch_size,
-            oracle=True,
+            oracle=oracle,
             also=also,
         )
         results[name] = result.to_json()
         if main:
-            trace.save(run / "traces" / f"{name}.parquet", splits[name], deep)
+            trace.save(run / "traces" / f"{name}.parquet", splits[name], deep, oracle)
             say("%s", results_text(results[name]))
     last = list(results)[-1]
-    model.configure(results=results)
+    model.configure(results=for_model(results))
     if is_reduced(model):
         full, _ = evaluate_texts(
             model, splits[last], last, Never(), full=deep, batch_size=config.batch_size

@@ -41,10 +41,11 @@ class Generator(Commands):
         """See ``Commands``."""
         given = {k: v for k, v in options.items() if v is not None}
         given.pop("on_unknown", None)
-        check_only(given, ("batch_size", "pending"), "text generators")
+        check_only(given, ("batch_size", "pending", "oracle"), "text generators")
+        given.setdefault("oracle", True)
         settings = self.model.settings
         also = [name for name in usual_figures(settings.task) if name != settings.metric]
-        return evaluate_texts(self.model, split, name, policy, oracle=True, also=also, **given)[0]
+        return evaluate_texts(self.model, split, name, policy, also=also, **given)[0]
 
     def calibrate(
         self, split: Any, name: str, config: CalibrateConfig, family: Any, size: int, **more: Any

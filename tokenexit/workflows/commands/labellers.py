@@ -46,7 +46,7 @@ class Tagger(Commands):
     def evaluate(self, split: Any, name: str, policy: Policy | None, **options: Any) -> Result:
         """See ``Commands``."""
         given = {k: v for k, v in options.items() if v is not None}
-        check_only(given, ("batch_size", "decode", "on_unknown"), "taggers")
+        check_only(given, ("batch_size", "decode", "on_unknown", "oracle"), "taggers")
         return evaluate(self.model, split, name, policy, **given)[0]
 
     def calibrate(

@@ -1,9 +1,11 @@
-"""How early could each token have left? A bound that no confidence can pass."""
+"""The oracle of a text generator, from a pass along what the full depth wrote."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,18 +14,18 @@ from tokenexit.decoding.teach import Pair, PairBatch, teach
 from tokenexit.evaluation.text_trace import TextTrace
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.models.texts import encode_texts
+from tokenexit.oracle import account, oracle_layers, token_rows
+from tokenexit.oracle.tokens import Text, token_kinds
 from tokenexit.scores import predicted
 from tokenexit.signals import Signals
+from tokenexit.wording.pieces import marking
 
 
 @torch.inference_mode()
 def oracle_exits(
     model: ExitModelForSeq2SeqLM, split: PairSplit, full: TextTrace, *, batch_size: int = 32
 ) -> list[list[int]]:
-    """The first exit of each token whose own choice is that of the full depth.
-
-    All tokens before it are read at full depth, so this is what a perfect confidence would do
-    if leaving early changed nothing for later tokens.
+    """Where the oracle lets each token of the full depth's texts leave: ``oracle.oracle_layers``.
 
     Args:
         model: The generator.
@@ -49,27 +51,54 @@ def oracle_exits(
     return found
 
 
+def token_account(
+    trace: TextTrace, full: TextTrace, oracle: Sequence[Sequence[int]]
+) -> dict[str, Any] | None:
+    """What an evaluation says of a run; tokens are grouped by kind.
+
+    Means are those of all tokens, of the run's texts and of the full depth's. One by one, tokens
+    are compared up to the first of a text that differs.
+
+    Args:
+        trace: The run.
+        full: The same sources at full depth.
+        oracle: See ``oracle_exits``.
+    """
+    texts = [
+        Text(ours.tokens, ours.exit_layers, deep.tokens, layers)
+        for ours, deep, layers in zip(trace.outputs, full.outputs, oracle, strict=True)
+    ]
+    marked = marking(token for text in texts for token in text.full)
+    places = [layer for layers in oracle for layer in layers]
+    return account(
+        token_rows(texts),
+        token_kinds(texts, marked),
+        trace.num_layers,
+        exit_layer=trace.mean_exit_layer,
+        oracle_layer=sum(places) / max(len(places), 1),
+    )
+
+
 def _batch(model: ExitModelForSeq2SeqLM, pairs: Sequence[Pair]) -> list[list[int]]:
     decoder = model.inference_decoder
     pad = model.network.config.pad_token_id or 0
     batch = PairBatch.of(pairs, pad, model.device)
     watcher = _Watcher()
     teach(decoder, model.exits(decoder), batch, watcher)
-    top = watcher.choices[decoder.num_layers]
-    layers = torch.full_like(top, decoder.num_layers)
-    for layer in sorted(watcher.choices, reverse=True):
-        layers = layers.masked_fill(watcher.choices[layer] == top, layer)
-    return [part.tolist() for part in layers.cpu().split([len(pair.targets) for pair in pairs])]
+    named = torch.stack(list(watcher.named.values())).cpu().numpy()
+    layers = oracle_layers(named, list(watcher.named))
+    ends = np.cumsum([len(pair.targets) for pair in pairs])[:-1]
+    return [part.tolist() for part in np.split(layers, ends)]
 
 
 class _Watcher:
-    """Notes what every exit would choose and lets nobody out."""
+    """Notes what every exit names, from the first on, and lets nobody out."""
 
     def __init__(self) -> None:
-        self.choices: dict[int, Tensor] = {}
+        self.named: dict[int, Tensor] = {}
 
     def arrive(self, signals: Signals, words: Tensor) -> None:
-        self.choices[signals.layer] = predicted(signals.logits)
+        self.named[signals.layer] = predicted(signals.logits)
 
     def leave(self, halted: Tensor, staying: Tensor) -> None:
         """Only the top is left."""

@@ -12,7 +12,7 @@ from tokenexit.data.pairs import PairSplit
 from tokenexit.decoding import decode_bytes
 from tokenexit.evaluation import generation
 from tokenexit.evaluation.generation import evaluate_texts, trace_texts
-from tokenexit.evaluation.oracle_exits import oracle_exits
+from tokenexit.evaluation.oracle_tokens import oracle_exits
 from tokenexit.models.scratch_seq2seq import fresh_seq2seq, train_subword_tokenizer
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
 
@@ -41,7 +41,7 @@ def model(split: PairSplit) -> ExitModelForSeq2SeqLM:
 
 
 @torch.no_grad()
-def test_is_the_first_exit_that_chooses_as_the_top_does(model: Any, split: PairSplit) -> None:
+def test_is_the_first_exit_from_which_on_all_agree(model: Any, split: PairSplit) -> None:
     full = trace_texts(model, split, policies.Never())
     found = oracle_exits(model, split, full, batch_size=2)
     exits, start = model.exits(model.decoder), model.network.config.decoder_start_token_id
@@ -53,10 +53,10 @@ def test_is_the_first_exit_that_chooses_as_the_top_does(model: Any, split: PairS
             input_ids=given, decoder_input_ids=read, output_hidden_states=True
         ).decoder_hidden_states
         choices = {n: exits.score(states[n][0]).argmax(-1).tolist() for n in (1, 3)}
-        expected = [
-            min((n for n in (1, 3) if choices[n][place] == token), default=4)
-            for place, token in enumerate(output.token_ids)
-        ]
+        expected = []
+        for place, token in enumerate(output.token_ids):
+            first, third = (choices[n][place] == token for n in (1, 3))
+            expected.append(1 if first and third else 3 if third else 4)
         assert found[number] == expected
         seen |= set(expected)
     assert seen == {1, 3, 4}
@@ -70,7 +70,25 @@ def test_evaluation_says_it_when_asked(model: Any, split: PairSplit) -> None:
     assert result.figures["oracle_exit_layer"] == pytest.approx(sum(layers) / len(layers))
     read = decode_bytes(model.decoder, trace.work) / decode_bytes(model.decoder, full.work)
     assert result.figures["bytes_ratio"] == pytest.approx(read)
-    assert "oracle_exit_layer" not in evaluate_texts(model, split, "test", policy)[0].figures
+    assert result.oracle is not None
+    early = sum(layers) / len(layers)
+    assert result.oracle["reached"] == pytest.approx((4 - result.mean_exit_layer) / (4 - early))
+    assert 0 < result.oracle["all"]["rows"] <= len(trace)
+    alone = evaluate_texts(model, split, "test", policy)[0]
+    assert "oracle_exit_layer" not in alone.figures
+    assert alone.oracle is None
+
+
+def test_what_is_known_is_not_worked_out_again(model: Any, split: PairSplit, monkeypatch) -> None:
+    full = trace_texts(model, split, policies.Never())
+    layers = oracle_exits(model, split, full)
+    monkeypatch.setattr(generation, "oracle_exits", None)
+    found = evaluate_texts(model, split, "test", policies.Never(), full=full, oracle=layers)[0]
+    assert found.oracle is not None
+    whole = found.oracle["all"]
+    assert whole["rows"] == len(full)
+    assert (whole["false_alarms"], whole["disturbed"], found.oracle["reached"]) == (0, 0, 0)
+    assert whole["layers_lost"] == sum(4 - layer for text in layers for layer in text)
 
 
 @pytest.mark.parametrize("world", [2, 3, 8])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tokenizers.pre_tokenizers import ByteLevel
 
-from tokenexit.reporting.pieces import Piece, _bytes_of, joined, marking, pieces
+from tokenexit.wording.pieces import Piece, _bytes_of, joined, marking, pieces
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,21 @@
+"""The oracle: how early rows could leave if their exits knew what they do not know."""
+
+from __future__ import annotations
+
+from tokenexit.oracle.account import account
+from tokenexit.oracle.definition import oracle_layers
+from tokenexit.oracle.rows import Rows
+from tokenexit.oracle.tally import Tally, reached, tallies, tally
+from tokenexit.oracle.tokens import compared, token_rows
+
+__all__ = [
+    "Rows",
+    "Tally",
+    "account",
+    "compared",
+    "oracle_layers",
+    "reached",
+    "tallies",
+    "tally",
+    "token_rows",
+]

@@ -1,0 +1,84 @@
+"""The oracle and who pays, as text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tokenexit.errors import printable
+from tokenexit.oracle import Tally
+from tokenexit.reporting.result import Result
+from tokenexit.wording.naming import fixed, percent, times
+
+MOST = 20
+"""Classes that a terminal shows."""
+
+_HEADER = (
+    "leave at", "oracle", "reached", "false alarms", "late", "layers lost", "of all lost",
+)  # fmt: skip
+
+
+def oracle_lines(result: Result) -> dict[str, str]:
+    """Three lines by name; none where no oracle was asked."""
+    known = result.oracle
+    if known is None:
+        return {}
+    total, unit = known.total, result.unit
+    return {
+        "oracle": f"would let {unit}s leave at layer {fixed(known.exit_layer, 2)}, "
+        f"{times(known.speedup)} fewer; {percent(known.reached)} of its saving is reached",
+        "too early": f"{total.false_alarms} false alarms "
+        f"({percent(_of(total.false_alarms, total), 2)} of {total.rows} {unit}s compared); "
+        f"{total.disturbed} more differ that did not leave early",
+        "too late": f"{total.late} {unit}s ({percent(_of(total.late, total))}) lost "
+        f"{total.layers_lost} layers, {fixed(_of(total.layers_lost, total), 2)} a {unit}",
+    }
+
+
+def oracle_table(result: Mapping[str, Any]) -> str:
+    """Who pays, class by class; those that lose most layers come first.
+
+    Args:
+        result: As ``tokenexit evaluate --oracle --json`` writes it.
+
+    Raises:
+        UserError: It lacks figures.
+    """
+    r = Result.from_json(result)
+    if r.oracle is None:
+        return f"No oracle: the {r.split} split has nothing to compare."
+    kind = "kind of token" if r.generates else "label of full depth"
+    shown = r.oracle.classes[:MOST]
+    rows = [(kind, f"{r.unit}s", *_HEADER), *map(_cells, shown), _cells(r.oracle.total)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            [
+                f"{row[0]:<{widths[0]}}",
+                *(f"{c:>{w}}" for c, w in zip(row[1:], widths[1:], strict=True)),
+            ]
+        )
+        for row in rows
+    ]
+    left = len(r.oracle.classes) - len(shown)
+    if left:
+        lines.insert(-1, f"{left} more (--json has all)")
+    return printable("\n" + "\n".join(lines))
+
+
+def _cells(one: Tally) -> tuple[str, ...]:
+    return (
+        one.label,
+        str(one.rows),
+        fixed(one.exit_layer, 2),
+        fixed(one.oracle_layer, 2),
+        percent(one.reached),
+        str(one.false_alarms),
+        str(one.late),
+        str(one.layers_lost),
+        percent(one.share_of_lost),
+    )
+
+
+def _of(count: int, total: Tally) -> float:
+    return count / total.rows
