@@ -87,8 +87,8 @@ class TestEvaluate:
     def test_an_oracle_when_asked(self, ok, trained_run, corpus, tmp_path):
         out = tmp_path / "out.json"
         command = ("evaluate", trained_run, "--data", corpus, "--policy", "entropy:0.2")
-        assert "oracle" not in ok(*command).out
-        shown = ok(*command, "--oracle", "--json", out).out
+        assert "oracle" not in ok(*command)
+        shown = ok(*command, "--oracle", "--json", out)
         data = read(out)["oracle"]
         assert f"leave at layer {data['exit_layer']:.2f}" in shown
         assert "label of full depth" in shown
