@@ -16,10 +16,11 @@ def oracle_layers(named: NDArray[np.integer], exit_layers: Sequence[int]) -> NDA
     does not, is no exit of the oracle's.
 
     All exits are read in one pass at full depth, in the precision that the model was told: nobody
-    halts, so no state differs from the plain network's. What an exit names is its class of highest score, before labels are chosen
-    as a scheme of theirs allows. A token of a generated text is read along what the full depth
-    wrote (teacher forcing): all tokens before it are the full depth's, and what is named is the
-    entry of the vocabulary of highest score, whatever ``generate`` forbids or searches.
+    halts, so no state differs from the plain network's. What an exit names is its class of
+    highest score, before labels are chosen as a scheme of theirs allows. A token of a generated
+    text is read along what the full depth wrote (teacher forcing): all tokens before it are the
+    full depth's, and what is named is the entry of the vocabulary of highest score, whatever
+    ``generate`` forbids or searches.
 
     So the oracle loses nothing against full depth, if leaving changed nothing for others. It
     knows nothing of gold labels: where the top is wrong, it waits for the same mistake.
