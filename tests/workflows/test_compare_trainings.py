@@ -190,6 +190,8 @@ def test_a_training_is_a_sum(sum_, settings):
 def test_a_generators_gate_is_a_part_of_the_sum():
     (one,) = read_trainings(["joint+gate"], Seq2SeqConfig)
     assert one.settings == {"train": {"objective": {"name": "joint"}}, "gate": True}
+    (one,) = read_trainings(["encoder_policy(name=entropy)"], Seq2SeqConfig)
+    assert one.settings == {"encoder_policy": {"name": "entropy"}}
 
 
 @pytest.mark.parametrize(
@@ -198,6 +200,8 @@ def test_a_generators_gate_is_a_part_of_the_sum():
         (["jiont"], "Did you mean 'joint'"),
         (["joint+mlp("], "cannot be read at 'mlp\\('"),
         (["joint+single"], "two kinds of heads or two objectives"),
+        (["joint+resume"], "part of a training"),
+        (["joint+gradient_equilibrium(share=1)"], "cannot be used: .*true or false"),
         (["joint", "joint"], "lists 'joint' twice"),
         ([{"heads": {"name": "mlp"}}], "has a name and settings"),
         ([{"name": "mine"}], "has a name and settings"),

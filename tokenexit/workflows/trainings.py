@@ -1,27 +1,30 @@
 """Trainings to compare: heads and an objective, written as a sum.
 
 ``mlp+joint(weights=uniform)`` is that kind of heads under that objective; what is not named stays
-as the recipe has it. Any switch of a recipe or of its training may stand in the sum as well, such
-as ``joint+gradient_equilibrium`` or ``joint+gate``. A mapping with a ``name`` says everything else.
+as the recipe has it. What a recipe or its training can have besides may stand in the sum as well,
+such as ``joint+gradient_equilibrium`` or ``joint+encoder_policy(name=entropy)``. A mapping with a
+``name`` says everything else.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from tokenexit.config import from_yaml
+from tokenexit.config.schema import keys_of
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.heads import HEADS
 from tokenexit.objectives import OBJECTIVES
-from tokenexit.training import TrainConfig
 
 _PART = re.compile(r"\s*([\w.]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
 _BESIDE = re.compile(r"\+(?![^()]*\))")
 """A plus that stands in no parentheses."""
-_NOT_OF_TRAINING = ("resume", "overwrite", "convert_tags", "regression")
+_NOT_OF_TRAINING = (
+    "resume", "overwrite", "convert_tags", "regression", "policy", "generation", "calibrate",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def _named(given: Mapping[str, Any]) -> Training:
 
 def _sum(given: Any, schema: type[Any]) -> Training:
     text = str(given)
-    switches = _switches(schema)
+    beside = _beside(schema)
     settings: dict[str, Any] = {}
     train: dict[str, Any] = {}
     heads, objectives = dict(HEADS.items()), dict(OBJECTIVES.items())
@@ -80,12 +83,12 @@ def _sum(given: Any, schema: type[Any]) -> Training:
             settings["heads"] = {"name": name, **inside}
         elif name in objectives and "objective" not in train:
             train["objective"] = {"name": name, **inside}
-        elif name in switches and not inside:
-            (train if switches[name] == "train" else settings)[name] = True
+        elif name in beside:
+            (train if beside[name] else settings)[name] = inside or True
         elif name in heads or name in objectives:
             raise UserError(f"The training {text!r} names two kinds of heads or two objectives.")
         else:
-            raise unknown_name("part of a training", name, [*heads, *objectives, *switches])
+            raise unknown_name("part of a training", name, [*heads, *objectives, *beside])
     return Training("".join(text.split()), {**settings, "train": train} if train else settings)
 
 
@@ -102,12 +105,12 @@ def _parsed(part: str, whole: str) -> tuple[str, dict[str, Any]]:
     return name, dict(read)
 
 
-def _switches(schema: type[Any]) -> dict[str, str]:
-    """Settings that are on or off, and off by default; and whether they are the training's."""
-    places = ((schema, "recipe"), (TrainConfig, "train"))
+def _beside(schema: type[Any]) -> dict[str, bool]:
+    """What is off or empty unless it is asked for; and whether it is the training's."""
     return {
-        field.name: place
-        for group, place in places
-        for field in fields(group)
-        if field.default is False and field.name not in _NOT_OF_TRAINING
+        name: group == "train"
+        for key in keys_of(schema)
+        for group, _, name in [key.name.rpartition(".")]
+        if key.default is False or (key.is_open and not key.default)
+        if not {group, name} & {*_NOT_OF_TRAINING} and group in ("", "train")
     }
