@@ -207,17 +207,20 @@ def test_what_saves_most_and_keeps_the_single_heads_quality_is_suggested(runs):
         changed = {**point(cost, quality), "relative_quality": quality / 0.9}
         return {**found, "calibrated": {**found["calibrated"], **changed}}
 
-    assert suggested(summaries(runs)) is None  # 0.8 of 0.92 is too little
+    assert suggested(summaries({})) == (None, False)
+    best, enough = suggested(summaries(runs))
+    assert (best["method"], enough) == ("quick", False)  # 0.8 of 0.92 is too little
     runs["careful-seed0"] = one("careful", 0.919, 0.5)
     runs["bold-seed0"] = one("bold", 0.915, 0.25)
     runs["wild-seed0"] = one("wild", 0.5, 0.1)
     rows = summaries(runs)
     assert rows_of(runs)["bold-seed0"]["calibrated_of_single"] == pytest.approx(0.915 / 0.92)
-    assert suggested(rows)["method"] == "bold"
+    best, enough = suggested(rows)
+    assert (best["method"], enough) == ("bold", True)
     runs["single-seed1"] = run("single", 0.96, overhead=None, seed=1)
     runs["careful-seed1"] = one("careful", 0.96, 0.5, seed=1)
     runs["bold-seed1"] = one("bold", 0.915, 0.25, seed=1)  # on the mean it keeps too little
-    assert suggested(summaries(runs))["method"] == "careful"
+    assert suggested(summaries(runs))[0]["method"] == "careful"
 
 
 def test_the_table_tells_the_suggestion(runs, tmp_path):
@@ -231,5 +234,5 @@ def test_the_table_tells_the_suggestion(runs, tmp_path):
     )
     runs["quick-seed0"]["calibrated"]["quality"] = 0.92
     told = write_comparison(tmp_path, content).read_text("utf-8")
-    assert "that of `quick` saves most: 2.00× fewer layers" in told
+    assert "that of `quick` saves most: 2.00× fewer layers at 100.0%" in told
     assert "test words" in told

@@ -165,16 +165,19 @@ def means(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return sorted(found, key=lambda entry: -entry["area"][0])
 
 
-def suggested(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
+def suggested(rows: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any] | None, bool]:
     """Of the means, what saves most layers where its setting was chosen on validation.
 
     Returns:
-        None where none keeps ``KEPT`` of the quality of fine-tuning alone.
+        It, and whether it keeps ``KEPT`` of the quality of fine-tuning alone; where none does, the
+        one that keeps most. None without anything to compare.
     """
-    kept = [
+    known = [
         entry
         for entry in means(rows)
-        if entry["method"] not in (FINE_TUNING, STATIC)
-        and (entry.get("calibrated_of_single") or (0.0,))[0] >= KEPT
+        if entry["method"] not in (FINE_TUNING, STATIC) and entry.get("calibrated_of_single")
     ]
-    return max(kept, key=lambda entry: entry["calibrated_depth_speedup"][0], default=None)
+    enough = [entry for entry in known if entry["calibrated_of_single"][0] >= KEPT]
+    if enough:
+        return max(enough, key=lambda entry: entry["calibrated_depth_speedup"][0]), True
+    return max(known, key=lambda entry: entry["calibrated_of_single"][0], default=None), False

@@ -120,14 +120,20 @@ def _protocol(content: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> 
 
 
 def _suggestion(rows: Sequence[Mapping[str, Any]]) -> str:
-    kept = f"{KEPT:.0%} of what fine-tuning without exits reaches on the test split"
-    best = suggested(rows)
+    whole = "of what fine-tuning without exits reaches on the test split"
+    best, enough = suggested(rows)
     if best is None:
-        return f"No calibrated policy keeps {kept}.\n"
+        return ""
     saved = _number(best["calibrated_depth_speedup"], 1, 2, unit="×")
+    kept = _number(best["calibrated_of_single"], 100, 1, unit="%")
+    if enough:
+        return (
+            f"Of the calibrated policies that keep {KEPT:.0%} {whole}, that of `{best['method']}` "
+            f"saves most: {saved} fewer layers at {kept}.\n"
+        )
     return (
-        f"Of the calibrated policies that keep {kept}, that of `{best['method']}` saves most: "
-        f"{saved} fewer layers.\n"
+        f"No calibrated policy keeps {KEPT:.0%} {whole}; that of `{best['method']}` keeps most, "
+        f"{kept} at {saved} fewer layers.\n"
     )
 
 
