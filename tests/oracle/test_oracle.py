@@ -6,7 +6,9 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+import torch
 
+from tokenexit.context.targets.agreement import Agreement
 from tokenexit.oracle import Rows, account, compared, oracle_layers, reached, tallies, token_rows
 from tokenexit.oracle.tally import tally
 from tokenexit.oracle.tokens import KINDS, Text, token_kinds
@@ -44,6 +46,13 @@ def test_agreeing_by_chance_is_no_exit():
     named = np.array([[3], [1], [3]])
     assert (named[0] == named[-1]).all()
     assert oracle_layers(named, EXITS).tolist() == [6]
+
+
+def test_a_gate_that_learns_agreement_learns_the_oracle():
+    said = torch.from_numpy(NAMED)
+    wrong = Agreement().wrong(said, torch.zeros(5)).bool().numpy()
+    waits = wrong.sum(axis=0)
+    assert [EXITS[exits] for exits in waits] == oracle_layers(NAMED, EXITS).tolist()
 
 
 def test_each_row_pays_for_one_thing():

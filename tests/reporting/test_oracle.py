@@ -67,8 +67,21 @@ def test_who_pays_is_read_off_a_trace(five):
     assert (alarm.left, alarm.oracle) == (1, 2.5)
     assert [(one.word, one.lost) for one in found.late] == [("sea", 2), ("the", 1)]
     assert found.layers == [3, 1, 1]
+    assert found.places == [1, 2, 3]
     expected = np.array([[1, 1, 1], [1, 0, 0], [1, 0, 0]])
     assert np.array(found.crossing) * 5 == pytest.approx(expected)
+
+
+def test_layers_without_an_exit_are_left_out(five):
+    (five / "exit_config.json").write_text(json.dumps({"exit_layers": [1, 3]}))
+    path = five / "traces" / "test.parquet"
+    table = pq.read_table(path).slice(2, 2)
+    pq.write_table(table, path)
+    found = payers(load_run(five))
+    assert found is not None
+    assert found.places == [1, 3]
+    assert found.crossing == [[0, 0.5], [0.5, 0]]
+    assert found.layers == [1, 0, 1]
 
 
 def test_the_page_shows_it(five):

@@ -17,7 +17,8 @@ from tokenexit.signals import Signals
 class Oracle(Policy):
     """Halt at the first exit that predicts the gold class. For analysis only.
 
-    Rows without a gold class (-100) never halt.
+    Rows without a gold class (-100) never halt. The oracle of evaluations is another: it asks
+    what full depth says, and no gold labels (``tokenexit.oracle``).
 
     Raises:
         UserError: When asked, there are no gold labels.

@@ -52,7 +52,8 @@ class Payers:
         classes: The same by class; those that lose most layers first.
         alarms: The most frequent false alarms.
         late: Those that lose most layers.
-        crossing: Share of rows by the oracle's layer and by where they left, ``[L][L]``.
+        places: Layers with an exit, and any at which rows left.
+        crossing: Share of rows by the oracle's place and by where they left, ``[P][P]``.
         layers: Rows that the oracle lets leave at each layer, from the first.
         left_out: Rows that cannot be compared.
     """
@@ -61,6 +62,7 @@ class Payers:
     classes: Sequence[Tally]
     alarms: Sequence[Example]
     late: Sequence[Example]
+    places: Sequence[int]
     crossing: Sequence[Sequence[float]]
     layers: Sequence[int]
     left_out: int
@@ -85,12 +87,15 @@ def payers(run: RunData) -> Payers | None:
     depth = max(run.num_layers, int(rows.oracle.max()), int(rows.left.max()))
     crossing = np.zeros((depth, depth))
     np.add.at(crossing, (rows.oracle - 1, rows.left - 1), 1)
+    places = sorted({*run.exit_layers, *rows.left.tolist(), *rows.oracle.tolist()})
+    at = [place - 1 for place in places if place <= depth]
     return Payers(
         total=tally(rows, "all", depth),
         classes=tallies(rows, told.label, depth),
         alarms=_examples(rows, told, rows.alarms, by_lost=False),
         late=_examples(rows, told, rows.late, by_lost=True),
-        crossing=(crossing / len(rows)).tolist(),
+        places=[place + 1 for place in at],
+        crossing=(crossing[np.ix_(at, at)] / len(rows)).tolist(),
         layers=crossing.sum(axis=1).astype(int).tolist(),
         left_out=left_out,
     )
