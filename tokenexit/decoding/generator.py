@@ -117,12 +117,12 @@ class Generator(GenerationMixin):
 
     def greedily(
         self, settings: PlainGreedy, memory: Tensor, mask: Tensor | None
-    ) -> GenerateEncoderDecoderOutput:
+    ) -> dict[str, Any]:
         """What ``generate`` gives where nothing else is asked for, without its preparations."""
         self.prompt_length = 1
         self.decoding = self._start(memory, mask, settings.most)
         tokens, self.exit_layers = settings(self.decoding, len(memory))
-        return GenerateEncoderDecoderOutput(sequences=tokens)  # type: ignore[arg-type]
+        return {"sequences": tokens}
 
     def _begin(self, prompt: Tensor, memory: Tensor, mask: Tensor | None) -> None:
         copies = len(memory) // self._sources

@@ -24,6 +24,7 @@ from tokenexit.decoding import (
     check_settings,
 )
 from tokenexit.decoding.border import ordinary
+from tokenexit.decoding.known_settings import Known
 from tokenexit.decoding.plain_greedy import PlainGreedy, plain_greedy
 from tokenexit.errors import UserError
 from tokenexit.models.generator_inputs import SOURCES, Memory, check_prompt, encode_inputs, rows_of
@@ -71,7 +72,7 @@ def generate(
     given = dict(settings)
     sources = {name: given.pop(name, None) for name in SOURCES}
     own: Any = model.network.generation_config
-    chosen = check_settings(given, own, vocab_size=model.decoder.vocab_size)
+    chosen = _checked(model, given, own)
     check_policy(policy)
     if pending == "verify":
         _check_greedy(chosen)
@@ -85,8 +86,23 @@ def generate(
         if given.get("decoder_input_ids") is not None:
             check_prompt(model, given["decoder_input_ids"], len(memory.states))
         found = _generate(model, decoder, memory, policy, pending, given)
-    found = Generated(**{name: ordinary(value) for name, value in found.items()})
-    return found if chosen["return_dict_in_generate"] else found.sequences
+    if not chosen["return_dict_in_generate"]:
+        return ordinary(found["sequences"])
+    return Generated(**{name: ordinary(value) for name, value in found.items()})
+
+
+def _checked(
+    model: ExitModelForSeq2SeqLM, given: Mapping[str, Any], own: Any
+) -> GenerationSettings:
+    """The settings, checked unless they are those of the last call."""
+    vocabulary = model.decoder.vocab_size
+    known: Known[GenerationSettings] = vars(model).setdefault("_checked_settings", Known())
+    return known.get(
+        lambda: check_settings(dict(given), own, vocab_size=vocabulary),
+        given,
+        vars(own),
+        {"vocab_size": vocabulary},
+    )
 
 
 def _generate(
@@ -96,7 +112,7 @@ def _generate(
     policy: Policy,
     pending: str,
     given: dict[str, Any],
-) -> Generated:
+) -> dict[str, Any]:
     network, sources = decoder.model, len(memory.states)
     rule = "parallel" if pending == "verify" else pending
     start = partial(_begin, model, decoder, policy, rule)
@@ -117,19 +133,20 @@ def _generate(
         beams = beams[:, : layers.shape[1]]
         steps = torch.arange(beams.shape[1])
         layers = torch.where(beams.cpu() >= 0, layers[beams.cpu().clamp_min(0), steps], 0)
-    length = output.sequences.shape[1] - generator.prompt_length
+    sequences = output["sequences"]
+    length = sequences.shape[1] - generator.prompt_length
     work = generator.decoding.work
     work.encoder = memory.work
-    return Generated(
-        sequences=output.sequences,
-        exit_layers=layers[:, :length].to(output.sequences.device),
-        work=work,
-        scores=output.get("scores"),
-        logits=output.get("logits"),
-        sequences_scores=output.get("sequences_scores"),
-        beam_indices=beams,
-        acceptance=getattr(generator, "acceptance", None),
-    )
+    return {
+        "sequences": sequences,
+        "exit_layers": layers[:, :length].to(sequences.device),
+        "work": work,
+        "scores": output.get("scores"),
+        "logits": output.get("logits"),
+        "sequences_scores": output.get("sequences_scores"),
+        "beam_indices": beams,
+        "acceptance": getattr(generator, "acceptance", None),
+    }
 
 
 def _plain(
@@ -137,8 +154,11 @@ def _plain(
 ) -> PlainGreedy | None:
     """The search, where it needs none of transformers' preparations."""
     own: Any = model.network.generation_config
-    on_cpu = memory.states.device.type == "cpu"
-    return plain_greedy(given, own, model.network.config) if on_cpu else None
+    if memory.states.device.type != "cpu":
+        return None
+    config = model.network.config
+    known: Known[PlainGreedy | None] = vars(model).setdefault("_plain_greedy", Known())
+    return known.get(lambda: plain_greedy(given, own, config), given, vars(own), vars(config))
 
 
 def _searched(
