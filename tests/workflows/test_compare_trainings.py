@@ -7,6 +7,7 @@ import itertools
 import json
 import runpy
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -192,6 +193,23 @@ def test_a_generators_gate_is_a_part_of_the_sum():
     assert one.settings == {"train": {"objective": {"name": "joint"}}, "gate": True}
     (one,) = read_trainings(["encoder_policy(name=entropy)"], Seq2SeqConfig)
     assert one.settings == {"encoder_policy": {"name": "entropy"}}
+
+
+@dataclass(frozen=True)
+class Extra:
+    fit: bool = False
+    size: int = 3
+
+
+@dataclass(frozen=True)
+class WithExtra(TaggingConfig):
+    extra: Extra = field(default_factory=Extra)
+
+
+def test_a_group_with_a_switch_is_switched_on_by_its_name():
+    plain, sized = read_trainings(["joint+extra", "extra(size=5)"], WithExtra)
+    assert plain.settings == {"train": {"objective": {"name": "joint"}}, "extra": {"fit": True}}
+    assert sized.settings == {"extra": {"fit": True, "size": 5}}
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,7 @@ def _families(config: CompareConfig, model: Any) -> dict[str, Policy]:
         given = [*BLIND, *READING, *(OF_TOKENS if model.settings.labels else OF_STEPS)]
         given += OF_ENTITIES if "O" in model.settings.labels else ()
         given += _of_gate(model.settings.heads.get("gate"))
+        given += ["context_gate"] if getattr(model, "context", None) is not None else []
         given += ["predicted_depth"] if model.settings.heads.get("depth") else []
     families: dict[str, Policy] = {}
     for item in given:

@@ -2,8 +2,8 @@
 
 ``mlp+joint(weights=uniform)`` is that kind of heads under that objective; what is not named stays
 as the recipe has it. What a recipe or its training can have besides may stand in the sum as well,
-such as ``joint+gradient_equilibrium`` or ``joint+encoder_policy(name=entropy)``. A mapping with a
-``name`` says everything else.
+such as ``joint+gradient_equilibrium`` or ``joint+encoder_policy(name=entropy)``, and a group with a
+switch ``fit``, which is then on. A mapping with a ``name`` says everything else.
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ def _sum(given: Any, schema: type[Any]) -> Training:
         elif name in objectives and "objective" not in train:
             train["objective"] = {"name": name, **inside}
         elif name in beside:
-            (train if beside[name] else settings)[name] = inside or True
+            group = beside[name]
+            value = {"fit": True, **inside} if group == name else inside or True
+            (train if group == "train" else settings)[name] = value
         elif name in heads or name in objectives:
             raise UserError(f"The training {text!r} names two kinds of heads or two objectives.")
         else:
@@ -105,12 +107,19 @@ def _parsed(part: str, whole: str) -> tuple[str, dict[str, Any]]:
     return name, dict(read)
 
 
-def _beside(schema: type[Any]) -> dict[str, bool]:
-    """What is off or empty unless it is asked for; and whether it is the training's."""
-    return {
-        name: group == "train"
-        for key in keys_of(schema)
-        for group, _, name in [key.name.rpartition(".")]
-        if key.default is False or (key.is_open and not key.default)
-        if not {group, name} & {*_NOT_OF_TRAINING} and group in ("", "train")
-    }
+def _beside(schema: type[Any]) -> dict[str, str]:
+    """What is off or empty unless it is asked for, and its group.
+
+    A group that is off as a whole, by its own ``fit``, stands for itself.
+    """
+    found: dict[str, str] = {}
+    for key in keys_of(schema):
+        group, _, name = key.name.rpartition(".")
+        off = key.default is False or (key.is_open and not key.default)
+        if not off or {group, name} & {*_NOT_OF_TRAINING}:
+            continue
+        if name == "fit":
+            found[group] = group
+        elif group in ("", "train"):
+            found[name] = group
+    return found
