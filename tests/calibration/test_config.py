@@ -9,6 +9,7 @@ import pytest
 from tokenexit.calibration import CalibrateConfig
 from tokenexit.calibration.families import default_families
 from tokenexit.errors import UserError
+from tokenexit.policies.context_gate import ContextGate
 from tokenexit.policies.per_class import PerClass
 
 
@@ -75,3 +76,10 @@ def test_entities_get_families_of_their_own():
     assert not per_class(("NOUN", "VERB"))
     for labels in (("O", "B-PER", "I-PER"), ("NOUN", "VERB")):
         assert all(family.dial() for family in default_families(labels))
+
+
+@pytest.mark.parametrize("task", ["ner", "classification"])
+def test_a_context_gate_is_tried_first_where_there_is_one(task):
+    with_one = default_families(("O", "B-PER"), task, context=True)
+    assert isinstance(with_one[0], ContextGate)
+    assert with_one[1:] == default_families(("O", "B-PER"), task)

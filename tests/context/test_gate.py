@@ -103,6 +103,7 @@ def test_other_classes_than_it_was_fitted_to(make_gate, make_table):
         ({"features": ()}, "at least one feature"),
         ({"features": "entropy"}, "must be a list"),
         ({"neighbours": ("agreement",)}, "only what they last said"),
+        ({"target": "agree"}, "Did you mean 'agreement'"),
         ({"reach": -1}, "reach must be a whole number from 0 to 16"),
         ({"inner": 1.5}, "inner must be a whole number"),
         ({"level": "tokens"}, "Did you mean 'token'"),

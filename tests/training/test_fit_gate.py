@@ -7,11 +7,9 @@ import pytest
 import torch
 
 from tokenexit import policies
-from tokenexit.context.learn import Lessons
 from tokenexit.errors import UserError
 from tokenexit.training.fit_gate import fit_gate
 
-QUICK = Lessons(epochs=1, steps=20)
 SMALL = {"features": ("entropy", "margin"), "neighbours": ("entropy",), "inner": 0}
 
 
@@ -29,7 +27,7 @@ def texts(model):
 
 def test_a_gate_of_its_own(model, texts):
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    gate = fit_gate(model, texts, lessons=QUICK, **SMALL)
+    gate = fit_gate(model, texts, epochs=1, **SMALL)
     assert model.context is None
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert gate.config.exits == model.settings.exit_layers[:-1]
@@ -41,7 +39,7 @@ def test_a_gate_of_its_own(model, texts):
 
 def test_with_states(model, texts):
     settings = {**SMALL, "features": ("projection",), "neighbours": ("place",), "projection": 2}
-    gate = fit_gate(model, texts, lessons=QUICK, **settings)
+    gate = fit_gate(model, texts, epochs=1, **settings)
     assert not gate.of_logits
     assert gate.project.abs().sum() > 0
     model.use_context(gate)

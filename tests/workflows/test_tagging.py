@@ -9,11 +9,13 @@ import pytest
 
 from tokenexit.calibration import CalibrateConfig
 from tokenexit.errors import UserError
+from tokenexit.models.token_classification import ExitModelForTokenClassification
 from tokenexit.policies.assigned_depth import AssignedDepth
 from tokenexit.policies.entropy import Entropy
 from tokenexit.policies.max_prob import MaxProb
 from tokenexit.policies.never import Never
 from tokenexit.training import TrainConfig
+from tokenexit.training.gate_config import ContextGateConfig
 from tokenexit.workflows import tagging
 from tokenexit.workflows.config import TaggingConfig
 from tokenexit.workflows.results import curve_values
@@ -132,3 +134,19 @@ def test_a_linear_knob_is_drawn_around_the_choice():
     assert 0.9 in values
     assert all(low <= value <= high for value in values)
     assert len(values) > 2
+
+
+def test_a_context_gate_is_fitted_and_calibrated(small_bert, corpus, tmp_path):
+    run = run_tagging(
+        TaggingConfig(
+            output_dir=str(tmp_path / "run"),
+            data=str(corpus),
+            model=small_bert,
+            train=TrainConfig(max_steps=4, batch_size=16),
+            context_gate=ContextGateConfig(fit=True, inner=0, epochs=1, rounds=2),
+            calibrate=CalibrateConfig(policies=[{"name": "context_gate"}], grid=4),
+        )
+    )
+    model = ExitModelForTokenClassification.from_pretrained(run)
+    assert model.context is not None
+    assert model.policy.to_config()["name"] in ("context_gate", "never")

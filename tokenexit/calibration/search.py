@@ -78,7 +78,8 @@ def calibrate(
     task, metric = model.settings.task, model.settings.metric
     check_goals(config, task, metric)
     check_metric(metric, task)
-    policies = list(families or default_families(model.labels, model.settings.task))
+    gated = getattr(model, "context", None) is not None
+    policies = list(families or default_families(model.labels, task, gated))
     for policy in policies:
         check_family(policy)
     if split.tags is not None or config.promise is None or config.min_quality is not None:

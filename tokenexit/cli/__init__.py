@@ -13,6 +13,7 @@ import typer
 from tokenexit.cli.bench import bench
 from tokenexit.cli.calibrate import calibrate
 from tokenexit.cli.evaluate import evaluate
+from tokenexit.cli.fit_gate import fit_gate
 from tokenexit.cli.lists import backbones, methods, policies
 from tokenexit.cli.predict import predict
 from tokenexit.cli.report import report
@@ -47,7 +48,17 @@ def common(
     """Token-level early exit: evaluate, calibrate, time, use and explain a model folder."""
 
 
-for command in (evaluate, calibrate, bench, predict, report, policies, methods, backbones):
+for command in (
+    evaluate,
+    calibrate,
+    fit_gate,
+    bench,
+    predict,
+    report,
+    policies,
+    methods,
+    backbones,
+):
     app.command()(command)
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 from tokenexit.context.features import FEATURES, Feature, Shape
+from tokenexit.context.targets import TARGETS
 from tokenexit.errors import UserError, unknown_name
 
 OWN = (
@@ -75,6 +76,7 @@ class GateConfig:
                     f"A context gate's {name} must be a whole number from 0 to {most}, not "
                     f"{value!r}."
                 )
+        TARGETS.get(self.target)
         self._check_features()
 
     def _check_features(self) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any
 
 import torch
 
 from tokenexit.context import ContextGate, GateConfig, Table, fit_table
+from tokenexit.context.fit import HALTING, Teacher, rows_needed
 from tokenexit.context.learn import Lessons
-from tokenexit.errors import UserError, unknown_name
+from tokenexit.errors import UserError
 from tokenexit.models.context_gate import level_of, mark_of
 from tokenexit.models.encoder_model import EncoderModel
 from tokenexit.models.exits import ExitTable, collect_exits
+from tokenexit.training.drawn_rows import drawn_rows
+from tokenexit.training.gate_config import ContextGateConfig
 
 
 @torch.inference_mode(False)
@@ -23,34 +26,45 @@ def fit_gate(
     targets: Sequence[Sequence[int]] | None = None,
     *,
     batch_size: int = 32,
-    lessons: Lessons | None = None,
+    seed: int = 0,
     **settings: Any,
 ) -> ContextGate:
     """Fit a context gate to a finished model; give it to the model with ``use_context``.
 
     Args:
-        model: The model, which is left as it is.
+        model: The model, which is left as it is. The gate is fitted in the precision it is in.
         texts: Training texts: those that promises are made on stay untouched.
         targets: Gold class of each word, for targets that ask for it.
         batch_size: Texts a batch.
-        lessons: How it is taught.
-        settings: What it looks at, as `GateConfig` names it: ``features``, ``neighbours``,
-            ``reach``, ``history``, ``inner``, ``shared``, ``projection``, ``target``.
+        seed: Of everything random.
+        settings: As `ContextGateConfig` names them: ``features``, ``neighbours``, ``reach``,
+            ``history``, ``inner``, ``shared``, ``projection``, ``target``, ``rounds``, ...
 
     Raises:
         UserError: Too few texts, an unknown setting, or a model without classes or exits.
     """
-    config = gate_config(model, settings)
+    asked = ContextGateConfig.of(settings)
+    config = gate_config(model, asked)
+    if asked.limit is not None and len(texts) > asked.limit:
+        chosen = sorted(random.Random(seed).sample(range(len(texts)), asked.limit))
+        texts = [texts[number] for number in chosen]
+        targets = None if targets is None else [targets[number] for number in chosen]
     pieces = model.encoder.encode(texts, targets)
-    found = collect_exits(model, pieces, batch_size, states=config.projection > 0)
-    return fit_table(as_table(found), config, lessons)
+    table = as_table(collect_exits(model, pieces, batch_size, states=config.projection > 0))
+    lessons = Lessons(epochs=asked.epochs, seed=seed)
+    gate = fit_table(table, config, lessons)
+    for _ in range(1, asked.rounds):
+        arrived = drawn_rows(model, gate, pieces, HALTING, batch_size)
+        needed = rows_needed(gate)
+        Teacher(gate.cpu(), table, lessons).teach([a for a in arrived if len(a.rows) >= needed])
+    return gate
 
 
-def gate_config(model: EncoderModel, settings: dict[str, Any]) -> GateConfig:
+def gate_config(model: EncoderModel, asked: ContextGateConfig) -> GateConfig:
     """What a gate for a model looks at.
 
     Raises:
-        UserError: An unknown setting, or the model tells numbers or has no exit below the top.
+        UserError: A bad setting, or the model tells numbers or has no exit below the top.
     """
     if model.settings.task == "regression":
         raise UserError(
@@ -60,19 +74,22 @@ def gate_config(model: EncoderModel, settings: dict[str, Any]) -> GateConfig:
     exits = model.settings.exit_layers
     if len(exits) < 2:
         raise UserError("The model has no exit below the top, so there is nothing to judge.")
-    own: dict[str, Any] = {
-        "exits": exits[:-1],
-        "num_layers": exits[-1],
-        "num_classes": len(model.labels),
-        "classes": model.labels,
-        "level": level_of(model),
-        "fingerprint": mark_of(model),
-    }
-    allowed = [one.name for one in fields(GateConfig) if one.name not in own]
-    for name in settings:
-        if name not in allowed:
-            raise unknown_name("setting of a context gate", name, allowed)
-    return GateConfig(**own, **settings)
+    return GateConfig(
+        exits=exits[:-1],
+        num_layers=exits[-1],
+        num_classes=len(model.labels),
+        classes=model.labels,
+        level=level_of(model),
+        features=tuple(asked.features),
+        neighbours=tuple(asked.neighbours),
+        reach=asked.reach,
+        history=asked.history,
+        projection=asked.projection,
+        inner=asked.inner,
+        shared=asked.shared,
+        target=asked.target,
+        fingerprint=mark_of(model),
+    )
 
 
 def as_table(found: ExitTable) -> Table:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 from tokenexit.calibration import CalibrateConfig
 from tokenexit.config.limits import SEED, THREADS, about, check_limits
 from tokenexit.training import TrainConfig
+from tokenexit.training.gate_config import ContextGateConfig
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class EncoderConfig:
         metadata=about("a published system: sets heads, train and calibrate.policies"),
     )
     train: TrainConfig = field(default_factory=TrainConfig)
+    context_gate: ContextGateConfig = field(default_factory=ContextGateConfig)
     policy: dict[str, Any] = field(
         default_factory=dict,
         metadata=about("the policy; a few families are calibrated when empty"),

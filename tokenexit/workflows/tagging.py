@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from accelerate.utils import set_seed
 from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification
 
 from tokenexit.calibration.goal import check_family, check_goals
+from tokenexit.context import ContextGate
 from tokenexit.data.tagged import (
     TaggedSplit,
     check_labels,
@@ -39,9 +40,11 @@ from tokenexit.models.words import split_words
 from tokenexit.objectives import OBJECTIVES
 from tokenexit.policies import Policy, from_config
 from tokenexit.policies.base import walk
+from tokenexit.policies.context_gate import ContextGate as AsksGate
 from tokenexit.registry import load_plugin
 from tokenexit.training import make_accelerator, train
 from tokenexit.training.fit import fit_heads
+from tokenexit.training.fit_gate import fit_gate, gate_config
 from tokenexit.workflows.config import ClassificationConfig, TaggingConfig
 from tokenexit.workflows.folder import Demo, begin, generated, run_folder
 from tokenexit.workflows.results import finish
@@ -133,11 +136,21 @@ def _run(
     )
     fit_heads(model, sentences, config.batch_size)
     model.use(config.precision)
+    if config.context_gate.fit:
+        model.use_context(fitted_gate(config, model, splits["train"]))
     finish(config, model, splits, run, policy, accelerator, held.after(state.chosen_on))
     accelerator.wait_for_everyone()
     if config.train.trackers:
         accelerator.end_training()
     return run
+
+
+def fitted_gate(config: AnyConfig, model: EncoderModel, split: TaggedSplit) -> ContextGate:
+    """A context gate for the trained model, so that calibration tries it."""
+    asked = config.context_gate
+    settings = {one.name: getattr(asked, one.name) for one in fields(asked) if one.name != "fit"}
+    told = {"batch_size": config.batch_size, "seed": config.seed, **settings}
+    return fit_gate(model, split.tokens, class_numbers(split, model.labels), **told)
 
 
 def prepare(config: AnyConfig) -> tuple[Policy | None, list[Policy]]:
@@ -234,6 +247,9 @@ def _rehearse(
         TagCRF(len(model.labels))
     text = next(words for words in split.tokens if words)
     few = text if isinstance(config, ClassificationConfig) else text[:8]
+    if config.context_gate.fit:
+        gate_config(model, config.context_gate)  # there is none to ask yet
+        policies = [p for p in policies if not any(isinstance(q, AsksGate) for q in walk(p))]
     for policy in policies or [model.policy]:
         model.tag([few], policy=policy, batch_size=config.batch_size)
 

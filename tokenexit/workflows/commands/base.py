@@ -72,6 +72,14 @@ class Commands(ABC):
     ) -> BenchResult:
         """Time a policy."""
 
+    def fit_gate(self, split: Any, **settings: Any) -> Any:
+        """Fit a context gate to the model.
+
+        Raises:
+            UserError: Its rows have none.
+        """
+        raise UserError(f"Context gates are not fitted to {self.kind}.")
+
     def predict(
         self, texts: Iterable[Any], policy: Policy | None, size: int, **options: Any
     ) -> Iterator[dict[str, Any]]:

@@ -6,16 +6,20 @@ from typing import Any
 
 from tokenexit.calibration import CalibrateConfig, calibrate
 from tokenexit.calibration.found import Calibration
+from tokenexit.context import ContextGate
 from tokenexit.data.tagged import read_tagged, with_validation
 from tokenexit.data.texts import read_texts
+from tokenexit.errors import UserError
 from tokenexit.evaluation.bench import BenchResult, bench
 from tokenexit.evaluation.evaluate import Result, evaluate
+from tokenexit.evaluation.gold import class_numbers
 from tokenexit.models.cascade import CascadeForSequenceClassification
 from tokenexit.models.chosen import chosen_policy
 from tokenexit.models.encoder_model import EncoderModel
 from tokenexit.models.sequence_classification import ExitModelForSequenceClassification
 from tokenexit.models.token_classification import ExitModelForTokenClassification
 from tokenexit.policies import Policy
+from tokenexit.training.fit_gate import fit_gate
 from tokenexit.workflows.commands.base import Commands, check_only
 
 
@@ -56,6 +60,14 @@ class Tagger(Commands):
         families = None if family is None else [family]
         told = {"families": families, "batch_size": size, **more}
         return calibrate(self.model, split, config, name=name, **told)
+
+    def fit_gate(self, split: Any, **settings: Any) -> ContextGate:
+        """See ``Commands``."""
+        if not isinstance(self.model, EncoderModel):
+            raise UserError("Fit a context gate to a stage of a cascade: give its own folder.")
+        return fit_gate(
+            self.model, split.tokens, class_numbers(split, self.model.labels), **settings
+        )
 
     def bench(
         self, split: Any, limit: int | None, policy: Policy | None, **options: Any

@@ -1,0 +1,87 @@
+"""Rows as they arrive at exits when the real engine lets those leave that a gate is sure of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tokenexit.context import ContextGate
+from tokenexit.context.fit import Arrived
+from tokenexit.context.gate import Memory
+from tokenexit.halting import encode, pack
+from tokenexit.models.encoder_model import EncoderModel
+from tokenexit.models.encoding import Piece
+from tokenexit.models.progress import tracked
+from tokenexit.policies import index_state
+from tokenexit.scores import predicted
+from tokenexit.signals import Signals
+
+
+@torch.no_grad()
+def drawn_rows(
+    model: EncoderModel,
+    gate: ContextGate,
+    pieces: Sequence[Piece],
+    halting: float,
+    batch_size: int = 32,
+) -> list[Arrived]:
+    """Run pieces with exits on and note what the gate read of whoever arrived.
+
+    Args:
+        model: The model.
+        gate: Who halts.
+        pieces: In the order of the table that the gate was fitted on.
+        halting: Rows less likely wrong than this leave.
+        batch_size: Pieces a batch.
+    """
+    backbone, heads = model.inference_backbone, model.inference_heads
+    words = [len(piece.sentence.word_rows) for piece in pieces]
+    starts = torch.from_numpy(np.cumsum([0, *words]))
+    gate = gate.to(model.device)
+    parts: list[list[Arrived]] = [[] for _ in gate.config.exits]
+    for start in tracked(range(0, len(pieces), batch_size), "texts"):
+        chunk = pieces[start : start + batch_size]
+        batch = pack([piece.sentence for piece in chunk], model.device)
+        sequence = torch.from_numpy(batch.order)[batch.word_sequence.cpu()] + start
+        visitor = _Drawing(gate, halting, starts[sequence] + batch.word_position.cpu())
+        halted = model.settings.halted
+        encode(backbone, heads, batch, visitor, halted=halted, classes=model.labels)
+        for part, found in zip(parts, visitor.arrived, strict=False):
+            part.append(found)
+    return [_joined(exit, part) for exit, part in enumerate(parts) if part]
+
+
+class _Drawing:
+    """A visitor that keeps what a gate reads.
+
+    Args:
+        gate: Decides.
+        halting: How sure it has to be.
+        numbers: Of the batch's words in the table, ``[W]``.
+    """
+
+    def __init__(self, gate: ContextGate, halting: float, numbers: Tensor) -> None:
+        self._gate, self._halting, self._rows = gate, halting, numbers
+        self._memory: Memory = None
+        self.arrived: list[Arrived] = []
+
+    def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
+        """Note what is read of the rows, and let those leave of whom the gate is sure."""
+        if signals.layer == signals.num_layers:
+            return None
+        numbers, self._memory = self._gate.numbers(signals, self._memory)
+        rows, named = self._rows[words.cpu()], predicted(signals.logits).cpu()
+        self.arrived.append(Arrived(len(self.arrived), rows, numbers.cpu(), named))
+        return self._gate.judge(signals.layer, numbers) < self._halting
+
+    def leave(self, halted: Tensor, staying: Tensor) -> None:
+        """Forget those that left."""
+        self._memory = index_state(self._memory, staying)
+
+
+def _joined(exit: int, parts: Sequence[Arrived]) -> Arrived:
+    rows, numbers, named = zip(*((p.rows, p.numbers, p.named) for p in parts), strict=True)
+    return Arrived(exit, torch.cat(rows), torch.cat(numbers), torch.cat(named))

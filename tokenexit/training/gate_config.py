@@ -1,0 +1,61 @@
+"""Settings of a context gate: what it looks at, and how it is fitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
+
+from tokenexit.config.limits import about, check_limits
+from tokenexit.context.config import AROUND, OWN
+from tokenexit.errors import unknown_name
+
+
+@dataclass(frozen=True)
+class ContextGateConfig:
+    """A context gate, fitted after training to what the exits say of training texts."""
+
+    fit: bool = field(default=False, metadata=about("fit a gate for the policy context_gate"))
+    target: str = field(
+        default="agreement",
+        metadata=about("what it is taught: agreement with the top, right by gold, or cost"),
+    )
+    features: list[str] = field(
+        default_factory=lambda: [*OWN], metadata=about("numbers of a row that it reads")
+    )
+    neighbours: list[str] = field(
+        default_factory=lambda: [*AROUND], metadata=about("those it reads of its neighbours")
+    )
+    reach: int = field(default=1, metadata=about("neighbours on either side", low=0, high=16))
+    history: int = field(default=2, metadata=about("earlier exits remembered", low=1, high=16))
+    projection: int = field(
+        default=0, metadata=about("numbers of a state, for the feature projection", low=0, high=256)
+    )
+    inner: int = field(
+        default=32, metadata=about("units of its hidden layer; 0 for a linear gate", low=0)
+    )
+    shared: bool = field(default=False, metadata=about("one gate for all exits"))
+    rounds: int = field(
+        default=1,
+        metadata=about("1 on full-depth states; each more on states drawn with exits on", low=1),
+    )
+    epochs: int = field(default=24, metadata=about("times it sees every row", low=1))
+    limit: int | None = field(
+        default=20_000,
+        metadata=about("training texts at most, drawn at random; all when empty", low=1),
+    )
+
+    def __post_init__(self) -> None:
+        check_limits(self, "context_gate.")
+
+    @classmethod
+    def of(cls, settings: dict[str, Any]) -> Self:
+        """From settings by name.
+
+        Raises:
+            UserError: There is no such setting, or it has no such value.
+        """
+        allowed = [one.name for one in fields(cls) if one.name != "fit"]
+        for name in settings:
+            if name not in allowed:
+                raise unknown_name("setting of a context gate", name, allowed)
+        return cls(fit=True, **settings)
