@@ -131,6 +131,24 @@ def test_word_classes_over_two_seeds_with_one_added_later(tags, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_context_gate_goes_on_with_the_training_it_is_fitted_to(tags, tmp_path):
+    gate = "context_gate(inner=0,features=[entropy],reach=0,history=1,epochs=1)"
+    few = CalibrateConfig(grid=3, verify=1)
+    trainings = ["joint", f"joint+{gate}"]
+    compare_methods(config(tmp_path / "out", tags, "pos", *trainings, calibrate=few))
+    plain, gated = list(runs_of(tmp_path / "out").values())[2:]
+    assert "error" not in gated, gated
+    assert gated["trained_by"] == "joint-seed0"
+    calibrations = [
+        json.loads(path.read_text())["candidates"]
+        for path in sorted((tmp_path / "out").glob("joint*/calibration.json"))
+    ]
+    asked = [{one["policy"]["name"] for one in candidates} for candidates in calibrations]
+    assert ["context_gate" in names for names in sorted(asked, key=len)] == [False, True]
+    assert plain["calibrated"]["quality_full_depth"] == gated["calibrated"]["quality_full_depth"]
+
+
+@pytest.mark.slow
 def test_generators_are_compared_and_what_fails_is_told(pairs, tmp_path):
     given = {
         "model": GENERATOR, "clock": True, "clock_texts": 2, "repeats": 1,

@@ -3,7 +3,8 @@
 ``mlp+joint(weights=uniform)`` is that kind of heads under that objective; what is not named stays
 as the recipe has it. What a recipe or its training can have besides may stand in the sum as well,
 such as ``joint+gradient_equilibrium`` or ``joint+encoder_policy(name=entropy)``, and a group with a
-switch ``fit``, which is then on. A mapping with a ``name`` says everything else.
+switch ``fit``, which is then on: ``joint+context_gate(inner=32)``. A mapping with a ``name`` says
+everything else.
 """
 
 from __future__ import annotations
