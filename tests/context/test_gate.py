@@ -126,3 +126,15 @@ def test_nobody_trains_its_weights(make_gate):
     assert not list(make_gate(4, CLASSES).parameters())
     assert isinstance(make_gate(4, CLASSES, shared=True).weight, torch.Tensor)
     assert len(ContextGate(make_gate(4, shared=True).config).weight) == 1
+
+
+def test_without_history_and_with_neighbours_that_tell_nothing(make_gate, make_table):
+    """Whether there is one and whether it has left is still known."""
+    settings = {"features": ("agreement", "margin"), "neighbours": (), "history": 0}
+    gate, table = make_gate(5, CLASSES, num_classes=3, **settings), make_table(texts=2)
+    numbers, memory = gate.numbers(table.signals(0, torch.arange(10)))
+    assert numbers.shape == (10, gate.inputs) == (10, 5)
+    stay = torch.arange(10) != 1
+    later, _ = gate.numbers(table.signals(1, torch.arange(10)[stay]), index_state(memory, stay))
+    assert numbers[0, 1:].tolist() == [0, 1, 0, 0]
+    assert later[0, 1:].tolist() == [0, 1, 0, 1]

@@ -69,7 +69,7 @@ def test_the_table_is_exact_where_halting_changes_no_states(gated, texts, make_g
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_other_precisions_ask_it_layer_by_layer(gated, texts, precision):
+def test_other_precisions_ask_it(gated, texts, precision):
     tagger, _gate = gated
     plain = tagger.tag(texts, policy=POLICY)
     run = copy.deepcopy(tagger).use(precision).tag(texts, policy=POLICY)

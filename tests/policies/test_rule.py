@@ -72,6 +72,10 @@ STATED: list[Policy] = [
     policies.TokenFrequency((8, 16, 24)),
     policies.TokenFrequency((1, 4), 1, (9, 5, 20, 11, 3)),
     policies.TokenBuckets({5: 0, 7: 0, 9: 1, 11: 1, 20: 2}, 1, 3),
+    policies.ContextGate(0.1),
+    policies.Window(policies.ContextGate(0.3), 3),
+    policies.PerSentence(policies.ContextGate(0.4)),
+    policies.EveryKth(policies.PCEE(policies.FromLayer(policies.ContextGate(0.3), 2), 2), 2),
 ]
 every_stated = pytest.mark.parametrize("policy", STATED, ids=repr)
 
@@ -83,8 +87,11 @@ def stated(policy: Policy, trace: Any, exits: Any = None) -> Rule:
     return rule
 
 
-def numbers(rule: Rule, signals: Any) -> dict[str, Tensor]:
-    """What a kernel would have computed for the rows of one exit."""
+def numbers(rule: Rule, signals: Any, memory: list[Any]) -> dict[str, Tensor]:
+    """What a kernel would have computed for the rows of one exit; ``memory`` is a gate's."""
+    if rule.score == "context":
+        number, memory[0] = signals.context(signals, memory[0])
+        return {"number": number}
     if rule.score in OF_LOGITS:
         return {"logits": signals.logits}
     if rule.score == "gate":
@@ -102,8 +109,8 @@ def numbers(rule: Rule, signals: Any) -> dict[str, Tensor]:
     return {}
 
 
-def ask(rule: Rule, signals: Any, kept: Remembered) -> tuple[Tensor, Remembered]:
-    seen = numbers(rule, signals) if rule.asked[signals.layer - 1] else {}
+def ask(rule: Rule, signals: Any, kept: Remembered, memory: list[Any]) -> tuple[Tensor, Remembered]:
+    seen = numbers(rule, signals, memory) if rule.asked[signals.layer - 1] else {}
     return decide(
         rule, signals.layer, kept, sequence=signals.sequence, position=signals.position, **seen
     )
@@ -114,15 +121,16 @@ def agree(policy: Policy, trace: Any, exits: Any = None) -> list[int]:
     rule = stated(policy, trace, exits)
     total = len(trace.item_id)
     active, state, kept = torch.arange(total), policy.init(total), begin(rule, total)
-    left = []
+    left, memory = [], [None]
     for layer in exits or range(1, len(trace.logits) + 1):
         signals = trace.signals(layer, active)
         halt, state = policy.step(signals, state)
-        found, kept = ask(rule, trace.signals(layer, active), kept)
+        found, kept = ask(rule, trace.signals(layer, active), kept, memory)
         assert torch.equal(halt, found), (layer, halt, found)
         assert halt.dtype == found.dtype
         left.append(int(halt.sum()))
         active, state, kept = active[~halt], index_state(state, ~halt), kept.of(~halt)
+        memory[0] = index_state(memory[0], ~halt)
     return left
 
 
@@ -226,6 +234,8 @@ def test_a_rule_is_asked_where_its_policy_would_read():
         policies.PCEE(policies.EveryKth(policies.Entropy(0.3), 2), 2),
         policies.PerLayer((policies.Entropy(0.3), policies.Margin(0.3))),
         policies.PerLayer((policies.Patience(1), policies.Patience(1))),
+        policies.PerLayer((policies.ContextGate(0.1), policies.ContextGate(0.2))),
+        policies.AnyOf((policies.ContextGate(0.1), policies.Entropy(0.2))),
         policies.PerClass(policies.Entropy(0.2), {"O": policies.Patience(1)}),
         policies.PerClass(policies.Window(policies.Entropy(0.2)), {"O": policies.Entropy(0.1)}),
     ],

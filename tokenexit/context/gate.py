@@ -108,7 +108,8 @@ class ContextGate(nn.Module):
         looked = [f.look(seen, state) for f, state in zip(self.features, states, strict=True)]
         parts = [numbers for numbers, _ in looked]
         if self.config.around:
-            shown = [feature.look(seen, None)[0] for feature in self.neighbours]
+            shown = [torch.zeros(len(seen), 0, device=seen.device)]  # where only who left matters
+            shown += [feature.look(seen, None)[0] for feature in self.neighbours]
             read, known = self.around(signals, torch.cat(shown, dim=1), known)
             parts.append(read)
         return torch.cat(parts, dim=1), (tuple(state for _, state in looked), known)

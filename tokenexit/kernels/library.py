@@ -16,7 +16,7 @@ from tokenexit.kernels import build
 from tokenexit.kernels.cache import Unloadable, Unusable, locked, usable_folders
 from tokenexit.kernels.signatures import signatures
 
-ABI = 1
+ABI = 2
 """As TOKENEXIT_ABI in source/api.h."""
 
 SHIPPED = Path(__file__).parent / "built"

@@ -42,7 +42,7 @@ def run_compiled(
     """Columns of the words that pieces answer for, and the work done; see ``models.run``."""
     texts = lay([piece.sentence for piece in pieces])
     batches = _batches(len(pieces), batch_size)
-    rule = compiled_rule(policy, compiled, model.labels)
+    rule = compiled_rule(policy, compiled, model.labels, model.inference_heads.context)
     if rule is None:
         decided = _visited(model, backbone, compiled, texts, policy, batches, halted)
     else:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tokenexit.errors import UserError
 from tokenexit.policies.base import POLICIES, Knob, Policy, State, check_number
+from tokenexit.policies.rule import Network, Rule, one_score
 from tokenexit.signals import Signals
 
 
@@ -50,6 +51,10 @@ class ContextGate(Policy):
             )
         wrong, state = signals.context(signals, state)
         return wrong < self.threshold, state
+
+    def rule_for(self, network: Network) -> Rule:
+        """The gate's number below the threshold; kernels find the gate with the heads."""
+        return one_score(network, "context", self.threshold, low=True)
 
     @classmethod
     def examples(cls) -> list[Self]:

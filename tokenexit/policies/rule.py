@@ -15,6 +15,8 @@ whatever type the logits have:
 - ``change``: how far the one number that an exit tells has moved since the exit asked before.
 - ``saturation``: cosine with the state at the exit before, asked or not; -1 at the first exit.
 - ``gate``: the learned gate. ``depth``: the layer that ``depths`` has assigned to the row.
+- ``context``: the context gate of the network's heads, asked about all words at once. Kernels add
+  up its sums in another order: a number within rounding of the threshold may fall beyond it.
 
 torch rounds a Python number to float32 before it compares, so thresholds are float32 numbers.
 
@@ -40,11 +42,11 @@ if TYPE_CHECKING:
 
 Score = Literal[
     "never", "entropy", "max_prob", "margin", "energy",
-    "patience", "depth", "gate", "saturation", "change",
+    "patience", "depth", "gate", "saturation", "change", "context",
 ]  # fmt: skip
 SCORES: tuple[Score, ...] = (
     "never", "entropy", "max_prob", "margin", "energy",
-    "patience", "depth", "gate", "saturation", "change",
+    "patience", "depth", "gate", "saturation", "change", "context",
 )  # fmt: skip
 OF_LOGITS = frozenset({"entropy", "max_prob", "margin", "energy", "patience", "change"})
 """Numbers for which an exit's head has to be computed for all rows that arrive."""
@@ -120,7 +122,7 @@ class Rule:
     @property
     def counts(self) -> bool:
         """Whether something of a row is remembered from one exit to the next."""
-        return self.patience > 1 or self.score in ("patience", "change")
+        return self.patience > 1 or self.score in ("patience", "change", "context")
 
     @property
     def pools(self) -> bool:

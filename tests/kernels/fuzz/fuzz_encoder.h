@@ -88,6 +88,44 @@ struct Texts {
   }
 };
 
+// A context gate of random features, as wide as they say.
+struct Gate {
+  std::list<Buffer<float>> floats;
+  Buffer<tokenexit::Feature> features;
+  Buffer<int32_t> gates;
+  tokenexit::Context context;
+
+  Gate(Random &random, const tokenexit::Encoder &encoder, size_t layers)
+      : features(static_cast<size_t>(random.upto(7))), gates(layers) {
+    const int C = encoder.classes, own = random.upto(static_cast<int>(features.size()));
+    const int shown = static_cast<int>(features.size()) - own, P = random.upto(20), history = random.upto(4) - 1;
+    const int reach = random.upto(3) - 1, inner = random.maybe() ? random.upto(40) : 0, all = random.upto(3);
+    const bool of_logits = random.next() % 4 != 0;
+    const auto width = [&](tokenexit::Feature one) {
+      const int n = static_cast<int>(one);
+      return n >= 3 && n <= 5 ? C : n < 9 ? 1 : n == 9 ? P : history;
+    };
+    int inputs = 0, told = 0;
+    for (int i = 0; i < own + shown; ++i) { // 6 to 9 read no logits, from 10 on they remember
+      int n = of_logits ? random.upto(14) - 1 : 5 + random.upto(4);
+      if (i >= own) n %= 10;
+      features.data()[i] = static_cast<tokenexit::Feature>(n);
+      (i < own ? inputs : told) += width(features.data()[i]);
+    }
+    inputs += 2 * reach * (told + 2);
+    for (auto &one : gates) one = random.upto(all) - 1;
+    context = {inputs, inner, own, shown, told, reach, history, P, of_logits, features.data(), gates.data(),
+               numbers(random, all * (inner ? inner : 1) * inputs), numbers(random, all * (inner ? inner : 1)),
+               inner ? numbers(random, all * inner) : nullptr, inner ? numbers(random, all) : nullptr,
+               numbers(random, all * P * encoder.width)};
+  }
+
+private:
+  const float *numbers(Random &random, int n) {
+    return floats.emplace_back(some<float>(random, static_cast<size_t>(n))).data();
+  }
+};
+
 inline void encoder_rule(Random &random) {
   const Encoder made(random);
   const Texts given(random, made.vocabulary);
@@ -98,15 +136,17 @@ inline void encoder_rule(Random &random) {
   Buffer<uint8_t> asked(L);
   Buffer<int32_t> depths(W), exit_layer(W);
   Buffer<float> logits(W * C), exits(L * W * C);
-  Buffer<int64_t> work(L * 5);
+  Buffer<int64_t> work(L * tokenexit::WORK);
   for (auto &depth : depths) depth = random.upto(static_cast<int>(L));
   const int32_t scores[] = {tokenexit::NEVER,  tokenexit::ENTROPY,  tokenexit::MAX_PROB, tokenexit::MARGIN,
-                            tokenexit::ENERGY, tokenexit::PATIENCE, tokenexit::DEPTH};
-  const int32_t score = scores[random.next() % 7];
+                            tokenexit::ENERGY, tokenexit::PATIENCE, tokenexit::DEPTH,    tokenexit::CONTEXT};
+  const int32_t score = scores[random.next() % 8];
+  const bool one_column = score == tokenexit::DEPTH || score == tokenexit::CONTEXT;
+  const Gate gate(random, made.encoder, L);
   for (auto &one : asked) one = score != tokenexit::NEVER && random.maybe();
   const tokenexit::Rule rule{score, random.maybe(), random.upto(2), random.upto(6) - 1,
-                             static_cast<int32_t>(random.next() % 3), score == tokenexit::DEPTH ? 1 : columns,
-                             asked.data(), thresholds.data(), depths.data()};
+                             static_cast<int32_t>(random.next() % 3), one_column ? 1 : columns,
+                             asked.data(), thresholds.data(), depths.data(), &gate.context};
   const tokenexit::Outcome outcome{logits.data(), exit_layer.data(), work.data(),
                                    random.next() % 4 ? nullptr : exits.data()};
   tokenexit_set_threads(random.upto(3));
@@ -122,7 +162,7 @@ inline void encoder_steps(Random &random) {
   const auto *encoder = &made.encoder;
   const size_t C = static_cast<size_t>(encoder->classes), H = static_cast<size_t>(encoder->width);
   Buffer<char> block(static_cast<size_t>(tokenexit::tokenexit_encoder_bytes(encoder, &given.texts)));
-  Buffer<int64_t> work(made.layers.size() * 5);
+  Buffer<int64_t> work(made.layers.size() * tokenexit::WORK);
   const int64_t at = tokenexit::tokenexit_encoder_enter(encoder, &given.texts, random.maybe(), block.data());
   auto *live = reinterpret_cast<tokenexit::Live *>(at);
   for (int layer = 0; layer < encoder->num_layers && live->words; ++layer) {

@@ -112,4 +112,5 @@ class Earlier(Feature):
             shape = (len(seen), self.shape.history, *now.shape[1:])
             state = torch.full(shape, self.absent, dtype=now.dtype, device=now.device)
         numbers = self.compare(seen, state)
-        return numbers.float(), torch.cat([now[:, None], state[:, :-1]], dim=1)
+        kept = torch.cat([now[:, None], state], dim=1)[:, : self.shape.history]
+        return numbers.float(), kept

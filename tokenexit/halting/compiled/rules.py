@@ -9,6 +9,8 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from tokenexit.context import ContextGate
+from tokenexit.halting.compiled.context import CompiledContext, compiled_context
 from tokenexit.halting.compiled.encoder import CompiledEncoder
 from tokenexit.halting.compiled.structs import INT, POINTER
 from tokenexit.halting.flat import FlatTexts
@@ -16,7 +18,7 @@ from tokenexit.policies import Policy
 from tokenexit.policies.rule import POOLS, SCORES, Network, Rule, nobody, rule_of
 
 KNOWN = frozenset(
-    {"never", "entropy", "max_prob", "margin", "energy", "patience", "depth", "change"}
+    {"never", "entropy", "max_prob", "margin", "energy", "patience", "depth", "change", "context"}
 )
 """Scores that the kernels of encoders compute."""
 
@@ -34,6 +36,7 @@ class RuleStruct(ctypes.Structure):
         ("asked", POINTER),
         ("thresholds", POINTER),
         ("depths", POINTER),
+        ("context", POINTER),
     )
 
 
@@ -45,11 +48,13 @@ class CompiledRule:
         rule: As data.
         asked: ``[L]`` bytes.
         thresholds: ``[L, 1 or C]``.
+        context: The gate that it asks, if it does.
     """
 
     rule: Rule
     asked: np.ndarray
     thresholds: np.ndarray
+    context: CompiledContext | None = None
 
     @cached_property
     def plain(self) -> RuleStruct:
@@ -73,6 +78,7 @@ class CompiledRule:
             asked=self.asked.ctypes.data,
             thresholds=self.thresholds.ctypes.data,
             depths=None if depths is None else depths.ctypes.data,
+            context=None if self.context is None else ctypes.addressof(self.context.struct),
         )
 
     def depths(self, texts: FlatTexts) -> np.ndarray | None:
@@ -84,13 +90,27 @@ class CompiledRule:
 
 
 def compiled_rule(
-    policy: Policy, encoder: CompiledEncoder, classes: tuple[str, ...]
+    policy: Policy,
+    encoder: CompiledEncoder,
+    classes: tuple[str, ...],
+    gate: ContextGate | None = None,
 ) -> CompiledRule | None:
-    """What a policy states, if kernels can carry it out."""
+    """What a policy states, if kernels can carry it out.
+
+    Args:
+        policy: Who halts.
+        encoder: The network.
+        classes: Names of its classes.
+        gate: The context gate of its heads, if one was fitted.
+    """
     before = encoder.last.get("rule")  # usually the same, if built anew by each call
-    if before is None or before[1] != classes or not _same(before[0], policy):
-        before = encoder.last["rule"] = policy, classes, _compiled(policy, encoder, classes)
-    return before[2]
+    if before is not None and before[1:3] == (classes, gate) and _same(before[0], policy):
+        rule = before[3]
+        if rule is None or rule.context is None or rule.context.current:
+            return rule
+    made = _compiled(policy, encoder, classes, gate)
+    encoder.last["rule"] = policy, classes, gate, made
+    return made
 
 
 def _same(one: Policy, other: Policy) -> bool:
@@ -102,7 +122,10 @@ def _same(one: Policy, other: Policy) -> bool:
 
 
 def _compiled(
-    policy: Policy, encoder: CompiledEncoder, classes: tuple[str, ...]
+    policy: Policy,
+    encoder: CompiledEncoder,
+    classes: tuple[str, ...],
+    gate: ContextGate | None,
 ) -> CompiledRule | None:
     if not encoder.scores:
         return None
@@ -110,15 +133,19 @@ def _compiled(
     rule = rule_of(policy, Network(encoder.classes, classes, asked))
     if rule is None or rule.score not in KNOWN or rule.schedule is not None:
         return None
-    return as_compiled(rule)
+    if rule.score != "context":
+        return as_compiled(rule)
+    context = compiled_context(gate, encoder, rule.asked)
+    return None if context is None else as_compiled(rule, context)
 
 
-def as_compiled(rule: Rule) -> CompiledRule:
+def as_compiled(rule: Rule, context: CompiledContext | None = None) -> CompiledRule:
     """A rule with its arrays."""
     return CompiledRule(
         rule,
         np.array(rule.asked, dtype=np.uint8),
         np.array(rule.thresholds, dtype=np.float32),
+        context,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,7 +105,7 @@ class Calls:
             address(texts.row_word),
             address(texts.first),
         )
-        self.work = np.zeros((encoder.num_layers, 5), dtype=np.int64)
+        self.work = np.zeros((encoder.num_layers, structs.WORK), dtype=np.int64)
         self.outcome = structs.Outcome(0, 0, address(self.work))
 
     def choose(self, batch: range) -> int:
@@ -128,13 +128,13 @@ class Calls:
             ctypes.addressof(self.outcome),
         )
 
-    def done(self, gates: Sequence[Mapping[str, int]] | None = None) -> Work:
+    def done(self, gates: Sequence[int] | None = None) -> Work:
         """Work of each layer.
 
         Args:
-            gates: Rows that gates have seen at each layer, if there is one: ``gate``, ``context``.
+            gates: Rows that the learned gate has seen at each layer, if there is one.
         """
-        none: list[Mapping[str, int]] = [{}] * len(self.work)
+        none = [0] * len(self.work)
         return tuple(
             [
                 LayerWork(
@@ -144,11 +144,11 @@ class Calls:
                     0,
                     0,
                     head,
-                    gate.get("gate", 0),
+                    gate,
                     calls,
-                    gate.get("context", 0),
+                    context,
                 )
-                for (active, rows, pairs, head, calls), gate in zip(
+                for (active, rows, pairs, head, calls, context), gate in zip(
                     self.work.tolist(), gates or none, strict=True
                 )
             ]

@@ -23,8 +23,8 @@ from tokenexit.halting.trace import Work
 from tokenexit.halting.visitor import Visitor
 from tokenexit.signals import Signals
 
-_HEAD = 3
-"""Where the rows that a head scored stand among a layer's work."""
+_HEAD, _CONTEXT = 3, 5
+"""Where the rows that a head scored, or a context gate judged, stand among a layer's work."""
 
 
 def run_visitor(
@@ -104,8 +104,10 @@ def run_visitor(
         if reads_past and not top:
             past = seen[:, None] if past is None else torch.cat([past, seen[:, None]], dim=1)
             past = kept(past)
-        steps.calls.work[layer - 1, _HEAD] += counts["head"]
-    return steps.calls.done(asked)
+        work = steps.calls.work[layer - 1]
+        work[_HEAD] += counts["head"]
+        work[_CONTEXT] += counts["context"]
+    return steps.calls.done([counts["gate"] for counts in asked])
 
 
 def run_states(encoder: CompiledEncoder, texts: FlatTexts) -> Tensor:

@@ -9,6 +9,9 @@ from torch import Tensor
 
 INT, FLOAT, POINTER = ctypes.c_int32, ctypes.c_float, ctypes.c_void_p
 
+WORK = 6
+"""Numbers of a layer's work."""
+
 
 class Norm(ctypes.Structure):
     """``EncoderNorm``."""

@@ -10,7 +10,7 @@
 #endif
 
 // Goes up when a structure or a signature changes; Python refuses another one.
-#define TOKENEXIT_ABI 1
+#define TOKENEXIT_ABI 2
 
 namespace tokenexit {
 

@@ -78,13 +78,14 @@ struct Live {
   float *hidden;                                  // [T, H]
 };
 
-constexpr int WORK = 5; // numbers of a layer's work
+constexpr int WORK = 6; // numbers of a layer's work
 
 // What comes of a batch.
 struct Outcome {
   float *logits;       // [W, C], each word's at its exit
   int32_t *exit_layer; // [W], from 1
-  int64_t *work;       // [L, 5], added to: active rows, rows read, pairs, rows that a head scored, calls
+  int64_t *work;       // [L, 6], added to: active rows, rows read, pairs, rows that a head scored, calls,
+                       // rows that a context gate judged
   float *exits;        // [number of exits, W, C] of all words at all exits, if nobody leaves; or null
 };
 

@@ -1,5 +1,6 @@
 // A batch on its way through an encoder: in one call where a rule decides, else step by step.
 #pragma once
+#include "context_gate.h"
 #include "embed.h"
 #include "exit.h"
 #include "judge.h"
@@ -82,8 +83,21 @@ inline void score_all(const Encoder &encoder, const Live &live, int layer, float
   work[WORK * layer + 3] += live.words;
 }
 
+// What a context gate says of all words at one exit, logits [W, C] or null.
+inline void ask_context(const Encoder &encoder, const Live &live, int layer, const Context &context, Heard &heard,
+                        const float *logits, float *wrong, int64_t *work) {
+  Scratch scratch;
+  float *states = nullptr;
+  if (context.projected) {
+    states = scratch.floats(at(live.words, static_cast<size_t>(live.width)));
+    seen(encoder, live, nullptr, live.words, encoder.mean, states);
+  }
+  judge(context, layer, encoder.num_layers, live, heard, logits, encoder.classes, states, wrong);
+  work[WORK * layer + 5] += live.words;
+}
+
 // One exit: who halts leaves. top_scores: whoever leaves is scored by the top's head (restore).
-inline void encoder_exit(const Encoder &encoder, Live &live, int layer, const Rule &rule, Memory &memory,
+inline void encoder_exit(const Encoder &encoder, Live &live, int layer, const Rule &rule, Memory &memory, Heard &heard,
                          bool top_scores, const Outcome &outcome) {
   const bool top = layer + 1 == encoder.num_layers;
   Scratch scratch;
@@ -95,6 +109,8 @@ inline void encoder_exit(const Encoder &encoder, Live &live, int layer, const Ru
       logits = scratch.floats(at(live.words, static_cast<size_t>(encoder.classes)));
       score_all(encoder, live, layer, logits, outcome.work);
     }
+    if (rule.score == CONTEXT)
+      ask_context(encoder, live, layer, *rule.context, heard, logits, memory.number, outcome.work);
     decide(rule, layer, live, memory, logits, encoder.classes, encoder.classes);
     if (!std::memchr(memory.gone, 1, static_cast<size_t>(live.words))) return;
   }
@@ -117,6 +133,8 @@ static void encoder_run(const Encoder *encoder, const Texts *texts, const Rule *
   Memory memory{scratch.floats(words), scratch.take<int32_t>(words), scratch.floats(words),
                 scratch.take<uint8_t>(words)};
   begin(*rule, memory, live->words);
+  Heard heard{};
+  if (rule->score == CONTEXT) heard = nothing_heard(scratch, *rule->context, *live, encoder->classes);
   float *exits = outcome->exits;
   for (int layer = 0; layer < encoder->num_layers && live->words; ++layer) {
     encoder_step(encoder, live, layer, outcome->work);
@@ -125,7 +143,7 @@ static void encoder_run(const Encoder *encoder, const Texts *texts, const Rule *
       score_all(*encoder, *live, layer, exits, outcome->work);
       exits += all * classes;
     } else if (rule->asked[layer] || layer + 1 == encoder->num_layers) {
-      encoder_exit(*encoder, *live, layer, *rule, memory, halted == 2, *outcome);
+      encoder_exit(*encoder, *live, layer, *rule, memory, heard, halted == 2, *outcome);
     }
   }
 }

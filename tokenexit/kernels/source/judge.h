@@ -8,7 +8,10 @@
 namespace tokenexit {
 namespace TOKENEXIT_ISA {
 
-inline bool of_logits(const Rule &rule) { return rule.score != NEVER && rule.score != DEPTH; }
+inline bool of_logits(const Rule &rule) {
+  if (rule.score == CONTEXT) return rule.context->of_logits != 0;
+  return rule.score != NEVER && rule.score != DEPTH;
+}
 
 // What is kept of the words between exits, and what is found at one; [W] each.
 struct Memory {
@@ -44,13 +47,14 @@ inline int predicted(const float *logits, int classes) {
   return best;
 }
 
-// A distribution in parts: of e = exp(x - max), the sum and the sum of e (x - max).
+// A distribution in parts: of d = x - max and e = exp(d), the sum of e and of e d.
 struct Peak {
   float max, sum, weighted;
   bool sound; // no NaN, and the best class is finite
 };
 
-inline Peak peak(const float *logits, int classes) {
+// Keeps d and e, [C] each, where it is given room.
+inline Peak peak(const float *logits, int classes, float *apart = nullptr, float *powers = nullptr) {
   const F lowest = splat(-FLT_MAX);
   F best = lowest, bad = zero(), sum = zero(), weighted = zero();
   for (int c = 0; c < classes; c += LANES) {
@@ -62,10 +66,19 @@ inline Peak peak(const float *logits, int classes) {
   for (int c = 0; c < classes; c += LANES) {
     const F d = max(sub(load_to(logits + c, classes - c), splat(top)), splat(-87.f));
     const F e = choose(below(classes - c), exp(d), zero());
+    if (apart) {
+      store_to(apart + c, d, classes - c);
+      store_to(powers + c, e, classes - c);
+    }
     sum = add(sum, e);
     weighted = fma(e, d, weighted);
   }
   return {top, reduce_add(sum), reduce_add(weighted), reduce_add(bad) == 0.f && top > -FLT_MAX};
+}
+
+// 0 when certain, 1 when all are alike.
+inline float normalised_entropy(const Peak &p, float log_sum, int classes) {
+  return classes < 2 ? 0.f : (log_sum - p.weighted / p.sum) / logf(static_cast<float>(classes));
 }
 
 inline float second(const float *logits, int classes, int best) {
@@ -92,8 +105,7 @@ inline float number(const Rule &rule, const float *logits, int classes, float &l
   if (!p.sound) // boundless energy is as sure as can be
     return rule.score == ENERGY && p.max > FLT_MAX && predicted(logits, classes) >= 0 ? -INFINITY : NAN;
   switch (rule.score) {
-  case ENTROPY:
-    return classes < 2 ? 0.f : (logf(p.sum) - p.weighted / p.sum) / logf(static_cast<float>(classes));
+  case ENTROPY: return normalised_entropy(p, logf(p.sum), classes);
   case MAX_PROB: return 1.f / p.sum;
   case ENERGY: return -(p.max + logf(p.sum));
   default: // MARGIN
@@ -134,11 +146,12 @@ inline void windows(const Live &live, uint8_t *gone, int reach) {
   for (int w = 0; w < live.words; ++w) gone[w] = gone[w] == 1;
 }
 
-// Who halts at a layer (from 0), into memory.gone; logits [N, stride] unless the score needs none.
+// Who halts at a layer (from 0), into memory.gone; logits [N, stride] unless the score needs none. Of
+// a context gate memory.number is there already.
 inline void decide(const Rule &rule, int layer, const Live &live, Memory &memory, const float *logits,
                    int classes, int stride) {
   const float *line = rule.thresholds + at(layer, rule.columns);
-  for (int w = 0; w < live.words; ++w)
+  for (int w = 0; w < live.words && rule.score != CONTEXT; ++w)
     memory.number[w] = rule.score == DEPTH
                            ? static_cast<float>(rule.depths[live.word[w]])
                            : number(rule, logits + at(w, stride), classes, memory.last[w]);

@@ -1,10 +1,10 @@
 // Who halts, as plain data; the fields are those of policies/rule.py.
 #pragma once
-#include "api.h"
+#include "context.h"
 
 namespace tokenexit {
 
-enum Score : int32_t { NEVER, ENTROPY, MAX_PROB, MARGIN, ENERGY, PATIENCE, DEPTH, GATE, SATURATION, CHANGE };
+enum Score : int32_t { NEVER, ENTROPY, MAX_PROB, MARGIN, ENERGY, PATIENCE, DEPTH, GATE, SATURATION, CHANGE, CONTEXT };
 enum Pool : int32_t { ALONE, SENTENCE, SENTENCE_MEAN };
 
 struct Rule {
@@ -13,6 +13,7 @@ struct Rule {
   const uint8_t *asked;    // [L]
   const float *thresholds; // [L, columns]
   const int32_t *depths;   // [W] of the batch, for DEPTH
+  const Context *context;  // for CONTEXT
 };
 
 } // namespace tokenexit
