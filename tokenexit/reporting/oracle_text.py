@@ -27,7 +27,7 @@ def oracle_lines(result: Result) -> dict[str, str]:
     return {
         "oracle": f"would let {unit}s leave at layer {fixed(known.exit_layer, 2)}, "
         f"{times(known.speedup)} fewer; {percent(known.reached)} of its saving is reached",
-        "too early": f"{total.false_alarms} false alarms "
+        "too early": f"{total.false_alarms} false alarm{'s' * (total.false_alarms != 1)} "
         f"({percent(_of(total.false_alarms, total), 2)} of {total.rows} {unit}s compared); "
         f"{total.disturbed} more differ that did not leave early",
         "too late": f"{total.late} {unit}s ({percent(_of(total.late, total))}) lost "
