@@ -13,7 +13,7 @@ from tokenexit.context.fit import staying
 from tokenexit.context.learn import Lessons
 from tokenexit.errors import UserError
 
-QUICK = Lessons(epochs=1, steps=200)
+QUICK = Lessons(epochs=1, steps=200, dropout=0.0)
 
 
 def config(table, **changes):

@@ -57,6 +57,9 @@ def fit_gate(
         int | None, typer.Option(help="1: full-depth states; each more: drawn with exits on.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Times it sees every row.")] = None,
+    dropout: Annotated[
+        float | None, typer.Option(help="Share of its numbers hidden at random meanwhile.")
+    ] = None,
     limit: Annotated[
         int | None, typer.Option(help="Texts at most, drawn at random; else 20000.")
     ] = None,
@@ -100,6 +103,7 @@ def fit_gate(
         "shared": shared,
         "rounds": rounds,
         "epochs": epochs,
+        "dropout": dropout,
         "limit": limit,
     }
     part = opened.split(

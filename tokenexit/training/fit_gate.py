@@ -51,7 +51,7 @@ def fit_gate(
         targets = None if targets is None else [targets[number] for number in chosen]
     pieces = model.encoder.encode(texts, targets)
     table = as_table(collect_exits(model, pieces, batch_size, states=config.projection > 0))
-    lessons = Lessons(epochs=asked.epochs, seed=seed)
+    lessons = Lessons(epochs=asked.epochs, dropout=asked.dropout, seed=seed)
     gate = fit_table(table, config, lessons)
     for _ in range(1, asked.rounds):
         arrived = drawn_rows(model, gate, pieces, HALTING, batch_size)

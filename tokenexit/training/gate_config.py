@@ -38,7 +38,11 @@ class ContextGateConfig:
         default=1,
         metadata=about("1 on full-depth states; each more on states drawn with exits on", low=1),
     )
-    epochs: int = field(default=24, metadata=about("times it sees every row", low=1))
+    epochs: int = field(default=12, metadata=about("times it sees every row", low=1))
+    dropout: float = field(
+        default=0.2,
+        metadata=about("share of its numbers hidden at random while it is fitted", low=0, below=1),
+    )
     limit: int | None = field(
         default=20_000,
         metadata=about("training texts at most, drawn at random; all when empty", low=1),
