@@ -13,7 +13,7 @@ from tokenexit.context.features import Shape
 from tokenexit.context.features.log_probabilities import FLOOR
 from tokenexit.context.seen import Seen
 
-SHAPE = Shape(classes=3, history=2, projection=4, exits=(1, 2, 3), num_layers=4)
+SHAPE = Shape(classes=3, history=2, projection=4, exits=(1, 2, 3), num_layers=4, width=3)
 EVERY = [name for name, _ in FEATURES.items()]
 
 

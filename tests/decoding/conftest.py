@@ -22,10 +22,13 @@ from transformers import (
 )
 
 from tokenexit import ExitModelForSeq2SeqLM, policies, scores
+from tokenexit.context import ContextGate, GateConfig
 from tokenexit.decoders import DECODERS
 from tokenexit.decoding import Step
 from tokenexit.decoding.reference import decode_plain
+from tokenexit.models.context_gate import mark_of
 from tokenexit.policies import Policy
+from tokenexit.signals import Signals
 
 FAMILIES = [name for name, _ in DECODERS.items()]
 OUTPUTS = ("out_proj", "fc2", ".o.", "wo")
@@ -61,7 +64,46 @@ def _build(
     torch.manual_seed(0)
     for head in (model.gate, model.depth):
         torch.nn.init.normal_(head.project.weight, std=0.3)
+    model.use_context(_context(model))
     return model.eval().requires_grad_(False)
+
+
+def _context(model: ExitModelForSeq2SeqLM) -> ContextGate:
+    """A gate that looks at everything that gates of generators may, with weights drawn."""
+    exits = model.settings.exit_layers
+    config = GateConfig(
+        exits=exits[:-1],
+        num_layers=exits[-1],
+        num_classes=model.decoder.vocab_size,
+        level="step",
+        features=("state", "change", "likeness", "place", "depth"),
+        neighbours=(),
+        reach=0,
+        inner=8,
+        fingerprint=mark_of(model),
+    )
+    gate = ContextGate(config, model.decoder.hidden_size)
+    for weight in gate.buffers():
+        weight.normal_(std=0.3)
+    states = 2 * model.decoder.hidden_size
+    with torch.no_grad():
+        drawn = torch.randn(64, model.decoder.hidden_size, dtype=model.dtype)
+        gate.weight[:, :, :states] /= float(model.decoder.finish(drawn).std())
+    gate.weight[:, :, states:] *= 0.1
+    return gate
+
+
+def _judged(model: ExitModelForSeq2SeqLM, states: list[Tensor]) -> Tensor:
+    """What the gate says of states after each layer when nobody leaves, ``[E * N]``."""
+    gate, memory, found = model.context, None, []
+    assert gate is not None
+    for layer, hidden in enumerate(states, 1):
+        rows = torch.arange(len(hidden))
+        finished, head = model.decoder.finish(hidden), model.decoder.vocabulary
+        signals = Signals(layer, 4, finished, rows, rows, rows, len(rows), 1, head, step=rows % 24)
+        wrong, memory = gate.step(signals, memory)
+        found.append(wrong)
+    return torch.cat(found)
 
 
 @pytest.fixture(scope="session")
@@ -182,13 +224,14 @@ def choose(make_sources: Any) -> Callable[..., Policy]:
             float(margins.quantile(0.7)),
             float(cosines.quantile(0.5)),
             float(gates.quantile(0.4)),
+            float(_judged(model, states).quantile(0.4)),
         )
 
     def get(model: Any, name: str) -> Policy:
         if model not in known:
             with torch.no_grad():
                 known[model] = thresholds(model)
-        margin, cosine, gate = known[model]
+        margin, cosine, gate, wrong = known[model]
         made: dict[str, Policy] = {
             "never": policies.Never(),
             "hash": policies.Hash(1, 4),
@@ -196,6 +239,7 @@ def choose(make_sources: Any) -> Callable[..., Policy]:
             "margin": policies.Margin(margin),
             "saturation": policies.Saturation(cosine),
             "gate": policies.LearnedGate(gate),
+            "context": policies.ContextGate(wrong),
             "depth": policies.PredictedDepth(0.6),
             "patience": policies.Patience(1),
             "two_stage": policies.TwoStage(

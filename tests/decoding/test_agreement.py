@@ -15,7 +15,9 @@ from tokenexit.decoding import PENDING
 CLOSE: dict[str, Any] = {"atol": 1e-6, "rtol": 1e-6}
 
 SOME = ("hash", "margin")
-ALL = "two_stage assigned saturation gate depth patience decay shortlist nested never".split()
+ALL = (
+    "two_stage assigned saturation gate context depth patience decay shortlist nested never".split()
+)
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.skipif(kernels.library() is None, reason="needs a compi
 FAMILIES = [name for name, _ in DECODERS.items()]
 RULES = (
     "never", "assigned", "hash", "margin", "saturation", "gate", "patience", "decay", "shortlist",
+    "context",
 )  # fmt: skip
 ASKED = ("depth", "two_stage", "nested")
 
@@ -66,7 +67,16 @@ def test_every_policy_decides_as_on_the_models_own_modules(
         assert not isinstance(other, CompiledDecoding)
         assert torch.equal(layers, left), name
         assert_close(found, logits, atol=2e-4, rtol=2e-4)
-        for count in ("rows", "projected", "pairs", "head", "gate", "calls", "propagations"):
+        for count in (
+            "rows",
+            "projected",
+            "pairs",
+            "head",
+            "gate",
+            "context",
+            "calls",
+            "propagations",
+        ):
             assert (other.work.of(count) == decoding.work.of(count)).all(), (name, count)
         # A source is projected when somebody who reads it comes, not with all others.
         assert (other.work.of("cross_projected") >= decoding.work.of("cross_projected")).all()
@@ -116,7 +126,7 @@ def test_a_rule_decides_as_its_policy_does_when_asked(
     make: Make, make_sources: Any, choose: Any
 ) -> None:
     model, sources = make("t5", "int8"), make_sources(steps=30)
-    for name in ("margin", "saturation", "gate", "patience"):
+    for name in ("margin", "saturation", "gate", "patience", "context"):
         policy = choose(make("t5"), name)
         asked = policies.AnyOf((policy, policies.Divergence(0.0)))  # which states no rule
         assert policy.as_rule(4, 120) is not None

@@ -108,7 +108,8 @@ def test_reading_the_shifted_labels_is_what_the_model_does(build, batch, family)
 
 
 @pytest.mark.parametrize(
-    "name", "never hash margin saturation gate depth patience two_stage decay shortlist".split()
+    "name",
+    "never hash margin saturation gate context depth patience two_stage decay shortlist".split(),
 )
 def test_a_pupil_that_halts_equals_the_engine(some_model, sources, batch, name, choose, feed):
     check_engine(some_model, sources, batch, choose(some_model, name), feed)

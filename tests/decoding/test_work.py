@@ -68,7 +68,8 @@ def test_rows_and_pairs_are_those_that_the_exit_layers_tell(
 
 
 @pytest.mark.parametrize(
-    "name", "never hash assigned saturation gate depth margin patience shortlist two_stage".split()
+    "name",
+    "never hash assigned saturation gate context depth margin patience shortlist two_stage".split(),
 )
 def test_vocabulary_is_scored_only_when_asked_for(some_model, sources, name, choose):
     decoding = some_model.start(**sources.inputs, policy=choose(some_model, name))
@@ -80,6 +81,8 @@ def test_vocabulary_is_scored_only_when_asked_for(some_model, sources, name, cho
     first = [4 * int(arrived[0]), 0, 0, 0]  # a number a layer, once
     expected = {"gate": [*arrived[:3].tolist(), 0], "depth": first}
     assert gate == expected.get(name, [0] * 4)
+    macs = some_model.context.macs if name == "context" else 0
+    assert decoding.work.of("context").tolist() == [*(macs * arrived[:3]).tolist(), 0]
     if name in ("margin", "patience"):  # every exit on the way
         assert head.tolist() == (size * arrived).tolist()
     elif name == "shortlist":  # all at the first exit, and where a token leaves

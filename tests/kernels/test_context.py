@@ -13,6 +13,8 @@ import pytest
 import torch
 
 from tokenexit.context import FEATURES, ContextGate, Table
+from tokenexit.context.config import OF_STATES
+from tokenexit.decoding.compiled.gate import FEATURES as OF_GENERATORS
 from tokenexit.halting.compiled.context import CODES, compiled_context
 from tokenexit.policies import index_state
 
@@ -112,4 +114,6 @@ def test_rows_that_are_no_numbers(settings: Any, ask: Any, make_gate: Any):
 
 
 def test_every_feature_is_known():
-    assert {*CODES} == {name for name, _ in FEATURES.items()}
+    asked_in_torch = {"state", "change", "likeness"}  # of generators alone kernels know them
+    assert {*CODES} | asked_in_torch == {name for name, _ in FEATURES.items()}
+    assert {*OF_GENERATORS} == {n for n, f in FEATURES.items() if n in OF_STATES or n == "depth"}

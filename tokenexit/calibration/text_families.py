@@ -5,6 +5,7 @@ from __future__ import annotations
 from tokenexit.calibration.clock.counts import asked_at
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.policies import Policy
+from tokenexit.policies.context_gate import ContextGate
 from tokenexit.policies.decay import Decay
 from tokenexit.policies.every_kth import EveryKth
 from tokenexit.policies.from_layer import FromLayer
@@ -18,11 +19,15 @@ from tokenexit.policies.two_stage import TwoStage
 def default_text_families(model: ExitModelForSeq2SeqLM) -> list[Policy]:
     """The margin at every second layer, and at every layer; a gate that was trained besides.
 
+    A context gate, where the model has one, is the first: it asks no vocabulary.
+
     A vocabulary costs more than a layer does, so asking half as often wins on the clock; the margin
     is the confidence that did (``recipes/results/policies/e2e``).
     """
     families: list[Policy] = [EveryKth(Margin(0.9), 2), Decay(Margin(0.9))]
-    return [*families, LearnedGate(0.1)] if model.gate is not None else families
+    if model.gate is not None:
+        families.append(LearnedGate(0.1))
+    return families if model.context is None else [ContextGate(), *families]
 
 
 def timed_text_families(model: ExitModelForSeq2SeqLM) -> list[Policy]:
@@ -43,4 +48,6 @@ def timed_text_families(model: ExitModelForSeq2SeqLM) -> list[Policy]:
     ]
     if model.gate is not None:
         families.append(EveryKth(LearnedGate(0.1), 2))
+    if model.context is not None:
+        families.append(EveryKth(ContextGate(), 2))
     return [family for family in families if asked_at(family, layers[:-1])]

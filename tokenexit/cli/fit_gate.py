@@ -17,6 +17,7 @@ from tokenexit.cli.options import (
     Device,
     Json,
     LabelColumn,
+    Lang,
     Model,
     PairColumn,
     Plugin,
@@ -61,7 +62,8 @@ def fit_gate(
         float | None, typer.Option(help="Share of its numbers hidden at random meanwhile.")
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(help="Texts at most, drawn at random; else 20000.")
+        int | None,
+        typer.Option(help="Texts at most, drawn at random; else 20000, or 4000 of a generator."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     batch_size: BatchSize = 32,
@@ -70,6 +72,7 @@ def fit_gate(
     pair_column: PairColumn = None,
     source_column: SourceColumn = None,
     target_column: TargetColumn = None,
+    lang: Lang = None,
     convert_tags: ConvertTags = None,
     data_name: DataName = None,
     threads: Threads = None,
@@ -114,6 +117,7 @@ def fit_gate(
         pair_column=pair_column,
         source_column=source_column,
         target_column=target_column,
+        lang=lang,
         convert_tags=convert_tags,
         data_name=data_name,
     )

@@ -16,6 +16,9 @@ OWN = (
 )  # fmt: skip
 """Features of a row itself, where exits have a few classes."""
 
+OF_STATES = ("state", "change", "likeness", "place")
+"""Features of a row that cost no head, where there are as many classes as words."""
+
 AROUND = ("entropy", "margin", "probabilities")
 """Features of its neighbours."""
 
@@ -93,14 +96,20 @@ class GateConfig:
         if "projection" in (*self.features, *self.neighbours) and not self.projection:
             raise UserError("The feature 'projection' needs projection=16, say: how many numbers.")
 
-    @property
-    def shape(self) -> Shape:
-        """How many numbers features give."""
-        return Shape(self.num_classes, self.history, self.projection, self.exits, self.num_layers)
+    def shape(self, width: int = 0) -> Shape:
+        """How many numbers features give, of states ``[N, width]``."""
+        return Shape(
+            self.num_classes, self.history, self.projection, self.exits, self.num_layers, width
+        )
 
-    def build(self, names: Sequence[str]) -> list[Feature]:
+    def build(self, names: Sequence[str], width: int = 0) -> list[Feature]:
         """Features by name."""
-        return [FEATURES.get(name)(self.shape) for name in names]
+        return [FEATURES.get(name)(self.shape(width)) for name in names]
+
+    @property
+    def reads_states(self) -> bool:
+        """Whether states have to be kept for whoever fits the gate."""
+        return any(FEATURES.get(n).reads_states for n in (*self.features, *self.neighbours))
 
     @property
     def around(self) -> bool:

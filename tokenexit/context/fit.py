@@ -119,7 +119,7 @@ class Teacher:
             return
         said = table.said
         parts = [
-            Arrived(exit, part, table.hidden[exit][part], said[exit][part])
+            Arrived(exit, part, table.hidden[exit][part].float(), said[exit][part])
             for exit, part in zip(exits, rows, strict=True)
         ]
         states = torch.cat([part.numbers for part in parts])

@@ -44,8 +44,8 @@ class ContextGate(nn.Module):
     def __init__(self, config: GateConfig, width: int = 0) -> None:
         super().__init__()
         self.config = config
-        self.features = config.build(config.features)
-        self.neighbours = config.build(config.neighbours) if config.around else []
+        self.features = config.build(config.features, width)
+        self.neighbours = config.build(config.neighbours, width) if config.around else []
         gates = 1 if config.shared else len(config.exits)
         units = config.inner or 1
         self.register_buffer("weight", torch.zeros(gates, units, self.inputs))

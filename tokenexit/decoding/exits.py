@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypedDict
 
 from torch import Tensor, nn
 
+from tokenexit.context import ContextGate
 from tokenexit.decoders import Decoder
 from tokenexit.decoding.work import DecodeWork
 from tokenexit.errors import UserError
@@ -40,6 +42,7 @@ class Heads(TypedDict):
     shortlist_head: Callable[[Tensor, Tensor], Tensor]
     gate_head: Callable[[Signals], Tensor] | None
     depth_head: Callable[[Tensor], Tensor] | None
+    context: Callable[[Signals, Any], tuple[Tensor, Any]] | None
 
 
 class Exits:
@@ -50,6 +53,7 @@ class Exits:
         layers: Exit layers from 1, the top excluded.
         gate: Learned gate, or None; it sees finished states.
         depth: Predicts the depth needed, ``[N, H] -> [N, L]``, or None; as the gate.
+        context: Context gate, or None; as the gate.
     """
 
     def __init__(
@@ -58,11 +62,12 @@ class Exits:
         layers: Sequence[int],
         gate: LinearGate | None = None,
         depth: nn.Module | None = None,
+        context: ContextGate | None = None,
     ) -> None:
         self._decoder = decoder
         self._vocabulary_size = decoder.vocab_size
         self.layers = tuple(layers)
-        self.gate, self.depth = gate, depth
+        self.gate, self.depth, self.context = gate, depth, context
 
     def score(self, hidden: Tensor) -> Tensor:
         """Vocabulary logits of states, ``[N, H] -> [N, V]``."""
@@ -75,6 +80,7 @@ class Exits:
             "shortlist_head": partial(self._shortlist, layer, work),
             "gate_head": None if self.gate is None else partial(self._wrong, layer, work),
             "depth_head": None if self.depth is None else partial(self._needed, layer, work),
+            "context": None if self.context is None else partial(self._judged, layer, work),
         }
 
     def _vocabulary(self, layer: int, work: DecodeWork, hidden: Tensor) -> Tensor:
@@ -96,3 +102,31 @@ class Exits:
         depth: Any = self.depth
         work.gated(layer - 1, len(hidden) * self._decoder.num_layers)
         return depth(self._decoder.finish(hidden).detach())
+
+    def _judged(
+        self, layer: int, work: DecodeWork, signals: Signals, memory: Any
+    ) -> tuple[Tensor, Any]:
+        assert self.context is not None
+        work.judged(layer - 1, len(signals) * self.context.macs)
+        return judge(self.context, signals, self._decoder.finish(signals.hidden).detach(), memory)
+
+
+def judge(gate: ContextGate, signals: Signals, finished: Tensor, memory: Any) -> tuple[Tensor, Any]:
+    """Show a context gate finished states, and logits only if it asks for them.
+
+    Args:
+        gate: Judges the rows.
+        signals: The rows that arrived.
+        finished: Their states as the vocabulary reads them, ``[N, H]``.
+        memory: What they remember of the exit before.
+
+    Returns:
+        How likely each is wrong, ``[N]``, and what they remember now.
+    """
+    shown = replace(
+        signals,
+        hidden=finished,
+        head=lambda _: signals.logits,
+        shortlist_head=lambda _, __: signals.logits,
+    )
+    return gate.step(shown, memory)

@@ -14,7 +14,7 @@ from tokenexit.halting.cost import macs
 
 FIELDS = (
     "rows", "projected", "pairs", "cross_projected", "head", "gate", "calls", "propagations",
-    "head_read", "cross_calls",
+    "head_read", "cross_calls", "context",
 )  # fmt: skip
 
 
@@ -23,10 +23,11 @@ class DecodeWork:
 
     Args:
         num_layers: Depth of the decoder.
-        counts: One line a layer, ``[L, 10]``: tokens computed; tokens whose keys and values were
+        counts: One line a layer, ``[L, 11]``: tokens computed; tokens whose keys and values were
             made; query-key pairs of both attentions; source tokens projected; vocabulary
             entries scored; numbers made by learned gates; calls; calls that only made keys and
-            values; vocabulary entries whose weights were read; calls that projected sources.
+            values; vocabulary entries whose weights were read; calls that projected sources;
+            multiply-accumulates of context gates.
             Nothing yet when None.
         source_lengths: Tokens of each encoded source.
         encoder: Work of each encoder layer where tokens of the source may leave; None at full
@@ -50,11 +51,11 @@ class DecodeWork:
 
     @property
     def counts(self) -> NDArray[np.int64]:
-        """All counts, ``[L, 10]``."""
+        """All counts, ``[L, 11]``."""
         return np.array(self._lines, dtype=np.int64).reshape(self.num_layers, len(FIELDS))
 
     def take(self, counts: NDArray[np.int64]) -> None:
-        """Say what another has counted, ``[L, 10]``, in the place of all before."""
+        """Say what another has counted, ``[L, 11]``, in the place of all before."""
         self._lines = counts.tolist()
 
     def layer(
@@ -83,6 +84,10 @@ class DecodeWork:
         """Learned gates have made numbers from rows after a layer."""
         self._lines[index][5] += numbers
 
+    def judged(self, index: int, macs: int) -> None:
+        """A context gate has judged rows after a layer."""
+        self._lines[index][10] += macs
+
     def of(self, name: str) -> NDArray[np.int64]:
         """One count for every layer, ``[L]``."""
         return self.counts[:, FIELDS.index(name)]
@@ -109,6 +114,7 @@ def decode_macs(decoder: Decoder, work: DecodeWork) -> int:
     total += int(work.of("pairs").sum()) * cost.pair
     total += int(work.of("head").sum()) * decoder.hidden_size
     total += int(work.of("gate").sum()) * decoder.hidden_size
+    total += int(work.of("context").sum())
     if work.encoder is not None:
         encoder = decoder.source_encoder()
         return total + macs(encoder, NoHeads(encoder), work.encoder)  # type: ignore[arg-type]

@@ -3,43 +3,80 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Self
 
 from torch import Tensor
 
 from tokenexit.context import ContextGate
 from tokenexit.context.fingerprint import changed, fingerprint
 from tokenexit.errors import UserError
+from tokenexit.models.settings import ExitSettings
 from tokenexit.policies import Policy
 from tokenexit.policies.base import walk
 from tokenexit.policies.context_gate import ContextGate as Asks
 
-if TYPE_CHECKING:
-    from tokenexit.models.encoder_model import EncoderModel
-
 AGAIN = "Fit one to this model: `tokenexit fit-gate RUN --data D`, or tokenexit.training.fit_gate."
 
 
-def head_weights(model: EncoderModel) -> dict[str, Tensor]:
-    """Weights of all exits, the top's included, by name."""
-    top = model.backbone.final_head().state_dict()
-    below = model.heads.exits.state_dict()
-    return {**below, **{f"top.{name}": weight for name, weight in top.items()}}
+class Judged(ABC):
+    """The part of a model that a context gate belongs to."""
+
+    settings: ExitSettings
+
+    rows_level: ClassVar[str] | property = ""
+    """Kind of the rows that leave: ``token``, ``step`` or ``sentence``."""
+
+    @property
+    @abstractmethod
+    def context(self) -> ContextGate | None:
+        """The gate that the policy ``context_gate`` asks, if one was fitted."""
+
+    @abstractmethod
+    def put_context(self, gate: ContextGate | None) -> None:
+        """Keep a gate, unchecked, or none; see ``use_context``."""
+
+    @abstractmethod
+    def judged_weights(self) -> dict[str, Tensor]:
+        """The weights that a gate is fitted to, by name."""
+
+    def use_context(self, gate: ContextGate | None) -> Self:
+        """Give the model a context gate that was fitted to it; None takes its own away.
+
+        Args:
+            gate: From ``training.fit_gate``; a copy of it is saved with the heads.
+
+        Returns:
+            This model.
+
+        Raises:
+            UserError: It was fitted to other heads, exits or classes, or to rows of another kind.
+        """
+        model: Any = self
+        heads = {key: value for key, value in self.settings.heads.items() if key != "context"}
+        if gate is None:
+            self.put_context(None)
+        else:
+            check_own(self, gate)
+            self.put_context(copy.deepcopy(gate).to(model.device).eval())
+            heads["context"] = gate.config.to_json()
+        model.configure(heads=heads)
+        return self
 
 
-def mark_of(model: EncoderModel) -> dict[str, list[float]]:
+def mark_of(model: Judged) -> dict[str, list[float]]:
     """What a gate fitted to a model remembers of it."""
-    return fingerprint(head_weights(model))
+    return fingerprint(model.judged_weights())
 
 
-def check_own(model: EncoderModel, gate: ContextGate) -> None:
+def check_own(model: Judged, gate: ContextGate) -> None:
     """Refuse a gate that was fitted to another model.
 
     Raises:
         UserError: Says what differs.
     """
     config, settings = gate.config, model.settings
-    level = level_of(model)
+    level = model.rows_level
     if config.level != level:
         raise UserError(
             f"This context gate judges rows of the level {config.level!r}, and the model's rows "
@@ -58,7 +95,7 @@ def check_own(model: EncoderModel, gate: ContextGate) -> None:
             f"({_few(config.classes)}), and the model has {len(settings.labels)} "
             f"({_few(settings.labels)}), or in another order. {AGAIN}"
         )
-    name = changed(config.fingerprint, head_weights(model))
+    name = changed(config.fingerprint, model.judged_weights())
     if name is not None:
         raise UserError(
             f"This context gate was fitted to other heads than the model has now ({name} "
@@ -66,43 +103,22 @@ def check_own(model: EncoderModel, gate: ContextGate) -> None:
         )
 
 
-def use_context(model: EncoderModel, gate: ContextGate | None) -> None:
-    """Give a model a gate, or take its own away; the gate itself stays as it is.
-
-    Raises:
-        UserError: It was fitted to another model.
-    """
-    settings = {key: value for key, value in model.settings.heads.items() if key != "context"}
-    if gate is None:
-        model.heads.context = None
-    else:
-        check_own(model, gate)
-        own = copy.deepcopy(gate).to(model.device).eval()
-        model.heads.context = own
-        settings["context"] = gate.config.to_json()
-    model.configure(heads=settings)
-
-
-def check_asked(model: EncoderModel, policy: Policy) -> None:
+def check_asked(model: Judged, policy: Policy) -> None:
     """Before a run: refuse a gate whose heads have been trained since it was fitted.
 
     Raises:
         UserError: As ``check_own``.
     """
-    gate = model.heads.context
+    gate = model.context
     if gate is None or not any(isinstance(part, Asks) for part in walk(policy)):
         return
-    weights = [*model.heads.exits.parameters(), *model.backbone.final_head().parameters()]
-    mark = [(gate, id(weight), _changes(weight)) for weight in weights]
+    mark = [
+        (gate, weight.data_ptr(), _changes(weight)) for weight in model.judged_weights().values()
+    ]
     known = vars(model).get("_context_checked")
     if known != mark:
         check_own(model, gate)
         vars(model)["_context_checked"] = mark
-
-
-def level_of(model: EncoderModel) -> str:
-    """Kind of a model's rows."""
-    return "sentence" if model.backbone.of_texts else "token"
 
 
 def _changes(weight: Tensor) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -17,7 +17,7 @@ from tokenexit.halting import Halted, Trace
 from tokenexit.halting.compiled import CompiledEncoder, compile_encoder
 from tokenexit.halting.cost import macs, plain_macs
 from tokenexit.heads import ExitHeads, check_exit_layers, check_top
-from tokenexit.models.context_gate import use_context
+from tokenexit.models.context_gate import Judged
 from tokenexit.models.exit_model import ExitModel
 from tokenexit.models.exits import ExitTable, collect_exits
 from tokenexit.models.inputs import Texts
@@ -26,7 +26,7 @@ from tokenexit.models.settings import ExitSettings
 from tokenexit.policies import Policy
 
 
-class EncoderModel(ExitModel):
+class EncoderModel(Judged, ExitModel):
     """An ordinary transformers classifier of tokens or texts, with exits.
 
     It computes with the network as it is at each call, in evaluation mode whatever mode it is in,
@@ -122,20 +122,20 @@ class EncoderModel(ExitModel):
         """The gate that the policy ``context_gate`` asks, if one was fitted."""
         return self.heads.context
 
-    def use_context(self, gate: ContextGate | None) -> Self:
-        """Give the model a context gate that was fitted to it; None takes its own away.
+    @property
+    def rows_level(self) -> str:
+        """Kind of the rows that leave: words, or whole texts."""
+        return "sentence" if self.backbone.of_texts else "token"
 
-        Args:
-            gate: From ``training.fit_gate``; a copy of it is saved with the heads.
+    def judged_weights(self) -> dict[str, Tensor]:
+        """Weights of all exits, the top's included, by name: what a context gate is fitted to."""
+        top = self.backbone.final_head().state_dict()
+        below = self.heads.exits.state_dict()
+        return {**below, **{f"top.{name}": weight for name, weight in top.items()}}
 
-        Returns:
-            This model.
-
-        Raises:
-            UserError: It was fitted to other heads, exits or classes, or to rows of another kind.
-        """
-        use_context(self, gate)
-        return self
+    def put_context(self, gate: ContextGate | None) -> None:
+        """Keep a context gate, unchecked; see ``use_context``."""
+        self.heads.context = gate
 
     def head_parameters(self) -> Iterator[nn.Parameter]:
         """Parameters that start from nothing: those of the heads, the top's included."""

@@ -215,7 +215,7 @@ def collect_exits(
     """
     context = model.heads.context
     if states is None:
-        states = context is not None and context.config.projection > 0
+        states = context is not None and context.config.reads_states
     columns = _columns(model, pieces, batch_size, states)
     joined = {key: torch.cat(values) for key, values in columns.items()}
     piece = joined["piece"].numpy()

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 from huggingface_hub import ModelHubMixin
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import AutoModelForSeq2SeqLM, PreTrainedModel
 
 from tokenexit.backbones import Inference
 from tokenexit.backbones.given import unwrapped
 from tokenexit.backbones.twin import evaluated
+from tokenexit.context import ContextGate
 from tokenexit.decoders import Decoder, adapt_decoder
-from tokenexit.decoding import PENDING, REHEARSAL, Decoding, Exits, Sequences
+from tokenexit.decoding import PENDING, REHEARSAL, Decoding, Sequences
 from tokenexit.decoding.compiled import CompiledDecoding
 from tokenexit.errors import unknown_name
 from tokenexit.gates import LinearGate
@@ -25,13 +26,15 @@ from tokenexit.heads.stack import DepthHead
 from tokenexit.models import persistence
 from tokenexit.models.chosen import chosen_policy
 from tokenexit.models.compiled_decoder import compiled_decoder
+from tokenexit.models.context_gate import check_asked
 from tokenexit.models.exit_model import ExitModel
 from tokenexit.models.generate import Generated, generate
+from tokenexit.models.generator_heads import GeneratorHeads
 from tokenexit.models.generator_inputs import check_start, encode_inputs, rows_of, start_token
 from tokenexit.models.inputs import read_strings
 from tokenexit.models.languages import with_languages
 from tokenexit.models.settings import ExitSettings
-from tokenexit.models.side_heads import side_heads
+from tokenexit.models.side_heads import context_gate, side_heads
 from tokenexit.models.texts import GeneratedText, read_outputs, source_batches
 from tokenexit.models.vocabulary import check_vocabulary
 from tokenexit.policies import Policy
@@ -40,7 +43,11 @@ PolicyLike = Policy | Mapping[str, Any] | str
 
 
 class ExitModelForSeq2SeqLM(
-    ExitModel, ModelHubMixin, library_name="tokenexit", tags=["early-exit", "text2text-generation"]
+    GeneratorHeads,
+    ExitModel,
+    ModelHubMixin,
+    library_name="tokenexit",
+    tags=["early-exit", "text2text-generation"],
 ):
     """An ordinary transformers encoder-decoder, with exits in its decoder.
 
@@ -53,6 +60,7 @@ class ExitModelForSeq2SeqLM(
         gate: The learned gate, or None.
         depth: The head that predicts the depth needed, or None.
         settings: Everything else that is saved with the model.
+        context: The context gate, or None; see ``use_context``.
     """
 
     read = staticmethod(read_strings)
@@ -64,10 +72,12 @@ class ExitModelForSeq2SeqLM(
         gate: LinearGate | None,
         depth: DepthHead | None,
         settings: ExitSettings,
+        context: ContextGate | None = None,
     ) -> None:
         super().__init__(network, tokenizer, settings)
         self.gate = gate
         self.depth = depth
+        self._context = context
         self.decoder = adapt_decoder(network)
 
     def _new_inference(self) -> Inference[Decoder]:
@@ -148,20 +158,11 @@ class ExitModelForSeq2SeqLM(
             settings, tokenizer = loaded.settings, loaded.tokenizer
             if tokenizer is not None and settings.source_lang and settings.target_lang:
                 tokenizer = with_languages(tokenizer, settings.source_lang, settings.target_lang)
-            model = cls(loaded.network, tokenizer, *made, settings)
+            context = context_gate(decoder, settings.heads)
+            model = cls(loaded.network, tokenizer, *made, settings, context)
             loaded.fill(model._side, loaded.weights)
         loaded.rehearse(partial(model.eval().predict, **REHEARSAL))
         return model.use(precision, runtime, free=free)
-
-    def exit_weights(self) -> dict[str, Tensor]:
-        """Weights of the gate and the depth head."""
-        return self._side.state_dict()
-
-    @property
-    def _side(self) -> nn.ModuleDict:
-        """What there is beside the network, by the names it is saved under."""
-        found = {"gate": self.gate, "depth": self.depth}
-        return nn.ModuleDict({name: head for name, head in found.items() if head is not None})
 
     # --- facts -----------------------------------------------------------------------------
 
@@ -183,16 +184,6 @@ class ExitModelForSeq2SeqLM(
             found = self._inference.get(self.network, rows)
         check_top(self.settings.exit_layers[-1], found.num_layers)
         return found
-
-    def exits(self, decoder: Decoder) -> Exits:
-        """The exits, scored by a decoder of this model."""
-        side = self._inference.beside
-        layers = self.settings.exit_layers[:-1]
-        return Exits(decoder, layers, side(self.gate), side(self.depth))
-
-    def head_parameters(self) -> Iterator[nn.Parameter]:
-        """Parameters that start from nothing: those of gate and depth head."""
-        yield from self._side.parameters()
 
     @property
     def start_token(self) -> int:
@@ -270,6 +261,7 @@ class ExitModelForSeq2SeqLM(
         if pending not in PENDING:
             raise unknown_name("rule for pending tokens", pending, PENDING)
         chosen = chosen_policy(self, policy)
+        check_asked(self, chosen)
         exits = self.exits(decoder)
         settings: dict[str, Any] = {"pending": pending, "max_steps": max_steps}
         compiled = compiled_decoder(self._inference, decoder)

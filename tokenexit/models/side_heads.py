@@ -1,10 +1,11 @@
-"""What a generator has beside its network: a learned gate, a head that predicts depth."""
+"""What a generator has beside its network: gates, a head that predicts depth."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from tokenexit.context import ContextGate, GateConfig
 from tokenexit.decoders import Decoder
 from tokenexit.gates import LinearGate
 from tokenexit.heads.stack import DepthHead
@@ -23,4 +24,12 @@ def side_heads(
     return (
         LinearGate(width) if heads.get("gate") else None,
         DepthHead(width, decoder.num_layers) if heads.get("depth") else None,
+    )
+
+
+def context_gate(decoder: Decoder, heads: Mapping[str, Any]) -> ContextGate | None:
+    """The context gate that the settings describe, without its weights."""
+    config = heads.get("context")
+    return (
+        None if config is None else ContextGate(GateConfig.from_json(config), decoder.hidden_size)
     )

@@ -12,7 +12,7 @@ from tokenexit.context import ContextGate, GateConfig, Table, fit_table
 from tokenexit.context.fit import HALTING, Teacher, rows_needed
 from tokenexit.context.learn import Lessons
 from tokenexit.errors import UserError
-from tokenexit.models.context_gate import level_of, mark_of
+from tokenexit.models.context_gate import mark_of
 from tokenexit.models.encoder_model import EncoderModel
 from tokenexit.models.exits import ExitTable, collect_exits
 from tokenexit.training.drawn_rows import drawn_rows
@@ -50,7 +50,7 @@ def fit_gate(
         texts = [texts[number] for number in chosen]
         targets = None if targets is None else [targets[number] for number in chosen]
     pieces = model.encoder.encode(texts, targets)
-    table = as_table(collect_exits(model, pieces, batch_size, states=config.projection > 0))
+    table = as_table(collect_exits(model, pieces, batch_size, states=config.reads_states))
     lessons = Lessons(epochs=asked.epochs, dropout=asked.dropout, seed=seed)
     gate = fit_table(table, config, lessons)
     for _ in range(1, asked.rounds):
@@ -79,7 +79,7 @@ def gate_config(model: EncoderModel, asked: ContextGateConfig) -> GateConfig:
         num_layers=exits[-1],
         num_classes=len(model.labels),
         classes=model.labels,
-        level=level_of(model),
+        level=model.rows_level,
         features=tuple(asked.features),
         neighbours=tuple(asked.neighbours),
         reach=asked.reach,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from tokenexit.config.limits import about, check_limits
-from tokenexit.context.config import AROUND, OWN
+from tokenexit.context.config import AROUND, OF_STATES, OWN
 from tokenexit.errors import unknown_name
 
 
@@ -63,3 +63,24 @@ class ContextGateConfig:
             if name not in allowed:
                 raise unknown_name("setting of a context gate", name, allowed)
         return cls(fit=True, **settings)
+
+
+@dataclass(frozen=True)
+class StepGateConfig(ContextGateConfig):
+    """A context gate of a generator, fitted to the states of texts that it wrote itself."""
+
+    target: str = field(default="agreement", metadata=about("what it is taught: agreement"))
+    features: list[str] = field(
+        default_factory=lambda: [*OF_STATES],
+        metadata=about("numbers of a state that it reads; none that scores the vocabulary"),
+    )
+    neighbours: list[str] = field(
+        default_factory=list, metadata=about("none: what came before is in the state")
+    )
+    reach: int = field(default=0, metadata=about("0: there are no neighbours", low=0, high=0))
+    rounds: int = field(default=1, metadata=about("1: states at full depth", low=1, high=1))
+    epochs: int = field(default=24, metadata=about("times it sees every row", low=1))
+    limit: int | None = field(
+        default=4_000,
+        metadata=about("training texts at most, drawn at random; all when empty", low=1),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from accelerate.utils import set_seed
 from transformers import AutoModelForSeq2SeqLM
 
 from tokenexit.calibration.goal import check_family
+from tokenexit.context import ContextGate
 from tokenexit.data.pairs import PairSplit, read_pairs
 from tokenexit.decoding import REHEARSAL, check_settings
 from tokenexit.decoding.source_exits import check_source_policy
@@ -34,9 +35,12 @@ from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.models.text_ids import cut, special_ends
 from tokenexit.models.texts import encode_texts
 from tokenexit.policies import Policy, from_config
+from tokenexit.policies.base import walk
+from tokenexit.policies.context_gate import ContextGate as AsksGate
 from tokenexit.policies.never import Never
 from tokenexit.registry import load_plugin
 from tokenexit.training import make_accelerator, train
+from tokenexit.training.fit_gate_texts import fit_gate_texts, step_config
 from tokenexit.training.lesson_seq2seq import Seq2SeqClassroom
 from tokenexit.workflows.folder import Demo, begin, generated, run_folder
 from tokenexit.workflows.same_run import with_whole_paths
@@ -137,11 +141,23 @@ def _run(
         bucket=True,
     )
     model.use(config.precision)
+    if config.context_gate.fit:
+        model.use_context(fitted_gate(config, model, splits["train"]))
     finish_texts(config, model, splits, run, policy, accelerator, held.after(state.chosen_on))
     accelerator.wait_for_everyone()
     if config.train.trackers:
         accelerator.end_training()
     return run
+
+
+def fitted_gate(
+    config: Seq2SeqConfig, model: ExitModelForSeq2SeqLM, split: PairSplit
+) -> ContextGate:
+    """A context gate for the trained model, so that calibration tries it."""
+    asked = config.context_gate
+    settings = {one.name: getattr(asked, one.name) for one in fields(asked) if one.name != "fit"}
+    told = {"batch_size": config.batch_size, "seed": config.seed, **settings}
+    return fit_gate_texts(model, split.sources, **told)
 
 
 def with_embedding_rate(config: Seq2SeqConfig) -> Seq2SeqConfig:
@@ -243,6 +259,9 @@ def _rehearse(
     config: Seq2SeqConfig, model: ExitModelForSeq2SeqLM, split: PairSplit, policies: Sequence[Any]
 ) -> None:
     """Generate a token before training, so that no mistake in the settings shows only after it."""
+    if config.context_gate.fit:
+        step_config(model, config.context_gate)  # there is none to ask yet
+        policies = [p for p in policies if not any(isinstance(q, AsksGate) for q in walk(p))]
     for policy in policies or [model.policy]:
         model.predict(split.sources[:1], policy=policy, **{**config.generation, **REHEARSAL})
 

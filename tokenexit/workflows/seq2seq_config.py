@@ -8,6 +8,7 @@ from typing import Any, Literal
 from tokenexit.calibration import CalibrateConfig
 from tokenexit.config.limits import SEED, THREADS, about, check_limits
 from tokenexit.training import TrainConfig
+from tokenexit.training.gate_config import StepGateConfig
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Seq2SeqConfig:
         metadata=about("a published system: sets heads, train and calibrate.policies"),
     )
     train: TrainConfig = field(default_factory=TrainConfig)
+    context_gate: StepGateConfig = field(default_factory=StepGateConfig)
     policy: dict[str, Any] = field(
         default_factory=dict,
         metadata=about("the policy; a few families are calibrated when empty"),

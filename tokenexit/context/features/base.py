@@ -28,6 +28,7 @@ class Shape:
         projection: Numbers of a state, ``P``.
         exits: Layers below the top with an exit.
         num_layers: Depth of the network.
+        width: Of the states, ``H``.
     """
 
     classes: int
@@ -35,6 +36,7 @@ class Shape:
     projection: int
     exits: tuple[int, ...]
     num_layers: int
+    width: int = 0
 
 
 class Feature(ABC):
@@ -49,6 +51,9 @@ class Feature(ABC):
 
     of_classes: ClassVar[bool] = False
     """Whether there are as many numbers as classes: not for vocabularies."""
+
+    reads_states: ClassVar[bool] = False
+    """Whether states have to be kept for whoever fits a gate."""
 
     remembers: ClassVar[bool] = False
     """Whether it looks at exits before; of neighbours only what is now is known."""

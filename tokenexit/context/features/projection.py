@@ -13,6 +13,7 @@ class Projection(Plain):
     """The state by a matrix that is learned with the gate; no logits are read."""
 
     of_logits = False
+    reads_states = True
 
     @property
     def width(self) -> int:

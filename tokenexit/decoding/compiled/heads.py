@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tokenexit.context import ContextGate
 from tokenexit.decoding.compiled.model import CompiledDecoder
-from tokenexit.decoding.exits import Exits, Heads
+from tokenexit.decoding.exits import Exits, Heads, judge
 from tokenexit.decoding.work import FIELDS
 from tokenexit.gates import LinearGate
 from tokenexit.signals import Signals
 
-_SCORED, _READ, _GATED = (FIELDS.index(name) for name in ("head", "head_read", "gate"))
+_SCORED, _READ, _GATED, _JUDGED = map(FIELDS.index, ("head", "head_read", "gate", "context"))
 
 
 def compiled_heads(
@@ -27,7 +28,7 @@ def compiled_heads(
         model: The decoder.
         exits: Whose small heads, which stay in torch.
         layer: From 1.
-        counts: As ``DecodeWork.counts``, ``[L, 10]``.
+        counts: As ``DecodeWork.counts``, ``[L, 11]``.
     """
     line = counts[layer - 1]
     return {
@@ -35,6 +36,7 @@ def compiled_heads(
         "shortlist_head": partial(_shortlist, model, line),
         "gate_head": None if exits.gate is None else partial(_wrong, model, exits.gate, line),
         "depth_head": None if exits.depth is None else partial(_needed, model, exits.depth, line),
+        "context": None if exits.context is None else partial(_judged, model, exits.context, line),
     }
 
 
@@ -59,3 +61,10 @@ def _wrong(model: CompiledDecoder, gate: LinearGate, line: Any, signals: Signals
 def _needed(model: CompiledDecoder, depth: Any, line: Any, hidden: Tensor) -> Tensor:
     line[_GATED] += len(hidden) * model.decoder.num_layers
     return depth(model.finish(hidden))
+
+
+def _judged(
+    model: CompiledDecoder, gate: ContextGate, line: Any, signals: Signals, memory: Any
+) -> tuple[Tensor, Any]:
+    line[_JUDGED] += len(signals) * gate.macs
+    return judge(gate, signals, model.finish(signals.hidden), memory)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tokenexit.decoding.compiled import structs
+from tokenexit.decoding.compiled.gate import CompiledGate, compile_gate
 from tokenexit.decoding.compiled.model import CompiledDecoder
 from tokenexit.decoding.exits import Exits
 from tokenexit.gates import LinearGate
@@ -20,6 +21,7 @@ from tokenexit.policies.rule import Rule, closed
 
 SCORES = (
     "never", "entropy", "max_prob", "margin", "energy", "patience", "depth", "gate", "saturation",
+    "context",
 )  # fmt: skip
 """The numbers that decode_types.h knows, in its order."""
 
@@ -55,7 +57,10 @@ class CompiledRule:
         self._asked = np.array(rule.asked, dtype=np.uint8) & self._exits
         self._thresholds = _thresholds(rule, num_steps)  # [steps, L, C]
         self._gate = _gate(exits) if rule.score == "gate" else None
-        self.trained = self._gate is not None
+        self._context: CompiledGate | None = None
+        if rule.score == "context" and exits.context is not None:
+            self._context = compile_gate(exits.context)
+        self.trained = self._gate is not None or self._context is not None
         """Whether it has weights, which may change."""
         self._lock = Lock()
         self._table = np.zeros((0, self._vocabulary), dtype=np.uint8)
@@ -70,6 +75,7 @@ class CompiledRule:
             asked=structs.address(self._asked),
             thresholds=structs.address(self._thresholds),
             gate=structs.address(self._gate),
+            context=None if self._context is None else structs.address(self._context.struct),
         )
 
     def depths(self, tokens: Tensor, step: int) -> NDArray[np.int32] | None:
@@ -141,6 +147,8 @@ def compile_rule(
         return None
     if rule.score == "gate" and _gate(exits) is None:
         return None  # which says what is missing
+    if rule.score == "context" and (exits.context is None or compile_gate(exits.context) is None):
+        return None
     return CompiledRule(model, exits, rule, num_steps)
 
 

@@ -68,12 +68,22 @@ class Batch(ctypes.Structure):
     _fields_ = _fields(POINTER, "model cache source origin")
 
 
+class Gate(ctypes.Structure):
+    """``DecodeGate``."""
+
+    _fields_ = (
+        *_fields(INT, "inputs inner num_features remembers"),
+        *_fields(POINTER, "features place weight bias out out_bias"),
+        ("macs", ctypes.c_int64),
+    )
+
+
 class Rule(ctypes.Structure):
     """``DecodeRule``."""
 
     _fields_ = (
         *_fields(INT, "score low patience classes steps shortlist"),
-        *_fields(POINTER, "exits asked thresholds depths table gate"),
+        *_fields(POINTER, "exits asked thresholds depths table gate context"),
     )
 
 

@@ -1,5 +1,6 @@
 // One step from the bottom to where everybody has left.
 #pragma once
+#include "decode_gate.h"
 #include "decode_step.h"
 
 namespace tokenexit {
@@ -81,10 +82,14 @@ inline bool exit_at(const Decoding &on, int layer, const DecodeStep &step, Remem
   }
   const bool score = asked && reads_vocabulary(rule) &&
                      score_exit(m, layer, step, lists, first, x, row, N, best, judged);
-  float *finished = nullptr;
-  if (asked && rule.score == BY_GATE) {
+  float *finished = nullptr, *wrong = nullptr;
+  if (asked && (rule.score == BY_GATE || rule.score == BY_CONTEXT))
     finish_rows(m, x, N, finished = scratch.floats(at(N, H)));
-    step.work[at(layer - 1, count::ALL) + count::GATED] += N;
+  if (finished && rule.score == BY_GATE) step.work[at(layer - 1, count::ALL) + count::GATED] += N;
+  if (finished && rule.score == BY_CONTEXT) {
+    wrong = scratch.floats(static_cast<size_t>(N));
+    judge_rows(*rule.context, m, layer, on.cache.length - 1, first, kept, finished, row, N, wrong);
+    step.work[at(layer - 1, count::ALL) + count::JUDGED] += N * rule.context->macs;
   }
   int stay = 0;
   for (int i = 0; i < N; ++i) {
@@ -92,10 +97,10 @@ inline bool exit_at(const Decoding &on, int layer, const DecodeStep &step, Remem
     gone[i] = top;
     if (asked) {
       const float *ready = finished ? finished + at(i, H) : nullptr;
-      const float number = number_of(rule, m, kept, first, row[i], mine, ready, judged[i]);
+      const float number = wrong ? wrong[i] : number_of(rule, m, kept, first, row[i], mine, ready, judged[i]);
       gone[i] = leaves(rule, m, on.cache.length - 1, layer, number, judged[i], kept, row[i]);
     }
-    if (kept.hidden) std::memcpy(kept.hidden + at(row[i], H), mine, sizeof(float) * H);
+    if (kept.hidden && !wrong) std::memcpy(kept.hidden + at(row[i], H), mine, sizeof(float) * H);
     stay += !gone[i];
     if (!gone[i]) continue;
     step.layers[row[i]] = layer;
@@ -132,8 +137,9 @@ inline void climb(const Decoding &on, const int32_t *rows, int count, const Deco
   Climbers c = {scratch.take<int32_t>(most), scratch.take<int32_t>(most), scratch.floats(at(most, H)),
                 scratch.take<int32_t>(count), count, count};
   const bool compares = step.rule.score == BY_SATURATION;
+  const bool remembers = step.rule.score == BY_CONTEXT && step.rule.context->remembers;
   Remembered kept = {scratch.take<int32_t>(R), scratch.take<int32_t>(R), scratch.take<int32_t>(R),
-                     compares ? scratch.floats(at(R, H)) : nullptr};
+                     compares || remembers ? scratch.floats(at(R, H)) : nullptr};
   const Lists lists = make_lists(scratch, m, reads_vocabulary(step.rule) ? step.rule.shortlist : 0, R);
   Unscored unscored = {scratch.floats(at(count, H)), scratch.take<int32_t>(count), 0, 0};
   for (int i = 0; i < count; ++i) {

@@ -20,7 +20,7 @@ struct Remembered {
   int32_t *word;   // [R]: predicted at the exit asked before, -1 at first
   int32_t *sure;   // [R]: how often in a row
   int32_t *depth;  // [R]: assigned
-  float *hidden;   // [R, H]: at the exit before; null unless the rule compares states
+  float *hidden;   // [R, H]: at the exit before; null unless the rule or gate compares states
 };
 
 inline float cosine(const float *x, const float *y, int n) {

@@ -7,7 +7,7 @@ namespace tokenexit {
 
 // Counts of one layer, in the order of DecodeWork's.
 namespace count {
-enum { ROWS, PROJECTED, PAIRS, CROSS_PROJECTED, SCORED, GATED, CALLS, PROPAGATIONS, SCORED_READ, CROSS_CALLS, ALL };
+enum { ROWS, PROJECTED, PAIRS, CROSS_PROJECTED, SCORED, GATED, CALLS, PROPAGATIONS, SCORED_READ, CROSS_CALLS, JUDGED, ALL };
 }
 
 enum Pending : int32_t { LAZY, EAGER, PARALLEL }; // as decoding/layer.py
@@ -22,7 +22,26 @@ enum DecodeScore : int32_t {
   BY_PATIENCE,
   BY_DEPTH,
   BY_GATE,
-  BY_SATURATION
+  BY_SATURATION,
+  BY_CONTEXT
+};
+
+// Numbers of a finished state that a context gate may read, as context/features names them.
+namespace feature {
+enum { STATE, CHANGE, LIKENESS, PLACE, DEPTH };
+}
+
+// A context gate: G small networks of F numbers, one for each exit or one for all.
+struct DecodeGate {
+  int32_t inputs, inner;    // F, I; 0: linear
+  int32_t num_features, remembers; // remembers: whether the state at the exit before is asked for
+  const int32_t *features;  // [num_features], in their order
+  const int32_t *place;     // [L]: which network judges an exit
+  const float *weight;      // [G, I, F]; of a linear gate [G, 1, F]
+  const float *bias;        // [G, I]
+  const float *out;         // [G, I] or null
+  const float *out_bias;    // [G] or null
+  int64_t macs;             // of a row
 };
 
 // Who leaves: one number a row against one threshold. Rows are sequences here, so windows and
@@ -37,6 +56,7 @@ struct DecodeRule {
   const int32_t *depths;                 // [R]: of BY_DEPTH; where null, of what is read
   const uint8_t *table;                  // [steps, V]: depth by step and token
   const float *gate;                     // [H] and a bias: of BY_GATE
+  const DecodeGate *context;             // of BY_CONTEXT
 };
 
 struct DecodeStep {

@@ -7,6 +7,7 @@ from typing import Any
 from tokenexit.calibration import CalibrateConfig
 from tokenexit.calibration.found import Calibration
 from tokenexit.calibration.texts import calibrate_texts
+from tokenexit.context import ContextGate
 from tokenexit.data.pairs import read_pairs
 from tokenexit.evaluation.bench import BenchResult, bench_texts
 from tokenexit.evaluation.evaluate import Result
@@ -14,6 +15,7 @@ from tokenexit.evaluation.generation import evaluate_texts, usual_figures
 from tokenexit.models.chosen import chosen_policy
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.policies import Policy
+from tokenexit.training.fit_gate_texts import fit_gate_texts
 from tokenexit.workflows.commands.base import Commands, check_only
 
 
@@ -54,6 +56,10 @@ class Generator(Commands):
         families = None if family is None else [family]
         told = {"families": families, "batch_size": size, **more}
         return calibrate_texts(self.model, split, config, name=name, **told)
+
+    def fit_gate(self, split: Any, **settings: Any) -> ContextGate:
+        """See ``Commands``."""
+        return fit_gate_texts(self.model, split.sources, **settings)
 
     def bench(
         self, split: Any, limit: int | None, policy: Policy | None, **options: Any

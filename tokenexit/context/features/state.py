@@ -1,0 +1,25 @@
+"""The state itself."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from tokenexit.context.features.base import FEATURES, Plain
+from tokenexit.context.seen import Seen
+
+
+@FEATURES.register("state")
+class State(Plain):
+    """All numbers of the state: dearer than a projection, and far cheaper than a vocabulary."""
+
+    of_logits = False
+    reads_states = True
+
+    @property
+    def width(self) -> int:
+        """That of the network."""
+        return self.shape.width
+
+    def numbers(self, seen: Seen) -> Tensor:
+        """See ``Plain``."""
+        return seen.signals.hidden.float()
