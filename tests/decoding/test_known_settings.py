@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from transformers import T5Config
 
 from tokenexit.decoding.known_settings import Known
 
@@ -19,6 +20,14 @@ def test_equal_settings_are_read_once():
     assert known.get(make, {"top_p": 0.5, "eos_token_id": [1, 2]}, {}) == 1
     assert known.get(make, {"top_p": 0.6, "eos_token_id": [1, 2]}, {}) == 2
     assert known.get(make, {"top_p": 0.6, "eos_token_id": [1, 2]}, {"a": None}) == 3
+
+
+def test_a_configuration_of_transformers_is_plain_data():
+    known, config = Known(), T5Config(dtype=torch.float32)
+    assert known.get(lambda: "first", vars(config)) == "first"
+    assert known.get(lambda: "second", vars(config)) == "first"
+    config.num_heads = 3
+    assert known.get(lambda: "third", vars(config)) == "third"
 
 
 def test_what_is_changed_in_place_is_read_again():

@@ -10,9 +10,11 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
+import torch
+
 T = TypeVar("T")
 
-_PLAIN = (str, int, float, bool, type(None))
+_PLAIN = (str, int, float, bool, torch.dtype, type(None))
 
 
 class Known(Generic[T]):
