@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -25,8 +25,9 @@ class Lessons:
         steps: Steps of the optimiser at least.
         rate: Highest learning rate of the one cycle.
         decay: Weight decay.
-        dropout: Share of the numbers that are hidden at random. Exits are surer of texts they
-            were trained on than of others; a gate that leans on many numbers is misled less.
+        dropout: Share of the numbers that are hidden at random from a gate with units. Exits are
+            surer of texts they were trained on than of others, and a gate must not lean on that;
+            a linear one has no room to, and learns worse so.
         seed: Of the order of rows and of the first weights.
     """
 
@@ -60,6 +61,8 @@ def teach(
     # What never varies says nothing, and must not when it does one day: a class never seen.
     scale = torch.where(spread < 1e-6, 0.0, spread.clamp_min(LEAST_SPREAD).reciprocal())
     net = _network(numbers.shape[1], gate.config.inner, lessons.seed)
+    if not gate.config.inner:
+        lessons = replace(lessons, dropout=0.0)
     _optimise(net, (numbers - mean) * scale, wrong.float(), weight, lessons)
     first = net[0]
     assert isinstance(first, nn.Linear)

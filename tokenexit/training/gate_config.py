@@ -41,7 +41,9 @@ class ContextGateConfig:
     epochs: int = field(default=12, metadata=about("times it sees every row", low=1))
     dropout: float = field(
         default=0.2,
-        metadata=about("share of its numbers hidden at random while it is fitted", low=0, below=1),
+        metadata=about(
+            "share of its numbers hidden at random while its units are fitted", low=0, below=1
+        ),
     )
     limit: int | None = field(
         default=20_000,
