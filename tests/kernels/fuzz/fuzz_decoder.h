@@ -75,13 +75,14 @@ private:
 // What a step is asked for, and where it writes.
 struct Step {
   Buffer<int64_t> words, layers, work;
+  tokenexit::DecodeGate gate;
   tokenexit::DecodeStep step;
 
   Step(Random &random, Decoder &decoder)
       : words(static_cast<size_t>(decoder.cache.rows)), layers(words.size()),
         work(static_cast<size_t>(decoder.model.layers) * tokenexit::count::ALL) {
     const auto &m = decoder.model;
-    const int32_t score = static_cast<int32_t>(random.next() % 9), classes = random.next() % 4 ? 1 : m.vocabulary;
+    const int32_t score = static_cast<int32_t>(random.next() % 10), classes = random.next() % 4 ? 1 : m.vocabulary;
     const int steps = random.upto(3), R = decoder.cache.rows, shortlist = random.maybe() ? random.upto(90) : 0;
     auto *exits = reinterpret_cast<uint8_t *>(decoder.room(m.layers)), *table = reinterpret_cast<uint8_t *>(decoder.room(PLACES * m.num_words));
     auto *asked = reinterpret_cast<uint8_t *>(decoder.room(m.layers));
@@ -96,8 +97,28 @@ struct Step {
                                      asked,
                                      decoder.numbers(random, steps * m.layers * classes),
                                      random.maybe() ? depths : nullptr, random.maybe() ? table : nullptr,
-                                     decoder.numbers(random, m.hidden + 1)};
+                                     decoder.numbers(random, m.hidden + 1), &gate};
+    gate = some_gate(random, decoder);
     step = {pending, random.upto(3) - 1, rule, banned, words.data(), logits, layers.data(), work.data()};
+  }
+  Step(const Step &) = delete;
+
+private:
+  static tokenexit::DecodeGate some_gate(Random &random, Decoder &decoder) {
+    const auto &m = decoder.model;
+    const int features = random.upto(6), inner = random.maybe() ? random.upto(40) : 0, units = inner ? inner : 1;
+    const int gates = random.upto(3);
+    int32_t *feature = decoder.whole(features), *place = decoder.whole(m.layers), inputs = 0, remembers = 0;
+    for (int i = 0; i < features; ++i) {
+      feature[i] = random.upto(5) - 1;
+      const bool wide = feature[i] == tokenexit::feature::STATE || feature[i] == tokenexit::feature::CHANGE;
+      remembers |= feature[i] == tokenexit::feature::CHANGE || feature[i] == tokenexit::feature::LIKENESS;
+      inputs += wide ? m.hidden : 1;
+    }
+    for (int i = 0; i < m.layers; ++i) place[i] = random.upto(gates) - 1;
+    return {inputs, inner, features, remembers, feature, place, decoder.numbers(random, gates * units * inputs),
+            decoder.numbers(random, gates * units), inner ? decoder.numbers(random, gates * units) : nullptr,
+            inner ? decoder.numbers(random, gates) : nullptr, 7};
   }
 };
 
