@@ -12,7 +12,7 @@ import torch
 from tokenexit import policies
 from tokenexit.context import ContextGate
 from tokenexit.errors import UserError
-from tokenexit.models.context_gate import mark_of
+from tokenexit.models.context_gate import mark_of, named_weights
 from tokenexit.models.token_classification import ExitModelForTokenClassification
 
 
@@ -170,3 +170,12 @@ def test_a_broken_exit_lets_nobody_out(gated, texts):
     tagger, _ = gated
     tagger.heads.context.bias.fill_(float("nan"))
     assert (tagger.tag(texts, policy=POLICY).exit_layer == 4).all()
+
+
+def test_weights_are_named_as_in_a_state_dict():
+    part = torch.nn.BatchNorm1d(3)
+    part.register_buffer("passing", torch.ones(2), persistent=False)
+    module = torch.nn.ModuleDict({"1": torch.nn.Sequential(torch.nn.Linear(2, 3), part)})
+    named, wanted = named_weights(module, "top."), module.state_dict(prefix="top.")
+    assert list(named) == list(wanted)
+    assert all(named[name].data_ptr() == wanted[name].data_ptr() for name in wanted)

@@ -6,7 +6,7 @@ import copy
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Self
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from tokenexit.context import ContextGate
 from tokenexit.context.fingerprint import changed, fingerprint
@@ -119,6 +119,19 @@ def check_asked(model: Judged, policy: Policy) -> None:
     if known != mark:
         check_own(model, gate)
         vars(model)["_context_checked"] = mark
+
+
+def named_weights(module: nn.Module, prefix: str = "") -> dict[str, Tensor]:
+    """What ``state_dict`` names, with less ado: quick enough to be asked before every text."""
+    found: dict[str, Tensor] = {}
+    for table in (module._parameters, module._buffers):
+        for name, weight in table.items():
+            if weight is not None and name not in module._non_persistent_buffers_set:
+                found[prefix + name] = weight
+    for name, part in module._modules.items():
+        if part is not None:
+            found |= named_weights(part, f"{prefix}{name}.")
+    return found
 
 
 def _changes(weight: Tensor) -> int:

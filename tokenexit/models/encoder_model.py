@@ -17,7 +17,7 @@ from tokenexit.halting import Halted, Trace
 from tokenexit.halting.compiled import CompiledEncoder, compile_encoder
 from tokenexit.halting.cost import macs, plain_macs
 from tokenexit.heads import ExitHeads, check_exit_layers, check_top
-from tokenexit.models.context_gate import Judged
+from tokenexit.models.context_gate import Judged, named_weights
 from tokenexit.models.exit_model import ExitModel
 from tokenexit.models.exits import ExitTable, collect_exits
 from tokenexit.models.inputs import Texts
@@ -129,9 +129,8 @@ class EncoderModel(Judged, ExitModel):
 
     def judged_weights(self) -> dict[str, Tensor]:
         """Weights of all exits, the top's included, by name: what a context gate is fitted to."""
-        top = self.backbone.final_head().state_dict()
-        below = self.heads.exits.state_dict()
-        return {**below, **{f"top.{name}": weight for name, weight in top.items()}}
+        top = named_weights(self.backbone.final_head(), "top.")
+        return named_weights(self.heads.exits) | top
 
     def put_context(self, gate: ContextGate | None) -> None:
         """Keep a context gate, unchecked; see ``use_context``."""
