@@ -63,7 +63,7 @@ def fit_gate(
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(help="Texts at most, drawn at random; else 20000, or 4000 of a generator."),
+        typer.Option(help="Texts at most, drawn at random; else 20000, or 5000 of a generator."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     batch_size: BatchSize = 32,

@@ -49,6 +49,7 @@ def fit_gate_texts(
     """
     asked = StepGateConfig.of(settings)
     config = step_config(model, asked)
+    sources = list(dict.fromkeys(sources))  # one that comes again is written the same
     if asked.limit is not None and len(sources) > asked.limit:
         chosen = sorted(random.Random(seed).sample(range(len(sources)), asked.limit))
         sources = [sources[number] for number in chosen]

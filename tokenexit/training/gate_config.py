@@ -83,6 +83,6 @@ class StepGateConfig(ContextGateConfig):
     rounds: int = field(default=1, metadata=about("1: states at full depth", low=1, high=1))
     epochs: int = field(default=24, metadata=about("times it sees every row", low=1))
     limit: int | None = field(
-        default=4_000,
-        metadata=about("training texts at most, drawn at random; all when empty", low=1),
+        default=5_000,
+        metadata=about("different sources at most, drawn at random; all when empty", low=1),
     )
