@@ -13,8 +13,9 @@ from tokenexit import ExitModelForSeq2SeqLM, policies
 from tokenexit.calibration.text_families import default_text_families, timed_text_families
 from tokenexit.cli import app
 from tokenexit.errors import UserError
+from tokenexit.models.texts import encode_texts
 from tokenexit.policies.base import walk
-from tokenexit.training.fit_gate_texts import draw_texts, fit_gate_texts
+from tokenexit.training.fit_gate_texts import draw_texts, fit_gate_texts, strange
 
 QUICK: dict[str, Any] = {"features": ["state", "place"], "inner": 4, "epochs": 2}
 ASKS = policies.ContextGate
@@ -49,7 +50,7 @@ def gate(make: Any, texts: Any) -> Any:
 
 def middle(model: Any, texts: list[str]) -> float:
     """What half of the tokens at the first exit are told."""
-    table = draw_texts(model, texts, 8)
+    table = draw_texts(model, encode_texts(model, texts), 8)
     told, _ = model.context.step(table.signals(0, torch.arange(len(table))))
     return float(told.median())
 
@@ -57,7 +58,7 @@ def middle(model: Any, texts: list[str]) -> float:
 @pytest.mark.parametrize("precision", [None, "int8"])
 def test_what_is_drawn_is_what_the_model_writes(make, texts, precision):
     model = make("bart").use(precision)
-    table = draw_texts(model, texts, 7)
+    table = draw_texts(model, encode_texts(model, texts), 7)
     written = model.predict(texts, policy="never")
     assert len(table) == sum(len(text.token_ids) for text in written)
     assert table.sequence.unique().numel() == len(texts)
@@ -90,7 +91,7 @@ def test_a_gate_learns_and_leaves_the_model_alone(make, texts, gate):
 
 def test_a_sure_gate_leaves_where_exits_agree(make, texts):
     model = make()
-    table = draw_texts(model, texts, 32)
+    table = draw_texts(model, encode_texts(model, texts), 32)
     gate = fit_gate_texts(model, texts, features=["state"], inner=16, epochs=60)
     wrong, _ = gate.step(table.signals(0, torch.arange(len(table))))
     off = table.said[0] != table.said[-1]
@@ -122,6 +123,16 @@ def test_it_stays_with_the_model(make, texts, gate, tmp_path, pending, search):
         bare.predict(texts[:1], policy="context_gate")
 
 
+def test_strange_sources_are_as_long_and_end_as_before():
+    ids = [[5, 6, 7, 8, 2], [2], [9, 2]] * 20
+    found = strange(ids, 0.5, 0)
+    assert [len(row) for row in found] == [len(row) for row in ids]
+    assert all(row[-1] == 2 for row in found)
+    assert found != ids
+    assert {token for row in found for token in row} == {2, 5, 6, 7, 8, 9}
+    assert found == strange(ids, 0.5, 0) != strange(ids, 0.5, 1)
+
+
 def test_of_another_model(make, texts, gate, build):
     with pytest.raises(UserError, match="fitted to exits after layers"):
         make(exit_layers=[1, 3]).use_context(gate)
@@ -151,6 +162,7 @@ def test_of_another_model(make, texts, gate, build):
         ({"target": "right"}, "no gold word"),
         ({"rounds": 2}, "context_gate.rounds"),
         ({"inner": 4, "limit": 2}, "Give about"),
+        ({"noise": 1.0}, "context_gate.noise"),
     ],
 )
 def test_mistakes(make, texts, settings, told):

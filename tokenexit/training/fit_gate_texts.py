@@ -53,7 +53,10 @@ def fit_gate_texts(
     if asked.limit is not None and len(sources) > asked.limit:
         chosen = sorted(random.Random(seed).sample(range(len(sources)), asked.limit))
         sources = [sources[number] for number in chosen]
-    table = draw_texts(model, sources, batch_size)
+    ids = encode_texts(model, sources)
+    if asked.noise:
+        ids += strange(ids, asked.noise, seed)
+    table = draw_texts(model, ids, batch_size)
     lessons = Lessons(epochs=asked.epochs, dropout=asked.dropout, seed=seed)
     return fit_table(table, config, lessons)
 
@@ -102,9 +105,33 @@ def step_config(model: ExitModelForSeq2SeqLM, asked: ContextGateConfig) -> GateC
     return config
 
 
-def draw_texts(model: ExitModelForSeq2SeqLM, sources: Sequence[str], batch_size: int) -> Table:
-    """States and answers of all exits along the texts that the full depth writes."""
-    ids = encode_texts(model, sources)
+def strange(ids: list[list[int]], share: float, seed: int) -> list[list[int]]:
+    """Sources with some tokens taken from others, the last of each, which ends it, kept.
+
+    On texts that it was trained on a model is surer than on others, and so would its gate be. What
+    agreeing with the top means needs no human's text: any source will do.
+
+    Args:
+        ids: Tokens of each source.
+        share: Of the tokens that are replaced.
+        seed: Of the draw.
+    """
+    draw = random.Random(seed)
+    pool = [token for row in ids for token in row[:-1]]
+    return [
+        [draw.choice(pool) if draw.random() < share else token for token in row[:-1]] + row[-1:]
+        for row in ids
+    ]
+
+
+def draw_texts(model: ExitModelForSeq2SeqLM, ids: list[list[int]], batch_size: int) -> Table:
+    """States and answers of all exits along the texts that the full depth writes.
+
+    Args:
+        model: The generator.
+        ids: Tokens of each source.
+        batch_size: Sources a batch.
+    """
     order = sorted(range(len(ids)), key=lambda place: len(ids[place]))
     parts = [
         _drawn(model, [ids[place] for place in order[start : start + batch_size]])

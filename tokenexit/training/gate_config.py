@@ -82,6 +82,15 @@ class StepGateConfig(ContextGateConfig):
     reach: int = field(default=0, metadata=about("0: there are no neighbours", low=0, high=0))
     rounds: int = field(default=1, metadata=about("1: states at full depth", low=1, high=1))
     epochs: int = field(default=24, metadata=about("times it sees every row", low=1))
+    noise: float = field(
+        default=0.15,
+        metadata=about(
+            "share of tokens replaced in a second copy of the sources, against trusting texts "
+            "that were trained on; 0: no copy",
+            low=0,
+            below=1,
+        ),
+    )
     limit: int | None = field(
         default=5_000,
         metadata=about("different sources at most, drawn at random; all when empty", low=1),
