@@ -35,7 +35,7 @@ class ContextGateConfig:
     )
     shared: bool = field(default=False, metadata=about("one gate for all exits"))
     rounds: int = field(
-        default=1,
+        default=2,
         metadata=about("1 on full-depth states; each more on states drawn with exits on", low=1),
     )
     epochs: int = field(default=12, metadata=about("times it sees every row", low=1))
