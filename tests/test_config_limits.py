@@ -113,7 +113,8 @@ def test_every_number_of_every_recipe_is_kept_or_refused_by_name(data):
         held = config
         for part in key.name.split("."):
             held = getattr(held, part)
-        assert held == written
+        # Not every whole number beyond 2 ** 53 is one of the floats.
+        assert held == (float(value) if isinstance(held, float) else written)
         check_limits(config)
         return
     assert f"{key.name} must be" in refused

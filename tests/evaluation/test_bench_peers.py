@@ -102,6 +102,9 @@ def test_names_are_checked_and_taken_once():
         "ONNX Runtime, sorted",
         "CTranslate2, sorted",
     ]
-    assert check_peers("") == check_peers([]) == []
+    assert check_peers([]) == []
+    for nothing in ("", ",", " , "):
+        with pytest.raises(UserError, match="names no engine"):
+            check_peers(nothing)
     with pytest.raises(UserError, match="Did you mean 'ctranslate2'"):
         check_peers("ctranslate")

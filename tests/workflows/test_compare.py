@@ -103,7 +103,6 @@ def test_families_are_those_the_model_can_serve(config):
 
 
 def test_a_context_gate_is_asked_where_the_model_has_one(config, splits):
-    from tokenexit.context.learn import Lessons
     from tokenexit.training.fit_gate import fit_gate
     from tokenexit.workflows.commands import open_model
     from tokenexit.workflows.compare import _families
@@ -111,8 +110,7 @@ def test_a_context_gate_is_asked_where_the_model_has_one(config, splits):
     given = config(policies=[])
     model = open_model(given.run).model
     assert "context_gate" not in _families(given, model)
-    texts, quick = splits["train"].tokens, Lessons(epochs=1, steps=20)
-    model.use_context(fit_gate(model, texts, lessons=quick, inner=0))
+    model.use_context(fit_gate(model, splits["train"].tokens, epochs=1, inner=0, rounds=1))
     assert "context_gate" in _families(given, model)
 
 
