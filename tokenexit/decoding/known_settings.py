@@ -24,8 +24,8 @@ class Known(Generic[T]):
     """
 
     def __init__(self) -> None:
-        self._before: tuple[Any, ...] | None = None
-        self._came: T | None = None
+        # One value, so that threads with settings of their own never see half of a change.
+        self._last: tuple[tuple[Any, ...], T] | None = None
 
     def get(self, make: Callable[[], T], *settings: Mapping[str, Any]) -> T:
         """What ``make`` gives, or gave for equal settings.
@@ -34,13 +34,13 @@ class Known(Generic[T]):
             make: Reads the settings; what it raises is not remembered.
             settings: All that it reads.
         """
-        if self._before is None or not _equal(self._before, settings):
-            self._before = None
-            came = make()
-            if not all(_plain(one) for one in settings):
-                return came
-            self._before, self._came = copy.deepcopy(settings), came
-        return self._came  # type: ignore[return-value]
+        last = self._last
+        if last is not None and _equal(last[0], settings):
+            return last[1]
+        came = make()
+        if all(_plain(one) for one in settings):
+            self._last = copy.deepcopy(settings), came
+        return came
 
 
 def _equal(before: tuple[Any, ...], now: tuple[Any, ...]) -> bool:
