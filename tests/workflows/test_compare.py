@@ -72,6 +72,23 @@ def test_the_clock_may_be_asked_for_later(config, tmp_path):
     assert read(tmp_path / "c")["entropy"]["bench"].keys() == {"1", "2"}
 
 
+def test_budgets_are_spent_as_chosen_on_validation(config, tmp_path):
+    plain = compare(config(policies=PAIR[:1], bench=[])).read_text()
+    before = read(tmp_path / "c")["entropy"]
+    table = compare(config(policies=PAIR[:1], bench=[], speedups=[1.5, 900])).read_text()
+    found = read(tmp_path / "c")["entropy"]
+    assert {key: found[key] for key in before} == before  # nothing was done again
+    assert "Within" not in plain
+    assert "| Within 1/1.5 | Within 1/900 |" in table
+    assert found["budgets"]["900"] == {}  # nothing is so cheap
+    chosen = found["budgets"]["1.5"]
+    cheap = [one for one in found["swept"] if one["mac_ratio"] <= 1 / 1.5]
+    assert chosen["validation"]["quality"] == max(one["quality"] for one in cheap)
+    assert chosen["test"]["policy"] == chosen["policy"]
+    row = next(csv.DictReader((tmp_path / "c" / "compare.csv").open()))
+    assert float(row["quality_within_1.5x"]) == chosen["test"]["quality"]
+
+
 def test_what_fails_is_told_and_the_others_go_on(config, tmp_path):
     table = compare(config(policies=["saturation", "learned_gate", "entropy"])).read_text()
     found = read(tmp_path / "c")

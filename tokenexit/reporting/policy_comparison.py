@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenexit.files import write_csv, write_text
-from tokenexit.wording.naming import capital, fixed, metric_name, percent, times
+from tokenexit.wording.naming import NOTHING, capital, fixed, metric_name, percent, times
 
 _NUMBERS = ("quality", "relative_quality", "depth_speedup", "mac_ratio")
 _COLUMNS = ("name", *_NUMBERS, "kept_on_validation", "policy", "error")
@@ -16,9 +16,13 @@ _COLUMNS = ("name", *_NUMBERS, "kept_on_validation", "policy", "error")
 _NOTES = """\
 *Kept* is quality on the test split over that of full depth, *on validation* the same where the
 setting was chosen. *Layers* are layers saved, *multiply-adds* those of the plain model on real
-tokens, confidence and heads included. *Clock* is the time of the plain transformers model over
-ours at a batch size, median of the passes (10th to 90th percentile).{order}
+tokens, confidence and heads included. {budgets}*Clock* is the time of the plain transformers
+model over ours at a batch size, median of the passes (10th to 90th percentile).{order}
 """
+_BUDGETS = """\
+*Within 1/k*: of the settings that spend at most
+1/k of the plain model's multiply-adds on the validation texts, that of the best quality there: its
+quality on the test split, and what it spends there. """
 
 
 def write_policies(folder: Path, content: Mapping[str, Any]) -> Path:
@@ -32,12 +36,13 @@ def write_policies(folder: Path, content: Mapping[str, Any]) -> Path:
         The Markdown file.
     """
     rows = sorted((_row(name, found) for name, found in content["results"].items()), key=_rank)
-    names = [*_COLUMNS, *dict.fromkeys(key for row in rows for key in row if "clock" in key)]
+    names = [*dict.fromkeys([*_COLUMNS, *(key for row in rows for key in row)])]
     write_csv(folder / "compare.csv", names, rows)
     path = folder / "compare.md"
     parts = ["# Policies on one model\n", _protocol(content), policies_table(content)]
     order = " Sorted by the clock at batch size 1." if any("clock_1" in row for row in rows) else ""
-    write_text(path, "\n".join([*parts, _NOTES.format(order=order)]))
+    budgets = _BUDGETS if _speedups(content["results"]) else ""
+    write_text(path, "\n".join([*parts, _NOTES.format(order=order, budgets=budgets)]))
     return path
 
 
@@ -48,6 +53,8 @@ def policies_table(content: Mapping[str, Any]) -> str:
     sizes = sorted({int(size) for found in results.values() for size in found.get("bench", {})})
     metric = metric_name(_metric(results))
     heads = ["Policy", capital(metric), "Kept", "On validation", "Layers", "Multiply-adds"]
+    speedups = _speedups(results)
+    heads += [f"Within 1/{speedup}" for speedup in speedups]
     heads += [f"Clock, batch {size}" for size in sizes]
     lines = [heads, [":--", *["--:"] * (len(heads) - 1)]]
     for row in rows:
@@ -58,7 +65,8 @@ def policies_table(content: Mapping[str, Any]) -> str:
         cost = [times(row["depth_speedup"]), fixed(row["mac_ratio"], 2)]
         clocks = [_clock(results[row["name"]]["bench"].get(str(size))) for size in sizes]
         quality = fixed(100 * row["quality"], 1)
-        lines.append([f"`{row['name']}`", quality, *kept, *cost, *clocks])
+        budgets = [_within(results[row["name"]], speedup) for speedup in speedups]
+        lines.append([f"`{row['name']}`", quality, *kept, *cost, *budgets, *clocks])
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
 
 
@@ -70,6 +78,12 @@ def _row(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
         **{key: found["test"][key] for key in _NUMBERS},
         "kept_on_validation": found["validation"]["relative_quality"],
         "policy": json.dumps(found["policy"]),
+        **{
+            f"{key}_within_{speedup}x": one["test"][key]
+            for speedup, one in found.get("budgets", {}).items()
+            for key in ("quality", "mac_ratio")
+            if one
+        },
         **{
             f"clock_{size}{end}": timed[f"speedup_{which}"]
             for size, timed in found["bench"].items()
@@ -99,6 +113,20 @@ def _protocol(content: Mapping[str, Any]) -> str:
         f"set on {texts} to keep {percent(config['min_quality'], 0)} of full-depth quality there, "
         "and measured on the test split.\n"
     )
+
+
+def _speedups(results: Mapping[str, Any]) -> list[str]:
+    """Budgets that were asked for, the largest first."""
+    return sorted(
+        {key for found in results.values() for key in found.get("budgets", {})}, key=float
+    )
+
+
+def _within(found: Mapping[str, Any], speedup: str) -> str:
+    one = found["budgets"].get(speedup)
+    if not one:
+        return NOTHING
+    return f"{fixed(100 * one['test']['quality'], 1)} ({fixed(one['test']['mac_ratio'], 2)})"
 
 
 def _clock(timed: Mapping[str, Any] | None) -> str:

@@ -3,7 +3,7 @@
 Nothing is trained. Each family is calibrated on the validation split, run on the test split, and
 timed; one that fails is reported and the others go on. Every result is on disk as soon as it
 exists, and an interrupted comparison goes on where it stopped. Batch sizes may be timed later, on a
-machine that has nothing else to do.
+machine that has nothing else to do, and budgets may be asked for later.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from tokenexit.calibration import CalibrateConfig
 from tokenexit.calibration.goal import check_family
+from tokenexit.calibration.sampling import sample
 from tokenexit.config.limits import THREADS, about, check_limits
 from tokenexit.errors import UserError
 from tokenexit.files import write_json
@@ -24,6 +25,7 @@ from tokenexit.workflows.commands import Commands, open_model
 from tokenexit.workflows.comparison import comparison, refuse_others, without_fail
 from tokenexit.workflows.same_run import read_record, whole_path
 from tokenexit.workflows.speaking import logger
+from tokenexit.workflows.within_budget import Measure, measured_within, swept
 
 BLIND = ("assigned_depth",)
 READING = (
@@ -60,6 +62,14 @@ class CompareConfig:
     )
     limit: int | None = field(
         default=None, metadata=about("validation texts to calibrate on", low=1)
+    )
+    speedups: list[float] = field(
+        default_factory=list,
+        metadata=about(
+            "times fewer multiply-accumulates to spend, such as [2, 3]: of each policy the setting "
+            "that is best within them on the validation texts is run on the test split too",
+            low=1,
+        ),
     )
     bench: list[int] = field(
         default_factory=lambda: [1, 32],
@@ -110,7 +120,8 @@ def _compare(config: CompareConfig) -> Path:
             done[name] = without_fail(lambda f=family: _one(config, opened, f, validation, test))
             write_json(path, {"config": _settings(config), "results": done})
             logger.info("%s", _said(done[name]))
-        if _time(config, opened, done[name], test):
+        budgeted = _budget(config, opened, family, done[name], validation, test)
+        if _time(config, opened, done[name], test) or budgeted:
             write_json(path, {"config": _settings(config), "results": done})
     content = {"config": _settings(config), "results": done}
     logger.info("%s", policies_table(content))
@@ -178,6 +189,34 @@ def _one(
     }
 
 
+def _budget(
+    config: CompareConfig,
+    opened: Commands,
+    family: Policy,
+    found: dict[str, Any],
+    validation: Any,
+    test: Any,
+) -> bool:
+    """Measure the budgets that are asked for and were not yet; whether there were any."""
+    if "error" in found:
+        return False
+    held = found.get("budgets", {})
+    missing = [speedup for speedup in config.speedups if f"{speedup:g}" not in held]
+    if not missing:
+        return False
+
+    def runs(split: Any, name: str) -> Measure:
+        return lambda policy: opened.evaluate(split, name, policy, batch_size=config.batch_size)
+
+    if "swept" not in found:
+        texts = validation if config.limit is None else sample(validation, config.limit)
+        found["swept"] = swept(family, runs(texts, "validation"))
+    for speedup in missing:
+        held[f"{speedup:g}"] = measured_within(found["swept"], speedup, runs(test, "test"))
+    found["budgets"] = held
+    return True
+
+
 def _time(config: CompareConfig, opened: Commands, found: dict[str, Any], test: Any) -> bool:
     """Time the batch sizes that are asked for and were not timed yet; whether there were any."""
     if "error" in found:
@@ -199,7 +238,7 @@ def _said(found: Mapping[str, Any]) -> str:
 
 
 def _settings(config: CompareConfig) -> dict[str, Any]:
-    free = ("output_dir", "policies", "threads", "bench", "bench_texts", "repeats")
+    free = ("output_dir", "policies", "threads", "speedups", "bench", "bench_texts", "repeats")
     return {key: value for key, value in asdict(config).items() if key not in free}
 
 
