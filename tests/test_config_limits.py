@@ -49,6 +49,7 @@ def limited() -> list[tuple[Any, Any]]:
         (ClassificationConfig, "threads=1000000", "threads must be from 1 to 4096"),
         (Seq2SeqConfig, "batch_size=0", "batch_size must be 1 or more, not 0"),
         (TaggingConfig, "batch_size=-32", "batch_size must be 1 or more, not -32"),
+        (TaggingConfig, "train_on=0", "train_on must be 1 or more, not 0"),
         (TaggingConfig, "validate_on=0", "validate_on must be 1 or more, not 0"),
         (Seq2SeqConfig, "validate_on=0", "validate_on must be 1 or more, not 0"),
         (Seq2SeqConfig, "test_on=0", "test_on must be 1 or more, not 0"),

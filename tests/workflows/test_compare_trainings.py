@@ -283,7 +283,8 @@ def test_keys_that_do_not_fit(changes, message, tmp_path, pairs):
 
 def test_a_budget_is_the_comparisons(tmp_path):
     greedy = {"name": "greedy", "train": {"max_steps": 500, "batch_size": 2, "lr": 0.5}}
-    run = plan(config(tmp_path, "x", "ner", greedy))[-1]
+    run = plan(config(tmp_path, "x", "ner", greedy, train_on=40))[-1]
+    assert run.config.train_on == 40
     assert (run.config.train.max_steps, run.config.train.batch_size) == (12, 8)
     assert run.config.train.lr == 0.5  # a rate may be part of a training
 

@@ -16,6 +16,7 @@ from tokenexit.models.texts import encode_texts
 from tokenexit.workflows.commands import open_model
 from tokenexit.workflows.seq2seq import (
     build_generator,
+    read_pair_splits,
     run_seq2seq,
     training_pairs,
     usual_prefixes,
@@ -92,6 +93,12 @@ def test_word_embeddings_of_a_fresh_t5_learn_faster(given, expected):
 
 def test_the_rate_of_the_word_embeddings_is_kept_with_the_run(finished):
     assert "embedding_lr: 0.004" in (finished / "config.yaml").read_text()
+
+
+def test_a_share_of_the_texts_is_read(data, tmp_path):
+    told = [f"data={data}", f"output_dir={tmp_path}", "train_on=7", "test_on=2"]
+    found = read_pair_splits(load_config(Seq2SeqConfig, told, SMALL), tmp_path)
+    assert [len(found[name]) for name in ("train", "validation", "test")] == [7, 6, 2]
 
 
 def test_the_model_folder_writes_texts(finished):

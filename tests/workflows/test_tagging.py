@@ -19,7 +19,12 @@ from tokenexit.training.gate_config import ContextGateConfig
 from tokenexit.workflows import tagging
 from tokenexit.workflows.config import TaggingConfig
 from tokenexit.workflows.results import curve_values
-from tokenexit.workflows.tagging import build_model, run_tagging, training_sentences
+from tokenexit.workflows.tagging import (
+    build_model,
+    read_splits,
+    run_tagging,
+    training_sentences,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -97,6 +102,18 @@ def test_a_word_is_learned_once(config, splits):
     assert len(pieces) > 2
     assert sum(len(piece.sentence.word_rows) for piece in pieces) > len(words)  # they do overlap
     assert learned == list(enumerate(gold))
+
+
+def test_a_share_of_the_training_texts_is_the_same_for_every_seed(config, splits, tmp_path):
+    few, other = (
+        read_splits(replace(config, train_on=5, seed=seed), tmp_path)["train"].tokens
+        for seed in (0, 1)
+    )
+    whole = splits["train"].tokens
+    assert len(few) == 5 < len(whole)
+    assert few == other
+    assert all(tokens in whole for tokens in few)
+    assert few != whole[:5]  # drawn, not cut off
 
 
 def test_the_model_follows_the_configuration(config, splits):

@@ -11,6 +11,7 @@ from tokenexit.files import write_csv, write_text
 from tokenexit.methods import LEVELS
 from tokenexit.reporting.comparison import KEPT, means, measured, suggested, summaries
 from tokenexit.reporting.comparison_figure import comparison_figure
+from tokenexit.reporting.comparison_lead import lead
 from tokenexit.wording.naming import NOTHING, metric_name
 
 TABLE, FIGURE = "README.md", "comparison.svg"
@@ -84,7 +85,7 @@ def _readme(content: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], has_f
         parts.append(f"```\n{content['command']}\n```\n")
     parts.append(_protocol(content, rows))
     parts.append(table(rows))
-    parts.append(_suggestion(rows))
+    parts += filter(None, (_suggestion(rows), _lead(rows)))
     parts.append(_LEGEND)
     if has_figure:
         metric = metric_name(next(iter(done.values()))["calibrated"]["metric"])
@@ -135,6 +136,23 @@ def _suggestion(rows: Sequence[Mapping[str, Any]]) -> str:
         f"No calibrated policy keeps {KEPT:.0%} {whole}; that of `{best['method']}` keeps most, "
         f"{kept} at {saved} fewer layers.\n"
     )
+
+
+def _lead(rows: Sequence[Mapping[str, Any]]) -> str:
+    found = lead(rows)
+    if found is None:
+        return ""
+    first, beaten, others = found
+    parts = [f"By AUC `{first}` is first"]
+    if beaten:
+        parts.append(f"on every seed by more than the spread between seeds before {_names(beaten)}")
+    if others:
+        parts.append(f"but not by so much before {_names(others)}")
+    return ", ".join(parts) + ".\n"
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:

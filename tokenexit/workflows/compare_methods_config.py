@@ -88,6 +88,10 @@ class CompareMethodsConfig:
     clock_batch: int = field(default=1, metadata=about("texts a batch when timing", low=1))
     repeats: int = field(default=3, metadata=about("timed passes", low=1))
     batch_size: int = field(default=32, metadata=about("texts a batch when evaluating", low=1))
+    train_on: int | None = field(
+        default=None,
+        metadata=about("training texts, drawn at random; all when empty", low=1),
+    )
     validate_on: int | None = field(
         default=None,
         metadata=about("validation texts, drawn at random; all when empty", low=1),

@@ -54,6 +54,10 @@ class EncoderConfig:
         metadata=about("what calibrating and evaluating compute with; as the weights if empty"),
     )
     batch_size: int = field(default=32, metadata=about("sentences a batch when evaluating", low=1))
+    train_on: int | None = field(
+        default=None,
+        metadata=about("training texts, drawn at random; all when empty", low=1),
+    )
     validate_on: int | None = field(
         default=None,
         metadata=about("validation texts, drawn at random; all when empty", low=1),

@@ -291,8 +291,9 @@ def read_pair_splits(config: Seq2SeqConfig, run: Path, demo: Demo | None = None)
                 f"{source} has no {needed} split; it has {', '.join(splits)}. Give a folder with "
                 "files named train, validation and test."
             )
-    if config.test_on is not None and "test" in splits:
-        splits["test"] = splits["test"].sample(config.test_on)
+    for name, count in (("train", config.train_on), ("test", config.test_on)):
+        if count is not None and name in splits:
+            splits[name] = splits[name].sample(count)
     return splits
 
 

@@ -79,6 +79,10 @@ class Seq2SeqConfig:
         default_factory=lambda: {"max_new_tokens": 128},
         metadata=about("arguments of generate when evaluating, such as num_beams"),
     )
+    train_on: int | None = field(
+        default=None,
+        metadata=about("training texts, drawn at random; all when empty", low=1),
+    )
     validate_on: int = field(
         default=200,
         metadata=about("validation texts generated after each epoch, drawn at random", low=1),

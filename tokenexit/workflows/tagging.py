@@ -277,6 +277,8 @@ def read_splits(config: AnyConfig, run: Path, demo: Demo | None = None) -> Split
             source, config.tag_column, name=config.data_name, convert=config.convert_tags
         )
         splits = with_validation(found, seed=config.seed)
+    if config.train_on is not None:
+        splits["train"] = splits["train"].sample(config.train_on)
     if config.task == "regression":
         return splits
     labels = _labels(config, splits["train"])
