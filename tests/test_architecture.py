@@ -31,6 +31,7 @@ FLOORS = (
     ("backbones",),
     ("decoders",),
     ("halting",),
+    ("static",),
     ("data", "decoding"),
     ("models",),
     ("evaluation",),

@@ -23,6 +23,11 @@ class AlbertBackbone(Backbone):
     Each of the ``inner_group_num`` layers inside a group counts as a layer of its own.
     """
 
+    @property
+    def capturable(self) -> bool:
+        """Yes."""
+        return True
+
     @cached_property
     def num_layers(self) -> int:
         """Depth of the network, repeated layers counted each time."""

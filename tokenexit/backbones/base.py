@@ -123,6 +123,14 @@ class Backbone(ABC):
         """The part of the model whose linear layers may be computed in fewer bits."""
         return self.base
 
+    @property
+    def capturable(self) -> bool:
+        """Whether the pieces below run on fixed shapes without the host looking at any number.
+
+        Only then may they be captured; neither may they copy anything to or from the host.
+        """
+        return False
+
     # --- facts -------------------------------------------------------------------------
 
     @cached_property

@@ -26,6 +26,11 @@ class BertBackbone(Backbone):
 
     stack = "encoder.layer"
 
+    @property
+    def capturable(self) -> bool:
+        """Yes."""
+        return True
+
     def _layer(self, index: int) -> Any:
         return self.base.encoder.layer[index]
 

@@ -21,6 +21,11 @@ class DistilBertBackbone(Backbone):
 
     stack = "transformer.layer"
 
+    @property
+    def capturable(self) -> bool:
+        """Yes."""
+        return True
+
     def cost(self, index: int) -> LayerCost:
         """Multiply-accumulates of layer ``index``."""
         width, inner = self.hidden_size, int(self.config.hidden_dim)

@@ -25,6 +25,12 @@ class ModernBertBackbone(Backbone):
 
     stack = "layers"
 
+    @property
+    def capturable(self) -> bool:
+        """Unless rotary tables grow with the longest text, which the host looks for."""
+        kinds = getattr(self.base.rotary_emb, "rope_type", {})
+        return "dynamic" not in str(kinds)
+
     def cost(self, index: int) -> LayerCost:
         """Multiply-accumulates of layer ``index``; the gated block has three matrices."""
         width, inner = self.hidden_size, int(self.config.intermediate_size)

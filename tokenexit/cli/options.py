@@ -94,7 +94,11 @@ Precision = Annotated[
     ),
 ]
 Runtime = Annotated[
-    str | None, typer.Option(help="Who plans the work: auto or eager, today the same.")
+    str | None,
+    typer.Option(
+        help="Who plans the work: eager on the host; static on the device, with shapes that a GPU "
+        "captures, for taggers and classifiers; auto, which is static on a GPU where it can."
+    ),
 ]
 Decode = Annotated[
     str | None, typer.Option(help="argmax, legal or crf, for taggers; the model's own by default.")

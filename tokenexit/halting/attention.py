@@ -76,7 +76,7 @@ def attend(
                     _take(active_pos, group.query_slice, group.query_index, group.size),
                     _take(key_pos, group.key_slice, group.key_index, group.size),
                 )
-            read = _projected(backbone, index, asked, key, value, places, group, eager)
+            read = read_projected(backbone, index, asked, key, value, places, group.key_mask, eager)
         read = read.reshape(group.size * group.queries, -1)
         parts.append(read if group.valid is None else read[group.valid])
     joined = parts[0] if len(parts) == 1 else torch.cat(parts)
@@ -100,19 +100,31 @@ def _heads(rows: Tensor, heads: int) -> Tensor:
     return rows.view(*rows.shape[:-1], heads, -1).transpose(1, 2)
 
 
-def _projected(
+def read_projected(
     backbone: Backbone,
     index: int,
     asked: Tensor,
     key: Tensor,
     value: Tensor,
     places: tuple[Tensor, Tensor] | None,
-    group: Group,
+    mask: Tensor | None,
     eager: bool,
 ) -> Tensor:
+    """Attention of padded sentences, ``[S, A, H] -> [S, A, heads, H / heads]``.
+
+    Args:
+        backbone: The model.
+        index: Layer, from 0.
+        asked: Queries, ``[S, A, H]``.
+        key: ``[S, M, H]``.
+        value: ``[S, M, H]``.
+        places: Of queries and keys in their texts, ``[S, A]`` and ``[S, M]``; None where the
+            family does not ask.
+        mask: Which keys are real, ``[S, 1, 1, M]`` bool, or None when all are.
+        eager: Products and softmax one by one.
+    """
     heads = backbone.num_heads
     asked, key, value = _heads(asked, heads), _heads(key, heads), _heads(value, heads)
-    mask = group.key_mask
     bias = None if places is None else backbone.bias(index, asked, key, *places)
     if bias is not None:
         mask = bias if mask is None else bias.masked_fill(~mask, float("-inf"))

@@ -11,6 +11,7 @@ import torch
 from huggingface_hub import ModelHubMixin
 from torch import nn
 
+from tokenexit.errors import UserError
 from tokenexit.halting import Halted, Trace
 from tokenexit.halting.cost import macs, plain_macs
 from tokenexit.models import cascade_folder
@@ -117,7 +118,12 @@ class CascadeForSequenceClassification(
     def use(
         self, precision: str | None = None, runtime: str | None = None, *, free: bool = False
     ) -> Self:
-        """Say what inference computes with in every model; see ``ExitModel.use``."""
+        """Say what inference computes with in every model; see ``ExitModel.use``.
+
+        Raises:
+            UserError: As there; and a cascade is planned on the host.
+        """
+        _check_runtime(runtime)
         for stage in self.stages:
             stage.use(precision, runtime, free=free)
         return self
@@ -257,8 +263,9 @@ class CascadeForSequenceClassification(
 
         Raises:
             UserError: No such folder, a format newer than this version reads, something else than
-                a cascade, or a stage that is missing or damaged.
+                a cascade, or a stage that is missing or damaged; or a runtime that serves none.
         """
+        _check_runtime(runtime)
         used: dict[str, Any] = {"precision": precision, "runtime": runtime, "free": free}
         stages, values, settings = cascade_folder.read(folder, **used, **hub)
         cascade = cls(stages, **values)
@@ -272,3 +279,11 @@ def _limit(stage: ExitModelForSequenceClassification) -> int:
 
 def _common(values: Sequence[str]) -> str:
     return values[0] if len(set(values)) == 1 else "+".join(values)
+
+
+def _check_runtime(runtime: str | None) -> None:
+    if runtime == "static":
+        raise UserError(
+            'runtime="static" does not serve cascades: choose runtime="eager", or use a single '
+            "model of the cascade."
+        )

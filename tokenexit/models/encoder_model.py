@@ -24,6 +24,7 @@ from tokenexit.models.inputs import Texts
 from tokenexit.models.scale import Scale
 from tokenexit.models.settings import ExitSettings
 from tokenexit.policies import Policy
+from tokenexit.static import StaticEncoder, check_network
 
 
 class EncoderModel(Judged, ExitModel):
@@ -112,6 +113,21 @@ class EncoderModel(Judged, ExitModel):
             return compile_encoder(backbone, self.inference_heads, precision)
 
         return self._inference.keep(backbone, "kernels", make, self.heads, in_place=True)
+
+    def _check_static(self, inference: Inference[Any]) -> None:
+        check_network(inference.get(self.network), self.heads)
+
+    def static(self, backbone: Backbone) -> StaticEncoder:
+        """The network and its heads in memory of fixed size, unchecked.
+
+        Args:
+            backbone: From ``for_inference``.
+        """
+
+        def make() -> StaticEncoder:
+            return StaticEncoder(backbone, self.inference_heads, len(self.labels))
+
+        return self._inference.keep(backbone, "static", make, self.heads, in_place=True)
 
     def can_generate(self) -> bool:
         """No: asked by transformers' pipelines."""

@@ -61,8 +61,11 @@ class ExitModel(Predicts, nn.Module):
             precision: ``int8`` or ``bf16`` on a CPU, ``bf16`` or ``fp16`` on a GPU, ``fp32``;
                 None leaves it as it is. On a CPU ``bf16`` saves time with few rows alone, such
                 as one text at a time; with many it saves memory.
-            runtime: ``auto`` or ``eager``, which today run alike: work is planned on the host.
-                Remembered by this object alone, and not saved; None leaves it as it is.
+            runtime: ``eager`` plans the work on the host, with exact shapes. ``static`` plans it
+                on the device, with shapes that come up again, which a GPU captures: for taggers
+                and classifiers, policies of one score and a threshold. ``auto`` is ``static`` on
+                a GPU, wherever that serves what is asked, and else ``eager``. Remembered by this
+                object alone, and not saved; None leaves it as it is.
             free: Let go of the float32 weights that have a copy, to save memory. The model can
                 then neither be trained nor saved, nor used in another precision.
 
@@ -71,20 +74,38 @@ class ExitModel(Predicts, nn.Module):
 
         Raises:
             UserError: There is no such precision or runtime; it is not served where the model is,
-                or not with such weights; or the float32 weights are gone.
+                or not with such weights, or not for such a model; or the float32 weights are gone.
         """
         if precision is not None:
             check_precision(precision)
         chosen = self._runtime if runtime is None else check_runtime(runtime)
+        inference = self._inference
         if precision is not None:
             check_numbers(self)
-            self._inference = self._inference.using(self.network, precision)
-            if precision in kernels.KINDS and self.device.type == "cpu":
-                kernels.warn_where_missing()
+            inference = inference.using(self.network, precision)
+        if chosen == "static":
+            self._check_static(inference)
+        self._inference = inference
+        if precision in kernels.KINDS and self.device.type == "cpu":
+            kernels.warn_where_missing()
         if free:
             self._inference.free(self.network)
         self._runtime = chosen
         return self
+
+    def _check_static(self, inference: Inference[Any]) -> None:
+        """Refuse what cannot be planned on the device.
+
+        Args:
+            inference: What would compute.
+
+        Raises:
+            UserError: Says why.
+        """
+        raise UserError(
+            'runtime="static" serves taggers and classifiers, and no models that write text: '
+            'choose runtime="eager".'
+        )
 
     @property
     def precision(self) -> str:
@@ -103,7 +124,7 @@ class ExitModel(Predicts, nn.Module):
 
     @property
     def runtime(self) -> str:
-        """Who plans inference: ``auto`` or ``eager``."""
+        """Who plans inference: ``auto``, ``eager`` or ``static``."""
         return self._runtime
 
     def check_trainable(self) -> None:

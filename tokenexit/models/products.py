@@ -16,7 +16,7 @@ def products_of(model: Any) -> str:
         model: One with exits.
     """
     precision = model._inference.precision
-    if precision not in kernels.KINDS or model.device.type != "cpu":
+    if precision not in kernels.KINDS or model.device.type != "cpu" or model.runtime == "static":
         return "torch"
     status = kernels.status()
     if kernels.library() is None or _known(model):

@@ -11,7 +11,6 @@ import torch
 from tokenexit.backbones.precise import check_numbers
 from tokenexit.halting import (
     Halted,
-    PackedBatch,
     PolicyVisitor,
     Trace,
     Work,
@@ -21,13 +20,14 @@ from tokenexit.halting import (
 )
 from tokenexit.halting.by_rule import RuleVisitor, stated
 from tokenexit.halting.trace import LayerWork
+from tokenexit.models.columns import columns_of
 from tokenexit.models.context_gate import check_asked
 from tokenexit.models.encoding import Piece
 from tokenexit.models.progress import tracked
 from tokenexit.models.run_compiled import run_compiled
+from tokenexit.models.run_static import planned, run_static
 from tokenexit.models.vocabulary import check_pieces
 from tokenexit.policies import Policy
-from tokenexit.scores import log_probabilities
 
 if TYPE_CHECKING:
     from tokenexit.models.encoder_model import EncoderModel
@@ -58,11 +58,15 @@ def run(
     """
     check_asked(model, policy)
     backbone = model.for_inference(sum(len(piece.sentence.input_ids) for piece in pieces))
-    compiled = model.compiled(backbone)
+    static = planned(model, backbone, pieces, policy, batch_size)
+    compiled = None if static is not None else model.compiled(backbone)
     check_pieces(model, pieces, None if compiled is None else compiled.entries)
     if compiled is not None:
         columns, work = run_compiled(model, backbone, compiled, pieces, policy, batch_size, halted)
         return _trace([columns], pieces, work, model)
+    if static is not None:
+        parts, work = run_static(model, *static, pieces, batch_size, halted)
+        return _trace(parts, pieces, work, model)
     heads = model.inference_heads
     work: Work = tuple(LayerWork() for _ in range(model.backbone.num_layers))
     rule = None
@@ -96,44 +100,8 @@ def run(
         if halted == "restore":  # the top head scored every word, wherever it left
             done = (*done[:-1], done[-1] + LayerWork(head=batch.num_words))
         work = add_work(work, done)
-        parts.append(_columns(batch, visitor, chunk, model.scale is not None))
+        parts.append(columns_of(batch, visitor.decisions(), chunk, model.scale is not None))
     return _trace(parts, pieces, work, model)
-
-
-def _columns(
-    batch: PackedBatch, visitor: PolicyVisitor, chunk: Sequence[Piece], regression: bool
-) -> dict[str, np.ndarray]:
-    """The words of one batch that its pieces answer for, in order of text and position."""
-    decided = visitor.decisions()
-    scores = decided.logits.float() if regression else log_probabilities(decided.logits)
-    log_probs = scores.cpu().numpy()
-    place = batch.word_position.cpu().numpy()
-    gold = (
-        np.full(len(place), -100) if batch.word_target is None else batch.word_target.cpu().numpy()
-    )
-    if len(chunk) == 1 and chunk[0].keep == (0, len(place)):  # one whole text, in order
-        return {
-            "text": np.full(len(place), chunk[0].text),
-            "position": place,
-            "exit_layer": decided.exit_layers.cpu().numpy(),
-            "log_probs": log_probs,
-            "gold": gold,
-        }
-    sequence = batch.order[batch.word_sequence.cpu().numpy()]
-    first = np.array([piece.first for piece in chunk])
-    keep = np.array([piece.keep for piece in chunk]).reshape(-1, 2)
-    text = np.array([piece.text for piece in chunk])
-    position = place + first[sequence]
-    mine = (position >= keep[sequence, 0]) & (position < keep[sequence, 1])
-    order = np.lexsort((position, text[sequence]))
-    order = order[mine[order]]
-    return {
-        "text": text[sequence][order],
-        "position": position[order],
-        "exit_layer": decided.exit_layers.cpu().numpy()[order],
-        "log_probs": log_probs[order],
-        "gold": gold[order],
-    }
 
 
 def _trace(

@@ -9,8 +9,10 @@ from tokenexit.errors import UserError, unknown_name
 PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 """Numbers of the large products; states, norms and small heads are float32 on a CPU."""
 
-RUNTIMES = ("auto", "eager")
-"""Who plans the work: ``eager`` plans on the host, ``auto`` chooses, which today is the same."""
+RUNTIMES = ("auto", "eager", "static")
+"""Who plans the work: ``eager`` plans on the host, with exact shapes; ``static`` on the device,
+with shapes that come up again and can be captured. ``auto`` is ``static`` on a GPU, where it
+serves what was asked for, and else ``eager``."""
 
 _OF_DTYPE = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 

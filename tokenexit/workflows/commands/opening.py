@@ -31,7 +31,7 @@ def open_model(
         device: Where it computes, such as ``cpu``; an accelerator if there is one when None.
         dtype: ``float32``, ``bfloat16`` or ``float16``; as it was saved when None.
         precision: ``int8``, ``bf16``, ``fp16`` or ``fp32``; as the weights are when None.
-        runtime: ``auto`` or ``eager``; None is ``auto``.
+        runtime: ``auto``, ``eager`` or ``static``; None is ``auto``.
 
     Raises:
         UserError: It is none, there is no such device or name, or it is not served so.

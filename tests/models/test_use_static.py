@@ -1,0 +1,143 @@
+"""``runtime="static"``: the same answers, and refusals that say what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import T5Config, T5ForConditionalGeneration
+
+from tokenexit import (
+    CascadeForSequenceClassification,
+    ExitModelForSeq2SeqLM,
+    ExitModelForTokenClassification,
+    policies,
+)
+from tokenexit.errors import UserError
+from tokenexit.policies import Policy
+from tokenexit.static import buckets
+
+TEXTS = [["ada", "was", "born", "in", "london", "."], ["paris"], [], ["she", "and", "zeppelin"]]
+ENTROPY = policies.Entropy(0.9)
+
+
+@pytest.fixture
+def own(make_tagger: Any) -> Any:
+    """A tagger of its own for each test."""
+    return make_tagger(heads={"name": "linear", "gate": True})
+
+
+def same(one: Any, other: Any) -> None:
+    assert np.array_equal(one.exit_layer, other.exit_layer)
+    assert np.array_equal(one.prediction, other.prediction)
+    assert np.allclose(one.log_probs, other.log_probs, atol=1e-4)
+    assert np.array_equal(one.gold, other.gold)
+    assert np.array_equal(one.position, other.position)
+
+
+@pytest.mark.parametrize("policy", [ENTROPY, policies.Hash(1, 3), policies.Never()], ids=repr)
+@pytest.mark.parametrize("batch_size", [1, 2, 32])
+def test_the_same_trace(own: Any, texts: Any, policy: Policy, batch_size: int) -> None:
+    eager = own.tag(texts, policy=policy, batch_size=batch_size)
+    same(own.use(runtime="static").tag(texts, policy=policy, batch_size=batch_size), eager)
+    assert own.runtime == "static"
+
+
+def test_the_same_answers_and_whatever_is_done_to_the_model(own: Any) -> None:
+    before = own.predict(["Ada was born in London ."], policy=ENTROPY)
+    own.use(runtime="static")
+    assert own.predict(["Ada was born in London ."], policy=ENTROPY) == before
+    first = own.tag(TEXTS, policy=policies.Never()).log_probs
+    with torch.no_grad():
+        own.network.bert.encoder.layer[1].output.dense.weight.mul_(3)
+        own.heads.at(1).project.weight.mul_(3)
+    second = own.tag(TEXTS, policy=policies.Never()).log_probs
+    assert not np.allclose(first, second)
+    leaving = own.tag(TEXTS, policy=ENTROPY)
+    same(leaving, own.use(runtime="eager").tag(TEXTS, policy=ENTROPY))
+
+
+def test_loaded_so(own: Any, tmp_path: Path) -> None:
+    own.save_pretrained(tmp_path)
+    loaded = ExitModelForTokenClassification.from_pretrained(tmp_path, runtime="static")
+    same(loaded.tag(TEXTS, policy=ENTROPY), own.tag(TEXTS, policy=ENTROPY))
+
+
+def test_auto_is_eager_on_a_cpu(own: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(own), "static", lambda *_: pytest.fail("static on a CPU"))
+    own.tag(TEXTS, policy=ENTROPY)
+
+
+# --- refusals ----------------------------------------------------------------------------------
+
+
+def refused(what: str) -> Any:
+    return pytest.raises(UserError, match=rf'(?s)runtime="static".*{what}.*eager')
+
+
+def test_families_that_are_not_served(make_tagger: Any) -> None:
+    tagger = make_tagger("deberta-v2")
+    with refused("'deberta-v2'"):
+        tagger.use(runtime="static")
+    assert tagger.runtime == "auto"
+
+
+@pytest.mark.parametrize("precision", ["int8", "bf16"])
+def test_precisions_that_round(own: Any, precision: str) -> None:
+    with refused("reduced precision on a CPU"):
+        own.use(precision=precision, runtime="static")
+    assert (own.precision, own.runtime) == ("fp32", "auto")
+    with refused("reduced precision on a CPU"):
+        own.use(runtime="static").use(precision=precision)
+    assert (own.precision, own.runtime) == ("fp32", "static")
+    own.use(precision="fp32").tag(TEXTS, policy=ENTROPY)
+
+
+@pytest.mark.parametrize("policy", [policies.Vote(2), policies.Divergence(0.2)], ids=repr)
+def test_policies_without_a_rule(own: Any, policy: Policy) -> None:
+    own.use(runtime="static")
+    with refused("policy"):
+        own.tag(TEXTS, policy=policy)
+    own.use(runtime="eager").tag(TEXTS, policy=policy)
+
+
+def test_a_gate_that_is_not_there(make_tagger: Any) -> None:
+    with pytest.raises(UserError, match="learned gate, and the model has none"):
+        make_tagger().use(runtime="static").tag(TEXTS, policy=policies.LearnedGate(0.1))
+
+
+def test_hooks_and_autocast(own: Any) -> None:
+    own.use(runtime="static")
+    handle = own.network.bert.encoder.layer[0].output.register_forward_hook(lambda *_: None)
+    with refused("hooks"):
+        own.tag(TEXTS, policy=ENTROPY)
+    handle.remove()
+    with torch.autocast("cpu", torch.bfloat16), refused("autocast"):
+        own.tag(TEXTS, policy=ENTROPY)
+    own.tag(TEXTS, policy=ENTROPY)
+
+
+def test_more_rows_than_the_largest_bucket(own: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buckets, "MOST_ROWS", 12)
+    own.use(runtime="static")
+    with pytest.raises(UserError, match=r"holds 12 tokens at most.*smaller batch_size"):
+        own.tag(TEXTS, policy=ENTROPY)
+    own.tag(TEXTS, policy=ENTROPY, batch_size=1)
+    with refused("holds 12 tokens"):
+        own.tag([TEXTS[0] * 3], policy=ENTROPY)
+
+
+def test_models_that_write_text() -> None:
+    config = T5Config(vocab_size=40, d_model=16, d_kv=8, d_ff=16, num_layers=2, num_heads=2)
+    model = ExitModelForSeq2SeqLM.from_transformers(T5ForConditionalGeneration(config))
+    with refused("write text"):
+        model.use(runtime="static")
+    assert model.runtime == "auto"
+
+
+def test_cascades(own: Any, tmp_path: Path) -> None:
+    with refused("cascades"):
+        CascadeForSequenceClassification.from_pretrained(tmp_path, runtime="static")

@@ -1,0 +1,8 @@
+"""The encoder engine planned on the device: fixed shapes, and no host that waits."""
+
+from __future__ import annotations
+
+from tokenexit.static.encode import Outcome, StaticEncoder
+from tokenexit.static.served import check_network, static_rule
+
+__all__ = ["Outcome", "StaticEncoder", "check_network", "static_rule"]
