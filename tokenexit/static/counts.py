@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from tokenexit.halting import PackedBatch
 from tokenexit.static.buckets import Shape, bucket
@@ -16,28 +15,39 @@ class Counts(NamedTuple):
     """What is left before a segment.
 
     Attributes:
+        words: Words that have not left.
         rows: Token rows that ask.
         kept: Token rows that are read.
-        words: Words that have not left.
         sentences: Sentences of which a word is left.
+        most_words: Most words of one sentence.
         queries: Most rows of one sentence that ask.
         keys: Most rows of one sentence that are read.
-        pairs: Queries meeting keys, over all sentences.
-        top_pairs: The same where each word asks by its first row alone.
+        top_pairs: Queries meeting keys where each word asks by its first row alone.
+        pairs: The same where all rows ask.
+        squares: The same where all that are read ask.
     """
 
+    words: int
     rows: int
     kept: int
-    words: int
     sentences: int
+    most_words: int
     queries: int
     keys: int
-    pairs: int
     top_pairs: int
+    pairs: int
+    squares: int
 
     def shape(self) -> Shape:
-        """Room for so many, and for whatever of them is left later."""
-        return Shape(*map(bucket, self[: len(Shape._fields)]))
+        """Room for so many and for nobody, and for whatever of them is left later."""
+        return Shape(
+            rows=bucket(self.rows + 1),
+            kept=bucket(self.kept + 1),
+            words=bucket(self.words + 1),
+            sentences=bucket(self.sentences),
+            queries=bucket(self.queries),
+            keys=bucket(self.keys),
+        )
 
 
 def counts_at_start(batch: PackedBatch) -> Counts:
@@ -45,15 +55,18 @@ def counts_at_start(batch: PackedBatch) -> Counts:
     words = np.bincount(batch.row_sequence[batch.first_row], minlength=batch.num_sequences)
     rows = np.where(words > 0, batch.lengths, 0)
     total, most = int(rows.sum()), int(rows.max(initial=0))
+    pairs = int((rows * rows).sum())
     return Counts(
+        words=int(words.sum()),
         rows=total,
         kept=total,
-        words=int(words.sum()),
         sentences=int((words > 0).sum()),
+        most_words=int(words.max(initial=0)),
         queries=most,
         keys=most,
-        pairs=int((rows * rows).sum()),
         top_pairs=int((words * rows).sum()),
+        pairs=pairs,
+        squares=pairs,
     )
 
 
@@ -100,25 +113,3 @@ class LateCounts:
         if self._sent:
             self._sent[number].synchronize()
         return Counts(*self._arriving[number].tolist())
-
-
-def count(active: Tensor, kept: Tensor, words: Tensor) -> Tensor:
-    """``Counts`` on the device, ``[8]`` long.
-
-    Args:
-        active: Rows of each sentence that ask, ``[S]``.
-        kept: Rows of each that are read, ``[S]``.
-        words: Words of each that have not left, ``[S]``.
-    """
-    return torch.stack(
-        [
-            active.sum(),
-            kept.sum(),
-            words.sum(),
-            (words > 0).sum(),
-            active.max(),
-            kept.max(),
-            (active * kept).sum(),
-            (words * kept).sum(),
-        ]
-    )

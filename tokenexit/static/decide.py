@@ -4,67 +4,59 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from tokenexit import scores
 from tokenexit.policies.rule import OF_LOGITS, Rule
 from tokenexit.policies.rule_decide import score
-from tokenexit.signals import Signals
-from tokenexit.static.plan import before
 from tokenexit.static.room import Room
 
 KNOWN = OF_LOGITS | {"never", "depth", "gate", "saturation"}
 """Scores that are computed here."""
 
 
-def decide(room: Room, rule: Rule, signals: Signals, words: Tensor) -> Tensor:
+def decide(
+    room: Room,
+    rule: Rule,
+    layer: int,
+    words: Tensor,
+    *,
+    logits: Tensor | None = None,
+    number: Tensor | None = None,
+) -> Tensor:
     """Who halts at an exit that is asked, ``[N]`` bool; what is remembered is written down.
 
     Args:
-        room: The memory, which has the thresholds and the layers assigned to words.
+        room: The memory, which has the thresholds.
         rule: Who halts.
-        signals: The words that arrived.
-        words: Their numbers, ``[N]``.
+        layer: From 1.
+        words: Numbers of the words that arrived, ``[N]``.
+        logits: Class scores, ``[N, C]``, for scores ``OF_LOGITS``.
+        number: The number itself, ``[N]``, for all other scores.
     """
-    line = room.lines[signals.layer - 1]
-    limit = line
-    if rule.score in OF_LOGITS:
-        number = _of_logits(room, rule, signals, words)
-        if line.shape[0] > 1:
-            limit = line[scores.predicted(signals.logits)]
-    elif rule.score == "depth":
-        number = room.depth[words].float()
-    elif rule.score == "gate":
-        number = signals.gate.float()
-    else:
-        number = _saturation(signals)
+    limit = room.lines[layer - 1]
+    if logits is not None:
+        number = _of_logits(room, rule, logits, words)
+        if limit.shape[0] > 1:
+            limit = limit[scores.predicted(logits)]
+    assert number is not None
     if rule.pool == "sentence_mean":
         number = _mean(room, number, words)
-    sure = number < limit if rule.low else number > limit
-    times = (room.times_sure[words] + 1) * sure
-    room.times_sure.index_copy_(0, words, times)
-    halt = times >= rule.patience
+    halt = number < limit if rule.low else number > limit
+    if rule.patience > 1:
+        times = (room.times_sure[words] + 1) * halt
+        room.times_sure.index_copy_(0, words, times)
+        halt = times >= rule.patience
     if rule.pool == "sentence":
-        return halt & ~_anybody_near(room, ~halt, words, None)
-    if rule.window > 1:
-        return halt & ~_anybody_near(room, ~halt, words, rule.window // 2)
-    return halt
+        return halt & _all_sure(room, halt, words, None)
+    return halt & _all_sure(room, halt, words, rule.window // 2) if rule.window > 1 else halt
 
 
-def _of_logits(room: Room, rule: Rule, signals: Signals, words: Tensor) -> Tensor:
+def _of_logits(room: Room, rule: Rule, logits: Tensor, words: Tensor) -> Tensor:
     kept = {"patience": room.last, "change": room.told}.get(rule.score)
-    number, now = score(rule, signals.logits, None if kept is None else kept[words])
+    number, now = score(rule, logits, None if kept is None else kept[words])
     if kept is not None and now is not None:
         kept.index_copy_(0, words, now)
     return number
-
-
-def _saturation(signals: Signals) -> Tensor:
-    previous = signals.previous_hidden
-    if previous is None:
-        return signals.hidden.new_full((len(signals),), -1.0, dtype=torch.float32)
-    cosine = F.cosine_similarity(signals.hidden.float(), previous.float(), dim=-1)
-    return cosine.clamp(-1.0, 1.0)
 
 
 def _mean(room: Room, number: Tensor, words: Tensor) -> Tensor:
@@ -76,18 +68,14 @@ def _mean(room: Room, number: Tensor, words: Tensor) -> Tensor:
     return (total / count)[sentence].float()
 
 
-def _anybody_near(room: Room, unsure: Tensor, words: Tensor, reach: int | None) -> Tensor:
-    """Whether anybody unsure is within ``reach`` places of a word, or in its sentence, ``[N]``.
+def _all_sure(room: Room, sure: Tensor, words: Tensor, reach: int | None) -> Tensor:
+    """Whether all within ``reach`` places of a word, or in its sentence, are sure, ``[N]``.
 
-    Words that have left, and places outside of the sentence, are sure.
+    Words that have left, and places outside of the sentence, are.
     """
-    total = room.sizes.rows
-    flags = torch.zeros(total + 1, dtype=torch.bool, device=words.device)
-    flags = flags.index_copy_(0, words, unsure)[:total]
+    unsure = torch.zeros_like(room.alive).index_copy_(0, words, ~sure).cumsum(0)
     sentence = room.word_sentence[words]
     start, end = room.word_bounds[sentence], room.word_bounds[sentence + 1]
     if reach is not None:
-        start, end = torch.maximum(words - reach, start), torch.minimum(words + reach + 1, end)
-    both = torch.stack([start, end]).clamp(0, total)
-    low, high = before(flags, both)
-    return high > low
+        start, end = torch.maximum(words - (reach + 1), start), torch.minimum(words + reach, end)
+    return unsure[end] == unsure[start]

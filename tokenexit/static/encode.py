@@ -19,11 +19,12 @@ from tokenexit.errors import unknown_name
 from tokenexit.halting import HALTED, Decisions, Halted, LayerWork, PackedBatch, Work
 from tokenexit.heads import ExitHeads
 from tokenexit.policies.rule import OF_LOGITS, Rule
+from tokenexit.static.arrived import Network
 from tokenexit.static.buckets import power, room_for
 from tokenexit.static.counts import Counts, counts_at_start
 from tokenexit.static.graphs import Graphs, capturer
 from tokenexit.static.room import Room, Sizes
-from tokenexit.static.segment import Network, Segment, restore, run, segments
+from tokenexit.static.segment import Segment, restore, run, segments
 
 MOST_ROOMS = 4
 """Sizes of batches whose memory is kept."""
@@ -116,7 +117,7 @@ class StaticEncoder:
             key = room.sizes, network.rule, network.halted
             self._graphs.run(key, partial(restore, network, room))
         words = batch.num_words
-        logits, layers = room.logits[:words].cpu(), room.exit_layer[:words].cpu()
+        logits, layers = room.logits[1 : words + 1].cpu(), room.exit_layer[1 : words + 1].cpu()
         counts = [room.counts.exact(number, start) for number in range(done)]
         return Outcome(Decisions(logits, layers), _work(network, segments(rule.asked), counts))
 

@@ -1,21 +1,20 @@
 """Index arithmetic on the device: who asks, who is read, and where each meets the others.
 
-All shapes are known before, no value is looked at by the host. Lists are in order of rows; what
-is left over at their end points at nobody's row, word or sentence.
+All shapes are known before, no number is looked at by the host, and every operator counts: on a
+GPU each takes a few microseconds, a decision so many of them, and a layer has to be worth it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from tokenexit.halting import Halted
 from tokenexit.static.buckets import Shape
-from tokenexit.static.counts import count
-from tokenexit.static.room import Room
+from tokenexit.static.room import ASKING, READ, WORDS, Room
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,18 +22,26 @@ class Place:
     """Rows in a grid of ``S`` sentences.
 
     Attributes:
-        rows: Numbers of the rows, ``[A]``.
-        cell: Where each stands in the flattened grid, ``[A]``; the first where it is nobody's.
+        room: The memory.
+        rows: Numbers of the rows, ``[A]``; nobody's is the first, and all that are left over.
+        cell: Where each stands in the flattened grid, ``[A]``, from 1; 0 for nobody's.
         grid: Which of them stands in each cell, ``[S, Q]``; the first where none does.
-        filled: Where one does, ``[S, Q]`` bool.
-        at: Place of each row in its text, ``[A]``.
     """
 
+    room: Room
     rows: Tensor
     cell: Tensor
     grid: Tensor
-    filled: Tensor
-    at: Tensor
+
+    @cached_property
+    def at(self) -> Tensor:
+        """Place of each row in its text, ``[A]``."""
+        return self.room.positions[self.rows]
+
+    @cached_property
+    def out(self) -> Tensor:
+        """Where to read what the grid has found, ``[A]``; nobody's reads anybody's."""
+        return self.cell - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,104 +49,85 @@ class Plan:
     """Who meets whom in the layers of a segment.
 
     Attributes:
+        words: Words that arrive at its end, ``[N]``, nobody's the first.
         asking: The rows that ask.
         read: The rows that are read.
         mask: Which keys are real, ``[S, 1, 1, K]`` bool; of nobody's sentence the first.
-        places: Of queries and keys in their texts, ``[S, Q]`` and ``[S, K]``.
     """
 
+    words: Tensor
     asking: Place
     read: Place
     mask: Tensor
-    places: tuple[Tensor, Tensor]
 
-
-def compact(chosen: Tensor, capacity: int) -> Tensor:
-    """Numbers of the chosen, ``[T] bool -> [capacity]``, ``T`` where there are no more."""
-    total = chosen.shape[0]
-    place = (chosen.cumsum(0) - 1).masked_fill(~chosen, capacity).clamp_max(capacity)
-    found = torch.full((capacity + 1,), total, device=chosen.device)
-    return found.scatter_(0, place, torch.arange(total, device=chosen.device))[:capacity]
-
-
-def before(chosen: Tensor, bounds: Tensor) -> Tensor:
-    """How many are chosen before each sentence, ``[T] bool, [S + 2] -> [S + 2]``."""
-    return F.pad(chosen.cumsum(0), (1, 0))[bounds]
+    @cached_property
+    def places(self) -> tuple[Tensor, Tensor]:
+        """Of queries and keys in their texts, ``[S, Q]`` and ``[S, K]``."""
+        return self.asking.at[self.asking.grid], self.read.at[self.read.grid]
 
 
 def mark(room: Room, halted: Halted, number: int) -> None:
     """Note who is left before segment ``number``, and count them."""
-    rows = room.sizes.rows
-    room.words_before.copy_(before(room.alive[:rows], room.word_bounds))
-    words = room.words_before.diff()
-    room.live.copy_(words > 0)
-    still = room.live[room.row_sentence[:rows]]
-    torch.logical_and(room.alive[room.row_word[:rows]], still, out=room.active)
-    room.kept.copy_(still if halted == "copy" else room.active)
-    room.active_before.copy_(before(room.active, room.row_bounds))
-    room.kept_before.copy_(before(room.kept, room.row_bounds))
-    counts = count(room.active_before.diff(), room.kept_before.diff(), words)
-    room.counts.counted[number].copy_(counts)
+    left, upto, before, each, rows = room.left, room.upto, room.before, room.each, room.sizes.rows
+    torch.cumsum(left[WORDS], 0, out=upto[WORDS])
+    torch.index_select(upto[WORDS], 0, room.word_bounds, out=before[WORDS])
+    torch.sub(before[WORDS, 1:], before[WORDS, :-1], out=each[WORDS])
+    torch.gt(each[WORDS], 0, out=room.live[1:])
+    torch.cumsum(room.live, 0, out=room.slot)
+    torch.index_select(room.live[1:], 0, room.row_sentence, out=left[READ])
+    torch.index_select(left[WORDS], 0, room.row_word, out=left[ASKING])
+    left[ASKING].logical_and_(left[READ])
+    if halted != "copy":
+        left[READ].copy_(left[ASKING])
+    torch.cumsum(left[ASKING:], 1, out=upto[ASKING:])
+    torch.index_select(upto[ASKING:], 1, room.row_bounds, out=before[ASKING:])
+    torch.sub(before[ASKING:, 1:], before[ASKING:, :-1], out=each[ASKING:])
+    pairs = (each * each[READ]).sum(1)
+    parts = [upto[:, rows], room.slot[-1:], each.amax(1), pairs]
+    torch.cat(parts, out=room.counts.counted[number])
 
 
 def plan(room: Room, shape: Shape) -> Plan:
     """Arrange the layers of a segment for those whom ``mark`` has found."""
-    slot = room.live.cumsum(0) - 1
-    asking = compact(room.active, shape.rows)
-    read = compact(room.kept, shape.kept)
-    return _met(
-        _place(room, asking, room.active_before, slot, shape.sentences, shape.queries),
-        _place(room, read, room.kept_before, slot, shape.sentences, shape.keys),
+    rows = room.sizes.rows + 1
+    left = room.left[:, :rows]
+    slots, names = room.upto[:, :rows] * left, room.numbers[:rows] * left
+    words, asking, read = (
+        slots.new_zeros(count).scatter_(0, slots[kind], names[kind])
+        for kind, count in ((WORDS, shape.words), (ASKING, shape.rows), (READ, shape.kept))
+    )
+    keys = _place(room, READ, read, read, shape.sentences, shape.keys)
+    mask = keys.grid > 0
+    mask[:, 0].fill_(True)  # or nobody's sentence would make numbers that are none
+    return Plan(
+        words=words,
+        asking=_place(room, ASKING, asking, asking, shape.sentences, shape.queries),
+        read=keys,
+        mask=mask[:, None, None],
     )
 
 
-def plan_top(room: Room, words: Tensor, shape: Shape, below: Plan) -> Plan:
-    """The same for a top layer in which each word asks by its first row alone.
-
-    Args:
-        room: The memory.
-        words: Words that are left, ``[N]``.
-        shape: How much room there is.
-        below: Of the layers below.
-    """
-    slot = room.live.cumsum(0) - 1
-    first = room.first_row[words]
-    asking = _place(room, first, room.words_before, slot, shape.sentences, shape.queries)
-    return _met(asking, below.read)
-
-
-def _met(asking: Place, read: Place) -> Plan:
-    mask = read.filled.clone()
-    mask[:, 0].fill_(True)  # or nobody's sentence would make numbers that are none
-    places = asking.at[asking.grid], read.at[read.grid]
-    return Plan(asking, read, mask[:, None, None], places)
+def for_top(room: Room, shape: Shape, below: Plan) -> Plan:
+    """The same for a top layer in which each word asks by its first row alone."""
+    first = room.first_row[below.words]
+    asking = _place(room, WORDS, below.words, first, shape.sentences, shape.queries)
+    return Plan(below.words, asking, below.read, below.mask)
 
 
 def _place(
-    room: Room, rows: Tensor, ahead: Tensor, slot: Tensor, sentences: int, width: int
+    room: Room, kind: int, listed: Tensor, rows: Tensor, sentences: int, width: int
 ) -> Place:
     """Lay out rows sentence by sentence.
 
     Args:
         room: The memory.
-        rows: Numbers of the rows, in order, ``[A]``.
-        ahead: How many of them come before each sentence, ``[S + 2]``.
-        slot: Which of the live sentences each is, ``[S + 1]``.
+        kind: Of what is listed.
+        listed: Words or rows that are left, in order, ``[A]``, nobody's the first.
+        rows: The row of each, ``[A]``.
         sentences: Room for so many of them.
         width: Room for so many rows of one.
     """
-    cells, nobody = sentences * width, rows == room.sizes.rows
-    number = torch.arange(rows.shape[0], device=rows.device)
-    sentence = room.row_sentence[rows]
-    cell = slot[sentence] * width + number - ahead[sentence]
-    cell = cell.masked_fill(nobody, cells).clamp(0, cells)
-    grid = torch.zeros(cells + 1, dtype=torch.long, device=rows.device).scatter_(0, cell, number)
-    filled = torch.zeros(cells + 1, dtype=torch.bool, device=rows.device)
-    filled.index_fill_(0, cell, True)
-    return Place(
-        rows=rows,
-        cell=cell.masked_fill(nobody, 0),
-        grid=grid[:-1].view(sentences, width),
-        filled=filled[:-1].view(sentences, width),
-        at=room.positions[rows],
-    )
+    shift = torch.sub(room.before[kind, :-1], room.slot[:-1], alpha=width)
+    cell = (room.upto[kind] - shift[room.sentence_of(kind)])[listed]
+    grid = cell.new_zeros(sentences * width + 1).scatter_(0, cell, room.numbers[: len(listed)])
+    return Place(room, rows, cell, grid[1:].view(sentences, width))

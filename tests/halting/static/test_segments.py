@@ -9,21 +9,24 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification
 
 from tokenexit import policies
 from tokenexit.backbones import BACKBONES, adapt
-from tokenexit.halting import HALTED
+from tokenexit.halting import HALTED, pack
 from tokenexit.heads import ExitHeads
 from tokenexit.policies import Policy
-from tokenexit.static import decide, plan, segment
+from tokenexit.static import StaticEncoder, arrived, decide, plan, segment
+from tokenexit.static.arrived import Network
 from tokenexit.static.buckets import Shape
 from tokenexit.static.room import Room, Sizes
-from tokenexit.static.segment import Network, restore, run, segments
+from tokenexit.static.segment import restore, run, segments
 
 SERVED = [name for name, _ in BACKBONES.items() if name != "deberta-v2"]
 SHAPE = Shape(rows=48, kept=64, words=32, sentences=4, queries=16, keys=20)
@@ -106,7 +109,7 @@ def test_a_family_that_copies_to_the_device_is_seen(seen):
 
 def test_a_host_read_is_seen(monkeypatch):
     _, _, through = made("bert", policies.Entropy(0.1))
-    monkeypatch.setattr(segment, "decide", lambda room, rule, signals, words: words[words > 3] > 3)
+    monkeypatch.setattr(segment, "decide", lambda *given, **more: given[3][given[3] > 3] > 3)
     with pytest.raises((RuntimeError, NotImplementedError)):
         through()
 
@@ -117,11 +120,87 @@ def test_served_families_say_so():
         assert kind(model).capturable == (name in SERVED)
 
 
+# --- how much is asked of the device ---------------------------------------------------------
+
+
+def kernels(seen: Any, policy: Policy, exits: Sequence[int]) -> int:
+    _, _, through = made("bert", policy, exits=exits)
+    with seen("meta") as noted:
+        through()
+    return len(noted.kernels)
+
+
+@pytest.mark.parametrize(
+    ("policy", "most"),
+    [
+        (policies.Entropy(0.1), 57),
+        (policies.MaxProb(0.9), 57),
+        (policies.Window(policies.Entropy(0.1), 5), 73),
+        (policies.PerSentence(policies.Patience(1)), 72),
+    ],
+    ids=repr,
+)
+def test_operators_a_decision(seen, policy, most):
+    """Counted, and held: plan, head, rule and counts; 15 of them count, 22 make the plan."""
+    none = kernels(seen, policy, ())
+    one = kernels(seen, policy, (2,)) - none
+    assert 0 < one <= most
+    assert kernels(seen, policy, (1, 2, 3)) - none <= 3 * most
+
+
+def test_operators_a_layer(seen):
+    """Six more than the model's own layer: rows are gathered, laid out, read back and written."""
+    network, room, _ = made("bert", policies.Entropy(0.1))
+    counted = []
+    with torch.inference_mode():
+        met = plan.plan(room, SHAPE)
+        for _ in range(2):  # the first looks up positions as well
+            with seen("meta") as noted:
+                segment._layer(network, room, 0, met)
+            counted.append(len(noted.kernels))
+        with seen("meta") as noted:
+            network.backbone.layer(0, torch.zeros(4, 16, 32, device="meta"), None)
+    assert counted[1] <= 23
+    assert counted[1] - len(noted.kernels) <= 6
+
+
+def test_transfers_of_a_batch(build, sentences, monkeypatch):
+    """Two copies to the device, one of counts a segment, and two of results; no more for more."""
+    network = build("bert")
+    rule = policies.AssignedDepth(9).as_rule(6, 5, exits=network.heads.layers)
+    rule = replace(rule, asked=(False, True, False, True, False, False))
+    started: list[Any] = []
+    fetched: list[Any] = []
+    copy, cpu = Tensor.copy_, Tensor.cpu
+
+    def counted_copy(to: Tensor, other: Tensor, non_blocking: bool = False) -> Tensor:
+        started.extend([to] if non_blocking else [])
+        return copy(to, other, non_blocking)
+
+    def counted_cpu(tensor: Tensor) -> Tensor:
+        fetched.append(tensor)
+        return cpu(tensor)
+
+    encoder = StaticEncoder(network.backbone, network.heads, 5)
+    for size in (8, 1):
+        batch = pack(sentences[:size])
+        started.clear()
+        monkeypatch.setattr(Tensor, "copy_", counted_copy)
+        monkeypatch.setattr(Tensor, "cpu", counted_cpu)
+        fetched.clear()
+        encoder.encode(batch, rule)
+        monkeypatch.undo()
+        assert len(started) == 2 + 3
+        given = {batch.word_sequence.data_ptr(), batch.word_item.data_ptr()}
+        given.add(batch.word_position.data_ptr())
+        assert len([one for one in fetched if one.data_ptr() not in given]) == 2
+
+
 def test_what_captures_cannot_hold_is_not_called():
     """Names of calls that wait for the device or make tensors from numbers of the host."""
     forbidden = {"item", "tolist", "nonzero", "cpu", "numpy", "tensor", "as_tensor", "from_numpy"}
     forbidden |= {"masked_select", "unique", "bincount", "repeat_interleave", "where"}
-    for module in (segment, plan, decide):
+    for module in (segment, plan, arrived, decide):
         tree = ast.parse(inspect.getsource(module))
         called = {
             node.func.attr
