@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,13 +11,28 @@ import typer
 
 from tokenexit import files
 from tokenexit.cli.base import open_model, read_policy, show_bars
+from tokenexit.cli.corpus import (
+    BlockSize,
+    Keep,
+    OutputDir,
+    PartFormat,
+    Revision,
+    Split,
+    TextColumn,
+    answers,
+    into_folder,
+    wants_corpus,
+)
 from tokenexit.cli.lines import Lines
 from tokenexit.cli.options import (
     BatchSize,
+    DataName,
     Decode,
     Device,
     Dtype,
+    Lang,
     Model,
+    PairColumn,
     PendingText,
     Plugin,
     PolicyText,
@@ -29,12 +42,18 @@ from tokenexit.cli.options import (
     Threads,
     writable,
 )
+from tokenexit.cli.showing import bar, said_once, written
+from tokenexit.errors import UserError
 
 
 def predict(
     model: Model,
     file: Annotated[
-        str, typer.Argument(help="Text file or pipe, one text a line; - for stdin.")
+        str,
+        typer.Argument(
+            help="Text file or pipe, one text a line; - for stdin; or a corpus: folder or file of "
+            "parquet, JSON lines or text, or a Hub id."
+        ),
     ] = "-",
     policy: PolicyText = None,
     batch_size: BatchSize = 32,
@@ -59,78 +78,77 @@ def predict(
     runtime: Runtime = None,
     progress: Progress = None,
     plugin: Plugin = None,
+    output_dir: OutputDir = None,
+    part_format: PartFormat = None,
+    block_size: BlockSize = None,
+    split: Split = None,
+    data_name: DataName = None,
+    revision: Revision = None,
+    column: TextColumn = None,
+    pair_column: PairColumn = None,
+    lang: Lang = None,
+    keep: Keep = None,
 ) -> None:
     """Text in, JSON lines out: labels and entities, or the text written, and exit layers.
 
-    Results are written while texts arrive.
+    Results are written while texts arrive. A folder, a parquet file or a Hub id is a corpus, and
+    so is any file with --output-dir: read piece by piece, answered in parts, shared by processes.
     """
-    lines = Lines(file)
-    chosen = read_policy(policy)
-    opened = open_model(
-        model,
-        plugin,
-        threads=threads,
-        device=device,
-        dtype=dtype,
-        precision=precision,
-        runtime=runtime,
-    )
     options = {
         "decode": decode,
         "pending": pending,
         "splitter": splitter,
         "pretokenized": pretokenized or None,
     }
+    place = {
+        "threads": threads,
+        "device": device,
+        "dtype": dtype,
+        "precision": precision,
+        "runtime": runtime,
+    }
+    told = {
+        "format": None if part_format is None else part_format.value,
+        "block_size": block_size,
+        "split": split,
+        "data_name": data_name,
+        "revision": revision,
+        "column": column,
+        "pair_column": pair_column,
+        "lang": lang,
+        "keep": keep,
+    }
+    told = {name: value for name, value in told.items() if value}
+    if output is not None and output_dir is not None:
+        raise UserError("--output is one file and --output-dir a folder of parts; give one.")
+    if wants_corpus(file, output_dir, told):
+        own = {"model": model, "data": file, "policy": policy, "batch_size": batch_size}
+        own |= {"plugins": plugin or [], "output_dir": str(output_dir or "")}
+        given = {k: v for k, v in {**own, **options, **place, **told}.items() if v is not None}
+        with said_once():
+            if output_dir is not None:
+                into_folder(given, show_bars(progress))
+            else:
+                _write(answers(given), output, None, progress)
+        return
+    lines = Lines(file)
+    chosen = read_policy(policy)
+    opened = open_model(model, plugin, **place)
     size = batch_size * opened.model.look_ahead
+    found = (
+        result
+        for block in lines.blocks(size)
+        for result in opened.predict(block, chosen, batch_size, **options)
+    )
+    with said_once():
+        _write(found, output, lines.total, progress)
+
+
+def _write(
+    results: Iterable[Any], output: Path | None, total: int | None, progress: bool | None
+) -> None:
     seen = show_bars(progress) and (progress or output is not None or not sys.stdout.isatty())
-    with _said_once(), _written(output) as write, _bar(lines.total, seen) as step:
-        for block in lines.blocks(size):
-            for result in opened.predict(block, chosen, batch_size, **options):
-                write(files.json_line(result))
-            step(len(block))
-
-
-@contextmanager
-def _written(output: Path | None) -> Iterator[Callable[[str], Any]]:
-    """Takes lines: to the screen at once, or into a file that is whole or not there, or a pipe."""
-    if output is None:
-        yield lambda line: typer.echo(line)  # which flushes
-        return
-    with files.output(output) as out:
-        yield lambda line: out.write(line + "\n")
-
-
-@contextmanager
-def _bar(total: int | None, shown: bool) -> Iterator[Callable[[int], Any]]:
-    if not shown:
-        yield lambda count: None
-        return
-    from tqdm import tqdm
-
-    with tqdm(total=total, unit="text", dynamic_ncols=True) as bar:
-        yield bar.update
-
-
-class _Once(logging.Filter):
-    """Lets each kind of message through once: texts come in blocks, and so do warnings."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._said: set[object] = set()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        new = record.msg not in self._said
-        self._said.add(record.msg)
-        return new
-
-
-@contextmanager
-def _said_once() -> Iterator[None]:
-    handler = logging.StreamHandler()
-    handler.addFilter(_Once())
-    logger = logging.getLogger("tokenexit")
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
+    with written(output) as write, bar(total, bool(seen)) as step:
+        for result in results:
+            write(files.json_line(result))
+            step(1)

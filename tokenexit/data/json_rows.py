@@ -12,6 +12,7 @@ from tokenexit.data.plain import read_plain
 from tokenexit.data.table import Table, listed
 from tokenexit.errors import UserError
 
+_EXAMPLE = '{"tokens": [...], "ner_tags": [...]}'
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -35,7 +36,7 @@ def read_json(path: Path) -> Table:
         if not isinstance(row, dict):
             raise UserError(
                 f"{path}: row {number} is {type(row).__name__}, expected an object such as "
-                '{"tokens": [...], "ner_tags": [...]}.'
+                f"{_EXAMPLE}."
             )
     doubled = {name for row in rows if isinstance(row, _Doubled) for name in row.doubled}
     if _SURROGATE.search(text):
@@ -43,6 +44,22 @@ def read_json(path: Path) -> Table:
     names = list(dict.fromkeys(name for row in rows for name in row))  # keeps their order
     names += sorted(whole_characters(name) for name in doubled)
     return Table(str(path), names, len(rows), lambda name: [row.get(name) for row in rows])
+
+
+def parse_row(line: str, where: str) -> dict[str, Any]:
+    """One line of JSON lines; lone surrogates become U+FFFD.
+
+    Args:
+        line: Its text.
+        where: Where it stands, for messages.
+
+    Raises:
+        UserError: No JSON, nested too deep, or no object.
+    """
+    row = _loads(line, where)
+    if not isinstance(row, dict):
+        raise UserError(f"{where} is {type(row).__name__}, expected an object such as {_EXAMPLE}.")
+    return _whole_row(row, where) if _SURROGATE.search(line) else row
 
 
 def _parse(path: Path, text: str) -> list[Any]:
@@ -64,7 +81,8 @@ def _loads(text: str, where: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
-        place = "" if ", line " in where else f" at line {error.lineno}"
+        told = ", line " in where or ", row " in where
+        place = "" if told else f" at line {error.lineno}"
         raise UserError(
             f"{where}: not valid JSON{place} ({error.msg}). Expected one object a line, or one "
             "list of objects for the whole file."

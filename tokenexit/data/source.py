@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def load_splits(
         raise UserError(
             f"data must be a file, a folder or a Hub id such as owner/name, not {shown(source)}."
         )
-    path = _local(Path(source) if isinstance(source, os.PathLike) else source)
+    path = local_path(Path(source) if isinstance(source, os.PathLike) else source)
     if path is not None:
         if revision is not None:
             raise UserError(
@@ -55,7 +56,7 @@ def load_splits(
             return _load_folder(path, name)
         except OSError as error:
             raise UserError(f"{source} cannot be read: {error.strerror or error}.") from error
-    if _must_be_local(str(source)):
+    if not is_hub_id(str(source)):
         raise UserError(
             f"The path {str(source)!r} does not exist. Give an existing file, a folder with "
             "train, validation and test files, or a Hub id such as owner/name."
@@ -63,8 +64,12 @@ def load_splits(
     return _load_hub(str(source), name, revision)
 
 
-def _local(source: str | Path) -> Path | None:
-    """The path, if something is there."""
+def local_path(source: str | Path) -> Path | None:
+    """The path, if something is there.
+
+    Raises:
+        UserError: It cannot be looked up.
+    """
     if not str(source):  # it would be the current folder
         return None
     try:
@@ -79,8 +84,9 @@ def _local(source: str | Path) -> Path | None:
         ) from error
 
 
-def _must_be_local(source: str) -> bool:
-    return (
+def is_hub_id(source: str) -> bool:
+    """Whether what is no file or folder here can be a data set of the Hub."""
+    return not (
         source.startswith((".", "~", "/"))
         or not _HUB_ID.fullmatch(source)
         or format_of(Path(source)) is not None
@@ -126,12 +132,25 @@ def _tables(loaded: Mapping[Any, Any], source: str | Path) -> dict[str, Table]:
 
 def _load_hub(source: str, name: str | None, revision: str | None) -> dict[str, Table]:
     import datasets
+
+    with explaining_hub(source, name):
+        loaded = datasets.load_dataset(source, name, revision=revision)
+    return _tables(dict(loaded), source)  # pyright: ignore
+
+
+@contextmanager
+def explaining_hub(source: str, name: str | None) -> Iterator[None]:
+    """Say why a data set of the Hub cannot be had, and what can be done.
+
+    Raises:
+        UserError: In place of what `datasets` raises.
+    """
     from datasets.exceptions import DatasetNotFoundError, DatasetsError
 
     head = f"{source!r} is neither a file nor a folder here"
     local = "pass data= a folder or file that holds the data (parquet, JSONL, CSV, CoNLL)"
     try:
-        loaded = datasets.load_dataset(source, name, revision=revision)
+        yield
     except DatasetNotFoundError as error:
         raise UserError(
             f"{head}, and the Hub has no such data set (or it is private, or the revision is "
@@ -152,7 +171,6 @@ def _load_hub(source: str, name: str | None, revision: str | None) -> dict[str, 
             f"{head}, and the Hub cannot be reached ({_first_line(error)}). Without a network, "
             f"{local}."
         ) from error
-    return _tables(dict(loaded), source)  # pyright: ignore
 
 
 def _first_line(error: BaseException) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeVar
 
 import torch
 from accelerate import PartialState
 from accelerate.utils import gather_object
+
+from tokenexit.errors import UserError
 
 T = TypeVar("T")
 
@@ -30,3 +33,31 @@ def gather(items: list[T]) -> list[T]:
 def is_main() -> bool:
     """Whether this process writes files and prints."""
     return state().is_main_process
+
+
+def agree(do: Callable[[], T]) -> T:
+    """Do something in every process; a mistake that one finds ends them all and is told once.
+
+    Raises:
+        UserError: On the main process, the first mistake.
+        SystemExit: On the others.
+    """
+    made: list[T] = []
+    told: list[str] = []
+    try:
+        made.append(do())
+    except UserError as error:
+        told.append(str(error))
+    if wrong := gather(told):
+        raise UserError(wrong[0]) if is_main() else SystemExit(2)
+    return made[0]
+
+
+def from_main(do: Callable[[], T]) -> T:
+    """What the main process makes, everywhere; it must be plain data.
+
+    Raises:
+        UserError: As ``agree``.
+    """
+    made = agree(lambda: [do()] if is_main() else [])
+    return gather(made)[0]
