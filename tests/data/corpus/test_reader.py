@@ -176,10 +176,9 @@ def test_a_file_that_is_shorter_than_it_was(tmp_path):
 
 def test_files_of_the_hub_are_read_where_they_are(tmp_path, monkeypatch):
     """Through its file system, of which no more is known here than that it opens files."""
-    rows = [
-        {"id": n, "text": random.Random(n).randbytes(999).hex(), "tokens": []} for n in range(999)
-    ]
-    write(tmp_path, "parquet", rows, "a")
+    texts = [random.Random(n).randbytes(999).hex() for n in range(999)]
+    table = pa.table({"id": range(999), "text": texts})
+    pq.write_table(table, tmp_path / "a.parquet", row_group_size=100)
     content, reads = (tmp_path / "a.parquet").read_bytes(), []
 
     class Remote(io.BytesIO):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tokenexit.data.corpus.columns import Columns, choose_columns
 from tokenexit.data.corpus.corpus import Corpus, Reader
 from tokenexit.data.corpus.found import Found, find_files, is_corpus
-from tokenexit.data.corpus.scan import FileIndex, scan
+from tokenexit.data.corpus.index import FileIndex, scan
 
 __all__ = [
     "Columns",

@@ -10,9 +10,9 @@ from itertools import accumulate, islice
 from typing import Any
 
 from tokenexit.data.characters import whole_characters
+from tokenexit.data.corpus.index import FileIndex, kept_lines
 from tokenexit.data.corpus.opening import explained, open_file
 from tokenexit.data.corpus.parquet import parquet_rows, row_of
-from tokenexit.data.corpus.scan import FileIndex, kept_lines
 from tokenexit.data.json_rows import parse_row
 from tokenexit.errors import UserError
 

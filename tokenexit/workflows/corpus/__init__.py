@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from tokenexit.workflows.corpus.alone import taken
 from tokenexit.workflows.corpus.config import CorpusConfig
 from tokenexit.workflows.corpus.job import Job, look_at_model, open_job
 from tokenexit.workflows.corpus.plan import Plan
-from tokenexit.workflows.corpus.prepare import missing_blocks, prepare
+from tokenexit.workflows.corpus.preparing import missing_blocks, prepare
 from tokenexit.workflows.corpus.run import Predicted, predict_corpus, records
-from tokenexit.workflows.corpus.taken import taken
 
 __all__ = [
     "CorpusConfig",

@@ -13,7 +13,7 @@ from tokenexit.workflows.commands import Commands, open_model
 from tokenexit.workflows.corpus.config import CorpusConfig
 from tokenexit.workflows.corpus.parts import write_part
 from tokenexit.workflows.corpus.plan import Plan
-from tokenexit.workflows.corpus.schema import ROW, as_text, plain, schema_of
+from tokenexit.workflows.corpus.schema import ROW, as_text, plain, result_fields, schema_of
 from tokenexit.workflows.corpus.served import Served, look_at
 
 
@@ -40,6 +40,7 @@ class Job:
         self._policy = None if config.policy is None else from_config(config.policy)
         self._reader = Reader(plan.corpus, plan.columns.names)
         self._schema = schema_of(plan, served) if plan.format == "parquet" else None
+        self._said = frozenset(result_fields(served))
         # Of parquet into parquet, columns that are kept have their own types.
         same = self._schema is not None and plan.corpus.format == "parquet"
         self._kept = _unchanged if same else as_text if self._schema is not None else plain
@@ -72,7 +73,9 @@ class Job:
         size = self._config.batch_size
         for answer in self._opened.predict(texts(), self._policy, size, **self._config.options):
             self._step(1)
-            yield {**waiting.popleft(), **answer}
+            # Of a tagger of word classes, an empty text alone would say that it has no entities.
+            said = {name: value for name, value in answer.items() if name in self._said}
+            yield {**waiting.popleft(), **said}
 
 
 def _unchanged(value: Any) -> Any:

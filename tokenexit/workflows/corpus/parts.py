@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenexit import files
+from tokenexit.errors import UserError
 from tokenexit.workflows.corpus.schema import ROW
 
 if TYPE_CHECKING:
@@ -49,7 +50,15 @@ def _write_parquet(path: Path, records: Iterator[Mapping[str, Any]], schema: pa.
     count = 0
     with pq.ParquetWriter(path, schema) as writer:
         while some := list(islice(records, _ROWS)):
-            writer.write_batch(pa.RecordBatch.from_pylist(some, schema))
+            try:
+                batch = pa.RecordBatch.from_pylist(some, schema)
+            except pa.ArrowException as error:
+                raise UserError(
+                    f"Of the rows {some[0][ROW]} to {some[-1][ROW]}, what is kept does not fit the "
+                    f"types that the first file has ({error}). Give --format jsonl, or keep fewer "
+                    "columns."
+                ) from error
+            writer.write_batch(batch)
             count += len(some)
     return count
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from tokenexit.evaluation.processes import agree, state
+from tokenexit.workflows.corpus.alone import taken
 from tokenexit.workflows.corpus.config import CorpusConfig
 from tokenexit.workflows.corpus.job import Job, load_model, look_at_model
 from tokenexit.workflows.corpus.plan import PARTS
-from tokenexit.workflows.corpus.prepare import look_through, missing_blocks, plan_for, prepare
-from tokenexit.workflows.corpus.taken import taken
+from tokenexit.workflows.corpus.preparing import look_through, missing_blocks, plan_for, prepare
 
 Started = Callable[[int], Callable[[int], Any]]
 """Told how many rows a process has to answer; gives what is told of each."""

@@ -28,6 +28,7 @@ def taken(folder: Path) -> Iterator[None]:
     """
     with ExitStack() as stack:
         agree(lambda: _take(folder, stack) if is_main() else None)
+        stack.callback(_tidy, folder)
         agree(lambda: None if is_main() else _join(folder, stack))
         yield
 
@@ -47,7 +48,11 @@ def _take(folder: Path, stack: ExitStack) -> None:
             pass
         with suppress(OSError):
             place.rmdir()
-    with suppress(OSError):
+    _tidy(folder)
+
+
+def _tidy(folder: Path) -> None:
+    with suppress(OSError):  # others are still there, or nobody ever was
         (folder / RUNNING).rmdir()
 
 

@@ -32,7 +32,7 @@ def prepare(config: CorpusConfig, served: Served) -> Plan:
     """
     folder = config.folder
     corpus = look_through(config, folder)
-    plan = plan_for(config, corpus, served)
+    plan = agree(lambda: plan_for(config, corpus, served))
     agree(lambda: _begin(plan, config, served) if is_main() else None)
     return plan
 
@@ -96,14 +96,16 @@ def _there(plan: Plan) -> list[int]:
 
 def _begin(plan: Plan, config: CorpusConfig, served: Served) -> None:
     told = json.loads(json.dumps(manifest_of(plan, config, served)))
-    if any((plan.folder / PARTS).glob("part-*")):  # else there is nothing that could be mixed
+    bound = any((plan.folder / PARTS).glob("part-*"))  # else there is nothing that could be mixed
+    if bound:
         check_same(plan.folder, told)
     (plan.folder / PARTS).mkdir(exist_ok=True)
     clear_partials(plan.folder)
     clear_partials(plan.folder / PARTS)
     if load_index(plan.folder) != plan.corpus:
         plan.save_index()
-    write_json(plan.folder / MANIFEST, told)
+    if not bound:
+        write_json(plan.folder / MANIFEST, told)
 
 
 def missing_blocks(plan: Plan) -> list[int]:

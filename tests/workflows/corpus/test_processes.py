@@ -1,0 +1,171 @@
+"""The same records in the same order by one process, two and five; and when one of them dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tokenexit.errors import UserError
+from tokenexit.workflows.corpus import predict_corpus, taken
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.multiproc,
+    pytest.mark.skipif(torch.cuda.is_available(), reason="processes would share the GPU"),
+]
+
+ROOT = Path(__file__).parents[3]
+PATH = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+ENV = os.environ | {"PYTHONPATH": PATH, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+SEVERAL = [sys.executable, str(Path(__file__).with_name("several.py"))]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node"]
+PATIENCE = 300
+
+DIES = '''
+import os, signal
+from dataclasses import dataclass
+from pathlib import Path
+from tokenexit.policies import POLICIES, Policy
+
+@POLICIES.register("mortal")
+@dataclass(frozen=True)
+class Mortal(Policy):
+    """Kills its process at the eighth decision while there is a file that says so."""
+
+    def step(self, signals, state):
+        global asked
+        asked += 1
+        if asked == 8 and os.environ.get("RANK") == "1" and Path({file!r}).exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return signals.logits[:, 0] > 1e9, state
+
+asked = 0
+'''
+
+
+def command(config: Any) -> list[str]:
+    names = {"block_size": config.block_size, "batch_size": config.batch_size}
+    told = [f"--{name.replace('_', '-')}={value}" for name, value in names.items()]
+    keep = [f"--keep={name}" for name in config.keep]
+    return ["predict", config.model, config.data, f"--output-dir={config.output_dir}", *told, *keep]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        arguments, env=ENV, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+
+
+def parts(config: Any) -> dict[str, bytes]:
+    folder = Path(config.output_dir) / "parts"
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_several_write_what_one_writes(count, asked):
+    alone, together = asked("alone", keep=["id"]), asked("together", keep=["id"])
+    predict_corpus(alone)
+    done = run(*SEVERAL, str(count), *command(together))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("23 rows; 6 of 6 parts were missing") == 1  # one of them speaks
+    assert parts(together) == parts(alone)
+    lines = b"".join(parts(together).values()).splitlines()
+    assert [json.loads(line)["row"] for line in lines] == list(range(23))
+    assert not (Path(together.output_dir) / ".running").exists()
+
+
+def test_several_share_the_files_and_go_on_where_parts_are_missing(asked, corpus):
+    predict_corpus(asked("alone"))
+    predict_corpus(asked())
+    for block in (1, 2, 4):
+        (Path(asked().output_dir) / "parts" / f"part-0000000{block}.jsonl").unlink()
+    done = run(*SEVERAL, "2", *command(asked()))
+    assert done.returncode == 0, done.stderr
+    assert "23 rows; 3 of 6 parts were missing" in done.stdout
+    assert parts(asked()) == parts(asked("alone"))
+
+
+def test_a_mistake_is_told_once(asked, corpus):
+    (corpus / "1.jsonl").write_text('{"body": "a"}\n')
+    done = run(*SEVERAL, "2", *command(asked()))
+    assert done.returncode == 2
+    assert done.stderr.count("Error: ") == 1
+    assert "1.jsonl has no column 'text'; it has: body" in done.stderr
+    assert not Path(asked().output_dir).exists()
+
+
+def test_a_process_that_dies_ends_the_others_and_the_run_resumes(asked, tmp_path):
+    plugin, file = tmp_path / "mortal.py", tmp_path / "now"
+    plugin.write_text(DIES.format(file=str(file)))
+    more = {"policy": "mortal", "plugins": [str(plugin)]}
+    predict_corpus(asked("alone", **more))
+    asks = [*command(asked()), "--policy=mortal", f"--plugin={plugin}"]
+    file.touch()
+    done = run(*TORCHRUN, "2", "-m", "tokenexit", *asks)
+    assert done.returncode != 0
+    assert "SIGKILL" in done.stderr
+    left = parts(asked())
+    assert 0 < len([name for name in left if name.startswith("part-")]) < 6
+    file.unlink()
+    done = run(*TORCHRUN, "2", "-m", "tokenexit", *asks)
+    assert done.returncode == 0, done.stderr
+    assert parts(asked()) == parts(asked("alone"))
+
+
+def test_two_runs_into_one_folder(asked):
+    folder = Path(asked().output_dir)
+    with taken(folder):  # as another process sees it
+        done = run(*SEVERAL, "2", *command(asked()))
+    assert done.returncode == 2
+    assert f"{folder} is being written by a run of predict (process {os.getpid()})" in done.stderr
+    assert "give another folder" in done.stderr
+    assert not folder.exists()
+
+
+def test_a_process_that_is_left_of_a_run_keeps_others_out(asked):
+    """The main process may be the first to end."""
+    folder = Path(asked().output_dir)
+    predict_corpus(asked())
+    code = (
+        "import sys, time\n"
+        "from tokenexit.workflows.lock import locked\n"
+        "with locked(sys.argv[1], 'a run of predict'):\n"
+        "    print('held', flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    program = [sys.executable, "-c", code, str(folder / ".running" / "3")]
+    with subprocess.Popen(program, env=ENV, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        try:
+            with pytest.raises(UserError, match=rf"\(process {process.pid}\)"):
+                predict_corpus(asked())
+        finally:
+            process.send_signal(signal.SIGKILL)
+    predict_corpus(asked())
+    assert not (folder / ".running").exists()
+
+
+def test_killed_anywhere_a_run_resumes(asked):
+    """Without a word, by whoever is short of memory."""
+    predict_corpus(asked("whole", batch_size=1))
+    folder = Path(asked().output_dir)
+    asks = command(asked(batch_size=1))
+    with subprocess.Popen([sys.executable, "-m", "tokenexit", *asks], env=ENV) as process:
+        deadline = time.monotonic() + PATIENCE
+        while len(list(folder.glob("parts/part-*"))) < 2:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+    predict_corpus(asked(batch_size=1))
+    assert parts(asked()) == parts(asked("whole"))
