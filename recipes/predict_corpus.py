@@ -54,13 +54,20 @@ class Worker:
     """
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        self.job = open_job(CorpusConfig(**settings))
+        self.told = ""  # a mistake, which Ray would wrap beyond recognition
+        try:
+            self.job = open_job(CorpusConfig(**settings))
+        except UserError as error:
+            self.told = str(error)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Write the parts of some blocks."""
-        for block in batch["block"]:
-            self.job.write(int(block))
-        return {"block": batch["block"], "process": [os.getpid()] * len(batch["block"])}
+        """Write the part of a block."""
+        try:
+            for block in batch["block"] if not self.told else ():
+                self.job.write(int(block))
+        except UserError as error:
+            self.told = str(error)
+        return {"block": batch["block"], "process": [os.getpid()], "mistake": [self.told]}
 
 
 def settings_of(config: RayConfig) -> dict[str, Any]:
@@ -109,20 +116,22 @@ def predict(config: RayConfig) -> list[dict[str, Any]]:
         blocks = ray.data.from_items(
             [{"block": block} for block in missing], override_num_blocks=len(missing)
         )
-        answered = blocks.map_batches(
+        # One at a time: else the worker that is ready first takes several, and others wait.
+        size = min(config.workers, len(missing))
+        pool = ray.data.ActorPoolStrategy(size=size, max_tasks_in_flight_per_actor=1)
+        answers = blocks.map_batches(
             Worker,
             batch_size=1,
-            compute=ray.data.ActorPoolStrategy(size=min(config.workers, len(missing))),
+            compute=pool,
             fn_constructor_args=(settings_of(config),),
             num_cpus=config.cpus,
             num_gpus=config.gpus or None,
         )
-        try:
-            done = answered.take_all()
-        except ray.exceptions.RayTaskError as error:
-            if isinstance(error.cause, UserError):
-                raise UserError(str(error.cause)) from error
-            raise
+        done = []
+        for answer in answers.iter_rows():
+            if answer["mistake"]:
+                raise UserError(answer["mistake"])
+            done.append(answer)
     print(f"parts: {plan.part(0).parent}")
     return done
 

@@ -100,7 +100,7 @@ def test_a_mistake_is_told_once(asked, corpus):
     assert done.returncode == 2
     assert done.stderr.count("Error: ") == 1
     assert "1.jsonl has no column 'text'; it has: body" in done.stderr
-    assert not Path(asked().output_dir).exists()
+    assert not list(Path(asked().output_dir).rglob("*"))
 
 
 def test_a_process_that_dies_ends_the_others_and_the_run_resumes(asked, tmp_path):
@@ -128,7 +128,7 @@ def test_two_runs_into_one_folder(asked):
     assert done.returncode == 2
     assert f"{folder} is being written by a run of predict (process {os.getpid()})" in done.stderr
     assert "give another folder" in done.stderr
-    assert not folder.exists()
+    assert not list(folder.rglob("*"))
 
 
 def test_a_process_that_is_left_of_a_run_keeps_others_out(asked):

@@ -29,12 +29,12 @@ needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="
 
 # The recipe as a program, which says in addition who wrote which block.
 TELLING = """
-import json, runpy, sys
+import json, sys
 import ray
+import ray.data
+ray.data.DataContext.get_current().wait_for_min_actors_s = 300  # both begin together
 ray.init(num_cpus=2, include_dashboard=False, object_store_memory=100 * 2**20)
 sys.argv = sys.argv[1:]
-import importlib.util
-spec = importlib.util.spec_from_file_location("__main__", sys.argv[0])
 code = compile(open(sys.argv[0]).read().split("if __name__")[0], sys.argv[0], "exec")
 exec(code)
 with friendly_errors():
