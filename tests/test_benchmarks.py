@@ -272,3 +272,38 @@ def test_no_script_is_taken_for_a_package():
     assert "ewt, int8, batch 1" in done.stdout
     names = {path.stem for path in SCRIPTS.glob("*.py")}
     assert not names & {"kernels", "accelerate", "tokenizers", *sys.stdlib_module_names}
+
+
+def test_gates_are_chosen_on_validation_and_fitted_once(script, place, tmp_path, capsys):
+    gates, out, data = script("gates"), tmp_path / "gates.json", tmp_path / "words"
+    data.mkdir()
+    row = json.dumps({"tokens": WORDS, "ner_tags": ["B-PER", *["O"] * 5]})
+    for split, count in (("train", 12), ("validation", 4), ("test", 4)):
+        (data / f"{split}.jsonl").write_text(f"{row}\n" * count)
+    fit = {"inner": 0, "reach": 0, "features": ["margin"], "rounds": 1}
+    flags = [str(place / "little"), "--data", str(data), "--out", str(out)]
+    gates.main([*flags, "--fits", json.dumps([fit])])
+    found = json.loads(out.read_text())
+    assert list(found["fits"]) == ["entropy", json.dumps(fit, sort_keys=True)]
+    for measured in found["fits"].values():
+        fewer = [rung["test_fewer"] for rung in measured["curve"]]
+        assert fewer == sorted(fewer)
+        assert fewer[0] >= 1.0
+    capsys.readouterr()
+    gates.main([*flags, "--fits", json.dumps([fit])])
+    assert capsys.readouterr().out == ""
+    gates.main(["--table", str(out)])
+    assert "| `entropy` | 0 | 0 s |" in capsys.readouterr().out
+
+
+def test_a_gate_that_keeps_too_little_on_validation_is_not_chosen(script, capsys):
+    gates = script("gates")
+
+    def rung(kept: float, fewer: float) -> dict[str, float]:
+        return {"validation_kept": kept, "validation_fewer": fewer}
+
+    assert gates.chosen([rung(1.0, 2.0), rung(0.995, 3.0), rung(0.98, 4.0)], 0.99) == rung(0.995, 3)
+    assert gates.chosen([rung(0.98, 4.0)], 0.99) is None
+    with pytest.raises(SystemExit):
+        gates.main(["m", "--data", "d", "--fits", "{}"])
+    assert "a list of settings of fit-gate" in capsys.readouterr().err
