@@ -82,9 +82,24 @@ def test_targets():
         [False, True, False, False],  # nobody is to blame for what the top errs about as well
         [False, False, True, False],
     ]
+    assert TARGETS.get("mended")().wrong(said, gold).tolist() == [
+        [False, True, False, False],
+        [False, False, True, False],
+    ]
     cost = TARGETS.get("cost")()
     assert cost.weight(said, gold, ("O", "B-PER")).tolist() == [1, 4, 4, 4]
     assert cost.weight(said, gold, ("A", "B")) is None
+
+
+def test_what_most_later_exits_know_and_the_top_does_not():
+    said = torch.tensor([[1, 1, 1], [0, 1, 0], [0, 1, 1], [1, 0, 1]])
+    gold = torch.tensor([0, 0, -100])  # of the last the top's answer, 1, is taken
+    assert TARGETS.get("right")().wrong(said, gold)[:, 0].tolist() == [False, False, False]
+    assert TARGETS.get("mended")().wrong(said, gold).tolist() == [
+        [True, False, False],
+        [False, True, True],  # one of two is enough
+        [False, True, False],
+    ]
 
 
 def test_enough_rows_stay_for_the_next_exit():

@@ -37,7 +37,10 @@ def fit_gate(
     split: Annotated[str, typer.Option(help="Which split of the data.")] = "train",
     target: Annotated[
         str | None,
-        typer.Option(help="What it is taught: agreement (with the top), right (by gold), cost."),
+        typer.Option(
+            help="What it is taught: agreement (with the top), right or mended (by gold), cost; "
+            "texts usually mended."
+        ),
     ] = None,
     features: Annotated[
         str | None, typer.Option(help="Numbers of a row that it reads, with commas between.")

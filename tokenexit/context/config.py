@@ -16,6 +16,9 @@ OWN = (
 )  # fmt: skip
 """Features of a row itself, where exits have a few classes."""
 
+OF_TEXTS = tuple(name for name in OWN if name != "log_probabilities")
+"""Features of a whole text: there are few to fit a gate on, and often many classes."""
+
 OF_STATES = ("state", "change", "likeness", "place")
 """Features of a row that cost no head, where there are as many classes as words."""
 

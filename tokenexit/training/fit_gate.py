@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from tokenexit.models.context_gate import mark_of
 from tokenexit.models.encoder_model import EncoderModel
 from tokenexit.models.exits import ExitTable, collect_exits
 from tokenexit.training.drawn_rows import drawn_rows
-from tokenexit.training.gate_config import ContextGateConfig
+from tokenexit.training.gate_config import ContextGateConfig, TextGateConfig
 
 
 @torch.inference_mode(False)
@@ -37,13 +37,14 @@ def fit_gate(
         targets: Gold class of each word, for targets that ask for it.
         batch_size: Texts a batch.
         seed: Of everything random.
-        settings: As `ContextGateConfig` names them: ``features``, ``neighbours``, ``reach``,
+        settings: As `ContextGateConfig` names them, or `TextGateConfig`, whose usual settings are
+            those of texts: ``features``, ``neighbours``, ``reach``,
             ``history``, ``inner``, ``shared``, ``projection``, ``target``, ``rounds``, ...
 
     Raises:
         UserError: Too few texts, an unknown setting, or a model without classes or exits.
     """
-    asked = ContextGateConfig.of(settings)
+    asked = asked_of(model, targets is not None, settings)
     config = gate_config(model, asked)
     if asked.limit is not None and len(texts) > asked.limit:
         chosen = sorted(random.Random(seed).sample(range(len(texts)), asked.limit))
@@ -58,6 +59,18 @@ def fit_gate(
         needed = rows_needed(gate)
         Teacher(gate.cpu(), table, lessons).teach([a for a in arrived if len(a.rows) >= needed])
     return gate
+
+
+def asked_of(model: EncoderModel, labelled: bool, settings: Mapping[str, Any]) -> ContextGateConfig:
+    """Settings, with what is usual for words or for texts where nothing is said.
+
+    Raises:
+        UserError: There is no such setting, or it has no such value.
+    """
+    if model.rows_level != "sentence":
+        return ContextGateConfig.of({**settings})
+    usual = {} if labelled else {"target": "agreement"}  # which asks for no labels
+    return TextGateConfig.of({**usual, **settings})
 
 
 def gate_config(model: EncoderModel, asked: ContextGateConfig) -> GateConfig:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from tokenexit.config.limits import about, check_limits
-from tokenexit.context.config import AROUND, OF_STATES, OWN
+from tokenexit.context.config import AROUND, OF_STATES, OF_TEXTS, OWN
 from tokenexit.errors import unknown_name
 
 
@@ -17,7 +17,9 @@ class ContextGateConfig:
     fit: bool = field(default=False, metadata=about("fit a gate for the policy context_gate"))
     target: str = field(
         default="agreement",
-        metadata=about("what it is taught: agreement with the top, right by gold, or cost"),
+        metadata=about(
+            "what it is taught: agreement with the top, right or mended by gold, or cost"
+        ),
     )
     features: list[str] = field(
         default_factory=lambda: [*OWN], metadata=about("numbers of a row that it reads")
@@ -65,6 +67,30 @@ class ContextGateConfig:
             if name not in allowed:
                 raise unknown_name("setting of a context gate", name, allowed)
         return cls(fit=True, **settings)
+
+
+@dataclass(frozen=True)
+class TextGateConfig(ContextGateConfig):
+    """A context gate of a text classifier: few rows, without neighbours."""
+
+    target: str = field(
+        default="mended",
+        metadata=about("what it is taught: mended or right by gold, or agreement with the top"),
+    )
+    features: list[str] = field(
+        default_factory=lambda: [*OF_TEXTS], metadata=about("numbers of a text that it reads")
+    )
+    neighbours: list[str] = field(
+        default_factory=list, metadata=about("none: a text leaves as a whole")
+    )
+    reach: int = field(default=0, metadata=about("0: there are no neighbours", low=0, high=16))
+    rounds: int = field(default=1, metadata=about("1: states are the same whoever has left", low=1))
+    dropout: float = field(
+        default=0.0,
+        metadata=about(
+            "share of its numbers hidden at random while its units are fitted", low=0, below=1
+        ),
+    )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from tokenexit.calibration import CalibrateConfig
 from tokenexit.config.limits import SEED, THREADS, about, check_limits
 from tokenexit.training import TrainConfig
-from tokenexit.training.gate_config import ContextGateConfig
+from tokenexit.training.gate_config import ContextGateConfig, TextGateConfig
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,7 @@ class ClassificationConfig(EncoderConfig):
         default_factory=lambda: {"name": "linear", "pool": "mean"},
         metadata=about("kind of exit heads; low layers say more in all tokens than in the first"),
     )
+    context_gate: TextGateConfig = field(default_factory=TextGateConfig)
     regression: bool = field(
         default=False, metadata=about("labels are numbers, which the model learns to tell")
     )
