@@ -46,6 +46,9 @@ class Signals:
         candidates: The only classes that ``logits`` is about, ``[N, K]``, long; all when None.
         context: Judges these rows by a context gate, from what they remember: how likely each is
             wrong, ``[N]``, and what they remember now; None if none was fitted.
+        last_depths: Share of the layers that the last tokens of each row's text took, ``[N, K]``,
+            the newest first, 0 where there are none; None where no context gate looks at them.
+        last_doubts: How likely wrong the context gate last took each of them to be, ``[N, K]``.
         gate_head: Computes the learned gate ``[N]`` from these signals; None if not trained.
         depth_head: Computes log-probabilities of the depth needed, ``[N, L]``, from ``hidden``;
             None if not trained.
@@ -80,6 +83,8 @@ class Signals:
     first: Tensor | None = None
     exit_head: Any = None
     context: Callable[[Signals, Any], tuple[Tensor, Any]] | None = None
+    last_depths: Tensor | None = None
+    last_doubts: Tensor | None = None
 
     def __len__(self) -> int:
         return int(self.hidden.shape[0])
@@ -159,6 +164,8 @@ class Signals:
             candidates=None if self.candidates is None else self.candidates[rows],
             past=None if self.past is None else self.past[rows],
             first=None if self.first is None else self.first[rows],
+            last_depths=None if self.last_depths is None else self.last_depths[rows],
+            last_doubts=None if self.last_doubts is None else self.last_doubts[rows],
         )
         for name in ("logits", "gate", "depth", "previous_hidden"):
             value = self.__dict__.get(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from tokenexit.context.features import Shape
 from tokenexit.context.features.log_probabilities import FLOOR
 from tokenexit.context.seen import Seen
 
-SHAPE = Shape(classes=3, history=2, projection=4, exits=(1, 2, 3), num_layers=4, width=3)
+SHAPE = Shape(3, history=2, projection=4, exits=(1, 2, 3), num_layers=4, width=3, reach=2)
 EVERY = [name for name, _ in FEATURES.items()]
 
 
@@ -56,6 +57,17 @@ def test_no_rows(name, make_table):
     feature = build(name)
     numbers, _ = feature.look(Seen(signals, torch.zeros(0, 4)), None)
     assert numbers.shape == (0, feature.width)
+
+
+@pytest.mark.parametrize("name", ["last_depths", "last_doubts"])
+def test_of_the_steps_before(name, make_table):
+    signals = make_table(2).signals(0, torch.arange(10))
+    assert (build(name).look(Seen(signals), None)[0] == 0).all()  # nothing is known of them
+    known = torch.rand(10, 2)
+    told = replace(signals, **{name: known})
+    assert torch.equal(build(name).look(Seen(told), None)[0], known)
+    some = told.select(torch.tensor([7, 2]))
+    assert torch.equal(build(name).look(Seen(some), None)[0], known[[7, 2]])
 
 
 def test_of_this_exit(make_table):

@@ -108,6 +108,9 @@ def test_other_classes_than_it_was_fitted_to(make_gate, make_table):
         ({"inner": 1.5}, "inner must be a whole number"),
         ({"level": "tokens"}, "Did you mean 'token'"),
         ({"features": ("projection",)}, "projection=16"),
+        ({"features": ("last_depths",), "level": "step", "reach": 0}, "reach=4, say"),
+        ({"features": ("last_doubts",)}, "are not written one after the other"),
+        ({"neighbours": ("last_depths",), "level": "step"}, "are features, not neighbours"),
     ],
 )
 def test_settings_that_mean_nothing(changes, told):

@@ -76,9 +76,9 @@ def _context(model: ExitModelForSeq2SeqLM) -> ContextGate:
         num_layers=exits[-1],
         num_classes=model.decoder.vocab_size,
         level="step",
-        features=("state", "change", "likeness", "place", "depth"),
+        features=("state", "change", "likeness", "place", "depth", "last_depths", "last_doubts"),
         neighbours=(),
-        reach=0,
+        reach=3,
         inner=8,
         fingerprint=mark_of(model),
     )
@@ -89,7 +89,7 @@ def _context(model: ExitModelForSeq2SeqLM) -> ContextGate:
     with torch.no_grad():
         drawn = torch.randn(64, model.decoder.hidden_size, dtype=model.dtype)
         gate.weight[:, :, :states] /= float(model.decoder.finish(drawn).std())
-    gate.weight[:, :, states:] *= 0.1
+    gate.weight[:, :, states:-6] *= 0.1
     return gate
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.testing import assert_close
 from typer.testing import CliRunner
 
 from tokenexit import ExitModelForSeq2SeqLM, policies
@@ -15,7 +16,9 @@ from tokenexit.cli import app
 from tokenexit.errors import UserError
 from tokenexit.models.texts import encode_texts
 from tokenexit.policies.base import walk
-from tokenexit.training.fit_gate_texts import draw_texts, fit_gate_texts, strange
+from tokenexit.training.drawn_steps import drawn_steps
+from tokenexit.training.fit_gate_texts import draw_texts, fit_gate_texts
+from tokenexit.training.strange_sources import strange
 
 QUICK: dict[str, Any] = {"features": ["state", "place"], "inner": 4, "epochs": 2}
 ASKS = policies.ContextGate
@@ -123,6 +126,53 @@ def test_it_stays_with_the_model(make, texts, gate, tmp_path, pending, search):
         bare.predict(texts[:1], policy="context_gate")
 
 
+def test_the_rounds_that_follow_see_what_the_engine_shows(make, texts):
+    """Nobody halts: what is drawn is what full depth shows. Everybody does: nothing goes deeper."""
+    model = make("bart")
+    gate = fit_gate_texts(model, texts, **QUICK)
+    ids = encode_texts(model, texts)
+    table = draw_texts(model, ids, 7)
+    arrived, said = drawn_steps(model, gate, ids, 0.0, 7)
+    assert torch.equal(said.said, table.said)
+    for part in arrived:
+        rows = torch.arange(len(table))
+        expected, _ = gate.numbers(table.signals(part.exit, rows))
+        assert torch.equal(part.rows.sort().values, rows)
+        assert torch.equal(part.named, table.said[part.exit][part.rows])
+        assert_close(part.numbers, expected[part.rows], atol=2e-2, rtol=2e-3)  # kept in half
+    arrived, _ = drawn_steps(model, gate, ids, 1.0, 7)
+    assert [part.exit for part in arrived] == [0]
+
+
+def test_states_are_drawn_with_exits_on(make, texts):
+    model, looks = make("t5"), ["state", "place", "last_depths", "last_doubts"]
+    settings = {**QUICK, "features": looks, "reach": 3, "rounds": 2}
+    gate = fit_gate_texts(model, texts, **settings)
+    assert gate.config.steps == 3
+    assert bool((gate.weight[..., -6:] != 0).any())
+    ids = encode_texts(model, texts)
+    halting = float(gate.step(draw_texts(model, ids, 8).signals(0, torch.arange(99)))[0].median())
+    arrived, table = drawn_steps(model, gate, ids, halting, 8)
+    assert len(arrived[0].rows) == len(table) > len(arrived[1].rows) > 0
+    numbers, place = arrived[0].numbers, table.position[arrived[0].rows]
+    depths, doubts = numbers[:, -6:-3], numbers[:, -3:]
+    for back in range(3):
+        there = place > back
+        assert (depths[~there, back] == 0).all()
+        assert set(depths[there, back].mul(4).tolist()) <= {1.0, 2.0, 3.0, 4.0}
+        assert len(depths[there, back].unique()) > 1
+        # Who left early was not doubted, and who reached the top was, at the last exit.
+        deep = depths[there, back] == 1
+        assert (doubts[there, back][deep] >= halting).all()
+        assert (doubts[there, back][~deep] < halting).all()
+    model.use_context(gate)
+    told = model.predict(texts, policy=ASKS(halting))
+    written = sum(len(text.token_ids) for text in told)
+    assert written == len(table)
+    left = sum(layer == 1 for text in told for layer in text.exit_layers)
+    assert left == len(table) - len(arrived[1].rows)
+
+
 def test_strange_sources_are_as_long_and_end_as_before():
     ids = [[5, 6, 7, 8, 2], [2], [9, 2]] * 20
     found = strange(ids, 0.5, 0)
@@ -157,10 +207,13 @@ def test_of_another_model(make, texts, gate, build):
     [
         ({"features": ["margin"]}, "margin would score it. Choose from .*state"),
         ({"features": ["stat"]}, "Did you mean 'state'"),
-        ({"reach": 1}, "context_gate.reach"),
+        ({"reach": 1}, "none of its features does"),
+        ({"reach": 17}, "context_gate.reach"),
         ({"neighbours": ["place"]}, "no neighbours"),
         ({"target": "right"}, "no gold word"),
-        ({"rounds": 2}, "context_gate.rounds"),
+        ({"rounds": 0}, "context_gate.rounds"),
+        ({"features": ["state", "last_depths"], "rounds": 2}, "needs reach=4"),
+        ({"features": ["state", "last_doubts"], "reach": 2}, "rounds=2 or more"),
         ({"inner": 4, "limit": 2}, "Give about"),
         ({"noise": 1.0}, "context_gate.noise"),
     ],
@@ -193,9 +246,10 @@ def test_on_the_command_line(make, texts, tmp_path):
     done = CliRunner().invoke(
         app,
         ["fit-gate", str(tmp_path / "run"), "--data", str(tmp_path / "train.jsonl"),
-         "--features", "state", "--inner", "0", "--epochs", "1"],
+         "--features", "state,last_depths", "--inner", "0", "--epochs", "1", "--reach", "2",
+         "--rounds", "2", "--noise", "0.3"],
     )  # fmt: skip
     assert done.exit_code == 0, done.output
-    assert "A gate of 32 numbers" in done.output
+    assert "A gate of 34 numbers" in done.output
     model = ExitModelForSeq2SeqLM.from_pretrained(tmp_path / "run")
-    assert model.context.config.features == ("state",)
+    assert model.context.config.features == ("state", "last_depths")

@@ -48,7 +48,10 @@ def fit_gate(
     neighbours: Annotated[
         str | None, typer.Option(help="Those it reads of neighbours, with commas between.")
     ] = None,
-    reach: Annotated[int | None, typer.Option(help="Neighbours on either side; 0: none.")] = None,
+    reach: Annotated[
+        int | None,
+        typer.Option(help="Neighbours on either side, or last tokens of a generator; 0: none."),
+    ] = None,
     history: Annotated[int | None, typer.Option(help="Earlier exits remembered.")] = None,
     projection: Annotated[
         int | None, typer.Option(help="Numbers of a state, for the feature projection.")
@@ -63,6 +66,12 @@ def fit_gate(
     epochs: Annotated[int | None, typer.Option(help="Times it sees every row.")] = None,
     dropout: Annotated[
         float | None, typer.Option(help="Share of its numbers hidden at random meanwhile.")
+    ] = None,
+    noise: Annotated[
+        float | None,
+        typer.Option(
+            help="Of a generator: share of tokens replaced in a second copy of sources; 0: none."
+        ),
     ] = None,
     limit: Annotated[
         int | None,
@@ -110,6 +119,7 @@ def fit_gate(
         "rounds": rounds,
         "epochs": epochs,
         "dropout": dropout,
+        "noise": noise,
         "limit": limit,
     }
     part = opened.split(

@@ -96,13 +96,29 @@ class GateConfig:
                     f"The feature {name!r} looks at earlier exits, and of neighbours only what "
                     "they last said is known: take it out of neighbours."
                 )
+        if any(FEATURES.get(name).of_steps for name in self.neighbours):
+            raise UserError("What is known of the steps before are features, not neighbours.")
+        before = [name for name in self.features if FEATURES.get(name).of_steps]
+        if before and self.level != "step":
+            raise UserError(
+                f"The feature {before[0]!r} looks at the tokens that were written before; rows of "
+                f"the level {self.level!r} are not written one after the other."
+            )
+        if before and not self.reach:
+            raise UserError(f"The feature {before[0]!r} needs reach=4, say: how many steps before.")
         if "projection" in (*self.features, *self.neighbours) and not self.projection:
             raise UserError("The feature 'projection' needs projection=16, say: how many numbers.")
 
     def shape(self, width: int = 0) -> Shape:
         """How many numbers features give, of states ``[N, width]``."""
         return Shape(
-            self.num_classes, self.history, self.projection, self.exits, self.num_layers, width
+            self.num_classes,
+            self.history,
+            self.projection,
+            self.exits,
+            self.num_layers,
+            width,
+            self.reach,
         )
 
     def build(self, names: Sequence[str], width: int = 0) -> list[Feature]:
@@ -116,8 +132,14 @@ class GateConfig:
 
     @property
     def around(self) -> bool:
-        """Whether it looks at neighbours: there are none of a text that leaves as a whole."""
-        return self.reach > 0 and self.level != "sentence"
+        """Whether it looks at neighbours: words of a text have some."""
+        return self.reach > 0 and self.level == "token"
+
+    @property
+    def steps(self) -> int:
+        """Steps before that it looks at."""
+        seen = any(FEATURES.get(name).of_steps for name in self.features)
+        return self.reach if seen else 0
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""

@@ -66,7 +66,7 @@ class ContextGate(nn.Module):
     @property
     def slots(self) -> int:
         """Neighbours, ``K``."""
-        return self.config.reach if self.config.level == "step" else 2 * self.config.reach
+        return 2 * self.config.reach
 
     @property
     def of_logits(self) -> bool:

@@ -18,6 +18,7 @@ from tokenexit.decoding.layer import Pending, propagate, run_layer
 from tokenexit.decoding.outcome import Outcome, Rows, Step
 from tokenexit.decoding.sequences import Sequences
 from tokenexit.decoding.source import Source
+from tokenexit.decoding.trail import last_tokens
 from tokenexit.policies import Policy, index_state
 from tokenexit.policies.never import Never
 from tokenexit.signals import Signals
@@ -89,6 +90,9 @@ class Decoding(Sequences):
         newest = block = self._block(rows, places)
         at = torch.full((len(rows),), self.length - 1, device=token_ids.device)
         hidden, bias = self.decoder.embed(token_ids, at), block.bias_of(self.decoder)
+        if self.trail is not None:
+            self.trail.open(self._resident[rows], self.length - 1)
+            self.trail.close(torch.full((self._num_rows,), self.decoder.num_layers))
         for index in range(self.decoder.num_layers):
             block, hidden, bias = self._joined(index, newest, block, hidden, bias)
             hidden = run_layer(
@@ -113,6 +117,8 @@ class Decoding(Sequences):
         exits = () if isinstance(policy, Never) else self.exits.layers
         rows = Rows.of(tokens, self.length - 1)
         previous: Callable[[], Tensor] | None = None
+        if self.trail is not None:
+            self.trail.open(self._resident[newest.rows], self.length - 1)
         for layer in range(1, self.decoder.num_layers + 1):
             if self.pending == "parallel":
                 block, hidden, bias = self._joined(layer - 1, newest, block, hidden, bias)
@@ -149,6 +155,8 @@ class Decoding(Sequences):
                 bias = block.bias_of(self.decoder)
             rows, state = rows.take(stay), index_state(state, stay)
             previous = partial(torch.index_select, seen, 0, stay)
+        if self.trail is not None:
+            self.trail.close(outcome.layers)
         return outcome.step()
 
     def _signals(
@@ -166,7 +174,8 @@ class Decoding(Sequences):
             step=rows.step,
             num_steps=self.max_steps,
             previous=previous,
-            **self.exits.heads(layer, self.work),
+            **last_tokens(self.trail, rows.sequence),
+            **self.exits.heads(layer, self.work, self.trail),
         )
 
     def _leave(self, layer: int, block: Block, hidden: Tensor) -> None:

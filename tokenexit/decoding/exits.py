@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from tokenexit.context import ContextGate
 from tokenexit.decoders import Decoder
+from tokenexit.decoding.trail import Trail
 from tokenexit.decoding.work import DecodeWork
 from tokenexit.errors import UserError
 from tokenexit.gates import LinearGate
@@ -73,14 +74,20 @@ class Exits:
         """Vocabulary logits of states, ``[N, H] -> [N, V]``."""
         return self._decoder.vocabulary(self._decoder.finish(hidden))
 
-    def heads(self, layer: int, work: DecodeWork) -> Heads:
-        """The heads of one exit as ``Signals`` wants them; whatever they score is counted."""
+    def heads(self, layer: int, work: DecodeWork, trail: Trail | None = None) -> Heads:
+        """The heads of one exit as ``Signals`` wants them; whatever they score is counted.
+
+        Args:
+            layer: From 1.
+            work: Where it is counted.
+            trail: Where it is noted what a context gate says; None where none looks back.
+        """
         return {
             "head": partial(self._vocabulary, layer, work),
             "shortlist_head": partial(self._shortlist, layer, work),
             "gate_head": None if self.gate is None else partial(self._wrong, layer, work),
             "depth_head": None if self.depth is None else partial(self._needed, layer, work),
-            "context": None if self.context is None else partial(self._judged, layer, work),
+            "context": None if self.context is None else partial(self._judged, layer, work, trail),
         }
 
     def _vocabulary(self, layer: int, work: DecodeWork, hidden: Tensor) -> Tensor:
@@ -104,14 +111,17 @@ class Exits:
         return depth(self._decoder.finish(hidden).detach())
 
     def _judged(
-        self, layer: int, work: DecodeWork, signals: Signals, memory: Any
+        self, layer: int, work: DecodeWork, trail: Trail | None, signals: Signals, memory: Any
     ) -> tuple[Tensor, Any]:
         assert self.context is not None
         work.judged(layer - 1, len(signals) * self.context.macs)
-        return judge(self.context, signals, self._decoder.finish(signals.hidden).detach(), memory)
+        finished = self._decoder.finish(signals.hidden).detach()
+        return judge(self.context, signals, finished, memory, trail)
 
 
-def judge(gate: ContextGate, signals: Signals, finished: Tensor, memory: Any) -> tuple[Tensor, Any]:
+def judge(
+    gate: ContextGate, signals: Signals, finished: Tensor, memory: Any, trail: Trail | None = None
+) -> tuple[Tensor, Any]:
     """Show a context gate finished states, and logits only if it asks for them.
 
     Args:
@@ -119,6 +129,7 @@ def judge(gate: ContextGate, signals: Signals, finished: Tensor, memory: Any) ->
         signals: The rows that arrived.
         finished: Their states as the vocabulary reads them, ``[N, H]``.
         memory: What they remember of the exit before.
+        trail: Where it is noted what the gate says.
 
     Returns:
         How likely each is wrong, ``[N]``, and what they remember now.
@@ -129,4 +140,7 @@ def judge(gate: ContextGate, signals: Signals, finished: Tensor, memory: Any) ->
         head=lambda _: signals.logits,
         shortlist_head=lambda _, __: signals.logits,
     )
-    return gate.step(shown, memory)
+    wrong, memory = gate.step(shown, memory)
+    if trail is not None:
+        trail.note(signals.sequence, wrong)
+    return wrong, memory

@@ -57,13 +57,14 @@ class Outcome:
 
     def __init__(self, num_rows: int, resident: Index) -> None:
         self._num_rows, self._resident = num_rows, resident
-        self._layers = torch.zeros(num_rows, dtype=torch.long)
+        self.layers = torch.zeros(num_rows, dtype=torch.long)
+        """Where each sequence left, ``[R]``; 0 for those that have not."""
         self._logits: Tensor | None = None
 
     def add(self, rows: Index, layer: int, logits: Tensor) -> None:
         """Sequences (their stored places) leave at a layer with these scores."""
         number = self._resident[rows]
-        self._layers[torch.from_numpy(number)] = layer
+        self.layers[torch.from_numpy(number)] = layer
         if len(rows) == self._num_rows and bool((number[1:] > number[:-1]).all()):
             self._logits = logits
             return
@@ -75,4 +76,4 @@ class Outcome:
     def step(self) -> Step:
         """The whole step."""
         assert self._logits is not None
-        return Step(self._logits, self._layers)
+        return Step(self._logits, self.layers)

@@ -6,12 +6,14 @@ to the engine: tests hold the engine to it.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from tokenexit.decoders import Decoder
 from tokenexit.decoding.exits import Exits
 from tokenexit.decoding.layer import Pending
+from tokenexit.decoding.trail import Trail, last_tokens
 from tokenexit.decoding.work import DecodeWork
 from tokenexit.policies import Policy
 from tokenexit.signals import Signals
@@ -49,6 +51,7 @@ def decode_plain(
     logits, layers = [], []
     for row in range(len(tokens)):
         text = _Text(decoder, memory[row][mask[row].bool()], tokens[row], kept)
+        text.trail = Trail.of(exits.context, 1, decoder.num_layers)
         for place in range(tokens.shape[1]):
             layer = text.climb(place, exits, policy, pending == "parallel", max_steps)
             logits.append(exits.score(text.columns[place][layer]))
@@ -75,6 +78,7 @@ class _Text:
         self._decoder, self._tokens, self._kept = decoder, tokens, kept
         places = torch.arange(len(tokens), device=tokens.device)
         self._bias = decoder.bias(places, places)
+        self.trail: Trail | None = None
         self._source = [decoder.cross_keys_values(i, source) for i in range(decoder.num_layers)]
         embedded = decoder.embed(tokens, places)
         self.columns = [[embedded[place, None]] for place in places]  # [1, H] each
@@ -86,6 +90,8 @@ class _Text:
         top = self._decoder.num_layers
         zero = torch.zeros_like(self._tokens[:1])
         state, previous = policy.init(1, zero.device), None
+        if self.trail is not None:
+            self.trail.open(np.zeros(1, dtype=int), newest)
         for layer in range(1, top):
             self._layer(layer, newest, parallel)
             if layer not in exits.layers:
@@ -103,14 +109,21 @@ class _Text:
                 step=zero + newest,
                 num_steps=max_steps,
                 previous=None if previous is None else lambda before=previous: before,
-                **exits.heads(layer, DecodeWork(top)),
+                **last_tokens(self.trail, zero),
+                **exits.heads(layer, DecodeWork(top), self.trail),
             )
             halt, state = policy.step(signals, state)
             if halt.item():
-                return layer
+                return self._left(layer)
             previous = hidden
         self._layer(top, newest, parallel)
-        return top
+        return self._left(top)
+
+    def _left(self, layer: int) -> int:
+        """The newest token leaves here."""
+        if self.trail is not None:
+            self.trail.close(torch.tensor([layer]))
+        return layer
 
     def _layer(self, layer: int, newest: int, parallel: bool) -> None:
         """Run a layer on the newest token; first, if that is the rule, on those that skipped it."""

@@ -16,6 +16,7 @@ from tokenexit.decoding.cache import Index
 from tokenexit.decoding.exits import Exits, check_policy
 from tokenexit.decoding.layer import PENDING, Pending
 from tokenexit.decoding.outcome import Step
+from tokenexit.decoding.trail import Trail
 from tokenexit.decoding.work import DecodeWork
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.policies import Policy, from_config
@@ -56,6 +57,8 @@ class Sequences(ABC):
         self._num_rows = rows
         self._ended = np.zeros(rows, dtype=bool)
         self._work = DecodeWork(decoder.num_layers)
+        self.trail = Trail.of(exits.context, rows, decoder.num_layers)
+        """What a context gate remembers of the tokens so far; None where it does not."""
 
     @property
     def num_rows(self) -> int:
@@ -165,14 +168,19 @@ class Sequences(ABC):
         Args:
             index: Which sequence each one becomes a copy of, ``[R]``, long.
         """
-        self._replace(self._checked(index))
+        self._chosen_rows(self._checked(index))
 
     @torch.inference_mode()
     def fork(self, count: int) -> None:
         """Make ``count`` copies of every sequence, side by side: ``R`` becomes ``R * count``."""
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise UserError(f"fork makes 1 or more sequences of each, not {count!r}.")
-        self._replace(np.repeat(np.arange(self._num_rows), count))
+        self._chosen_rows(np.repeat(np.arange(self._num_rows), count))
+
+    def _chosen_rows(self, chosen: Index) -> None:
+        self._replace(chosen)
+        if self.trail is not None:
+            self.trail.keep(chosen)
 
     def _checked(self, index: Tensor) -> Index:
         chosen = torch.as_tensor(index).cpu().numpy()

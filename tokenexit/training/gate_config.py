@@ -105,8 +105,14 @@ class StepGateConfig(ContextGateConfig):
     neighbours: list[str] = field(
         default_factory=list, metadata=about("none: what came before is in the state")
     )
-    reach: int = field(default=0, metadata=about("0: there are no neighbours", low=0, high=0))
-    rounds: int = field(default=1, metadata=about("1: states at full depth", low=1, high=1))
+    reach: int = field(
+        default=0,
+        metadata=about("last tokens, for last_depths and last_doubts", low=0, high=16),
+    )
+    rounds: int = field(
+        default=1,
+        metadata=about("1 on full-depth states; each more on states drawn with exits on", low=1),
+    )
     epochs: int = field(default=24, metadata=about("times it sees every row", low=1))
     noise: float = field(
         default=0.15,

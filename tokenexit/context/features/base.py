@@ -29,6 +29,7 @@ class Shape:
         exits: Layers below the top with an exit.
         num_layers: Depth of the network.
         width: Of the states, ``H``.
+        reach: Steps before that are remembered.
     """
 
     classes: int
@@ -37,6 +38,7 @@ class Shape:
     exits: tuple[int, ...]
     num_layers: int
     width: int = 0
+    reach: int = 0
 
 
 class Feature(ABC):
@@ -54,6 +56,9 @@ class Feature(ABC):
 
     reads_states: ClassVar[bool] = False
     """Whether states have to be kept for whoever fits a gate."""
+
+    of_steps: ClassVar[bool] = False
+    """Whether it looks at the steps before: there are some only where texts are written."""
 
     remembers: ClassVar[bool] = False
     """Whether it looks at exits before; of neighbours only what is now is known."""
@@ -119,3 +124,24 @@ class Earlier(Feature):
         numbers = self.compare(seen, state)
         kept = torch.cat([now[:, None], state], dim=1)[:, : self.shape.history]
         return numbers.float(), kept
+
+
+class OfSteps(Plain):
+    """A feature of the last ``reach`` tokens of a text; 0 where there are none, or none known."""
+
+    of_logits = False
+    of_steps = True
+
+    @property
+    def width(self) -> int:
+        """One number for each token that is remembered."""
+        return self.shape.reach
+
+    @abstractmethod
+    def known(self, seen: Seen) -> Tensor | None:
+        """What is known of them, ``[N, reach]``."""
+
+    def numbers(self, seen: Seen) -> Tensor:
+        """See ``Plain``."""
+        known = self.known(seen)
+        return torch.zeros(len(seen), self.width, device=seen.device) if known is None else known

@@ -14,6 +14,7 @@ from torch import Tensor
 from tokenexit.decoding.compiled.heads import compiled_heads
 from tokenexit.decoding.outcome import Outcome, Step
 from tokenexit.decoding.outcome import Rows as Known
+from tokenexit.decoding.trail import last_tokens
 from tokenexit.policies import Policy, index_state
 from tokenexit.policies.never import Never
 from tokenexit.signals import Signals
@@ -108,7 +109,9 @@ def climb(decoding: CompiledDecoding, token_ids: Tensor, rows: Index, policy: Po
     exits = () if isinstance(policy, Never) else decoding.exits.layers
     known = Known.of(tokens, decoding.length - 1)
     previous: Callable[[], Tensor] | None = None
-    done = 0
+    trail, done = decoding.trail, 0
+    if trail is not None:
+        trail.open(rows, decoding.length - 1)
     try:
         for layer in range(1, depth + 1):
             if decoding.pending == "parallel":
@@ -132,7 +135,8 @@ def climb(decoding: CompiledDecoding, token_ids: Tensor, rows: Index, policy: Po
                 step=known.step,
                 num_steps=decoding.max_steps,
                 previous=previous,
-                **compiled_heads(model, decoding.exits, layer, decoding.counts),
+                **last_tokens(trail, known.sequence),
+                **compiled_heads(model, decoding.exits, layer, decoding.counts, trail),
             )
             if layer == depth:
                 halted = np.ones(len(seen), dtype=bool)
@@ -156,6 +160,8 @@ def climb(decoding: CompiledDecoding, token_ids: Tensor, rows: Index, policy: Po
     except Exception:
         decoding.states.shrink(decoding.length - 1)  # whoever tries again finds no half a token
         raise
+    if trail is not None:
+        trail.close(outcome.layers)
     return outcome.step()
 
 
@@ -176,6 +182,9 @@ def verify(decoding: CompiledDecoding, token_ids: Tensor, rows: Index) -> Tensor
     """As ``Decoding.verify``, for a place that is not open yet."""
     model = decoding.model
     climbers = begin(decoding, token_ids.long(), rows)
+    if decoding.trail is not None:
+        decoding.trail.open(rows, decoding.length - 1)
+        decoding.trail.close(torch.full((decoding.num_rows,), model.decoder.num_layers))
     for index in range(model.decoder.num_layers):
         climbers.join(index)
         climbers.run(index, index + 1)

@@ -128,7 +128,17 @@ class CompiledDecoding(Sequences):
         step.rule = rule.struct
         step.words, step.layers = words.data_ptr(), structs.address(layers)
         step.logits = structs.address(logits)
+        self.point_trail()
         return step
+
+    def point_trail(self, steps: int = 1) -> None:
+        """Tell kernels where they find and note what a gate remembers, for so many steps more."""
+        if self.trail is None:
+            return
+        self.trail.prepare(self.length + steps)
+        step = self._step_struct
+        step.depths, step.doubts = map(structs.address, (self.trail.depths, self.trail.doubts))
+        step.trail_width, step.trail_reach = self.trail.depths.shape[1], self.trail.reach
 
     def told(self, told: int) -> None:
         """What a kernel has to say of a step: 1 if all is well."""

@@ -8,7 +8,7 @@ from torch import Tensor
 from tokenexit.context import ContextGate
 from tokenexit.decoding.compiled import structs
 
-FEATURES = ("state", "change", "likeness", "place", "depth")
+FEATURES = ("state", "change", "likeness", "place", "depth", "last_depths", "last_doubts")
 """Those that kernels know, in the order of decode_types.h."""
 
 

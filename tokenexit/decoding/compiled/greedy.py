@@ -79,6 +79,7 @@ def _some_steps(
     if longest is not None:
         most = min(most, longest - decoding.length)
     decoding.states.prepare(run.live, most)
+    decoding.point_trail(most)
     tokens = torch.empty(decoding.num_rows, most, dtype=torch.long)
     layers, live = torch.empty_like(tokens), torch.empty(decoding.num_rows, dtype=torch.long)
     step.layers = live.data_ptr()

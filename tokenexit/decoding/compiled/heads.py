@@ -12,6 +12,7 @@ from torch import Tensor
 from tokenexit.context import ContextGate
 from tokenexit.decoding.compiled.model import CompiledDecoder
 from tokenexit.decoding.exits import Exits, Heads, judge
+from tokenexit.decoding.trail import Trail
 from tokenexit.decoding.work import FIELDS
 from tokenexit.gates import LinearGate
 from tokenexit.signals import Signals
@@ -20,7 +21,11 @@ _SCORED, _READ, _GATED, _JUDGED = map(FIELDS.index, ("head", "head_read", "gate"
 
 
 def compiled_heads(
-    model: CompiledDecoder, exits: Exits, layer: int, counts: NDArray[np.int64]
+    model: CompiledDecoder,
+    exits: Exits,
+    layer: int,
+    counts: NDArray[np.int64],
+    trail: Trail | None = None,
 ) -> Heads:
     """As ``Exits.heads``; whatever they score is counted.
 
@@ -29,6 +34,7 @@ def compiled_heads(
         exits: Whose small heads, which stay in torch.
         layer: From 1.
         counts: As ``DecodeWork.counts``, ``[L, 11]``.
+        trail: Where it is noted what a context gate says.
     """
     line = counts[layer - 1]
     return {
@@ -36,7 +42,9 @@ def compiled_heads(
         "shortlist_head": partial(_shortlist, model, line),
         "gate_head": None if exits.gate is None else partial(_wrong, model, exits.gate, line),
         "depth_head": None if exits.depth is None else partial(_needed, model, exits.depth, line),
-        "context": None if exits.context is None else partial(_judged, model, exits.context, line),
+        "context": (
+            None if exits.context is None else partial(_judged, model, exits.context, line, trail)
+        ),
     }
 
 
@@ -64,7 +72,12 @@ def _needed(model: CompiledDecoder, depth: Any, line: Any, hidden: Tensor) -> Te
 
 
 def _judged(
-    model: CompiledDecoder, gate: ContextGate, line: Any, signals: Signals, memory: Any
+    model: CompiledDecoder,
+    gate: ContextGate,
+    line: Any,
+    trail: Trail | None,
+    signals: Signals,
+    memory: Any,
 ) -> tuple[Tensor, Any]:
     line[_JUDGED] += len(signals) * gate.macs
-    return judge(gate, signals, model.finish(signals.hidden), memory)
+    return judge(gate, signals, model.finish(signals.hidden), memory, trail)

@@ -93,7 +93,8 @@ class Step(ctypes.Structure):
     _fields_ = (
         *_fields(INT, "pending num_banned"),
         ("rule", Rule),
-        *_fields(POINTER, "banned words logits layers work"),
+        *_fields(POINTER, "banned words logits layers work depths doubts"),
+        *_fields(INT, "trail_width trail_reach"),
     )
 
 

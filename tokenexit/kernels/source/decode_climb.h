@@ -88,7 +88,7 @@ inline bool exit_at(const Decoding &on, int layer, const DecodeStep &step, Remem
   if (finished && rule.score == BY_GATE) step.work[at(layer - 1, count::ALL) + count::GATED] += N;
   if (finished && rule.score == BY_CONTEXT) {
     wrong = scratch.floats(static_cast<size_t>(N));
-    judge_rows(*rule.context, m, layer, on.cache.length - 1, first, kept, finished, row, N, wrong);
+    judge_rows(step, m, layer, on.cache.length - 1, first, kept, finished, row, N, wrong);
     step.work[at(layer - 1, count::ALL) + count::JUDGED] += N * rule.context->macs;
   }
   int stay = 0;
@@ -104,6 +104,8 @@ inline bool exit_at(const Decoding &on, int layer, const DecodeStep &step, Remem
     stay += !gone[i];
     if (!gone[i]) continue;
     step.layers[row[i]] = layer;
+    if (step.depths)
+      step.depths[trail_at(step, row[i], on.cache.length - 1)] = static_cast<float>(layer) / static_cast<float>(m.layers);
     if (score) {
       step.words[row[i]] = best[i].next;
       continue;
@@ -146,6 +148,7 @@ inline void climb(const Decoding &on, const int32_t *rows, int count, const Deco
     c.row[i] = rows[i];
     c.place[i] = place;
     kept.word[rows[i]] = -1;
+    if (step.doubts) step.doubts[trail_at(step, rows[i], place)] = 0.f;
     kept.sure[rows[i]] = 0;
     kept.depth[rows[i]] = depth_of(step.rule, m, rows[i], place, step.words[rows[i]]);
     embed(m, step.words[rows[i]], place, c.x + at(i, H));

@@ -23,6 +23,11 @@ struct Remembered {
   float *hidden;   // [R, H]: at the exit before; null unless the rule or gate compares states
 };
 
+// Where a token is remembered.
+TX_INLINE size_t trail_at(const DecodeStep &step, int row, int place) {
+  return at(row, static_cast<size_t>(step.trail_width)) + static_cast<size_t>(step.trail_reach + place);
+}
+
 inline float cosine(const float *x, const float *y, int n) {
   F xy = zero(), xx = zero(), yy = zero();
   for (int k = 0; k < n; k += LANES) {

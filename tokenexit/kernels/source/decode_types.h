@@ -28,7 +28,7 @@ enum DecodeScore : int32_t {
 
 // Numbers of a finished state that a context gate may read, as context/features names them.
 namespace feature {
-enum { STATE, CHANGE, LIKENESS, PLACE, DEPTH };
+enum { STATE, CHANGE, LIKENESS, PLACE, DEPTH, LAST_DEPTHS, LAST_DOUBTS };
 }
 
 // A context gate: G small networks of F numbers, one for each exit or one for all.
@@ -67,6 +67,9 @@ struct DecodeStep {
   float *logits;         // [R, V] or null
   int64_t *layers;       // [R]: where each sequence left
   int64_t *work;         // [L, count::ALL]
+  float *depths;         // [R, width] or null: by place, the share of the layers that a token took
+  float *doubts;         // [R, width]: how likely wrong a gate last took its exit to be
+  int32_t trail_width, trail_reach; // before the first place there are so many zeros
 };
 
 // Greedy search.
