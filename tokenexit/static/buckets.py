@@ -7,10 +7,10 @@ from typing import NamedTuple
 from tokenexit.errors import UserError
 
 FINE = 8
-"""Up to here sizes are powers of two."""
+"""Up to here sizes are powers of two, above they are multiples of it, as kernels like them."""
 
 STEPS = 4
-"""Sizes from one power of two to the next: what is rounded up is a quarter at most."""
+"""Sizes from one power of two to the next, multiples of ``FINE``: a quarter more at most."""
 
 MOST_ROWS = 1 << 17
 """Token rows of the largest bucket."""
@@ -39,7 +39,7 @@ class Shape(NamedTuple):
 def bucket(count: int) -> int:
     """The smallest size that holds so many, at least 1."""
     above = power(count)
-    step = above // 2 // STEPS
+    step = max(above // 2 // STEPS, FINE)
     return above if above <= FINE else -(-count // step) * step
 
 

@@ -11,6 +11,7 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from tokenexit.halting import Halted
 from tokenexit.static.buckets import Shape
@@ -19,24 +20,43 @@ from tokenexit.static.room import ASKING, READ, WORDS, Room
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Rows in a grid of ``S`` sentences.
+    """Rows, sentence by sentence: in a list, and in a grid of ``S`` sentences.
 
     Attributes:
         room: The memory.
-        rows: Numbers of the rows, ``[A]``; nobody's is the first, and all that are left over.
-        cell: Where each stands in the flattened grid, ``[A]``, from 1; 0 for nobody's.
-        grid: Which of them stands in each cell, ``[S, Q]``; the first where none does.
+        kind: Of what is listed.
+        listed: Words or rows that are left, in order, ``[A]``; nobody's is the first, and all
+            that are left over.
+        rows: The row of each, ``[A]``.
+        sentences: Room for so many of them.
+        width: Room for so many rows of one.
     """
 
     room: Room
+    kind: int
+    listed: Tensor
     rows: Tensor
-    cell: Tensor
-    grid: Tensor
+    sentences: int
+    width: int
 
     @cached_property
     def at(self) -> Tensor:
         """Place of each row in its text, ``[A]``."""
         return self.room.positions[self.rows]
+
+    @cached_property
+    def cell(self) -> Tensor:
+        """Where each stands in the flattened grid, ``[A]``, from 1; 0 for nobody's."""
+        room, kind = self.room, self.kind
+        shift = torch.sub(room.before[kind, :-1], room.slot[:-1], alpha=self.width)
+        return (room.upto[kind] - shift[room.sentence_of(kind)])[self.listed]
+
+    @cached_property
+    def grid(self) -> Tensor:
+        """Which of them stands in each cell, ``[S, Q]``; the first where none does."""
+        empty = self.cell.new_zeros(self.sentences * self.width + 1)
+        grid = empty.scatter_(0, self.cell, self.room.numbers[: len(self.listed)])
+        return grid[1:].view(self.sentences, self.width)
 
     @cached_property
     def out(self) -> Tensor:
@@ -52,18 +72,32 @@ class Plan:
         words: Words that arrive at its end, ``[N]``, nobody's the first.
         asking: The rows that ask.
         read: The rows that are read.
-        mask: Which keys are real, ``[S, 1, 1, K]`` bool; of nobody's sentence the first.
     """
 
     words: Tensor
     asking: Place
     read: Place
-    mask: Tensor
+
+    @cached_property
+    def mask(self) -> Tensor:
+        """Which keys are real, ``[S, 1, 1, K]`` bool; of nobody's sentence the first."""
+        mask = self.read.grid > 0
+        mask[:, 0].fill_(True)  # or nobody's sentence would make numbers that are none
+        return mask[:, None, None]
 
     @cached_property
     def places(self) -> tuple[Tensor, Tensor]:
         """Of queries and keys in their texts, ``[S, Q]`` and ``[S, K]``."""
         return self.asking.at[self.asking.grid], self.read.at[self.read.grid]
+
+    @cached_property
+    def offsets(self) -> tuple[Tensor, Tensor]:
+        """Where sentences begin in the lists of queries and keys, ``[S + 3]`` int32 each.
+
+        The first sentence is nobody's, and has one row; sentences that have left have none.
+        """
+        ends = F.pad(self.asking.room.before + 1, (1, 0)).int()
+        return ends[self.asking.kind], ends[self.read.kind]
 
 
 def mark(room: Room, halted: Halted, number: int) -> None:
@@ -96,38 +130,15 @@ def plan(room: Room, shape: Shape) -> Plan:
         slots.new_zeros(count).scatter_(0, slots[kind], names[kind])
         for kind, count in ((WORDS, shape.words), (ASKING, shape.rows), (READ, shape.kept))
     )
-    keys = _place(room, READ, read, read, shape.sentences, shape.keys)
-    mask = keys.grid > 0
-    mask[:, 0].fill_(True)  # or nobody's sentence would make numbers that are none
     return Plan(
         words=words,
-        asking=_place(room, ASKING, asking, asking, shape.sentences, shape.queries),
-        read=keys,
-        mask=mask[:, None, None],
+        asking=Place(room, ASKING, asking, asking, shape.sentences, shape.queries),
+        read=Place(room, READ, read, read, shape.sentences, shape.keys),
     )
 
 
-def for_top(room: Room, shape: Shape, below: Plan) -> Plan:
+def for_top(room: Room, below: Plan) -> Plan:
     """The same for a top layer in which each word asks by its first row alone."""
-    first = room.first_row[below.words]
-    asking = _place(room, WORDS, below.words, first, shape.sentences, shape.queries)
-    return Plan(below.words, asking, below.read, below.mask)
-
-
-def _place(
-    room: Room, kind: int, listed: Tensor, rows: Tensor, sentences: int, width: int
-) -> Place:
-    """Lay out rows sentence by sentence.
-
-    Args:
-        room: The memory.
-        kind: Of what is listed.
-        listed: Words or rows that are left, in order, ``[A]``, nobody's the first.
-        rows: The row of each, ``[A]``.
-        sentences: Room for so many of them.
-        width: Room for so many rows of one.
-    """
-    shift = torch.sub(room.before[kind, :-1], room.slot[:-1], alpha=width)
-    cell = (room.upto[kind] - shift[room.sentence_of(kind)])[listed]
-    grid = cell.new_zeros(sentences * width + 1).scatter_(0, cell, room.numbers[: len(listed)])
-    return Place(room, rows, cell, grid[1:].view(sentences, width))
+    first, asked = room.first_row[below.words], below.asking
+    asking = Place(room, WORDS, below.words, first, asked.sentences, asked.width)
+    return Plan(below.words, asking, below.read)

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 import torch
 
-from tokenexit.backbones import Backbone
-from tokenexit.halting.attention import read_projected
 from tokenexit.policies.rule import OF_LOGITS
 from tokenexit.static.arrived import Arrived, Network
+from tokenexit.static.attention import attend
 from tokenexit.static.buckets import Shape
 from tokenexit.static.decide import decide
 from tokenexit.static.plan import Plan, for_top, mark, plan
@@ -67,7 +66,7 @@ def run(network: Network, room: Room, segment: Segment, shape: Shape) -> None:
     backbone, met = network.backbone, plan(room, shape)
     for layer in range(segment.first, segment.last + 1):
         if layer == backbone.num_layers and backbone.row_by_row:
-            met = for_top(room, shape, met)
+            met = for_top(room, met)
         _layer(network, room, layer - 1, met)
         if network.remembered and layer in network.heads.layers and layer < segment.last:
             Arrived(network, room, layer, met).remember()
@@ -76,23 +75,10 @@ def run(network: Network, room: Room, segment: Segment, shape: Shape) -> None:
 
 def _layer(network: Network, room: Room, index: int, met: Plan) -> None:
     """One layer on the rows that ask."""
-    backbone, asking, read = network.backbone, met.asking, met.read
-    placed = type(backbone).bias is not Backbone.bias
-    rows, source = room.states[asking.rows], room.states[read.rows]
-    queries = backbone.queries(index, rows, asking.at)
-    keys, values = backbone.keys_values(index, source, read.at)
-    found = read_projected(
-        backbone,
-        index,
-        queries[asking.grid],
-        keys[read.grid],
-        values[read.grid],
-        met.places if placed else None,
-        met.mask,
-        backbone.eager,
-    )
-    found = found.flatten(2).flatten(0, 1)[asking.out]
-    room.states.index_copy_(0, asking.rows, backbone.combine(index, rows, found))
+    backbone, asking = network.backbone, met.asking.rows
+    rows, source = room.states[asking], room.states[met.read.rows]
+    found = attend(backbone, index, rows, source, met)
+    room.states.index_copy_(0, asking, backbone.combine(index, rows, found))
 
 
 def _leave(network: Network, room: Room, segment: Segment, met: Plan) -> None:

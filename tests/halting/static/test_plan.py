@@ -15,7 +15,7 @@ from tokenexit.halting import Sentence, pack
 from tokenexit.static import buckets
 from tokenexit.static.buckets import bucket, power, room_for
 from tokenexit.static.counts import Counts, counts_at_start
-from tokenexit.static.plan import Place, for_top, mark, plan
+from tokenexit.static.plan import Place, Plan, for_top, mark, plan
 from tokenexit.static.room import Room, Sizes
 
 texts = st.lists(st.lists(st.integers(1, 4), max_size=7), min_size=1, max_size=6)
@@ -77,6 +77,16 @@ def check_cells(place: Place) -> None:
             assert int(flat[place.out[number]]) == number
 
 
+def check_offsets(met: Plan, want: list[tuple[list[int], list[int]]]) -> None:
+    """Laid end to end, the first sentence is nobody's and the others are those that are left."""
+    found = []
+    pairs = [line[n:].tolist() for line in met.offsets for n in (0, 1)]
+    for start, end, first, last in zip(*pairs, strict=False):
+        mine = met.asking.rows[start:end].tolist(), met.read.rows[first:last].tolist()
+        found += [mine] if mine[0] else []
+    assert found == [([0], [0]), *want]
+
+
 @several
 @given(
     sizes=texts,
@@ -106,12 +116,14 @@ def test_plans_and_counts(sizes, left, halted):
     assert laid_out(met.asking) == [asking for _, asking, _ in want] + none
     assert laid_out(met.read) == [read for _, _, read in want] + none
     assert met.mask.sum(dim=(1, 2, 3)).tolist() == [len(r) for _, _, r in want] + [1] * len(none)
-    top = for_top(room, shape, met)
+    top = for_top(room, met)
     first = [[int(batch.first_row[word - 1]) + 1 for word in words] for words, _, _ in want]
     assert laid_out(top.asking) == first + none
     for place in (met.asking, met.read, top.asking):
         assert int(place.rows[0]) == 0
         check_cells(place)
+    check_offsets(met, [(asking, read) for _, asking, read in want])
+    check_offsets(top, [(f, read) for f, (_, _, read) in zip(first, want, strict=True)])
 
 
 @several
@@ -124,7 +136,7 @@ def test_the_host_knows_what_a_batch_begins_with(sizes):
 @given(count=st.integers(0, 1 << 20))
 def test_buckets_hold_and_waste_little(count):
     size = bucket(count)
-    assert max(count, 1) <= size <= max(1.25 * count, 8)
+    assert max(count, 1) <= size <= max(1.25 * count, count + 7)
     assert bucket(size) == size
     assert count <= power(count) < 2 * max(count, 1)
 

@@ -22,7 +22,7 @@ from tokenexit.backbones import BACKBONES, adapt
 from tokenexit.halting import HALTED, pack
 from tokenexit.heads import ExitHeads
 from tokenexit.policies import Policy
-from tokenexit.static import StaticEncoder, arrived, decide, plan, segment
+from tokenexit.static import StaticEncoder, arrived, attention, decide, plan, segment
 from tokenexit.static.arrived import Network
 from tokenexit.static.buckets import Shape
 from tokenexit.static.room import Room, Sizes
@@ -154,7 +154,7 @@ def test_operators_a_layer(seen):
     counted = []
     with torch.inference_mode():
         met = plan.plan(room, SHAPE)
-        for _ in range(2):  # the first looks up positions as well
+        for _ in range(2):  # the first lays out the grids as well
             with seen("meta") as noted:
                 segment._layer(network, room, 0, met)
             counted.append(len(noted.kernels))
@@ -200,7 +200,7 @@ def test_what_captures_cannot_hold_is_not_called():
     """Names of calls that wait for the device or make tensors from numbers of the host."""
     forbidden = {"item", "tolist", "nonzero", "cpu", "numpy", "tensor", "as_tensor", "from_numpy"}
     forbidden |= {"masked_select", "unique", "bincount", "repeat_interleave", "where"}
-    for module in (segment, plan, arrived, decide):
+    for module in (segment, plan, attention, arrived, decide):
         tree = ast.parse(inspect.getsource(module))
         called = {
             node.func.attr
