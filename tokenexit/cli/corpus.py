@@ -22,6 +22,13 @@ class Format(StrEnum):
     parquet = "parquet"
 
 
+class BadRows(StrEnum):
+    """What becomes of a row without a text."""
+
+    stop = "stop"
+    note = "note"
+
+
 OutputDir = Annotated[
     Path | None,
     typer.Option(
@@ -44,6 +51,13 @@ Split = Annotated[
 Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a Hub data set.")]
 TextColumn = Annotated[
     str | None, typer.Option("--column", help="Column of the texts, words or sources.")
+]
+OnBadRows = Annotated[
+    BadRows | None,
+    typer.Option(
+        "--bad-rows",
+        help="A row without a text ends the run (stop, by default), or its record says so (note).",
+    ),
 ]
 Keep = Annotated[
     list[str] | None, typer.Option(help="Column to write beside the answers; may be repeated.")

@@ -14,6 +14,7 @@ from tokenexit.cli.base import open_model, read_policy, show_bars
 from tokenexit.cli.corpus import (
     BlockSize,
     Keep,
+    OnBadRows,
     OutputDir,
     PartFormat,
     Revision,
@@ -88,6 +89,7 @@ def predict(
     pair_column: PairColumn = None,
     lang: Lang = None,
     keep: Keep = None,
+    bad_rows: OnBadRows = None,
 ) -> None:
     """Text in, JSON lines out: labels and entities, or the text written, and exit layers.
 
@@ -117,6 +119,7 @@ def predict(
         "pair_column": pair_column,
         "lang": lang,
         "keep": keep,
+        "bad_rows": None if bad_rows is None else bad_rows.value,
     }
     told = {name: value for name, value in told.items() if value}
     if output is not None and output_dir is not None:

@@ -19,7 +19,7 @@ def held(monkeypatch) -> list[int]:
     """How many rows were read and not yet written, after each that was read."""
     count = 0
     most: list[int] = []
-    read, line = Reader.read, module.files.json_line
+    read, line = Reader.stored, module.files.json_line
 
     def reading(self: Reader, start: int, stop: int) -> Iterator[Any]:
         nonlocal count
@@ -33,7 +33,7 @@ def held(monkeypatch) -> list[int]:
         count -= 1
         return line(record)
 
-    monkeypatch.setattr(Reader, "read", reading)
+    monkeypatch.setattr(Reader, "stored", reading)
     monkeypatch.setattr(module.files, "json_line", writing)
     return most
 

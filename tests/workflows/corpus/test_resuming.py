@@ -213,6 +213,42 @@ def test_a_row_without_a_text_is_named_and_what_stands_before_it_is_kept(asked, 
     assert len(parts(asked())) == 4
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_rows_without_a_text_are_noted_where_that_is_asked_for(kind, asked, corpus):
+    """After the run ended at the first as well; what was written before stays."""
+    predict_corpus(asked("whole", format=kind, keep=["id"]))
+    lines = (corpus / "1.jsonl").read_text().splitlines(keepends=True)
+    lines[0] = '{"text": 3, "id": "a"}\n'
+    lines[5:8] = ['{"text": \n', '{"id": "b"}\n', "[]\n"]
+    (corpus / "1.jsonl").write_text("".join(lines))
+    with pytest.raises(UserError, match=r"1\.jsonl, row 0, column 'text'"):
+        predict_corpus(asked(format=kind, keep=["id"]))
+    first = parts(asked())
+    assert len(first) == 2
+    done = predict_corpus(asked(format=kind, keep=["id"], bad_rows="note"))
+    assert done.missing == 4
+    assert {name: parts(asked())[name] for name in first} == first
+    found, whole = (read(Path(asked(name).output_dir), kind) for name in ("out", "whole"))
+    wrong = {10: "not int '3'", 15: "not valid JSON", 16: "not NoneType", 17: "is list"}
+    assert [one["row"] for one in found] == list(range(23))
+    for row, one in enumerate(found):
+        if row not in wrong:
+            assert {**whole[row], "id": None} == {**one, "id": None}
+            continue
+        assert wrong.pop(row) in one["error"]
+        assert "1.jsonl, row" in one["error"]
+        assert one.get("words") is None
+        assert one.get("id") == {10: "a", 16: "b"}.get(row)
+    assert not wrong
+
+
+def read(folder: Path, kind: str) -> list[dict[str, Any]]:
+    files = sorted((folder / "parts").iterdir())
+    if kind == "parquet":
+        return [row for file in files for row in pq.read_table(file).to_pylist()]
+    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
 def test_parquet_of_columns_that_change_their_type(asked, corpus, write):
     data = write([{"text": "a", "id": "x"}] * 12, "parquet", "typed")
     pq.write_table(pa.table({"text": ["a"], "id": [1]}), data / "2.parquet")

@@ -83,7 +83,7 @@ def test_of_every_task(kind, models, write, tmp_path):
             assert all(v is None for row in found for k, v in row.items() if k not in expected[0])
             schemas = [pq.read_schema(part) for part in sorted((folder / "parts").iterdir())]
             assert all(schema == schemas[0] for schema in schemas)
-            assert set(schemas[0].names) == {"row", *result_fields(look_at(str(model)))}
+            assert set(schemas[0].names) == {"row", "error", *result_fields(look_at(str(model)))}
 
 
 def test_lines_of_text(models, write, tmp_path):

@@ -69,6 +69,14 @@ class Reader:
         """Rows with their numbers, as they are asked for.
 
         Raises:
+            UserError: As ``stored`` and ``values``.
+        """
+        return ((row, self.values(raw, row)) for row, raw in self.stored(start, stop))
+
+    def stored(self, start: int, stop: int) -> Iterator[tuple[int, Any]]:
+        """Numbers of rows, each with what a file holds of it: for ``values``.
+
+        Raises:
             UserError: A file cannot be read, or has fewer rows than it had.
         """
         row = start
@@ -80,7 +88,7 @@ class Reader:
                 self._go_to(number, inside)
                 for raw in islice(self._rows, last - inside):
                     self._next += 1
-                    yield row, self._parsed(raw, row)
+                    yield row, raw
                     row += 1
             if self._next != last:
                 raise UserError(
@@ -107,7 +115,12 @@ class Reader:
             for _, line in kept_lines(source, self._corpus.format):
                 yield line
 
-    def _parsed(self, raw: Any, row: int) -> dict[str, Any]:
+    def values(self, raw: Any, row: int) -> dict[str, Any]:
+        """The values of a row by column.
+
+        Raises:
+            UserError: It is no UTF-8, or no object of JSON.
+        """
         if self._corpus.format == "parquet":
             return row_of(raw)
         text = self._text(raw, row)

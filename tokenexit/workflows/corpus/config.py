@@ -44,6 +44,10 @@ class CorpusConfig:
     keep: list[str] = field(
         default_factory=list, metadata=about("columns to write beside the answers")
     )
+    bad_rows: Literal["stop", "note"] = field(
+        default="stop",
+        metadata=about("end at a row without a text, or write what is wrong"),
+    )
     policy: str | dict[str, Any] | None = field(
         default=None, metadata=about("policy; the model's own by default")
     )

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tokenexit.data.corpus import Reader
+from tokenexit.errors import UserError
 from tokenexit.policies import from_config
 from tokenexit.registry import load_plugin
 from tokenexit.workflows.commands import Commands, open_model
 from tokenexit.workflows.corpus.config import CorpusConfig
 from tokenexit.workflows.corpus.parts import write_part
 from tokenexit.workflows.corpus.plan import Plan
-from tokenexit.workflows.corpus.schema import ROW, as_text, plain, result_fields, schema_of
+from tokenexit.workflows.corpus.schema import ERROR, ROW, as_text, plain, result_fields, schema_of
 from tokenexit.workflows.corpus.served import Served, look_at
 
 
@@ -61,21 +62,39 @@ class Job:
         No more than a few batches of rows are held.
         """
         waiting: deque[dict[str, Any]] = deque()
-        columns, corpus = self.plan.columns, self.plan.corpus
-
-        def texts() -> Iterator[Any]:
-            for row, values in self._reader.read(rows.start, rows.stop):
-                text = columns.item(values, corpus.where(row))
-                kept = {name: self._kept(value) for name, value in columns.kept(values).items()}
-                waiting.append({ROW: row, **kept})
-                yield text
-
-        size = self._config.batch_size
-        for answer in self._opened.predict(texts(), self._policy, size, **self._config.options):
-            self._step(1)
+        size, options = self._config.batch_size, self._config.options
+        texts = self._texts(rows, waiting)
+        for answer in self._opened.predict(texts, self._policy, size, **options):
+            yield from self._noted(waiting)
             # Of a tagger of word classes, an empty text alone would say that it has no entities.
             said = {name: value for name, value in answer.items() if name in self._said}
             yield {**waiting.popleft(), **said}
+            self._step(1)
+        yield from self._noted(waiting)
+
+    def _texts(self, rows: range, waiting: deque[dict[str, Any]]) -> Iterator[Any]:
+        """What the model is given; what is written beside the answers goes to ``waiting``."""
+        columns, corpus = self.plan.columns, self.plan.corpus
+        for row, raw in self._reader.stored(rows.start, rows.stop):
+            record: dict[str, Any] = {ROW: row}
+            try:
+                values = self._reader.values(raw, row)
+                kept = columns.kept(values)
+                record |= {name: self._kept(value) for name, value in kept.items()}
+                text = columns.item(values, corpus.where(row))
+            except UserError as error:
+                if self._config.bad_rows == "stop":
+                    raise
+                waiting.append({**record, ERROR: str(error)})
+                continue
+            waiting.append(record)
+            yield text
+
+    def _noted(self, waiting: deque[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Records of rows without a text, up to the next that has one."""
+        while waiting and ERROR in waiting[0]:
+            yield waiting.popleft()
+            self._step(1)
 
 
 def _unchanged(value: Any) -> Any:

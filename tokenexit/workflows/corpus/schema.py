@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from tokenexit.workflows.corpus.plan import Plan
 
-ROW = "row"
-"""The column of a record's place in the corpus."""
+ROW, ERROR = "row", "error"
+"""Columns of a record's place in the corpus, and of what is wrong with a row without an answer."""
 
 
 def result_fields(served: Served, pairs: bool = False) -> dict[str, pa.DataType]:
@@ -72,7 +72,7 @@ def schema_of(plan: Plan, served: Served) -> pa.Schema:
         with open_parquet(first.path) as file:
             kept = {name: file.schema_arrow.field(name).type for name in kept}
     results = result_fields(served, plan.columns.pair is not None)
-    return pa.schema(list({ROW: pa.int64(), **kept, **results}.items()))
+    return pa.schema(list({ROW: pa.int64(), **kept, **results, ERROR: pa.string()}.items()))
 
 
 def check_kept(plan: Plan, served: Served) -> None:
@@ -81,7 +81,7 @@ def check_kept(plan: Plan, served: Served) -> None:
     Raises:
         UserError: Names it.
     """
-    names = {ROW, "entities", *result_fields(served, plan.columns.pair is not None)}
+    names = {ROW, ERROR, "entities", *result_fields(served, plan.columns.pair is not None)}
     for name in plan.columns.keep:
         if name in names:
             raise UserError(
