@@ -323,6 +323,23 @@ def test_every_command_is_told_a_precision(ok, own_run, corpus, tmp_path, caplog
     assert "calibrated in int8 and is used in fp32" in caplog.text
 
 
+def test_every_command_is_told_a_runtime(ok, cli, own_run, corpus, tmp_path):
+    given, found = ("--device", "cpu", "--policy", "entropy:0.5"), {}
+    for runtime in ("eager", "static"):
+        out = tmp_path / f"{runtime}.json"
+        told = (*given, "--runtime", runtime)
+        ok("evaluate", own_run, "--data", corpus, *told, "--json", out)
+        lines = ok("predict", own_run, *told, stdin=b"Ada was born .\nParis").splitlines()
+        found[runtime] = read(out), [json.loads(line)["exit_layers"] for line in lines]
+    for name in ("quality", "mean_exit_layer", "exit_histogram"):
+        assert found["static"][0][name] == found["eager"][0][name]
+    assert found["static"][1] == found["eager"][1]
+    ok("bench", own_run, "--data", corpus, "--limit", 8, "--repeats", 1, *told)
+    done = cli("predict", own_run, "--runtime", "static", "--policy", "vote", stdin=b"Paris")
+    assert done.code == 2
+    assert 'choose runtime="eager"' in done.err.replace("\n", " ")
+
+
 @pytest.mark.parametrize("command", ["predict", "evaluate", "calibrate"])
 def test_missing_kernels_are_told_once(command, ok, own_run, corpus, monkeypatch, caplog):
     monkeypatch.setenv("TOKENEXIT_KERNELS", "off")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from tokenexit import (
     policies,
 )
 from tokenexit.errors import UserError
+from tokenexit.models.run_static import planned
 from tokenexit.policies import Policy
 from tokenexit.static import buckets
 
@@ -69,6 +73,38 @@ def test_loaded_so(own: Any, tmp_path: Path) -> None:
 def test_auto_is_eager_on_a_cpu(own: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(own), "static", lambda *_: pytest.fail("static on a CPU"))
     own.tag(TEXTS, policy=ENTROPY)
+
+
+def test_auto_takes_what_serves_on_a_gpu(own: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is none, told that there is: what is not served is computed eagerly, silently."""
+    backbone, pieces = own.for_inference(), own.encoder.encode(TEXTS)
+    monkeypatch.setattr(type(own), "device", torch.device("cuda"))
+    found = planned(own, backbone, pieces, ENTROPY, 32)
+    assert found is not None
+    assert found[1].score == "entropy"
+    assert planned(own, backbone, pieces, policies.Vote(2), 32) is None
+    monkeypatch.setattr(buckets, "MOST_ROWS", 8)
+    assert planned(own, backbone, pieces, ENTROPY, 32) is None
+    assert planned(own.use(runtime="eager"), backbone, pieces, ENTROPY, 1) is None
+
+
+def test_threads_share_one_model(own: Any, texts: Any) -> None:
+    """Memory of fixed size serves one batch at a time; nobody sees another's."""
+    own.use(runtime="static")
+    chunks = [texts, texts[:1], texts[3:], texts[::-1]] * 3
+    alone = [own.tag(chunk, policy=ENTROPY, batch_size=2) for chunk in chunks]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda c: own.tag(c, policy=ENTROPY, batch_size=2), chunks))
+    for one, other in zip(alone, together, strict=True):
+        same(one, other)
+
+
+@pytest.mark.parametrize("how", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_copies_compute_the_same(own: Any, how: Any) -> None:
+    found = own.use(runtime="static").tag(TEXTS, policy=ENTROPY)
+    copied = how(own)
+    assert copied.runtime == "static"
+    same(copied.tag(TEXTS, policy=ENTROPY), found)
 
 
 # --- refusals ----------------------------------------------------------------------------------
