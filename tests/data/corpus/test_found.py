@@ -55,6 +55,20 @@ def test_a_file_of_any_name_is_text(make):
     assert find_files(str(folder / "plain")).format == "text"
 
 
+def test_links(make, tmp_path_factory):
+    """As the Hub's cache has them: the link alone says what is in a file."""
+    folder, other = make("a.jsonl"), tmp_path_factory.mktemp("other")
+    (other / "blob").write_bytes(b"{}\n")
+    (folder / "b.jsonl.gz").symlink_to(other / "blob")
+    (other / "c.jsonl").write_bytes(b"{}\n")
+    (folder / "more").symlink_to(other)
+    (folder / "again").symlink_to(folder)
+    wanted = [folder / "a.jsonl", folder / "b.jsonl.gz", other / "c.jsonl"]
+    assert find_files(str(folder)).paths == tuple(map(str, wanted))
+    assert find_files(str(folder / "again")).paths == find_files(str(folder)).paths
+    assert find_files(str(folder / "b.jsonl.gz")).paths == (str(folder / "b.jsonl.gz"),)
+
+
 def test_one_split(make):
     folder = make("train-0.jsonl", "train-1.jsonl", "test.jsonl", "dev/0.jsonl")
     assert names(folder, "train") == ["train-0.jsonl", "train-1.jsonl"]

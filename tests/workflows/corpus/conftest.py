@@ -15,7 +15,11 @@ import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification
 
-from tokenexit import ExitModelForSeq2SeqLM, ExitModelForSequenceClassification
+from tokenexit import (
+    CascadeForSequenceClassification,
+    ExitModelForSeq2SeqLM,
+    ExitModelForSequenceClassification,
+)
 from tokenexit.models.scale import Scale
 from tokenexit.models.scratch_seq2seq import fresh_seq2seq, train_subword_tokenizer
 from tokenexit.workflows.corpus import CorpusConfig
@@ -64,6 +68,9 @@ def _make(kind: str, make_tagger: Any, tokenizer: Any) -> Any:
         return model
     size = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
     config = BertConfig(vocab_size=len(tokenizer), intermediate_size=16, **size, num_labels=2)
+    if kind == "cascade":
+        stages = [_make("classifier", make_tagger, tokenizer) for _ in range(2)]
+        return CascadeForSequenceClassification(stages)
     if kind == "regression":
         config.num_labels, config.problem_type = 1, "regression"
         network = BertForSequenceClassification(config)

@@ -83,17 +83,6 @@ def test_several_write_what_one_writes(count, asked):
     assert not (Path(together.output_dir) / ".running").exists()
 
 
-def test_several_share_the_files_and_go_on_where_parts_are_missing(asked, corpus):
-    predict_corpus(asked("alone"))
-    predict_corpus(asked())
-    for block in (1, 2, 4):
-        (Path(asked().output_dir) / "parts" / f"part-0000000{block}.jsonl").unlink()
-    done = run(*SEVERAL, "2", *command(asked()))
-    assert done.returncode == 0, done.stderr
-    assert "23 rows; 3 of 6 parts were missing" in done.stdout
-    assert parts(asked()) == parts(asked("alone"))
-
-
 def test_a_mistake_is_told_once(asked, corpus):
     (corpus / "1.jsonl").write_text('{"body": "a"}\n')
     done = run(*SEVERAL, "2", *command(asked()))
@@ -121,38 +110,40 @@ def test_a_process_that_dies_ends_the_others_and_the_run_resumes(asked, tmp_path
     assert parts(asked()) == parts(asked("alone"))
 
 
-def test_two_runs_into_one_folder(asked):
-    folder = Path(asked().output_dir)
-    with taken(folder):  # as another process sees it
-        done = run(*SEVERAL, "2", *command(asked()))
-    assert done.returncode == 2
-    assert f"{folder} is being written by a run of predict (process {os.getpid()})" in done.stderr
-    assert "give another folder" in done.stderr
-    assert not list(folder.rglob("*"))
+HOLDS = """
+import sys, time
+from tokenexit.workflows.lock import locked
+with locked(sys.argv[1], 'a run of predict'):
+    print('held', flush=True)
+    time.sleep(600)
+"""
 
 
-def test_a_process_that_is_left_of_a_run_keeps_others_out(asked):
-    """The main process may be the first to end."""
+@pytest.mark.parametrize("process", ["", ".running/3"])
+def test_two_runs_into_one_folder(process, asked):
+    """Refused while any process of the first is at work: its main one may be the first to end."""
     folder = Path(asked().output_dir)
     predict_corpus(asked())
-    code = (
-        "import sys, time\n"
-        "from tokenexit.workflows.lock import locked\n"
-        "with locked(sys.argv[1], 'a run of predict'):\n"
-        "    print('held', flush=True)\n"
-        "    time.sleep(600)\n"
-    )
-    program = [sys.executable, "-c", code, str(folder / ".running" / "3")]
-    with subprocess.Popen(program, env=ENV, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
+    (folder / "parts" / "part-00000002.jsonl").unlink()
+    program = [sys.executable, "-c", HOLDS, str(folder / process)]
+    with subprocess.Popen(program, env=ENV, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
         try:
-            with pytest.raises(UserError, match=rf"\(process {process.pid}\)"):
+            told = rf"being written by a run of predict \(process {other.pid}\).* another folder"
+            with pytest.raises(UserError, match=told):
                 predict_corpus(asked())
         finally:
-            process.send_signal(signal.SIGKILL)
-    predict_corpus(asked())
+            other.send_signal(signal.SIGKILL)
+    assert predict_corpus(asked()).missing == 1
     assert not (folder / ".running").exists()
+
+
+def test_what_keeps_others_out_is_what_a_run_holds(asked):
+    folder = Path(asked().output_dir)
+    with taken(folder), pytest.raises(UserError, match="being written by a run of predict"):
+        predict_corpus(asked())
+    assert not folder.exists()
 
 
 def test_killed_anywhere_a_run_resumes(asked):

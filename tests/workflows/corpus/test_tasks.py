@@ -29,6 +29,7 @@ ROWS: dict[str, tuple[str, list[dict[str, Any]], list[Any]]] = {
     "words without entities": ("pos", [{"text": t} for t in TEXTS], TEXTS),
     "texts": ("classifier", [{"sentence": t} for t in TEXTS], TEXTS),
     "pairs": ("classifier", PAIRS, [list(row.values()) for row in PAIRS]),
+    "texts by several models": ("cascade", [{"sentence": t} for t in TEXTS], TEXTS),
     "numbers": ("regression", [{"text": t} for t in TEXTS], TEXTS),
     "generation": ("generator", [{"source": t} for t in TEXTS], TEXTS),
 }

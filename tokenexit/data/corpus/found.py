@@ -79,7 +79,7 @@ def find_files(
             raise UserError(f"{option} is for folders and Hub ids; {source} is a file.")
     if not path.is_file():
         raise UserError(f"{source} is a pipe or a device, which cannot be read twice.")
-    return Found(_format_of_file(path), (str(path.resolve()),))
+    return Found(_format_of_file(path), (_one_name(path),))
 
 
 def _format_of_file(path: Path) -> str:
@@ -111,14 +111,24 @@ def _in_folder(folder: Path, split: str | None) -> Found:
     if not paths:
         inside = ", ".join(sorted(path.name for path in folder.iterdir())[:6]) or "nothing"
         raise UserError(f"{folder} holds no corpus: no {_KNOWN}. There is: {inside}.")
-    return _of_one_format(str(folder), [str((folder / path).resolve()) for path in paths])
+    return _of_one_format(str(folder), [_one_name(folder / path) for path in paths])
+
+
+def _one_name(path: Path) -> str:
+    """However its folder is spelled; in the Hub's cache a link's own name alone says its kind."""
+    return str(path.parent.resolve() / path.name)
 
 
 def _data_files(folder: Path) -> list[PurePosixPath]:
     """Paths in a folder, hidden ones left out; they compare part by part, on every system."""
-    found = []
-    for place, inside, names in os.walk(folder):
-        inside[:] = [name for name in inside if not name.startswith((".", "~"))]
+    found, seen = [], set()
+    for place, inside, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:  # a link back, or to what is there already
+            inside[:] = []
+            continue
+        seen.add(real)
+        inside[:] = sorted(name for name in inside if not name.startswith((".", "~")))
         here = PurePosixPath(Path(place).relative_to(folder).as_posix())
         found += [here / name for name in names if _kind(name) and not name.startswith((".", "~"))]
     return found

@@ -91,7 +91,8 @@ def _known(folder: Path | None, found: Found) -> tuple[str, list[dict]] | None:
 
 
 def _there(plan: Plan) -> list[int]:
-    return [block for block in range(plan.blocks) if plan.part(block).exists()]
+    names = {path.name for path in (plan.folder / PARTS).iterdir()}
+    return [block for block in range(plan.blocks) if plan.part(block).name in names]
 
 
 def _begin(plan: Plan, config: CorpusConfig, served: Served) -> None:
