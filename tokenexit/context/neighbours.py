@@ -57,5 +57,5 @@ def _places(signals: Signals, reach: int) -> Tensor:
     grid = torch.full((signals.num_sequences * width,), -1, device=device)
     place = signals.sequence * width + signals.position + reach
     grid[place] = torch.arange(len(signals), device=device)
-    steps = [d for d in range(-reach, reach + 1) if d]
-    return grid[place[:, None] + torch.tensor(steps, device=device)]
+    steps = torch.arange(-reach, reach + 1, device=device)  # made there: no copy from the host
+    return grid[place[:, None] + torch.cat([steps[:reach], steps[reach + 1 :]])]

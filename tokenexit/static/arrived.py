@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from tokenexit.backbones import Backbone
 from tokenexit.halting import Halted
 from tokenexit.heads import ExitHeads
+from tokenexit.policies import index_state
 from tokenexit.policies.rule import Rule
 from tokenexit.signals import Signals
 from tokenexit.static.plan import Plan
@@ -90,11 +91,23 @@ class Arrived:
             return self._room.depth[self._words].float()
         if score == "gate":
             return self._signals().gate.float()
+        if score == "context":
+            return self._judged()
         previous = self._previous()
         if previous is None:
             return self.seen.new_full((len(self.seen),), -1.0, dtype=torch.float32)
         cosine = F.cosine_similarity(self.seen.float(), previous.float(), dim=-1)
         return cosine.clamp(-1.0, 1.0)
+
+    def _judged(self) -> Tensor:
+        """How likely each word is wrong by the context gate, ``[N]``, which remembers it."""
+        gate, room = self._network.heads.context, self._room
+        assert gate is not None
+        first = not any(self._network.rule.asked[: self._layer - 1])
+        memory = None if first else index_state(room.memory, self._words)
+        wrong, memory = gate.step(self._signals(), memory)
+        room.remember(self._words, memory)
+        return wrong
 
     def remember(self) -> None:
         """Keep the states for the exits above, where those look at them."""
@@ -126,7 +139,7 @@ class Arrived:
             position=room.word_place[words],
             item_id=room.word_item[words],
             num_sequences=room.sizes.sentences + 1,
-            extent=room.sizes.rows,
+            extent=room.sizes.longest,
             head=lambda *_: self.logits,
             gate_head=self._network.heads.gate,
             previous=None if not self._exits_before else self._previous_there,

@@ -10,7 +10,7 @@ from tokenexit.policies.rule import OF_LOGITS, Rule
 from tokenexit.policies.rule_decide import score
 from tokenexit.static.room import Room
 
-KNOWN = OF_LOGITS | {"never", "depth", "gate", "saturation"}
+KNOWN = OF_LOGITS | {"never", "depth", "gate", "saturation", "context"}
 """Scores that are computed here."""
 
 

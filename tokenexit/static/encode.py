@@ -122,15 +122,16 @@ class StaticEncoder:
         return Outcome(Decisions(logits, layers), _work(network, segments(rule.asked), counts))
 
     def _room(self, network: Network, batch: PackedBatch) -> Room:
-        backbone = self._backbone
+        backbone, rule = self._backbone, network.rule
         sizes = Sizes(
             rows=room_for(len(batch.row_word)),
             sentences=power(batch.num_sequences),
             width=backbone.hidden_size,
             classes=self._classes,
             segments=backbone.num_layers,
-            columns=len(network.rule.thresholds[0]),
+            columns=len(rule.thresholds[0]),
             remembered=network.remembered,
+            longest=power(batch.extent) if rule.score == "context" else 0,
             numbers=self._numbers,
         )
         room = self._rooms.pop(sizes, None)
@@ -152,7 +153,8 @@ def _form(rule: Rule) -> Rule:
 def _work(network: Network, cut: Sequence[Segment], counts: Sequence[Counts]) -> Work:
     """Work of each layer, from what was left before each segment that ran."""
     layers = network.backbone.num_layers
-    score, restored = network.rule.score, network.halted == "restore"
+    score, gate = network.rule.score, network.heads.context
+    scored = score in OF_LOGITS or (score == "context" and gate is not None and gate.of_logits)
     work = [LayerWork()] * layers
     for segment, left in zip(cut, counts, strict=False):
         if not left.words:
@@ -166,9 +168,10 @@ def _work(network: Network, cut: Sequence[Segment], counts: Sequence[Counts]) ->
                 calls=1,
             )
         top = segment.last == layers
-        asked = not restored or (score in OF_LOGITS and not top)
+        asked = network.halted != "restore" or (scored and not top)
         work[segment.last - 1] += LayerWork(
             head=left.words if asked else 0,
             gate=left.words if score == "gate" and not top else 0,
+            context=left.words if score == "context" and not top else 0,
         )
     return tuple(work)

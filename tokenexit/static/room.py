@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from tokenexit.halting import PackedBatch
+from tokenexit.policies.base import State
 from tokenexit.static.buckets import bucket
 from tokenexit.static.counts import LateCounts
 
@@ -27,6 +28,7 @@ class Sizes:
         segments: Segments of the network at most.
         columns: Thresholds of a layer: 1, or one a class.
         remembered: States of each word at exits before that are kept, ``E``.
+        longest: Words of a sentence at most, where a gate looks at neighbours; else 0.
         numbers: Type of the states.
     """
 
@@ -37,6 +39,7 @@ class Sizes:
     segments: int
     columns: int
     remembered: int
+    longest: int
     numbers: torch.dtype
 
 
@@ -116,6 +119,8 @@ class Room:
         wide = torch.promote_types(sizes.numbers, torch.float32)
         self.logits = states(rows, sizes.classes, dtype=wide)
         self.exit_layer = whole(rows)
+        self.memory: State = None
+        """What a context gate remembers of each word; made when it first remembers something."""
         self.counts = LateCounts(sizes.segments, device, behind)
 
     @property
@@ -126,6 +131,26 @@ class Room:
     def sentence_of(self, kind: int) -> Tensor:
         """Sentence of each word or row, ``[T + 2]``."""
         return self.word_sentence if kind == WORDS else self.row_sentence
+
+    def remember(self, words: Tensor, memory: State) -> None:
+        """Keep what a context gate remembers of words.
+
+        Args:
+            words: Their numbers, ``[N]``.
+            memory: Of each of them.
+        """
+        self.memory = self._kept(self.memory, words, memory)
+
+    def _kept(self, kept: State, words: Tensor, memory: State) -> State:
+        if memory is None:
+            return None
+        if isinstance(memory, Tensor):
+            if kept is None:
+                kept = memory.new_zeros(self.sizes.rows + 2, *memory.shape[1:])
+            return kept.index_copy_(0, words, memory)
+        before = (None,) * len(memory) if kept is None else kept
+        pairs = zip(before, memory, strict=True)
+        return tuple(self._kept(mine, words, part) for mine, part in pairs)
 
     def load(self, batch: PackedBatch, depth: Tensor | None) -> None:
         """Take a batch, all of it in one copy.

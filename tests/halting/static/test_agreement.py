@@ -47,6 +47,11 @@ NESTED: list[Policy] = [
     policies.EveryKth(policies.Saturation(0.5), 2),
     policies.AssignedDepth(1),
     policies.RandomExit(1.0),
+    policies.ContextGate(0.3),
+    policies.Window(policies.ContextGate(0.4), 3),
+    policies.PerSentence(policies.ContextGate(0.4)),
+    policies.PCEE(policies.FromLayer(policies.ContextGate(0.3), 2), 2),
+    policies.EveryKth(policies.ContextGate(0.4), 2),
 ]
 
 

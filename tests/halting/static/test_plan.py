@@ -33,7 +33,7 @@ def loaded(sizes: list[list[int]], left: list[bool], halted: Any) -> tuple[Room,
         sentences.append(Sentence([7] * (start + 1), rows))
     batch = pack(sentences)
     total = power(len(batch.row_word))
-    room = Room(Sizes(total, 8, 4, 2, 3, 1, 0, torch.float32), 3, torch.device("cpu"))
+    room = Room(Sizes(total, 8, 4, 2, 3, 1, 0, 0, torch.float32), 3, torch.device("cpu"))
     room.load(batch, None)
     torch.gt(room.word_sentence, 0, out=room.alive)
     room.alive[total + 1 :].fill_(True)

@@ -19,6 +19,7 @@ from transformers import AutoModelForSequenceClassification, AutoModelForTokenCl
 
 from tokenexit import policies
 from tokenexit.backbones import BACKBONES, adapt
+from tokenexit.context.features import FEATURES
 from tokenexit.halting import HALTED, pack
 from tokenexit.heads import ExitHeads
 from tokenexit.policies import Policy
@@ -62,7 +63,8 @@ def made(
     rule = policy.as_rule(LAYERS, 2, ("a", "b"), exits)
     assert rule is not None
     network = Network(adapt(model.eval().to(device)), stack.eval().to(device), rule, halted)
-    sizes = Sizes(64, 4, 32, 2, LAYERS, len(rule.thresholds[0]), network.remembered, torch.float32)
+    columns, longest = len(rule.thresholds[0]), 16
+    sizes = Sizes(64, 4, 32, 2, LAYERS, columns, network.remembered, longest, torch.float32)
     room = Room(sizes, LAYERS, torch.device(device))
 
     def through() -> None:
@@ -87,6 +89,16 @@ def check_blind(seen: Any, through: Callable[[], None]) -> None:
 @pytest.mark.parametrize("model_type", SERVED)
 def test_no_host_reads_between_exits(seen, model_type, policy):
     check_blind(seen, made(model_type, policy)[2])
+
+
+@pytest.mark.parametrize("feature", [n for n, kind in FEATURES.items() if not kind.of_steps])
+def test_no_host_reads_of_context_gates(seen, make_gate, feature):
+    network, _, through = made("bert", policies.Window(policies.ContextGate(0.1), 3))
+    changes = {"features": (feature,), "projection": 4 if feature == "projection" else 0}
+    if feature not in ("state", "change", "projection"):
+        changes["neighbours"] = ("entropy", "margin")
+    network.heads.context = make_gate(LAYERS, ("a", "b"), **changes).to("meta")
+    check_blind(seen, through)
 
 
 @pytest.mark.parametrize("halted", HALTED)
