@@ -74,6 +74,7 @@ def test_the_clock_may_be_asked_for_later(config, tmp_path):
 
 def test_budgets_are_spent_as_chosen_on_validation(config, tmp_path):
     plain = compare(config(policies=PAIR[:1], bench=[])).read_text()
+    assert "Clock" not in plain
     before = read(tmp_path / "c")["entropy"]
     table = compare(config(policies=PAIR[:1], bench=[], speedups=[1.5, 900])).read_text()
     found = read(tmp_path / "c")["entropy"]

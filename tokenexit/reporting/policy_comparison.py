@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,14 @@ _COLUMNS = ("name", *_NUMBERS, "kept_on_validation", "policy", "error")
 _NOTES = """\
 *Kept* is quality on the test split over that of full depth, *on validation* the same where the
 setting was chosen. *Layers* are layers saved, *multiply-adds* those of the plain model on real
-tokens, confidence and heads included. {budgets}*Clock* is the time of the plain transformers
-model over ours at a batch size, median of the passes (10th to 90th percentile).{order}
+tokens, confidence and heads included.{budgets}{clock}
 """
-_BUDGETS = """\
-*Within 1/k*: of the settings that spend at most
+_BUDGETS = """ *Within 1/k*: of the settings that spend at most
 1/k of the plain model's multiply-adds on the validation texts, that of the best quality there: its
-quality on the test split, and what it spends there. """
+quality on the test split, and what it spends there."""
+_CLOCK = """ *Clock* is the time of the plain transformers model over
+ours at a batch size, median of the passes (10th to 90th percentile)."""
+_ORDER = " Sorted by the clock at batch size 1."
 
 
 def write_policies(folder: Path, content: Mapping[str, Any]) -> Path:
@@ -40,10 +41,15 @@ def write_policies(folder: Path, content: Mapping[str, Any]) -> Path:
     write_csv(folder / "compare.csv", names, rows)
     path = folder / "compare.md"
     parts = ["# Policies on one model\n", _protocol(content), policies_table(content)]
-    order = " Sorted by the clock at batch size 1." if any("clock_1" in row for row in rows) else ""
-    budgets = _BUDGETS if _speedups(content["results"]) else ""
-    write_text(path, "\n".join([*parts, _NOTES.format(order=order, budgets=budgets)]))
+    write_text(path, "\n".join([*parts, _notes(content["results"], rows)]))
     return path
+
+
+def _notes(results: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
+    timed = any(found.get("bench") for found in results.values())
+    order = _ORDER if any("clock_1" in row for row in rows) else ""
+    budgets = _BUDGETS if _speedups(results) else ""
+    return _NOTES.format(budgets=budgets, clock=_CLOCK + order if timed else "")
 
 
 def policies_table(content: Mapping[str, Any]) -> str:
