@@ -107,7 +107,8 @@ def test_resuming_with_other_settings_names_them(change, told, begun):
 def test_what_follows_training_may_be_done_otherwise(begun):
     run = Path(begun.output_dir)
     policy, goal = {"name": "entropy"}, CalibrateConfig(speedup=2.0)
-    again = replace(begun, resume=True, policy=policy, calibrate=goal, decode="legal", threads=2)
+    other = {"policy": policy, "calibrate": goal, "decode": "legal", "threads": 2, "test_on": 3}
+    again = replace(begun, resume=True, **other)
     check_run(again)
     open_run(again)
     saved = from_yaml((run / "config.yaml").read_text(encoding="utf-8"), "")

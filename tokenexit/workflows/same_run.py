@@ -24,6 +24,7 @@ AFTER_TRAINING = (
     "pending",
     "generation",
     "precision",
+    "test_on",
 )
 """Keys that may differ when a run is resumed: they do not change what is trained."""
 
