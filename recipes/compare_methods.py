@@ -12,9 +12,10 @@
 Each is trained from the same weights on the same batches, calibrated on the validation split, and
 run at several settings on the test split; fine-tuning alone and the first layers alone are always
 among them. A published method has policies of its own, trainings are all calibrated with the same
-(`calibrate.policies`). The same command goes on with an interrupted comparison; `retry=true` tries
-again what failed. `python recipes/compare_methods.py --help` lists every key, `tokenexit methods`
-the methods.
+(`calibrate.policies`). `train_on`, `validate_on` and `test_on` keep the budget modest: so many
+texts of a split, the same for all. The same command goes on with an interrupted comparison;
+`retry=true` tries again what failed. `python recipes/compare_methods.py --help` lists every key,
+`tokenexit methods` the methods.
 """
 
 from __future__ import annotations

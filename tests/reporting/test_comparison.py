@@ -157,6 +157,10 @@ def test_the_files(runs, tmp_path):
     path = write_comparison(tmp_path, {"command": "do it", "settings": settings, "runs": runs})
     text = path.read_text(encoding="utf-8")
     assert "3 epochs of 16" in text
+    settings |= {"train_on": 2000, "train": {**settings["train"], "epochs": 1}}
+    again = write_comparison(tmp_path, {"command": "", "settings": settings, "runs": runs})
+    told = again.read_text(encoding="utf-8")
+    assert "1 epoch over 2000 training texts, in batches of 16" in told
     assert "```\ndo it\n```" in text
     assert "- `bad-seed0`: it | broke" in text
     with (tmp_path / "curves.csv").open(encoding="utf-8") as file:

@@ -12,7 +12,7 @@ from tokenexit.methods import LEVELS
 from tokenexit.reporting.comparison import KEPT, means, measured, suggested, summaries
 from tokenexit.reporting.comparison_figure import comparison_figure
 from tokenexit.reporting.comparison_lead import lead
-from tokenexit.wording.naming import NOTHING, metric_name
+from tokenexit.wording.naming import NOTHING, counted, metric_name
 
 TABLE, FIGURE = "README.md", "comparison.svg"
 _FIRST = ("name", "method", "seed", "paper")
@@ -108,7 +108,11 @@ def _protocol(content: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> 
     settings, train = content["settings"], content["settings"]["train"]
     model = settings["model"]
     name = model if isinstance(model, str) else f"a fresh {model.get('model_type', 'model')}"
-    length = f"{train['max_steps']} steps" if train["max_steps"] else f"{train['epochs']} epochs"
+    length = counted(
+        train["max_steps"] or train["epochs"], "step" if train["max_steps"] else "epoch"
+    )
+    if settings.get("train_on"):
+        length += f" over {counted(settings['train_on'], 'training text')}, in batches"
     seeds = sorted({row["seed"] for row in rows})
     sizes = {run["calibrated"]["n_rows"] for run in measured(content["runs"]).values()}
     unit = LEVELS[settings["level"]]
