@@ -225,6 +225,8 @@ def test_what_saves_most_and_keeps_the_single_heads_quality_is_suggested(runs):
     runs["careful-seed1"] = one("careful", 0.96, 0.5, seed=1)
     runs["bold-seed1"] = one("bold", 0.915, 0.25, seed=1)  # on the mean it keeps too little
     assert suggested(summaries(runs))[0]["method"] == "careful"
+    runs["lucky-seed1"] = one("lucky", 0.96, 0.2, seed=1)  # one seed is no match for two
+    assert suggested(summaries(runs))[0]["method"] == "careful"
 
 
 def test_the_table_tells_the_suggestion(runs, tmp_path):

@@ -69,6 +69,10 @@ def test_the_table_tells_it(tmp_path):
         "By AUC `a` is first, on every seed by more than the spread between seeds before `b`, "
         "but not by so much before `c`." in told
     )
-    del runs["b0"], runs["b1"]
+    assert "fewer seeds" not in told
+    del runs["b0"]
+    told = write_comparison(tmp_path, {"settings": settings, "runs": runs}).read_text("utf-8")
+    assert "With fewer seeds than the others: `b`." in told
+    del runs["b1"]
     told = write_comparison(tmp_path, {"settings": settings, "runs": runs}).read_text("utf-8")
     assert "By AUC `a` is first, but not by so much before `c`." in told

@@ -170,13 +170,16 @@ def suggested(rows: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any] | None,
 
     Returns:
         It, and whether it keeps ``KEPT`` of the quality of fine-tuning alone; where none does, the
-        one that keeps most. None without anything to compare.
+        one that keeps most. What was run with fewer seeds than others takes no part. None without
+        anything to compare.
     """
     known = [
         entry
         for entry in means(rows)
         if entry["method"] not in (FINE_TUNING, STATIC) and entry.get("calibrated_of_single")
     ]
+    most = max((entry["seeds"] for entry in known), default=0)
+    known = [entry for entry in known if entry["seeds"] == most]
     enough = [entry for entry in known if entry["calibrated_of_single"][0] >= KEPT]
     if enough:
         return max(enough, key=lambda entry: entry["calibrated_depth_speedup"][0]), True

@@ -85,7 +85,7 @@ def _readme(content: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], has_f
         parts.append(f"```\n{content['command']}\n```\n")
     parts.append(_protocol(content, rows))
     parts.append(table(rows))
-    parts += filter(None, (_suggestion(rows), _lead(rows)))
+    parts += filter(None, (_fewer_seeds(rows), _suggestion(rows), _lead(rows)))
     parts.append(_LEGEND)
     if has_figure:
         metric = metric_name(next(iter(done.values()))["calibrated"]["metric"])
@@ -122,6 +122,12 @@ def _protocol(content: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> 
         f"{train['batch_size']}, learning rates {train['lr']:g} and {train['head_lr']:g} (heads), "
         f"seeds {', '.join(map(str, seeds))}{measured_on}.\n"
     )
+
+
+def _fewer_seeds(rows: Sequence[Mapping[str, Any]]) -> str:
+    seeds = {entry["method"]: entry["seeds"] for entry in means(rows)}
+    fewer = [name for name, count in seeds.items() if count < max(seeds.values())]
+    return f"With fewer seeds than the others: {_names(fewer)}.\n" if fewer else ""
 
 
 def _suggestion(rows: Sequence[Mapping[str, Any]]) -> str:
