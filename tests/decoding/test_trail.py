@@ -83,3 +83,17 @@ def test_beams_take_their_memory_along(build, choose, sources, search):
         found.append(model.generate(**sources.inputs, policy=policy, **settings))
     assert len(found[0].exit_layers.unique()) > 2
     assert torch.equal(found[0].exit_layers, found[1].exit_layers)
+
+
+@pytest.mark.parametrize("precision", [None, "fp32"])
+def test_what_is_remembered_decides(build, choose, make_sources, precision):
+    """Or the comparisons of engines would not see it."""
+    plain = build("t5", dtype=torch.float32)
+    model, policy = copy.deepcopy(plain).use(precision), choose(plain, "context")
+    sources, found = make_sources(steps=20), []
+    for _ in range(2):
+        decoding = model.start(**sources.inputs, policy=policy, max_steps=20)
+        found.append(torch.stack([decoding.step(t).exit_layers for t in sources.tokens.T]))
+        model.context.weight[..., -6:] = 0.0
+    assert torch.equal(found[0][0], found[1][0])  # nothing has been written yet
+    assert not torch.equal(*found)
