@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TypeVar
 
 import torch
@@ -13,10 +14,16 @@ from tokenexit.errors import UserError
 
 T = TypeVar("T")
 
+# How long one process may wait for another: looking through files of a corpus may take hours. When
+# one dies, its launcher ends the others.
+_PATIENCE = timedelta(days=1)
+
 
 def state() -> PartialState:
     """The process group, alone or started by torchrun or accelerate."""
-    return PartialState() if torch.cuda.is_available() else PartialState(cpu=True)
+    if torch.cuda.is_available():
+        return PartialState(timeout=_PATIENCE)
+    return PartialState(cpu=True, timeout=_PATIENCE)
 
 
 def my_share(count: int) -> list[int]:
