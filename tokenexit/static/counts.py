@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from tokenexit.halting import PackedBatch
-from tokenexit.static.buckets import Shape, bucket
+from tokenexit.static.buckets import Shape, bucket, power
 
 
 class Counts(NamedTuple):
@@ -39,14 +39,18 @@ class Counts(NamedTuple):
     squares: int
 
     def shape(self) -> Shape:
-        """Room for so many and for nobody, and for whatever of them is left later."""
+        """Room for so many and for nobody, and for whatever of them is left later.
+
+        Only rows, which layers work on, fit closely: each combination is captured for itself.
+        """
+        rows = bucket(self.rows + 1)
         return Shape(
-            rows=bucket(self.rows + 1),
+            rows=rows,
             kept=bucket(self.kept + 1),
-            words=bucket(self.words + 1),
-            sentences=bucket(self.sentences),
-            queries=bucket(self.queries),
-            keys=bucket(self.keys),
+            words=min(power(self.words + 1), rows),
+            sentences=power(self.sentences),
+            queries=power(self.queries),
+            keys=power(self.keys),
         )
 
 

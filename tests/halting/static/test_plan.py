@@ -141,6 +141,19 @@ def test_buckets_hold_and_waste_little(count):
     assert count <= power(count) < 2 * max(count, 1)
 
 
+def test_few_shapes_of_batches_that_are_alike():
+    """Batches of 32 texts of 8 to 60 words: what comes up is captured within a few of them."""
+    random = torch.Generator().manual_seed(0)
+    found = set()
+    for _ in range(400):
+        words = torch.randint(8, 61, (32,), generator=random)
+        rows = (words * 1.3).long() + 2
+        total, most, pairs = int(rows.sum()), int(rows.max()), int((rows * rows).sum())
+        start = Counts(int(words.sum()), total, total, 32, 60, most, most, pairs, pairs, pairs)
+        found.add(start.shape())
+    assert len(found) <= 6
+
+
 def test_few_buckets():
     assert len({bucket(count) for count in range(1 << 17)}) < 64
 
