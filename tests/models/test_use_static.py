@@ -114,11 +114,16 @@ def refused(what: str) -> Any:
     return pytest.raises(UserError, match=rf'(?s)runtime="static".*{what}.*eager')
 
 
-def test_families_that_are_not_served(make_tagger: Any) -> None:
-    tagger = make_tagger("deberta-v2")
-    with refused("'deberta-v2'"):
-        tagger.use(runtime="static")
-    assert tagger.runtime == "auto"
+def test_families_that_are_not_served(own: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(own.backbone), "capturable", False)
+    with refused("models of type 'bert'"):
+        own.use(runtime="static")
+    assert own.runtime == "auto"
+    monkeypatch.undo()
+    own.use(runtime="static")
+    monkeypatch.setattr(type(own.backbone), "capturable", False)
+    with refused("models of type 'bert'"):
+        own.tag(TEXTS, policy=ENTROPY)
 
 
 @pytest.mark.parametrize("precision", ["int8", "bf16"])

@@ -36,6 +36,12 @@ class DebertaV2Backbone(Backbone):
                 "tokens alone. Use a checkpoint without one: microsoft/deberta-v3-xsmall, "
                 "-small, -base, -large or microsoft/mdeberta-v3-base."
             )
+        self._buckets: dict[tuple[int, int, torch.device], Tensor] = {}
+
+    @property
+    def capturable(self) -> bool:
+        """Yes: buckets are looked up once they are known."""
+        return True
 
     def _attention(self, index: int) -> Any:
         return self.base.encoder.layer[index].attention.self
@@ -143,11 +149,25 @@ class DebertaV2Backbone(Backbone):
         attention = self._attention(index)
         distance = query_pos[:, :, None] - key_pos[:, None, :]
         if attention.position_buckets > 0:
-            distance = make_log_bucket_position(
+            distance = self._bucket(
                 distance, attention.position_buckets, attention.max_relative_positions
-            ).long()
+            )
         span = attention.pos_ebd_size
         return (distance + span).clamp(0, 2 * span - 1)
+
+    def _bucket(self, distance: Tensor, buckets: int, most: int) -> Tensor:
+        """Buckets of distances, by the model's own function, asked once for each distance.
+
+        It makes constants on the host, which takes time and cannot be captured.
+        """
+        key, far = (buckets, most, distance.device), 2 * most  # all that is farther is the same
+        table = self._buckets.get(key)
+        if table is None:
+            with torch.inference_mode(False), torch.no_grad():
+                every = torch.arange(-far, far + 1, device=distance.device)
+                table = make_log_bucket_position(every, buckets, most).long()
+            self._buckets[key] = table
+        return table[distance.clamp(-far, far) + far]
 
     def _table(self, projected: Tensor) -> Tensor:
         """Split heads, ``[R, H] -> [heads, H / heads, R]``."""

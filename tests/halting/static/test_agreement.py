@@ -19,7 +19,7 @@ from tokenexit.static import StaticEncoder
 from tokenexit.static.decide import KNOWN
 
 LAYERS, CLASSES = 6, ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
-SERVED = [name for name, _ in BACKBONES.items() if name != "deberta-v2"]
+FAMILIES = [name for name, _ in BACKBONES.items()]
 
 
 def served(policy: Policy) -> bool:
@@ -34,6 +34,8 @@ RULED: list[Policy] = [
     for policy in kind.examples()
     if served(policy)
 ]
+FIRST = [policy for policy in RULED if policy == type(policy).examples()[0]]
+OTHERS = [policy for policy in RULED if policy not in FIRST]
 NESTED: list[Policy] = [
     policies.PCEE(policies.Entropy(0.6), 2),
     policies.PCEE(policies.FromLayer(policies.MaxProb(0.5), 3), 2),
@@ -55,16 +57,16 @@ NESTED: list[Policy] = [
 ]
 
 
-@pytest.fixture(scope="session", params=SERVED)
+@pytest.fixture(scope="session", params=FAMILIES)
 def network(request: pytest.FixtureRequest, build: Any) -> Any:
-    """One network of each family that is served, in double precision."""
+    """One network of each family, in double precision."""
     return build(request.param)
 
 
-def same(mine: Any, other: Any, scored: bool = True) -> None:
+def same(mine: Any, other: Any, scored: bool = True, near: float = 1e-10) -> None:
     """Decisions, and work but for the rows that a head scored: here those who stay as well."""
     assert torch.equal(mine[0].exit_layers, other[0].exit_layers)
-    assert_close(mine[0].logits, other[0].logits, atol=1e-10, rtol=1e-10)
+    assert_close(mine[0].logits, other[0].logits, atol=near, rtol=near)
     for one, two in zip(mine[1], other[1], strict=True):
         if not scored:
             one, two = one._replace(head=0), two._replace(head=0)
@@ -77,15 +79,15 @@ def test_there_is_something_to_agree_on():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("policy", RULED, ids=repr)
+@pytest.mark.parametrize("policy", FIRST, ids=repr)
 def test_every_policy_in_every_family(network, sentences, eagerly, statically, policy):
-    same(statically(network, sentences, policy), eagerly(network, sentences, policy), False)
+    # DeBERTa computes parts in single precision.
+    near = 1e-5 if network.backbone.config.model_type == "deberta-v2" else 1e-10
+    same(statically(network, sentences, policy), eagerly(network, sentences, policy), False, near)
 
 
-@pytest.mark.parametrize("policy", [*RULED[::3], *NESTED], ids=repr)
-@pytest.mark.parametrize(
-    ("halted", "behind"), [("copy", 0), ("copy", 2), ("drop", 1), ("restore", 0), ("restore", 1)]
-)
+@pytest.mark.parametrize("policy", [*OTHERS, *NESTED], ids=repr)
+@pytest.mark.parametrize(("halted", "behind"), [("copy", 0), ("drop", 1), ("restore", 2)])
 def test_whatever_halted_rows_give_and_however_late_counts_are(
     build, sentences, eagerly, statically, policy, halted, behind
 ):

@@ -117,6 +117,19 @@ def test_replays_give_what_work_gives(build, sentences, statically, eagerly):
     assert recorder.replayed > recorder.captured > 0
 
 
+def test_captures_that_fail_change_no_answer(build, sentences, statically, eagerly, caplog):
+    def capture(work: Callable[[], None]) -> Any:
+        raise torch.OutOfMemoryError("no room")
+
+    network, policy = build("bert"), policies.Entropy(0.5)
+    encoder = StaticEncoder(network.backbone, network.heads, 5, graphs=Graphs(capture))
+    other, _ = eagerly(network, sentences, policy)
+    for _ in range(3):
+        mine, _ = statically(network, sentences, policy, encoder=encoder)
+        assert torch.equal(mine.exit_layers, other.exit_layers)
+    assert caplog.text.count("no room") == 1
+
+
 def test_thresholds_are_in_memory_and_make_no_captures(build, sentences, statically):
     network, recorder = build("bert"), Recorder()
     encoder = StaticEncoder(network.backbone, network.heads, 5, graphs=Graphs(recorder))
