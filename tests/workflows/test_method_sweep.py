@@ -40,6 +40,12 @@ def test_the_loosest_setting_comes_first():
     assert next_setting(Patience(3), [], [], 5) == 1
 
 
+def test_the_loosest_setting_is_run_however_many_were():
+    strict = [ran(value, 0.9) for value in (0.01, 0.02, 0.03)]
+    assert next_setting(Entropy(), strict, [], 2) == 0.9
+    assert next_setting(Entropy(), [*strict, ran(0.9, 0.2)], [], 2) is None
+
+
 def test_the_widest_gap_is_parted_where_the_simulation_puts_its_middle():
     points = [ran(0.9, 0.2), ran(0.1, 0.9)]
     expected = [simulated(Entropy(v), s) for v, s in ((0.2, 0.8), (0.3, 0.6), (0.5, 0.3))]

@@ -81,7 +81,10 @@ class CompareMethodsConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
     calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
     settings: int = field(
-        default=12, metadata=about("settings of a policy's knob to run at most", low=1)
+        default=12,
+        metadata=about(
+            "settings of a policy's knob to run at most, the loosest in any case", low=1
+        ),
     )
     clock: bool = field(default=True, metadata=about("time a few settings as well"))
     clock_texts: int = field(default=32, metadata=about("test texts to time", low=1))

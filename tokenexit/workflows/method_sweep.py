@@ -30,7 +30,7 @@ def next_setting(
         points: What was run, as in ``pareto.csv``; those of other families are left out.
         candidates: Of a calibration. It has simulated settings on the validation split, which
             says about where each lies.
-        count: Settings to run in all, those run already included.
+        count: Settings to run in all, those run already included; the loosest one in any case.
 
     Returns:
         The setting; None when enough were run, or no gap is wider than one part in ``count`` of
@@ -39,11 +39,11 @@ def next_setting(
     knob, name = family.dial(), family_name(family)
     assert knob is not None
     done = {p["value"]: 1 / p["depth_speedup"] for p in points if p["family"] == name}
-    if len(done) >= count:
-        return None
     loosest = _exact(family, knob.loose)
     if loosest not in done:
-        return loosest
+        return loosest  # however many were run: a curve that ends early has too small an area
+    if len(done) >= count:
+        return None
     # At the strict end nobody leaves, which needs no run.
     known = sorted(
         {_exact(family, knob.strict): 1.0, **done}.items(), key=lambda e: knob.place(e[0])
