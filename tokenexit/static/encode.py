@@ -117,7 +117,9 @@ class StaticEncoder:
             key = room.sizes, network.rule, network.halted
             self._graphs.run(key, partial(restore, network, room))
         words = batch.num_words
-        logits, layers = room.logits[1 : words + 1].cpu(), room.exit_layer[1 : words + 1].cpu()
+        logits, layers = (  # of their own on a CPU too: the next batch writes over them
+            part[1 : words + 1].to("cpu", copy=True) for part in (room.logits, room.exit_layer)
+        )
         counts = [room.counts.exact(number, start) for number in range(done)]
         return Outcome(Decisions(logits, layers), _work(network, segments(rule.asked), counts))
 

@@ -113,6 +113,16 @@ def test_one_encoder_serves_batches_of_all_sizes(build, sentences, eagerly, stat
             same(mine, eagerly(network, chunk, policy))
 
 
+def test_what_became_of_a_batch_stays(build, sentences, statically):
+    network, policy = build("bert"), policies.Entropy(0.5)
+    encoder = StaticEncoder(network.backbone, network.heads, len(CLASSES))
+    first, _ = statically(network, sentences, policy, encoder=encoder)
+    logits, layers = first.logits.clone(), first.exit_layers.clone()
+    statically(network, sentences[::-1], policies.Never(), encoder=encoder)
+    assert torch.equal(first.logits, logits)
+    assert torch.equal(first.exit_layers, layers)
+
+
 @pytest.mark.parametrize("layer", range(1, LAYERS + 1))
 @pytest.mark.parametrize("framed", [True, False])
 def test_one_word_and_everybody_at_once(build, sentences, eagerly, statically, layer, framed):
