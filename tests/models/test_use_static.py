@@ -70,22 +70,13 @@ def test_loaded_so(own: Any, tmp_path: Path) -> None:
     same(loaded.tag(TEXTS, policy=ENTROPY), own.tag(TEXTS, policy=ENTROPY))
 
 
-def test_auto_is_eager_on_a_cpu(own: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(type(own), "static", lambda *_: pytest.fail("static on a CPU"))
-    own.tag(TEXTS, policy=ENTROPY)
-
-
-def test_auto_takes_what_serves_on_a_gpu(own: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is none, told that there is: what is not served is computed eagerly, silently."""
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_auto_is_eager_until_static_has_been_timed(
+    own: Any, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     backbone, pieces = own.for_inference(), own.encoder.encode(TEXTS)
-    monkeypatch.setattr(type(own), "device", torch.device("cuda"))
-    found = planned(own, backbone, pieces, ENTROPY, 32)
-    assert found is not None
-    assert found[1].score == "entropy"
-    assert planned(own, backbone, pieces, policies.Vote(2), 32) is None
-    monkeypatch.setattr(buckets, "MOST_ROWS", 8)
+    monkeypatch.setattr(type(own), "device", torch.device(device))
     assert planned(own, backbone, pieces, ENTROPY, 32) is None
-    assert planned(own.use(runtime="eager"), backbone, pieces, ENTROPY, 1) is None
 
 
 def test_threads_share_one_model(own: Any, texts: Any) -> None:

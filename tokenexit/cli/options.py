@@ -97,7 +97,7 @@ Runtime = Annotated[
     str | None,
     typer.Option(
         help="Who plans the work: eager on the host; static on the device, with shapes that a GPU "
-        "captures, for taggers and classifiers; auto, which is static on a GPU where it can."
+        "captures, for taggers and classifiers; auto, which is eager."
     ),
 ]
 Decode = Annotated[

@@ -63,9 +63,9 @@ class ExitModel(Predicts, nn.Module):
                 as one text at a time; with many it saves memory.
             runtime: ``eager`` plans the work on the host, with exact shapes. ``static`` plans it
                 on the device, with shapes that come up again, which a GPU captures: for taggers
-                and classifiers, policies of one score and a threshold. ``auto`` is ``static`` on
-                a GPU, wherever that serves what is asked, and else ``eager``. Remembered by this
-                object alone, and not saved; None leaves it as it is.
+                and classifiers, policies of one score and a threshold. ``auto`` is ``eager``
+                until ``static`` has been timed on a GPU. Remembered by this object alone, and not
+                saved; None leaves it as it is.
             free: Let go of the float32 weights that have a copy, to save memory. The model can
                 then neither be trained nor saved, nor used in another precision.
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tokenexit.backbones import Backbone
-from tokenexit.errors import UserError
 from tokenexit.halting import Halted, LayerWork, Work, add_work, pack
 from tokenexit.models.columns import columns_of
 from tokenexit.models.encoding import Piece
@@ -29,7 +28,9 @@ def planned(
     policy: Policy,
     batch_size: int,
 ) -> tuple[StaticEncoder, Rule] | None:
-    """What plans on the device, where that was asked for or is to be preferred; else None.
+    """What plans on the device, where that was asked for; else None.
+
+    ``auto`` is eager on every device until ``static`` has been timed on a GPU.
 
     Args:
         model: The tagger.
@@ -41,17 +42,12 @@ def planned(
     Raises:
         UserError: ``static`` was asked for and does not serve the model, the policy or the size.
     """
-    if model.runtime == "eager" or (model.runtime == "auto" and model.device.type != "cuda"):
+    if model.runtime != "static":
         return None
-    try:
-        check_network(backbone, model.heads)
-        rule = static_rule(policy, backbone, model.heads, model.labels)
-        for start in range(0, len(pieces), batch_size):
-            room_for(sum(p.sentence.length for p in pieces[start : start + batch_size]))
-    except UserError:
-        if model.runtime == "auto":
-            return None
-        raise
+    check_network(backbone, model.heads)
+    rule = static_rule(policy, backbone, model.heads, model.labels)
+    for start in range(0, len(pieces), batch_size):
+        room_for(sum(p.sentence.length for p in pieces[start : start + batch_size]))
     return model.static(backbone), rule
 
 
