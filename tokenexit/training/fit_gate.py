@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +9,6 @@ import torch
 
 from tokenexit.context import ContextGate, GateConfig, Table, fit_table
 from tokenexit.context.fit import HALTING, Teacher, rows_needed
-from tokenexit.context.learn import Lessons
 from tokenexit.errors import UserError
 from tokenexit.models.context_gate import mark_of
 from tokenexit.models.encoder_model import EncoderModel
@@ -46,13 +44,11 @@ def fit_gate(
     """
     asked = asked_of(model, targets is not None, settings)
     config = gate_config(model, asked)
-    if asked.limit is not None and len(texts) > asked.limit:
-        chosen = sorted(random.Random(seed).sample(range(len(texts)), asked.limit))
-        texts = [texts[number] for number in chosen]
-        targets = None if targets is None else [targets[number] for number in chosen]
-    pieces = model.encoder.encode(texts, targets)
+    chosen = asked.chosen(len(texts), seed)
+    gold = None if targets is None else [targets[number] for number in chosen]
+    pieces = model.encoder.encode([texts[number] for number in chosen], gold)
     table = as_table(collect_exits(model, pieces, batch_size, states=config.reads_states))
-    lessons = Lessons(epochs=asked.epochs, dropout=asked.dropout, seed=seed)
+    lessons = asked.lessons(seed)
     gate = fit_table(table, config, lessons)
     for _ in range(1, asked.rounds):
         arrived = drawn_rows(model, gate, pieces, HALTING, batch_size)
@@ -84,24 +80,12 @@ def gate_config(model: EncoderModel, asked: ContextGateConfig) -> GateConfig:
             "Exits of a regression tell numbers, and a context gate reads probabilities of "
             "classes: use value_patience."
         )
-    exits = model.settings.exit_layers
-    if len(exits) < 2:
-        raise UserError("The model has no exit below the top, so there is nothing to judge.")
-    return GateConfig(
-        exits=exits[:-1],
-        num_layers=exits[-1],
-        num_classes=len(model.labels),
-        classes=model.labels,
-        level=model.rows_level,
-        features=tuple(asked.features),
-        neighbours=tuple(asked.neighbours),
-        reach=asked.reach,
-        history=asked.history,
-        projection=asked.projection,
-        inner=asked.inner,
-        shared=asked.shared,
-        target=asked.target,
-        fingerprint=mark_of(model),
+    return asked.looking(
+        model.settings.exit_layers,
+        len(model.labels),
+        model.rows_level,
+        mark_of(model),
+        model.labels,
     )
 
 

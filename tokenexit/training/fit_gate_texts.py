@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +9,6 @@ import torch
 
 from tokenexit.context import FEATURES, ContextGate, GateConfig, Table, fit_table
 from tokenexit.context.fit import HALTING, Teacher, rows_needed
-from tokenexit.context.learn import Lessons
 from tokenexit.errors import UserError
 from tokenexit.models.context_gate import mark_of
 from tokenexit.models.generate import Generated
@@ -50,14 +48,11 @@ def fit_gate_texts(
     asked = StepGateConfig.of(settings)
     config = step_config(model, asked)
     sources = list(dict.fromkeys(sources))  # one that comes again is written the same
-    if asked.limit is not None and len(sources) > asked.limit:
-        chosen = sorted(random.Random(seed).sample(range(len(sources)), asked.limit))
-        sources = [sources[number] for number in chosen]
-    ids = encode_texts(model, sources)
+    ids = encode_texts(model, [sources[number] for number in asked.chosen(len(sources), seed)])
     if asked.noise:
         ids += strange(ids, asked.noise, seed)
     table = draw_texts(model, ids, batch_size)
-    lessons = Lessons(epochs=asked.epochs, dropout=asked.dropout, seed=seed)
+    lessons = asked.lessons(seed)
     gate = fit_table(table, config, lessons)
     for _ in range(1, asked.rounds):
         arrived, table = drawn_steps(model, gate, ids, HALTING, batch_size)
@@ -72,23 +67,8 @@ def step_config(model: ExitModelForSeq2SeqLM, asked: ContextGateConfig) -> GateC
     Raises:
         UserError: See ``fit_gate_texts``.
     """
-    exits = model.settings.exit_layers
-    if len(exits) < 2:
-        raise UserError("The model has no exit below the top, so there is nothing to judge.")
-    config = GateConfig(
-        exits=exits[:-1],
-        num_layers=exits[-1],
-        num_classes=model.decoder.vocab_size,
-        level=model.rows_level,
-        features=tuple(asked.features),
-        neighbours=tuple(asked.neighbours),
-        reach=asked.reach,
-        history=asked.history,
-        projection=asked.projection,
-        inner=asked.inner,
-        shared=asked.shared,
-        target=asked.target,
-        fingerprint=mark_of(model),
+    config = asked.looking(
+        model.settings.exit_layers, model.decoder.vocab_size, model.rows_level, mark_of(model)
     )
     if config.neighbours:
         raise UserError(

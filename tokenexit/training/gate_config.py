@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from tokenexit.config.limits import about, check_limits
-from tokenexit.context.config import AROUND, OF_STATES, OF_TEXTS, OWN
-from tokenexit.errors import unknown_name
+from tokenexit.context.config import AROUND, OF_STATES, OF_TEXTS, OWN, GateConfig
+from tokenexit.context.learn import Lessons
+from tokenexit.errors import UserError, unknown_name
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,55 @@ class ContextGateConfig:
             if name not in allowed:
                 raise unknown_name("setting of a context gate", name, allowed)
         return cls(fit=True, **settings)
+
+    def looking(
+        self,
+        exits: Sequence[int],
+        num_classes: int,
+        level: str,
+        fingerprint: Mapping[str, Any],
+        classes: tuple[str, ...] = (),
+    ) -> GateConfig:
+        """What a gate looks at that is fitted so.
+
+        Args:
+            exits: Layers with an exit, the top's last.
+            num_classes: Of the exits, or words of the vocabulary.
+            level: Kind of the rows.
+            fingerprint: Of the heads.
+            classes: Their names, where they have names.
+
+        Raises:
+            UserError: A bad setting, or there is no exit below the top.
+        """
+        if len(exits) < 2:
+            raise UserError("The model has no exit below the top, so there is nothing to judge.")
+        return GateConfig(
+            exits=tuple(exits[:-1]),
+            num_layers=exits[-1],
+            num_classes=num_classes,
+            classes=classes,
+            level=level,
+            features=tuple(self.features),
+            neighbours=tuple(self.neighbours),
+            reach=self.reach,
+            history=self.history,
+            projection=self.projection,
+            inner=self.inner,
+            shared=self.shared,
+            target=self.target,
+            fingerprint=fingerprint,
+        )
+
+    def chosen(self, count: int, seed: int) -> list[int]:
+        """Which of ``count`` texts it is fitted on, in order: all, or ``limit`` drawn at random."""
+        if self.limit is None or count <= self.limit:
+            return list(range(count))
+        return sorted(random.Random(seed).sample(range(count), self.limit))
+
+    def lessons(self, seed: int) -> Lessons:
+        """How it is taught."""
+        return Lessons(epochs=self.epochs, dropout=self.dropout, seed=seed)
 
 
 @dataclass(frozen=True)
