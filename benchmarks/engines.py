@@ -35,7 +35,7 @@ FUNCTIONS = {
     "decision": [(PolicyVisitor, "arrive")],
     "trace": [
         ("tokenexit.models.run", "_trace"),
-        ("tokenexit.models.run", "_columns"),
+        ("tokenexit.models.run", "columns_of"),
         ("tokenexit.models.run_compiled", "_place"),
         ("tokenexit.models.run_compiled", "_answered"),
     ],

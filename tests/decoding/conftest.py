@@ -5,7 +5,7 @@ All in double precision: rounding then moves no score across a threshold, on any
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from typing import Any
@@ -68,17 +68,21 @@ def _build(
     return model.eval().requires_grad_(False)
 
 
-def _context(model: ExitModelForSeq2SeqLM) -> ContextGate:
-    """A gate that looks at everything that gates of generators may, with weights drawn."""
+LOOKS = ("state", "change", "likeness", "place", "depth", "last_depths", "last_doubts")
+"""Everything that gates of generators may look at."""
+
+
+def _context(model: ExitModelForSeq2SeqLM, features: tuple[str, ...] = LOOKS) -> ContextGate:
+    """A gate with weights drawn."""
     exits = model.settings.exit_layers
     config = GateConfig(
         exits=exits[:-1],
         num_layers=exits[-1],
         num_classes=model.decoder.vocab_size,
         level="step",
-        features=("state", "change", "likeness", "place", "depth", "last_depths", "last_doubts"),
+        features=features,
         neighbours=(),
-        reach=3,
+        reach=3 if features == LOOKS else 0,
         inner=8,
         fingerprint=mark_of(model),
     )
@@ -89,7 +93,8 @@ def _context(model: ExitModelForSeq2SeqLM) -> ContextGate:
     with torch.no_grad():
         drawn = torch.randn(64, model.decoder.hidden_size, dtype=model.dtype)
         gate.weight[:, :, :states] /= float(model.decoder.finish(drawn).std())
-    gate.weight[:, :, states:-6] *= 0.1
+    back = 6 if features == LOOKS else 0
+    gate.weight[:, :, states : gate.inputs - back] *= 0.1
     return gate
 
 
@@ -135,6 +140,21 @@ def model(request: pytest.FixtureRequest, build: Any) -> ExitModelForSeq2SeqLM:
 def some_model(request: pytest.FixtureRequest, build: Any) -> ExitModelForSeq2SeqLM:
     """One with relative and one with absolute places, for tests of what families share."""
     return build(request.param)
+
+
+@pytest.fixture
+def looking_at() -> Iterator[Callable[[ExitModelForSeq2SeqLM, tuple[str, ...]], None]]:
+    """Gives a shared model a gate with other features, for one test."""
+    before: list[tuple[ExitModelForSeq2SeqLM, ContextGate | None]] = []
+
+    def give(model: ExitModelForSeq2SeqLM, features: tuple[str, ...]) -> None:
+        before.append((model, model.context))
+        torch.manual_seed(0)
+        model.use_context(_context(model, features))
+
+    yield give
+    for model, gate in before:
+        model.use_context(gate)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from torch.testing import assert_close
 
 from tokenexit import policies
 from tokenexit.decoding.teach import Pair, PairBatch, teach
+from tokenexit.errors import UserError
 from tokenexit.halting import PolicyVisitor
 from tokenexit.signals import Signals
 
@@ -109,10 +110,21 @@ def test_reading_the_shifted_labels_is_what_the_model_does(build, batch, family)
 
 @pytest.mark.parametrize(
     "name",
-    "never hash margin saturation gate context depth patience two_stage decay shortlist".split(),
+    "never hash margin saturation gate depth patience two_stage decay shortlist".split(),
 )
 def test_a_pupil_that_halts_equals_the_engine(some_model, sources, batch, name, choose, feed):
     check_engine(some_model, sources, batch, choose(some_model, name), feed)
+
+
+def test_a_pupil_asks_a_gate_of_states(some_model, sources, batch, looking_at, choose, feed):
+    looking_at(some_model, ("state", "change", "likeness", "place", "depth"))
+    check_engine(some_model, sources, batch, choose(some_model, "context"), feed)
+
+
+def test_a_gate_of_the_last_tokens_is_not_asked_while_they_are_taught(some_model, batch, choose):
+    pupil = PolicyVisitor(choose(some_model, "context"), int(batch.real.sum()), "cpu")
+    with pytest.raises(UserError, match="without last_depths and last_doubts"):
+        run(some_model, batch, pupil)
 
 
 def test_a_pupil_that_halts_equals_the_engine_in_all_families(model, sources, batch, choose, feed):

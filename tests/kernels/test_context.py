@@ -114,6 +114,7 @@ def test_rows_that_are_no_numbers(settings: Any, ask: Any, make_gate: Any):
 
 
 def test_every_feature_is_known():
-    asked_in_torch = {"state", "change", "likeness"}  # of generators alone kernels know them
+    asked_in_torch = {"state", "change", "likeness", "last_depths", "last_doubts"}  # of generators
     assert {*CODES} | asked_in_torch == {name for name, _ in FEATURES.items()}
-    assert {*OF_GENERATORS} == {n for n, f in FEATURES.items() if n in OF_STATES or n == "depth"}
+    of_states = {name for name, kind in FEATURES.items() if kind.of_steps} | {*OF_STATES, "depth"}
+    assert {*OF_GENERATORS} == of_states

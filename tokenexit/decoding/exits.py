@@ -133,7 +133,16 @@ def judge(
 
     Returns:
         How likely each is wrong, ``[N]``, and what they remember now.
+
+    Raises:
+        UserError: It looks at the last tokens, and nobody keeps them: all are taught at once.
     """
+    if trail is None and gate.config.steps:
+        raise UserError(
+            "This context gate looks at what became of the last tokens, and where whole targets "
+            "are taught at once nothing has yet: train with another policy, or fit a gate without "
+            "last_depths and last_doubts."
+        )
     shown = replace(
         signals,
         hidden=finished,

@@ -98,22 +98,28 @@ struct Step {
                                      decoder.numbers(random, steps * m.layers * classes),
                                      random.maybe() ? depths : nullptr, random.maybe() ? table : nullptr,
                                      decoder.numbers(random, m.hidden + 1), &gate};
-    gate = some_gate(random, decoder);
-    step = {pending, random.upto(3) - 1, rule, banned, words.data(), logits, layers.data(), work.data()};
+    const int reach = random.upto(4), width = reach + PLACES;
+    const bool known = random.maybe();
+    gate = some_gate(random, decoder, known ? reach : 0);
+    float *told = known ? reinterpret_cast<float *>(decoder.room(R * width * 4)) : nullptr;
+    float *doubts = known ? reinterpret_cast<float *>(decoder.room(R * width * 4)) : nullptr;
+    step = {pending, random.upto(3) - 1, rule, banned, words.data(), logits, layers.data(), work.data(), told, doubts, width, reach};
   }
   Step(const Step &) = delete;
 
 private:
-  static tokenexit::DecodeGate some_gate(Random &random, Decoder &decoder) {
+  // Looks back at so many tokens, if at any.
+  static tokenexit::DecodeGate some_gate(Random &random, Decoder &decoder, int reach) {
     const auto &m = decoder.model;
     const int features = random.upto(6), inner = random.maybe() ? random.upto(40) : 0, units = inner ? inner : 1;
     const int gates = random.upto(3);
     int32_t *feature = decoder.whole(features), *place = decoder.whole(m.layers), inputs = 0, remembers = 0;
     for (int i = 0; i < features; ++i) {
-      feature[i] = random.upto(5) - 1;
+      feature[i] = random.upto(reach ? 7 : 5) - 1;
       const bool wide = feature[i] == tokenexit::feature::STATE || feature[i] == tokenexit::feature::CHANGE;
       remembers |= feature[i] == tokenexit::feature::CHANGE || feature[i] == tokenexit::feature::LIKENESS;
-      inputs += wide ? m.hidden : 1;
+      const bool back = feature[i] == tokenexit::feature::LAST_DEPTHS || feature[i] == tokenexit::feature::LAST_DOUBTS;
+      inputs += wide ? m.hidden : back ? reach : 1;
     }
     for (int i = 0; i < m.layers; ++i) place[i] = random.upto(gates) - 1;
     return {inputs, inner, features, remembers, feature, place, decoder.numbers(random, gates * units * inputs),
