@@ -44,6 +44,12 @@ class Arrived:
     numbers: Tensor
     named: Tensor
 
+    @classmethod
+    def joined(cls, exit: int, parts: Sequence[Arrived]) -> Arrived:
+        """What arrived at one exit, batch after batch."""
+        rows, numbers, named = zip(*((p.rows, p.numbers, p.named) for p in parts), strict=True)
+        return cls(exit, torch.cat(rows), torch.cat(numbers), torch.cat(named))
+
 
 def fit_table(table: Table, config: GateConfig, lessons: Lessons | None = None) -> ContextGate:
     """Fit a gate on what exits say when nobody leaves, rows leaving in simulation.

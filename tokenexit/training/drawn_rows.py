@@ -51,7 +51,7 @@ def drawn_rows(
         encode(backbone, heads, batch, visitor, halted=halted, classes=model.labels)
         for part, found in zip(parts, visitor.arrived, strict=False):
             part.append(found)
-    return [_joined(exit, part) for exit, part in enumerate(parts) if part]
+    return [Arrived.joined(exit, part) for exit, part in enumerate(parts) if part]
 
 
 class _Drawing:
@@ -80,8 +80,3 @@ class _Drawing:
     def leave(self, halted: Tensor, staying: Tensor) -> None:
         """Forget those that left."""
         self._memory = index_state(self._memory, staying)
-
-
-def _joined(exit: int, parts: Sequence[Arrived]) -> Arrived:
-    rows, numbers, named = zip(*((p.rows, p.numbers, p.named) for p in parts), strict=True)
-    return Arrived(exit, torch.cat(rows), torch.cat(numbers), torch.cat(named))

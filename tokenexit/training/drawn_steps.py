@@ -20,7 +20,7 @@ from tokenexit.models.texts import pad_sources
 from tokenexit.policies import Policy
 from tokenexit.policies.context_gate import ContextGate as Asks
 from tokenexit.signals import Signals
-from tokenexit.training.read_steps import greedily, joined, read_steps
+from tokenexit.training.read_steps import greedily, joined, read_steps, texts_of
 
 
 @torch.no_grad()
@@ -61,7 +61,7 @@ def drawn_steps(
             ]
         tables.append(table)
         rows += len(table)
-    return [_one(exit, part) for exit, part in enumerate(parts) if part], joined(tables)
+    return [Arrived.joined(exit, part) for exit, part in enumerate(parts) if part], joined(tables)
 
 
 class _Watching(ContextGate):
@@ -122,11 +122,4 @@ def _written(
     given: Any = BaseModelOutput(last_hidden_state=memory)  # type: ignore[arg-type]
     found = generator.generate(attention_mask=mask, encoder_outputs=given, **greedily(model))
     layers = torch.stack(generator.exit_layers, dim=1)
-    rows = found["sequences"].tolist()
-    lengths = (layers > 0).sum(dim=1).tolist()
-    return [row[: length + 1] for row, length in zip(rows, lengths, strict=True)]
-
-
-def _one(exit: int, parts: Sequence[Arrived]) -> Arrived:
-    rows, numbers, named = zip(*((p.rows, p.numbers, p.named) for p in parts), strict=True)
-    return Arrived(exit, torch.cat(rows), torch.cat(numbers), torch.cat(named))
+    return texts_of(found["sequences"], layers)

@@ -116,5 +116,5 @@ def draw_texts(model: ExitModelForSeq2SeqLM, ids: list[list[int]], batch_size: i
         sources, settings = pad_sources(model, batch), greedily(model)
         written = model.generate(**sources, policy=Never(), pending="lazy", **settings)
         assert isinstance(written, Generated)
-        tables.append(read_steps(model, batch, texts_of(written)))
+        tables.append(read_steps(model, batch, texts_of(written.sequences, written.exit_layers)))
     return joined(tables)

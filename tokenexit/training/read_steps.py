@@ -11,16 +11,19 @@ from torch import Tensor
 from tokenexit.context import Table
 from tokenexit.decoding.teach import Pair, PairBatch, teach
 from tokenexit.models.encode_sources import encode_sources
-from tokenexit.models.generate import Generated
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.signals import Signals
 
 
-def texts_of(written: Generated) -> list[list[int]]:
-    """Tokens of each text that was written, the start token included, nothing after the end."""
-    lengths = (written.exit_layers > 0).sum(dim=1).tolist()
-    rows = written.sequences.tolist()
-    return [text[: length + 1] for text, length in zip(rows, lengths, strict=True)]
+def texts_of(sequences: Tensor, exit_layers: Tensor) -> list[list[int]]:
+    """Tokens of each text that was written, the start token included, nothing after the end.
+
+    Args:
+        sequences: ``[R, 1 + T]``.
+        exit_layers: Of the tokens that were written, 0 after the end, ``[R, T]``.
+    """
+    lengths = (exit_layers > 0).sum(dim=1).tolist()
+    return [text[: n + 1] for text, n in zip(sequences.tolist(), lengths, strict=True)]
 
 
 def greedily(model: ExitModelForSeq2SeqLM) -> dict[str, Any]:
