@@ -18,6 +18,7 @@ from tokenexit.heads.searched import FORMS, SearchedHead
 from tokenexit.models.token_classification import ExitModelForTokenClassification
 from tokenexit.objectives import from_config
 from tokenexit.training import loop
+from tokenexit.training import step as step_module
 from tokenexit.training.batches import MicroBatch
 from tokenexit.training.bilevel import set_gradients, upper_gradients, upper_parameters
 from tokenexit.training.lesson import Classroom
@@ -140,7 +141,7 @@ def watch(toy, tmp_path, monkeypatch):
     def run(model: Any, objective: dict[str, Any], judged: bool = True) -> list[dict[str, Tensor]]:
         rooms: list[Any] = []
         seen: list[dict[str, Tensor]] = []
-        step = loop._one_step
+        step = loop.one_step
 
         def look(room: Any) -> None:
             values = room.state_dict().items()
@@ -156,9 +157,9 @@ def watch(toy, tmp_path, monkeypatch):
             return [torch.zeros_like(weight) for weight in upper_parameters(room)]
 
         with monkeypatch.context() as patch:
-            patch.setattr(loop, "_one_step", watched)
+            patch.setattr(loop, "one_step", watched)
             if not judged:
-                patch.setattr(loop, "upper_gradients", nothing)
+                patch.setattr(step_module, "upper_gradients", nothing)
             toy.fit(model, toy.sentences(model, 12), tmp_path, objective=objective, max_steps=10)
         look(rooms[0])
         return seen

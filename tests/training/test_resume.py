@@ -36,15 +36,15 @@ def interrupt(monkeypatch) -> Callable[[int], None]:
     """Raise at the start of a step, once."""
 
     def at(number: int) -> None:
-        step = loop._one_step
+        step = loop.one_step
 
         def counted(plan, *rest):
             if plan.number == number:
-                monkeypatch.setattr(loop, "_one_step", step)
+                monkeypatch.setattr(loop, "one_step", step)
                 raise KeyboardInterrupt
             return step(plan, *rest)
 
-        monkeypatch.setattr(loop, "_one_step", counted)
+        monkeypatch.setattr(loop, "one_step", counted)
 
     return at
 

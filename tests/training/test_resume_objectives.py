@@ -29,7 +29,7 @@ def test_an_interrupted_training_ends_the_same(name, toy, tmp_path, monkeypatch,
     settings, learned = CASES[name]
     asks = OBJECTIVES.get(name).asks
     gate = {"name": asks["gate"]} if "gate" in asks else False
-    step = loop._one_step
+    step = loop.one_step
 
     def fit(folder: str, *, resume: bool = False, seed: int = 0) -> dict[str, Any]:
         head = asks.get("head", "linear")
@@ -46,7 +46,7 @@ def test_an_interrupted_training_ends_the_same(name, toy, tmp_path, monkeypatch,
 
     whole = fit("whole")
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "_one_step", cut)
+        patch.setattr(loop, "one_step", cut)
         with pytest.raises(KeyboardInterrupt):
             fit("broken")
     early = load_file(tmp_path / "broken" / "checkpoints" / "step-00000003" / "model.safetensors")

@@ -150,15 +150,15 @@ def _resumed(folder: Path, accelerator: Accelerator) -> bool:
 def _interrupt_after(steps: int) -> None:
     from tokenexit.training import loop
 
-    step = loop._one_step
+    step = loop.one_step
 
     def counted(plan: Any, *rest: Any) -> Any:
         if plan.number == steps:
-            loop._one_step = step
+            loop.one_step = step
             raise KeyboardInterrupt
         return step(plan, *rest)
 
-    loop._one_step = counted
+    loop.one_step = counted
 
 
 def _same(first: Any, second: Any) -> bool:

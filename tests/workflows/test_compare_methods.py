@@ -170,7 +170,7 @@ def test_killed_at_any_time_and_started_again_gives_the_same(pair, config, tmp_p
             with pytest.raises(KeyboardInterrupt):
                 compare_methods(mine)
 
-    killed_after(training_loop, "_one_step", 17)  # in the first training
+    killed_after(training_loop, "one_step", 17)  # in the first training
     killed_after(recipe, "evaluate", 1)  # in a sweep
     killed_after(recipe, "run_tagging", 1)  # between trainings
     killed_after(recipe, "evaluate", 2)

@@ -23,7 +23,7 @@ from tokenexit.files import replacing
 from tokenexit.objectives import Objective, from_config
 from tokenexit.training.accelerator import start_trackers
 from tokenexit.training.batches import Example, Step, labelled_words, steps, steps_per_epoch
-from tokenexit.training.bilevel import set_gradients, upper_gradients, upper_parameters
+from tokenexit.training.bilevel import upper_parameters
 from tokenexit.training.checkpoint import (
     BEST,
     TrainerState,
@@ -36,7 +36,7 @@ from tokenexit.training.config import TrainConfig
 from tokenexit.training.lesson import Classroom
 from tokenexit.training.optimizer import build_optimizer, build_schedule
 from tokenexit.training.patience import check_patience, judge, ran_out
-from tokenexit.training.projection import Projection
+from tokenexit.training.step import Sums, one_step
 from tokenexit.training.tracking import TrainLog
 
 logger = logging.getLogger(__name__)
@@ -137,7 +137,7 @@ def train(
     for step in shown:
         model.train()
         rate = float(schedule.get_last_lr()[0])
-        sums = _one_step(step, wrapped, optimizer, accelerator, config, total, seed, rate)
+        sums = one_step(step, wrapped, optimizer, accelerator, config, total, seed, rate)
         schedule.step()
         state.step = step.number + 1
         done = state.step == total
@@ -185,67 +185,8 @@ def check_training(config: TrainConfig, *, evaluated: bool) -> Objective:
     return objective
 
 
-def _one_step(
-    step: Step,
-    wrapped: nn.Module,
-    optimizer: Any,
-    accelerator: Accelerator,
-    config: TrainConfig,
-    total: int,
-    seed: int,
-    rate: float,
-) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
-    """Forward and backward over this process's micro-batches, and one update."""
-    sums: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-    last = len(step.micro_batches) - 1
-    progress = step.number / total
-    projection: Projection | None = None
-    projects = accelerator.unwrap_model(wrapped).objective.projects
-    for number, part in enumerate(step.micro_batches):
-
-        def learn(part: Any = part) -> None:
-            nonlocal projection
-            with accelerator.autocast():
-                losses = wrapped(part, step.number, progress, seed)
-            taught, mine = step.words, part.words
-            if losses.unlabelled:
-                taught, mine = step.rows, part.rows
-            # Gradients are averaged over processes; the mean over all words is wanted.
-            scale = accelerator.num_processes / max(taught, 1) if mine else 0.0
-            if losses.guide is None:
-                accelerator.backward(losses.total * scale)
-            else:
-                projection = projection or Projection(wrapped, accelerator)
-                projection.add(losses, scale)
-            for layer, (loss, count) in losses.by_layer.items():
-                before = sums.get(layer, (torch.zeros_like(loss), torch.zeros_like(count)))
-                sums[layer] = (before[0] + loss, before[1] + count)
-
-        if number < last or projects:
-            with accelerator.no_sync(wrapped):
-                learn()
-        else:
-            learn()
-    if projection is not None:
-        projection.finish()
-    lessons: Any = accelerator.unwrap_model(wrapped)
-    every = lessons.objective.upper_every
-    upper = upper_parameters(lessons) if every else []
-    for parameter in upper:  # set by the upper level alone, not by the loss of the step
-        parameter.grad = None
-    if config.clip:
-        accelerator.clip_grad_norm_(wrapped.parameters(), config.clip)
-    if upper and step.number % every == 0:
-        told = (step.number, progress, seed, rate)
-        found = upper_gradients(lessons, step.micro_batches[0], *told)
-        set_gradients(upper, found, accelerator)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    return sums
-
-
 def _entry(
-    sums: dict[int, tuple[torch.Tensor, torch.Tensor]],
+    sums: Sums,
     model: Any,
     accelerator: Accelerator,
     step: Step,

@@ -1,0 +1,91 @@
+"""One optimiser step: forward and backward over a share of the texts, and one update."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from tokenexit.training.batches import Step
+from tokenexit.training.bilevel import set_gradients, upper_gradients, upper_parameters
+from tokenexit.training.config import TrainConfig
+from tokenexit.training.projection import Projection
+
+Sums = dict[int, tuple[torch.Tensor, torch.Tensor]]
+"""Cross-entropy and labelled words of each exit, summed."""
+
+
+def one_step(
+    step: Step,
+    wrapped: nn.Module,
+    optimizer: Any,
+    accelerator: Accelerator,
+    config: TrainConfig,
+    total: int,
+    seed: int,
+    rate: float,
+) -> Sums:
+    """Forward and backward over this process's micro-batches, and one update.
+
+    Args:
+        step: What is learned from.
+        wrapped: The classroom, as ``accelerator.prepare`` has wrapped it.
+        optimizer: Likewise.
+        accelerator: Whose processes share the step.
+        config: Settings.
+        total: Steps of the whole training.
+        seed: Seed of the run.
+        rate: Learning rate of the network at this step.
+
+    Returns:
+        Of each exit that had a loss, its cross-entropy and its labelled words, both summed over
+        this process's share and both where they were computed: nobody waits for them here.
+    """
+    sums: Sums = {}
+    last = len(step.micro_batches) - 1
+    progress = step.number / total
+    projection: Projection | None = None
+    projects = accelerator.unwrap_model(wrapped).objective.projects
+    for number, part in enumerate(step.micro_batches):
+
+        def learn(part: Any = part) -> None:
+            nonlocal projection
+            with accelerator.autocast():
+                losses = wrapped(part, step.number, progress, seed)
+            taught, mine = step.words, part.words
+            if losses.unlabelled:
+                taught, mine = step.rows, part.rows
+            # Gradients are averaged over processes; the mean over all words is wanted.
+            scale = accelerator.num_processes / max(taught, 1) if mine else 0.0
+            if losses.guide is None:
+                accelerator.backward(losses.total * scale)
+            else:
+                projection = projection or Projection(wrapped, accelerator)
+                projection.add(losses, scale)
+            for layer, (loss, count) in losses.by_layer.items():
+                before = sums.get(layer, (torch.zeros_like(loss), torch.zeros_like(count)))
+                sums[layer] = (before[0] + loss, before[1] + count)
+
+        if number < last or projects:
+            with accelerator.no_sync(wrapped):
+                learn()
+        else:
+            learn()
+    if projection is not None:
+        projection.finish()
+    lessons: Any = accelerator.unwrap_model(wrapped)
+    every = lessons.objective.upper_every
+    upper = upper_parameters(lessons) if every else []
+    for parameter in upper:  # set by the upper level alone, not by the loss of the step
+        parameter.grad = None
+    if config.clip:
+        accelerator.clip_grad_norm_(wrapped.parameters(), config.clip)
+    if upper and step.number % every == 0:
+        told = (step.number, progress, seed, rate)
+        found = upper_gradients(lessons, step.micro_batches[0], *told)
+        set_gradients(upper, found, accelerator)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return sums
