@@ -28,10 +28,12 @@ from tokenexit import ExitModelForSeq2SeqLM, ExitModelForTokenClassification
 from tokenexit.errors import UserError
 from tokenexit.evaluation.bench import bench, bench_texts
 from tokenexit.evaluation.bench.peers import PEERS
+from tokenexit.kernels import library
 from tokenexit.models.scratch import train_tokenizer
 from tokenexit.models.scratch_seq2seq import train_subword_tokenizer
 from tokenexit.policies.assigned_depth import AssignedDepth
 from tokenexit.policies.never import Never
+from tokenexit.reporting.bench_text import bench_text
 
 TEXTS = ["the red house of Ada", "a book", "Paris is in the north today", "who saw the two"]
 TOKENIZER = train_subword_tokenizer(TEXTS, 300)
@@ -89,6 +91,44 @@ def test_generators_have_the_same_rows():
     assert data["mean_exit_layer"] == 1
     assert data["bound"] > 1
     assert data["full_depth_speedup"] == rows["ours, full depth"]["speedup_median"]
+
+
+def test_rows_that_wait_for_others_take_part():
+    found = bench_texts(
+        writer("t5"), TEXTS, AssignedDepth(1), batch_size=2, repeats=3, batching="by_depth",
+        max_wait=3,
+    )  # fmt: skip
+    data = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    rows = {row["name"]: row for row in data["rows"]}
+    by_depth = rows["ours, by depth"]
+    assert by_depth["agreement"] == rows["ours, policy"]["agreement"]
+    assert by_depth["tokens"] == rows["ours, policy"]["tokens"] == data["tokens"][2]
+    told = data["batching"]
+    assert (told["max_wait"], told["slots"], told["runtime"]) == (3, 4, "eager")
+    assert told["fixed_median"] == pytest.approx(1 / by_depth["ours_median"])
+    assert told["fastest"] in ("ours, full depth", "ours, policy", "ours, by depth")
+    shown = " ".join(bench_text(data).split())
+    assert f"the fastest is {told['fastest']}" in shown
+    assert "4 texts in flight, rows are due after 3 rounds" in shown
+
+
+def test_what_fixed_batches_have_no_use_for():
+    with pytest.raises(UserError, match="max_wait has a meaning"):
+        bench_texts(writer("t5"), TEXTS, Never(), max_wait=3)
+    with pytest.raises(UserError, match="by_depth, fixed"):
+        bench_texts(writer("t5"), TEXTS, Never(), batching="depth")
+    assert bench_texts(writer("t5"), TEXTS, Never(), repeats=1).batching is None
+
+
+@pytest.mark.parametrize("precision", [None, "int8"])
+def test_which_runtime_ran_is_said(precision):
+    model = writer("t5").use(precision)
+    found = bench_texts(model, TEXTS, Never(), batch_size=2, repeats=1, batching="by_depth")
+    told = found.to_json()
+    kernels = precision == "int8" and library() is not None
+    assert told["runtime"] == ("kernels" if kernels else "eager")
+    rows = {row["name"]: row for row in told["rows"]}
+    assert rows["ours, by depth"]["tokens"] == rows["ours, policy"]["tokens"]
 
 
 def test_nothing_to_write_from():

@@ -13,7 +13,7 @@ from seqeval.metrics import accuracy_score, f1_score, precision_score
 
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.errors import UserError
-from tokenexit.evaluation import evaluate, exits, trace_split
+from tokenexit.evaluation import bench, evaluate, exits, trace_split
 from tokenexit.evaluation.exits import exit_quality
 from tokenexit.evaluation.gold import FIRST_UNSEEN, class_numbers
 from tokenexit.evaluation.spans import fast_span_f1
@@ -56,6 +56,18 @@ def test_a_result_has_the_keys_of_the_contract(mixed, test_split):
     assert data["n_sentences"] == len(test_split) == 47
     assert data["n_rows"] == test_split.num_words
     assert data["policy"] == {"name": "entropy", "threshold": 0.2}
+
+
+def test_which_runtime_ran_is_said(tagger, test_split):
+    part = test_split.head(4)
+    assert evaluate(tagger, part, "test", Entropy(0.2))[0].to_json()["runtime"] == "eager"
+    try:
+        tagger.use(runtime="static")
+        assert evaluate(tagger, part, "test", Entropy(0.2))[0].to_json()["runtime"] == "static"
+        found = bench(tagger, part.tokens, Entropy(0.2), batch_size=2, repeats=1)
+        assert found.to_json()["runtime"] == "static"
+    finally:
+        tagger.use(runtime="auto")
 
 
 def test_its_figures_agree_with_each_other(mixed, tagger):

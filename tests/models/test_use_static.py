@@ -47,7 +47,7 @@ def same(one: Any, other: Any) -> None:
 def test_the_same_trace(own: Any, texts: Any, policy: Policy, batch_size: int) -> None:
     eager = own.tag(texts, policy=policy, batch_size=batch_size)
     same(own.use(runtime="static").tag(texts, policy=policy, batch_size=batch_size), eager)
-    assert own.runtime == "static"
+    assert own.runtime == own.runtime_used == "static"
 
 
 def test_the_same_answers_and_whatever_is_done_to_the_model(own: Any) -> None:

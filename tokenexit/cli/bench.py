@@ -9,6 +9,7 @@ import typer
 from tokenexit.cli.base import open_model, read_policy, write_json
 from tokenexit.cli.options import (
     Against,
+    Batching,
     BatchSize,
     Column,
     ConvertTags,
@@ -19,6 +20,7 @@ from tokenexit.cli.options import (
     Json,
     LabelColumn,
     Lang,
+    MaxWait,
     Model,
     PairColumn,
     PendingText,
@@ -55,6 +57,8 @@ def bench(
     convert_tags: ConvertTags = None,
     data_name: DataName = None,
     pending: PendingText = None,
+    batching: Batching = None,
+    max_wait: MaxWait = None,
     plugin: Plugin = None,
     json_file: Json = None,
 ) -> None:
@@ -90,6 +94,8 @@ def bench(
         batch_size=batch_size,
         repeats=repeats,
         pending=pending,
+        batching=batching,
+        max_wait=max_wait,
         against=against,
     )
     typer.echo(bench_text(found.to_json()))

@@ -66,6 +66,20 @@ PendingText = Annotated[
     str | None,
     typer.Option("--pending", help="When generating: lazy, eager, parallel or verify."),
 ]
+Batching = Annotated[
+    str | None,
+    typer.Option(
+        help="When generating: fixed batches, or by_depth, where rows that must go deeper wait "
+        "until enough of them do, and ended texts give way to the next: the same texts."
+    ),
+]
+MaxWait = Annotated[
+    int | None,
+    typer.Option(
+        help="With --batching by_depth, rounds (of the layers between two exits) for which a row "
+        "may be passed over before it is due; 16 by default."
+    ),
+]
 Threads = Annotated[
     int | None, typer.Option(min=1, max=THREADS, help="Threads torch computes with.")
 ]

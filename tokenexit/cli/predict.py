@@ -26,12 +26,14 @@ from tokenexit.cli.corpus import (
 )
 from tokenexit.cli.lines import Lines
 from tokenexit.cli.options import (
+    Batching,
     BatchSize,
     DataName,
     Decode,
     Device,
     Dtype,
     Lang,
+    MaxWait,
     Model,
     PairColumn,
     PendingText,
@@ -45,6 +47,9 @@ from tokenexit.cli.options import (
 )
 from tokenexit.cli.showing import bar, said_once, written
 from tokenexit.errors import UserError
+
+_BLOCK = 16
+"""Batches of lines that are written together by depth: ended texts give way within them."""
 
 
 def predict(
@@ -60,6 +65,8 @@ def predict(
     batch_size: BatchSize = 32,
     decode: Decode = None,
     pending: PendingText = None,
+    batching: Batching = None,
+    max_wait: MaxWait = None,
     pretokenized: Annotated[
         bool, typer.Option(help="Lines hold words with spaces between them, for taggers.")
     ] = False,
@@ -99,6 +106,8 @@ def predict(
     options = {
         "decode": decode,
         "pending": pending,
+        "batching": batching,
+        "max_wait": max_wait,
         "splitter": splitter,
         "pretokenized": pretokenized or None,
     }
@@ -137,7 +146,7 @@ def predict(
     lines = Lines(file)
     chosen = read_policy(policy)
     opened = open_model(model, plugin, **place)
-    size = batch_size * opened.model.look_ahead
+    size = batch_size * (_BLOCK if batching == "by_depth" else opened.model.look_ahead)
     found = (
         result
         for block in lines.blocks(size)

@@ -11,7 +11,7 @@ from tokenexit.decoding.generation_settings import (
     GenerationSettings,
     check_settings,
 )
-from tokenexit.decoding.generator import Generator, VerifyingGenerator
+from tokenexit.decoding.generator import Generator, Prepared, VerifyingGenerator
 from tokenexit.decoding.layer import PENDING, Pending
 from tokenexit.decoding.outcome import Step
 from tokenexit.decoding.sequences import Sequences
@@ -30,6 +30,7 @@ __all__ = [
     "GenerationSettings",
     "Generator",
     "Pending",
+    "Prepared",
     "Sequences",
     "Step",
     "VerifyingGenerator",

@@ -91,9 +91,13 @@ class Block:
 
     def bias_of(self, decoder: Decoder) -> Tensor | None:
         """Position bias and causal mask for ``self_attention``; the same in all layers."""
-        device = self._cache.device
         if self._single:
             return self._cache.bias()
+        return self._bias_by_place(decoder)
+
+    def _bias_by_place(self, decoder: Decoder) -> Tensor:
+        """The same for any places, ``[span, h or 1, width, M]``."""
+        device = self._cache.device
         keys = torch.arange(self._cache.length, device=device)
         span, width, place = self._lanes_of_rows
         places = torch.zeros((span.stop - span.start) * width, dtype=torch.long, device=device)

@@ -53,13 +53,20 @@ class DecoderCache:
 
     def grow(self) -> None:
         """Open the next place."""
-        self.length += 1
-        if self.length <= self._capacity:
+        self.reserve(self.length + 1)
+
+    def reserve(self, length: int) -> None:
+        """Have and read so many places."""
+        self.length = length
+        if length <= self._capacity:
             return
-        self._capacity *= 2
+        before = self._capacity
+        while length > self._capacity:
+            self._capacity *= 2
         for index, store in enumerate(self._stores):
             if store is not None:
-                self._replace(index, torch.cat([store, torch.zeros_like(store)], dim=1))
+                more = store.new_zeros(len(store), self._capacity - before, store.shape[-1])
+                self._replace(index, torch.cat([store, more], dim=1))
 
     def shrink(self, length: int) -> None:
         """Forget the places from ``length`` on."""

@@ -184,7 +184,7 @@ class Decoding(Sequences):
             return
         self.cache.leave(block.where, hidden)
         if self.pending == "eager":
-            propagate(self.decoder, layer, hidden, block.where, block.rows, self.cache, self.work)
+            propagate(self.decoder, layer, hidden, block, self.cache, self.work)
 
     def _joined(
         self, index: int, newest: Block, block: Block, hidden: Tensor, bias: Tensor | None

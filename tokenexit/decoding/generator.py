@@ -212,6 +212,32 @@ class VerifyingGenerator(Generator):
         return GenerateEncoderDecoderOutput(sequences=tokens)  # type: ignore[arg-type]
 
 
+class Prepared(Generator):
+    """Keeps what transformers prepares for greedy search, and searches nothing.
+
+    Attributes:
+        processors: Its list of logits processors.
+        criteria: Its list of stopping criteria.
+        start: The token that is read first.
+    """
+
+    processors: Any = None
+    criteria: Any = None
+    start = 0
+
+    def _sample(  # type: ignore[override]
+        self,
+        input_ids: Tensor,
+        logits_processor: Callable[[Tensor, Tensor], Tensor],
+        stopping_criteria: Any,
+        generation_config: Any,
+        **kwargs: Any,
+    ) -> GenerateEncoderDecoderOutput:
+        self.processors, self.criteria = logits_processor, stopping_criteria
+        self.start = int(input_ids[0, 0])
+        return GenerateEncoderDecoderOutput(sequences=input_ids)  # type: ignore[arg-type]
+
+
 class _Cache:
     """What the loops ask of a cache."""
 

@@ -60,7 +60,7 @@ def run_layer(
         keys_values = decoder.self_keys_values(index, torch.cat([cache.states(pending), hidden]))
         where = torch.cat([pending, cache.flat(block.rows, block.places)])
     cache.write(index, where, keys_values)
-    cache.filled[index][block.rows] = cache.length
+    cache.filled[index][block.rows] = block.places + 1
     read = block.self_attention(decoder, index, query, bias)
     hidden = decoder.after_self(index, hidden, read)
     before = source.projected[index]
@@ -76,15 +76,14 @@ def propagate(
     decoder: Decoder,
     start: int,
     states: Tensor,
-    where: Tensor | slice,
-    rows: Index,
+    block: Block,
     cache: DecoderCache,
     work: DecodeWork,
 ) -> None:
     """Give tokens that leave keys and values in every layer from ``start`` on (eager copying)."""
     for index in range(start, decoder.num_layers):
-        cache.write(index, where, decoder.self_keys_values(index, states))
-        cache.filled[index][rows] = cache.length
+        cache.write(index, block.where, decoder.self_keys_values(index, states))
+        cache.filled[index][block.rows] = block.places + 1
         work.propagated(index, len(states))
 
 

@@ -31,7 +31,7 @@ class Source:
         self._decoder = decoder
         self.memory = memory
         everybody = mask is None or bool(mask.all())
-        self.mask = None if everybody else _hidden(mask, memory)
+        self.mask = None if everybody else hidden(mask, memory)
         lengths = torch.full((len(memory),), memory.shape[1]) if everybody else mask.sum(dim=1)  # type: ignore[union-attr]
         self.lengths: Index = lengths.cpu().numpy().astype(np.int64)
         self._read: list[tuple[Tensor, Tensor] | None] = [None] * decoder.num_layers
@@ -82,24 +82,24 @@ class Source:
     def _keys_values(self, index: int) -> tuple[Tensor, Tensor]:
         found = self._read[index]
         if found is None:
-            found = self._decoder.cross_keys_values(index, self._readable())
-            found = self._heads(found[0]), self._heads(found[1])
+            found = self._made(index, self.memory)
             self._read[index] = found
             self.projected[index] += int(self.lengths.sum())
         return found
 
-    def _readable(self) -> Tensor:
-        """The states in a type that the layers multiply with."""
-        if torch.is_autocast_enabled(self.memory.device.type):
-            return self.memory
-        return self.memory.to(self._decoder.model.dtype)
+    def _made(self, index: int, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of states, ``[B, S, H] -> 2 x [B, h, S, d]``."""
+        if not torch.is_autocast_enabled(memory.device.type):
+            memory = memory.to(self._decoder.model.dtype)  # what the layers multiply with
+        keys, values = self._decoder.cross_keys_values(index, memory)
+        return self._heads(keys), self._heads(values)
 
     def _heads(self, rows: Tensor) -> Tensor:
         # Laid out head by head once, because every step reads them.
         return rows.unflatten(-1, (self._decoder.num_heads, -1)).transpose(1, 2).contiguous()
 
 
-def _hidden(mask: Tensor | None, like: Tensor) -> Tensor:
+def hidden(mask: Tensor | None, like: Tensor) -> Tensor:
     """What is added to the scores of padding, ``[B, 1, 1, S]``; made once, read in every layer."""
     assert mask is not None
     scores = torch.zeros(mask.shape, dtype=like.dtype, device=like.device)

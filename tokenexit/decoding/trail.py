@@ -46,7 +46,7 @@ class Trail:
         self.depths = np.zeros((rows, reach + _FIRST), np.float32)
         self.doubts = np.zeros_like(self.depths)
         self._rows: Rows = np.arange(rows)
-        self._place = 0
+        self._place: int | Rows = 0
 
     @classmethod
     def of(cls, gate: ContextGate | None, rows: int, layers: int) -> Trail | None:
@@ -61,19 +61,23 @@ class Trail:
             wider = ((0, 0), (0, max(missing, self.depths.shape[1])))
             self.depths, self.doubts = np.pad(self.depths, wider), np.pad(self.doubts, wider)
 
-    def open(self, rows: Rows, place: int) -> None:
-        """Some sequences, ``[N]``, take the step of a place."""
-        self.prepare(place + 1)
-        self._rows, self._place = rows, place
+    def open(self, rows: Rows, place: int | Rows) -> None:
+        """Some sequences, ``[N]``, take the step of a place, or of one each."""
+        self.prepare(int(np.max(place)) + 1)
+        self.turn_to(rows, place)
         self.doubts[rows, self.reach + place] = 0.0
+
+    def turn_to(self, rows: Rows, place: int | Rows) -> None:
+        """Some sequences, ``[N]``, go on with the step they take."""
+        self._rows, self._place = rows, place
 
     def last(self, sequence: Tensor) -> LastTokens:
         """What ``Signals`` shows of some of them, by their number among those, ``[n]``."""
 
         def newest_first(table: NDArray[np.float32]) -> Tensor:
-            rows = self._rows[sequence.cpu().numpy()]
-            found = table[rows, self._place : self._place + self.reach][:, ::-1]
-            return torch.from_numpy(np.ascontiguousarray(found)).to(sequence.device)
+            rows, place = self._of(sequence)
+            columns = place + np.arange(self.reach - 1, -1, -1)
+            return torch.from_numpy(table[rows[:, None], columns]).to(sequence.device)
 
         return {
             "last_depths": newest_first(self.depths),
@@ -82,13 +86,23 @@ class Trail:
 
     def note(self, sequence: Tensor, wrong: Tensor) -> None:
         """What the gate says of some of them now."""
-        rows = self._rows[sequence.cpu().numpy()]
-        self.doubts[rows, self.reach + self._place] = wrong.detach().float().cpu().numpy()
+        rows, place = self._of(sequence)
+        self.doubts[rows, self.reach + place[:, 0]] = wrong.detach().float().cpu().numpy()
+
+    def _of(self, sequence: Tensor) -> tuple[Rows, Rows]:
+        """Rows of some sequences, ``[n]``, and the places of their steps, ``[n, 1]``."""
+        number = sequence.cpu().numpy()
+        place = np.broadcast_to(self._place, self._rows.shape)
+        return self._rows[number], place[number, None]
 
     def close(self, layers: Tensor) -> None:
         """Where all sequences left, ``[R]``, of which only those of the step are looked at."""
         left = layers.cpu().numpy()[self._rows]
         self.depths[self._rows, self.reach + self._place] = left / np.float32(self._layers)
+
+    def forget(self, rows: Rows) -> None:
+        """Some sequences give way to others."""
+        self.depths[rows] = self.doubts[rows] = 0.0
 
     def keep(self, chosen: Rows) -> None:
         """Every sequence becomes a copy of another."""

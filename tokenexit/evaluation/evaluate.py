@@ -48,6 +48,7 @@ class Result:
             over those with exits.
         precision: What the model computed with.
         products: By what: kernels, with their instruction set, or torch.
+        runtime: Who planned it: ``eager``, ``static`` or ``kernels``.
         full_depth_precision: What full depth was computed with: as the weights are, if they are
             there.
         notes: What has to be said with them, such as sacreBLEU's signatures.
@@ -73,6 +74,7 @@ class Result:
     lower_is_better: bool = False
     precision: str = "fp32"
     products: str = "torch"
+    runtime: str = "eager"
     full_depth_precision: str = "fp32"
     oracle: Mapping[str, Any] | None = None
 
@@ -211,6 +213,7 @@ def evaluate(
         lower_is_better=lower_is_better(str(figures["metric"])),
         precision=model.precision,
         products=model.products,
+        runtime=model.runtime_used,
         full_depth_precision=reference_precision(model),
         oracle=oracle.account(trace, model.labels) if oracle else None,
     ), trace

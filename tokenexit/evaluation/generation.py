@@ -166,6 +166,7 @@ def evaluate_texts(
         lower_is_better=own.lower_is_better,
         precision=model.precision,
         products=model.products,
+        runtime=model.runtime_used,
         full_depth_precision=reference_precision(model),
         oracle=known,
     ), trace

@@ -143,6 +143,11 @@ class CascadeForSequenceClassification(
         """Who plans inference, likewise."""
         return _common([stage.runtime for stage in self.stages])
 
+    @property
+    def runtime_used(self) -> str:
+        """Who plans it now, likewise."""
+        return _common([stage.runtime_used for stage in self.stages])
+
     def reads_as_last(self, number: int) -> bool:
         """Whether stage ``number`` gets the same tokens of every text as the last."""
         return self._alike[number - 1]

@@ -19,7 +19,7 @@ from tokenexit.backbones.precise import check_numbers
 from tokenexit.errors import UserError
 from tokenexit.models import persistence
 from tokenexit.models.predict_iter import Predicts
-from tokenexit.models.products import products_of
+from tokenexit.models.products import products_of, runtime_used
 from tokenexit.models.settings import ExitSettings
 from tokenexit.policies import Policy, from_config
 from tokenexit.precision import check_precision, check_runtime, precision_of
@@ -126,6 +126,11 @@ class ExitModel(Predicts, nn.Module):
     def runtime(self) -> str:
         """Who plans inference: ``auto``, ``eager`` or ``static``."""
         return self._runtime
+
+    @property
+    def runtime_used(self) -> str:
+        """Who plans it now: ``static``, ``kernels`` for whole layers on a CPU, or ``eager``."""
+        return runtime_used(self)
 
     def check_trainable(self) -> None:
         """Refuse to train what computes in another precision than it learns in.

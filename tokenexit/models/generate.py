@@ -72,7 +72,7 @@ def generate(
     given = dict(settings)
     sources = {name: given.pop(name, None) for name in SOURCES}
     own: Any = model.network.generation_config
-    chosen = _checked(model, given, own)
+    chosen = checked(model, given, own)
     check_policy(policy)
     if pending == "verify":
         _check_greedy(chosen)
@@ -91,9 +91,7 @@ def generate(
     return Generated(**{name: ordinary(value) for name, value in found.items()})
 
 
-def _checked(
-    model: ExitModelForSeq2SeqLM, given: Mapping[str, Any], own: Any
-) -> GenerationSettings:
+def checked(model: ExitModelForSeq2SeqLM, given: Mapping[str, Any], own: Any) -> GenerationSettings:
     """The settings, checked unless they are those of the last call."""
     vocabulary = model.decoder.vocab_size
     known: Known[GenerationSettings] = vars(model).setdefault("_checked_settings", Known())
@@ -124,7 +122,7 @@ def _generate(
         generator = Generator(network, start, sources)
         plain = _plain(model, memory, given)
     if plain is None:
-        output = _searched(generator, model, memory, given)
+        output = searched(generator, model, memory, given)
     else:
         output = generator.greedily(plain, memory.states, memory.mask)
     beams = output.get("beam_indices")
@@ -161,7 +159,7 @@ def _plain(
     return known.get(lambda: plain_greedy(given, own, config), given, vars(own), vars(config))
 
 
-def _searched(
+def searched(
     generator: Any, model: ExitModelForSeq2SeqLM, memory: Memory, given: dict[str, Any]
 ) -> Any:
     """What transformers' ``generate`` gives; settings that it refuses are the user's mistake."""

@@ -43,6 +43,11 @@ class Labeller(Protocol):
         """By what: kernels, with their instruction set, or torch."""
         ...
 
+    @property
+    def runtime_used(self) -> str:
+        """Who plans it."""
+        ...
+
     def tag(
         self,
         texts: Sequence[Sequence[str]],

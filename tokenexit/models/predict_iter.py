@@ -65,14 +65,15 @@ def _in_blocks(
     items: Iterator[Any], size: int, answer: Callable[[list[Any]], Sequence[T]]
 ) -> Iterator[T]:
     failed: list[Exception] = []
-    calm = _until_failure(items, failed)
+    calm = until_failure(items, failed)
     while block := list(islice(calm, size)):
         yield from answer(block)
     if failed:
         raise failed[0]
 
 
-def _until_failure(items: Iterator[T], failed: list[Exception]) -> Iterator[T]:
+def until_failure(items: Iterator[T], failed: list[Exception]) -> Iterator[T]:
+    """Items up to the first that cannot be read, whose error is kept in ``failed``."""
     try:
         yield from items
     except Exception as error:

@@ -27,6 +27,18 @@ def products_of(model: Any) -> str:
     return f"{status}, products alone: kernels do not know the layers of {kind!r}"
 
 
+def runtime_used(model: Any) -> str:
+    """Who plans what a model computes: ``static``, ``kernels`` for whole layers, or ``eager``.
+
+    Args:
+        model: One with exits.
+    """
+    if model.runtime == "static":
+        return "static"
+    served = model._inference.precision in kernels.KINDS and model.device.type == "cpu"
+    return "kernels" if served and kernels.library() is not None and _known(model) else "eager"
+
+
 def _known(model: Any) -> bool:
     """Whether kernels run its layers."""
     network = model._inference.get(model.network)

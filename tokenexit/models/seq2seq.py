@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -33,9 +33,9 @@ from tokenexit.models.generator_heads import GeneratorHeads
 from tokenexit.models.generator_inputs import check_start, encode_inputs, rows_of, start_token
 from tokenexit.models.inputs import read_strings
 from tokenexit.models.languages import with_languages
+from tokenexit.models.predict_generated import PredictsTexts
 from tokenexit.models.settings import ExitSettings
 from tokenexit.models.side_heads import context_gate, side_heads
-from tokenexit.models.texts import GeneratedText, read_outputs, source_batches
 from tokenexit.models.vocabulary import check_vocabulary
 from tokenexit.policies import Policy
 
@@ -44,6 +44,7 @@ PolicyLike = Policy | Mapping[str, Any] | str
 
 class ExitModelForSeq2SeqLM(
     GeneratorHeads,
+    PredictsTexts,
     ExitModel,
     ModelHubMixin,
     library_name="tokenexit",
@@ -310,32 +311,3 @@ class ExitModelForSeq2SeqLM(
             settings,
             encoder_policy,
         )
-
-    def predict(
-        self,
-        texts: Iterable[str],
-        *,
-        policy: PolicyLike | None = None,
-        pending: str | None = None,
-        batch_size: int = 32,
-        **settings: Any,
-    ) -> list[GeneratedText]:
-        """Turn texts into texts.
-
-        Args:
-            texts: Sources, in anything that can be gone through.
-            policy: Who halts; the model's own policy when None.
-            pending: See ``generate``.
-            batch_size: Sources a batch.
-            settings: As ``generate``; the model's own ``generation`` settings underneath.
-
-        Returns:
-            One result a source, in order.
-        """
-        settings = {**self.settings.generation, **settings, "return_dict_in_generate": True}
-        results: list[GeneratedText] = []
-        for batch in source_batches(self, texts, batch_size):
-            found = self.generate(**batch, policy=policy, pending=pending, **settings)
-            assert isinstance(found, Generated)
-            results += read_outputs(self, found, len(batch["input_ids"]))
-        return results

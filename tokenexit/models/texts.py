@@ -104,10 +104,14 @@ def read_outputs(
     for ids, exits in zip(rows, layers, strict=True):
         # A token after the end has no exit layer.
         kept = [i for i, layer in enumerate(exits) if layer]
-        ids, exits = [ids[i] for i in kept], [exits[i] for i in kept]
-        text = model.tokenizer.decode(ids, skip_special_tokens=True)
-        # Networks have room for more entries than their tokenizers.
-        tokens = [token or "" for token in model.tokenizer.convert_ids_to_tokens(ids)]
-        shown = token_texts(model.tokenizer, tokens)
-        results.append(GeneratedText(text.strip(), tokens, exits, ids, shown))
+        results.append(generated_text(model, [ids[i] for i in kept], [exits[i] for i in kept]))
     return results
+
+
+def generated_text(model: ExitModelForSeq2SeqLM, ids: list[int], exits: list[int]) -> GeneratedText:
+    """What tokens, and where they left, say to a reader."""
+    text = model.tokenizer.decode(ids, skip_special_tokens=True)
+    # Networks have room for more entries than their tokenizers.
+    tokens = [token or "" for token in model.tokenizer.convert_ids_to_tokens(ids)]
+    shown = token_texts(model.tokenizer, tokens)
+    return GeneratedText(text.strip(), tokens, exits, ids, shown)

@@ -73,6 +73,7 @@ def _notes(found: Mapping[str, Any]) -> dict[str, str]:
         f"arithmetic allows {times(found['bound'])}: {percent(found['of_bound'], 0)} of it",
         "depth": f"{found['mean_exit_layer']:.2f} of {counted(found['num_layers'], 'layer')}, "
         f"{fixed(found['mac_ratio'])} of the plain model's multiply-accumulates",
+        "by depth": _by_depth(found),
         "speed-up": f"over {found['baseline']}; {_passes(found['repeats'])} over "
         f"{counted(found['n_sentences'], 'text')}, {found['batch_size']} a batch, all taking turns",
         "ours": "its time over that of ours with the policy",
@@ -85,7 +86,24 @@ def _notes(found: Mapping[str, Any]) -> dict[str, str]:
         "ran": f"{ran['processor']}, {ran['instruction_set']}, {threads}, {found['device']}; "
         f"python {ran['python']}, {versions}",
         "kernels": ran.get("kernels", ""),
+        "runtime": found.get("runtime", ""),
     }
+
+
+def _by_depth(found: Mapping[str, Any]) -> str:
+    """What rows gained by waiting for others of their depth, where it was asked."""
+    told = found.get("batching")
+    if told is None:
+        return ""
+    over = (
+        f"{times(told[f'{name}_median'])} ({told[f'{name}_p10']:.2f}-{told[f'{name}_p90']:.2f})"
+        for name in ("fixed", "full_depth")
+    )
+    waited = f"are due after {counted(told['max_wait'], 'round')}, waited {told['longest_wait']}"
+    return (
+        f"{' over fixed batches and '.join(over)} over full depth; {told['slots']} texts in "
+        f"flight, rows {waited} at most; the fastest is {told['fastest']}"
+    )
 
 
 def _passes(count: int) -> str:

@@ -89,6 +89,7 @@ def bench(
         device=str(network.device),
         dtype=str(plain_network.dtype).removeprefix("torch."),
         precision=model.precision,
+        runtime=model.runtime_used,
         repeats=repeats,
         n_sentences=len(pieces),
         policy=policy.to_config(),

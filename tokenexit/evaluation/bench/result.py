@@ -71,6 +71,7 @@ class BenchResult:
         device: Where ours and the plain model compute.
         dtype: Of the weights.
         precision: What ours computes in.
+        runtime: Who plans ours: ``eager``, ``static`` or ``kernels``.
         repeats: Passes over the texts.
         n_sentences: Texts (pieces of long ones).
         policy: Who halts.
@@ -94,6 +95,9 @@ class BenchResult:
         pending: When generating, what pending tokens give to later ones.
         tokens: When generating, tokens written by the baseline, ours at full depth, and ours with
             the policy.
+        batching: When generating, how rows that waited for others of their depth fared, if asked
+            for: settings, ``fixed_*`` and ``full_depth_*`` (time of ours in fixed batches with the
+            policy, and at full depth, over that by depth), and the ``fastest`` of the three.
     """
 
     kind: str
@@ -103,6 +107,7 @@ class BenchResult:
     device: str
     dtype: str
     precision: str
+    runtime: str
     repeats: int
     n_sentences: int
     policy: dict[str, Any]
@@ -124,6 +129,7 @@ class BenchResult:
     ran: Mapping[str, Any]
     pending: str | None = None
     tokens: tuple[int, int, int] | None = None
+    batching: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain data; what is not known of a row is left out."""

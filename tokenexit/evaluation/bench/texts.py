@@ -12,6 +12,8 @@ import torch
 
 from tokenexit.decoding import DecodeWork, decode_macs, plain_decode_macs
 from tokenexit.errors import UserError
+from tokenexit.evaluation.bench.by_depth import OurByDepth
+from tokenexit.evaluation.bench.by_depth import batching as compared
 from tokenexit.evaluation.bench.contender import Answers, Contender
 from tokenexit.evaluation.bench.encoders import EARLY, FULL
 from tokenexit.evaluation.bench.machine import what_ran
@@ -22,6 +24,7 @@ from tokenexit.evaluation.bench.race import Timed, race
 from tokenexit.evaluation.bench.result import BenchResult, Row
 from tokenexit.evaluation.bench.rows import padding, rows_of, speedups
 from tokenexit.evaluation.text_metrics import agreement
+from tokenexit.models.by_depth import check_batching_name
 from tokenexit.models.generate import Generated
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.models.texts import encode_texts
@@ -38,6 +41,8 @@ def bench_texts(
     repeats: int = 5,
     pending: str | None = None,
     against: str | Sequence[str] = (),
+    batching: str | None = None,
+    max_wait: int | None = None,
 ) -> BenchResult:
     """Time a policy against ``generate``, our own full depth, and other engines.
 
@@ -49,11 +54,17 @@ def bench_texts(
         repeats: Passes over all sources, after one that is not counted.
         pending: See ``ExitModelForSeq2SeqLM.generate``.
         against: Other engines by name, such as ``ctranslate2``.
+        batching: ``by_depth`` also times rows that wait for others of their depth, and says which
+            of ours is the fastest.
+        max_wait: By depth, rounds after which a row is due.
 
     Raises:
-        UserError: No text, or an engine of no such name.
+        UserError: No text, an engine of no such name, or settings that exclude each other.
     """
     peers = chosen_peers(against)
+    deep_too = check_batching_name(batching) == "by_depth"
+    if max_wait is not None and not deep_too:
+        raise UserError('max_wait has a meaning with batching="by_depth" only; leave it out.')
     sources = [Source(number, ids) for number, ids in enumerate(encode_texts(model, texts))]
     if not sources:
         raise UserError("There is no text to time.")
@@ -66,9 +77,10 @@ def bench_texts(
         OurGenerator(FULL, model, Never(), "lazy", most),
         OurGenerator(EARLY, model, policy, pending, most),
     ]
+    more = [OurByDepth(model, policy, pending, most, batch_size, max_wait)] if deep_too else []
     with entrants(peers, model.device, partial(_made, model, most)) as others:
         found = race(
-            [*own, *others],
+            [*own, *more, *others],
             sources,
             lambda source: len(source.ids),
             batch_size=batch_size,
@@ -92,6 +104,7 @@ def bench_texts(
         device=str(model.device),
         dtype=str(model.network.dtype).removeprefix("torch."),
         precision=model.precision,
+        runtime=model.runtime_used,
         repeats=repeats,
         n_sentences=len(sources),
         policy=policy.to_config(),
@@ -102,6 +115,7 @@ def bench_texts(
         rows=rows,
         ran=what_ran([name for peer in peers for name in peer.packages], model.products),
         pending=pending,
+        batching=compared(cast(Timed, found[len(own)]), *three[1:]) if deep_too else None,
         tokens=(_written(rows[0]), _written(rows[len(own) - 2]), _written(rows[len(own) - 1])),
     )
 

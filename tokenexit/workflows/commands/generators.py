@@ -24,7 +24,7 @@ class Generator(Commands):
 
     loader = ExitModelForSeq2SeqLM
     kind = "text generators"
-    predicting = ("pending",)
+    predicting = ("pending", "batching", "max_wait")
 
     def read(self, data: str, options: dict[str, Any], labels: bool = True) -> dict[str, Any]:
         """See ``Commands``."""
@@ -66,6 +66,7 @@ class Generator(Commands):
     ) -> BenchResult:
         """See ``Commands``."""
         given = {k: v for k, v in options.items() if v is not None}
-        check_only(given, ("batch_size", "repeats", "pending", "against"), "text generators")
+        known = ("batch_size", "repeats", "pending", "against", "batching", "max_wait")
+        check_only(given, known, "text generators")
         chosen = chosen_policy(self.model, policy)
         return bench_texts(self.model, split.sources[:limit], chosen, **given)

@@ -56,6 +56,12 @@ class CorpusConfig:
     pending: str | None = field(
         default=None, metadata=about("lazy, eager, parallel or verify, for generators")
     )
+    batching: str | None = field(
+        default=None, metadata=about("fixed or by_depth, for generators; the texts are the same")
+    )
+    max_wait: int | None = field(
+        default=None, metadata=about("by depth, rounds after which a row is due", low=0)
+    )
     splitter: str | None = field(
         default=None, metadata=about("how texts become words, for taggers")
     )
@@ -102,6 +108,8 @@ class CorpusConfig:
         return {
             "decode": self.decode,
             "pending": self.pending,
+            "batching": self.batching,
+            "max_wait": self.max_wait,
             "splitter": self.splitter,
             "pretokenized": self.pretokenized or None,
         }

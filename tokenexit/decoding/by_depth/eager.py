@@ -1,0 +1,183 @@
+"""Lanes computed by the model's own modules, with exact shapes, as ``Decoding`` computes steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tokenexit.decoders import Decoder
+from tokenexit.decoding.by_depth.block import SlotBlock
+from tokenexit.decoding.by_depth.kept import Kept
+from tokenexit.decoding.by_depth.lanes import Lanes, Left
+from tokenexit.decoding.by_depth.source import SlotSource
+from tokenexit.decoding.cache import DecoderCache, Index
+from tokenexit.decoding.exits import Exits, check_policy
+from tokenexit.decoding.layer import propagate, run_layer
+from tokenexit.decoding.trail import Trail, last_tokens
+from tokenexit.decoding.work import DecodeWork
+from tokenexit.errors import UserError
+from tokenexit.policies import Policy
+from tokenexit.policies.never import Never
+from tokenexit.signals import Signals
+
+
+class EagerLanes(Lanes):
+    """Texts by slot.
+
+    Args:
+        decoder: The network.
+        exits: Where rows may leave, and what they are scored with there.
+        policy: Who halts.
+        slots: Texts at a time.
+        device: Where they are kept.
+        eager: Whether tokens that leave get keys and values in all layers at once, rather than
+            when a later token needs them; the results are the same.
+        max_steps: Tokens of a text at most; schedules over time need it.
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        exits: Exits,
+        policy: Policy,
+        slots: int,
+        device: torch.device,
+        *,
+        eager: bool = False,
+        max_steps: int | None = None,
+    ) -> None:
+        check_policy(policy)
+        self._decoder, self._exits, self._policy = decoder, exits, policy
+        self._eager, self._max_steps, self._device = eager, max_steps, device
+        asked = () if isinstance(policy, Never) else exits.layers
+        self._bounds = (*asked, decoder.num_layers)
+        self.work = DecodeWork(decoder.num_layers)
+        self.cache = DecoderCache(decoder, slots, device)
+        self._source: SlotSource | None = None
+        self._trail = Trail.of(exits.context, slots, decoder.num_layers)
+        self._places = np.full(slots, -1)
+        self._tokens = torch.zeros(slots, dtype=torch.long, device=device)
+        self._states = [Kept(slots) for _ in self._bounds]
+        self._decisions = [Kept(slots) for _ in self._bounds]
+
+    @property
+    def segments(self) -> int:
+        """See ``Lanes``."""
+        return len(self._bounds)
+
+    def admit(self, slots: Index, memory: Tensor, mask: Tensor) -> None:
+        """See ``Lanes``."""
+        if self._source is None:
+            self._source = SlotSource(self._decoder, len(self._places), memory)
+        self._source.admit(self._tensor(slots), memory, mask)
+        self.work.source_lengths += mask.sum(dim=1).tolist()
+        self.cache.filled[:, slots] = 0
+        self._places[slots] = -1
+        if self._trail is not None:
+            self._trail.forget(slots)
+
+    def read(self, slots: Index, tokens: Tensor) -> None:
+        """See ``Lanes``."""
+        self._places[slots] += 1
+        places, most = self._places[slots], self._decoder.max_length
+        if most is not None and int(places.max()) >= most:
+            raise UserError(
+                f"The model has places for {most} tokens, and a text would become longer: set "
+                f"max_new_tokens, or max_length to {most} at most."
+            )
+        at = self._tensor(slots)
+        self._tokens[at] = tokens
+        self._states[0].put(at, self._decoder.embed(tokens, self._tensor(places)))
+
+    def run(self, segment: int, slots: Index) -> Left:
+        """See ``Lanes``."""
+        at, places = self._tensor(slots), self._places[slots]
+        self.cache.reserve(int(places.max()) + 1)
+        block = SlotBlock(slots, places, self.cache)
+        entered = self._states[segment].take(at)
+        assert isinstance(entered, Tensor)
+        hidden = self._through(segment, block, entered)
+        layer = self._bounds[segment]
+        previous = None if segment == 0 else (lambda: entered)
+        if self._trail is not None and segment == 0:
+            self._trail.open(slots, places)
+        elif self._trail is not None:
+            self._trail.turn_to(slots, places)
+        signals = self._signals(layer, hidden, at, places, previous)
+        if layer == self._decoder.num_layers:
+            gone = np.ones(len(slots), dtype=bool)
+        else:
+            gone = self._ask(segment, signals, at)
+        return self._leave(layer, block, signals, gone)
+
+    def _through(self, segment: int, block: SlotBlock, hidden: Tensor) -> Tensor:
+        """The layers of a segment."""
+        assert self._source is not None
+        first = self._bounds[segment - 1] if segment else 0
+        bias = block.bias_of(self._decoder)
+        for index in range(first, self._bounds[segment]):
+            hidden = run_layer(
+                self._decoder, index, hidden, block, self.cache, self._source, bias, self.work
+            )
+        return hidden
+
+    def _ask(self, segment: int, signals: Signals, at: Tensor) -> np.ndarray:
+        """Put rows to the policy; what those that stay carry on is kept."""
+        if segment:
+            state = self._decisions[segment].take(at)
+        else:
+            state = self._policy.init(len(at), at.device)
+        halt, state = self._policy.step(signals, state)
+        gone = halt.cpu().numpy()  # the one transfer
+        if not gone.all():
+            self._states[segment + 1].put(at, signals.hidden)
+            self._decisions[segment + 1].put(at, state)
+        return gone
+
+    def _leave(self, layer: int, block: SlotBlock, signals: Signals, gone: np.ndarray) -> Left:
+        """Tokens go no further; what later tokens need of them is kept."""
+        if not gone.any():
+            return Left(gone, layer, None)
+        slots, places = block.rows[gone], block.places[gone]
+        left = self._tensor(np.flatnonzero(gone))
+        if layer < self._decoder.num_layers:
+            part = SlotBlock(slots, places, self.cache)
+            self.cache.leave(part.where, signals.hidden[left])
+            if self._eager:
+                propagate(self._decoder, layer, signals.hidden[left], part, self.cache, self.work)
+        if self._trail is not None:
+            self._trail.turn_to(slots, places)
+            self._trail.close(torch.full((len(self._places),), layer))
+        logits = signals.logits if gone.all() else signals.logits_of(left)
+        return Left(gone, layer, logits)
+
+    def _signals(
+        self,
+        layer: int,
+        hidden: Tensor,
+        at: Tensor,
+        places: Index,
+        previous: Callable[[], Tensor] | None,
+    ) -> Signals:
+        number = torch.arange(len(at), device=self._device)
+        return Signals(
+            layer=layer,
+            num_layers=self._decoder.num_layers,
+            hidden=hidden,
+            sequence=number,
+            position=torch.zeros_like(number),
+            item_id=self._tokens[at],
+            num_sequences=len(at),
+            extent=1,
+            step=self._tensor(places),
+            num_steps=self._max_steps,
+            previous=previous,
+            **last_tokens(self._trail, number),
+            **self._exits.heads(layer, self.work, self._trail),
+        )
+
+    def _tensor(self, values: np.ndarray) -> Tensor:
+        return torch.from_numpy(values).to(self._device)

@@ -1,0 +1,61 @@
+"""What a schedule asks of a runtime: take texts in, read tokens, run a segment for some rows."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tokenexit.decoding.cache import Index
+from tokenexit.decoding.work import DecodeWork
+
+
+@dataclass(frozen=True, eq=False)
+class Left:
+    """Who left after a segment.
+
+    Attributes:
+        gone: Which of the rows that were asked for, ``[n]`` bool.
+        layer: Where, from 1.
+        logits: Of the next token of those that left, ``[g, V]``; None if nobody did.
+    """
+
+    gone: NDArray[np.bool_]
+    layer: int
+    logits: Tensor | None
+
+
+class Lanes(ABC):
+    """Texts being written, one a slot, each at its own place and depth.
+
+    Attributes:
+        work: What has been computed so far.
+    """
+
+    work: DecodeWork
+
+    @property
+    @abstractmethod
+    def segments(self) -> int:
+        """Runs of layers between two exits at which rows may be asked."""
+
+    @abstractmethod
+    def admit(self, slots: Index, memory: Tensor, mask: Tensor) -> None:
+        """Begin new texts.
+
+        Args:
+            slots: Where, ``[n]``; what was there has ended.
+            memory: Encoder states, ``[n, S, H]``.
+            mask: 1 for real tokens, ``[n, S]``.
+        """
+
+    @abstractmethod
+    def read(self, slots: Index, tokens: Tensor) -> None:
+        """Give texts, ``[n]``, their next token, ``[n]``: they stand before segment 0."""
+
+    @abstractmethod
+    def run(self, segment: int, slots: Index) -> Left:
+        """Compute a segment for texts that stand before it, ``[n]`` ascending, and ask them."""
