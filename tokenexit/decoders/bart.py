@@ -22,6 +22,11 @@ class BartDecoder(Decoder):
 
     stack = "layers"
 
+    @property
+    def capturable(self) -> bool:
+        """All is computed where the rows are."""
+        return True
+
     @cached_property
     def _stack(self) -> Any:
         return self.model.get_decoder()

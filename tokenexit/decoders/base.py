@@ -77,6 +77,14 @@ class Decoder(ABC):
         self.config: Any = model.config
 
     @property
+    def capturable(self) -> bool:
+        """Whether the pieces below run on fixed shapes without the host looking at any number.
+
+        Only then may they be captured; neither may they copy anything to or from the host.
+        """
+        return False
+
+    @property
     def reducible(self) -> nn.Module:
         """The part of the model whose linear layers may be computed in fewer bits."""
         return self.model

@@ -30,6 +30,11 @@ class T5Decoder(Decoder):
 
     stack = "block"
 
+    @property
+    def capturable(self) -> bool:
+        """All is computed where the rows are."""
+        return True
+
     @cached_property
     def _stack(self) -> Any:
         return self.model.get_decoder()

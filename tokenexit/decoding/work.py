@@ -70,6 +70,11 @@ class DecodeWork:
         line[6] += 1
         line[9] += cross_projected > 0
 
+    def sourced(self, index: int, tokens: int) -> None:
+        """Keys and values of the sources were made for a layer."""
+        self._lines[index][3] += tokens
+        self._lines[index][9] += 1
+
     def propagated(self, index: int, rows: int) -> None:
         """Keys and values were made for rows that skip a layer."""
         self._lines[index][1] += rows

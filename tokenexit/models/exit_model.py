@@ -62,8 +62,8 @@ class ExitModel(Predicts, nn.Module):
                 None leaves it as it is. On a CPU ``bf16`` saves time with few rows alone, such
                 as one text at a time; with many it saves memory.
             runtime: ``eager`` plans the work on the host, with exact shapes. ``static`` plans it
-                on the device, with shapes that come up again, which a GPU captures: for taggers
-                and classifiers, policies of one score and a threshold. ``auto`` is ``eager``
+                on the device, with shapes that come up again, which a GPU captures: for policies
+                of one score and a threshold. ``auto`` is ``eager``
                 until ``static`` has been timed on a GPU. Remembered by this object alone, and not
                 saved; None leaves it as it is.
             free: Let go of the float32 weights that have a copy, to save memory. The model can
@@ -93,6 +93,7 @@ class ExitModel(Predicts, nn.Module):
         self._runtime = chosen
         return self
 
+    @abstractmethod
     def _check_static(self, inference: Inference[Any]) -> None:
         """Refuse what cannot be planned on the device.
 
@@ -102,10 +103,6 @@ class ExitModel(Predicts, nn.Module):
         Raises:
             UserError: Says why.
         """
-        raise UserError(
-            'runtime="static" serves taggers and classifiers, and no models that write text: '
-            'choose runtime="eager".'
-        )
 
     @property
     def precision(self) -> str:

@@ -19,6 +19,7 @@ from tokenexit.context import ContextGate
 from tokenexit.decoders import Decoder, adapt_decoder
 from tokenexit.decoding import PENDING, REHEARSAL, Decoding, Sequences
 from tokenexit.decoding.compiled import CompiledDecoding
+from tokenexit.decoding.static import StaticDecoding, check_decoder
 from tokenexit.errors import unknown_name
 from tokenexit.gates import LinearGate
 from tokenexit.heads import check_exit_layers, check_top
@@ -36,6 +37,7 @@ from tokenexit.models.languages import with_languages
 from tokenexit.models.predict_generated import PredictsTexts
 from tokenexit.models.settings import ExitSettings
 from tokenexit.models.side_heads import context_gate, side_heads
+from tokenexit.models.static_decoder import static_decoder
 from tokenexit.models.vocabulary import check_vocabulary
 from tokenexit.policies import Policy
 
@@ -83,6 +85,9 @@ class ExitModelForSeq2SeqLM(
 
     def _new_inference(self) -> Inference[Decoder]:
         return Inference(adapt_decoder)
+
+    def _check_static(self, inference: Inference[Any]) -> None:
+        check_decoder(inference.get(self.network), *self._side.children())
 
     # --- building, loading, saving ---------------------------------------------------------
 
@@ -265,6 +270,9 @@ class ExitModelForSeq2SeqLM(
         check_asked(self, chosen)
         exits = self.exits(decoder)
         settings: dict[str, Any] = {"pending": pending, "max_steps": max_steps}
+        static = static_decoder(self, decoder)
+        if static is not None:
+            return StaticDecoding(static, memory, mask, chosen, **settings)
         compiled = compiled_decoder(self._inference, decoder)
         if compiled is not None:
             return CompiledDecoding(compiled, exits, memory, mask, chosen, **settings)

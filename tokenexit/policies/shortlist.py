@@ -74,7 +74,7 @@ class Shortlist(WrapperPolicy):
         anew = self.refresh > 0 and signals.layer % self.refresh == 0
         if words is None or anew:
             size = min(self.size, signals.logits.shape[-1])
-            logits, words = _best(signals.logits, size)
+            logits, words = best_words(signals.logits, size)
             shown = _limited(signals, words)
             shown.__dict__["logits"] = logits
             inner = self.policy.init(len(signals), words.device)
@@ -98,7 +98,7 @@ class Shortlist(WrapperPolicy):
         return [cls(Margin(0.5)), cls(Divergence(0.2), 3, refresh=4)]
 
 
-def _best(logits: Tensor, size: int) -> tuple[Tensor, Tensor]:
+def best_words(logits: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """The highest and their words, ``[N, V] -> [N, K]``; of equal ones the first come first.
 
     Which of equal words come is open in ``topk``, and a stable sort of all takes much longer: so

@@ -1,0 +1,77 @@
+"""The next token of greedy search, chosen where the logits are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.generation.logits_process import (
+    MinLengthLogitsProcessor,
+    MinNewTokensLengthLogitsProcessor,
+)
+
+from tokenexit.decoding.static.room import Room
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is chosen, as far as a capture depends on it.
+
+    Attributes:
+        ends: Tokens that end a text; none if only its length does.
+        pads: Whether texts that have ended write padding.
+    """
+
+    ends: tuple[int, ...]
+    pads: bool
+
+
+def choose(room: Room, choice: Choice) -> None:
+    """Write down the best word of every text, and which texts go on.
+
+    Args:
+        room: The memory; gets the tokens of the next step.
+        choice: What ends a text.
+    """
+    best = (room.logits.float() + room.banned).argmax(dim=-1)
+    if choice.pads:
+        best = torch.where(room.live, best, room.padding)
+    room.written.index_copy_(1, room.place, best[:, None])
+    room.left.index_copy_(1, room.place, room.exit_layer.clamp_min(0)[:, None])
+    room.tokens.copy_(best)
+    for end in choice.ends:
+        room.live.logical_and_(best != end)
+    room.going.index_copy_(0, room.place, room.live.sum(dim=0, keepdim=True))
+
+
+@dataclass(frozen=True, eq=False)
+class HeldBack:
+    """Words that may not be written before a text has some length.
+
+    Attributes:
+        words: Which, ``[n]``.
+        until: The length, the prompt included.
+    """
+
+    words: Tensor
+    until: int
+
+
+def held_back(process: Iterable[Any]) -> HeldBack | None:
+    """What processors hold back; None if there is one of another kind."""
+    words, until = torch.zeros(0, dtype=torch.long), 0
+    for each in process:
+        if type(each) is MinLengthLogitsProcessor:
+            length = each.min_length
+        elif type(each) is MinNewTokensLengthLogitsProcessor:
+            length = each.prompt_length_to_skip + each.min_new_tokens
+        else:
+            return None
+        ends = each.eos_token_id.flatten().long().cpu()
+        if len(words) and not torch.equal(words, ends):
+            return None
+        words, until = ends, max(until, int(length))
+    return HeldBack(words, until)

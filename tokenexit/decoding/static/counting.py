@@ -1,0 +1,79 @@
+"""What a step has computed for sequences that live; what only fills up a shape is not counted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tokenexit.decoding.cache import Index
+from tokenexit.decoding.static.form import Form
+
+if TYPE_CHECKING:
+    from tokenexit.decoding.static.decoding import StaticDecoding
+
+
+def count_step(decoding: StaticDecoding, form: Form, place: int, upto: int, layers: Index) -> None:
+    """Count a step.
+
+    Args:
+        decoding: Whose work it is.
+        form: Who was asked what.
+        place: Of the tokens.
+        upto: The last layer that ran.
+        layers: Where each sequence left, ``[R]``; 0 for those that do not live.
+    """
+    work, live = decoding.work, int((layers > 0).sum())
+    sources = np.repeat(decoding.lengths, decoding.lanes)[: len(layers)]
+    for layer in range(1, upto + 1):
+        there = layers >= layer
+        if not form.window:
+            pairs = int((sources[there] + place + 1).sum())
+            work.layer(layer - 1, int(there.sum()), live, pairs, 0)
+        if layer in form.asked_before or layer == form.top:
+            _count_exit(decoding, form, layer, int(there.sum()), live)
+    late = not (form.scores_all or upto == form.top)
+    if late and not (form.rule.shortlist and not form.listed(upto)):
+        _scored(decoding, upto, live)
+
+
+def count_window(decoding: StaticDecoding, before: Index, layers: Index, place: int) -> None:
+    """Count layers that took in pending tokens.
+
+    Args:
+        decoding: Whose work it is.
+        before: Places that were filled, ``[L, R]``.
+        layers: As ``count_step``.
+        place: Of the newest tokens.
+    """
+    sources = np.repeat(decoding.lengths, decoding.lanes)[: len(layers)]
+    for index in range(int(layers.max(initial=0))):
+        there = layers > index
+        start = before[index][there]
+        tokens = place + 1 - start
+        own = (place + 1) * (place + 2) // 2 - start * (start + 1) // 2
+        pairs = int((own + tokens * sources[there]).sum())
+        decoding.work.layer(index, int(tokens.sum()), int(tokens.sum()), pairs, 0)
+
+
+def _count_exit(decoding: StaticDecoding, form: Form, layer: int, there: int, live: int) -> None:
+    rule, work = form.rule, decoding.work
+    if layer == form.top:
+        _scored(decoding, layer, there if form.scores_all else live)
+    elif form.listed(layer):
+        work.scored(layer - 1, there * rule.shortlist, there * rule.shortlist)
+    elif form.scores_all or rule.shortlist:
+        _scored(decoding, layer, there)
+    elif rule.score == "gate":
+        work.gated(layer - 1, there)
+    elif rule.score == "context":
+        gate = decoding.exits.context
+        assert gate is not None
+        work.judged(layer - 1, there * gate.macs)
+        if gate.of_logits:
+            _scored(decoding, layer, there)
+
+
+def _scored(decoding: StaticDecoding, layer: int, rows: int) -> None:
+    size = decoding.decoder.vocab_size
+    decoding.work.scored(layer - 1, rows * size, size)

@@ -1,0 +1,214 @@
+"""Sequences that are decoded in memory of fixed size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tokenexit.decoding.cache import Index
+from tokenexit.decoding.layer import Pending
+from tokenexit.decoding.outcome import Step
+from tokenexit.decoding.sequences import Sequences
+from tokenexit.decoding.static.climb import climb
+from tokenexit.decoding.static.decoder import StaticDecoder
+from tokenexit.decoding.static.form import Asked
+from tokenexit.decoding.static.greedy import greedy
+from tokenexit.decoding.static.reads import Reads
+from tokenexit.decoding.static.segment import check
+from tokenexit.decoding.static.served import asked_of
+from tokenexit.decoding.static.sizes import Sizes, sizes_for, width_for
+from tokenexit.decoding.static.upwards import Upwards
+from tokenexit.errors import UserError
+from tokenexit.policies import Policy
+from tokenexit.static.buckets import power
+
+
+class StaticDecoding(Sequences):
+    """As ``Decoding``, of a decoder whose steps are planned on the device.
+
+    Args:
+        static: The decoder.
+        memory: Encoder states, ``[B, S, H]``.
+        mask: 1 for real source tokens, ``[B, S]``, or None.
+        policy: Who halts.
+        pending: What tokens that left early give to later ones.
+        max_steps: Steps that will be taken at most; schedules over time need it.
+
+    Raises:
+        UserError: The policy is not served, or the batch is larger than the largest bucket.
+    """
+
+    def __init__(
+        self,
+        static: StaticDecoder,
+        memory: Tensor,
+        mask: Tensor | None,
+        policy: Policy,
+        *,
+        pending: Pending = "lazy",
+        max_steps: int | None = None,
+    ) -> None:
+        network, rows = static.network, len(memory)
+        super().__init__(network.decoder, network.exits, policy, pending, max_steps, rows)
+        self.trail = None  # what a context gate remembers is in the memory
+        self.static, self.network = static, network
+        self.reads = Reads(network.device)
+        self._rule: tuple[Policy, Asked] | None = None
+        self.asked(policy)
+        sizes = sizes_for(rows, 1, memory.shape[1], max_steps)
+        self.lengths = _lengths(memory, mask)
+        """Tokens of each source, ``[B]``."""
+        self._work.source_lengths = self.lengths.tolist()
+        self._steps = 0
+        with torch.inference_mode():
+            self.room = static.rooms.take(sizes)
+            self.room.load(memory, mask)
+        self.upwards = Upwards(network.layers, rows)
+
+    def __del__(self) -> None:
+        if "room" in vars(self):
+            self.static.rooms.give_back(self.room)
+
+    @property
+    def length(self) -> int:
+        """Steps taken."""
+        return self._steps
+
+    @property
+    def lanes(self) -> int:
+        """Sequences of each source."""
+        return self.room.sizes.lanes
+
+    def asked(self, policy: Policy) -> Asked:
+        """The rule of a policy.
+
+        Raises:
+            UserError: It has none, or what it reads is not there.
+        """
+        if self._rule is None or self._rule[0] is not policy:
+            window = self.pending == "parallel"
+            given = self.decoder, self.exits, window, self.max_steps
+            self._rule = policy, asked_of(policy, *given)
+        return self._rule[1]
+
+    def run(self, key: Hashable, work: Callable[[], None]) -> None:
+        """Do work on the memory, by a capture where there is one."""
+        self.static.run(self.room, key, work)
+
+    # --- steps -----------------------------------------------------------------------------
+
+    def _step(self, token_ids: Tensor, policy: Policy, live: Tensor | None) -> Step:
+        wanted = self._wanted(token_ids, live)
+        asked = self.asked(policy)
+        self.prepare(token_ids, live)
+        layers = climb(self, asked, wanted)
+        logits = self.room.logits[: self._num_rows].clone()
+        if not wanted.all():
+            logits.masked_fill_(~self.room.live[: self._num_rows, None], 0.0)
+        return Step(logits, torch.from_numpy(layers))
+
+    def prepare(self, token_ids: Tensor | None, live: Tensor | None) -> None:
+        """Have a place for another token of each sequence.
+
+        Args:
+            token_ids: What is read there, ``[R]``; it is there already when None.
+            live: Which sequences go on, ``[R]`` bool; all when None.
+        """
+        self.check_length()
+        if self.length == self.room.sizes.places:
+            self._move(self.room.sizes.longer())
+        if token_ids is None:
+            return
+        rows = self._num_rows
+        self.room.tokens[:rows].copy_(token_ids)
+        if live is None:
+            self.room.live[:rows].fill_(True)
+        else:
+            self.room.live[:rows].copy_(live)
+
+    def stepped(self) -> None:
+        """A step was taken."""
+        self._steps += 1
+
+    def forget(self, length: int) -> None:
+        """Undo the steps from ``length`` on; the tokens before must have reached the top."""
+        with torch.inference_mode():
+            self.room.place.fill_(length - 1)
+        self._steps = length
+        self.upwards.forget(length)
+
+    def greedy(
+        self, prompt: Tensor, process: Any, stopping: Any, pad: Tensor | None
+    ) -> tuple[Tensor, list[Tensor]] | None:
+        """See ``Sequences.greedy``."""
+        with torch.inference_mode():
+            return greedy(self, prompt, process, stopping, pad)
+
+    def _verify(self, token_ids: Tensor) -> Tensor:
+        if self.pending != "parallel":
+            raise UserError(
+                "verify takes pending tokens through the layers they skipped: start with "
+                'pending="parallel".'
+            )
+        self._wanted(token_ids, None)
+        self.prepare(token_ids, None)
+        filled, place = self.upwards.filled, self.length
+        new, count = place + 1 - int(filled[-1].min()), place + 1 - int(filled.min())
+        width, count = width_for(place + 1), power(count)
+        self.upwards.ready(self, 1, self.network.layers)
+        work = partial(check, self.network, self.room, width, count)
+        try:
+            self.run(("check", width, count), work)
+        except Exception:
+            self.forget(place)
+            raise
+        self.upwards.checked(self)
+        self.stepped()
+        seen = self.room.states[: self._num_rows, place + 1 - new : place + 1]
+        return self.exits.score(seen.flatten(0, 1)).unflatten(0, seen.shape[:2])
+
+    # --- sequences -------------------------------------------------------------------------
+
+    def _replace(self, chosen: Index) -> None:
+        rows, old = len(chosen), self._num_rows
+        self._num_rows, self._ended = rows, self._ended[chosen]
+        self.upwards.keep(chosen)
+        origin = chosen // self.lanes
+        if rows == old and (origin == np.arange(rows) // self.lanes).all():
+            self._reorder(chosen)
+            return
+        sources, lanes = np.unique(origin), rows // max(len(np.unique(origin)), 1)
+        if not np.array_equal(np.repeat(sources, lanes), origin):
+            sources, lanes = origin, 1  # from one source to another: each has its own
+        sizes = sizes_for(len(sources), lanes, self.room.sizes.read, None)
+        self.lengths = self.lengths[sources]
+        self._move(sizes._replace(places=self.room.sizes.places), sources, chosen)
+
+    def _reorder(self, chosen: Index) -> None:
+        if not self.length or np.array_equal(chosen, np.arange(len(chosen))):
+            return
+        self.room.order[: len(chosen)].copy_(torch.from_numpy(chosen), non_blocking=True)
+        width = width_for(self.length)
+        self.run(("reorder", width), partial(self.room.reorder, width))
+
+    def _move(self, sizes: Sizes, sources: Index | None = None, rows: Index | None = None) -> None:
+        """Go on in other memory, with all that is here or a part of it."""
+        old, device = self.room, self.network.device
+        room = self.static.rooms.take(sizes)
+        if sources is None or rows is None:
+            sources, rows = np.arange(old.sizes.sources), np.arange(old.sizes.rows)
+        chosen = torch.from_numpy(sources).to(device), torch.from_numpy(rows).to(device)
+        room.take(old, *chosen, length=self.length)
+        self.room = room
+        self.static.rooms.give_back(old)
+
+
+def _lengths(memory: Tensor, mask: Tensor | None) -> Index:
+    if mask is None:
+        return np.full(len(memory), memory.shape[1], dtype=np.int64)
+    return mask.sum(dim=1).cpu().numpy().astype(np.int64)

@@ -1,0 +1,131 @@
+"""How far each layer is filled, and what is made up before it runs again.
+
+All sequences advance together, so that the host knows without asking: a layer has run at a step,
+or none of them has reached it there.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tokenexit.decoding.cache import Index
+from tokenexit.decoding.static.counting import count_step, count_window
+from tokenexit.decoding.static.form import Form
+from tokenexit.decoding.static.layer import fill, project_sources
+from tokenexit.static.buckets import power
+
+if TYPE_CHECKING:
+    from tokenexit.decoding.static.decoding import StaticDecoding
+
+MOST_AT_ONCE = 64
+"""Places that are filled by one product at most."""
+
+
+class Upwards:
+    """Keys and values by layer.
+
+    Args:
+        layers: Depth of the network.
+        rows: Sequences.
+
+    Attributes:
+        filled: Places filled in each layer for each sequence, ``[L, R]``. Where tokens that left
+            ride along, the same for all sequences.
+    """
+
+    def __init__(self, layers: int, rows: int) -> None:
+        self.filled: Index = np.zeros((layers, rows), dtype=np.int64)
+        self._projected = np.zeros(layers, dtype=bool)
+        self._tops: dict[int, int] = {}
+
+    def ready(self, on: StaticDecoding, first: int, last: int) -> None:
+        """Make what layers, from 1, need to run at the next place."""
+        new = [layer for layer in range(first, last + 1) if not self._projected[layer - 1]]
+        for low, high in _runs(new, [0] * len(new)):
+            on.run(("source", low, high), partial(project_sources, on.network, on.room, low, high))
+            self._projected[low - 1 : high] = True
+            for layer in range(low, high + 1):
+                on.work.sourced(layer - 1, int(on.lengths.sum()))
+        if on.pending != "parallel":
+            self._fill(on, first, last, on.length)
+
+    def _fill(self, on: StaticDecoding, first: int, last: int, until: int) -> None:
+        """Give tokens below a place keys and values in layers that they skipped."""
+        found = [(n, int(self.filled[n - 1].min())) for n in range(first, last + 1)]
+        missing = [(layer, start) for layer, start in found if start < until]
+        for low, high in _runs([layer for layer, _ in missing], [start for _, start in missing]):
+            start = int(self.filled[low - 1].min())
+            while start < until:
+                count = _power_within(min(until - start, MOST_AT_ONCE))
+                on.room.start.fill_(start)
+                work = partial(fill, on.network, on.room, low, high, count)
+                on.run(("fill", low, high, count), work)
+                for layer in range(low, high + 1):
+                    on.work.propagated(layer - 1, count * on.num_rows)
+                start += count
+            self.filled[low - 1 : high] = until
+
+    def passed(self, on: StaticDecoding, first: int, last: int) -> None:
+        """Layers have run for the tokens of the next place."""
+        if on.pending != "parallel":
+            self.filled[first - 1 : last] = on.length + 1
+
+    def left(self, on: StaticDecoding, form: Form, upto: int, layers: Index | None) -> None:
+        """A step has ended after a layer, all sequences having left.
+
+        Args:
+            on: Whose.
+            form: Who was asked what.
+            upto: The layer.
+            layers: Where each sequence left, ``[R]``; 0 for those that do not live. None where
+                the host does not know yet.
+        """
+        place = on.length
+        if on.pending == "eager":
+            self._fill(on, upto + 1, len(self.filled), place + 1)
+        self._tops[place] = upto
+        if layers is None:
+            return
+        if form.window:
+            self._passed_by(on, layers)
+        count_step(on, form, place, upto, layers)
+
+    def wrote(self, on: StaticDecoding, form: Form, first: int, layers: Index) -> None:
+        """Where sequences left at some steps is known now, ``[R, T]``."""
+        for place, left in enumerate(layers.T, first):
+            count_step(on, form, place, self._tops[place], left)
+
+    def checked(self, on: StaticDecoding) -> None:
+        """All tokens have reached the top."""
+        self._passed_by(on, np.full(on.num_rows, len(self.filled)))
+
+    def _passed_by(self, on: StaticDecoding, layers: Index) -> None:
+        """Tokens went through layers together with all that were pending there."""
+        count_window(on, self.filled, layers, on.length)
+        depth = np.arange(1, len(self.filled) + 1)[:, None]
+        self.filled[depth <= layers] = on.length + 1
+
+    def forget(self, length: int) -> None:
+        """Undo the places from ``length`` on."""
+        np.minimum(self.filled, length, out=self.filled)
+
+    def keep(self, rows: Index) -> None:
+        """Keep, repeat or reorder sequences."""
+        self.filled = self.filled[:, rows]
+
+
+def _power_within(count: int) -> int:
+    """The largest power of two that is no more."""
+    return power(count + 1) // 2
+
+
+def _runs(layers: list[int], kinds: list[int]) -> list[tuple[int, int]]:
+    """First and last of layers that follow one another and are of one kind."""
+    numbered = enumerate(zip(layers, kinds, strict=True))
+    named = [(layer, (kind, layer - number)) for number, (layer, kind) in numbered]
+    groups = (list(group) for _, group in groupby(named, key=lambda pair: pair[1]))
+    return [(group[0][0], group[-1][0]) for group in groups]
