@@ -11,11 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import T5Config, T5ForConditionalGeneration
 
 from tokenexit import (
     CascadeForSequenceClassification,
-    ExitModelForSeq2SeqLM,
     ExitModelForTokenClassification,
     policies,
 )
@@ -160,14 +158,6 @@ def test_more_rows_than_the_largest_bucket(own: Any, monkeypatch: pytest.MonkeyP
     own.tag(TEXTS, policy=ENTROPY, batch_size=1)
     with refused("holds 12 tokens"):
         own.tag([TEXTS[0] * 3], policy=ENTROPY)
-
-
-def test_models_that_write_text() -> None:
-    config = T5Config(vocab_size=40, d_model=16, d_kv=8, d_ff=16, num_layers=2, num_heads=2)
-    model = ExitModelForSeq2SeqLM.from_transformers(T5ForConditionalGeneration(config))
-    with refused("write text"):
-        model.use(runtime="static")
-    assert model.runtime == "auto"
 
 
 def test_cascades(own: Any, tmp_path: Path) -> None:

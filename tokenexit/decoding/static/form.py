@@ -66,7 +66,7 @@ class Asked:
         self.form = Form(replace(rule, thresholds=none, depths=None, schedule=None), top, window)
         self._host = torch.from_numpy(rule.lines())
         self._lines = self._host.to(device)
-        self._table = self._lines[:0].unsqueeze(0)
+        self._table = self._lines.unsqueeze(0)[:0]
 
     def lines(self, step: int) -> Tensor:
         """Thresholds at a step, ``[L, 1]``, on the device."""
