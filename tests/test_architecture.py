@@ -23,7 +23,7 @@ SCRIPTS = sorted(
 FLOORS = (
     ("errors",),
     ("config", "files", "kernels", "registry"),
-    ("signals", "scores", "wording", "metrics"),
+    ("signals", "scores", "transfer", "wording", "metrics"),
     ("policies", "gates", "precision", "oracle"),
     ("context",),
     ("heads",),

@@ -59,6 +59,11 @@ class Signals:
             None where ``hidden`` is that, or nobody asks.
         exit_head: The head as a module, below the top of an encoder, for objectives that train
             more of it than its logits.
+        labelled: Tells which rows have a gold class, ``[K]``, without asking the device; None
+            where only the device knows.
+        gone: Which rows have halted and are shown for their places alone, ``[N]`` bool: they
+            count as sure, and what is decided of them has no effect. None where all rows are
+            still there, as everywhere but in training on a GPU.
     """
 
     layer: int
@@ -85,6 +90,8 @@ class Signals:
     context: Callable[[Signals, Any], tuple[Tensor, Any]] | None = None
     last_depths: Tensor | None = None
     last_doubts: Tensor | None = None
+    labelled: Callable[[], Tensor] | None = None
+    gone: Tensor | None = None
 
     def __len__(self) -> int:
         return int(self.hidden.shape[0])
@@ -96,6 +103,14 @@ class Signals:
             return self._score(self.hidden, self.past)
         assert self.shortlist_head is not None
         return self.shortlist_head(self.hidden, self.candidates)
+
+    @cached_property
+    def known(self) -> Tensor:
+        """Rows with a gold class, ``[K]`` long, in order; for training alone."""
+        if self.labelled is not None:
+            return self.labelled()
+        assert self.target is not None
+        return (self.target != -100).nonzero().squeeze(-1)
 
     @property
     def for_top(self) -> Tensor:
@@ -166,6 +181,8 @@ class Signals:
             first=None if self.first is None else self.first[rows],
             last_depths=None if self.last_depths is None else self.last_depths[rows],
             last_doubts=None if self.last_doubts is None else self.last_doubts[rows],
+            labelled=None,
+            gone=None if self.gone is None else self.gone[rows],
         )
         for name in ("logits", "gate", "depth", "previous_hidden"):
             value = self.__dict__.get(name)

@@ -176,7 +176,7 @@ def test_what_a_gate_is_taught(name, wrong):
     gate: Any = SimpleNamespace(taught=GATES.get(name).taught)
     gate.loss = lambda guess, truth: told.append(truth) or guess.sum()
     lesson: Any = SimpleNamespace(arrive=lambda signals, words: None, scored=None)
-    visitor = WithGate(lesson, gate)
+    visitor = WithGate(lesson, gate, 5)
     gold = torch.tensor([0, 1, 2, 0, -100])
     for layer, best in ((3, [0, 1, 2, 3, 4]), (6, [0, 0, 2, 0, 0])):
         logits = F.one_hot(torch.tensor(best), CLASSES).float()

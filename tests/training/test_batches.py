@@ -45,11 +45,12 @@ def dealt(step: Step) -> dict[int, int]:
     world=st.integers(1, 4),
     seed=st.integers(0, 1000),
     start=st.integers(0, 9),
+    bucket=st.booleans(),
 )
 @settings(max_examples=150, deadline=None)
-def test_dealing_is_exact(count, batch_size, accumulation, world, seed, start):
+def test_dealing_is_exact(count, batch_size, accumulation, world, seed, start, bucket):
     sentences = corpus(count)
-    common = {"batch_size": batch_size, "seed": seed, "stop": 12}
+    common = {"batch_size": batch_size, "seed": seed, "stop": 12, "bucket": bucket}
     whole = plan(sentences, **common)
     assert [step.number for step in whole] == list(range(12))
     per_epoch = steps_per_epoch(count, batch_size)
@@ -72,25 +73,40 @@ def test_dealing_is_exact(count, batch_size, accumulation, world, seed, start):
         assert max(sizes) - min(sizes) <= accumulation
 
 
-def test_every_sentence_once_an_epoch_in_a_new_order():
+@pytest.mark.parametrize("bucket", [False, True])
+def test_every_sentence_once_an_epoch_in_a_new_order(bucket):
     sentences = corpus(10)
+    plain = plan(sentences, stop=9, bucket=bucket)
     epochs = [
-        [i for step in plan(sentences, stop=9) if step.epoch == e for i in dealt(step).values()]
-        for e in range(3)
+        [i for step in plain if step.epoch == e for i in dealt(step).values()] for e in range(3)
     ]
     for order in epochs:
         assert sorted(order) == list(range(10))
     assert len({tuple(order) for order in epochs}) == 3
     assert epochs != [
-        [i for s in plan(sentences, stop=9, seed=1) if s.epoch == e for i in dealt(s).values()]
+        [i for s in plan(sentences, stop=9, seed=1, bucket=bucket) if s.epoch == e
+         for i in dealt(s).values()]
         for e in range(3)
-    ]
+    ]  # fmt: skip
 
 
+def test_bucketed_steps_are_of_like_length_and_in_random_order():
+    sentences = corpus(48)
+    bucketed = plan(sentences, stop=12, bucket=True)
+    lengths = [{s.length for s in step.micro_batches[0].sentences} for step in bucketed]
+    assert all(len(one) == 1 for one in lengths)  # twelve of each length, by four
+    order = [min(one) for one in lengths]
+    assert order != sorted(order)
+    mixed = plan(sentences, stop=12)
+    assert any(len({s.length for s in step.micro_batches[0].sentences}) > 2 for step in mixed)
+
+
+@pytest.mark.parametrize("bucket", [False, True])
 @pytest.mark.parametrize("start", range(7))
-def test_starting_late_gives_the_same_steps(start):
+def test_starting_late_gives_the_same_steps(start, bucket):
     sentences = corpus(10)
-    assert plan(sentences, start=start, stop=7) == plan(sentences, stop=7)[start:]
+    whole = plan(sentences, stop=7, bucket=bucket)
+    assert plan(sentences, start=start, stop=7, bucket=bucket) == whole[start:]
 
 
 def test_a_process_without_a_sentence_borrows_one_without_weight():

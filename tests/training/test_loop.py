@@ -419,3 +419,24 @@ def test_patience_is_refused_without_evaluations(toy, tmp_path):
     model = toy.build()
     with pytest.raises(UserError, match=r"train\.patience counts evaluations"):
         toy.fit(model, toy.sentences(model, 8), tmp_path, patience=2)
+
+
+LIKE = [(None, True, True), (None, False, False), (True, False, True), (False, True, False)]
+
+
+@pytest.mark.parametrize(("asked", "usual", "made"), LIKE)
+def test_steps_of_like_length_where_asked(asked, usual, made, toy, tmp_path, monkeypatch):
+    from accelerate.state import AcceleratorState
+
+    from tokenexit.training import TrainConfig, loop, make_accelerator, train
+
+    told = []
+    plan = loop.steps
+    monkeypatch.setattr(loop, "steps", lambda *a, **k: told.append(k["bucket"]) or plan(*a, **k))
+    AcceleratorState._reset_state(True)
+    config = TrainConfig(objective={"name": "joint"}, max_steps=1, bucket=asked)
+    model = toy.build()
+    made_here = make_accelerator(config, tmp_path)
+    examples = toy.sentences(model, 4)
+    train(model, examples, config, accelerator=made_here, folder=tmp_path, bucket=usual)
+    assert told == [made]

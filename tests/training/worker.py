@@ -42,6 +42,8 @@ PAIR: dict[str, dict[str, Any]] = {
     "frozen": {"objective": {"name": "frozen_distillation", "split": 0.5}, "weight_decay": 0.1},
     "projected": {"objective": {"name": "gradient_projection"}, "accumulation": 2},
     "weighed": {"objective": {"name": "learned_weights"}},
+    # Steps of texts of like length, the same whoever takes which.
+    "bucketed": {"objective": {"name": "joint"}, "bucket": True, "accumulation": 2},
 }
 
 
@@ -131,7 +133,7 @@ def _resumed(folder: Path, accelerator: Accelerator) -> bool:
     for name, until in (("whole", 9), ("broken", 5)):
         model = toy.build(dropout=0.2)
         examples = toy.sentences(model, 13)
-        settings: dict[str, Any] = {"max_steps": 9, "checkpoint_every": 2}
+        settings: dict[str, Any] = {"max_steps": 9, "checkpoint_every": 2, "bucket": True}
         if until < 9:
             _interrupt_after(until)
             try:

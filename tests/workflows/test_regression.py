@@ -167,7 +167,7 @@ def test_the_gate_learns_how_far_off_an_exit_is():
     gate = build_gate(True, 4, 1, (1,))
     assert gate is not None
     lesson = JointLesson({1: 1.0, 2: 1.0})
-    visitor = WithGate(lesson, gate)
+    visitor = WithGate(lesson, gate, 3)
     rows, hidden = torch.arange(3), torch.randn(3, 4, requires_grad=True)
     target = torch.tensor([0.5, -100.0, -2.0])
     signals = Signals(

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 from transformers import PretrainedConfig, PreTrainedModel
@@ -169,10 +170,33 @@ class Decoder(ABC):
 
     # --- source --------------------------------------------------------------------------
 
-    def encode(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """The model's own encoder, ``[B, S] -> [B, S, H]``."""
+    def encode(
+        self, input_ids: Tensor, attention_mask: Tensor, padded: bool | None = None
+    ) -> Tensor:
+        """The model's own encoder, ``[B, S] -> [B, S, H]``.
+
+        Args:
+            input_ids: ``[B, S]``.
+            attention_mask: ``[B, S]``, 1 for real tokens.
+            padded: Whether any source is padded, where the host knows: transformers would ask the
+                device, and wait for it. None to let it ask.
+        """
         encoder: Any = self.model.get_encoder()
-        return encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        mask: Tensor | None = attention_mask
+        if padded is not None:
+            mask = self._spread(attention_mask) if padded else None
+        return encoder(input_ids=input_ids, attention_mask=mask).last_hidden_state
+
+    def _spread(self, mask: Tensor) -> Tensor:
+        """A mask as transformers would make it for its attention, ``[B, 1, S, S]``."""
+        kind = self.config._attn_implementation
+        if kind not in ("eager", "sdpa"):
+            return mask
+        real = mask.bool()[:, None, None].expand(-1, -1, mask.shape[1], -1)
+        if kind == "sdpa":
+            return real
+        hidden = torch.zeros_like(real, dtype=self.model.dtype)
+        return hidden.masked_fill(~real, torch.finfo(hidden.dtype).min)
 
     @abstractmethod
     def source_encoder(self) -> SourceEncoder:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Protocol, Self
 
 import torch
@@ -19,6 +19,7 @@ from tokenexit.decoders import Decoder
 from tokenexit.decoding.exits import Exits
 from tokenexit.decoding.work import DecodeWork
 from tokenexit.signals import Signals
+from tokenexit.transfer import send
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +68,10 @@ class PairBatch:
         reading: ``[B, T]``.
         targets: ``[B, T]``, -100 where nothing is learned, padding included.
         real: ``[B, T]`` bool, padding excluded.
+        cells: Places of the real targets in the flattened grid, ``[N]``; told by ``real`` when
+            None.
+        given_cells: The same on the host.
+        given_known: Which of those have something to learn, ``[N]`` bool, on the host.
     """
 
     input_ids: Tensor
@@ -74,23 +79,58 @@ class PairBatch:
     reading: Tensor
     targets: Tensor
     real: Tensor
+    cells: Tensor | None = None
+    given_cells: Tensor | None = None
+    given_known: Tensor | None = None
+
+    @property
+    def extent(self) -> int:
+        """Targets of the longest pair, ``T``."""
+        return int(self.reading.shape[1])
+
+    @cached_property
+    def cells_on_host(self) -> Tensor:
+        """Places of the real targets in the flattened grid, ``[N]``."""
+        if self.given_cells is not None:
+            return self.given_cells
+        return self.real.flatten().cpu().nonzero().squeeze(-1)
+
+    @property
+    def num_words(self) -> int:
+        """Real targets, ``N``."""
+        return len(self.cells_on_host)
 
     @classmethod
-    def of(cls, pairs: Sequence[Pair], pad: int, device: torch.device | str) -> PairBatch:
-        """Pad pairs to one shape."""
+    def of(
+        cls, pairs: Sequence[Pair], pad: int, device: torch.device | str, pad_to: int = 1
+    ) -> PairBatch:
+        """Pad pairs to one shape, and send them in one copy.
+
+        Args:
+            pairs: At least one.
+            pad: Token that sources are filled up with.
+            device: Where they are wanted.
+            pad_to: Lengths are multiples of so many tokens.
+        """
 
         def padded(rows: Sequence[Sequence[int]], fill: int) -> Tensor:
-            tensors = [torch.tensor(list(row), dtype=torch.long) for row in rows]
-            return torch.nn.utils.rnn.pad_sequence(tensors, True, fill).to(device)
+            width = -(-max(map(len, rows)) // pad_to) * pad_to
+            filled = [[*row, *[fill] * (width - len(row))] for row in rows]
+            return torch.tensor(filled, dtype=torch.long)
 
         sources = [pair.input_ids for pair in pairs]
-        return cls(
-            input_ids=padded(sources, pad),
-            attention_mask=padded([[1] * len(source) for source in sources], 0),
-            reading=padded([pair.reading for pair in pairs], pad),
-            targets=padded([pair.targets for pair in pairs], -100),
-            real=padded([[1] * len(pair.targets) for pair in pairs], 0).bool(),
-        )
+        targets = padded([pair.targets for pair in pairs], -100)
+        real = padded([[1] * len(pair.targets) for pair in pairs], 0).bool()
+        cells = real.flatten().nonzero().squeeze(-1)
+        made = [
+            padded(sources, pad),
+            padded([[1] * len(source) for source in sources], 0),
+            padded([pair.reading for pair in pairs], pad),
+            targets,
+            real,
+            cells,
+        ]
+        return cls(*send(made, device), cells, targets.flatten()[cells] != -100)
 
 
 def teach(
@@ -102,6 +142,7 @@ def teach(
     fork: Callable[[int, Tensor], tuple[Tensor, Tensor]] | None = None,
     skip: Callable[[int], Tensor | None] | None = None,
     memory: Tensor | None = None,
+    compact: bool = True,
 ) -> list[Tensor]:
     """Run whole targets through the decoder, showing every exit to a pupil.
 
@@ -113,6 +154,8 @@ def teach(
         fork: Splits states between the exit's head and the next layer, ``[B * T, H]``.
         skip: Which pairs leave out a layer (from 1), ``[B]`` bool, or None: layer dropout.
         memory: Encoder states, when they are there already.
+        compact: Whether tokens that halt are not shown any more, which the host has to be told
+            of. Otherwise they are shown as ``gone``. For training on a GPU.
 
     Returns:
         States of all cells after each layer, ``[B * T, H]`` each.
@@ -130,10 +173,9 @@ def teach(
     causal = causal.masked_fill(later, float("-inf"))
     source_mask = batch.attention_mask.bool()[:, None, None]
 
-    # Words are the real target tokens, pair after pair.
-    cell = batch.real.flatten().nonzero().squeeze(-1)
-    words = torch.arange(len(cell), device=cell.device)
-    halted = torch.zeros(size * extent, dtype=torch.bool, device=cell.device)
+    shown = _Shown(batch)
+    halted = torch.zeros(size * extent, dtype=torch.bool, device=hidden.device)
+    held = False
     previous: Callable[[], Tensor] | None = None
     states: list[Tensor] = []
     for layer in range(1, decoder.num_layers + 1):
@@ -144,11 +186,14 @@ def teach(
             kept = kept | left_out.repeat_interleave(extent)
         hidden = torch.where(kept[:, None], hidden, new)
         top = layer == decoder.num_layers
-        if (top or layer in exits.layers) and len(cell):
-            shown = hidden
+        if (top or layer in exits.layers) and len(shown.cell):
+            looked_at = hidden
             if fork is not None and not top:
-                shown, hidden = fork(layer, hidden)
-            seen = shown[cell]
+                looked_at, hidden = fork(layer, hidden)
+            cell = shown.cell
+            seen = looked_at[cell]
+            gone = halted[cell] if held else None
+            target = batch.targets.flatten()[cell]
             signals = Signals(
                 layer=layer,
                 num_layers=decoder.num_layers,
@@ -160,23 +205,69 @@ def teach(
                 extent=extent,
                 step=cell % extent,
                 num_steps=extent,
-                target=batch.targets.flatten()[cell],
+                target=target if gone is None else target.masked_fill(gone, -100),
                 previous=previous,
+                labelled=None if shown.learning is None else shown.known,
+                gone=gone,
                 **exits.heads(layer, work),
             )
-            halt = pupil.arrive(signals, words)
+            halt = pupil.arrive(signals, shown.words)
+            previous = partial(_same, seen)
             if top:
-                halt = signals.none().logical_not_()
-            if halt is None or not halt.any():
-                previous = partial(_same, seen)
-            else:
-                stay = (~halt).nonzero().squeeze(-1)
-                pupil.leave(halt.nonzero().squeeze(-1), stay)
-                halted = halted.index_fill(0, cell[halt], True)
-                cell, words = cell[stay], words[stay]
-                previous = partial(torch.index_select, seen, 0, stay)
+                everybody = torch.arange(len(cell), device=cell.device)
+                pupil.leave(everybody, everybody[:0])
+            elif halt is not None and not compact:
+                out = halt if gone is None else halt | gone
+                halted, held = halted.index_copy(0, cell, out), True
+            elif halt is not None:
+                left, stay = shown.retire(halt)
+                if len(left):
+                    pupil.leave(left, stay)
+                    halted = halted.index_fill(0, cell[left], True)
+                    previous = partial(torch.index_select, seen, 0, stay)
         states.append(hidden)
     return states
+
+
+class _Shown:
+    """The real target tokens that have not left, pair after pair.
+
+    Args:
+        batch: The pairs.
+    """
+
+    def __init__(self, batch: PairBatch) -> None:
+        cells = batch.cells_on_host
+        self.cell = send([cells], batch.real.device)[0] if batch.cells is None else batch.cells
+        self.words = torch.arange(len(cells), device=self.cell.device)
+        self.learning = batch.given_known
+        self._known: Tensor | None = None
+
+    def known(self) -> Tensor:
+        """Places of those that have something to learn, ``[K]``."""
+        if self._known is None:
+            assert self.learning is not None
+            places = self.learning.nonzero().squeeze(-1)
+            self._known = send([places], self.cell.device)[0]
+        return self._known
+
+    def retire(self, halt: Tensor) -> tuple[Tensor, Tensor]:
+        """Show some no more; the host is told.
+
+        Args:
+            halt: Which of them, ``[N]`` bool.
+
+        Returns:
+            Places of those that left and of those that stay.
+        """
+        told = halt.cpu()  # the one transfer
+        places = [told.nonzero().squeeze(-1), (~told).nonzero().squeeze(-1)]
+        left, stay = send(places, self.cell.device)
+        if len(left):
+            self.cell, self.words = self.cell[stay], self.words[stay]
+            self.learning = None if self.learning is None else self.learning[~told]
+            self._known = None
+        return left, stay
 
 
 def _layer(

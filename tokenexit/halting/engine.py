@@ -4,8 +4,9 @@ All token rows of the batch live in one flat matrix. At each exit the words that
 shown to a visitor; those it halts keep their state, which later layers still read (``copy``)
 or not (``drop``, ``restore``). A sentence whose words have all halted leaves altogether.
 
-One device-to-host transfer is made per exit: the decision. All index arithmetic follows from
-it on the host. ``reference.encode_dense`` is the same in obvious code, and needs none.
+One device-to-host transfer is made per exit where somebody may halt: the decision. All index
+arithmetic follows from it on the host. With ``compact=False`` none is made: words that halt are
+held where they are. ``reference.encode_dense`` is the same in obvious code, and needs none.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,7 +23,7 @@ from tokenexit.backbones import Backbone
 from tokenexit.context import ContextGate
 from tokenexit.errors import unknown_name
 from tokenexit.halting.attention import attend
-from tokenexit.halting.packing import PackedBatch
+from tokenexit.halting.packing import Mask, PackedBatch
 from tokenexit.halting.rows import HALTED, Halted, LiveRows
 from tokenexit.halting.trace import LayerWork, Work
 from tokenexit.halting.visitor import Visitor
@@ -49,6 +51,7 @@ def encode(
     fork: Fork | None = None,
     skip: Callable[[int], Tensor | None] | None = None,
     states: list[Tensor] | None = None,
+    compact: bool = True,
 ) -> Work:
     """Run a packed batch, letting words leave as the visitor says.
 
@@ -66,6 +69,9 @@ def encode(
             for training. Their states pass through; the layer is computed for them all the same.
         states: If given, receives the states of all token rows after each layer, ``[T, H]``
             (rows that have left: their last state), for analysis and tests.
+        compact: Whether words that halt leave. Otherwise they are computed on and held where
+            they are, and shown to the visitor as ``gone``: more work, and no host that waits for
+            a decision. For training on a GPU; with ``copy`` only.
 
     Returns:
         The work done at each layer.
@@ -75,6 +81,7 @@ def encode(
     """
     if halted not in HALTED:
         raise unknown_name("rule for halted states", halted, HALTED)
+    assert compact or halted == "copy", "held rows are always read"
     num_layers = backbone.num_layers
     absorb = absorb and not torch.is_grad_enabled()
     absorb = absorb and all(backbone.absorbable(index) for index in range(num_layers))
@@ -119,7 +126,9 @@ def encode(
             extent=batch.extent,
             head=partial(counted, head, counts, "head"),
             classes=tuple(classes),
-            target=rows.word_target,
+            target=rows.target,
+            labelled=None if rows.word_target is None else rows.known,
+            gone=rows.gone,
             gate_head=None if heads.gate is None else partial(counted, heads.gate, counts, "gate"),
             previous=previous,
             past=None if top else past,
@@ -128,9 +137,13 @@ def encode(
             context=None if heads.context is None else partial(judged, heads.context, counts),
         )
         halt = visitor.arrive(signals, rows.word_tensor)
+        gone: Mask | None = None
         if top:
-            halt = signals.none().logical_not_()
-        gone = None if halt is None else halt.cpu().numpy()  # the one transfer
+            gone = np.ones(len(rows.words), dtype=bool)
+        elif halt is not None and compact:
+            gone = halt.cpu().numpy()  # the one transfer
+        elif halt is not None:
+            rows.hold(halt)
         stay: Tensor | None = None
         if gone is not None and gone.any():
             left, stay = rows.retire(gone)
@@ -158,9 +171,11 @@ def _run_layer(
     at = rows.hidden, places, rows.positions, rows.layout
     read = attend(backbone, index, active, *at, asking=rows.asking_index, eager=eager)
     new = backbone.combine(index, active, read)
+    held = rows.held()
+    if held is not None:
+        new = torch.where(held[:, None], active, new)
     if left_out is not None:
-        sequence = rows.batch.row_sequence[rows.original][rows.active]
-        here = left_out[torch.from_numpy(sequence).to(left_out.device)]
+        here = left_out[rows.asking_sequence()]
         new = torch.where(here[:, None], active, new)
     rows.write(new)
 

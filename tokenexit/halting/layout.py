@@ -7,7 +7,7 @@ others are padded within their group only, never to the longest sentence of the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from itertools import accumulate
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from tokenexit.halting.packing import Index, Mask
+from tokenexit.transfer import send
 
 # A sentence joins a group while its keys fill at least this share of the padded width:
 # below it, padding costs more than one more attention call.
@@ -110,7 +111,7 @@ def arrange(
         return alone(int(asking[0]), int(attended[0]), bool(absorbed[0]))
 
     def tensor(values: Index | Mask) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values)).to(device, non_blocking=True)
+        return torch.from_numpy(np.ascontiguousarray(values))
 
     # A batch has few sentences: plain numbers take less time than arrays of them.
     some = bool(absorbed.any())
@@ -128,7 +129,7 @@ def arrange(
             keys = _Span.of(members, starts[kind], reads)
             groups.append(_group(kind, queries, keys, tensor))
     pairs = asking * attended
-    return Layout(
+    layout = Layout(
         groups=tuple(groups),
         projected=tensor(np.flatnonzero(np.repeat(~absorbed, attended))) if some else None,
         num_projected=int(projected.sum()),
@@ -137,6 +138,24 @@ def arrange(
         absorbed_rows=int(asking[absorbed].sum()) if some else 0,
         absorbed_pairs=int(pairs[absorbed].sum()) if some else 0,
     )
+    return layout if torch.device(device).type == "cpu" else _sent(layout, device)
+
+
+def _sent(layout: Layout, device: torch.device | str) -> Layout:
+    """The same with all of its indices on a device, in one copy."""
+    holders = (layout, *layout.groups)
+    named = [
+        (number, field.name, value)
+        for number, holder in enumerate(holders)
+        for field in fields(holder)
+        if isinstance(value := getattr(holder, field.name), Tensor)
+    ]
+    sent = send([value for *_, value in named], device)
+    changed: list[dict[str, Any]] = [{} for _ in holders]
+    for (number, name, _), value in zip(named, sent, strict=True):
+        changed[number][name] = value
+    pairs = zip(layout.groups, changed[1:], strict=True)
+    return replace(layout, **changed[0], groups=tuple(replace(g, **more) for g, more in pairs))
 
 
 def alone(asking: int, attended: int, absorbed: bool) -> Layout:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tokenexit.halting.flat import FlatSentence, flatten
+from tokenexit.transfer import send
 
 Index = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -74,6 +75,10 @@ class PackedBatch:
         order: Original number of the sentence at each place, ``[S]`` (host).
         extent: Words of the longest sentence.
         segments: Which of two sentences each token row belongs to, ``[T]``, or None.
+        labelled: Whether each word has a gold class, ``[W]`` (host); None without labels.
+        known: Which words have one, ``[K]``; None without labels.
+        first: ``first_row`` where the rest is computed, ``[W]``.
+        word_of_row: ``row_word`` likewise, ``W`` for special tokens, ``[T]``.
     """
 
     input_ids: Tensor
@@ -88,7 +93,11 @@ class PackedBatch:
     word_target: Tensor | None
     order: Index
     extent: int
+    first: Tensor
+    word_of_row: Tensor
     segments: Tensor | None = None
+    labelled: Mask | None = None
+    known: Tensor | None = None
 
     @property
     def num_words(self) -> int:
@@ -136,21 +145,43 @@ def pack(sentences: Sequence[Sentence], device: torch.device | str = "cpu") -> P
     row_sequence = np.repeat(np.arange(len(lengths)), lengths)
     gold = np.float32 if any(isinstance(target, float) for target in targets) else np.int64
 
-    def tensor(values: Sequence[float] | Index, kind: type = np.int64) -> Tensor:
-        return torch.as_tensor(np.asarray(values, dtype=kind)).to(device, non_blocking=True)
-
+    labels = np.asarray(targets, dtype=gold) if labelled else None
+    with_gold = None if labels is None else labels != -100
+    words = len(first_row)
+    made: dict[str, Sequence[int] | Index] = {
+        "input_ids": ids,
+        "positions": np.arange(total) - starts[row_sequence],
+        "word_sequence": word_sequence,
+        "word_position": word_position,
+        "word_item": word_item,
+        "first": first_row,
+        "word_of_row": np.where(row_word < 0, words, row_word),
+    }
+    if paired:
+        made["segments"] = segments
+    if with_gold is not None:
+        made["known"] = np.flatnonzero(with_gold)
+    tensors = [torch.from_numpy(np.asarray(values, dtype=np.int64)) for values in made.values()]
+    if labels is not None:
+        made["word_target"] = ()
+        tensors.append(torch.from_numpy(labels))
+    sent = dict(zip(made, send(tensors, device), strict=True))
     return PackedBatch(
-        input_ids=tensor(ids),
-        positions=tensor(np.arange(total) - starts[row_sequence]),
+        input_ids=sent["input_ids"],
+        positions=sent["positions"],
         row_word=row_word,
         row_sequence=row_sequence,
         lengths=lengths,
         first_row=np.array(first_row, dtype=np.int64),
-        word_sequence=tensor(word_sequence),
-        word_position=tensor(word_position),
-        word_item=tensor(word_item),
-        word_target=tensor(targets, gold) if labelled else None,
+        word_sequence=sent["word_sequence"],
+        word_position=sent["word_position"],
+        word_item=sent["word_item"],
+        word_target=sent.get("word_target"),
         order=order,
         extent=max(word_position, default=-1) + 1,
-        segments=tensor(segments) if paired else None,
+        first=sent["first"],
+        word_of_row=sent["word_of_row"],
+        segments=sent.get("segments"),
+        labelled=with_gold,
+        known=sent.get("known"),
     )

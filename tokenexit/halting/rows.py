@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tokenexit.halting.layout import Layout, alone, arrange, cheaper_absorbed
 from tokenexit.halting.packing import Index, Mask, PackedBatch
+from tokenexit.transfer import send
 
 Halted = Literal["copy", "drop", "restore"]
 HALTED: tuple[Halted, ...] = ("copy", "drop", "restore")
@@ -53,8 +54,12 @@ class LiveRows:
         self._halted = halted
         self._layout: Layout | None = None
         self._index: Tensor | None = None
-        self._first: Tensor | None = None
-        self._parts: tuple[Tensor, Tensor, Tensor] | None = None
+        self._first: Tensor | None = batch.first
+        self._known: Tensor | None = batch.known
+        self._parts: list[Tensor] | None = None
+        self._word_of_row = batch.word_of_row
+        self._held: Tensor | None = None
+        self._asking_sequence: Tensor | None = None
         self.num_active = len(self.active)
         wordless = np.bincount(self._sequence_of, minlength=batch.num_sequences) == 0
         if wordless.any():
@@ -66,6 +71,49 @@ class LiveRows:
         assert self._layout is not None
         return self._layout
 
+    def known(self) -> Tensor:
+        """Places among the remaining words of those with a gold class, ``[K]``."""
+        if self._known is None:
+            assert self.batch.labelled is not None
+            self._known = self._tensor(np.flatnonzero(self.batch.labelled[self.words]))
+        return self._known
+
+    @property
+    def gone(self) -> Tensor | None:
+        """Which words have halted without leaving, ``[W]`` bool; None if there was no ``hold``."""
+        return None if self._held is None else self._held[:-1]
+
+    @property
+    def target(self) -> Tensor | None:
+        """What the remaining words have to learn, ``[N]``; -100 for those that are held."""
+        if self._held is None or self.word_target is None:
+            return self.word_target
+        return self.word_target.masked_fill(self._held[:-1], -100)
+
+    def hold(self, halted: Tensor) -> None:
+        """Halt words that go on being counted among the remaining ones; their rows stay as is.
+
+        Args:
+            halted: Which of all words, ``[W]`` bool, beside those that are held already.
+        """
+        if self._held is None:  # the last entry serves special tokens
+            self._held = halted.new_zeros(self.batch.num_words + 1)
+        self._held = torch.cat([self._held[:-1] | halted, self._held[-1:]])
+
+    def held(self) -> Tensor | None:
+        """Which of the active rows stay as they are, ``[A]`` bool; None if none do."""
+        if self._held is None:
+            return None
+        words = self._word_of_row if self._index is None else self._word_of_row[self._index]
+        return self._held[words]
+
+    def asking_sequence(self) -> Tensor:
+        """Sentence of each active row, ``[A]``."""
+        if self._asking_sequence is None:
+            sequence = self.batch.row_sequence[self.original][self.active]
+            self._asking_sequence = self._tensor(sequence)
+        return self._asking_sequence
+
     def plan(self, width: int, heads: int, absorb: bool) -> None:
         """Arrange the attention of the next layer, unless nothing has changed.
 
@@ -76,6 +124,7 @@ class LiveRows:
         """
         if self._layout is not None:
             return
+        self._asking_sequence = None
         if self.batch.num_sequences == 1:
             self._plan_one(width, heads, absorb)
             return
@@ -146,7 +195,8 @@ class LiveRows:
             word = place[self._row_word]
             rows = np.flatnonzero(word >= 0)
             count = np.bincount(word[rows], minlength=len(self.words))
-            self._parts = self._tensor(rows), self._tensor(word[rows]), self._tensor(count)
+            parts = [torch.from_numpy(part) for part in (rows, word[rows], count)]
+            self._parts = send(parts, self.hidden.device)
         rows, word, count = self._parts
         sums = hidden.new_zeros(len(self.words), hidden.shape[1])
         return sums.index_add(0, word, hidden[rows]) / count[:, None]
@@ -161,20 +211,22 @@ class LiveRows:
             Places among the words of those that left and of those that stay.
         """
         stay = np.flatnonzero(~gone)
-        places = self._tensor(np.flatnonzero(gone)), self._tensor(stay)
         if not len(stay):  # nobody is left to compute or to read
+            everybody = torch.arange(len(gone), device=self.hidden.device)
             self.words = self.words[:0]
-            return places
+            return everybody, everybody[:0]
+        left = torch.from_numpy(np.flatnonzero(gone))
+        left, staying = send([left, torch.from_numpy(stay)], self.hidden.device)
         finished = np.zeros(self.batch.num_words + 1, dtype=bool)
         finished[self.words[gone]] = True  # the extra entry serves special tokens, word -1
         self.active &= ~finished[self._row_word]
         self.words, self.first_row = self.words[stay], self.first_row[stay]
-        self._first = self._parts = None
-        self._keep_words(places[1])
+        self._first = self._known = self._parts = None
+        self._keep_words(staying)
         self._layout = None
         if self.batch.num_sequences > 1 or self._halted != "copy":
             self._drop_finished()
-        return places
+        return left, staying
 
     def _drop_finished(self) -> None:
         """Remove the rows that nobody will read any more."""
@@ -200,10 +252,11 @@ class LiveRows:
     def _keep(self, mask: Mask) -> None:
         rows = self._tensor(np.flatnonzero(mask))
         self.hidden, self.positions = self.hidden[rows], self.positions[rows]
+        self._word_of_row = self._word_of_row[rows]
         self.original, self.active = self.original[mask], self.active[mask]
         self._row_word, self._row_sequence = self._row_word[mask], self._row_sequence[mask]
         self.first_row = (np.cumsum(mask) - 1)[self.first_row]
         self._first = self._parts = None
 
     def _tensor(self, values: Index) -> Tensor:
-        return torch.from_numpy(values).to(self.hidden.device, non_blocking=True)
+        return send([torch.from_numpy(values)], self.hidden.device)[0]

@@ -47,20 +47,36 @@ class SearchedHead(ExitHead):
         self.dropout = nn.Dropout(dropout)
         self.project = nn.Linear(width, num_classes)
         self.register_buffer("derived", torch.tensor(-1))
+        self._read_last: tuple[Tensor, int, int] | None = None
+
+    @property
+    def searching(self) -> bool:
+        """Whether no form has been derived yet."""
+        return self._kept() < 0
 
     @property
     def form(self) -> int:
         """Number of the form that inference uses: the derived one, or the one now in front."""
-        kept = int(self.derived)
+        kept = self._kept()
         return kept if kept >= 0 else int(self.architecture.argmax())
 
     def derive(self) -> None:
         """End the search; called again, it changes nothing."""
-        self.derived.fill_(self.form)
+        if self.searching:
+            self.derived.fill_(self.form)
+
+    def _kept(self) -> int:
+        """The derived form, -1 for none; a device is asked only when it may be another one."""
+        held, known = self.derived, self._read_last
+        if held.is_inference():  # does not say when it has changed
+            return int(held)
+        if known is None or known[0] is not held or known[1] != held._version:
+            known = self._read_last = held, held._version, int(held)
+        return known[2]
 
     def forward(self, hidden: Tensor, past: Tensor | None = None, /) -> Tensor:
         """States ``[N, H]`` to logits ``[N, C]``."""
-        if self.training and int(self.derived) < 0:
+        if self.training and self.searching:
             shares = self.architecture.softmax(dim=0)
             read = sum(
                 (share * self._read(form, hidden) for form, share in enumerate(shares)),

@@ -25,6 +25,7 @@ def encode_sources(
     mask: Tensor,
     policy: Policy | Mapping[str, Any] | str | None = None,
     decoder: Decoder | None = None,
+    padded: bool | None = None,
 ) -> tuple[Tensor, Work | None]:
     """Encode sources as the model's settings, or a policy given here, say.
 
@@ -34,6 +35,7 @@ def encode_sources(
         mask: ``[B, S]``.
         policy: Which tokens leave the encoder early; the model's own when None.
         decoder: The model's ``inference_decoder``, if it has been asked for already.
+        padded: Whether any source is padded, where the host knows; see ``Decoder.encode``.
 
     Returns:
         Encoder states ``[B, S, H]``, and the work done where tokens could leave.
@@ -46,7 +48,7 @@ def encode_sources(
         decoder = model.decoder if torch.is_grad_enabled() else model.inference_decoder
     if isinstance(chosen, Never):
         states = encode_compiled(model._inference, decoder, input_ids, mask)
-        return decoder.encode(input_ids, mask) if states is None else states, None
+        return decoder.encode(input_ids, mask, padded) if states is None else states, None
     check_source_policy(chosen)
     found = encode_source(decoder.source_encoder(), input_ids, mask, chosen)
     return found.memory, found.work

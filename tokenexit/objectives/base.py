@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tokenexit.errors import UserError, unknown_name
+from tokenexit.policies import Policy
 from tokenexit.registry import Registry
 from tokenexit.signals import Signals
 
@@ -34,8 +35,12 @@ class Occasion:
         exit_layers: Depths with a head, the top included.
         num_words: Words in the batch.
         sentence: Place of each sentence in the step's whole batch over all processes and
-            micro-batches, ``[S]``, so that draws do not depend on how it was cut.
+            micro-batches, ``[S]``, so that draws do not depend on how it was cut; on the host.
         learned: What the objective itself learns, from ``Objective.learned``.
+        device: Where the batch is computed.
+        word_sentence: Number of each word's sentence in the batch, ``[W]``, on the host; None
+            where only the device knows.
+        word_place: Place of each word in its sentence, likewise.
     """
 
     step: int
@@ -45,6 +50,9 @@ class Occasion:
     num_words: int
     sentence: Tensor
     learned: Any = None
+    device: torch.device = torch.device("cpu")  # noqa: RUF009
+    word_sentence: Tensor | None = None
+    word_place: Tensor | None = None
 
 
 class Lesson:
@@ -57,12 +65,15 @@ class Lesson:
         guide: Part of the loss whose gradient the rest must not oppose, summed over words; see
             ``training.projection``. None where all parts are equals.
         unlabelled: Whether words without a gold class teach in this step, too.
+        deciding: A policy that says who halts; None where nobody does, or the host knows without
+            asking. Words that some policies halt can be held in place, see ``training.hold``.
     """
 
     label_smoothing: float = 0.0
     scored: Collection[int] | None = None
     guide: Tensor | None = None
     unlabelled: bool = False
+    deciding: Policy | None = None
 
     def __init__(self) -> None:
         self.total: Tensor | None = None
@@ -121,7 +132,9 @@ class Lesson:
         assert signals.target is not None
         logits, known = signals.logits.float(), signals.target != -100
         if signals.target.is_floating_point():
-            loss = F.mse_loss(logits[known, 0], signals.target[known], reduction="sum")
+            rows = signals.known
+            told, gold = logits[:, 0].index_select(0, rows), signals.target.index_select(0, rows)
+            loss = F.mse_loss(told, gold, reduction="sum")
         else:
             loss = F.cross_entropy(logits, signals.target, ignore_index=-100, reduction="sum")
         self.by_layer[signals.layer] = (loss.detach(), known.sum())

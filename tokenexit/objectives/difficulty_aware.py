@@ -60,12 +60,14 @@ class _Ranked(Lesson):
         assert signals.target is not None
         weight, settings = self._weights[signals.layer], self._settings
         self.cross_entropy(signals, weight)
-        known = signals.target != -100
+        known = signals.known
         logits, target = signals.logits[known], signals.target[known]
         sure = scores.log_probabilities(logits).max(dim=-1).values.exp()
         right = logits.argmax(dim=-1) == target
-        gaps = settings.margin - (sure[right][:, None] - sure[~right][None, :])
-        # A mean over pairs, times the rows: as large as a loss that is summed over rows.
-        if gaps.numel() and settings.share:
-            self.add(settings.share * weight * torch.relu(gaps).mean() * len(sure))
+        if settings.share and len(sure):
+            gaps = torch.relu(settings.margin - (sure[:, None] - sure[None, :]))
+            pairs = right[:, None] & ~right[None, :]  # how many there are, no host need know
+            mean = gaps.masked_fill(~pairs, 0.0).sum() / pairs.sum().clamp_min(1)
+            # A mean over pairs, times the rows: as large as a loss that is summed over rows.
+            self.add(settings.share * weight * mean * len(sure))
         return None

@@ -14,6 +14,7 @@ from tokenexit.errors import UserError
 from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion, draw, layer_weights
 from tokenexit.policies import Knob, Policy, State, from_config, index_state
 from tokenexit.signals import Signals
+from tokenexit.transfer import send
 
 
 @OBJECTIVES.register("halt_and_copy")
@@ -93,15 +94,15 @@ class HaltAndCopy(Objective):
             between = [strict + p * (loose - strict) for p in points]
         values = [loose, *between]
         # Which sentence gets which setting: -1 for full depth.
-        lot = draw(occasion, int(occasion.sentence.max()) + 1, salt=1)[occasion.sentence.cpu()]
+        lot = draw(occasion, int(occasion.sentence.max()) + 1, salt=1)[occasion.sentence]
         choice = ((lot - self.full) / max(1 - self.full, 1e-9) * self.draws).floor().long()
         choice = choice.clamp_max(self.draws - 1)
-        choice[lot < self.full] = -1
+        choice = choice.masked_fill(lot < self.full, -1)
         if occasion.progress < self.warmup:
             choice.fill_(-1)
         return _HaltingLesson(
             [policy.at(value) for value in values],
-            choice.to(occasion.sentence.device),
+            send([choice], occasion.device)[0],
             layer_weights(self.weights, occasion.exit_layers),
             occasion.num_words,
         )
@@ -113,6 +114,7 @@ class _HaltingLesson(Lesson):
     ) -> None:
         super().__init__()
         self._policies, self._choice, self._weights = policies, choice, weights
+        self.deciding = policies[0]  # they differ by their settings alone
         self._states: list[State] = [p.init(num_words, choice.device) for p in policies]
 
     def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:

@@ -55,7 +55,7 @@ class _Imitating(Lesson):
     def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
         assert signals.target is not None
         self.cross_entropy(signals, (1 - self._share) * self._weights[signals.layer])
-        known = signals.target != -100
+        known = signals.known
         state, place = signals.hidden[known].detach().float(), len(self._guesses)
         pairs = max(len(self._weights) * (len(self._weights) - 1) / 2, 1)
         for number, guesses in enumerate(self._guesses):

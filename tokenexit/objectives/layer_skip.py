@@ -10,6 +10,7 @@ from torch import Tensor
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion, draw
 from tokenexit.objectives.joint import JointLesson, check_count, sample_exits
+from tokenexit.transfer import send
 
 CURRICULA = ("all", "gradual", "rotate")
 _SALT = 1000
@@ -95,14 +96,16 @@ class LayerSkip(Objective):
 
     def start(self, occasion: Occasion) -> Lesson:
         """Draw who leaves out what, by the place of each sentence in the step."""
-        places, device = occasion.sentence.cpu(), occasion.sentence.device
+        places = occasion.sentence
         count = int(places.max()) + 1
         rates = self.rates(occasion.exit_layers[-1], occasion.progress)
-        skips = {
-            layer: (draw(occasion, count, _SALT + layer)[places] < rate).to(device)
+        left_out = {
+            layer: draw(occasion, count, _SALT + layer)[places] < rate
             for layer, rate in enumerate(rates, start=1)
             if rate > 0
         }
+        sent = send([*left_out.values()], occasion.device)
+        skips = dict(zip(left_out, sent, strict=True))
         return _LayerSkipLesson(sample_exits(self.weights(occasion), occasion, self.sampled), skips)
 
 

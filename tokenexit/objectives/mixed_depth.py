@@ -11,6 +11,7 @@ from torch import Tensor
 from tokenexit.errors import unknown_name
 from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion, draw, layer_weights
 from tokenexit.signals import Signals
+from tokenexit.transfer import send
 
 UNITS = ("sequence", "token")
 _SALT = 2000
@@ -62,15 +63,25 @@ class _MixedLesson(Lesson):
     def __init__(self, settings: MixedDepth, occasion: Occasion) -> None:
         super().__init__()
         self._settings, self._occasion = settings, occasion
-        self._exits: Tensor | None = None
+        self._leaves: Tensor | None = None
 
     def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
-        if self._exits is None:
-            self._exits = self._draw(signals.extent).to(signals.hidden.device)
-        leaving = self._exits[signals.sequence, signals.position] == signals.layer
+        if self._leaves is None:
+            self._leaves = self._exits_of_words(signals)
+        # Drawn on the host, which so need not ask who has left.
+        leaving = self._leaves == signals.layer
+        self._leaves = self._leaves[~leaving]
+        rows = send([leaving.nonzero().squeeze(-1)], signals.hidden.device)[0]
         # Also where nobody leaves, so that the same weights are reached however a step is cut.
-        self.cross_entropy(signals.select(leaving), 1.0)
+        self.cross_entropy(signals.select(rows), 1.0)
         return leaving
+
+    def _exits_of_words(self, signals: Signals) -> Tensor:
+        """Exit layer of each word, ``[W]``."""
+        sentence, place = self._occasion.word_sentence, self._occasion.word_place
+        if sentence is None or place is None:
+            sentence, place = signals.sequence.cpu(), signals.position.cpu()
+        return self._draw(signals.extent)[sentence, place]
 
     def _draw(self, extent: int) -> Tensor:
         """Exit layer of every place of every sentence, ``[S, extent]``."""

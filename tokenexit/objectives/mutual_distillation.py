@@ -100,7 +100,7 @@ class _Mutual(Lesson):
 
     def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
         assert signals.target is not None
-        known = signals.target != -100
+        known = signals.known
         exits = len(self._of_labels)
         added = self.cross_entropy(signals, self._of_labels[len(self._logits)] / exits)
         if self._settings.projects:

@@ -58,7 +58,7 @@ class _Pondering(Lesson):
     def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
         assert signals.target is not None
         self.note(signals)
-        known = signals.target != -100
+        known = signals.known
         logits, target = signals.logits[known].float(), signals.target[known]
         smooth = self.label_smoothing
         entropy = F.cross_entropy(logits, target, reduction="none", label_smoothing=smooth)

@@ -76,7 +76,7 @@ class DistillationLesson(Lesson):
             return None
         self.top(signals, weight)
         assert signals.target is not None
-        known, heat = signals.target != -100, self._settings.temperature
+        known, heat = signals.known, self._settings.temperature
         teacher = F.log_softmax(signals.logits.detach().float() / heat, dim=-1)[known]
         for scale, logits in self._students:
             student = F.log_softmax(logits.float() / heat, dim=-1)[known]

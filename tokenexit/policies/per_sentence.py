@@ -57,10 +57,14 @@ class PerSentence(WrapperPolicy):
             score = self.policy.score(signals)
             # In float64 the order of adding, which a GPU leaves open, does not show.
             total = score.new_zeros(signals.num_sequences, dtype=torch.float64)
-            rows = total.index_add(0, where, torch.ones_like(score, dtype=torch.float64))
-            total = total.index_add(0, where, score.double())
+            here, score = torch.ones_like(score, dtype=torch.float64), score.double()
+            if signals.gone is not None:
+                here, score = (part.masked_fill(signals.gone, 0.0) for part in (here, score))
+            rows = total.index_add(0, where, here)
+            total = total.index_add(0, where, score)
             return self.policy.sure((total / rows)[where].float()), state
         halt, state = self.policy.step(signals, state)
+        halt = halt if signals.gone is None else halt | signals.gone
         unsure = torch.zeros(signals.num_sequences, dtype=torch.int32, device=halt.device)
         return unsure.index_add(0, where, (~halt).int())[where] == 0, state
 

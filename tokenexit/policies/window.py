@@ -51,6 +51,7 @@ class Window(WrapperPolicy):
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
         """Ask the inner policy, then pool over each row's neighbourhood."""
         halt, state = self.policy.step(signals, state)
+        halt = halt if signals.gone is None else halt | signals.gone
         if self.size == 1 or len(signals) == 0:
             return halt, state
         grid = torch.zeros(

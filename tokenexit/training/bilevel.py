@@ -35,7 +35,7 @@ def upper_parameters(lessons: nn.Module) -> list[nn.Parameter]:
 def _architecture(lessons: nn.Module) -> Iterator[nn.Parameter]:
     for module in lessons.modules():
         chosen = getattr(module, "architecture", None)
-        if isinstance(chosen, nn.Parameter) and int(getattr(module, "derived", -1)) < 0:
+        if isinstance(chosen, nn.Parameter) and getattr(module, "searching", True):
             yield chosen
 
 

@@ -51,6 +51,17 @@ class TrainConfig:
     gradient_equilibrium: bool = field(
         default=False, metadata=about("balance the exits' gradients (ElasticBERT)")
     )
+    bucket: bool | None = field(
+        default=None,
+        metadata=about(
+            "whether a step's texts are of like length; when empty, pairs of texts are, tagged "
+            "texts are not"
+        ),
+    )
+    pad_to: int = field(
+        default=1,
+        metadata=about("pad pairs of texts to multiples of so many tokens; 8 suits GPUs", low=1),
+    )
     precision: str = field(default="no", metadata=about("no, bf16 or fp16 autocast"))
     checkpoint_every: int | None = field(
         default=None, metadata=about("steps between checkpoints; once an epoch when empty", low=1)

@@ -32,13 +32,16 @@ class WithDepth:
         """Ask the pupil, and note what this exit would choose."""
         halt = self._pupil.arrive(signals, words)
         assert signals.depth_head is not None and signals.target is not None
-        known = signals.target != -100
         if self._guess is None:
+            known = signals.known
             self._guess = signals.depth_head(signals.hidden.detach()[known]), words[known]
         with torch.no_grad():
             scores = signals.__dict__.get("logits")
             scores = signals.head(signals.hidden) if scores is None else scores
-            self._choices.append((signals.layer, words, scores.argmax(dim=-1)))
+            best = scores.argmax(dim=-1)
+            if signals.gone is not None:  # not there any more: chooses nothing, as if it had left
+                best = best.masked_fill(signals.gone, -1)
+            self._choices.append((signals.layer, words, best))
         return halt
 
     def leave(self, halted: Tensor, staying: Tensor) -> None:
@@ -55,7 +58,7 @@ class WithDepth:
             _, there, top = self._choices[-1]
             final = words.new_full((self._count,), -1).index_copy(0, there, top)
             for layer, asked, best in reversed(self._choices):
-                right = asked[best == final[asked]]
-                needed = needed.index_fill(0, right, layer - 1)
+                right = torch.where(best == final[asked], layer - 1, needed[asked])
+                needed = needed.index_copy(0, asked, right)
             needed = needed.masked_fill(final < 0, -100)
         return F.cross_entropy(guess, needed[words], ignore_index=-100, reduction="sum")

@@ -15,6 +15,7 @@ from tokenexit.objectives.base import check_heads, check_regression
 from tokenexit.objectives.equilibrium import balanced
 from tokenexit.training.batches import MicroBatch
 from tokenexit.training.gate_lesson import WithGate
+from tokenexit.training.hold import holds
 
 
 @dataclass
@@ -78,6 +79,7 @@ class Classroom(nn.Module):
         model = self.model
         batch = pack(part.sentences, model.device)
         exits = model.settings.exit_layers
+        sentence = torch.from_numpy(batch.row_sequence[batch.first_row])
         lesson = self.objective.begin(
             Occasion(
                 step=step,
@@ -85,14 +87,22 @@ class Classroom(nn.Module):
                 seed=seed,
                 exit_layers=exits,
                 num_words=batch.num_words,
-                sentence=torch.tensor([part.places[i] for i in batch.order], device=model.device),
+                sentence=torch.tensor([part.places[i] for i in batch.order]),
                 learned=self.learned,
+                device=model.device,
+                word_sentence=sentence,
+                word_place=torch.arange(len(sentence)) - torch.searchsorted(sentence, sentence),
             ),
             outer,
         )
         gate = model.heads.gate
         taught = gate is not None and gate.taught is not None
-        visitor = WithGate(lesson, gate) if gate is not None and taught else lesson
+        words = batch.num_words
+        visitor = WithGate(lesson, gate, words) if gate is not None and taught else lesson
+        held = holds(
+            *(lesson, model.device, model.backbone.num_layers, model.labels, model.heads.layers),
+            gate=gate if taught else None,
+        )
         fork = balanced(lesson.fork, exits) if self._balance else lesson.fork
         encode(
             model.backbone,
@@ -102,6 +112,7 @@ class Classroom(nn.Module):
             classes=model.labels,
             fork=fork,
             skip=lesson.skip,
+            compact=not held,
         )
         total = lesson.loss()
         if isinstance(visitor, WithGate):

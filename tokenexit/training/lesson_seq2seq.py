@@ -16,6 +16,7 @@ from tokenexit.objectives.equilibrium import balanced
 from tokenexit.training.batches import MicroBatch
 from tokenexit.training.depth_lesson import WithDepth
 from tokenexit.training.gate_lesson import WithGate
+from tokenexit.training.hold import holds
 from tokenexit.training.lesson import Losses
 
 
@@ -26,6 +27,7 @@ class Seq2SeqClassroom(nn.Module):
         model: The generator.
         objective: How its exits are trained.
         gradient_equilibrium: Whether to balance the exits' gradients.
+        pad_to: Lengths of sources and of targets are padded to multiples of so many tokens.
     """
 
     def __init__(
@@ -33,13 +35,14 @@ class Seq2SeqClassroom(nn.Module):
         model: ExitModelForSeq2SeqLM,
         objective: Objective,
         gradient_equilibrium: bool = False,
+        pad_to: int = 1,
     ) -> None:
         super().__init__()
         self.model = model
         check_heads(objective, None)
         self.learned = objective.learned(model.settings.exit_layers)
         self.objective = objective
-        self._balance = gradient_equilibrium
+        self._balance, self._pad_to = gradient_equilibrium, pad_to
 
     def forward(
         self, part: MicroBatch, step: int, progress: float, seed: int, outer: bool = False
@@ -55,7 +58,10 @@ class Seq2SeqClassroom(nn.Module):
         """
         model = self.model
         pad = model.network.config.pad_token_id or 0
-        batch = PairBatch.of(part.sentences, pad, model.device)
+        batch = PairBatch.of(part.sentences, pad, model.device, self._pad_to)
+        sources = batch.input_ids, batch.attention_mask
+        padded = _padded(part, batch.input_ids.shape[1], model.device)
+        words, cells = batch.num_words, batch.cells_on_host
         exits = model.settings.exit_layers
         lesson = self.objective.begin(
             Occasion(
@@ -63,15 +69,23 @@ class Seq2SeqClassroom(nn.Module):
                 progress=progress,
                 seed=seed,
                 exit_layers=exits,
-                num_words=int(batch.real.sum()),
-                sentence=torch.tensor(part.places, device=model.device),
+                num_words=words,
+                sentence=torch.tensor(part.places),
                 learned=self.learned,
+                device=model.device,
+                word_sentence=cells // batch.extent,
+                word_place=cells % batch.extent,
             ),
             outer,
         )
-        gated = None if model.gate is None else WithGate(lesson, model.gate, True)
+        gated = None if model.gate is None else WithGate(lesson, model.gate, words, True)
         pupil: Any = lesson if gated is None else gated
-        deep = None if model.depth is None else WithDepth(pupil, int(batch.real.sum()))
+        deep = None if model.depth is None else WithDepth(pupil, words)
+        held = holds(
+            *(lesson, model.device, model.decoder.num_layers, model.decoder.vocab_size),
+            exits=exits[:-1],
+            gate=None if gated is None else model.gate,
+        )
         fork = balanced(lesson.fork, exits) if self._balance else lesson.fork
         teach(
             model.decoder,
@@ -80,7 +94,8 @@ class Seq2SeqClassroom(nn.Module):
             pupil if deep is None else deep,
             fork=fork,
             skip=lesson.skip,
-            memory=encode_sources(model, batch.input_ids, batch.attention_mask)[0],
+            memory=encode_sources(model, *sources, padded=padded)[0],
+            compact=not held,
         )
         total = lesson.loss()
         if gated is not None:
@@ -88,3 +103,11 @@ class Seq2SeqClassroom(nn.Module):
         if deep is not None:
             total = total + deep.depth_loss()
         return Losses(total, lesson.by_layer, lesson.guide, lesson.unlabelled)
+
+
+def _padded(part: MicroBatch, width: int, device: torch.device) -> bool | None:
+    """Whether any source of a part is padded; None on a CPU, where asking costs nothing."""
+    if device.type == "cpu":
+        return None
+    lengths = {len(pair.input_ids) for pair in part.sentences}
+    return len(lengths) > 1 or width > max(lengths)

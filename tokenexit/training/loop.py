@@ -33,6 +33,7 @@ from tokenexit.training.checkpoint import (
     save_checkpoint,
 )
 from tokenexit.training.config import TrainConfig
+from tokenexit.training.finite import Finite
 from tokenexit.training.lesson import Classroom
 from tokenexit.training.optimizer import build_optimizer, build_schedule
 from tokenexit.training.patience import check_patience, judge, ran_out
@@ -76,7 +77,7 @@ def train(
         evaluate: Called after each epoch; without it the last weights are kept.
         chosen_on: Texts that ``evaluate`` is dealt from, for the record.
         classroom: Wraps model and objective as one module whose ``forward`` gives a loss.
-        bucket: Make up steps of examples of like length.
+        bucket: Make up steps of examples of like length, unless ``config.bucket`` says otherwise.
 
     Returns:
         Where the training ended.
@@ -124,7 +125,7 @@ def train(
         stop=state.step if state.stopped else total,
         rank=accelerator.process_index,
         world=accelerator.num_processes,
-        bucket=bucket,
+        bucket=bucket if config.bucket is None else config.bucket,
     )
     shown = tqdm(
         plan,
@@ -133,15 +134,17 @@ def train(
         desc="training",
         disable=not accelerator.is_local_main_process,
     )
-    clock = time.perf_counter()
+    clock, finite = time.perf_counter(), Finite(state.step)
     for step in shown:
         model.train()
         rate = float(schedule.get_last_lr()[0])
         sums = one_step(step, wrapped, optimizer, accelerator, config, total, seed, rate)
+        finite.add(sums)
         schedule.step()
         state.step = step.number + 1
         done = state.step == total
         if state.step % config.log_every == 0 or done:
+            finite.ask(state.step)
             entry = _entry(sums, model, accelerator, step)
             entry["lr"] = rate
             entry["seconds"] = round(time.perf_counter() - clock, 1)
@@ -197,7 +200,7 @@ def _entry(
     for row, layer in enumerate(exits):
         if layer in sums:
             table[row, 0], table[row, 1] = sums[layer]
-    table = torch.as_tensor(accelerator.reduce(table, reduction="sum"))
+    table = torch.as_tensor(accelerator.reduce(table, reduction="sum")).cpu()  # the one fetch
     seen = table[:, 1].clamp_min(1)
     asked = (table[:, 1] > 0).sum().clamp_min(1)  # nobody, where a step has no label at all
     return {

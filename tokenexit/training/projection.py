@@ -37,7 +37,7 @@ class Projection:
         self._parameters = [p for p in module.parameters() if p.requires_grad]
         self._guide = [torch.zeros_like(p) for p in self._parameters]
         self._rest = [torch.zeros_like(p) for p in self._parameters]
-        self._reached = torch.zeros(len(self._parameters), device=accelerator.device)
+        self._reached = [False] * len(self._parameters)
 
     def add(self, losses: Losses, scale: float) -> None:
         """The gradients of one micro-batch.
@@ -57,17 +57,18 @@ class Projection:
             for place, gradient in enumerate(found):
                 if gradient is not None:
                     sums[place].add_(gradient)
-                    self._reached[place] = 1
+                    self._reached[place] = True
 
     def finish(self) -> None:
         """Set the gradient of every parameter that has one, the same in all processes."""
         if self._accelerator.num_processes > 1:
             self._guide = [_mean(self._accelerator, g) for g in self._guide]
             self._rest = [_mean(self._accelerator, g) for g in self._rest]
-            self._reached = _mean(self._accelerator, self._reached)
+            told = torch.tensor(self._reached, device=self._accelerator.device).float()
+            self._reached = [share > 0 for share in _mean(self._accelerator, told).tolist()]
         combined = without_conflict(self._guide, self._rest)
-        reached = self._reached.tolist()
-        for parameter, gradient, known in zip(self._parameters, combined, reached, strict=True):
+        pairs = zip(self._parameters, combined, self._reached, strict=True)
+        for parameter, gradient, known in pairs:
             # None elsewhere: a gradient of zero would still move a weight by decay and momentum.
             parameter.grad = gradient if known else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,7 @@ def _run(
         resume=config.resume,
         evaluate=lambda trained: _graded(config, trained, few),
         chosen_on=len(held.choosing),
-        classroom=Seq2SeqClassroom,
+        classroom=partial(Seq2SeqClassroom, pad_to=config.train.pad_to),
         bucket=True,
     )
     model.use(config.precision)
