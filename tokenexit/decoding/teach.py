@@ -130,7 +130,8 @@ class PairBatch:
             real,
             cells,
         ]
-        return cls(*send(made, device), cells, targets.flatten()[cells] != -100)
+        known = targets.flatten()[cells] != -100
+        return cls(*send(made, device), given_cells=cells, given_known=known)
 
 
 def teach(
