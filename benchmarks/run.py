@@ -3,6 +3,8 @@
     python benchmarks/run.py --models runs --data DATA --minutes 25 --out results.json
     python benchmarks/run.py ... --only int8        # cases with this in their names
     python benchmarks/run.py --list
+    python benchmarks/run.py --device cuda --minutes 6 --out gpu.json   # what a GPU reaches
+    python benchmarks/run.py --device cpu --small --out tiny.json       # the same with tiny shapes
     python benchmarks/table.py results.json
 
 Each case of ``cases.py`` is a ``tokenexit bench`` in a process of its own, and is written to --out
@@ -12,6 +14,10 @@ or with other settings; the file of another machine is refused. One text at a ti
 folder MODEL_one where there is one: calibrated with --batch-size 1. What there is no model or data
 for is skipped and named, as is what --minutes leaves no time for. The other engines are installed
 by ``pip install "tokenexit[peers]"``. The machine should have nothing else to do.
+
+With --device the cases are those of ``on_device/cases.py``: networks of known shapes with random
+weights and depths that are forced, so neither models nor data are needed. What cannot be measured
+is written with its reason, and not tried again.
 """
 
 from __future__ import annotations
@@ -24,97 +30,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-from cases import Case, cases
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from cases import Case, cases  # noqa: E402
+from kept import Results, commit, machine  # noqa: E402
+
 from tokenexit.config import friendly_errors  # noqa: E402
 from tokenexit.errors import UserError  # noqa: E402
-from tokenexit.evaluation.bench.machine import what_ran  # noqa: E402
-from tokenexit.files import to_json, write_text  # noqa: E402
-
-GUESS = 45.0
-"""Seconds a case is taken for until one has been measured."""
 
 MOST = 900.0
 """Seconds after which a case is given up."""
-
-
-def commit() -> str:
-    """The commit that is measured, with a mark where files differ from it."""
-
-    def git(*arguments: str) -> str:
-        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True)
-        return done.stdout.strip()
-
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", "tokenexit")
-    return (git("rev-parse", "HEAD") or "unknown") + ("+changed" if changed else "")
-
-
-def machine() -> dict[str, Any]:
-    """What must be the same in one file."""
-    told = what_ran()
-    return {key: told[key] for key in ("processor", "cores", "system")}
-
-
-class Results:
-    """The file: read when made, written after each measurement.
-
-    Args:
-        path: Where it is, or will be.
-
-    Raises:
-        UserError: It is of another machine, or no such file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.machine, self.commit = path, machine(), commit()
-        self.measured: dict[str, dict[str, Any]] = {}
-        if not path.is_file():
-            return
-        try:
-            told = json.loads(path.read_text(encoding="utf-8"))
-            self.measured = {one["case"]: one for one in told["measured"]}
-            other = told["machine"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path} is no file of this script ({error}); give another.") from error
-        if other != self.machine:
-            raise UserError(f"{path} is of another machine, {other}; give another --out.")
-
-    def has(self, case: Case) -> bool:
-        """Whether a case was measured as it would be now."""
-        found = self.measured.get(case.name)
-        wanted = {"settings": json.loads(json.dumps(asdict(case))), "commit": self.commit}
-        return found is not None and all(found[key] == value for key, value in wanted.items())
-
-    def add(self, case: Case, command: Sequence[str], seconds: float, result: Any) -> None:
-        """Write one more."""
-        self.measured[case.name] = {
-            "case": case.name,
-            "settings": asdict(case),
-            "command": " ".join(command),
-            "commit": self.commit,
-            "time": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": round(seconds, 1),
-            "result": result,
-        }
-        order = {case.name: place for place, case in enumerate(cases())}
-        found = sorted(self.measured.values(), key=lambda one: order.get(one["case"], len(order)))
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(
-            self.path, to_json({"machine": self.machine, "measured": found}, indent=1) + "\n"
-        )
-
-    def expected(self) -> float:
-        """Seconds that a case takes, on average so far."""
-        taken = [one["seconds"] for one in self.measured.values()]
-        return sum(taken) / len(taken) if taken else GUESS
 
 
 def measure(case: Case, model: Path, data: Path, results: Results) -> str:
@@ -164,7 +92,13 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--minutes", type=float, default=25.0, help="time to spend")
     parser.add_argument("--only", default="", help="cases with this in their names")
     parser.add_argument("--list", action="store_true", help="name the cases and stop")
+    parser.add_argument("--device", help="cuda or cpu: measure what a GPU should reach")
+    parser.add_argument("--small", action="store_true", help="with --device, tiny shapes")
     given = parser.parse_args(argv)
+    if given.device is not None:
+        return _on_device(given)
+    if given.small:
+        raise UserError("--small is for --device; give both, or neither.")
     chosen = [case for case in cases() if given.only in case.name]
     if not chosen:
         raise UserError(f"No case has {given.only!r} in its name; --list names them.")
@@ -173,7 +107,8 @@ def main(argv: Sequence[str]) -> int:
         return 0
     if given.data is None or given.out is None:
         raise UserError("Give --data, the folder of the corpora, and --out, the file of results.")
-    results, end = Results(given.out), time.monotonic() + 60 * given.minutes
+    results = Results(given.out, machine(), commit(), [case.name for case in cases()])
+    end = time.monotonic() + 60 * given.minutes
     failed = False
     for case in chosen:
         model, data = folder_of(case, given.models), given.data / case.data
@@ -189,6 +124,14 @@ def main(argv: Sequence[str]) -> int:
             failed = failed or said.startswith(("failed", "given up"))
         print(f"{case.name}: {said}", flush=True)
     return int(failed)
+
+
+def _on_device(given: argparse.Namespace) -> int:
+    from on_device.run import run_on_device
+
+    return run_on_device(
+        given.device, given.small, given.only, given.minutes, given.out, commit(), given.list
+    )
 
 
 if __name__ == "__main__":

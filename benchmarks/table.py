@@ -20,6 +20,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from on_device.table import device_tables  # noqa: E402
+
 from tokenexit.config import friendly_errors  # noqa: E402
 from tokenexit.errors import UserError  # noqa: E402
 from tokenexit.files import write_text  # noqa: E402
@@ -48,7 +50,16 @@ def read(paths: Sequence[Path]) -> list[Measured]:
 
 
 def tables(measured: Sequence[Measured]) -> str:
-    """Everything as Markdown: the clocks, what torch's operators reach, threads, the machine."""
+    """Everything as Markdown: the clocks, what torch's operators reach, threads, the machine.
+
+    Raises:
+        UserError: Clocks of --device among others.
+    """
+    on_device = [one for one in measured if "row" in one["settings"]]
+    if on_device and len(on_device) < len(measured):
+        raise UserError("Clocks with --device and without have tables of their own: give one kind.")
+    if on_device:
+        return device_tables(on_device)
     parts = [_markdown(HEADER, _rows(measured, "auto"))]
     without = list(_rows(measured, "off"))
     if without:

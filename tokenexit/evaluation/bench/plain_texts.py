@@ -85,12 +85,10 @@ def end_tokens(model: ExitModelForSeq2SeqLM) -> tuple[int, ...]:
 
 
 @torch.inference_mode()
-def plain_generate(network: Any, batch: dict[str, Tensor], most: int) -> Tensor:
+def plain_generate(network: Any, batch: dict[str, Tensor], most: int, **extra: Any) -> Tensor:
     """The transformers model itself, in evaluation mode, ``[B, T]``."""
-    extra = {}
-    if getattr(network.config, "num_decoder_layers", None) not in (
-        None,
-        network.config.num_hidden_layers,
-    ):  # transformers sizes its cache by the encoder
+    depth = getattr(network.config, "num_decoder_layers", None)
+    unlike = depth not in (None, network.config.num_hidden_layers)
+    if unlike and not extra:  # transformers sizes its cache by the encoder
         extra["past_key_values"] = EncoderDecoderCache(DynamicCache(), DynamicCache())
     return network.generate(**batch, max_new_tokens=most, num_beams=1, do_sample=False, **extra)
