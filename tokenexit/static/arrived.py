@@ -15,6 +15,7 @@ from tokenexit.heads import ExitHeads
 from tokenexit.policies import index_state
 from tokenexit.policies.rule import Rule
 from tokenexit.signals import Signals
+from tokenexit.static.fuse import Fuse
 from tokenexit.static.plan import Plan
 from tokenexit.static.room import Room
 
@@ -28,12 +29,14 @@ class Network:
         heads: Exit heads below the top.
         rule: Who halts; its thresholds and depths are in the memory.
         halted: What halted rows still give to the others.
+        fuse: Compiles plans and decisions; None for operators.
     """
 
     backbone: Backbone
     heads: ExitHeads
     rule: Rule
     halted: Halted
+    fuse: Fuse | None = None
 
     @property
     def remembered(self) -> int:

@@ -14,16 +14,10 @@ KNOWN = OF_LOGITS | {"never", "depth", "gate", "saturation", "context"}
 """Scores that are computed here."""
 
 
-def decide(
-    room: Room,
-    rule: Rule,
-    layer: int,
-    words: Tensor,
-    *,
-    logits: Tensor | None = None,
-    number: Tensor | None = None,
-) -> Tensor:
-    """Who halts at an exit that is asked, ``[N]`` bool; what is remembered is written down.
+def measure(
+    room: Room, rule: Rule, layer: int, words: Tensor, logits: Tensor | None, number: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """What is compared with what; what is remembered of scores is written down.
 
     Args:
         room: The memory, which has the thresholds.
@@ -32,6 +26,9 @@ def decide(
         words: Numbers of the words that arrived, ``[N]``.
         logits: Class scores, ``[N, C]``, for scores ``OF_LOGITS``.
         number: The number itself, ``[N]``, for all other scores.
+
+    Returns:
+        The number of each word, ``[N]``, and its threshold, ``[N]``, or one for all, ``[1]``.
     """
     limit = room.lines[layer - 1]
     if logits is not None:
@@ -41,6 +38,11 @@ def decide(
     assert number is not None
     if rule.pool == "sentence_mean":
         number = _mean(room, number, words)
+    return number, limit
+
+
+def halting(room: Room, rule: Rule, words: Tensor, number: Tensor, limit: Tensor) -> Tensor:
+    """Who halts by numbers and thresholds, ``[N]`` bool; how often in a row is written down."""
     halt = number < limit if rule.low else number > limit
     if rule.patience > 1:
         times = (room.times_sure[words] + 1) * halt

@@ -22,6 +22,7 @@ from tokenexit.policies.rule import OF_LOGITS, Rule
 from tokenexit.static.arrived import Network
 from tokenexit.static.buckets import power, room_for
 from tokenexit.static.counts import Counts, counts_at_start
+from tokenexit.static.fuse import Fuse
 from tokenexit.static.graphs import Graphs, capturer
 from tokenexit.static.room import Room, Sizes
 from tokenexit.static.segment import Segment, restore, run, segments
@@ -52,6 +53,7 @@ class StaticEncoder:
         num_classes: Of its exits.
         behind: How many segments old the counts are by which shapes are chosen; 0 waits for
             each, and wastes no row.
+        fused: Compile plans and decisions to fewer kernels, where torch can.
         graphs: Captures segments; CUDA graphs on a GPU when None.
     """
 
@@ -62,12 +64,13 @@ class StaticEncoder:
         num_classes: int,
         *,
         behind: int = 1,
+        fused: bool = False,
         graphs: Graphs | None = None,
     ) -> None:
         weight = next(backbone.model.parameters())
         self.device = weight.device
         self._backbone, self._heads, self._classes = backbone, heads, num_classes
-        self._behind = behind
+        self._behind, self._fuse = behind, Fuse() if fused else None
         self._graphs = Graphs(capturer(self.device)) if graphs is None else graphs
         self._rooms: OrderedDict[Sizes, Room] = OrderedDict()
         self._lock = threading.Lock()
@@ -92,7 +95,7 @@ class StaticEncoder:
         if not batch.num_words:
             none = torch.zeros(0, 0), torch.zeros(0, dtype=torch.long)
             return Outcome(Decisions(*none), (LayerWork(),) * self._backbone.num_layers)
-        network = Network(self._backbone, self._heads, _form(rule), halted)
+        network = Network(self._backbone, self._heads, _form(rule), halted, self._fuse)
         with self._lock:
             return self._run(network, batch, rule)
 

@@ -15,7 +15,7 @@ from tokenexit.policies.rule import OF_LOGITS
 from tokenexit.static.arrived import Arrived, Network
 from tokenexit.static.attention import attend
 from tokenexit.static.buckets import Shape
-from tokenexit.static.decide import decide
+from tokenexit.static.decide import halting, measure
 from tokenexit.static.plan import Plan, for_top, mark, plan
 from tokenexit.static.room import Room
 
@@ -63,7 +63,9 @@ def run(network: Network, room: Room, segment: Segment, shape: Shape) -> None:
     """Compute a segment of whatever the memory holds, and note what has come of it."""
     if segment.number == 0:
         enter(network, room)
-    backbone, met = network.backbone, plan(room, shape)
+    backbone = network.backbone
+    joined = None if network.fuse is None else network.fuse.plan(room, shape)
+    met = plan(room, shape) if joined is None else joined
     for layer in range(segment.first, segment.last + 1):
         if layer == backbone.num_layers and backbone.row_by_row:
             met = for_top(room, met)
@@ -91,14 +93,16 @@ def _leave(network: Network, room: Room, segment: Segment, met: Plan) -> None:
         room.logits.index_copy_(0, words, arrived.logits.to(room.logits.dtype))
     if layer == network.backbone.num_layers:
         return
-    if rule.score in OF_LOGITS:
-        halt = decide(room, rule, layer, words, logits=arrived.logits)
-    else:
-        halt = decide(room, rule, layer, words, number=arrived.number)
+    told = (arrived.logits, None) if rule.score in OF_LOGITS else (None, arrived.number)
+    number, limit = measure(room, rule, layer, words, *told)
+    arrived.remember()
+    after, fuse = segment.number + 1, network.fuse
+    if fuse and fuse.leave(room, rule, network.halted, words, number, limit, after):
+        return
+    halt = halting(room, rule, words, number, limit)
     room.alive.index_copy_(0, words, ~halt)
     room.alive[:1].fill_(False)
-    arrived.remember()
-    mark(room, network.halted, segment.number + 1)
+    mark(room, network.halted, after)
 
 
 def restore(network: Network, room: Room) -> None:

@@ -125,7 +125,7 @@ def test_a_copy_to_the_device_is_seen(seen):
 
 def test_a_host_read_is_seen(monkeypatch):
     _, _, through = made("bert", policies.Entropy(0.1))
-    monkeypatch.setattr(segment, "decide", lambda *given, **more: given[3][given[3] > 3] > 3)
+    monkeypatch.setattr(segment, "halting", lambda *given: given[2][given[2] > 3] > 3)
     with pytest.raises((RuntimeError, NotImplementedError)):
         through()
 
