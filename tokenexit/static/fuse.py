@@ -75,7 +75,7 @@ class Fuse:
         done = self._run(
             settle,
             form,
-            *(number, limit, words, room.times_sure, room.left, room.upto, room.before, room.each),
+            *(number, limit, words, room.times_sure, room.left, room.upto, room.before),
             *(room.slot, room.counts.counted[segment], room.row_sentence, room.row_word),
             *(room.word_sentence, room.word_bounds, room.row_bounds),
         )

@@ -40,7 +40,6 @@ def settle(
     left: Tensor,
     upto: Tensor,
     before: Tensor,
-    each: Tensor,
     slot: Tensor,
     counted: Tensor,
     row_sentence: Tensor,
@@ -56,11 +55,10 @@ def settle(
         number: Of each word that arrived, ``[N]``.
         limit: Threshold of each, ``[N]`` or ``[1]``.
         words: Their numbers, ``[N]``, nobody's among them.
-        times_sure: Of all words, ``[T + 2]``; written, as are the next six.
+        times_sure: Of all words, ``[T + 2]``; written, as are the next five.
         left: Who is left, ``[3, T + 2]``.
         upto: How many up to each, ``[3, T + 2]``.
         before: How many before each sentence, ``[3, S + 2]``.
-        each: How many of each, ``[3, S + 1]``.
         slot: How many live sentences up to each, ``[S + 2]``.
         counted: The counts of the segment, ``[10]``.
         row_sentence: See ``Room``; as the rest.
@@ -78,29 +76,33 @@ def settle(
     if form.reach:
         halt = halt & _neighbours_sure(form, halt, words, alive, word_sentence, word_bounds)
     there = alive.index_copy(0, words, ~halt)
-    there = there & (torch.arange(rows + 2, device=there.device) > 0)
-    words_upto = there.cumsum(0)
-    words_before = words_upto[word_bounds]
-    words_each = words_before[1:] - words_before[:-1]
-    live = words_each > 0
+    there = there & (torch.arange(rows + 2, device=there.device) > 0)  # nobody never is
+    upto_words = there.cumsum(0)
+    before_words = upto_words[word_bounds]
+    of_words = before_words[1:] - before_words[:-1]
+    live = of_words > 0
     read = live[row_sentence]
     asking = there[row_word] & read
     if not form.copied:
         read = asking
-    kinds = torch.stack([asking, read])
-    rows_upto = kinds.cumsum(1)
-    rows_before = rows_upto[:, row_bounds]
-    rows_each = rows_before[:, 1:] - rows_before[:, :-1]
-    slots = torch.cat([slot.new_zeros(1), live.cumsum(0)])
-    left.copy_(torch.cat([there[None], kinds]))
-    upto.copy_(torch.cat([words_upto[None], rows_upto]))
-    before.copy_(torch.cat([words_before[None], rows_before]))
-    all_each = torch.cat([words_each[None], rows_each])
-    each.copy_(all_each)
-    slot.copy_(slots)
-    pairs = (all_each * rows_each[1:]).sum(1)
-    ends = [words_upto[rows : rows + 1], rows_upto[:, rows], slots[-1:]]
-    counted.copy_(torch.cat([*ends, all_each.amax(1), pairs]))
+    upto_asking, upto_read = asking.cumsum(0), read.cumsum(0)
+    before_asking, before_read = upto_asking[row_bounds], upto_read[row_bounds]
+    of_asking = before_asking[1:] - before_asking[:-1]
+    of_read = before_read[1:] - before_read[:-1]
+    slots = live.cumsum(0)
+    # One by one: of what is joined first, each part is copied once more.
+    kinds = (there, asking, read), (upto_words, upto_asking, upto_read)
+    for memory, made in zip((left, upto), kinds, strict=True):
+        for kind, value in enumerate(made):
+            memory[kind].copy_(value)
+    for kind, value in enumerate((before_words, before_asking, before_read)):
+        before[kind].copy_(value)
+    slot[1:].copy_(slots)
+    each = of_words, of_asking, of_read
+    ends = [upto[rows] for upto in (upto_words, upto_asking, upto_read)]
+    most, pairs = [one.amax() for one in each], [(one * of_read).sum() for one in each]
+    for place, value in enumerate([*ends, slots[-1], *most, *pairs]):
+        counted[place].copy_(value)
 
 
 def _neighbours_sure(
