@@ -18,9 +18,10 @@ from tokenexit import (
     policies,
 )
 from tokenexit.errors import UserError
+from tokenexit.models import run_static
 from tokenexit.models.run_static import planned
 from tokenexit.policies import Policy
-from tokenexit.static import buckets
+from tokenexit.static import buckets, choose
 
 TEXTS = [["ada", "was", "born", "in", "london", "."], ["paris"], [], ["she", "and", "zeppelin"]]
 ENTROPY = policies.Entropy(0.9)
@@ -75,6 +76,27 @@ def test_auto_is_eager_until_static_has_been_timed(
     backbone, pieces = own.for_inference(), own.encoder.encode(TEXTS)
     monkeypatch.setattr(type(own), "device", torch.device(device))
     assert planned(own, backbone, pieces, ENTROPY, 32) is None
+
+
+def test_auto_goes_by_device_and_batch_once_they_are_timed(
+    own: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = {"cpu": [(1, "eager"), (8, "static"), (64, "eager")]}
+    assert [choose.usual("cpu", n, table) for n in (1, 7, 8, 63, 64)] == [
+        "eager", "eager", "static", "static", "eager",
+    ]  # fmt: skip
+    assert choose.usual("tpu", 8, table) == "eager"
+    monkeypatch.setattr(run_static, "usual", lambda *given: choose.usual(*given, table))
+    backbone, pieces = own.for_inference(), own.encoder.encode(TEXTS)
+    assert planned(own, backbone, pieces, ENTROPY, 4) is None
+    assert planned(own, backbone, pieces, ENTROPY, 8) is not None
+    assert planned(own, backbone, pieces, policies.Vote(2), 8) is None  # not served: eager
+    monkeypatch.setattr(buckets, "MOST_ROWS", 3)
+    assert planned(own, backbone, pieces, ENTROPY, 8) is None
+    with pytest.raises(UserError, match="holds 3 tokens"):
+        planned(own.use(runtime="static"), backbone, pieces, ENTROPY, 8)
+    monkeypatch.undo()
+    same(own.use(runtime="auto").tag(TEXTS, policy=ENTROPY), own.tag(TEXTS, policy=ENTROPY))
 
 
 def test_threads_share_one_model(own: Any, texts: Any) -> None:

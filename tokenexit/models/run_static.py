@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tokenexit.backbones import Backbone
+from tokenexit.errors import UserError
 from tokenexit.halting import Halted, LayerWork, Work, add_work, pack
 from tokenexit.models.columns import columns_of
 from tokenexit.models.encoding import Piece
@@ -16,6 +17,7 @@ from tokenexit.policies import Policy
 from tokenexit.policies.rule import Rule
 from tokenexit.static import StaticEncoder, check_network, static_rule
 from tokenexit.static.buckets import room_for
+from tokenexit.static.choose import usual
 
 if TYPE_CHECKING:
     from tokenexit.models.encoder_model import EncoderModel
@@ -30,7 +32,7 @@ def planned(
 ) -> tuple[StaticEncoder, Rule] | None:
     """What plans on the device, where that was asked for; else None.
 
-    ``auto`` is eager on every device until ``static`` has been timed on a GPU.
+    ``auto`` is what ``static.choose`` has measured, and eager wherever ``static`` does not serve.
 
     Args:
         model: The tagger.
@@ -42,12 +44,20 @@ def planned(
     Raises:
         UserError: ``static`` was asked for and does not serve the model, the policy or the size.
     """
-    if model.runtime != "static":
+    asked = model.runtime
+    if asked == "auto":
+        asked = usual(model.device.type, batch_size)
+    if asked != "static":
         return None
-    check_network(backbone, model.heads)
-    rule = static_rule(policy, backbone, model.heads, model.labels)
-    for start in range(0, len(pieces), batch_size):
-        room_for(sum(p.sentence.length for p in pieces[start : start + batch_size]))
+    try:
+        check_network(backbone, model.heads)
+        rule = static_rule(policy, backbone, model.heads, model.labels)
+        for start in range(0, len(pieces), batch_size):
+            room_for(sum(p.sentence.length for p in pieces[start : start + batch_size]))
+    except UserError:
+        if model.runtime == "auto":
+            return None
+        raise
     return model.static(backbone), rule
 
 

@@ -117,6 +117,22 @@ def test_replays_give_what_work_gives(build, sentences, statically, eagerly):
     assert recorder.replayed > recorder.captured > 0
 
 
+def test_more_rows_than_were_captured(build, sentences, make_sentence, statically, eagerly):
+    """A larger batch is computed in memory of its own; captures of smaller ones stay."""
+    network, recorder, policy = build("bert"), Recorder(), policies.Entropy(0.5)
+    encoder = StaticEncoder(network.backbone, network.heads, 5, graphs=Graphs(recorder))
+    longer = [make_sentence([2] * 30, seed) for seed in range(9)]
+    for chunk in (sentences[:2], sentences[:2], longer, sentences[:2], longer):
+        mine, _ = statically(network, chunk, policy, encoder=encoder)
+        other, _ = eagerly(network, chunk, policy)
+        assert torch.equal(mine.exit_layers, other.exit_layers)
+        torch.testing.assert_close(mine.logits, other.logits, atol=1e-10, rtol=0)
+        made = recorder.captured
+    assert recorder.replayed > 0
+    statically(network, sentences[:2], policy, encoder=encoder)
+    assert recorder.captured == made  # nothing is captured anew
+
+
 def test_captures_that_fail_change_no_answer(build, sentences, statically, eagerly, caplog):
     def capture(work: Callable[[], None]) -> Any:
         raise torch.OutOfMemoryError("no room")
