@@ -42,7 +42,7 @@ class StaticDecoder:
         if graphs is None:
             graphs = Graphs(capturer(self.network.device), MOST_GRAPHS)
         self.graphs = graphs
-        self.rooms = Rooms(self.network, self.graphs)
+        self.rooms = Rooms(self.network, self._forget)
         self._lock = threading.Lock()
 
     def run(self, room: Room, key: Hashable, work: Callable[[], None]) -> None:
@@ -55,3 +55,8 @@ class StaticDecoder:
         """
         with self._lock:
             self.graphs.run((room.number, key), work)
+
+    def _forget(self, number: int) -> None:
+        """Drop the captures of memory that is gone."""
+        with self._lock:
+            self.graphs.forget(lambda key: key[0] == number)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
+from collections.abc import Callable
 
 import torch
 
 from tokenexit.decoding.static.network import Network
 from tokenexit.decoding.static.room import Room
 from tokenexit.decoding.static.sizes import Sizes
-from tokenexit.static.graphs import Graphs
 
 MOST_ROOMS = 6
 """Pieces of memory that are kept while nobody uses them."""
@@ -21,17 +21,20 @@ class Rooms:
 
     Args:
         network: Whose states are kept.
-        graphs: Captures, which end with the memory they are made for.
+        forget: Is told the number of memory that is gone: captures end with it.
         most: How many pieces are kept while nobody uses them.
     """
 
-    def __init__(self, network: Network, graphs: Graphs, most: int = MOST_ROOMS) -> None:
-        self._network, self._graphs, self._most = network, graphs, most
+    def __init__(
+        self, network: Network, forget: Callable[[int], None], most: int = MOST_ROOMS
+    ) -> None:
+        self._network, self._forget, self._most = network, forget, most
         self._free: OrderedDict[int, Room] = OrderedDict()
+        self._returned: deque[Room] = deque()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return len(self._free)
+        return len(self._free) + len(self._returned)
 
     def take(self, sizes: Sizes) -> Room:
         """Memory that nobody else uses, as if it were new.
@@ -40,17 +43,22 @@ class Rooms:
             sizes: For what.
         """
         with self._lock:
+            self._tidy()
             found = [name for name, room in self._free.items() if room.sizes == sizes]
             room = self._free.pop(found[-1]) if found else self._made(sizes)
         room.begin()
         return room
 
     def give_back(self, room: Room) -> None:
-        """Nobody uses it any longer."""
-        with self._lock:
+        """Nobody uses it any longer; may be said wherever garbage is collected."""
+        self._returned.append(room)
+
+    def _tidy(self) -> None:
+        while self._returned:
+            room = self._returned.popleft()
             self._free[room.number] = room
-            while len(self._free) > self._most:
-                self._drop()
+        while len(self._free) > self._most:
+            self._drop()
 
     def _made(self, sizes: Sizes) -> Room:
         try:
@@ -62,4 +70,4 @@ class Rooms:
 
     def _drop(self) -> None:
         gone, _ = self._free.popitem(last=False)
-        self._graphs.forget(lambda key: key[0] == gone)
+        self._forget(gone)
