@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch.testing import assert_close
+from transformers import AutoModelForSeq2SeqLM
 
 from tokenexit import ExitModelForSeq2SeqLM, policies
 from tokenexit.decoders import DECODERS
@@ -113,7 +114,7 @@ def test_searches(family, search, build, static, sources, choose, ends):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("name", ["margin", "hash", "never"])
+@pytest.mark.parametrize("name", ["margin", "hash", "never", "context"])
 def test_verified_drafts(family, name, build, static, sources, choose, ends):
     model = build(family)
     settings = {
@@ -244,3 +245,25 @@ def test_single_precision(family, build, static, sources, choose):
         other = fed(static(family, torch.float32), sources, policy, pending)
         assert torch.equal(one[1], other[1])
         assert_close(one[0], other[0], atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_models_loaded_in_half(family, dtype, sources, tmp_path):
+    """T5 then keeps a part of each layer in float32, and its states are wider than its keys."""
+    config: Any = DECODERS.get(family).example_config(family)
+    torch.manual_seed(0)
+    network: Any = AutoModelForSeq2SeqLM.from_config(config)
+    ExitModelForSeq2SeqLM.from_transformers(network).save_pretrained(tmp_path)
+    model = ExitModelForSeq2SeqLM.from_pretrained(tmp_path, dtype=dtype)
+    for pending in PENDING:
+        found = []
+        for runtime in ("eager", "static"):
+            model.use(runtime=runtime)
+            found.append(fed(model, sources, policies.Hash(1, 4), pending))
+        one, other = found
+        assert torch.equal(one[1], other[1])
+        assert (one[0] - other[0]).abs().max() < 0.02 * one[0].abs().max()
+    types = other[2].network
+    widened = family in ("t5", "mt5") and dtype == torch.float16
+    assert (types.states, types.keys) == (torch.float32 if widened else dtype, dtype)

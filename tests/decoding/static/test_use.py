@@ -152,6 +152,10 @@ def test_hooks_and_autocast(own, sources):
     with torch.autocast("cpu", torch.bfloat16), refused("autocast"):
         own.generate(**sources.inputs, **GREEDY)
     own.generate(**sources.inputs, **GREEDY)
+    decoding = own.start(**sources.inputs)
+    with torch.autocast("cpu", torch.bfloat16), refused("autocast"):
+        decoding.step(sources.tokens[:, 0])
+    decoding.step(sources.tokens[:, 0])
 
 
 def test_more_rows_than_the_largest_bucket(own, sources, monkeypatch):

@@ -105,7 +105,7 @@ def _judged(network: Network, room: Room, form: Form, layer: int, hidden: Tensor
         last_depths=room.depths.index_select(1, last),
         last_doubts=room.doubts.index_select(1, last),
     )
-    first = layer == form.asked_before[0]
+    first = layer == form.first_asked
     wrong, memory = gate.step(signals, None if first else room.remembered)
     room.remember(memory)
     here = room.place + reach

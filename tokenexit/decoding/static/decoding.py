@@ -20,7 +20,7 @@ from tokenexit.decoding.static.form import Asked
 from tokenexit.decoding.static.greedy import greedy
 from tokenexit.decoding.static.reads import Reads
 from tokenexit.decoding.static.segment import check
-from tokenexit.decoding.static.served import asked_of
+from tokenexit.decoding.static.served import asked_of, check_no_autocast
 from tokenexit.decoding.static.sizes import Sizes, sizes_for, width_for
 from tokenexit.decoding.static.upwards import Upwards
 from tokenexit.errors import UserError
@@ -120,6 +120,7 @@ class StaticDecoding(Sequences):
             live: Which sequences go on, ``[R]`` bool; all when None.
         """
         self.check_length()
+        check_no_autocast(self.network.device.type)
         if self.length == self.room.sizes.places:
             self._move(self.room.sizes.longer())
         if token_ids is None:

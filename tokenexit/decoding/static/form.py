@@ -37,6 +37,11 @@ class Form:
         """Layers at which the rule is asked, from 1."""
         return tuple(n for n, asked in enumerate(self.rule.asked, 1) if asked and n < self.top)
 
+    @cached_property
+    def first_asked(self) -> int:
+        """The first layer at which the rule is asked, even if all leave there; 0 if at none."""
+        return next((n for n, asked in enumerate(self.rule.asked, 1) if asked and n <= self.top), 0)
+
     @property
     def scores_all(self) -> bool:
         """Whether every question has the logits of all words, so that who leaves takes them."""
@@ -44,7 +49,7 @@ class Form:
 
     def listed(self, layer: int) -> bool:
         """Whether only the words of a shortlist are scored at an exit."""
-        return bool(self.rule.shortlist) and layer != self.asked_before[0]
+        return bool(self.rule.shortlist) and layer != self.first_asked
 
 
 class Asked:

@@ -136,6 +136,8 @@ def leave(network: Network, room: Room, form: Form, segment: Segment, hidden: Te
         room.logits.copy_(torch.where(room.alive[:, None], logits, room.logits) if kept else logits)
     if top:
         halt = room.alive
+        if network.reach and form.rule.score == "context" and form.rule.asked[layer - 1]:
+            decide(network, room, form, layer, hidden, logits)  # of drafts: its doubt is noted
     else:
         halt = decide(network, room, form, layer, hidden, logits) & room.alive
     room.exit_layer.add_(halt * layer)

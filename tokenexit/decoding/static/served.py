@@ -38,6 +38,15 @@ def check_decoder(decoder: Decoder, *beside: nn.Module | None) -> None:
         raise _refused("dynamic quantisation, whose scale depends on all rows of a batch")
     if anybody_listens() or not all(map(unheard, modules)):
         raise _refused("modules with hooks, which would fall silent once captured")
+    check_no_autocast(device)
+
+
+def check_no_autocast(device: str) -> None:
+    """Refuse what would change the types of memory.
+
+    Raises:
+        UserError: Says what to do.
+    """
     if torch.is_autocast_enabled(device):
         raise _refused("torch.autocast; choose a precision by use(precision=...) in its place")
 
