@@ -40,6 +40,37 @@ def test_verified_texts_are_those_of_full_depth(model, both, choose):
     assert 0 <= found.acceptance.accepted <= found.acceptance.drafted
 
 
+@pytest.mark.parametrize("name", ["hash", "saturation", "gate", "context", "decay", "nested"])
+def test_drafts_of_further_policies(some_model, both, choose, name):
+    found = both(some_model, choose(some_model, name), max_new_tokens=24)
+    assert found.acceptance.drafted > 0
+
+
+@pytest.mark.parametrize("draft", [1, 3, 8])
+def test_each_row_keeps_its_own_drafts(some_model, both, ends, batch, draft):
+    """As many passes as the row that needs most of them alone, whatever the others' luck is."""
+    settings = {
+        "max_new_tokens": 40, "num_beams": 1, "draft_tokens": draft, "pending": "verify",
+        "eos_token_id": ends(some_model, batch), "return_dict_in_generate": True,
+    }  # fmt: skip
+    policy = policies.AssignedDepth(2)  # which is always sure
+    together = both(some_model, policy, max_new_tokens=40, draft_tokens=draft)
+    alone = [
+        some_model.generate(**batch.alone(row).inputs, policy=policy, **settings).acceptance
+        for row in range(len(batch.input_ids))
+    ]
+    assert together.acceptance.passes == max(one.passes for one in alone)
+    assert together.acceptance.accepted >= sum(one.accepted for one in alone)
+    assert len({one.passes for one in alone}) > 1
+
+
+def test_a_row_ends_by_a_rule_of_the_callers_own(some_model, both):
+    """Without padding all rows write until all have ended."""
+    third = lambda tokens, _: tokens[:, -1] % 3 == 0  # noqa: E731
+    for more in ({}, {"eos_token_id": None, "pad_token_id": None}):
+        both(some_model, policies.Hash(1, 4), stopping_criteria=[third], **more)
+
+
 @pytest.mark.parametrize(
     "settings",
     [

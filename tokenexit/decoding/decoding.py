@@ -41,6 +41,9 @@ class Decoding(Sequences):
         max_steps: Steps that will be taken at most; schedules over time need it.
     """
 
+    _uneven = False
+    """Whether sequences have places of their own."""
+
     def __init__(
         self,
         decoder: Decoder,
@@ -70,28 +73,26 @@ class Decoding(Sequences):
 
     def _step(self, token_ids: Tensor, policy: Policy, live: Tensor | None) -> Step:
         rows = self._live(token_ids, live)
-        self._grow()
-        places = np.full(len(rows), self.length - 1)
+        places = self._grow(rows)
         mine = self._resident[rows]
         whole = len(mine) == self._num_rows and bool((mine[1:] > mine[:-1]).all())
         tokens = token_ids.contiguous() if whole else token_ids[_tensor(mine, token_ids.device)]
         block = self._block(rows, places)
-        at = torch.full((len(rows),), self.length - 1, device=tokens.device)
+        at = self._at(places, tokens.device)
         try:
-            return self._climb(block, self.decoder.embed(tokens, at), tokens, policy)
+            return self._climb(block, self.decoder.embed(tokens, at), tokens, at, policy)
         except Exception:
-            self.cache.shrink(self.length - 1)  # whoever tries again finds no half a token
+            self._shrink(rows)  # whoever tries again finds no half a token
             raise
 
     def _verify(self, token_ids: Tensor) -> Tensor:
         rows = self._live(token_ids, None)
-        self._grow()
-        places = np.full(len(rows), self.length - 1)
+        places = self._grow(rows)
         newest = block = self._block(rows, places)
-        at = torch.full((len(rows),), self.length - 1, device=token_ids.device)
+        at = self._at(places, token_ids.device)
         hidden, bias = self.decoder.embed(token_ids, at), block.bias_of(self.decoder)
         if self.trail is not None:
-            self.trail.open(self._resident[rows], self.length - 1)
+            self.trail.open(self._resident[rows], places)
             self.trail.close(torch.full((self._num_rows,), self.decoder.num_layers))
         for index in range(self.decoder.num_layers):
             block, hidden, bias = self._joined(index, newest, block, hidden, bias)
@@ -105,20 +106,32 @@ class Decoding(Sequences):
         """Undo the steps from ``length`` on; the tokens before must have reached the top."""
         self.cache.shrink(length)
 
-    def _grow(self) -> None:
+    def _grow(self, rows: Index) -> Index:
+        """Open the next place of some sequences, ``[N]``; returns their places."""
         self.check_length()
         self.cache.grow()
+        return np.full(len(rows), self.length - 1)
 
-    def _climb(self, block: Block, hidden: Tensor, tokens: Tensor, policy: Policy) -> Step:
+    def _shrink(self, rows: Index) -> None:
+        """Close it again."""
+        self.cache.shrink(self.length - 1)
+
+    def _at(self, places: Index, device: torch.device) -> Tensor:
+        """The same on the device, without a transfer."""
+        return torch.full((len(places),), self.length - 1, device=device)
+
+    def _climb(
+        self, block: Block, hidden: Tensor, tokens: Tensor, at: Tensor, policy: Policy
+    ) -> Step:
         """Up the layers, until everybody has left."""
         outcome = Outcome(self._num_rows, self._resident)
         state = policy.init(len(tokens), tokens.device)
         newest, bias = block, block.bias_of(self.decoder)
         exits = () if isinstance(policy, Never) else self.exits.layers
-        rows = Rows.of(tokens, self.length - 1)
+        rows = Rows.of(tokens, at)
         previous: Callable[[], Tensor] | None = None
         if self.trail is not None:
-            self.trail.open(self._resident[newest.rows], self.length - 1)
+            self.trail.open(self._resident[newest.rows], newest.places)
         for layer in range(1, self.decoder.num_layers + 1):
             if self.pending == "parallel":
                 block, hidden, bias = self._joined(layer - 1, newest, block, hidden, bias)
@@ -151,7 +164,7 @@ class Decoding(Sequences):
             hidden = hidden[_tensor(~mine, halt.device)]
             whole, block = block is newest, self._part(block, ~mine)
             newest = block if whole else self._part(newest, ~gone)
-            if not whole:  # else the newest tokens all stand at one place, as before
+            if self._uneven or not whole:  # else the newest all stand at one place, as before
                 bias = block.bias_of(self.decoder)
             rows, state = rows.take(stay), index_state(state, stay)
             previous = partial(torch.index_select, seen, 0, stay)

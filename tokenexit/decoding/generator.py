@@ -188,26 +188,17 @@ class VerifyingGenerator(Generator):
         def choose(tokens: Tensor, logits: Tensor) -> Tensor:
             return logits_processor(tokens, logits.float()).argmax(dim=-1)
 
-        speculation = Speculation(self.decoding, choose, self._draft)
-        speculation.begin(input_ids)
-        tokens = input_ids
         pad = generation_config._pad_token_tensor
-        done = torch.zeros(len(tokens), dtype=torch.bool, device=tokens.device)
-        while not bool(done.all()):
-            left = generation_config.max_length - tokens.shape[1]
-            longer = speculation.advance(tokens, done, max(left, 1))
-            for place in range(tokens.shape[1], longer.shape[1]):
-                # What a row writes after its end is padding, as in transformers' own loop.
-                if pad is not None:
-                    longer[:, place] = longer[:, place].where(~done, pad.to(longer.device))
-                self.exit_layers.append(
-                    speculation.exit_layers[place - self.prompt_length] * (~done).cpu()
-                )
-                done = done | stopping_criteria(longer[:, : place + 1], None)
-                if bool(done.all()):
-                    longer = longer[:, : place + 1]
-                    break
-            tokens = longer
+        speculation = Speculation(
+            self.decoding,
+            choose,
+            lambda tokens: stopping_criteria(tokens, None),
+            alike=isinstance(logits_processor, list) and not logits_processor,
+            draft=self._draft,
+            pad=None if pad is None else int(pad),
+        )
+        tokens, layers = speculation.write(input_ids, generation_config.max_length)
+        self.exit_layers = list(layers.unbind(dim=1))
         self.acceptance = speculation.acceptance
         return GenerateEncoderDecoderOutput(sequences=tokens)  # type: ignore[arg-type]
 

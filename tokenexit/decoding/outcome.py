@@ -35,11 +35,11 @@ class Rows:
     count: int
 
     @classmethod
-    def of(cls, tokens: Tensor, step: int) -> Rows:
-        """All sequences of a step, ``tokens`` being what they read."""
+    def of(cls, tokens: Tensor, step: Tensor) -> Rows:
+        """All sequences of a step, ``tokens`` being what they read, ``[N]`` each."""
         number = torch.arange(len(tokens), device=tokens.device)
         place = torch.zeros_like(number)
-        return cls(tokens, number, place, torch.full_like(number, step), len(tokens))
+        return cls(tokens, number, place, step, len(tokens))
 
     def take(self, rows: Tensor) -> Rows:
         """Some of them."""

@@ -113,7 +113,7 @@ def _generate(
 ) -> dict[str, Any]:
     network, sources = decoder.model, len(memory.states)
     rule = "parallel" if pending == "verify" else pending
-    start = partial(_begin, model, decoder, policy, rule)
+    start = partial(_begin, model, decoder, policy, rule, pending == "verify")
     if pending == "verify":
         draft = given.pop("draft_tokens", None) or 8
         generator: Any = VerifyingGenerator(network, start, sources, draft)
@@ -201,10 +201,17 @@ def _begin(
     decoder: Decoder,
     policy: Policy,
     pending: str,
+    uneven: bool,
     memory: Tensor,
     mask: Tensor | None,
     most: int,
 ) -> Any:
     return model.begin(
-        memory, mask, policy=policy, pending=pending, max_steps=most, decoder=decoder
+        memory,
+        mask,
+        policy=policy,
+        pending=pending,
+        max_steps=most,
+        decoder=decoder,
+        uneven=uneven,
     )

@@ -20,6 +20,7 @@ from tokenexit.decoders import Decoder, adapt_decoder
 from tokenexit.decoding import PENDING, REHEARSAL, Decoding, Sequences
 from tokenexit.decoding.compiled import CompiledDecoding
 from tokenexit.decoding.static import StaticDecoding, check_decoder
+from tokenexit.decoding.uneven import UnevenDecoding
 from tokenexit.errors import unknown_name
 from tokenexit.gates import LinearGate
 from tokenexit.heads import check_exit_layers, check_top
@@ -257,8 +258,12 @@ class ExitModelForSeq2SeqLM(
         pending: str | None = None,
         max_steps: int | None = None,
         decoder: Decoder | None = None,
+        uneven: bool = False,
     ) -> Sequences:
-        """Begin from encoder states, ``[B, S, H]``, by a ``decoder`` of ``for_inference``."""
+        """Begin from encoder states, ``[B, S, H]``, by a ``decoder`` of ``for_inference``.
+
+        ``uneven`` sequences may undo steps of their own, where the model's modules compute.
+        """
         decoder = self.for_inference(memory[..., 0].numel()) if decoder is None else decoder
         if pending is None:
             # Verifying is a way to search; what it stands on is this rule.
@@ -276,7 +281,8 @@ class ExitModelForSeq2SeqLM(
         compiled = compiled_decoder(self._inference, decoder)
         if compiled is not None:
             return CompiledDecoding(compiled, exits, memory, mask, chosen, **settings)
-        return Decoding(decoder, exits, memory, mask, chosen, **settings)
+        kind = UnevenDecoding if uneven else Decoding
+        return kind(decoder, exits, memory, mask, chosen, **settings)
 
     def generate(
         self,
