@@ -47,21 +47,25 @@ def test_drafts_of_further_policies(some_model, both, choose, name):
 
 
 @pytest.mark.parametrize("draft", [1, 3, 8])
-def test_each_row_keeps_its_own_drafts(some_model, both, ends, batch, draft):
+def test_each_row_keeps_its_own_drafts(some_model, both, ends, batch, draft, choose):
     """As many passes as the row that needs most of them alone, whatever the others' luck is."""
     settings = {
         "max_new_tokens": 40, "num_beams": 1, "draft_tokens": draft, "pending": "verify",
         "eos_token_id": ends(some_model, batch), "return_dict_in_generate": True,
     }  # fmt: skip
-    policy = policies.AssignedDepth(2)  # which is always sure
-    together = both(some_model, policy, max_new_tokens=40, draft_tokens=draft)
-    alone = [
-        some_model.generate(**batch.alone(row).inputs, policy=policy, **settings).acceptance
-        for row in range(len(batch.input_ids))
-    ]
-    assert together.acceptance.passes == max(one.passes for one in alone)
-    assert together.acceptance.accepted >= sum(one.accepted for one in alone)
-    assert len({one.passes for one in alone}) > 1
+    for policy in (policies.AssignedDepth(2), choose(some_model, "margin")):
+        together = both(some_model, policy, max_new_tokens=40, draft_tokens=draft)
+        alone = [
+            some_model.generate(**batch.alone(row).inputs, policy=policy, **settings)
+            for row in range(len(batch.input_ids))
+        ]
+        fared = [one.acceptance for one in alone]
+        assert together.acceptance.passes == max(one.passes for one in fared)
+        assert together.acceptance.accepted == sum(one.accepted for one in fared)
+        assert together.acceptance.drafted == sum(one.drafted for one in fared)
+        for row, one in zip(together.exit_layers, alone, strict=True):
+            assert row[: one.exit_layers.shape[1]].equal(one.exit_layers[0])
+        assert len({one.passes for one in fared}) > 1
 
 
 def test_a_row_ends_by_a_rule_of_the_callers_own(some_model, both):

@@ -35,10 +35,11 @@ class Rows:
     count: int
 
     @classmethod
-    def of(cls, tokens: Tensor, step: Tensor) -> Rows:
-        """All sequences of a step, ``tokens`` being what they read, ``[N]`` each."""
+    def of(cls, tokens: Tensor, step: int | Tensor) -> Rows:
+        """All sequences of a step, or of one each, ``tokens`` being what they read, ``[N]``."""
         number = torch.arange(len(tokens), device=tokens.device)
         place = torch.zeros_like(number)
+        step = torch.full_like(number, step) if isinstance(step, int) else step
         return cls(tokens, number, place, step, len(tokens))
 
     def take(self, rows: Tensor) -> Rows:

@@ -7,8 +7,8 @@ computed twice, because verification begins at the states that the drafts left w
 Elhoushi et al. 2024; FREE, Bae et al. 2023, defers in the same way).
 
 Rows of a batch draft together, and one pass verifies all of them. Where the decoding lets sequences
-be of unlike lengths each keeps what the full depth agrees with; elsewhere all keep as many as the
-least lucky one.
+be of unlike lengths each keeps the drafts that it would keep alone; elsewhere all keep as many as
+the least lucky one.
 """
 
 from __future__ import annotations
@@ -114,12 +114,12 @@ class Speculation:
         start = texts.lengths
         if self._each is not None:  # who has ended reads the first token again, and costs little
             start = np.where(texts.done, begun, start)
-        depths = self._drafts(texts, start, most)
+        depths, limits = self._drafts(texts, start, most)
         checked = self._decoding.verify(texts.at(start + len(depths) - 1))  # [R, drafts + 1, V]
-        kept, newest = self._kept(texts, start, checked)
+        kept, newest = self._kept(texts, start, checked, limits)
         alive = ~texts.done
         self.acceptance.passes += 1
-        self.acceptance.drafted += len(depths) * int(alive.sum())
+        self.acceptance.drafted += int(limits[alive].sum())
         self.acceptance.accepted += int(kept[alive].sum())
         written = alive if self._each is not None else np.ones_like(alive)
         texts.put(start + kept, newest, written)
@@ -136,24 +136,35 @@ class Speculation:
         else:
             self._each.forget_each(np.where(texts.done, begun, texts.lengths) - 1)
 
-    def _drafts(self, texts: _Texts, start: Index, most: int) -> list[Tensor]:
-        """Draft a few tokens of each row; returns the depths they left at, ``[R]`` each."""
-        alive, longest = ~texts.done, int(start.max())
-        room = most - int(start[alive].min()) - 1
-        if self._decoding.decoder.max_length is not None:
-            room = min(room, self._decoding.decoder.max_length - longest)
+    def _drafts(self, texts: _Texts, start: Index, most: int) -> tuple[list[Tensor], Index]:
+        """Draft a few tokens of each row.
+
+        Returns:
+            The depths they left at, ``[R]`` each, and how many of each row may be kept, ``[R]``: as
+            many as it would draft alone, so that its depths do not depend on the others.
+        """
+        alive = ~texts.done
+        rooms = np.minimum(most - start - 1, self._draft)
+        room, places = int(rooms[alive].max()), self._decoding.decoder.max_length
+        if places is not None:
+            room = min(room, places - int(start.max()))
         depths: list[Tensor] = []
-        enough = np.any if self._each is None else np.all
-        while self._drafter is not None and len(depths) < min(self._draft, room):
+        unsure = np.zeros(len(start), dtype=bool)
+        while self._drafter is not None and len(depths) < room:
             step = self._decoding.step(texts.at(start + len(depths) - 1), policy=self._drafter)
             guess = self._chosen(texts, start + len(depths), step.logits, alive)
             texts.put(start + len(depths), guess, alive)
             depths.append(step.exit_layers)
-            if enough(step.exit_layers.cpu().numpy()[alive] >= self._last):
+            unsure |= step.exit_layers.cpu().numpy() >= self._last
+            rooms = np.where(unsure, np.minimum(rooms, len(depths)), rooms)
+            if (self._each is None and unsure[alive].any()) or unsure[alive].all():
                 break
-        return depths
+        limits = np.clip(rooms, 0, len(depths))
+        return depths, limits if self._each is not None else np.full_like(limits, len(depths))
 
-    def _kept(self, texts: _Texts, start: Index, checked: Tensor) -> tuple[Index, Tensor]:
+    def _kept(
+        self, texts: _Texts, start: Index, checked: Tensor, limits: Index
+    ) -> tuple[Index, Tensor]:
         """How many drafts each row keeps, ``[R]``, and what the full depth says then, ``[R]``."""
         drafts = checked.shape[1] - 1
         agrees = ~texts.done if self._each is not None else np.ones_like(texts.done)
@@ -168,7 +179,7 @@ class Speculation:
             if self._each is None:  # all as many as the least lucky one
                 agrees &= bool((same | texts.done).all())
             else:
-                agrees &= same
+                agrees &= same & (place < limits)
             if not agrees.any():
                 break
         return kept, newest
