@@ -47,7 +47,7 @@ def check_no_autocast(device: str) -> None:
     Raises:
         UserError: Says what to do.
     """
-    if torch.is_autocast_enabled(device):
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
         raise _refused("torch.autocast; choose a precision by use(precision=...) in its place")
 
 
