@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from tokenexit import policies
 from tokenexit.errors import UserError
 
 SCRIPTS = Path(__file__).parents[1] / "benchmarks"
@@ -143,6 +144,19 @@ def test_the_compiled_baseline_is_compiled_for_each_shape(on_device, small, monk
 def test_generate_with_a_static_cache_writes_as_many_tokens(on_device, small):
     found = on_device.measure.measure(small("third_compiled"), CPU)
     assert ("value_median" in found) != ("reason" in found)
+
+
+def test_what_is_refused_only_when_it_runs_is_measured_eagerly(on_device, small, monkeypatch):
+    choose = on_device.entrants.policy_of
+    monkeypatch.setattr(
+        on_device.entrants,
+        "policy_of",
+        lambda ours, depth: policies.Window(policies.AnyOf((choose(ours, depth),))),
+    )
+    found = on_device.measure.measure(small("exits"), CPU)
+    assert found["refused"].startswith("UserError: ")
+    assert found["runtime"] == found["rows"]["exits"]["runtime"] == "eager"
+    assert "value_median" in found
 
 
 @pytest.mark.parametrize("who", ["plain", "exits"])

@@ -54,6 +54,8 @@ def measure(case: DeviceCase, device: torch.device) -> dict[str, Any]:
         "device": device_name(device),
         "ran": what_ran(),
     }
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     said = Said()
     logging.getLogger("tokenexit").addHandler(said)
     try:
@@ -109,7 +111,16 @@ def _taken_in_turns(
         refused = planned_on_device(model, case.ours)
     runtime = "eager" if refused else model.runtime_used
     sized = DeviceCase(case.row, case.shape, batch, case.base, case.ours, case.wanted, case.small)
-    timed = _race([entrant(name, sized, model, size) for name in names], items, batch, size, device)
+
+    def raced() -> list[Timed]:
+        who = [entrant(name, sized, model, size) for name in names]
+        return _race(who, items, batch, size, device)
+
+    timed = raced()
+    if runtime == "static" and (told := _refusal(timed)):
+        refused, runtime = told, "eager"  # such as of a policy, which is known when it is asked
+        model.use(runtime="eager")
+        timed = raced()
     told = {
         one.contender.name: _figures(one, case, len(items) // batch, size, runtime) for one in timed
     }
@@ -117,6 +128,12 @@ def _taken_in_turns(
     if refused:
         found["refused"] = refused
     return found | _value(timed, case, told)
+
+
+def _refusal(timed: Sequence[Timed]) -> str | None:
+    """What one of ours was refused for, if one was."""
+    reasons = (one.reason for one in timed if one.contender.name not in PLAIN)
+    return next((one for one in reasons if one and one.startswith("UserError")), None)
 
 
 def _race(

@@ -94,6 +94,15 @@ def test_bad_input(writer, told, said):
         writer.predict(TEXTS, **told)
 
 
+def test_a_runtime_that_plans_on_the_device(writer):
+    try:
+        writer.use(runtime="static")
+        with pytest.raises(UserError, match='planned on the host: choose runtime="eager"'):
+            writer.predict(TEXTS, **BY_DEPTH)
+    finally:
+        writer.use(runtime="eager")
+
+
 def test_a_text_longer_than_the_model(build, words):
     network = copy.deepcopy(build("bart").network)
     model = ExitModelForSeq2SeqLM.from_transformers(network, words(network.config.pad_token_id))

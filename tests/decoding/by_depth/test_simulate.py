@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -72,6 +73,14 @@ def test_the_longer_the_wait_the_fuller_the_rounds():
     ]
     assert rows == sorted(rows)
     assert rows[0] < 0.85 * rows[-1]
+
+
+def test_free_decisions_would_pay_even_over_one_large_batch():
+    free = replace(H200, decision=0.0, copy=0.0)
+    best = fastest(candidates(free, EXITS, 32, 64, THIRD))
+    assert best.batching == "by_depth"
+    assert best.over_full > 2
+    assert best.over_all > 1.2
 
 
 def test_with_memory_for_all_texts_in_one_batch_full_depth_is_faster_at_32():
