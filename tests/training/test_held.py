@@ -80,6 +80,13 @@ def compare(room: Any, part: MicroBatch, hold: Any) -> list[int]:
     return counts
 
 
+def test_a_text_alone(toy: Any, hold: Any) -> None:
+    model = toy.build(sharp=3.0, double=True, layers=4)
+    room = Classroom(model, from_config({**COMMON, **POLICIES["window"], "full": 0.0}))
+    for number in range(5):
+        compare(room, MicroBatch(toy.sentences(model, 1, seed=number), [0], 1), hold)
+
+
 @pytest.mark.parametrize("name", POLICIES)
 @pytest.mark.parametrize("pool", ["first", "mean"])
 def test_taggers(name: str, pool: str, toy: Any, hold: Any) -> None:
@@ -142,11 +149,12 @@ def test_who_is_held(toy: Any) -> None:
 
     from tokenexit.gates.linear import LinearGate
     from tokenexit.gates.meta import MetaGate
-    from tokenexit.policies import Entropy, Window
+    from tokenexit.policies import ContextGate, Entropy, Window
 
     assert asked(Entropy(0.5), "cuda")
     assert asked(Window(Entropy(0.5)), "cuda", gate=LinearGate(4))
     assert not asked(Entropy(0.5), "cpu")
     assert not asked(None, "cuda")  # nobody halts, or the host knows
+    assert not asked(ContextGate(0.3), "cuda")  # looks at its neighbours in ways of its own
     assert not asked(Vote(2), "cuda")  # no rule: it may look at whatever it likes
     assert not asked(Entropy(0.5), "cuda", gate=MetaGate(4, 2, (1, 2)))

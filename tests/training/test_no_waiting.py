@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from transformers import AutoModelForSeq2SeqLM
+from transformers import AutoModelForSeq2SeqLM, BertConfig, BertForTokenClassification
 
 from tokenexit.decoders import DECODERS
 from tokenexit.decoding.teach import Pair
@@ -52,15 +52,21 @@ SENT_PAIRS = 1
 MORE_PAIRS = {"halt_and_copy": 1, "layer_skip": 1}
 
 
+VIEWS = frozenset(
+    "view t transpose permute unsqueeze squeeze expand slice select split detach".split()
+)
+
+
 class Sending(TorchDispatchMode):
     """Counts what comes from the host."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.sent = 0
+        self.sent = self.operators = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = func(*args, **(kwargs or {}))
+        self.operators += func.overloadpacket.__name__ not in VIEWS
         if func.overloadpacket.__name__ in ("_to_copy", "copy_"):
             leaves = tree_leaves((args, kwargs, made))
             kinds = {leaf.device.type for leaf in leaves if isinstance(leaf, Tensor)}
@@ -175,6 +181,27 @@ def test_another_family_and_shapes_that_repeat(pad_to: int) -> None:
         assert shapes == {(2, 8)}
     else:
         assert len(shapes) > 1
+
+
+def test_operators_of_a_step(toy: Any) -> None:
+    """Beside the plain network's: rows laid out and back in each layer, and what exits learn."""
+    shape = {"num_hidden_layers": 4, "hidden_size": 16, "num_attention_heads": 2}
+    config = BertConfig(intermediate_size=24, vocab_size=40, num_labels=3, **shape)
+    plain = BertForTokenClassification(config).to("meta").train()
+    ids = torch.ones(4, 9, dtype=torch.long, device="meta")
+    with Sending() as alone:
+        plain(input_ids=ids, labels=ids).loss.backward()
+    counts = {}
+    for name in ("single", "joint", "halt_and_copy"):
+        room, examples = tagger(toy, name, layers=4, gate=False)
+        (step,) = plan(examples)
+        with Sending() as ours:
+            room(step.micro_batches[0], 1, 1.0, 0).total.backward()
+        counts[name] = ours.operators
+    layers, exits = 4, 3
+    assert counts["single"] - alone.operators <= 17 * layers
+    assert counts["joint"] - counts["single"] <= 18 * exits
+    assert counts["halt_and_copy"] - counts["joint"] <= 70 * exits
 
 
 # --- what does wait -----------------------------------------------------------------------------

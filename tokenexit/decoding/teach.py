@@ -192,7 +192,7 @@ def teach(
             if fork is not None and not top:
                 looked_at, hidden = fork(layer, hidden)
             cell = shown.cell
-            seen = looked_at[cell]
+            seen = looked_at.index_select(0, cell)
             gone = halted[cell] if held else None
             target = batch.targets.flatten()[cell]
             signals = Signals(

@@ -78,9 +78,9 @@ def attend(
                 )
             read = read_projected(backbone, index, asked, key, value, places, group.key_mask, eager)
         read = read.reshape(group.size * group.queries, -1)
-        parts.append(read if group.valid is None else read[group.valid])
+        parts.append(read if group.valid is None else read.index_select(0, group.valid))
     joined = parts[0] if len(parts) == 1 else torch.cat(parts)
-    return joined if layout.inverse is None else joined[layout.inverse]
+    return joined if layout.inverse is None else joined.index_select(0, layout.inverse)
 
 
 def _joint(backbone: Backbone, index: int, active: Tensor, rows: Tensor) -> bool:
@@ -93,7 +93,8 @@ def _take(rows: Tensor, span: slice | None, index: Tensor | None, size: int) -> 
     if span is not None:
         return rows[span].view(size, -1, *rows.shape[1:])
     assert index is not None
-    return rows[index]
+    # Whose backward pass is one kernel; that of indexing sorts the rows first.
+    return rows.index_select(0, index.flatten()).view(*index.shape, *rows.shape[1:])
 
 
 def _heads(rows: Tensor, heads: int) -> Tensor:

@@ -23,6 +23,7 @@ from tokenexit.backbones import Backbone
 from tokenexit.context import ContextGate
 from tokenexit.errors import unknown_name
 from tokenexit.halting.attention import attend
+from tokenexit.halting.layout import FILL, FILL_LAUNCHED
 from tokenexit.halting.packing import Mask, PackedBatch
 from tokenexit.halting.rows import HALTED, Halted, LiveRows
 from tokenexit.halting.trace import LayerWork, Work
@@ -89,7 +90,9 @@ def encode(
     eager = backbone.eager and not backbone.rounds
     segments = () if batch.segments is None else (batch.segments[None],)
     embedded = backbone.embed(batch.input_ids[None], batch.positions[None], *segments)[0]
-    rows = LiveRows(batch, embedded, halted, alike=backbone.rounds)
+    launched = torch.is_grad_enabled() and embedded.device.type != "cpu"
+    fill = FILL_LAUNCHED if launched else FILL
+    rows = LiveRows(batch, embedded, halted, alike=backbone.rounds, fill=fill)
     previous: Callable[[], Tensor] | None = None
     past: Tensor | None = None
     reads_past = heads.reads_past

@@ -22,6 +22,9 @@ from tokenexit.transfer import send
 # below it, padding costs more than one more attention call.
 FILL = 0.7
 
+# Where training launches kernels on a GPU, which computes padding sooner. Not timed yet.
+FILL_LAUNCHED = 0.3
+
 # Absorbed products are long and thin, and reach a smaller share of a core's peak.
 ABSORB_MARGIN = 0.8
 
@@ -96,6 +99,7 @@ def arrange(
     absorbed: Mask,
     device: torch.device | str,
     alike: bool = False,
+    fill: float = FILL,
 ) -> Layout:
     """Group the sentences of a layer.
 
@@ -106,6 +110,7 @@ def arrange(
         device: Where the indices are needed.
         alike: Whether a group holds sentences of one shape only. Padding changes the last bit of
             what is read, which rounding to few bits may make a step.
+        fill: Share of a group's width that its shortest sentence has to fill.
     """
     if len(asking) == 1:
         return alone(int(asking[0]), int(attended[0]), bool(absorbed[0]))
@@ -123,7 +128,7 @@ def arrange(
     order: list[int] = []
     for kind in (False, True) if some else (False,):
         chosen = [sentence for sentence, own in enumerate(apart) if own == kind]
-        for members in _equal(chosen, asks, reads) if alike else _similar(chosen, reads):
+        for members in _equal(chosen, asks, reads) if alike else _similar(chosen, reads, fill):
             order += members
             queries = _Span.of(members, query_start, asks)
             keys = _Span.of(members, starts[kind], reads)
@@ -197,13 +202,13 @@ def _back(order: Index, counts: Index) -> Index:
     return np.argsort(rows)
 
 
-def _similar(chosen: list[int], attended: list[int]) -> list[list[int]]:
+def _similar(chosen: list[int], attended: list[int], fill: float) -> list[list[int]]:
     """Cut a run of sentences, longest first, wherever the padding would get too wide."""
     parts: list[list[int]] = []
     longest = 0
     for sentence in chosen:
         length = attended[sentence]
-        if not parts or length < FILL * longest or length > longest:
+        if not parts or length < fill * longest or length > longest:
             parts.append([])
             longest = length
         parts[-1].append(sentence)

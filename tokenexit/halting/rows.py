@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tokenexit.halting.layout import Layout, alone, arrange, cheaper_absorbed
+from tokenexit.halting.layout import FILL, Layout, alone, arrange, cheaper_absorbed
 from tokenexit.halting.packing import Index, Mask, PackedBatch
 from tokenexit.transfer import send
 
@@ -30,13 +30,20 @@ class LiveRows:
         hidden: Their embedded rows, ``[T, H]``.
         halted: What halted rows still give.
         alike: Whether only sentences of one shape attend together, none of them padded.
+        fill: See ``arrange``.
     """
 
     def __init__(
-        self, batch: PackedBatch, hidden: Tensor, halted: Halted, *, alike: bool = False
+        self,
+        batch: PackedBatch,
+        hidden: Tensor,
+        halted: Halted,
+        *,
+        alike: bool = False,
+        fill: float = FILL,
     ) -> None:
         self.batch = batch
-        self._alike = alike
+        self._alike, self._fill = alike, fill
         self.hidden = hidden
         self.positions = batch.positions
         self.original = np.arange(len(batch.row_word))
@@ -137,7 +144,8 @@ class LiveRows:
             if absorb
             else np.zeros(len(present), dtype=bool)
         )
-        self._layout = arrange(asking, attended, absorbed, self.hidden.device, self._alike)
+        how = self._alike, self._fill
+        self._layout = arrange(asking, attended, absorbed, self.hidden.device, *how)
         self.num_active = int(asking.sum())
         everybody = self.num_active == len(self.active)
         self._index = None if everybody else self._tensor(np.flatnonzero(self.active))
@@ -160,7 +168,7 @@ class LiveRows:
         """States and positions of the active rows, ``[A, H]`` and ``[A]``."""
         if self._index is None:
             return self.hidden, self.positions
-        return self.hidden[self._index], self.positions[self._index]
+        return self.hidden.index_select(0, self._index), self.positions[self._index]
 
     def write(self, new: Tensor) -> None:
         """Replace the states of the active rows; nothing else is touched."""
@@ -185,7 +193,7 @@ class LiveRows:
         """The row of each remaining word that decides for it, ``[N, H]``."""
         if self._first is None:
             self._first = self._tensor(self.first_row)
-        return hidden[self._first]
+        return hidden.index_select(0, self._first)
 
     def mean_states(self, hidden: Tensor) -> Tensor:
         """The mean over all rows of each remaining word, ``[N, H]``."""
@@ -199,7 +207,7 @@ class LiveRows:
             self._parts = send(parts, self.hidden.device)
         rows, word, count = self._parts
         sums = hidden.new_zeros(len(self.words), hidden.shape[1])
-        return sums.index_add(0, word, hidden[rows]) / count[:, None]
+        return sums.index_add(0, word, hidden.index_select(0, rows)) / count[:, None]
 
     def retire(self, gone: Mask) -> tuple[Tensor, Tensor]:
         """Halt words; sentences without a word left leave.
@@ -251,7 +259,7 @@ class LiveRows:
 
     def _keep(self, mask: Mask) -> None:
         rows = self._tensor(np.flatnonzero(mask))
-        self.hidden, self.positions = self.hidden[rows], self.positions[rows]
+        self.hidden, self.positions = self.hidden.index_select(0, rows), self.positions[rows]
         self._word_of_row = self._word_of_row[rows]
         self.original, self.active = self.original[mask], self.active[mask]
         self._row_word, self._row_sequence = self._row_word[mask], self._row_sequence[mask]

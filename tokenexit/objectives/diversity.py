@@ -54,7 +54,7 @@ class _Diverse(Lesson):
         assert signals.target is not None
         weight = self._weights[signals.layer]
         self.cross_entropy(signals, weight)
-        said = scores.log_probabilities(signals.logits[signals.known])
+        said = scores.log_probabilities(signals.logits.index_select(0, signals.known))
         if self._said and self._share:
             gaps = torch.stack([scores.divergence(said, other) for other in self._said])
             self.add(-self._share * weight * gaps.min(dim=0).values.sum())

@@ -2,7 +2,8 @@
 
 Leaving saves work, and the host has to be told who leaves before it can go on: on a GPU it waits
 at every exit for whatever is still to be computed. Held words cost what words cost that stay, and
-nobody waits.
+nobody waits. One thing differs: where all words of a step have left, the layers above get no
+gradient, and of held words one of zero, by which decay and momentum still move them.
 """
 
 from __future__ import annotations
