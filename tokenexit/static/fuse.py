@@ -85,18 +85,27 @@ class Fuse:
         """What a compiled function gives, True for nothing; None where it cannot be compiled."""
         if not self.works:
             return None
+        if function not in self._made:
+            try:
+                made = torch.compile(function, dynamic=True, fullgraph=True)
+            except (RuntimeError, ImportError) as error:
+                return self._stop(error)
+            self._made[function] = made
+        from torch._dynamo.exc import TorchDynamoException  # takes a second, and is there by now
+
         try:
-            if function not in self._made:
-                self._made[function] = torch.compile(function, dynamic=True, fullgraph=True)
             found = self._made[function](*given)
-        except (RuntimeError, ImportError) as error:  # dynamo's and inductor's own are such
-            self.works = False
-            self._made.clear()
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
-            logger.warning(
-                'runtime="static" plans by single operators: torch.compile does not work here (%s).'
-                " Results are the same.",
-                reason,
-            )
-            return None
+        except (TorchDynamoException, ImportError) as error:  # of compiling, not of what runs
+            return self._stop(error)
         return True if found is None else found
+
+    def _stop(self, error: Exception) -> None:
+        """Compile nothing any more, and say why."""
+        self.works = False
+        self._made.clear()
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
+        logger.warning(
+            'runtime="static" plans by single operators: torch.compile does not work here (%s). '
+            "Results are the same.",
+            reason,
+        )

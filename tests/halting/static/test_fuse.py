@@ -107,6 +107,33 @@ def test_a_compiler_that_gives_up_later(
     compare(statically, build("bert"), sentences, policies.Window(policies.Entropy(0.9), 3))
 
 
+def test_errors_of_what_runs_are_not_taken_for_a_missing_compiler(
+    build: Any, sentences: Any, statically: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Something may be written already when they come: nobody goes on from there."""
+
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch, "compile", lambda function, **_: full)
+    with pytest.raises(torch.OutOfMemoryError):
+        compare(statically, build("bert"), sentences, policies.Entropy(0.9))
+
+
+def test_no_compiler_in_the_path(
+    build: Any, sentences: Any, statically: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    from torch._dynamo.exc import TorchDynamoException
+
+    def fails(*_: Any) -> None:
+        raise TorchDynamoException("backend='inductor' raised: InvalidCxxCompiler")
+
+    monkeypatch.setattr(torch, "compile", lambda function, **_: fails)
+    encoder = compare(statically, build("bert"), sentences, policies.Entropy(0.9))
+    assert not encoder._fuse.works
+    assert caplog.text.count("InvalidCxxCompiler") == 1
+
+
 def test_no_host_reads(seen: Any, uncompiled: list[Any]) -> None:
     room = Room(Sizes(64, 4, 32, 2, 4, 1, 0, 0, torch.float32), 4, torch.device("meta"))
     rule = policies.Window(policies.PCEE(policies.Entropy(0.1), 2), 3).as_rule(4, 2)
