@@ -69,15 +69,8 @@ def _generator(name: str, case: DeviceCase, model: Any, size: Size) -> Contender
     return OurGenerator(name, model, policy, "lazy", size.most)
 
 
-def planned_on_device(model: Any, name: str) -> str | None:
-    """Ask for ``static``; why it is refused, where it is.
-
-    Args:
-        model: Is left as it is where that is refused.
-        name: What is measured.
-    """
-    if name == "by depth":
-        return 'batching="by_depth" is planned on the host'
+def planned_on_device(model: Any) -> str | None:
+    """Ask for ``static``; why it is refused, where it is, and the model left as it is."""
     try:
         model.use(runtime="static")
     except UserError as error:

@@ -108,7 +108,7 @@ def _taken_in_turns(
     names = [name for name in (case.base, case.ours) if name is not None]
     refused = None
     if set(names) - set(PLAIN):
-        refused = planned_on_device(model, case.ours)
+        refused = planned_on_device(model)
     runtime = "eager" if refused else model.runtime_used
     sized = DeviceCase(case.row, case.shape, batch, case.base, case.ours, case.wanted, case.small)
 

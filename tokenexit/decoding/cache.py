@@ -73,6 +73,13 @@ class DecoderCache:
         self.length = length
         np.minimum(self.filled, length, out=self.filled)
 
+    def clear(self, rows: Tensor) -> None:
+        """Forget what some sequences have, ``[n]``; not even numbers that are none are left."""
+        self.filled[:, rows.cpu().numpy()] = 0
+        for store in self._stores:
+            if store is not None:
+                store[rows] = 0
+
     # --- places ----------------------------------------------------------------------------
 
     def flat(self, rows: Index, places: Index) -> Tensor:

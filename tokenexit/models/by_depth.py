@@ -13,6 +13,8 @@ from torch import Tensor
 from tokenexit.decoders import Decoder
 from tokenexit.decoding import CALLBACKS, GenerationSettings, Prepared
 from tokenexit.decoding.by_depth import Corpus, EagerLanes, Schedule, Search, check_batching
+from tokenexit.decoding.by_depth.room import SlotRooms
+from tokenexit.decoding.by_depth.static import StaticLanes
 from tokenexit.decoding.search import Stopping
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.halting import add_work
@@ -81,11 +83,6 @@ def corpus_by_depth(
     wait = MAX_WAIT if max_wait is None else max_wait
     places = check_batching(batch_size, wait, slots)
     encoder_policy = settings.pop("encoder_policy", None)
-    if model.runtime == "static":
-        raise UserError(
-            'batching="by_depth" is planned on the host: choose runtime="eager", or '
-            'batching="fixed".'
-        )
     known = checked(model, settings, model.network.generation_config)
     _check(settings, known, pending)
     check_asked(model, policy)
@@ -96,15 +93,14 @@ def corpus_by_depth(
         if first is None:
             return None
         search = _search(model, decoder, first, settings)
-    lanes = EagerLanes(
-        decoder,
-        model.exits(decoder),
-        policy,
-        places,
-        model.device,
-        eager=pending == "eager",
-        max_steps=search.most,
-    )
+    parts = decoder, model.exits(decoder), policy, places, model.device
+    if model.runtime == "static":
+        rooms: SlotRooms = model._inference.keep(decoder, "rooms by depth", SlotRooms)
+        lanes: EagerLanes = StaticLanes(
+            *parts, max_steps=search.most, take=rooms.take, give_back=rooms.give_back
+        )
+    else:
+        lanes = EagerLanes(*parts, eager=pending == "eager", max_steps=search.most)
     held = [first]
 
     def feed(most: int) -> tuple[Tensor, Tensor] | None:

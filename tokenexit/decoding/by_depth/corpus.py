@@ -97,14 +97,17 @@ class Corpus:
         """Texts in the order of their sources, each as soon as it and all before are there."""
         ready: dict[int, Text] = {}
         due = 0
-        self._refill()
-        while len(self._schedule):
-            for text in self._round(self._schedule.next()):
-                ready[text.number] = text
+        try:
             self._refill()
-            while due in ready:
-                yield ready.pop(due)
-                due += 1
+            while len(self._schedule):
+                for text in self._round(self._schedule.next()):
+                    ready[text.number] = text
+                self._refill()
+                while due in ready:
+                    yield ready.pop(due)
+                    due += 1
+        finally:
+            self._lanes.close()
 
     # Not around the iteration: whoever takes the texts is in whatever mode he likes.
     @torch.inference_mode()

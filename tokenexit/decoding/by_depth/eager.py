@@ -70,14 +70,18 @@ class EagerLanes(Lanes):
 
     def admit(self, slots: Index, memory: Tensor, mask: Tensor) -> None:
         """See ``Lanes``."""
-        if self._source is None:
-            self._source = SlotSource(self._decoder, len(self._places), memory)
-        self._source.admit(self._tensor(slots), memory, mask)
+        self._take(self._tensor(slots), memory, mask)
         self.work.source_lengths += mask.sum(dim=1).tolist()
-        self.cache.filled[:, slots] = 0
         self._places[slots] = -1
         if self._trail is not None:
             self._trail.forget(slots)
+
+    def _take(self, at: Tensor, memory: Tensor, mask: Tensor) -> None:
+        """Keep sources; nothing of earlier texts is read again."""
+        if self._source is None:
+            self._source = SlotSource(self._decoder, len(self._places), memory)
+        self._source.admit(at, memory, mask)
+        self.cache.clear(at)
 
     def read(self, slots: Index, tokens: Tensor) -> None:
         """See ``Lanes``."""
@@ -95,11 +99,9 @@ class EagerLanes(Lanes):
     def run(self, segment: int, slots: Index) -> Left:
         """See ``Lanes``."""
         at, places = self._tensor(slots), self._places[slots]
-        self.cache.reserve(int(places.max()) + 1)
-        block = SlotBlock(slots, places, self.cache)
         entered = self._states[segment].take(at)
         assert isinstance(entered, Tensor)
-        hidden = self._through(segment, block, entered)
+        hidden = self._through(segment, slots, places, entered)
         layer = self._bounds[segment]
         previous = None if segment == 0 else (lambda: entered)
         if self._trail is not None and segment == 0:
@@ -111,14 +113,19 @@ class EagerLanes(Lanes):
             gone = np.ones(len(slots), dtype=bool)
         else:
             gone = self._ask(segment, signals, at)
-        return self._leave(layer, block, signals, gone)
+        return self._leave(layer, slots, places, signals, gone)
 
-    def _through(self, segment: int, block: SlotBlock, hidden: Tensor) -> Tensor:
-        """The layers of a segment."""
+    def _layers(self, segment: int) -> range:
+        """Those of a segment, from 0."""
+        return range(self._bounds[segment - 1] if segment else 0, self._bounds[segment])
+
+    def _through(self, segment: int, slots: Index, places: Index, hidden: Tensor) -> Tensor:
+        """The layers of a segment for the newest tokens of texts, ``[n, H]``."""
         assert self._source is not None
-        first = self._bounds[segment - 1] if segment else 0
+        self.cache.reserve(int(places.max()) + 1)
+        block = SlotBlock(slots, places, self.cache)
         bias = block.bias_of(self._decoder)
-        for index in range(first, self._bounds[segment]):
+        for index in self._layers(segment):
             hidden = run_layer(
                 self._decoder, index, hidden, block, self.cache, self._source, bias, self.work
             )
@@ -137,17 +144,23 @@ class EagerLanes(Lanes):
             self._decisions[segment + 1].put(at, state)
         return gone
 
-    def _leave(self, layer: int, block: SlotBlock, signals: Signals, gone: np.ndarray) -> Left:
-        """Tokens go no further; what later tokens need of them is kept."""
+    def _keep(self, layer: int, slots: Index, places: Index, states: Tensor) -> None:
+        """Keep what later tokens need of those that left below the top, ``[n, H]``."""
+        part = SlotBlock(slots, places, self.cache)
+        self.cache.leave(part.where, states)
+        if self._eager:
+            propagate(self._decoder, layer, states, part, self.cache, self.work)
+
+    def _leave(
+        self, layer: int, slots: Index, places: Index, signals: Signals, gone: np.ndarray
+    ) -> Left:
+        """Tokens go no further."""
         if not gone.any():
             return Left(gone, layer, None)
-        slots, places = block.rows[gone], block.places[gone]
+        slots, places = slots[gone], places[gone]
         left = self._tensor(np.flatnonzero(gone))
         if layer < self._decoder.num_layers:
-            part = SlotBlock(slots, places, self.cache)
-            self.cache.leave(part.where, signals.hidden[left])
-            if self._eager:
-                propagate(self._decoder, layer, signals.hidden[left], part, self.cache, self.work)
+            self._keep(layer, slots, places, signals.hidden[left])
         if self._trail is not None:
             self._trail.turn_to(slots, places)
             self._trail.close(torch.full((len(self._places),), layer))

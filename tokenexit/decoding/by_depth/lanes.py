@@ -56,6 +56,9 @@ class Lanes(ABC):
     def read(self, slots: Index, tokens: Tensor) -> None:
         """Give texts, ``[n]``, their next token, ``[n]``: they stand before segment 0."""
 
+    def close(self) -> None:  # noqa: B027 - most have nothing to do
+        """Nobody uses it any longer."""
+
     @abstractmethod
     def run(self, segment: int, slots: Index) -> Left:
         """Compute a segment for texts that stand before it, ``[n]`` ascending, and ask them."""

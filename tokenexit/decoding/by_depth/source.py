@@ -39,6 +39,7 @@ class SlotSource(Source):
         width = memory.shape[1]
         self._widen(width)
         self.memory[slots, :width] = memory
+        self.memory[slots, width:] = 0  # of earlier texts, which might be no numbers
         self.mask[slots] = _NOWHERE
         self.mask[slots, ..., :width] = hidden(mask, memory)
         numbers = slots.cpu().numpy()
@@ -47,10 +48,22 @@ class SlotSource(Source):
 
     def attend(self, index: int, query: Tensor, origin: Index, lanes: int) -> Tensor:
         """See ``Source``; ``origin`` are slots."""
-        fresh = np.unique(origin[~self._known[index, origin]])
-        if len(fresh):
-            self._project(index, fresh)
+        self.ready(index, origin)
         return super().attend(index, query, origin, lanes)
+
+    def ready(self, index: int, slots: Index) -> int:
+        """Project what a layer has not read of some slots yet; returns tokens of sources."""
+        fresh = np.unique(slots[~self._known[index, slots]])
+        if not len(fresh):
+            return 0
+        self._project(index, fresh)
+        return int(self.lengths[fresh].sum())
+
+    def keys_values(self, index: int) -> tuple[Tensor, Tensor]:
+        """What a layer has read of all slots, ``2 x [slots, h, S, d]``."""
+        found = self._read[index]
+        assert found is not None
+        return found
 
     def _project(self, index: int, fresh: Index) -> None:
         slots = torch.from_numpy(fresh).to(self.memory.device)

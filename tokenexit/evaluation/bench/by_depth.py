@@ -69,7 +69,7 @@ class OurByDepth(Contender):
             "max_wait": corpus.max_wait,
             "slots": corpus.slots,
             "longest_wait": corpus.longest_wait,
-            "runtime": "eager",
+            "runtime": "static" if self._model.runtime == "static" else "eager",
         }
         return texts
 
