@@ -74,9 +74,9 @@ class Sending(TorchDispatchMode):
         return made
 
 
-def on_meta(room: Any, parts: Any, config: TrainConfig) -> list[int]:
-    """Take steps where there are no numbers; what each has sent."""
-    told: Any = SimpleNamespace(
+def stub(device: str) -> Any:
+    """What a step asks of an accelerator, on devices that it does not know."""
+    return SimpleNamespace(
         autocast=contextlib.nullcontext,
         backward=lambda loss: loss.backward(),
         no_sync=lambda module: contextlib.nullcontext(),
@@ -84,8 +84,13 @@ def on_meta(room: Any, parts: Any, config: TrainConfig) -> list[int]:
         clip_grad_norm_=torch.nn.utils.clip_grad_norm_,
         num_processes=1,
         mixed_precision="no",
-        device=torch.device("meta"),
+        device=torch.device(device),
     )
+
+
+def on_meta(room: Any, parts: Any, config: TrainConfig) -> list[int]:
+    """Take steps where there are no numbers; what each has sent."""
+    told = stub("meta")
     optimizer = build_optimizer(room.model, config)
     counts = []
     for step in parts:
@@ -103,15 +108,15 @@ def plan(examples: Any, batch_size: int = 4, start: int = 1, stop: int = 2) -> I
     return steps(examples, **told, start=start, stop=stop)
 
 
-def tagger(toy: Any, name: str, **more: Any) -> tuple[Any, Any]:
-    """A classroom on the meta device, and sentences on the host."""
+def tagger(toy: Any, name: str, device: str = "meta", **more: Any) -> tuple[Any, Any]:
+    """A classroom on a device, and sentences on the host."""
     asks = OBJECTIVES.get(name).asks
     gate = {"name": asks["gate"]} if "gate" in asks else True
     given: dict[str, Any] = {"gate": gate, "head": asks.get("head", "linear"), **more}
     objective = {"name": name, **given.pop("objective", {})}
     model = toy.build(**given)
     examples = toy.sentences(model, 12, unlabelled=0.3)
-    return Classroom(model, from_config(objective)).to("meta").train(), examples
+    return Classroom(model, from_config(objective)).to(device).train(), examples
 
 
 @pytest.mark.parametrize("name", OBJECTIVE_NAMES)
@@ -250,6 +255,22 @@ def test_halting_that_waits(what: str, toy: Any) -> None:
     room, examples = tagger(toy, "halt_and_copy", **more)
     with waits():
         on_meta(room, plan(examples), TrainConfig())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("name", ["joint", "halt_and_copy", "self_distillation"])
+def test_torch_itself_finds_no_wait_on_a_gpu(name: str, toy: Any) -> None:
+    config = TrainConfig(objective={"name": name})
+    room, examples = tagger(toy, name, device="cuda")
+    optimizer = build_optimizer(room.model, config)
+    told = stub("cuda")
+    for number, step in enumerate(plan(examples, start=0, stop=4)):
+        torch.cuda.set_sync_debug_mode("error" if number > 1 else "default")
+        try:
+            one_step(step, room, optimizer, told, config, 1, 0, 1e-3)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
 
 
 # --- log entries --------------------------------------------------------------------------------
