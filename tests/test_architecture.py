@@ -33,6 +33,7 @@ FLOORS = (
     ("halting",),
     ("static",),
     ("data", "decoding"),
+    ("tasks",),
     ("models",),
     ("evaluation",),
     ("calibration", "training"),

@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 
 from tokenexit.calibration import CalibrateConfig, calibrate
-from tokenexit.calibration.families import default_families
 from tokenexit.calibration.search import RUNS
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.errors import UserError
@@ -22,6 +21,7 @@ from tokenexit.policies.entropy import Entropy
 from tokenexit.policies.margin import Margin
 from tokenexit.policies.never import Never
 from tokenexit.policies.oracle import Oracle
+from tokenexit.tasks import labelled_task
 
 QUICK = {"grid": 8, "verify": 1}
 
@@ -34,7 +34,7 @@ def validation(splits):
 @pytest.fixture(scope="module")
 def found(tagger, validation):
     """The default families, all of them run by the engine."""
-    count = len(default_families(tagger.labels))
+    count = len(labelled_task("ner").families(tagger.labels))
     return calibrate(tagger, validation, CalibrateConfig(min_quality=0.97, grid=8, verify=count))
 
 
@@ -64,7 +64,7 @@ def test_nothing_that_keeps_it_is_faster(found):
 
 
 def test_candidates_are_verified_by_real_runs(found, tagger, validation):
-    families = default_families(tagger.labels)
+    families = labelled_task("ner").families(tagger.labels)
     verified = [c for c in found.candidates if c.verified]
     assert verified[0].policy == {"name": "never"}
     assert len(verified) <= 1 + RUNS * len(families)

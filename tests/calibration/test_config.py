@@ -7,10 +7,10 @@ import math
 import pytest
 
 from tokenexit.calibration import CalibrateConfig
-from tokenexit.calibration.families import default_families
 from tokenexit.errors import UserError
 from tokenexit.policies.context_gate import ContextGate
 from tokenexit.policies.per_class import PerClass
+from tokenexit.tasks import labelled_task
 
 
 @pytest.mark.parametrize(
@@ -70,16 +70,16 @@ def test_what_has_to_be_timed(given, asked, clock):
 
 def test_entities_get_families_of_their_own():
     def per_class(labels):
-        return [f for f in default_families(labels) if isinstance(f, PerClass)]
+        return [f for f in labelled_task("ner").families(labels) if isinstance(f, PerClass)]
 
     assert per_class(("O", "B-PER", "I-PER"))
     assert not per_class(("NOUN", "VERB"))
     for labels in (("O", "B-PER", "I-PER"), ("NOUN", "VERB")):
-        assert all(family.dial() for family in default_families(labels))
+        assert all(family.dial() for family in labelled_task("ner").families(labels))
 
 
 @pytest.mark.parametrize("task", ["ner", "classification"])
 def test_a_context_gate_is_tried_first_where_there_is_one(task):
-    with_one = default_families(("O", "B-PER"), task, context=True)
+    with_one = labelled_task(task).families(("O", "B-PER"), context=True)
     assert isinstance(with_one[0], ContextGate)
-    assert with_one[1:] == default_families(("O", "B-PER"), task)
+    assert with_one[1:] == labelled_task(task).families(("O", "B-PER"))

@@ -7,7 +7,6 @@ import pytest
 
 from tokenexit.calibration.simulate import grid, simulate
 from tokenexit.evaluation import evaluate
-from tokenexit.evaluation.gold import class_numbers
 from tokenexit.models.exits import collect_exits
 from tokenexit.policies import POLICIES
 from tokenexit.policies.assigned_depth import AssignedDepth
@@ -20,6 +19,7 @@ from tokenexit.policies.patience import Patience
 from tokenexit.policies.per_class import PerClass
 from tokenexit.policies.per_sentence import PerSentence
 from tokenexit.policies.window import Window
+from tokenexit.tasks.scoring.gold import class_numbers
 
 
 @pytest.fixture(scope="module")

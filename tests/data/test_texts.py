@@ -11,7 +11,7 @@ import pytest
 
 from tokenexit.data.texts import UNLABELLED, ScoredSplit, read_texts
 from tokenexit.errors import UserError
-from tokenexit.evaluation.gold import class_numbers
+from tokenexit.tasks.scoring.gold import class_numbers
 
 pytest.importorskip("datasets")
 SHARED = Path(__file__).parents[3] / "shared" / "data"

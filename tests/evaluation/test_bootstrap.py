@@ -7,10 +7,10 @@ import pytest
 
 from tokenexit.evaluation import evaluate
 from tokenexit.evaluation.bootstrap import RESAMPLES, relative_quality_bound
-from tokenexit.evaluation.metrics import score_classes
 from tokenexit.policies.assigned_depth import AssignedDepth
 from tokenexit.policies.entropy import Entropy
 from tokenexit.policies.never import Never
+from tokenexit.tasks import labelled_task
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,8 @@ def resampled(trace, draw, labels, task):
     rows = [np.flatnonzero(trace.text == number) for number in draw]
     index = np.concatenate(rows)
     text = np.repeat(np.arange(len(rows)), [len(r) for r in rows])
-    return score_classes(task, trace.prediction[index], trace.gold[index], text, labels)["quality"]
+    drawn = trace.prediction[index], trace.gold[index]
+    return labelled_task(task).graded(*drawn, text, labels)["quality"]
 
 
 @pytest.mark.parametrize("task", ["ner", "pos"])

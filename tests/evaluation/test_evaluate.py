@@ -15,14 +15,14 @@ from tokenexit.data.tagged import TaggedSplit
 from tokenexit.errors import UserError
 from tokenexit.evaluation import bench, evaluate, exits, trace_split
 from tokenexit.evaluation.exits import exit_quality
-from tokenexit.evaluation.gold import FIRST_UNSEEN, class_numbers
-from tokenexit.evaluation.spans import fast_span_f1
 from tokenexit.halting.cost import macs, plain_macs
 from tokenexit.policies.assigned_depth import AssignedDepth
 from tokenexit.policies.entropy import Entropy
 from tokenexit.policies.never import Never
 from tokenexit.policies.oracle import Oracle
 from tokenexit.policies.window import Window
+from tokenexit.tasks.scoring.gold import FIRST_UNSEEN, class_numbers
+from tokenexit.tasks.scoring.spans import fast_span_f1
 
 CONTRACT = """task split n_sentences n_rows metric quality quality_full_depth mean_exit_layer
 num_layers exit_histogram mac_ratio""".split()

@@ -15,12 +15,13 @@ from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score
 
 from tokenexit.calibration import CalibrateConfig, calibrate
 from tokenexit.errors import UserError
-from tokenexit.evaluation.correlation import correlation
 from tokenexit.evaluation.evaluate import evaluate
-from tokenexit.evaluation.quality import check_metric, graded, kept, lower_is_better
+from tokenexit.evaluation.quality import kept, lower_is_better
 from tokenexit.files import to_json
 from tokenexit.metrics import METRICS, Metric
 from tokenexit.policies import Entropy, Never, from_config
+from tokenexit.tasks import labelled_task
+from tokenexit.tasks.scoring.correlation import correlation
 
 
 @METRICS.register("test_kappa")
@@ -129,12 +130,14 @@ def test_what_a_metric_of_labels_is_given():
     gold = np.array([0, 1, -100, -101, 2])
     prediction, text = np.array([0, 1, 1, 2, 2]), np.array([0, 0, 0, 1, 1])
     labels = ("O", "B-X", "I-X")
-    figures = graded("ner", prediction, gold, text, labels, "test_seen")
+    figures = labelled_task("ner").graded(prediction, gold, text, labels, "test_seen")
     assert figures["quality"] == 0.5
     assert Seen.given == ([["O", "B-X"], ["I-X", "I-X"]], [["O", "B-X"], ["<unknown>", "I-X"]])
-    graded("classification", prediction, gold, np.arange(5), labels, "test_seen")
+    labelled_task("classification").graded(prediction, gold, np.arange(5), labels, "test_seen")
     assert Seen.given[0] == ["O", "B-X", "I-X", "I-X"]
-    graded("regression", np.array([1.0, 2.0]), np.array([np.nan, 3.0]), text[:2], (), "test_seen")
+    labelled_task("regression").graded(
+        np.array([1.0, 2.0]), np.array([np.nan, 3.0]), text[:2], (), "test_seen"
+    )
     assert Seen.given == ([2.0], [3.0])
 
 
@@ -143,7 +146,7 @@ def test_what_a_metric_of_labels_is_given():
 )
 def test_a_metric_of_something_else_is_refused(metric, task, by, validation):
     with pytest.raises(UserError, match=f"Unknown metric '{metric}' for {task}"):
-        check_metric(metric, task)
+        labelled_task(task).check_metric(metric)
     with pytest.raises(UserError, match="Unknown metric 'bleu' for ner"):
         evaluate(by("bleu"), validation, "validation", Never())
 
@@ -196,7 +199,9 @@ def test_constant_numbers_have_no_correlation(value, count):
 def test_classes_are_scored_as_by_scikit_learn(pairs):
     told, true = ([pair[side] for pair in pairs] for side in (0, 1))
     gold, text = np.array(true, dtype=int), np.arange(len(true))
-    found = graded("classification", np.array(told, dtype=int), gold, text, tuple("abcd"))
+    found = labelled_task("classification").graded(
+        np.array(told, dtype=int), gold, text, tuple("abcd")
+    )
     if not pairs:
         assert found["accuracy"] == found["macro_f1"] == 0
         return

@@ -325,7 +325,7 @@ def test_figures_may_be_missing(make: Make):
 def test_a_tagger_without_predictions_is_not_taken_for_a_generator(make: Make):
     run = make()
     metrics = json.loads((run / "metrics.json").read_text())
-    metrics["splits"]["test"]["metric"] = "f1"
+    metrics["splits"]["test"] |= {"metric": "f1", "task": "ner"}
     (run / "metrics.json").write_text(json.dumps(metrics))
     with pytest.raises(UserError, match="lacks the columns prediction"):
         write_report(run)

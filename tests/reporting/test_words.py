@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from tokenexit.evaluation.gold import FIRST_UNSEEN
 from tokenexit.reporting.words import words_of
+from tokenexit.tasks.scoring.gold import FIRST_UNSEEN
 
 
 def test_labels_that_the_model_does_not_know_are_one_class() -> None:

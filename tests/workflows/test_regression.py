@@ -17,7 +17,6 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from tokenexit import ExitModelForSequenceClassification, policies
 from tokenexit.data.texts import ScoredSplit, TextSplit
 from tokenexit.errors import UserError
-from tokenexit.evaluation.correlation import correlation
 from tokenexit.evaluation.evaluate import evaluate
 from tokenexit.methods import METHODS
 from tokenexit.models.scale import Scale, ScoredText
@@ -25,6 +24,7 @@ from tokenexit.models.token_classification import ExitModelForTokenClassificatio
 from tokenexit.policies.base import check_level
 from tokenexit.reporting import write_report
 from tokenexit.signals import Signals
+from tokenexit.tasks.scoring.correlation import correlation
 from tokenexit.workflows.commands import open_model
 from tokenexit.workflows.config import ClassificationConfig
 from tokenexit.workflows.method import load_with_method

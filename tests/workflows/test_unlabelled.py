@@ -13,7 +13,7 @@ import pytest
 from tokenexit.config import load_config
 from tokenexit.data.texts import UNLABELLED
 from tokenexit.errors import UserError
-from tokenexit.evaluation.gold import class_numbers
+from tokenexit.tasks.scoring.gold import class_numbers
 from tokenexit.training import make_accelerator, train
 from tokenexit.workflows.config import ClassificationConfig
 from tokenexit.workflows.method import load_with_method

@@ -10,11 +10,11 @@ from typing import Any
 from tokenexit.calibration.config import CalibrateConfig
 from tokenexit.errors import UserError
 from tokenexit.evaluation.evaluate import Result
-from tokenexit.evaluation.metrics import METRICS as USUAL
 from tokenexit.evaluation.processes import is_main
 from tokenexit.evaluation.quality import kept
 from tokenexit.policies import Policy
 from tokenexit.policies.base import walk
+from tokenexit.tasks import labelled_task
 
 logger = logging.getLogger(__name__)
 
@@ -102,15 +102,16 @@ def check_goals(config: CalibrateConfig, task: str, metric: str | None = None) -
         UserError: ``risk`` or ``confidence`` for a regression, or ``confidence`` for a metric
             other than the task's usual one.
     """
-    if config.confidence is not None and metric not in (None, USUAL.get(task)):
+    of = labelled_task(task)
+    if config.confidence is not None and metric not in (None, of.metric):
         raise UserError(
-            f"calibrate.confidence resamples {USUAL.get(task)}, the usual metric of {task}, and "
+            f"calibrate.confidence resamples {of.metric}, the usual metric of {task}, and "
             f"not {metric!r}; leave one of the two out."
         )
-    if task == "regression" and (config.risk is not None or config.confidence is not None):
+    if not of.countable and (config.risk is not None or config.confidence is not None):
         raise UserError(
             "calibrate.risk and calibrate.confidence count answers that are wrong or differ, and "
-            "those of a regression are near or far; use calibrate.min_quality or calibrate.speedup."
+            "numbers are near or far; use calibrate.min_quality or calibrate.speedup."
         )
 
 

@@ -28,6 +28,7 @@ from tokenexit.models.labeller import Labeller
 from tokenexit.policies import Policy
 from tokenexit.policies.never import Never
 from tokenexit.policies.threshold import ThresholdPolicy
+from tokenexit.tasks import labelled_task
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +105,8 @@ def certify(
         return result, text_losses(differs, deep.text, len(texts), promise.of)
 
     found = None
-    if model.settings.task == "classification" and min_quality is None:
+    task = labelled_task(model.settings.task)
+    if task.whole and task.countable and min_quality is None:
         found = _conformal(model, texts, family, promise, measure, full, batch_size)
     if found is None:
         values = grid(family, settings)

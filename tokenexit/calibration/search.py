@@ -21,7 +21,6 @@ from tokenexit.calibration.clock.cost_model import CostModel
 from tokenexit.calibration.clock.open import clock_of
 from tokenexit.calibration.clock.stopwatch import Stopwatch, stopwatch
 from tokenexit.calibration.config import CalibrateConfig
-from tokenexit.calibration.families import default_families
 from tokenexit.calibration.found import Calibration, Candidate
 from tokenexit.calibration.goal import check_family, check_goals
 from tokenexit.calibration.guarantee import certify
@@ -33,12 +32,12 @@ from tokenexit.data.tagged import TaggedSplit
 from tokenexit.errors import UserError
 from tokenexit.evaluation.bootstrap import relative_quality_bound
 from tokenexit.evaluation.evaluate import Result, check_answers, evaluate, trace_split
-from tokenexit.evaluation.gold import class_numbers
-from tokenexit.evaluation.quality import check_metric
 from tokenexit.halting import Trace
 from tokenexit.models.labeller import Labeller
 from tokenexit.policies import Policy
 from tokenexit.policies.assigned_depth import AssignedDepth
+from tokenexit.tasks import labelled_task
+from tokenexit.tasks.scoring.gold import class_numbers
 
 RUNS = 6
 """Real runs per family that is verified."""
@@ -64,7 +63,7 @@ def calibrate(
         split: Labelled texts that the model was not trained on; ``risk`` alone needs no labels.
         config: The promise.
         name: Name of the split.
-        families: Policies whose knobs are turned; ``default_families`` when None.
+        families: Policies whose knobs are turned; ``LabelledTask.families`` when None.
         batch_size: Texts a batch; by the clock, those that will run.
         on_unknown: ``error`` or ``keep`` labels outside the training set, as wrong.
         design: For ``risk``: further texts that choose the family, see ``certify``.
@@ -75,11 +74,11 @@ def calibrate(
         UserError: A family has no knob or looks at gold labels, or the split has no word or
             labels that the model does not know; a ``latency`` that is out of reach.
     """
-    task, metric = model.settings.task, model.settings.metric
-    check_goals(config, task, metric)
-    check_metric(metric, task)
+    task, metric = labelled_task(model.settings.task), model.settings.metric
+    check_goals(config, task.name, metric)
+    task.check_metric(metric)
     gated = getattr(model, "context", None) is not None
-    policies = list(families or default_families(model.labels, task, gated))
+    policies = list(families or task.families(model.labels, gated))
     for policy in policies:
         check_family(policy)
     if split.tags is not None or config.promise is None or config.min_quality is not None:

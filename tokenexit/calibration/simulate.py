@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tokenexit.calibration.clock.clock import Clock
-from tokenexit.evaluation.correlation import correlation
-from tokenexit.evaluation.metrics import METRICS as USUAL
 from tokenexit.evaluation.processes import gather, my_share
-from tokenexit.evaluation.quality import graded
-from tokenexit.evaluation.spans import fast_span_f1
 from tokenexit.models.exits import ExitTable
 from tokenexit.policies import Policy
 from tokenexit.policies.assigned_depth import AssignedDepth
+from tokenexit.tasks import LabelledTask, labelled_task
 
 
 @dataclass(frozen=True)
@@ -56,14 +53,15 @@ def simulate(
         table: What every exit says of every word; the same on every process.
         families: Policies with a knob; processes share them out.
         count: Settings of a knob.
-        task: ``ner`` or ``pos``.
+        task: Name of the task.
         metric: Which figure is the quality; the task's usual one when None.
         clock: Foretells times; None where nobody asks.
     """
-    metric = None if metric == USUAL.get(task) else metric
+    of = labelled_task(task)
+    metric = None if metric == of.metric else metric
     mine = {
         number: [
-            _outcome(table, families[number], value, task, metric, clock)
+            _outcome(table, families[number], value, of, metric, clock)
             for value in _settings(families[number], count, table, clock)
         ]
         for number in my_share(len(families))
@@ -83,7 +81,7 @@ def _outcome(
     table: ExitTable,
     policy: Policy,
     value: float,
-    task: str,
+    task: LabelledTask,
     metric: str | None,
     clock: Clock | None,
 ) -> Outcome:
@@ -93,14 +91,7 @@ def _outcome(
     if not mine.any():
         return Outcome(value, 0.0, 1.0)
     prediction, gold = prediction[mine], gold[mine]
-    if metric is not None:
-        text, labels = table.text[mine], table.classes
-        quality = float(graded(task, prediction, gold, text, labels, metric)["quality"])
-    elif task == "ner":
-        quality = fast_span_f1(prediction, gold, table.text[mine], table.classes)
-    elif task == "regression":
-        quality = correlation(prediction, gold)["correlation"]
-    else:
-        quality = float((prediction == gold).mean())
+    told = prediction, gold, table.text[mine], table.classes
+    quality = task.quick(*told) if metric is None else task.graded(*told, metric)["quality"]
     ms = None if clock is None else clock.ms(policy.at(value), layers[table.mine])
-    return Outcome(value, quality, table.num_layers / float(layers[mine].mean()), ms)
+    return Outcome(value, float(quality), table.num_layers / float(layers[mine].mean()), ms)

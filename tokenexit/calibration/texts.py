@@ -22,7 +22,6 @@ from tokenexit.calibration.trying import Search
 from tokenexit.data.pairs import PairSplit
 from tokenexit.evaluation.evaluate import Result
 from tokenexit.evaluation.generation import evaluate_texts, trace_texts
-from tokenexit.evaluation.quality import USUAL_OF_TEXTS
 from tokenexit.evaluation.text_metrics import check_parts, relative_bound
 from tokenexit.evaluation.text_trace import TextTrace
 from tokenexit.metrics import build_metric
@@ -30,6 +29,7 @@ from tokenexit.models.generate import check_policy
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.policies import Policy
 from tokenexit.policies.assigned_depth import AssignedDepth
+from tokenexit.tasks.generation import Generation
 
 RUNS = 6
 """Settings of a family that are run: its dial is halved so often."""
@@ -79,7 +79,7 @@ def calibrate_texts(
         check_family(policy)
         check_policy(policy)
     if config.confidence is not None:
-        check_parts(build_metric(model.settings.metric or USUAL_OF_TEXTS, "texts"))
+        check_parts(build_metric(model.settings.metric or Generation.metric, "texts"))
     count = len(split) + (0 if design is None else len(design))
     part, design = drawn(split, design, config.limit)
     warn_of_few(config, len(part))
@@ -149,7 +149,7 @@ class _Search(Search):
 
     def sure_share(self, trace: TextTrace, confidence: float) -> float:
         """See ``Search``."""
-        metric = build_metric(self.model.settings.metric or USUAL_OF_TEXTS, "texts")
+        metric = build_metric(self.model.settings.metric or Generation.metric, "texts")
         references = self.split.references or [[target] for target in self.split.targets or ()]
         return relative_bound(metric, trace.texts, self.deep.texts, references, confidence)
 

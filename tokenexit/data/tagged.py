@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -42,6 +43,10 @@ class TaggedSplit:
     def words(self) -> list[str]:
         """All words, sentence after sentence."""
         return [word for sentence in self.tokens for word in sentence]
+
+    def labelled(self) -> Self:
+        """The texts that have a label: all, of words."""
+        return self
 
     def head(self, count: int) -> Self:
         """The first ``count`` sentences."""
@@ -141,7 +146,7 @@ def label_names(split: TaggedSplit, column: str = "ner_tags") -> tuple[str, ...]
 
 
 def check_labels(
-    split: TaggedSplit, labels: tuple[str, ...] | list[str], on_unknown: str = "error"
+    split: TaggedSplit, labels: Sequence[str], on_unknown: str = "error"
 ) -> TaggedSplit:
     """Make sure that a split has no tag which the model does not know.
 

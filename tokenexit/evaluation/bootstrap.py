@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenexit.evaluation.spans import span_starts
 from tokenexit.halting import Trace
+from tokenexit.tasks import labelled_task
 
 RESAMPLES = 1000
 
@@ -30,7 +30,7 @@ def relative_quality_bound(
         trace: A run with exits.
         full: The same texts at full depth.
         labels: Names of the classes.
-        task: ``ner`` or ``pos``.
+        task: Its name.
         confidence: Share of resamples in which the ratio is at least the bound.
         seed: Of the resamples.
     """
@@ -46,14 +46,7 @@ def relative_quality_bound(
 
 def _counts(trace: Trace, labels: Sequence[str], task: str, texts: int) -> NDArray[np.float64]:
     """Numerator and denominator of the quality of each text, ``[texts, 2]``; they add up."""
-    known = trace.gold != -100
-    prediction, gold, text = trace.prediction[known], trace.gold[known], trace.text[known]
-
-    def per_text(words: NDArray[np.int64]) -> NDArray[np.int64]:
-        return np.bincount(text[words], minlength=texts)
-
-    if task == "ner":
-        found, true, both = (per_text(s) for s in span_starts(prediction, gold, text, labels))
-        return np.stack([2 * both, found + true], axis=1).astype(np.float64)
-    right, every = np.flatnonzero(prediction == gold), np.arange(len(gold))
-    return np.stack([per_text(right), per_text(every)], axis=1).astype(np.float64)
+    of = labelled_task(task)
+    known = of.known(trace.gold)
+    rows = trace.prediction[known], trace.gold[known], trace.text[known]
+    return of.parts(*rows, labels, texts)

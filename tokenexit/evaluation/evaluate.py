@@ -8,19 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from tokenexit.data.tagged import TaggedSplit, check_labels
-from tokenexit.data.texts import ScoredSplit, TextSplit
-from tokenexit.errors import UserError
-from tokenexit.evaluation.gold import class_numbers
+from tokenexit.data.tagged import TaggedSplit
 from tokenexit.evaluation.oracle_words import WordOracle, oracle_words
 from tokenexit.evaluation.processes import gather, my_share
-from tokenexit.evaluation.quality import check_metric, graded, kept, lower_is_better
+from tokenexit.evaluation.quality import kept, lower_is_better
 from tokenexit.evaluation.reference import as_reference, is_reduced, reference_precision
 from tokenexit.halting import Halted, Trace, merge
 from tokenexit.models.chosen import chosen_policy
 from tokenexit.models.labeller import Labeller
 from tokenexit.policies import Policy
 from tokenexit.policies.never import Never
+from tokenexit.tasks import labelled_task
+from tokenexit.tasks.scoring.gold import class_numbers
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,7 @@ class Result:
         full_depth_precision: What full depth was computed with: as the weights are, if they are
             there.
         notes: What has to be said with them, such as sacreBLEU's signatures.
+        unit: What a row is: a word, a text, or a token that was generated.
         oracle: How early an oracle would let rows leave, and which rows pay: ``oracle.account``.
     """
 
@@ -77,6 +77,7 @@ class Result:
     runtime: str = "eager"
     full_depth_precision: str = "fp32"
     oracle: Mapping[str, Any] | None = None
+    unit: str = "word"
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -94,17 +95,7 @@ def check_answers(model: Labeller, split: TaggedSplit, on_unknown: str) -> None:
     Raises:
         UserError: Numbers for a classifier, classes for a regression, or unknown labels.
     """
-    regression = model.settings.task == "regression"
-    if regression != isinstance(split, ScoredSplit):
-        held = "classes" if regression else "numbers"
-        asked = "tells numbers" if regression else "names classes"
-        raise UserError(
-            f"{split.origin} holds {held} or no labels, and the model {asked}: give data of its "
-            "own kind (read_texts(..., regression=True) reads numbers)."
-        )
-    if not regression:  # texts without a label are left out of every figure
-        labelled = split.labelled() if isinstance(split, TextSplit) else split
-        check_labels(labelled, model.labels, on_unknown)
+    labelled_task(model.settings.task).check_answers(split, model.labels, on_unknown)
 
 
 def trace_split(
@@ -175,10 +166,13 @@ def evaluate(
     chosen = chosen_policy(model, policy)
     options: dict[str, Any] = {"batch_size": batch_size, "halted": halted, "decode": decode}
     trace = trace_split(model, split, chosen, **options)
-    task = model.settings.task
-    metric = model.settings.metric
-    check_metric(metric, task)
-    figures = graded(task, trace.prediction, trace.gold, trace.text, model.labels, metric)
+    task, metric = labelled_task(model.settings.task), model.settings.metric
+    task.check_metric(metric)
+
+    def graded(run: Trace) -> dict[str, Any]:
+        return task.graded(run.prediction, run.gold, run.text, model.labels, metric)
+
+    figures = graded(trace)
     if full_depth is None and full is None:
         if chosen == Never() and not is_reduced(model):
             full = trace
@@ -187,14 +181,13 @@ def evaluate(
                 full = trace_split(model, split, Never(), **options)
     if full_depth is None:
         assert full is not None
-        deep = graded(task, full.prediction, full.gold, full.text, model.labels, metric)
-        full_depth = float(deep["quality"])
-    counted = None if task == "regression" else full
+        full_depth = float(graded(full)["quality"])
+    counted = full if task.countable else None
     changed = {} if counted is None else changed_shares(trace, counted)
     quality = float(figures["quality"])
     mean = trace.mean_exit_layer
     return Result(
-        task=task,
+        task=task.name,
         split=name,
         n_sentences=len(split),
         n_rows=len(trace),
@@ -216,6 +209,7 @@ def evaluate(
         runtime=model.runtime_used,
         full_depth_precision=reference_precision(model),
         oracle=oracle.account(trace, model.labels) if oracle else None,
+        unit=task.unit,
     ), trace
 
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.errors import UserError
-from tokenexit.evaluation.gold import class_numbers
-from tokenexit.evaluation.metrics import score_classes
 from tokenexit.evaluation.processes import gather, my_share
 from tokenexit.models.exits import ExitTable
 from tokenexit.models.labeller import Labeller
+from tokenexit.tasks import labelled_task
+from tokenexit.tasks.scoring.gold import class_numbers
 
 
 class ExitAnswers(NamedTuple):
@@ -77,9 +77,8 @@ def exit_quality(model: Labeller, split: TaggedSplit, batch_size: int) -> dict[s
         UserError: The split has no word.
     """
     found = read_exits(model, split, batch_size, lambda table: table.said(table.logits))
-    task, labels = model.settings.task, model.labels
+    task, labels = labelled_task(model.settings.task), model.labels
     by_exit = [
-        float(score_classes(task, row, found.gold, found.text, labels)["quality"])
-        for row in found.said
+        float(task.graded(row, found.gold, found.text, labels)["quality"]) for row in found.said
     ]
     return {"quality": by_exit[-1], "by_exit": by_exit}

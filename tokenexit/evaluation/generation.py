@@ -11,12 +11,11 @@ from tokenexit.errors import UserError
 from tokenexit.evaluation.evaluate import Result
 from tokenexit.evaluation.oracle_tokens import oracle_exits, token_account
 from tokenexit.evaluation.processes import gather, my_share
-from tokenexit.evaluation.quality import USUAL_OF_TEXTS, kept
+from tokenexit.evaluation.quality import kept
 from tokenexit.evaluation.reference import as_reference, is_reduced, reference_precision
 from tokenexit.evaluation.text_metrics import agreement, bleu_difference, score_texts
 from tokenexit.evaluation.text_trace import TextTrace, merge_texts
 from tokenexit.metrics import build_metric, measure
-from tokenexit.metrics.rouge import installed
 from tokenexit.models.chosen import chosen_policy
 from tokenexit.models.generate import Generated
 from tokenexit.models.progress import tracked
@@ -24,6 +23,7 @@ from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.models.texts import encode_texts, pad_sources, read_outputs
 from tokenexit.policies import Policy
 from tokenexit.policies.never import Never
+from tokenexit.tasks.generation import Generation
 
 
 def trace_texts(
@@ -98,7 +98,7 @@ def evaluate_texts(
     references = split.references or [[target] for target in split.targets or ()]
     if not references:
         raise UserError(f"{split.origin} has no targets to compare with.")
-    metric = model.settings.metric or USUAL_OF_TEXTS
+    metric = model.settings.metric or Generation.metric
     own = build_metric(metric, "texts")
     chosen = chosen_policy(model, policy)
     trace = trace_texts(model, split, chosen, batch_size=batch_size, pending=pending)
@@ -109,9 +109,9 @@ def evaluate_texts(
             with as_reference(model):
                 full = trace_texts(model, split, Never(), batch_size=batch_size)
     scores, deep_scores = score_texts(trace.texts, references), score_texts(full.texts, references)
-    names = [*also] if metric == USUAL_OF_TEXTS else [metric, *also]
+    names = [*also] if metric == Generation.metric else [metric, *also]
     figures, notes = _further(names, trace.texts, full.texts, references)
-    if metric == USUAL_OF_TEXTS:
+    if metric == Generation.metric:
         quality, deep_quality = scores.bleu, deep_scores.bleu
     else:
         quality, deep_quality = (figures.pop(n) for n in (metric, f"{metric}_full_depth"))
@@ -169,6 +169,7 @@ def evaluate_texts(
         runtime=model.runtime_used,
         full_depth_precision=reference_precision(model),
         oracle=known,
+        unit=Generation.unit,
     ), trace
 
 
@@ -184,9 +185,3 @@ def _further(
         if metric.signature:
             notes[f"{name}_signature"] = metric.signature
     return figures, notes
-
-
-def usual_figures(task: str) -> list[str]:
-    """Metrics that a final evaluation shows beside BLEU and chrF, as far as installed."""
-    rouge = ["rouge1", "rouge2", "rougeL"] if task == "summarization" and installed() else []
-    return ["ter", *rouge]

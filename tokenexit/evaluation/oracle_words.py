@@ -15,6 +15,7 @@ from tokenexit.halting import Trace
 from tokenexit.models.exits import ExitTable
 from tokenexit.models.labeller import Labeller
 from tokenexit.oracle import Rows, account, oracle_layers
+from tokenexit.tasks import labelled_task
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +55,7 @@ def oracle_words(model: Labeller, split: TaggedSplit, batch_size: int = 32) -> W
     Raises:
         UserError: It tells numbers, which no exit names again exactly; or there is no word.
     """
-    if model.settings.task == "regression":
+    if not labelled_task(model.settings.task).countable:
         raise UserError(
             "A regression tells numbers, and no exit tells the same number as the top: there is "
             "no oracle of it. Leave it out (--no-oracle)."

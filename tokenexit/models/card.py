@@ -13,28 +13,12 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tokenexit.errors import printable
-from tokenexit.models.settings import ExitSettings
+from tokenexit.models.settings import ExitSettings, task_of
 from tokenexit.wording.held_to import full_depth, held_to_sentence
 from tokenexit.wording.naming import metric_name, scale
 from tokenexit.wording.promises import promise_sentences
 
 TAGS = ("early-exit", "adaptive-computation")
-TASKS = {
-    "ner": "named-entity recognition",
-    "pos": "part-of-speech tagging",
-    "classification": "text classification",
-    "regression": "scoring texts",
-    "data_to_text": "data-to-text generation",
-    "text2text": "text-to-text generation",
-}
-TEXT_PIPELINES = ("translation", "summarization")
-"""Tasks of generators that the Hub knows by name."""
-
-EXAMPLES = {
-    "translation": "The harbour is quiet today.",
-    "summarization": "A long article about the harbour ...",
-    "data_to_text": "name[The Wild Kettle], kind[pub], area[old town]",
-}
 NO_SOURCE = ("generated", "fresh")
 """What runs write where there is no model or data set to name."""
 
@@ -50,8 +34,8 @@ def model_card(settings: ExitSettings, class_name: str, model_type: str) -> str:
         class_name: The class that loads the folder.
         model_type: Family of the network.
     """
-    task = TASKS.get(settings.task, settings.task)
-    title = f"Early-exit {model_type} for {task}"
+    task = task_of(settings)
+    title = f"Early-exit {model_type} for {task.title}"
     calibration = settings.calibration or {}
     return (
         _environment()
@@ -65,7 +49,7 @@ def model_card(settings: ExitSettings, class_name: str, model_type: str) -> str:
             class_name=class_name,
             model_type=model_type,
             depth=settings.exit_layers[-1],
-            example=EXAMPLES.get(settings.task, "A text to read."),
+            task=task,
             calibration=calibration,
             promise=promise_sentences(calibration, settings.results or {}),
             results=settings.results or {},
@@ -77,10 +61,7 @@ def model_card(settings: ExitSettings, class_name: str, model_type: str) -> str:
 
 def pipeline(settings: ExitSettings) -> str:
     """What the Hub calls the task."""
-    if settings.labels:
-        texts = settings.task in ("classification", "regression")
-        return "text-classification" if texts else "token-classification"
-    return settings.task if settings.task in TEXT_PIPELINES else "text2text-generation"
+    return task_of(settings).pipeline
 
 
 def _metadata(settings: ExitSettings, title: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from tokenexit.models.record import check_told, check_version, checked, named
 from tokenexit.models.scale import Scale
 from tokenexit.models.splitter import splitter as splitter_of
 from tokenexit.policies import from_config
+from tokenexit.tasks import Task, task_named
 
 FORMAT_VERSION = 1
 """Version of ``exit_config.json`` that this code writes, and the newest it reads."""
@@ -29,8 +30,8 @@ class ExitSettings:
         labels: Names of the classes; none for a model that generates text.
         exit_layers: Layers with an exit, from 1, the top included.
         heads: Kind and settings of the heads.
-        task: ``ner``, ``pos``, ``classification``, ``regression``, or the name of a text-to-text
-            task: it decides how quality is measured.
+        task: Name of the task (``tokenexit.tasks``); without labels any name is one of text
+            generation.
         policy: The default policy, as plain data.
         halted: What halted rows still give to the others.
         decode: How labels are chosen from scores.
@@ -93,6 +94,15 @@ class ExitSettings:
         return settings
 
 
+def task_of(settings: ExitSettings) -> Task:
+    """What a model does.
+
+    Raises:
+        UserError: No task of that name has labels.
+    """
+    return task_named(settings.task, labelled=bool(settings.labels))
+
+
 def _check(settings: ExitSettings) -> None:
     """Refuse what is of the right types and still belongs to no model."""
     exits, labels = settings.exit_layers, settings.labels
@@ -107,7 +117,7 @@ def _check(settings: ExitSettings) -> None:
         if given not in allowed:
             raise unknown_name(what, given, allowed)
     splitter_of(settings.splitter)
-    if (settings.task == "regression") != (settings.scale is not None):
+    if task_of(settings).countable != (settings.scale is None):
         raise UserError("a regression, and nothing else, has a scale.")
     Scale.saved(settings.scale)
     from_config(settings.policy)

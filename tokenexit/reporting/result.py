@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from tokenexit.errors import UserError
 from tokenexit.reporting.account import Account, account_of
 from tokenexit.reporting.files import AGAIN, counts, number
+from tokenexit.tasks import Unit, unit_of
 from tokenexit.wording.held_to import full_depth, within
 from tokenexit.wording.naming import METRIC_NAMES, TEXT_METRICS
-
-OF_TEXTS = ("classification", "regression")
-"""Tasks in which whole texts leave."""
 
 DEEPEST = 100_000
 """Layers that no network has."""
@@ -40,6 +38,7 @@ class Result:
         rows: Rows (words, or tokens of generated texts).
         sentences: Texts.
         task: ``ner``, ``pos``, ...
+        unit: What leaves at an exit: ``word``, ``text`` or ``token``.
         policy: Who halted, as plain data.
         figures: Further metrics.
         notes: What has to be said with them.
@@ -62,6 +61,7 @@ class Result:
     rows: int = 0
     sentences: int = 0
     task: str = ""
+    unit: str = "word"
     policy: Any = None
     figures: Mapping[str, Any] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
@@ -73,13 +73,7 @@ class Result:
     @property
     def generates(self) -> bool:
         """Whether texts were generated, rather than words labelled."""
-        own = self.metric not in METRIC_NAMES and "agreement_exact" in self.figures
-        return self.metric in TEXT_METRICS or own
-
-    @property
-    def unit(self) -> str:
-        """What leaves at an exit."""
-        return "token" if self.generates else "text" if self.task in OF_TEXTS else "word"
+        return self.unit == "token"
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], origin: str = "The result") -> Result:
@@ -135,6 +129,7 @@ class Result:
             rows=int(rows or 0),
             sentences=int(sentences or 0),
             task=str(data.get("task") or ""),
+            unit=_unit(data),
             policy=data.get("policy"),
             figures=data.get("figures") or {},
             notes=data.get("notes") or {},
@@ -143,3 +138,12 @@ class Result:
             full_name=full_depth(data),
             oracle=account_of(data.get("oracle"), origin),
         )
+
+
+def _unit(data: Mapping[str, Any]) -> str:
+    """What leaves at an exit, as saved; told from task and metric where it was not."""
+    if data.get("unit") in get_args(Unit):
+        return str(data["unit"])
+    metric = data["metric"]
+    own = metric not in METRIC_NAMES and "agreement_exact" in (data.get("figures") or {})
+    return unit_of(str(data.get("task") or ""), metric in TEXT_METRICS or own)

@@ -11,9 +11,10 @@ from typing import Any
 from tokenexit.errors import UserError
 from tokenexit.reporting.files import AGAIN, number, read_json, read_jsonl, read_table, read_text
 from tokenexit.reporting.measured import Measured, read_measured
-from tokenexit.reporting.result import DEEPEST, OF_TEXTS, Result
+from tokenexit.reporting.result import DEEPEST, Result
 from tokenexit.reporting.words import Words, words_of
 from tokenexit.reporting.written import Written, is_written, written_of
+from tokenexit.tasks import unit_of
 
 METRICS, CALIBRATION, PARETO = "metrics.json", "calibration.json", "pareto.csv"
 TRACE, TRACE_WITHOUT_TEST = "traces/test.parquet", "traces/validation.parquet"
@@ -75,7 +76,7 @@ class RunData:
         """What leaves at an exit."""
         if self.headline is not None:
             return self.headline.unit
-        return "token" if self.generates else "text" if self.task in OF_TEXTS else "word"
+        return unit_of(self.task, self.generates)
 
     @property
     def step(self) -> str:

@@ -13,6 +13,7 @@ from tokenexit.errors import UserError
 from tokenexit.models.context_gate import mark_of
 from tokenexit.models.encoder_model import EncoderModel
 from tokenexit.models.exits import ExitTable, collect_exits
+from tokenexit.tasks import labelled_task
 from tokenexit.training.drawn_rows import drawn_rows
 from tokenexit.training.gate_config import ContextGateConfig, TextGateConfig
 
@@ -75,7 +76,7 @@ def gate_config(model: EncoderModel, asked: ContextGateConfig) -> GateConfig:
     Raises:
         UserError: A bad setting, or the model tells numbers or has no exit below the top.
     """
-    if model.settings.task == "regression":
+    if not labelled_task(model.settings.task).countable:
         raise UserError(
             "Exits of a regression tell numbers, and a context gate reads probabilities of "
             "classes: use value_patience."

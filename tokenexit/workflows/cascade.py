@@ -12,11 +12,11 @@ from accelerate import Accelerator
 
 from tokenexit.config import dump_config, load_config
 from tokenexit.errors import UserError
-from tokenexit.evaluation.quality import check_metric
 from tokenexit.models.cascade import CascadeForSequenceClassification
 from tokenexit.models.cascade_folder import stage_name
 from tokenexit.models.sequence_classification import ExitModelForSequenceClassification
 from tokenexit.policies import Policy
+from tokenexit.tasks import labelled_task
 from tokenexit.training import check_training, make_accelerator
 from tokenexit.workflows.config import ClassificationConfig
 from tokenexit.workflows.folder import Demo, begin, check_run, run_folder
@@ -50,7 +50,7 @@ def run_cascade(config: ClassificationConfig, demo: Demo | None = None) -> Path:
     """
     config = with_whole_paths(config)
     policy, families = prepare(config)
-    check_metric(config.metric, config.task)
+    labelled_task(config.task).check_metric(config.metric)
     untracked = replace(config.train, trackers=[])  # trackers follow the stages
     accelerator = make_accelerator(untracked, Path(config.output_dir))
     quiet(accelerator)

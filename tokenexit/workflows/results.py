@@ -16,7 +16,6 @@ from tokenexit.config import dump_config
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.evaluation.curve import Point, save_curve, trace_curve
 from tokenexit.evaluation.evaluate import evaluate
-from tokenexit.evaluation.gold import class_numbers
 from tokenexit.evaluation.oracle_words import oracle_words
 from tokenexit.files import write_json
 from tokenexit.models.cascade import CascadeForSequenceClassification
@@ -25,6 +24,8 @@ from tokenexit.models.token_classification import ExitModelForTokenClassificatio
 from tokenexit.policies import Policy, from_config
 from tokenexit.reporting import write_report
 from tokenexit.reporting.tables import results_text
+from tokenexit.tasks import labelled_task
+from tokenexit.tasks.scoring.gold import class_numbers
 from tokenexit.wording.promises import promise_sentences
 from tokenexit.workflows.config import ClassificationConfig, TaggingConfig
 from tokenexit.workflows.reading import GENERATED, reading_of
@@ -81,10 +82,10 @@ def finish(
         model.configure(decode="crf")
 
     results: dict[str, Any] = {}
+    countable = labelled_task(config.task).countable
     for name in [n for n in ("validation", "test") if n in splits]:
         split = splits[name]
-        numbers = config.task == "regression"
-        oracle = None if numbers else oracle_words(model, split, config.batch_size)
+        oracle = oracle_words(model, split, config.batch_size) if countable else None
         options: dict[str, Any] = {"batch_size": config.batch_size, "on_unknown": "keep"}
         result, trace = evaluate(model, split, name, oracle=oracle or False, **options)
         results[name] = result.to_json()

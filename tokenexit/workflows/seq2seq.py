@@ -21,7 +21,6 @@ from tokenexit.decoding.source_exits import check_source_policy
 from tokenexit.decoding.teach import Pair
 from tokenexit.errors import UserError
 from tokenexit.evaluation.generation import evaluate_texts
-from tokenexit.evaluation.quality import USUAL_OF_TEXTS, check_metric
 from tokenexit.evaluation.text_metrics import check_parts
 from tokenexit.metrics import build_metric
 from tokenexit.models.generate import check_policy
@@ -40,6 +39,8 @@ from tokenexit.policies.base import walk
 from tokenexit.policies.context_gate import ContextGate as AsksGate
 from tokenexit.policies.never import Never
 from tokenexit.registry import load_plugin
+from tokenexit.tasks import generation_task
+from tokenexit.tasks.generation import Generation
 from tokenexit.training import make_accelerator, train
 from tokenexit.training.fit_gate_texts import fit_gate_texts, step_config
 from tokenexit.training.lesson_seq2seq import Seq2SeqClassroom
@@ -87,9 +88,9 @@ def run_seq2seq(config: Seq2SeqConfig, demo: Demo | None = None) -> Path:
     if config.encoder_policy:
         check_source_policy(from_config(config.encoder_policy))
     check_settings(config.generation, plain=True)
-    check_metric(config.metric, config.task)
+    generation_task(config.task).check_metric(config.metric)
     if config.calibrate.confidence is not None:
-        check_parts(build_metric(config.metric or USUAL_OF_TEXTS, "texts"))
+        check_parts(build_metric(config.metric or Generation.metric, "texts"))
     accelerator = make_accelerator(config.train, Path(config.output_dir))
     quiet(accelerator)
     with run_folder(config, accelerator.is_main_process):

@@ -12,7 +12,7 @@ from tokenexit.calibration.found import Calibration
 from tokenexit.calibration.texts import calibrate_texts
 from tokenexit.data.pairs import PairSplit
 from tokenexit.evaluation.curve import measured_curve, save_curve
-from tokenexit.evaluation.generation import evaluate_texts, usual_figures
+from tokenexit.evaluation.generation import evaluate_texts
 from tokenexit.evaluation.oracle_tokens import oracle_exits
 from tokenexit.evaluation.reference import in_full_precision, is_reduced
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
@@ -20,6 +20,7 @@ from tokenexit.policies import Policy
 from tokenexit.policies.never import Never
 from tokenexit.reporting import write_report
 from tokenexit.reporting.tables import results_text
+from tokenexit.tasks import generation_task
 from tokenexit.wording.promises import promise_sentences
 from tokenexit.workflows.results import (
     choose_policy,
@@ -75,7 +76,7 @@ def finish_texts(
 
     results: dict[str, Any] = {}
     full = deep = None
-    also = [name for name in usual_figures(config.task) if name != config.metric]
+    also = [name for name in generation_task(config.task).further() if name != config.metric]
     for name in [n for n in ("validation", "test") if n in splits]:
         with in_full_precision(model):
             full, deep = evaluate_texts(

@@ -16,7 +16,6 @@ from tokenexit.calibration.goal import check_family, check_goals
 from tokenexit.context import ContextGate
 from tokenexit.data.tagged import (
     TaggedSplit,
-    check_labels,
     label_names,
     read_tagged,
     with_validation,
@@ -24,8 +23,6 @@ from tokenexit.data.tagged import (
 from tokenexit.data.texts import UNLABELLED, ScoredSplit
 from tokenexit.errors import UserError
 from tokenexit.evaluation.exits import exit_quality
-from tokenexit.evaluation.gold import class_numbers
-from tokenexit.evaluation.quality import check_metric
 from tokenexit.halting import Sentence
 from tokenexit.models.classifier import for_training
 from tokenexit.models.crf import TagCRF
@@ -42,6 +39,8 @@ from tokenexit.policies import Policy, from_config
 from tokenexit.policies.base import walk
 from tokenexit.policies.context_gate import ContextGate as AsksGate
 from tokenexit.registry import load_plugin
+from tokenexit.tasks import labelled_task
+from tokenexit.tasks.scoring.gold import class_numbers
 from tokenexit.training import make_accelerator, train
 from tokenexit.training.fit import fit_heads
 from tokenexit.training.fit_gate import fit_gate, gate_config
@@ -83,7 +82,7 @@ def run_tagging(
         return run_cascade(config, demo)
     config = with_whole_paths(config)
     policy, families = prepare(config)
-    check_metric(config.metric, config.task)
+    labelled_task(config.task).check_metric(config.metric)
     check_goals(config.calibrate, config.task, config.metric)
     if isinstance(config, ClassificationConfig) and config.regression:
         check_regression_run(config)
@@ -279,12 +278,8 @@ def read_splits(config: AnyConfig, run: Path, demo: Demo | None = None) -> Split
         splits = with_validation(found, seed=config.seed)
     if config.train_on is not None:
         splits["train"] = splits["train"].sample(config.train_on)
-    if config.task == "regression":
-        return splits
-    labels = _labels(config, splits["train"])
-    for name in ("validation", "test"):
-        if name in splits:
-            check_labels(splits[name], labels, "keep")
+    task = labelled_task(config.task)
+    task.check_known(splits, _labels(config, splits["train"]))
     for name, count in (("validation", config.validate_on), ("test", config.test_on)):
         if count is not None and name in splits:
             splits[name] = splits[name].sample(count)

@@ -24,6 +24,7 @@ from tokenexit.models.encoder_model import EncoderModel
 from tokenexit.models.encoding import Piece
 from tokenexit.policies import Policy
 from tokenexit.policies.never import Never
+from tokenexit.tasks import labelled_task
 
 FULL, EARLY = "ours, full depth", "ours, policy"
 
@@ -81,7 +82,7 @@ def bench(
     lengths = [piece.sentence.length for piece in pieces]
     plain_network = network.network
     return BenchResult(
-        kind="words" if network.settings.task in ("ner", "pos") else "texts",
+        kind=f"{labelled_task(network.settings.task).unit}s",
         baseline=f"transformers {type(plain_network).__name__}, "
         f"{plain_network.config._attn_implementation}, padded batches",
         batch_size=batch_size,

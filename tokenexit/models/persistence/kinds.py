@@ -9,7 +9,7 @@ from tokenexit.errors import UserError
 from tokenexit.models.persistence.contents import FILES
 from tokenexit.models.persistence.names import CASCADE, CONFIG, WEIGHTS
 from tokenexit.models.persistence.plain import read_json
-from tokenexit.models.settings import ExitSettings
+from tokenexit.models.settings import ExitSettings, task_of
 
 
 def read_settings(folder: Path) -> ExitSettings:
@@ -61,11 +61,8 @@ def is_cascade(folder: Path) -> bool:
 
 def kind_of(settings: ExitSettings) -> tuple[str, str]:
     """What a model folder holds, in words, and the class that loads it."""
-    if not settings.labels:
-        return "a model that generates text", "ExitModelForSeq2SeqLM"
-    if settings.task in ("classification", "regression"):
-        return "a text classifier", "ExitModelForSequenceClassification"
-    return "a tagger", "ExitModelForTokenClassification"
+    task = task_of(settings)
+    return task.made, task.loader
 
 
 def check_kind(folder: Path, loads: str) -> None:

@@ -13,7 +13,7 @@ from tokenexit.errors import UserError
 from tokenexit.evaluation.bench import BenchResult
 from tokenexit.evaluation.evaluate import Result
 from tokenexit.evaluation.processes import state
-from tokenexit.evaluation.quality import check_metric
+from tokenexit.models.settings import task_of
 from tokenexit.policies import Policy
 from tokenexit.workflows.reading import Reading
 
@@ -107,7 +107,7 @@ class Commands(ABC):
             UserError: There is no such metric for the model's task.
         """
         if metric is not None:
-            check_metric(metric, self.model.settings.task)
+            task_of(self.model.settings).check_metric(metric)
             self.model.configure(metric=metric)
 
     def split(self, data: str | None, name: str, labels: bool = True, /, **options: Any) -> Any:

@@ -11,10 +11,11 @@ from tokenexit.context import ContextGate
 from tokenexit.data.pairs import read_pairs
 from tokenexit.evaluation.bench import BenchResult, bench_texts
 from tokenexit.evaluation.evaluate import Result
-from tokenexit.evaluation.generation import evaluate_texts, usual_figures
+from tokenexit.evaluation.generation import evaluate_texts
 from tokenexit.models.chosen import chosen_policy
 from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.policies import Policy
+from tokenexit.tasks import generation_task
 from tokenexit.training.fit_gate_texts import fit_gate_texts
 from tokenexit.workflows.commands.base import Commands, check_only
 
@@ -46,7 +47,9 @@ class Generator(Commands):
         check_only(given, ("batch_size", "pending", "oracle"), "text generators")
         given.setdefault("oracle", True)
         settings = self.model.settings
-        also = [name for name in usual_figures(settings.task) if name != settings.metric]
+        also = [
+            name for name in generation_task(settings.task).further() if name != settings.metric
+        ]
         return evaluate_texts(self.model, split, name, policy, also=also, **given)[0]
 
     def calibrate(

@@ -12,13 +12,14 @@ from tokenexit.data.texts import read_texts
 from tokenexit.errors import UserError
 from tokenexit.evaluation.bench import BenchResult, bench
 from tokenexit.evaluation.evaluate import Result, evaluate
-from tokenexit.evaluation.gold import class_numbers
 from tokenexit.models.cascade import CascadeForSequenceClassification
 from tokenexit.models.chosen import chosen_policy
 from tokenexit.models.encoder_model import EncoderModel
 from tokenexit.models.sequence_classification import ExitModelForSequenceClassification
 from tokenexit.models.token_classification import ExitModelForTokenClassification
 from tokenexit.policies import Policy
+from tokenexit.tasks import labelled_task
+from tokenexit.tasks.scoring.gold import class_numbers
 from tokenexit.training.fit_gate import fit_gate
 from tokenexit.workflows.commands.base import Commands, check_only
 
@@ -95,7 +96,7 @@ class Classifier(Tagger):
             pair_column=options.get("pair_column"),
             label_column=options.get("label_column", "label") if labels else None,
             name=options.get("data_name"),
-            regression=self.model.settings.task == "regression",
+            regression=not labelled_task(self.model.settings.task).countable,
         )
 
     def held_out(self, splits: dict[str, Any]) -> dict[str, Any]:

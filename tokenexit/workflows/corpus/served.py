@@ -13,12 +13,12 @@ from tokenexit.models.persistence import (
     CASCADE,
     CONFIG,
     is_cascade,
-    kind_of,
     read_json,
     read_settings,
     resolve,
 )
 from tokenexit.models.persistence.contents import FILES, contents_of
+from tokenexit.models.settings import task_of
 from tokenexit.workflows.reading import remembered
 
 _TOLD = ("results", "training", "calibration")  # about a model; its answers do not depend on them
@@ -59,11 +59,7 @@ def look_at(source: str) -> Served:
     else:
         settings = read_settings(folder)
         stages, labels, told, task = [], settings.labels, settings.training, settings.task
-        kind = {
-            "ExitModelForTokenClassification": "tagger",
-            "ExitModelForSequenceClassification": "classifier",
-            "ExitModelForSeq2SeqLM": "generator",
-        }[kind_of(settings)[1]]
+        kind = task_of(settings).kind
     found = [_said(place) for place in (folder, *stages)]
     digest = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
     return Served(kind, task, labels, remembered(folder, told).options, digest[:16])

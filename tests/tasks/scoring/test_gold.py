@@ -14,9 +14,9 @@ from sklearn import metrics as sk
 
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.evaluation.bootstrap import _counts
-from tokenexit.evaluation.gold import UNKNOWN, class_numbers
-from tokenexit.evaluation.metrics import score_classes
-from tokenexit.evaluation.spans import fast_span_f1, span_starts
+from tokenexit.tasks import labelled_task
+from tokenexit.tasks.scoring.gold import UNKNOWN, class_numbers
+from tokenexit.tasks.scoring.spans import fast_span_f1, span_starts
 
 TYPES = ("PER", "unknown", "geo-loc", "work of art", "Ort/名", "_", "0", "7")
 
@@ -51,7 +51,7 @@ def arrays(labels, texts, guesses):
 def test_figures_are_seqevals_on_the_real_names(tagging):
     labels, texts, guesses = tagging
     found, gold, text = arrays(labels, texts, guesses)
-    figures = score_classes("ner", found, gold, text, labels)
+    figures = labelled_task("ner").graded(found, gold, text, labels)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         expected = f1_score(texts, guesses)
@@ -72,7 +72,7 @@ def test_word_classes_are_scikit_learns_on_the_real_names(tags, random):
     labels = ["a", "b", "c"]
     guess = [random.choice(labels) for _ in tags]
     found, gold, text = arrays(labels, [tags], [guess])
-    figures = score_classes("pos", found, gold, text, labels)
+    figures = labelled_task("pos").graded(found, gold, text, labels)
     assert figures["accuracy"] == sk.accuracy_score(tags, guess)
     macro = sk.f1_score(tags, guess, average="macro", zero_division=0.0)
     assert figures["macro_f1"] == pytest.approx(macro)
@@ -92,7 +92,7 @@ def test_without_its_name_a_run_of_unknown_words_is_one_entity():
     labels = ["O", "B-PER", "I-PER"]
     gold = np.array([UNKNOWN, UNKNOWN, UNKNOWN, 0, 1])
     found, text = np.array([0, 0, 0, 0, 1]), np.zeros(5, int)
-    assert score_classes("ner", found, gold, text, labels)["f1"] == pytest.approx(2 / 3)
+    assert labelled_task("ner").graded(found, gold, text, labels)["f1"] == pytest.approx(2 / 3)
     assert fast_span_f1(found, gold, text, labels) == pytest.approx(2 / 3)
 
 
@@ -127,5 +127,5 @@ def test_the_bootstrap_counts_the_same_spans():
 )
 def test_unseen_types_by_hand(texts, guesses, labels, expected):
     found, gold, text = arrays(labels, texts, guesses)
-    assert score_classes("ner", found, gold, text, labels)["f1"] == pytest.approx(expected)
+    assert labelled_task("ner").graded(found, gold, text, labels)["f1"] == pytest.approx(expected)
     assert fast_span_f1(found, gold, text, labels) == pytest.approx(expected)

@@ -14,8 +14,8 @@ from seqeval.scheme import IOB2
 from sklearn import metrics as sk
 
 from tokenexit.errors import UserError
-from tokenexit.evaluation.metrics import score, score_classes
-from tokenexit.evaluation.spans import fast_span_f1
+from tokenexit.tasks import labelled_task
+from tokenexit.tasks.scoring.spans import fast_span_f1
 
 LABELS = ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")
 POS = ("ADJ", "NOUN", "VERB")
@@ -50,7 +50,7 @@ def names(classes, text):
 @settings(deadline=None, max_examples=60)
 def test_entities_are_scored_as_seqeval_does(tagging):
     found, gold, text = tagging
-    figures = score_classes("ner", found, gold, text, LABELS)
+    figures = labelled_task("ner").graded(found, gold, text, LABELS)
     true, guess = names(gold, text), names(found, text)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -76,15 +76,15 @@ def test_the_fast_f1_of_searches_is_seqevals(tagging):
 def test_default_and_strict_differ_where_nothing_began_a_span():
     gold, text = np.array([3, 4, 0, 1]), np.zeros(4, dtype=int)  # B-PER I-PER O B-LOC
     found = np.array([3, 4, 0, 2])  # ... I-LOC
-    figures = score_classes("ner", found, gold, text, LABELS)
+    figures = labelled_task("ner").graded(found, gold, text, LABELS)
     assert figures["f1"] == 1
     assert figures["f1_strict"] == pytest.approx(2 / 3)  # 1 of 1 found, 1 of 2 there
 
 
 def test_a_span_ends_with_its_text():
     gold, found = np.array([3, 3]), np.array([3, 4])
-    apart = score_classes("ner", found, gold, np.array([0, 1]), LABELS)
-    together = score_classes("ner", found, gold, np.array([0, 0]), LABELS)
+    apart = labelled_task("ner").graded(found, gold, np.array([0, 1]), LABELS)
+    together = labelled_task("ner").graded(found, gold, np.array([0, 0]), LABELS)
     assert apart["f1"] == 1
     assert together["f1"] == 0
 
@@ -92,7 +92,7 @@ def test_a_span_ends_with_its_text():
 def test_word_classes_are_scored_as_scikit_learn_does():
     generator = np.random.default_rng(0)
     gold, found = generator.integers(-1, 3, 60), generator.integers(0, 3, 60)
-    figures = score_classes("pos", found, gold, np.arange(60) // 6, POS)
+    figures = labelled_task("pos").graded(found, gold, np.arange(60) // 6, POS)
     assert figures["metric"] == "accuracy"
     assert figures["quality"] == figures["accuracy"] == sk.accuracy_score(gold, found)
     macro = sk.f1_score(gold, found, average="macro", zero_division=0.0)
@@ -105,9 +105,8 @@ def test_words_without_gold_are_left_out(task):
     labels = LABELS if task == "ner" else POS
     gold, found = np.array([1, 2, 0, 1]), np.array([1, 2, 0, 2])
     text = np.array([0, 0, 0, 2])
-    wanted = score_classes(task, found, gold, text, labels)
-    more = score_classes(
-        task,
+    wanted = labelled_task(task).graded(found, gold, text, labels)
+    more = labelled_task(task).graded(
         np.append(found, [1, 2]),
         np.append(gold, [-100, -100]),
         np.append(text, [2, 3]),
@@ -119,10 +118,10 @@ def test_words_without_gold_are_left_out(task):
 def test_an_unknown_label_is_always_wrong():
     gold, text = np.array([1, 2, -1]), np.zeros(3, dtype=int)
     for guess in range(3):
-        figures = score_classes("pos", np.array([1, 2, guess]), gold, text, POS)
+        figures = labelled_task("pos").graded(np.array([1, 2, guess]), gold, text, POS)
         assert figures["accuracy"] == pytest.approx(2 / 3)
     for guess in range(5):  # even an O: an entity was there
-        figures = score_classes("ner", np.array([1, 2, guess]), gold, text, LABELS)
+        figures = labelled_task("ner").graded(np.array([1, 2, guess]), gold, text, LABELS)
         assert figures["recall"] <= 1 / 2
         assert figures["accuracy"] <= 2 / 3
 
@@ -131,18 +130,18 @@ def test_an_unknown_label_is_always_wrong():
 @pytest.mark.parametrize("gold", [[], [-100, -100]])
 def test_nothing_to_score_is_zero(task, labels, gold):
     classes = np.zeros(len(gold), dtype=int)
-    figures = score_classes(task, classes, np.array(gold, dtype=int), classes, labels)
+    figures = labelled_task(task).graded(classes, np.array(gold, dtype=int), classes, labels)
     assert all(value == 0 for key, value in figures.items() if key != "metric")
 
 
 def test_a_trace_is_scored_by_its_arrays():
     text = np.zeros(2, dtype=int)
     trace = SimpleNamespace(prediction=np.array([1, 2]), gold=np.array([1, 1]), text=text)
-    wanted = score_classes("pos", trace.prediction, trace.gold, text, POS)
-    assert score("pos", trace, POS) == wanted  # type: ignore[arg-type]
+    wanted = labelled_task("pos").graded(trace.prediction, trace.gold, text, POS)
+    assert wanted["accuracy"] == 0.5
 
 
 def test_an_unknown_task_is_named():
     none = np.zeros(0, dtype=int)
     with pytest.raises(UserError, match=r"Unknown task 'nerr'.*'ner'"):
-        score_classes("nerr", none, none, none, LABELS)
+        labelled_task("nerr").graded(none, none, none, LABELS)

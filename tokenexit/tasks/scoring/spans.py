@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenexit.evaluation.gold import entity_kinds
+from tokenexit.tasks.scoring.gold import entity_kinds
 
 
 def fast_span_f1(

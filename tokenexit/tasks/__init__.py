@@ -1,0 +1,19 @@
+"""Tasks: what a row is, how it is read, scored and told.  Every module registers its own."""
+
+from __future__ import annotations
+
+from tokenexit.tasks.base import TASKS, Task, Unit
+from tokenexit.tasks.labelled import LabelledTask
+from tokenexit.tasks.naming import generation_task, labelled_task, task_named, tasks_at, unit_of
+
+__all__ = [
+    "TASKS",
+    "LabelledTask",
+    "Task",
+    "Unit",
+    "generation_task",
+    "labelled_task",
+    "task_named",
+    "tasks_at",
+    "unit_of",
+]

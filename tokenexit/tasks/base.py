@@ -1,0 +1,80 @@
+"""What a task is: what leaves at an exit, and how its answers are read, scored and told."""
+
+from __future__ import annotations
+
+from abc import ABC
+from typing import ClassVar, Literal
+
+from tokenexit.errors import UserError
+from tokenexit.metrics import METRICS, build_metric
+from tokenexit.registry import Registry
+
+TASKS: Registry[Task] = Registry("task", "tokenexit.tasks")
+"""Every task by name. To add one, register a subclass of ``Task`` in a file of its own."""
+
+Unit = Literal["word", "text", "token"]
+Holder = Literal["sentence", "text"]
+Level = Literal["token", "sentence", "value", "step"]
+Kind = Literal["tagger", "classifier", "generator"]
+Scored = Literal["labels", "texts"]
+
+
+class Task(ABC):
+    """What a row is. All above the engine asks the task, and never which one it is.
+
+    A task is a value without state; ``task_named`` makes it.
+
+    Attributes:
+        title: What is done, in words, for cards.
+        unit: What leaves at an exit: a word, a text, or a token that is generated.
+        holder: What rows are part of, and is counted beside them.
+        level: What policies and methods call that: ``token``, ``sentence``, ``value`` for texts
+            that get numbers, ``step``.
+        loader: Name of the class that loads its models.
+        kind: What its models are: ``tagger``, ``classifier`` or ``generator``.
+        made: The same in words.
+        of: What its metrics score, as ``Metric.of``.
+        metric: The figure that stands for quality unless another is asked for.
+        figures: Figures that are computed anyhow.
+        countable: Whether an answer is equal to another or not; numbers are near or far.
+        pipeline: What the Hub calls it.
+        example: A text to show how its models are used.
+    """
+
+    title: ClassVar[str]
+    unit: ClassVar[Unit]
+    holder: ClassVar[Holder]
+    level: ClassVar[Level]
+    loader: ClassVar[str]
+    kind: ClassVar[Kind]
+    made: ClassVar[str]
+    of: ClassVar[Scored]
+    metric: ClassVar[str]
+    figures: ClassVar[tuple[str, ...]]
+    countable: ClassVar[bool] = True
+    pipeline: ClassVar[str]
+    example: ClassVar[str]
+
+    def __init__(self, name: str | None = None) -> None:
+        self.name = name or TASKS.name_of(type(self))
+
+    @property
+    def whole(self) -> bool:
+        """Whether a row is all that there is of a text."""
+        return self.unit == self.holder
+
+    def check_metric(self, metric: str | None) -> None:
+        """Refuse a metric that does not fit, before anything is computed.
+
+        Raises:
+            UserError: There is no such metric; the message names those that there are.
+        """
+        if metric is None or metric in self.figures:
+            return
+        fitting = [name for name, cls in METRICS.items() if cls.of == self.of]
+        if self.figures and metric not in fitting:
+            raise UserError(
+                f"Unknown metric {metric!r} for {self.name}. Available: "
+                f"{', '.join([*self.figures, *fitting])}. Load your own with a plug-in."
+            )
+        build_metric(metric, self.of)

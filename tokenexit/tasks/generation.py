@@ -1,0 +1,60 @@
+"""Texts that are written for texts: translation, data to text, summarisation, or your own."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from tokenexit.metrics.rouge import installed
+from tokenexit.tasks.base import TASKS, Holder, Kind, Level, Scored, Task, Unit
+
+
+@TASKS.register("text2text")
+class Generation(Task):
+    """A text is written for each source; other names of generators' tasks are this one."""
+
+    title: ClassVar[str] = "text-to-text generation"
+    unit: ClassVar[Unit] = "token"
+    holder: ClassVar[Holder] = "text"
+    level: ClassVar[Level] = "step"
+    loader: ClassVar[str] = "ExitModelForSeq2SeqLM"
+    kind: ClassVar[Kind] = "generator"
+    made: ClassVar[str] = "a model that generates text"
+    of: ClassVar[Scored] = "texts"
+    metric: ClassVar[str] = "bleu"
+    figures: ClassVar[tuple[str, ...]] = ()
+    pipeline: ClassVar[str] = "text2text-generation"
+    example: ClassVar[str] = "A text to read."
+
+    def further(self) -> list[str]:
+        """Metrics that a final evaluation shows beside BLEU and chrF, as far as installed."""
+        return ["ter"]
+
+
+@TASKS.register("translation")
+class Translation(Generation):
+    """Sentences in another language."""
+
+    title: ClassVar[str] = "translation"
+    pipeline: ClassVar[str] = "translation"
+    example: ClassVar[str] = "The harbour is quiet today."
+
+
+@TASKS.register("summarization")
+class Summarization(Generation):
+    """Short texts for long ones."""
+
+    title: ClassVar[str] = "summarization"
+    pipeline: ClassVar[str] = "summarization"
+    example: ClassVar[str] = "A long article about the harbour ..."
+
+    def further(self) -> list[str]:
+        """ROUGE besides, where its package is there."""
+        return ["ter", *(["rouge1", "rouge2", "rougeL"] if installed() else [])]
+
+
+@TASKS.register("data_to_text")
+class DataToText(Generation):
+    """Sentences that say what a table holds."""
+
+    title: ClassVar[str] = "data-to-text generation"
+    example: ClassVar[str] = "name[The Wild Kettle], kind[pub], area[old town]"

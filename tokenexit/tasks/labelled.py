@@ -1,0 +1,157 @@
+"""Tasks whose rows get a label or a number: words and texts."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tokenexit.data.tagged import TaggedSplit, check_labels
+from tokenexit.data.texts import ScoredSplit
+from tokenexit.errors import UserError
+from tokenexit.metrics import build_metric, measure
+from tokenexit.policies import Policy
+from tokenexit.tasks.base import Scored, Task
+
+Answers = NDArray[Any]
+"""Classes, or numbers, ``[W]``: one a row, by text and position."""
+
+NO_LABEL = -100
+"""Gold class of a row without one."""
+
+UNKNOWN_NAME = "<unknown>"
+"""Name of a label that the model does not know."""
+
+
+class LabelledTask(Task):
+    """A task whose rows get an answer each.
+
+    Arrays are ``[W]``, one entry a row, in order of text and position; gold classes are as
+    ``class_numbers`` gives them.
+    """
+
+    of: ClassVar[Scored] = "labels"
+    label_kind: ClassVar[str] = "labels"
+    """What its labels are, in the plural."""
+
+    @abstractmethod
+    def scored(
+        self, prediction: Answers, gold: Answers, text: Answers, labels: Sequence[str]
+    ) -> dict[str, float]:
+        """All figures of rows that have a gold answer."""
+
+    @abstractmethod
+    def quick(
+        self, prediction: Answers, gold: Answers, text: Answers, labels: Sequence[str]
+    ) -> float:
+        """The usual figure alone, for searches that score hundreds of settings."""
+
+    @abstractmethod
+    def named(
+        self, prediction: Answers, gold: Answers, text: Answers, labels: Sequence[str]
+    ) -> tuple[list[Any], list[Any]]:
+        """Predictions and gold answers as a ``Metric`` of labels gets them."""
+
+    @abstractmethod
+    def families(self, labels: Sequence[str], context: bool = False) -> list[Policy]:
+        """Policies that are searched when the user names none.
+
+        Args:
+            labels: Names of the classes.
+            context: Whether the model has a context gate, which is then the first.
+        """
+
+    def parts(
+        self,
+        prediction: Answers,
+        gold: Answers,
+        text: Answers,
+        labels: Sequence[str],
+        texts: int,
+    ) -> NDArray[np.float64]:
+        """Numerator and denominator of the usual figure by text, ``[texts, 2]``; they add up.
+
+        Args:
+            prediction: Of rows with a gold answer, as the rest.
+            gold: Likewise.
+            text: Likewise.
+            labels: Names of the classes.
+            texts: How many texts there are.
+
+        Raises:
+            UserError: The figure is not made of sums over texts.
+        """
+        raise UserError(f"{self.metric}, the figure of {self.name}, is not made of sums.")
+
+    def known(self, gold: Answers) -> NDArray[np.bool_]:
+        """Rows with a gold answer, ``[W]``."""
+        return gold != NO_LABEL
+
+    def graded(
+        self,
+        prediction: Answers,
+        gold: Answers,
+        text: Answers,
+        labels: Sequence[str],
+        metric: str | None = None,
+    ) -> dict[str, Any]:
+        """Score a run; rows without a gold answer are left out.
+
+        Args:
+            prediction: Answers.
+            gold: True ones.
+            text: Number of each row's text.
+            labels: Names of the classes.
+            metric: A figure of the task or a metric of labels; the task's usual one when None.
+
+        Returns:
+            ``metric``, ``quality`` (that metric, 0 to 1) and every further figure of the task.
+
+        Raises:
+            UserError: The metric gives no quality.
+        """
+        known = self.known(gold)
+        told = (prediction[known], gold[known], text[known], labels)
+        figures: dict[str, Any] = self.scored(*told)
+        metric = metric or self.metric
+        if metric not in self.figures:
+            figures[metric] = measure(build_metric(metric, "labels"), metric, *self.named(*told))
+        quality = figures[metric]
+        if metric != self.metric:
+            # A correlation that points the wrong way is worth no more than none.
+            quality = max(float(quality), 0.0)
+        return {"metric": metric, "quality": quality, **figures}
+
+    def check_answers(self, split: TaggedSplit, labels: Sequence[str], on_unknown: str) -> None:
+        """Refuse a split that a model of this task cannot be measured by.
+
+        Args:
+            split: Labelled texts.
+            labels: Names of the classes.
+            on_unknown: See ``check_labels``.
+
+        Raises:
+            UserError: Numbers in the place of classes, or unknown labels.
+        """
+        if isinstance(split, ScoredSplit):
+            raise UserError(
+                f"{split.origin} holds numbers or no labels, and the model names classes: give "
+                "data of its own kind."
+            )
+        # Texts without a label are left out of every figure.
+        check_labels(split.labelled(), labels, on_unknown)
+
+    def check_known(self, splits: Mapping[str, TaggedSplit], labels: Sequence[str]) -> None:
+        """Say which labels of the splits to measure on the training split does not have."""
+        for name in ("validation", "test"):
+            if name in splits:
+                check_labels(splits[name], labels, "keep")
+
+
+def names_of(classes: Answers, labels: Sequence[str]) -> NDArray[np.object_]:
+    """Names of classes, ``[W]``."""
+    names = np.array([*labels, UNKNOWN_NAME], dtype=object)
+    return names[np.where(classes < 0, len(labels), classes)]

@@ -1,0 +1,56 @@
+"""Named entities: F1 of whole spans, since a half one is none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tokenexit.tasks.base import TASKS
+from tokenexit.tasks.labelled import Answers
+from tokenexit.tasks.scoring.accuracy import accuracy_figures
+from tokenexit.tasks.scoring.entities import entity_figures
+from tokenexit.tasks.scoring.spans import fast_span_f1, span_starts
+from tokenexit.tasks.words import WordTask
+
+
+@TASKS.register("ner")
+class NamedEntities(WordTask):
+    """Each word gets its place in an entity, as BIO has it."""
+
+    title: ClassVar[str] = "named-entity recognition"
+    label_kind: ClassVar[str] = "entity tags (BIO)"
+    metric: ClassVar[str] = "f1"
+    figures: ClassVar[tuple[str, ...]] = (
+        "f1", "f1_strict", "precision", "recall", "accuracy", "macro_f1",
+    )  # fmt: skip
+
+    def scored(
+        self, prediction: Answers, gold: Answers, text: Answers, labels: Sequence[str]
+    ) -> dict[str, float]:
+        """See ``LabelledTask``."""
+        spans = entity_figures(prediction, gold, text, labels)
+        return {**spans, **accuracy_figures(prediction, gold)}
+
+    def quick(
+        self, prediction: Answers, gold: Answers, text: Answers, labels: Sequence[str]
+    ) -> float:
+        """See ``LabelledTask``."""
+        return fast_span_f1(prediction, gold, text, labels)
+
+    def parts(
+        self,
+        prediction: Answers,
+        gold: Answers,
+        text: Answers,
+        labels: Sequence[str],
+        texts: int,
+    ) -> NDArray[np.float64]:
+        """See ``LabelledTask``."""
+        found, true, both = (
+            np.bincount(text[starts], minlength=texts)
+            for starts in span_starts(prediction, gold, text, labels)
+        )
+        return np.stack([2 * both, found + true], axis=1).astype(np.float64)

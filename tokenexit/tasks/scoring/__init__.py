@@ -1,0 +1,1 @@
+"""Figures of classes, entities and numbers, as arrays."""

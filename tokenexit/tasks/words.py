@@ -1,0 +1,57 @@
+"""What all tasks share whose words get a class each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tokenexit.data.bio import is_bio
+from tokenexit.policies import Policy
+from tokenexit.policies.context_gate import ContextGate
+from tokenexit.policies.entropy import Entropy
+from tokenexit.policies.margin import Margin
+from tokenexit.policies.pcee import PCEE
+from tokenexit.policies.per_class import PerClass
+from tokenexit.policies.window import Window
+from tokenexit.tasks.base import Holder, Kind, Level, Unit
+from tokenexit.tasks.labelled import Answers, LabelledTask, names_of
+
+
+class WordTask(LabelledTask):
+    """A task whose words get a class each."""
+
+    unit: ClassVar[Unit] = "word"
+    holder: ClassVar[Holder] = "sentence"
+    level: ClassVar[Level] = "token"
+    loader: ClassVar[str] = "ExitModelForTokenClassification"
+    kind: ClassVar[Kind] = "tagger"
+    made: ClassVar[str] = "a tagger"
+    pipeline: ClassVar[str] = "token-classification"
+    example: ClassVar[str] = "Ada Lovelace was born in London ."
+
+    def named(
+        self, prediction: Answers, gold: Answers, text: Answers, labels: Sequence[str]
+    ) -> tuple[list[Any], list[Any]]:
+        """One list of names a text."""
+        cuts = np.flatnonzero(np.diff(text)) + 1
+        said, true = (
+            [part.tolist() for part in np.split(names_of(one, labels), cuts)]
+            for one in (prediction, gold)
+        )
+        return said, true
+
+    def families(self, labels: Sequence[str], context: bool = False) -> list[Policy]:
+        """The margin and entropy alone, over a window, twice in a row, per class for ``O``.
+
+        The margin saved most where policies were compared (``recipes/results/policies``); the
+        others cost one simulation each, and another corpus may prefer them.
+        """
+        gated: list[Policy] = [ContextGate()] if context else []
+        usual = [*gated, Margin(), Entropy(), Window(Entropy(), 3), PCEE(Entropy(), 2)]
+        if not (is_bio(labels) and "O" in labels):
+            return usual
+        # 'O' is most of the text and easy; a lost entity is what costs quality.
+        apart = [PerClass(Entropy(0.1), {"O": Entropy(0.1 * ratio)}) for ratio in (0.3, 3.0)]
+        return [*usual, *apart, Window(PerClass(Entropy(0.1), {"O": Entropy(0.03)}), 3)]
