@@ -9,7 +9,7 @@ from pathlib import Path
 from tokenexit.config import friendly_errors
 from tokenexit.workflows.config import TaggingConfig
 from tokenexit.workflows.method import load_with_method
-from tokenexit.workflows.tagging import run_tagging
+from tokenexit.workflows.run import run_task
 
 # What is used as long as neither data nor model is given: small enough for two cores.
 DEMO = {
@@ -35,7 +35,7 @@ def main(task: str, argv: Sequence[str]) -> None:
         config = load_with_method(
             TaggingConfig, argv, defaults if own else {**defaults, **DEMO}, "token"
         )
-        run_tagging(config, demo=demo_writer("make_demo_tagging"))
+        run_task(config, demo=demo_writer("make_demo_tagging"))
 
 
 def demo_writer(script: str) -> Callable[[Path, str], None]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tokenexit.config import friendly_errors
 from tokenexit.workflows.method import load_with_method
-from tokenexit.workflows.seq2seq import run_seq2seq
+from tokenexit.workflows.run import run_task
 from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
 
 # Tokens halt while training as CALM's softmax margin would let them.
@@ -60,7 +60,7 @@ def main(task: str, argv: Sequence[str], defaults: dict[str, Any]) -> None:
         config = load_with_method(
             Seq2SeqConfig, argv, {**base, **(defaults if own else DEMO)}, "step"
         )
-        run_seq2seq(config, demo=write_demo)
+        run_task(config, demo=write_demo)
 
 
 def write_demo(folder: Path, task: str) -> None:

@@ -20,7 +20,7 @@ from _tagging import DEMO, demo_writer
 from tokenexit.config import friendly_errors
 from tokenexit.workflows.config import ClassificationConfig
 from tokenexit.workflows.method import load_with_method
-from tokenexit.workflows.tagging import run_tagging
+from tokenexit.workflows.run import run_task
 
 if __name__ == "__main__":
     defaults = {"output_dir": "runs/classification-demo"}
@@ -35,4 +35,4 @@ if __name__ == "__main__":
             defaults if own else {**defaults, **DEMO},
             "sentence",
         )
-        run_tagging(config, demo=demo_writer("make_demo_texts"))
+        run_task(config, demo=demo_writer("make_demo_texts"))

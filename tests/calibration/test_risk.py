@@ -31,7 +31,7 @@ from tokenexit.policies.entropy import Entropy
 from tokenexit.policies.margin import Margin
 from tokenexit.policies.never import Never
 from tokenexit.workflows.config import TaggingConfig
-from tokenexit.workflows.tagging import run_tagging
+from tokenexit.workflows.run import run_task
 
 
 def at_most(k: int, n: int, p: float) -> float:
@@ -309,7 +309,7 @@ def test_wishes_that_contradict_each_other(given, told):
 def test_a_crf_learned_afterwards_cannot_be_promised(tmp_path):
     config = TaggingConfig(str(tmp_path), decode="crf", calibrate=CalibrateConfig(risk=0.1))
     with pytest.raises(UserError, match="decode=legal or argmax"):
-        run_tagging(config)
+        run_task(config)
     assert not list(tmp_path.iterdir())
 
 

@@ -20,7 +20,7 @@ from tokenexit.objectives import from_config as from_objective
 from tokenexit.policies import from_config
 from tokenexit.training.batches import MicroBatch
 from tokenexit.training.lesson_seq2seq import Seq2SeqClassroom
-from tokenexit.workflows.seq2seq import training_pairs
+from tokenexit.workflows.recipes.pairs import training_pairs
 
 pytestmark = pytest.mark.slow
 

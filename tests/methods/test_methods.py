@@ -16,9 +16,8 @@ from tokenexit.methods import LEVELS, METHODS, settings_of
 from tokenexit.policies.base import check_level
 from tokenexit.workflows.config import ClassificationConfig, TaggingConfig
 from tokenexit.workflows.method import load_with_method
-from tokenexit.workflows.seq2seq import run_seq2seq
+from tokenexit.workflows.run import run_task
 from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
-from tokenexit.workflows.tagging import run_tagging
 
 pytestmark = pytest.mark.slow
 
@@ -34,11 +33,11 @@ DECODER = {
 TRAIN = {"max_steps": 4, "batch_size": 6, "epochs": 5}
 COMMON = {"train": TRAIN, "calibrate": {"grid": 4, "verify": 1, "limit": 4}}
 SCHEMAS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
-    "sentence": (ClassificationConfig, run_tagging, {**COMMON, "model": ENCODER}),
-    "token": (TaggingConfig, run_tagging, {**COMMON, "model": ENCODER}),
+    "sentence": (ClassificationConfig, run_task, {**COMMON, "model": ENCODER}),
+    "token": (TaggingConfig, run_task, {**COMMON, "model": ENCODER}),
     "step": (
         Seq2SeqConfig,
-        run_seq2seq,
+        run_task,
         {**COMMON, "model": DECODER, "generation": {"max_new_tokens": 3}, "validate_on": 3},
     ),
 }

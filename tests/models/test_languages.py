@@ -17,7 +17,8 @@ from tokenexit.decoders import DECODERS
 from tokenexit.errors import UserError
 from tokenexit.models.languages import with_languages
 from tokenexit.models.text_ids import cut, special_ends
-from tokenexit.workflows.seq2seq import build_generator, spoken, training_pairs
+from tokenexit.workflows.recipes.generators import build_generator, spoken
+from tokenexit.workflows.recipes.pairs import training_pairs
 from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
 
 TOKENIZERS = pytest.mark.parametrize("kind", [MBartTokenizer, MBart50Tokenizer])

@@ -13,11 +13,11 @@ import pytest
 from tokenexit import CascadeForSequenceClassification, ExitModelForSequenceClassification
 from tokenexit.config import from_yaml
 from tokenexit.errors import UserError
-from tokenexit.workflows import cascade as workflow
+from tokenexit.workflows import run as workflow
 from tokenexit.workflows.commands import open_model
 from tokenexit.workflows.config import ClassificationConfig
 from tokenexit.workflows.method import load_with_method
-from tokenexit.workflows.tagging import run_tagging
+from tokenexit.workflows.run import run_task
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +57,7 @@ def load(data: Path, run: Path, *argv: str, method: str = "tangobert") -> Any:
 
 @pytest.fixture(scope="module")
 def finished(data: Path, tmp_path_factory: Any) -> Path:
-    return run_tagging(load(data, tmp_path_factory.mktemp("runs") / "cascade"))
+    return run_task(load(data, tmp_path_factory.mktemp("runs") / "cascade"))
 
 
 def test_the_run_folder_is_whole(finished):
@@ -133,7 +133,7 @@ def test_calibrate_changes_the_folder(finished, data, tmp_path, monkeypatch, cap
 
 def test_a_run_goes_on_where_it_was_stopped(data, tmp_path, monkeypatch):
     run, steps = tmp_path / "run", "train.max_steps=8"
-    whole, seen = workflow.run_tagging, []
+    whole, seen = workflow.run_task, []
 
     def stopped(config: Any) -> Path:
         seen.append(Path(config.output_dir).name)
@@ -141,15 +141,15 @@ def test_a_run_goes_on_where_it_was_stopped(data, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return whole(config)
 
-    monkeypatch.setattr(workflow, "run_tagging", stopped)
+    monkeypatch.setattr(workflow, "run_task", stopped)
     with pytest.raises(KeyboardInterrupt):
-        run_tagging(load(data, run, steps))
+        run_task(load(data, run, steps))
     log = (run / "stage-1" / "train_log.jsonl").read_text()
     with pytest.raises(UserError, match=r"stage-1' already holds a run"):
-        run_tagging(load(data, run, steps))
+        run_task(load(data, run, steps))
     with pytest.raises(UserError, match=r"train\.lr was"):
-        run_tagging(load(data, run, steps, "train.lr=0.1", "resume=true"))
-    run_tagging(load(data, run, steps, "resume=true"))
+        run_task(load(data, run, steps, "train.lr=0.1", "resume=true"))
+    run_task(load(data, run, steps, "resume=true"))
     assert seen == ["stage-1", "stage-2"] * 2
     assert (run / "stage-1" / "train_log.jsonl").read_text() == log  # no step was done again
     assert json.loads((run / "cascade.json").read_text())["stages"] == ["stage-1", "stage-2"]
@@ -162,7 +162,7 @@ def test_a_cascade_of_ones_own(data, tmp_path):
         {"train.max_steps": 2},
     ]
     argv = [f"stages={json.dumps(stages)}", "policy={name: max_prob, threshold: 0.6}"]
-    run = run_tagging(load(data, tmp_path / "run", *argv, method="single"))
+    run = run_task(load(data, tmp_path / "run", *argv, method="single"))
     cascade = CascadeForSequenceClassification.from_pretrained(run)
     assert [stage.backbone.hidden_size for stage in cascade.stages] == [8, 16]
     assert cascade.settings.policy == {"name": "max_prob", "threshold": 0.6}
@@ -187,19 +187,19 @@ def test_a_cascade_of_ones_own(data, tmp_path):
 )
 def test_mistakes_show_before_anything_is_trained(data, tmp_path, argv, message):
     with pytest.raises(UserError, match=message):
-        run_tagging(load(data, tmp_path / "run", *argv))
+        run_task(load(data, tmp_path / "run", *argv))
     assert not (tmp_path / "run" / "stage-1").exists()
 
 
 def test_every_other_layer_is_a_network_without_exits(data, tmp_path):
     config = load(data, tmp_path / "run", "train.max_steps=4", method="layer_dropped")
-    metrics = json.loads((run_tagging(config) / "metrics.json").read_text())
+    metrics = json.loads((run_task(config) / "metrics.json").read_text())
     assert metrics["num_layers"] == 2
     assert metrics["splits"]["test"]["policy"] == {"name": "never"}
     assert metrics["static"] == []
     assert not (tmp_path / "run" / "calibration.json").exists()
     with pytest.raises(UserError, match="no layers of this network"):
-        run_tagging(load(data, tmp_path / "two", "keep_layers=[3,1]", method="single"))
+        run_task(load(data, tmp_path / "two", "keep_layers=[3,1]", method="single"))
     with pytest.raises(UserError, match="alternate"):
         load(data, tmp_path / "three", "keep_layers=half", method="single")
 
@@ -221,6 +221,6 @@ def test_a_policy_of_ones_own(data, tmp_path):
     plugin = tmp_path / "mine.py"
     plugin.write_text(PLUGIN, encoding="utf-8")
     argv = [f"plugins=[{plugin}]", "policy={name: twice_sure, threshold: 0.7}"]
-    run = run_tagging(load(data, tmp_path / "run", *argv, "train.max_steps=2"))
+    run = run_task(load(data, tmp_path / "run", *argv, "train.max_steps=2"))
     held = json.loads((run / "cascade.json").read_text())
     assert held["policy"] == {"name": "twice_sure", "threshold": 0.7}

@@ -14,7 +14,7 @@ from tokenexit.errors import UserError
 from tokenexit.workflows.commands import open_model
 from tokenexit.workflows.compare import CompareConfig, compare
 from tokenexit.workflows.config import ClassificationConfig
-from tokenexit.workflows.tagging import run_tagging
+from tokenexit.workflows.run import run_task
 
 pytestmark = pytest.mark.slow
 
@@ -51,9 +51,7 @@ def data(tmp_path_factory: Any) -> Path:
 @pytest.fixture(scope="module")
 def finished(data: Path, tmp_path_factory: Any) -> Path:
     run = tmp_path_factory.mktemp("runs") / "texts"
-    return run_tagging(
-        load_config(ClassificationConfig, [f"data={data}", f"output_dir={run}"], SMALL)
-    )
+    return run_task(load_config(ClassificationConfig, [f"data={data}", f"output_dir={run}"], SMALL))
 
 
 def test_it_learns_and_the_run_folder_is_whole(finished):

@@ -22,10 +22,11 @@ from tokenexit.halting.cost import plain_macs
 from tokenexit.policies import from_config
 from tokenexit.training import TrainConfig
 from tokenexit.training import loop as training_loop
-from tokenexit.workflows import recipe
+from tokenexit.workflows import compare_methods as comparing
 from tokenexit.workflows.compare_methods import compare_methods
 from tokenexit.workflows.compare_methods_config import CompareMethodsConfig
 from tokenexit.workflows.method_runs import plan
+from tokenexit.workflows.recipes import labels
 
 pytestmark = pytest.mark.slow
 
@@ -171,9 +172,9 @@ def test_killed_at_any_time_and_started_again_gives_the_same(pair, config, tmp_p
                 compare_methods(mine)
 
     killed_after(training_loop, "one_step", 17)  # in the first training
-    killed_after(recipe, "evaluate", 1)  # in a sweep
-    killed_after(recipe, "run_tagging", 1)  # between trainings
-    killed_after(recipe, "evaluate", 2)
+    killed_after(labels, "evaluate", 1)  # in a sweep
+    killed_after(comparing, "run_task", 1)  # between trainings
+    killed_after(labels, "evaluate", 2)
     compare_methods(mine)
     assert read(tmp_path / "out") == read(pair)
     # Paths differ, and the command was not given.
@@ -185,14 +186,14 @@ def test_what_fails_is_told_and_tried_again_only_when_asked(config, tmp_path, mo
     plugin = tmp_path / "broken.py"
     plugin.write_text(BROKEN)
     mine = config(tmp_path / "out", "broken", "sentee", "pabee", plugins=[str(plugin)])
-    train = recipe.run_tagging
+    train = comparing.run_task
 
     def crashing(given):
         if given.method == "pabee":
             raise RuntimeError("out of\nmemory")
         return train(given)
 
-    monkeypatch.setattr(recipe, "run_tagging", crashing)
+    monkeypatch.setattr(comparing, "run_task", crashing)
     table = compare_methods(mine).read_text(encoding="utf-8")
     found = read(tmp_path / "out")
     assert "no_such_rule" in found["broken-seed0"]["error"]
@@ -204,7 +205,7 @@ def test_what_fails_is_told_and_tried_again_only_when_asked(config, tmp_path, mo
     rows = rows_of(tmp_path / "out" / "comparison.csv")
     assert [row["method"] for row in rows if row["error"]] == ["broken", "sentee", "pabee"]
 
-    monkeypatch.setattr(recipe, "run_tagging", train)
+    monkeypatch.setattr(comparing, "run_task", train)
     compare_methods(mine)
     assert "error" in read(tmp_path / "out")["pabee-seed0"]
     again = config(tmp_path / "out", "broken", "sentee", "pabee", plugins=[str(plugin)], retry=True)

@@ -13,9 +13,8 @@ from tokenexit.training import TrainConfig
 from tokenexit.workflows import tagging
 from tokenexit.workflows.commands import open_model
 from tokenexit.workflows.config import TaggingConfig
-from tokenexit.workflows.seq2seq import run_seq2seq
+from tokenexit.workflows.run import run_task
 from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
-from tokenexit.workflows.tagging import run_tagging
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +32,7 @@ def config(run: Path, data: Path, model: Any, **more: Any) -> TaggingConfig:
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory, corpus, small_bert) -> Path:
     """The new run in a folder of its own."""
-    return run_tagging(config(tmp_path_factory.mktemp("alone") / "run", corpus, small_bert))
+    return run_task(config(tmp_path_factory.mktemp("alone") / "run", corpus, small_bert))
 
 
 @pytest.mark.parametrize("where", ["train", "fit_heads", "finish"])
@@ -46,12 +45,12 @@ def test_stopped_while_overwriting(where, alone, own_run, corpus, small_bert, mo
     with monkeypatch.context() as patch:
         patch.setattr(tagging, where, killed)
         with pytest.raises(Killed):
-            run_tagging(config(own_run, corpus, small_bert, overwrite=True))
+            run_task(config(own_run, corpus, small_bert, overwrite=True))
     for name in ("model.safetensors", "exit_heads.safetensors", "metrics.json", "README.md"):
         assert not (own_run / name).exists()
     with pytest.raises(UserError, match=r"exit_config\.json"):
         open_model(str(own_run))
-    run_tagging(config(own_run, corpus, small_bert, resume=True))
+    run_task(config(own_run, corpus, small_bert, resume=True))
     for name in ("model.safetensors", "exit_heads.safetensors", "metrics.json", "README.md"):
         assert (own_run / name).read_bytes() == (alone / name).read_bytes()
     assert (own_run / "model.safetensors").read_bytes() != old
@@ -74,7 +73,7 @@ def test_a_mistake_does_not_cost_the_run_that_was_to_be_overwritten(
     for key, value in mistake.items():
         object.__setattr__(wrong, key, value)
     with pytest.raises(UserError):
-        run_tagging(wrong)
+        run_task(wrong)
     assert {path: path.read_bytes() for path in own_run.rglob("*") if path.is_file()} == before
 
 
@@ -92,5 +91,5 @@ def test_every_file_of_a_run_may_be_read_by_others(alone):
 def test_generation_that_cannot_work_is_refused_before_anything_is_read(generation, tmp_path):
     wrong = Seq2SeqConfig(str(tmp_path / "run"), data="nowhere", generation=generation)
     with pytest.raises(UserError, match=next(iter(generation))):
-        run_seq2seq(wrong)
+        run_task(wrong)
     assert not list(tmp_path.iterdir())

@@ -12,7 +12,7 @@ from tokenexit.cli import main
 from tokenexit.config import load_config
 from tokenexit.errors import UserError
 from tokenexit.workflows.config import TaggingConfig
-from tokenexit.workflows.tagging import run_tagging
+from tokenexit.workflows.run import run_task
 
 pytestmark = pytest.mark.slow
 
@@ -64,7 +64,7 @@ def places(tmp_path) -> tuple[Path, Path]:
 def test_a_run_and_the_console_script_measure_by_it(places, tmp_path, monkeypatch, capsys):
     data, plugin = places
     told = [f"data={data}", f"output_dir={tmp_path / 'run'}", f"plugins=[{plugin}]"]
-    run = run_tagging(load_config(TaggingConfig, [*told, "metric=nouns_found"], SMALL))
+    run = run_task(load_config(TaggingConfig, [*told, "metric=nouns_found"], SMALL))
     test = json.loads((run / "metrics.json").read_text())["splits"]["test"]
     assert test["metric"] == "nouns_found"
     assert test["quality"] == test["figures"]["nouns_found"]
@@ -90,7 +90,7 @@ def test_one_that_is_not_loaded_is_named_before_anything_is_written(places, tmp_
     data, _ = places
     told = [f"data={data}", f"output_dir={tmp_path / 'run'}", "metric=never_loaded"]
     with pytest.raises(UserError, match=r"Unknown metric 'never_loaded' for pos.*plug-in"):
-        run_tagging(load_config(TaggingConfig, told, SMALL))
+        run_task(load_config(TaggingConfig, told, SMALL))
     assert not (tmp_path / "run").exists()
 
 
@@ -98,7 +98,7 @@ def test_a_promise_of_a_tagger_rests_on_texts_that_chose_nothing(places, tmp_pat
     data, _ = places
     told = [f"data={data}", f"output_dir={tmp_path / 'run'}"]
     risk = ["calibrate.risk=0.5", "calibrate.delta=0.5"]
-    run = run_tagging(load_config(TaggingConfig, [*told, *risk], SMALL))
+    run = run_task(load_config(TaggingConfig, [*told, *risk], SMALL))
     found = json.loads((run / "calibration.json").read_text())
     assert (found["data_used_for"], found["promise"]["n"]) == ([], 4)
     assert found["measured"]["texts_in_split"] == 8

@@ -16,9 +16,8 @@ from tokenexit.workflows.commands import open_model
 from tokenexit.workflows.config import ClassificationConfig, TaggingConfig
 from tokenexit.workflows.lock import locked
 from tokenexit.workflows.reading import Reading, reading_of, remembered
-from tokenexit.workflows.seq2seq import run_seq2seq
+from tokenexit.workflows.run import run_task
 from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
-from tokenexit.workflows.tagging import run_tagging
 
 pytestmark = pytest.mark.slow
 
@@ -49,7 +48,7 @@ def iob1(tmp_path, small_bert, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     told = {"convert_tags": True, "column": "mine", "data_name": "english", "model": small_bert}
     config = options(TaggingConfig, Path("corpora"), tmp_path / "run", **told)
-    return run_tagging(config)
+    return run_task(config)
 
 
 def figures(command: str, *arguments: Any) -> Any:
@@ -100,7 +99,7 @@ def test_a_classifier_of_pairs_without_a_validation_split(tmp_path, small_bert, 
     (data / "validation.jsonl").unlink()
     columns = {"column": "q", "pair_column": "a", "label_column": "gold"}
     config = options(ClassificationConfig, data, tmp_path / "run", model=small_bert, **columns)
-    run = run_tagging(config)
+    run = run_task(config)
     monkeypatch.chdir(tmp_path)
     assert figures("evaluate", run)["n_sentences"] == 20
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
@@ -116,7 +115,7 @@ def test_a_generator(tmp_path, monkeypatch):
     data = write(tmp_path / "data", rows)
     told = {"source_column": "src_text", "target_column": "tgt_text", "model": T5}
     few = {"generation": {"max_new_tokens": 3}, "task": "translation"}
-    run = run_seq2seq(options(Seq2SeqConfig, data, tmp_path / "run", **told, **few))
+    run = run_task(options(Seq2SeqConfig, data, tmp_path / "run", **told, **few))
     monkeypatch.chdir(tmp_path)
     assert figures("evaluate", run)["n_sentences"] == 6
     turned = ["--source-column", "tgt_text", "--target-column", "src_text"]

@@ -28,7 +28,7 @@ from tokenexit.tasks.scoring.correlation import correlation
 from tokenexit.workflows.commands import open_model
 from tokenexit.workflows.config import ClassificationConfig
 from tokenexit.workflows.method import load_with_method
-from tokenexit.workflows.tagging import run_tagging
+from tokenexit.workflows.run import run_task
 
 pytestmark = pytest.mark.slow
 
@@ -72,7 +72,7 @@ def configured(data: Path | str, run: Path, *argv: str) -> ClassificationConfig:
 @pytest.fixture(scope="module")
 def finished(data: Path, tmp_path_factory: Any) -> Path:
     run = tmp_path_factory.mktemp("runs") / "numbers"
-    return run_tagging(configured(data, run, "method=berxit"))
+    return run_task(configured(data, run, "method=berxit"))
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +189,7 @@ def test_the_gate_learns_how_far_off_an_exit_is():
 @pytest.mark.parametrize("name", SERVING)
 def test_a_method_with_a_form_for_regression(name, data, tmp_path):
     short = ("train.max_steps=4", "train.epochs=1", f"method={name}")
-    run = run_tagging(configured(data, tmp_path / "run", *short))
+    run = run_task(configured(data, tmp_path / "run", *short))
     found = json.loads((run / "metrics.json").read_text())["splits"]["test"]["policy"]["name"]
     families = METHODS.get(name).regression or ()
     assert found in {family["name"] for family in families} | {"never"}
@@ -224,7 +224,7 @@ def test_without_a_method_exits_are_trained_together(data, tmp_path):
 )
 def test_what_a_regression_cannot_do(data, tmp_path, argv, message):
     with pytest.raises(UserError, match=message):
-        run_tagging(configured(data, tmp_path / "run", *argv))
+        run_task(configured(data, tmp_path / "run", *argv))
 
 
 def test_numbers_and_classes_do_not_mix(model, data, tmp_path):

@@ -14,8 +14,8 @@ from tokenexit.reporting import write_report
 from tokenexit.reporting.seeds import seeds_text, summary
 from tokenexit.workflows import seeds as module
 from tokenexit.workflows.config import TaggingConfig
+from tokenexit.workflows.run import run_task
 from tokenexit.workflows.seeds import run_seeds
-from tokenexit.workflows.tagging import run_tagging
 
 pytestmark = pytest.mark.slow
 
@@ -52,10 +52,10 @@ def read(path: Path) -> dict:
 
 
 def test_each_seed_has_a_run_and_all_have_a_mean(data, tmp_path, caplog):
-    folder = run_tagging(config(data, tmp_path / "all", "seeds=[0,3]"))
+    folder = run_task(config(data, tmp_path / "all", "seeds=[0,3]"))
     record = read(folder / "seeds.json")
     assert list(record["seeds"]) == ["0", "3"]
-    alone = run_tagging(config(data, tmp_path / "alone", "seed=3"))
+    alone = run_task(config(data, tmp_path / "alone", "seed=3"))
     splits = read(alone / "metrics.json")["splits"]
     assert record["seeds"]["3"]["splits"] == splits  # as if it had been run alone
     values = [run["splits"]["test"]["quality"] for run in record["seeds"].values()]
@@ -69,14 +69,14 @@ def test_each_seed_has_a_run_and_all_have_a_mean(data, tmp_path, caplog):
     assert f"{test['mean']:.4f}" in html
     assert write_report(folder).read_text(encoding="utf-8") == html
     # Another seed is added by resuming, and what is there stays the same.
-    again = run_tagging(config(data, tmp_path / "all", "seeds=[0,3,4]", "resume=true"))
+    again = run_task(config(data, tmp_path / "all", "seeds=[0,3,4]", "resume=true"))
     after = read(again / "seeds.json")
     assert after["summary"]["test"]["quality"]["n"] == 3
     assert after["seeds"]["3"]["splits"]["test"] == splits["test"]
     # A taken folder is refused, and overwriting leaves nothing of seeds that are not asked for.
     with pytest.raises(UserError, match="already holds a run"):
-        run_tagging(config(data, tmp_path / "all", "seeds=[0]"))
-    run_tagging(config(data, tmp_path / "all", "seeds=[0]", "overwrite=true"))
+        run_task(config(data, tmp_path / "all", "seeds=[0]"))
+    run_task(config(data, tmp_path / "all", "seeds=[0]", "overwrite=true"))
     assert not (folder / "seed-3").exists()
     assert list(read(folder / "seeds.json")["seeds"]) == ["0"]
 
@@ -134,7 +134,7 @@ def test_a_kill_is_no_failure_of_one_seed(data, tmp_path, monkeypatch):
 @pytest.mark.parametrize("told", ["seeds=[1,1]", "seeds=[-1]", "seeds=[0,x]", "seeds=[1.5]"])
 def test_seeds_that_make_no_sense(data, tmp_path, told):
     with pytest.raises(UserError, match="seeds"):
-        run_tagging(config(data, tmp_path / "all", told))
+        run_task(config(data, tmp_path / "all", told))
     assert not (tmp_path / "all").exists()
 
 

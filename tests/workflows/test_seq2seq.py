@@ -14,14 +14,14 @@ from tokenexit.errors import UserError
 from tokenexit.evaluation.generation import evaluate_texts
 from tokenexit.models.texts import encode_texts
 from tokenexit.workflows.commands import open_model
-from tokenexit.workflows.seq2seq import (
+from tokenexit.workflows.recipes import recipe_of
+from tokenexit.workflows.recipes.generators import (
     build_generator,
-    read_pair_splits,
-    run_seq2seq,
-    training_pairs,
     usual_prefixes,
     with_embedding_rate,
 )
+from tokenexit.workflows.recipes.pairs import training_pairs
+from tokenexit.workflows.run import run_task
 from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
 
 pytestmark = pytest.mark.slow
@@ -60,7 +60,7 @@ def data(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def finished(data, tmp_path_factory) -> Path:
     run = tmp_path_factory.mktemp("runs") / "text"
-    return run_seq2seq(load_config(Seq2SeqConfig, [f"data={data}", f"output_dir={run}"], SMALL))
+    return run_task(load_config(Seq2SeqConfig, [f"data={data}", f"output_dir={run}"], SMALL))
 
 
 def test_the_run_folder_is_whole(finished):
@@ -97,7 +97,7 @@ def test_the_rate_of_the_word_embeddings_is_kept_with_the_run(finished):
 
 def test_a_share_of_the_texts_is_read(data, tmp_path):
     told = [f"data={data}", f"output_dir={tmp_path}", "train_on=7", "test_on=2"]
-    found = read_pair_splits(load_config(Seq2SeqConfig, told, SMALL), tmp_path)
+    found = recipe_of(load_config(Seq2SeqConfig, told, SMALL)).read(tmp_path)
     assert [len(found[name]) for name in ("train", "validation", "test")] == [7, 6, 2]
 
 
@@ -123,7 +123,7 @@ def test_the_console_script_serves_it(finished, data):
 def test_a_run_in_int8_is_held_to_float32(data, tmp_path):
     run = tmp_path / "run"
     told = [f"data={data}", f"output_dir={run}", "precision=int8", "train.max_steps=1"]
-    run_seq2seq(load_config(Seq2SeqConfig, told, SMALL))
+    run_task(load_config(Seq2SeqConfig, told, SMALL))
     test = json.loads((run / "metrics.json").read_text())["splits"]["test"]
     assert (test["precision"], test["full_depth_precision"]) == ("int8", "fp32")
     found = json.loads((run / "calibration.json").read_text())
@@ -134,7 +134,7 @@ def test_a_run_in_int8_is_held_to_float32(data, tmp_path):
 
 def test_a_run_measured_by_errors(data, tmp_path):
     told = [f"data={data}", f"output_dir={tmp_path / 'run'}", "metric=ter", "task=summarization"]
-    run = run_seq2seq(load_config(Seq2SeqConfig, told, SMALL))
+    run = run_task(load_config(Seq2SeqConfig, told, SMALL))
     test = json.loads((run / "metrics.json").read_text())["splits"]["test"]
     assert (test["metric"], test["lower_is_better"]) == ("ter", True)
     assert {"bleu", "rouge1", "rouge2", "rougeL_full_depth"} <= test["figures"].keys()
@@ -165,7 +165,7 @@ def test_a_metric_that_cannot_be_is_refused_before_training(data, tmp_path, told
         Seq2SeqConfig, [f"data={data}", f"output_dir={tmp_path / 'run'}", *told], SMALL
     )
     with pytest.raises(UserError, match=message):
-        run_seq2seq(config)
+        run_task(config)
     assert not (tmp_path / "run").exists()
 
 
@@ -180,7 +180,7 @@ def test_a_promise_rests_on_texts_that_chose_nothing(data, tmp_path):
 
     def run(folder, *told):
         argv = [f"data={data}", f"output_dir={tmp_path / folder}", *told]
-        out = run_seq2seq(load_config(Seq2SeqConfig, argv, SMALL))
+        out = run_task(load_config(Seq2SeqConfig, argv, SMALL))
         return json.loads((out / "calibration.json").read_text()), out
 
     found, out = run("fresh", *risk)
@@ -218,7 +218,7 @@ def test_a_promise_rests_on_texts_that_chose_nothing(data, tmp_path):
 def test_settings_that_cannot_work_are_refused_before_training(data, tmp_path, told, message):
     run = tmp_path / "run"
     with pytest.raises(UserError, match=message):
-        run_seq2seq(load_config(Seq2SeqConfig, [f"data={data}", f"output_dir={run}", *told], SMALL))
+        run_task(load_config(Seq2SeqConfig, [f"data={data}", f"output_dir={run}", *told], SMALL))
     assert not (run / "train_log.jsonl").exists()
 
 
@@ -233,7 +233,7 @@ def test_a_prefix_stands_before_every_source_wherever_the_model_is_used(data, tm
     (pair, *_), ids = training_pairs(model, split), bare.tokenizer(with_it)["input_ids"]
     assert pair.input_ids == ids[0]
     assert encode_texts(model, split.sources) == ids
-    run = run_seq2seq(config)
+    run = run_task(config)
     loaded = ExitModelForSeq2SeqLM.from_pretrained(run)
     assert loaded.settings.source_prefix == "translate: "
     found = loaded.predict(["number 3"])

@@ -16,15 +16,12 @@ from tokenexit.policies.max_prob import MaxProb
 from tokenexit.policies.never import Never
 from tokenexit.training import TrainConfig
 from tokenexit.training.gate_config import ContextGateConfig
-from tokenexit.workflows import tagging
+from tokenexit.workflows import run as runner
+from tokenexit.workflows.choosing import curve_values
 from tokenexit.workflows.config import TaggingConfig
-from tokenexit.workflows.results import curve_values
-from tokenexit.workflows.tagging import (
-    build_model,
-    read_splits,
-    run_tagging,
-    training_sentences,
-)
+from tokenexit.workflows.recipes import labels, recipe_of
+from tokenexit.workflows.recipes.labels import training_sentences
+from tokenexit.workflows.run import run_task
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +38,7 @@ def untrained(monkeypatch):
     def train(*args, **kwargs):
         raise AssertionError("training began")
 
-    monkeypatch.setattr(tagging, "train", train)
+    monkeypatch.setattr(runner, "train", train)
 
 
 @pytest.mark.parametrize(
@@ -59,14 +56,14 @@ def untrained(monkeypatch):
 )
 def test_mistakes_show_before_training(change, told, config, untrained):
     with pytest.raises(UserError, match=told):
-        run_tagging(replace(config, **change))
+        run_task(replace(config, **change))
 
 
 @pytest.mark.usefixtures("untrained")
 def test_a_sound_configuration_comes_to_training(config):
     gated = {"name": "linear", "gate": True}
     with pytest.raises(AssertionError, match="training began"):
-        run_tagging(replace(config, policy={"name": "learned_gate"}, heads=gated))
+        run_task(replace(config, policy={"name": "learned_gate"}, heads=gated))
 
 
 def test_a_missing_crf_package_shows_before_training(config, untrained, monkeypatch):
@@ -74,22 +71,22 @@ def test_a_missing_crf_package_shows_before_training(config, untrained, monkeypa
 
     monkeypatch.setitem(sys.modules, "torchcrf", None)
     with pytest.raises(UserError, match="pytorch-crf"):
-        run_tagging(replace(config, decode="crf"))
+        run_task(replace(config, decode="crf"))
 
 
 @pytest.mark.parametrize(("name", "wanted"), [("joint", 0.75), ("two_stage", 0.5)])
 def test_the_best_weights_have_trained_exits(name, wanted, config, monkeypatch):
     """With two stages the top is best before the exits have learned anything."""
     found = {"quality": 0.75, "by_exit": [0.25, 0.5, 0.75]}
-    monkeypatch.setattr(tagging, "exit_quality", lambda *args: dict(found))
+    monkeypatch.setattr(labels, "exit_quality", lambda *args: dict(found))
     chosen = replace(config, train=TrainConfig(objective={"name": name}))
-    graded = tagging._graded(chosen, None, None)  # type: ignore[arg-type]
+    graded = recipe_of(chosen).graded(None, None)  # type: ignore[arg-type]
     assert graded == {**found, "quality": wanted}
 
 
 def test_a_word_is_learned_once(config, splits):
     """Where pieces overlap, only the one that answers for a word has its label."""
-    model = build_model(config, splits["train"])
+    model = recipe_of(config).build(splits["train"])
     words = [word for text in splits["train"].tokens[:20] for word in text]
     gold = [number % len(model.labels) for number in range(len(words))]
     pieces = model.encoder.encode([words], [gold])
@@ -106,7 +103,7 @@ def test_a_word_is_learned_once(config, splits):
 
 def test_a_share_of_the_training_texts_is_the_same_for_every_seed(config, splits, tmp_path):
     few, other = (
-        read_splits(replace(config, train_on=5, seed=seed), tmp_path)["train"].tokens
+        recipe_of(replace(config, train_on=5, seed=seed)).read(tmp_path)["train"].tokens
         for seed in (0, 1)
     )
     whole = splits["train"].tokens
@@ -119,12 +116,12 @@ def test_a_share_of_the_training_texts_is_the_same_for_every_seed(config, splits
 def test_the_model_follows_the_configuration(config, splits):
     chosen = replace(config, exit_layers=[2], heads={"name": "mlp"}, task="pos")
     split = SimpleNamespace(tokens=[["a", "b"]], tags=[["X", "Y"]], origin="here")
-    model = build_model(chosen, split)  # type: ignore[arg-type]
+    model = recipe_of(chosen).build(split)  # type: ignore[arg-type]
     assert model.labels == ("X", "Y")
     assert model.settings.exit_layers == (2, 3)
     assert model.settings.heads["name"] == "mlp"
     assert model.settings.task == "pos"
-    assert build_model(config, splits["train"]).labels[:3] == ("O", "B-DATE", "I-DATE")
+    assert recipe_of(config).build(splits["train"]).labels[:3] == ("O", "B-DATE", "I-DATE")
 
 
 @pytest.mark.parametrize(
@@ -154,7 +151,7 @@ def test_a_linear_knob_is_drawn_around_the_choice():
 
 
 def test_a_context_gate_is_fitted_and_calibrated(small_bert, corpus, tmp_path):
-    run = run_tagging(
+    run = run_task(
         TaggingConfig(
             output_dir=str(tmp_path / "run"),
             data=str(corpus),

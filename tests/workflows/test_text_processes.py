@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from tokenexit.config import load_config
-from tokenexit.workflows.seq2seq import run_seq2seq
+from tokenexit.workflows.run import run_task
 from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
 
 pytestmark = pytest.mark.slow
@@ -59,7 +59,7 @@ def arguments(tmp_path_factory: Any) -> list[str]:
 
 def here(*arguments: str) -> Path:
     """The recipe in this process."""
-    return run_seq2seq(load_config(Seq2SeqConfig, list(arguments), {"task": "data_to_text"}))
+    return run_task(load_config(Seq2SeqConfig, list(arguments), {"task": "data_to_text"}))
 
 
 def metrics(run: Path) -> dict[str, Any]:

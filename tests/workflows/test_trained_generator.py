@@ -12,7 +12,7 @@ import torch
 
 from tokenexit import ExitModelForSeq2SeqLM, policies
 from tokenexit.config import load_config
-from tokenexit.workflows.seq2seq import run_seq2seq
+from tokenexit.workflows.run import run_task
 from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
 
 pytestmark = pytest.mark.slow
@@ -52,7 +52,7 @@ def trained(tmp_path_factory) -> tuple[ExitModelForSeq2SeqLM, dict[str, Any]]:
         "validate_on": 4,
     }  # fmt: skip
     argv = [f"data={folder}", f"output_dir={folder / 'run'}"]
-    run = run_seq2seq(load_config(Seq2SeqConfig, argv, settings))
+    run = run_task(load_config(Seq2SeqConfig, argv, settings))
     model = ExitModelForSeq2SeqLM.from_pretrained(run)
     sources = [row["source"] for row in everything[7::31]] + ["red dog", "big big big big"]
     return model, dict(model.tokenizer(sources, return_tensors="pt", padding=True))

@@ -17,7 +17,9 @@ from tokenexit.tasks.scoring.gold import class_numbers
 from tokenexit.training import make_accelerator, train
 from tokenexit.workflows.config import ClassificationConfig
 from tokenexit.workflows.method import load_with_method
-from tokenexit.workflows.tagging import build_model, read_splits, run_tagging, training_sentences
+from tokenexit.workflows.recipes import recipe_of
+from tokenexit.workflows.recipes.labels import training_sentences
+from tokenexit.workflows.run import run_task
 
 pytestmark = pytest.mark.slow
 
@@ -73,11 +75,11 @@ def taught(config: ClassificationConfig, model: Any, split: Any, tmp_path: Path)
 
 def test_the_second_stage_learns_from_them_and_the_first_does_not(data, tmp_path):
     config = configured(data, tmp_path, "method=fastbert", "heads.dropout=0", *LONG)
-    split: Any = read_splits(config, tmp_path)["train"]
+    split: Any = recipe_of(config).read(tmp_path)["train"]
     assert len(split) == 17
     assert split.tags[-5:] == [[UNLABELLED]] * 5
     # In double precision: sums in another order then stay the same through all of Adam's steps.
-    model = build_model(config, split).double()
+    model = recipe_of(config).build(split).double()
     assert model.labels == ("cold", "warm")
     alone = taught(config, copy.deepcopy(model), split.labelled(), tmp_path)
     with_all = taught(config, model, split, tmp_path)
@@ -86,7 +88,7 @@ def test_the_second_stage_learns_from_them_and_the_first_does_not(data, tmp_path
 
 
 def test_a_whole_run_with_them(data, tmp_path):
-    run = run_tagging(configured(data, tmp_path, "method=fastbert"))
+    run = run_task(configured(data, tmp_path, "method=fastbert"))
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["labels"] == ["cold", "warm"]
     assert metrics["splits"]["test"]["n_rows"] == 12
@@ -95,23 +97,22 @@ def test_a_whole_run_with_them(data, tmp_path):
 def test_other_objectives_leave_them_out_and_say_so_once(data, tmp_path, caplog):
     config = configured(data, tmp_path, "method=pabee")
     with caplog.at_level(logging.WARNING, logger="tokenexit"):
-        splits = read_splits(config, tmp_path)
+        splits = recipe_of(config).read(tmp_path)
     assert len(splits["train"]) == 12
     said = [r.getMessage() for r in caplog.records if "no label" in r.getMessage()]
     assert len(said) == 1
     assert "5 of 17 texts have no label and are left out" in said[0]
     assert "frozen_distillation" in said[0]
     write(data / "train.jsonl")
-    again = read_splits(config, tmp_path)
+    again = recipe_of(config).read(tmp_path)
     assert again["train"].tokens == splits["train"].tokens
     assert again["train"].tags == splits["train"].tags
 
 
 def test_what_is_held_out_of_a_lone_file_has_labels(tmp_path):
     write(tmp_path / "texts.jsonl", bare=6)
-    splits = read_splits(
-        configured(tmp_path / "texts.jsonl", tmp_path, "method=fastbert"), tmp_path
-    )
+    config = configured(tmp_path / "texts.jsonl", tmp_path, "method=fastbert")
+    splits = recipe_of(config).read(tmp_path)
     assert len(splits["train"]) + len(splits["validation"]) == 18
     assert [UNLABELLED] not in (splits["validation"].tags or [])
     assert (splits["train"].tags or []).count([UNLABELLED]) == 6
@@ -124,10 +125,10 @@ def test_no_label_at_all(tmp_path):
         ClassificationConfig, [f"data={path}", f"output_dir={tmp_path / 'run'}"], SMALL
     )
     with pytest.raises(UserError, match="no text has a label"):
-        read_splits(config, tmp_path)
+        recipe_of(config).read(tmp_path)
 
 
 def test_a_validation_text_without_a_label(data, tmp_path):
     write(data / "validation.jsonl", bare=1)
     with pytest.raises(UserError, match=r"\[validation\], row 12, column 'label': None is no"):
-        run_tagging(configured(data, tmp_path, "method=fastbert"))
+        run_task(configured(data, tmp_path, "method=fastbert"))

@@ -65,10 +65,10 @@ def train_small(folder: Path, data: Path) -> None:
     from tokenexit.calibration import CalibrateConfig
     from tokenexit.training import TrainConfig
     from tokenexit.workflows.config import TaggingConfig
-    from tokenexit.workflows.tagging import run_tagging
+    from tokenexit.workflows.run import run_task
 
     objective = {"name": "joint", "weights": "depth"}
-    run_tagging(
+    run_task(
         TaggingConfig(
             output_dir=str(folder),
             data=str(data),

@@ -101,6 +101,11 @@ class CascadeForSequenceClassification(
         return list(self.models)  # type: ignore[arg-type]
 
     @property
+    def last_stage(self) -> ExitModelForSequenceClassification:
+        """The model that decides in the end."""
+        return self.stages[-1]
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """Names of the classes, in the order of the last model."""
         return self.settings.labels

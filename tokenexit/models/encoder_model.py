@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -137,6 +137,11 @@ class EncoderModel(Judged, ExitModel):
     def context(self) -> ContextGate | None:
         """The gate that the policy ``context_gate`` asks, if one was fitted."""
         return self.heads.context
+
+    @property
+    def last_stage(self) -> Self:
+        """The model that decides in the end; of a cascade the last."""
+        return self
 
     @property
     def rows_level(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,15 @@ from tokenexit.models.cascade import CascadeForSequenceClassification
 from tokenexit.models.cascade_folder import stage_name
 from tokenexit.models.sequence_classification import ExitModelForSequenceClassification
 from tokenexit.policies import Policy
-from tokenexit.tasks import labelled_task
 from tokenexit.training import check_training, make_accelerator
 from tokenexit.workflows.config import ClassificationConfig
+from tokenexit.workflows.finish import finish
 from tokenexit.workflows.folder import Demo, begin, check_run, run_folder
-from tokenexit.workflows.results import finish
-from tokenexit.workflows.same_run import with_whole_paths
-from tokenexit.workflows.selection import COUNT, selection, uses_of
+from tokenexit.workflows.recipes import Recipe, recipe_of
+from tokenexit.workflows.selection import COUNT, selection
 from tokenexit.workflows.speaking import logger, quiet
-from tokenexit.workflows.tagging import build_model, prepare, read_splits, run_tagging
+
+RunStage = Callable[[Any], Path]
 
 _OF_THE_CASCADE = ("output_dir", "data", "stages", "method", "policy", "calibrate", "column",
                    "pair_column", "label_column", "data_name", "seed", "seeds", "resume",
@@ -32,14 +32,23 @@ _OF_THE_CASCADE = ("output_dir", "data", "stages", "method", "policy", "calibrat
 """Keys that a stage cannot have of its own."""
 
 
-def run_cascade(config: ClassificationConfig, demo: Demo | None = None) -> Path:
+def run_cascade(
+    recipe: Recipe,
+    policy: Policy | None,
+    families: list[Policy],
+    run_stage: RunStage,
+    demo: Demo | None = None,
+) -> Path:
     """Train every model into ``stage-1``, ``stage-2``, ..., and make them one cascade.
 
     Before anything is trained, the cascade is put together of untrained models and classifies a
     text, so that no mistake in the settings shows only at the end.
 
     Args:
-        config: The run.
+        recipe: The run, prepared.
+        policy: As the user gave it, or None.
+        families: Policies to calibrate.
+        run_stage: Does the run of one model.
         demo: Writes generated data for a task into a folder; used when no data is given.
 
     Returns:
@@ -48,9 +57,7 @@ def run_cascade(config: ClassificationConfig, demo: Demo | None = None) -> Path:
     Raises:
         UserError: Anything wrong with the configuration, the data or the models.
     """
-    config = with_whole_paths(config)
-    policy, families = prepare(config)
-    labelled_task(config.task).check_metric(config.metric)
+    config = recipe.config
     untracked = replace(config.train, trackers=[])  # trackers follow the stages
     accelerator = make_accelerator(untracked, Path(config.output_dir))
     quiet(accelerator)
@@ -59,26 +66,29 @@ def run_cascade(config: ClassificationConfig, demo: Demo | None = None) -> Path:
         if not config.overwrite:  # else they are cleared with the cascade
             for stage in stages:
                 check_run(stage)
-        return _run(config, stages, policy, families, accelerator, demo)
+        return _run(recipe, stages, policy, families, accelerator, run_stage, demo)
 
 
 def _run(
-    config: ClassificationConfig,
+    recipe: Recipe,
     stages: list[ClassificationConfig],
     policy: Policy | None,
     families: list[Policy],
     accelerator: Accelerator,
+    run_stage: RunStage,
     demo: Demo | None,
 ) -> Path:
-    run, main = Path(config.output_dir), accelerator.is_main_process
+    config, run = recipe.config, Path(recipe.config.output_dir)
+    main = accelerator.is_main_process
     with accelerator.main_process_first():
-        splits = read_splits(config, run, demo if main else None)
+        splits = recipe.read(run, demo if main else None)
+    trained = [recipe_of(stage) for stage in stages]
     rehearsed = CascadeForSequenceClassification(
-        [_untrained(stage, splits["train"]) for stage in stages]
+        [one.build(splits["train"]).eval() for one in trained]
     )
     for tried in [*families, *([policy] if policy else [])]:
         rehearsed.tag(splits["train"].tokens[:1], policy=tried)
-    uses = [uses_of(s.train, m.heads) for s, m in zip(stages, rehearsed.stages, strict=True)]
+    uses = [one.uses(m) for one, m in zip(trained, rehearsed.stages, strict=True)]
     held = selection(
         splits["validation"],
         config.calibrate,
@@ -91,7 +101,7 @@ def _run(
     for number, stage in enumerate(stages, start=1):
         if main:
             logger.info("model %d of %d", number, len(stages))
-        run_tagging(stage)
+        run_stage(stage)
     cascade = CascadeForSequenceClassification(
         [ExitModelForSequenceClassification.from_pretrained(s.output_dir) for s in stages]
     ).to(accelerator.device)
@@ -100,7 +110,7 @@ def _run(
         if used:
             held = held.after((stage.settings.training or {}).get(COUNT, 0))
     cascade.use(config.precision)
-    finish(config, cascade, splits, run, policy, accelerator, held)
+    finish(recipe, cascade, splits, policy, accelerator, held)
     accelerator.wait_for_everyone()
     return run
 
@@ -145,9 +155,3 @@ def stage_config(config: ClassificationConfig, number: int) -> ClassificationCon
     )
     told = [f"{key}={json.dumps(value)}" for key, value in own.items()]
     return load_config(ClassificationConfig, told, dump_config(shared))
-
-
-def _untrained(stage: ClassificationConfig, split: Any) -> ExitModelForSequenceClassification:
-    model = build_model(stage, split)
-    assert isinstance(model, ExitModelForSequenceClassification)
-    return model.eval()

@@ -32,6 +32,7 @@ from tokenexit.workflows.method_runs import (
     make_room,
     plan,
 )
+from tokenexit.workflows.run import run_task
 from tokenexit.workflows.same_run import read_record, whole_path, with_whole_paths
 from tokenexit.workflows.speaking import logger
 
@@ -153,7 +154,7 @@ def _measured(
         if origin is not None:
             logger.info("%s: takes the training of %s", run.name, origin)
             write_json(run.folder / "trained_by.json", origin)
-        config.trains.run(run.config)
+        run_task(run.config)
     found = measure(run, config, splits)
     trained = run.folder / "trained_by.json"
     origin = read_record(trained) if trained.is_file() else run.name
@@ -180,4 +181,4 @@ def _read_all(config: CompareMethodsConfig, runs: list[MethodRun]) -> dict[int, 
         )
     if isinstance(config.model, str):
         load_tokenizer(config.model, split_words=config.trains.of_words)
-    return {seed: config.trains.read(run.config, run.folder) for seed, run in first.items()}
+    return {seed: config.trains(run.config).read(run.folder) for seed, run in first.items()}

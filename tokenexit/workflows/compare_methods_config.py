@@ -10,7 +10,7 @@ from tokenexit.config import dump_config
 from tokenexit.config.limits import SEED, THREADS, about, check_limits
 from tokenexit.errors import UserError
 from tokenexit.training import TrainConfig
-from tokenexit.workflows.recipe import RECIPES, Recipe
+from tokenexit.workflows.recipes import RECIPES, Recipe
 
 _FREE = (
     "output_dir", "methods", "trainings", "seeds", "clock", "threads", "retry", "keep_checkpoints",
@@ -139,7 +139,7 @@ class CompareMethodsConfig:
             raise UserError(f"recipe.{taken[0]} is a key of the comparison itself: {taken[0]}=...")
 
     @property
-    def trains(self) -> Recipe:
+    def trains(self) -> type[Recipe]:
         """The recipe of the task."""
         assert self.level is not None
         return RECIPES[self.level]

@@ -19,7 +19,7 @@ from tokenexit.workflows.commands import Commands, open_model
 from tokenexit.workflows.compare_methods_config import CompareMethodsConfig
 from tokenexit.workflows.method_runs import MethodRun
 from tokenexit.workflows.method_sweep import next_setting
-from tokenexit.workflows.recipe import Measure
+from tokenexit.workflows.recipes import Measure
 from tokenexit.workflows.same_run import read_record
 
 STORE = "measured.json"
@@ -58,7 +58,7 @@ def measure(
     name = list(metrics["splits"])[-1]
     calibrated, split = metrics["splits"][name], splits[name]
     opened = open_model(str(run.folder))
-    model, recipe = opened.model, config.trains
+    model, recipe = opened.model, config.trains(run.config)
     if "points" not in found:
         found |= {
             "points": _saved_points(run.folder),

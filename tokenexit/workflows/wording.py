@@ -8,32 +8,18 @@ from tokenexit.data.bio import is_bio
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.models.learn_splitter import agreement, learn_splitter
 from tokenexit.models.splitter import splitter
-from tokenexit.workflows.config import ClassificationConfig, TaggingConfig
+from tokenexit.workflows.config import TaggingConfig
 from tokenexit.workflows.speaking import logger
 
 FEW = 0.8
 """Share of training texts below which the splitter is warned of."""
 
 
-def check_wording(config: TaggingConfig | ClassificationConfig) -> None:
-    """Refuse a splitter that does not exist.
-
-    Raises:
-        UserError: Says what there is.
-    """
-    if isinstance(config, TaggingConfig) and config.splitter != "auto":
-        splitter(config.splitter)
-
-
-def wording(
-    config: TaggingConfig | ClassificationConfig, train: TaggedSplit, labels: tuple[str, ...]
-) -> dict[str, Any]:
-    """Settings of a model to be trained: ``decode``, and of a tagger ``splitter``.
+def wording(config: TaggingConfig, train: TaggedSplit, labels: tuple[str, ...]) -> dict[str, Any]:
+    """Settings of a tagger to be trained: ``decode`` and ``splitter``.
 
     A CRF decides only once it is learned.
     """
-    if not isinstance(config, TaggingConfig):
-        return {}
     decode = config.decode
     if decode == "auto":
         decode = "legal" if is_bio(labels) else "argmax"

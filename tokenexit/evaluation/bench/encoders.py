@@ -52,7 +52,7 @@ def bench(
         UserError: No text with a word, or an engine of no such name.
     """
     peers = chosen_peers(against)
-    network = model if isinstance(model, EncoderModel) else model.stages[-1]
+    network = model.last_stage
     pieces = network.encoder.encode(texts)
     if not pieces:
         raise UserError("There is no text with a word to time.")

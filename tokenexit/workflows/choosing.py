@@ -1,0 +1,70 @@
+"""The policy of a run, and settings of it to draw a curve through."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tokenexit.calibration.clock.saved import COSTS
+from tokenexit.files import write_json
+from tokenexit.policies import Policy, from_config
+from tokenexit.workflows.recipes import Recipe
+from tokenexit.workflows.selection import Selection
+from tokenexit.workflows.speaking import logger
+
+CURVE_FACTORS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
+"""Settings of the curve, as multiples of the calibrated one."""
+
+
+def choose_policy(
+    recipe: Recipe, model: Any, policy: Policy | None, main: bool, held: Selection[Any]
+) -> Policy:
+    """The policy as given, or calibrated and saved.
+
+    Args:
+        recipe: The run.
+        model: The trained model; gets what the calibration found.
+        policy: As the user gave it, or None.
+        main: Whether this process writes.
+        held: The validation split, dealt out.
+    """
+    config = recipe.config
+    run, asked = Path(config.output_dir), config.calibrate.asked
+    if main:
+        for name in ("calibration.json", COSTS):
+            (run / name).unlink(missing_ok=True)  # of an earlier policy
+    if policy is not None and not (asked and policy.dial() is not None):
+        return policy
+    if recipe.fixed(model):
+        return from_config("never")  # nothing to choose among
+    families = [policy] if policy is not None else None
+    if config.calibrate.policies:
+        families = [from_config(family) for family in config.calibrate.policies]
+    found = replace(recipe.calibrate(model, held, families), data_used_for=held.used_for)
+    model.configure(calibration=found.for_model())
+    if main:
+        write_json(run / "calibration.json", found.to_json())
+        if found.cost_model is not None:
+            write_json(run / COSTS, found.cost_model)
+    chosen = from_config(found.policy)
+    if main:
+        logger.info("calibrated policy: %s", chosen)
+    return chosen
+
+
+def curve_values(policy: Policy, setting: float | None) -> list[float]:
+    """Settings of a policy's knob around the one that was chosen."""
+    knob = policy.dial()
+    if knob is None or setting is None:
+        return []
+    low, high = sorted((knob.strict, knob.loose))
+    if knob.integer:
+        around = {setting + d for d in (-2, -1, 0, 1, 2)}
+    elif knob.log:
+        around = {setting * f for f in CURVE_FACTORS}
+    elif knob.near_one:
+        around = {1 - (1 - setting) * f for f in CURVE_FACTORS}
+    else:
+        around = {setting + (high - low) * d for d in (-0.2, -0.1, -0.05, 0, 0.05, 0.1)}
+    return sorted(v for v in around if low <= v <= high or v == setting)

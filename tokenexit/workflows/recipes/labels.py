@@ -1,0 +1,271 @@
+"""What recipes for words and for texts share: each row gets a label or a number."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tokenexit.calibration import calibrate
+from tokenexit.calibration.found import Calibration
+from tokenexit.calibration.goal import check_goals
+from tokenexit.context import ContextGate
+from tokenexit.data.tagged import TaggedSplit
+from tokenexit.errors import UserError
+from tokenexit.evaluation.curve import Point, trace_curve
+from tokenexit.evaluation.evaluate import evaluate
+from tokenexit.evaluation.exits import exit_quality
+from tokenexit.evaluation.oracle_words import oracle_words
+from tokenexit.halting import Sentence
+from tokenexit.halting.cost import plain_macs
+from tokenexit.models.classifier import for_training
+from tokenexit.models.encoder_model import EncoderModel
+from tokenexit.models.persistence import load_network, load_tokenizer
+from tokenexit.models.scratch import fresh_encoder, train_tokenizer
+from tokenexit.models.truncate import keep_layers
+from tokenexit.objectives import OBJECTIVES
+from tokenexit.policies import Policy
+from tokenexit.policies.base import walk
+from tokenexit.tasks import LabelledTask, labelled_task
+from tokenexit.tasks.scoring.gold import class_numbers
+from tokenexit.training.fit import fit_heads
+from tokenexit.training.fit_gate import fit_gate, gate_config
+from tokenexit.workflows.folder import Demo, generated
+from tokenexit.workflows.recipes.base import Lessons, Measure, Measured, Recipe, Whole
+from tokenexit.workflows.selection import Selection, uses_of
+
+
+class LabelRecipe(Recipe):
+    """A recipe whose rows get a label or a number each."""
+
+    @property
+    def task(self) -> LabelledTask:
+        """What is learned."""
+        return labelled_task(self.config.task)
+
+    # --- before ----------------------------------------------------------------------------
+
+    def check_policies(self, policies: Sequence[Policy]) -> None:
+        """See ``Recipe``."""
+        for policy in policies:
+            if any(part.needs_target for part in walk(policy)):
+                raise UserError(f"{policy!r} looks at gold labels; it serves analysis only.")
+
+    def check(self) -> None:
+        """See ``Recipe``."""
+        check_goals(self.config.calibrate, self.config.task, self.config.metric)
+
+    @abstractmethod
+    def read_source(self, source: str) -> dict[str, Any]:
+        """Every split of a data set, a validation split among them."""
+
+    def read(self, folder: Path, demo: Demo | None = None) -> dict[str, Any]:
+        """See ``Recipe``."""
+        config = self.config
+        splits = self.read_source(config.data or generated(folder, config.task, demo))
+        if config.train_on is not None:
+            splits["train"] = splits["train"].sample(config.train_on)
+        self.task.check_known(splits, self.labels(splits["train"]))
+        for name, count in (("validation", config.validate_on), ("test", config.test_on)):
+            if count is not None and name in splits:
+                splits[name] = splits[name].sample(count)
+        return splits
+
+    @abstractmethod
+    def labels(self, split: Any) -> tuple[str, ...]:
+        """Names of the classes of a training split."""
+
+    @abstractmethod
+    def vocabulary_of(self, split: Any) -> list[list[str]]:
+        """Words that a fresh tokenizer is trained on."""
+
+    @abstractmethod
+    def with_exits(
+        self, network: Any, tokenizer: Any, labels: tuple[str, ...], split: Any, **exits: Any
+    ) -> EncoderModel:
+        """The model of a network."""
+
+    auto: Any
+    """The class of transformers that loads its networks."""
+
+    def build(self, split: Any) -> EncoderModel:
+        """The model that a run starts from: a checkpoint, or a fresh one with its tokenizer."""
+        config, labels = self.config, self.labels(split)
+        if isinstance(config.model, Mapping):
+            description = dict(config.model)
+            vocabulary = description.pop("vocab_size", 4000)
+            lowercase = description.pop("lowercase", False)
+            tokenizer = train_tokenizer(self.vocabulary_of(split), vocabulary, lowercase)
+            network = fresh_encoder(description, tokenizer, len(labels))
+        else:
+            tokenizer = load_tokenizer(config.model, split_words=self.of_words)
+            network = load_network(
+                config.model,
+                self.auto,
+                num_labels=len(labels),
+                ignore_mismatched_sizes=True,
+                dtype=torch.float32,
+            )
+            network = for_training(network, labels)
+        if config.keep_layers is not None:
+            network = keep_layers(network, config.keep_layers)
+        exits = {"exit_layers": config.exit_layers, "heads": config.heads}
+        return self.with_exits(network, tokenizer, labels, split, **exits)
+
+    @abstractmethod
+    def wording(self, split: Any, labels: tuple[str, ...]) -> dict[str, Any]:
+        """Settings of how raw text is read and labels are chosen."""
+
+    def configure(self, model: EncoderModel, split: Any) -> None:
+        """See ``Recipe``."""
+        told = self.wording(split, model.labels)
+        model.configure(halted=self.config.halted, metric=self.config.metric, **told)
+
+    @abstractmethod
+    def few(self, text: Sequence[str]) -> Sequence[str]:
+        """As much of a text as is enough to try a policy."""
+
+    def rehearse(self, model: EncoderModel, split: Any, policies: Sequence[Policy]) -> None:
+        """See ``Recipe``."""
+        text = next(words for words in split.tokens if words)
+        for policy in self.asking(model, policies):
+            model.tag([self.few(text)], policy=policy, batch_size=self.config.batch_size)
+
+    def describe(self, model: EncoderModel) -> str:
+        """See ``Recipe``."""
+        return f"{len(model.labels)} labels; {model.backbone.num_layers} layers"
+
+    # --- training --------------------------------------------------------------------------
+
+    def uses(self, model: EncoderModel) -> list[str]:
+        """See ``Recipe``."""
+        return uses_of(self.config.train, model.heads)
+
+    def lessons(self, model: EncoderModel, splits: Mapping[str, Any], choosing: Any) -> Lessons:
+        """See ``Recipe``."""
+
+        def labelled(split: TaggedSplit) -> list[Sentence]:
+            numbers = class_numbers(split, model.labels)
+            return training_sentences(model.encoder.encode(split.tokens, numbers))
+
+        return Lessons(
+            labelled(splits["train"]), partial(self.graded, choosing), held_out=labelled(choosing)
+        )
+
+    def graded(self, split: TaggedSplit, model: EncoderModel) -> dict[str, Any]:
+        """Quality by which the best weights are chosen: that of the top.
+
+        Where training has stages, the top is done before the exits are; there it is the mean over
+        exits.
+        """
+        found = exit_quality(model, split, self.config.batch_size)
+        if OBJECTIVES.get(str(self.config.train.objective["name"])).staged:
+            found["quality"] = sum(found["by_exit"]) / len(found["by_exit"])
+        return found
+
+    def fit_heads(self, model: EncoderModel, lessons: Lessons) -> None:
+        """See ``Recipe``."""
+        sentences = {"train": lessons.examples, "validation": lessons.held_out}
+        fit_heads(model, sentences, self.config.batch_size)
+
+    def check_gate(self, model: EncoderModel) -> None:
+        """See ``Recipe``."""
+        gate_config(model, self.config.context_gate)
+
+    def fit_gate(self, model: EncoderModel, split: Any, **settings: Any) -> ContextGate:
+        """See ``Recipe``."""
+        return fit_gate(model, split.tokens, class_numbers(split, model.labels), **settings)
+
+    # --- after -----------------------------------------------------------------------------
+
+    def calibrate(
+        self, model: Any, held: Selection[Any], families: Sequence[Policy] | None
+    ) -> Calibration:
+        """See ``Recipe``."""
+        return calibrate(
+            model,
+            held.calibrating,
+            self.config.calibrate,
+            families=families,
+            batch_size=self.config.batch_size,
+            on_unknown="keep",
+            design=held.design,
+        )
+
+    def decide(self, model: Any, split: Any) -> None:
+        """See ``Recipe``; the best score decides."""
+
+    def measure(self, model: Any, split: Any, name: str) -> Measured:
+        """See ``Recipe``."""
+        size = self.config.batch_size
+        oracle = oracle_words(model, split, size) if self.task.countable else None
+        result, trace = evaluate(
+            model, split, name, oracle=oracle or False, batch_size=size, on_unknown="keep"
+        )
+
+        def save(path: Path) -> None:
+            trace.save(path, split.words, oracle.columns(trace) if oracle else None)
+
+        return Measured(result, save)
+
+    def curve(
+        self, model: Any, split: Any, name: str, last: Measured, values: Sequence[float]
+    ) -> list[Point]:
+        """See ``Recipe``."""
+        return trace_curve(
+            model,
+            split,
+            name,
+            model.policy,
+            values,
+            batch_size=self.config.batch_size,
+            on_unknown=None,  # said before
+        )
+
+    # --- comparisons -----------------------------------------------------------------------
+
+    def whole(self, model: Any, split: TaggedSplit) -> Whole:
+        """See ``Recipe``."""
+        network = model.last_stage
+        lengths = [len(piece.sentence.input_ids) for piece in network.encoder.encode(split.tokens)]
+        costs = plain_macs(network.backbone, lengths, batches=len(lengths))
+        return Whole(network.backbone.num_layers, costs, model.uniform_depth)
+
+    def guess(self, train: TaggedSplit, test: TaggedSplit, metric: str) -> float:
+        """That of the commonest class of the training split as the answer.
+
+        Anything but an accuracy counts entities, of which such answers have none.
+        """
+        if metric != "accuracy":
+            return 0.0
+        common = Counter(tag for tags in train.tags or [] for tag in tags).most_common(1)[0][0]
+        answers = [tag == common for tags in test.tags or [] for tag in tags]
+        return sum(answers) / len(answers)
+
+    def measuring(
+        self, model: Any, split: TaggedSplit, known: Mapping[str, Any], size: int
+    ) -> Measure:
+        """See ``Recipe``."""
+        return lambda policy: evaluate(
+            model, split, known["split"], policy,
+            full_depth=known["quality_full_depth"], batch_size=size, on_unknown=None,
+        )[0]  # fmt: skip
+
+
+def training_sentences(pieces: Any) -> list[Sentence]:
+    """Pieces as training examples; a word is learned only where its piece answers for it."""
+    sentences = []
+    for piece in pieces:
+        start, end = (place - piece.first for place in piece.keep)
+        targets = [
+            target if start <= place < end else -100
+            for place, target in enumerate(piece.sentence.targets)
+        ]
+        sentences.append(replace(piece.sentence, targets=targets))
+    return sentences

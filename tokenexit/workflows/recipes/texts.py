@@ -1,0 +1,67 @@
+"""The recipes for texts: classes and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from transformers import AutoModelForSequenceClassification
+
+from tokenexit.data.texts import UNLABELLED, ScoredSplit, TextSplit
+from tokenexit.models.encoder_model import EncoderModel
+from tokenexit.models.scale import VALUE, Scale
+from tokenexit.models.sequence_classification import ExitModelForSequenceClassification
+from tokenexit.models.words import split_words
+from tokenexit.workflows.config import ClassificationConfig
+from tokenexit.workflows.recipes.labels import LabelRecipe
+from tokenexit.workflows.recipes.text_splits import check_regression_run, read_text_splits
+
+
+class TextRecipe(LabelRecipe):
+    """Each text gets a class or a number."""
+
+    tasks: ClassVar[tuple[str, ...]] = ("classification",)
+    schema: ClassVar[type[Any]] = ClassificationConfig
+    auto = AutoModelForSequenceClassification
+
+    def check(self) -> None:
+        """See ``Recipe``."""
+        super().check()
+        if not self.task.countable:
+            check_regression_run(self.config)
+
+    def read_source(self, source: str) -> dict[str, TextSplit]:
+        """See ``LabelRecipe``."""
+        return read_text_splits(self.config, source)
+
+    def labels(self, split: TextSplit) -> tuple[str, ...]:
+        """See ``LabelRecipe``."""
+        if not self.task.countable:
+            return (VALUE,)
+        known = {label for labels in split.tags or [] for label in labels} - {UNLABELLED}
+        return tuple(sorted(known))
+
+    def vocabulary_of(self, split: TextSplit) -> list[list[str]]:
+        """See ``LabelRecipe``."""
+        return [split_words(text)[0] for text in split.words]
+
+    def with_exits(
+        self, network: Any, tokenizer: Any, labels: tuple[str, ...], split: Any, **exits: Any
+    ) -> EncoderModel:
+        """See ``LabelRecipe``."""
+        scale = Scale.of(split) if isinstance(split, ScoredSplit) else None
+        return ExitModelForSequenceClassification.from_transformers(
+            network, tokenizer, labels, **exits, scale=scale
+        )
+
+    def wording(self, split: TextSplit, labels: tuple[str, ...]) -> dict[str, Any]:
+        """Nothing: texts are read as they are."""
+        return {}
+
+    def few(self, text: Sequence[str]) -> Sequence[str]:
+        """All of it: a text leaves as a whole."""
+        return text
+
+    def fixed(self, model: Any) -> bool:
+        """Of a cascade there is something to choose, however its models were trained."""
+        return len(model.settings.exit_layers) == 1 if self.config.stages else super().fixed(model)

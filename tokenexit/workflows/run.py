@@ -1,0 +1,91 @@
+"""A run from data to report: what the recipes do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+
+from tokenexit.policies import Policy
+from tokenexit.training import make_accelerator, train
+from tokenexit.workflows.cascade import run_cascade
+from tokenexit.workflows.finish import finish
+from tokenexit.workflows.folder import Demo, begin, run_folder
+from tokenexit.workflows.recipes import Recipe, recipe_of
+from tokenexit.workflows.seeds import run_seeds
+from tokenexit.workflows.selection import selection
+from tokenexit.workflows.speaking import logger, quiet
+
+
+def run_task(config: Any, demo: Demo | None = None) -> Path:
+    """Train, calibrate, evaluate and report.
+
+    Args:
+        config: The run: ``TaggingConfig``, ``ClassificationConfig`` or ``Seq2SeqConfig``.
+        demo: Writes generated data for a task into a folder; used when no data is given.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        UserError: Anything wrong with the configuration, the data or the model.
+    """
+    if config.seeds:
+        return run_seeds(config, lambda one: run_task(one, demo))
+    recipe = recipe_of(config)
+    policy, families = recipe.prepare()
+    if getattr(config, "stages", ()):
+        return run_cascade(recipe, policy, families, run_task, demo)
+    accelerator = make_accelerator(recipe.config.train, Path(config.output_dir))
+    quiet(accelerator)
+    with run_folder(recipe.config, accelerator.is_main_process):
+        return _run(recipe, policy, families, accelerator, demo)
+
+
+def _run(
+    recipe: Recipe,
+    policy: Policy | None,
+    families: list[Policy],
+    accelerator: Accelerator,
+    demo: Demo | None,
+) -> Path:
+    """The run in a folder that is its own; nothing is written there before all is checked."""
+    config, run = recipe.config, Path(recipe.config.output_dir)
+    with accelerator.main_process_first():
+        splits = recipe.read(run, demo if accelerator.is_main_process else None)
+    set_seed(config.seed)
+    model = recipe.build(splits["train"])
+    recipe.configure(model, splits["train"])
+    recipe.rehearse(model, splits["train"], [*families, *([policy] if policy else [])])
+    say = logger.info if accelerator.is_main_process else logger.debug
+    if config.data is None:
+        say("No data was given, so this is a trial on generated data.")
+    say("%s", recipe.described(splits, model, accelerator))
+    if hint := recipe.hint(model):
+        say("%s", hint)
+    held = selection(splits["validation"], config.calibrate, recipe.uses(model))
+    lessons = recipe.lessons(model, splits, held.choosing)
+    begin(config, accelerator)
+    state = train(
+        model,
+        lessons.examples,
+        config.train,
+        accelerator=accelerator,
+        folder=run,
+        seed=config.seed,
+        resume=config.resume,
+        evaluate=lessons.evaluate,
+        chosen_on=len(held.choosing),
+        **lessons.options,
+    )
+    recipe.fit_heads(model, lessons)
+    model.use(config.precision)
+    if config.context_gate.fit:
+        model.use_context(recipe.fitted_gate(model, splits["train"]))
+    finish(recipe, model, splits, policy, accelerator, held.after(state.chosen_on))
+    accelerator.wait_for_everyone()
+    if config.train.trackers:
+        accelerator.end_training()
+    return run
