@@ -13,26 +13,7 @@ have none (null): objectives that learn from such texts, as ``method=fastbert``,
 
 from __future__ import annotations
 
-import sys
-
-from _tagging import DEMO, demo_writer
-
-from tokenexit.config import friendly_errors
-from tokenexit.workflows.config import ClassificationConfig
-from tokenexit.workflows.method import load_with_method
-from tokenexit.workflows.run import run_task
+from _run import main
 
 if __name__ == "__main__":
-    defaults = {"output_dir": "runs/classification-demo"}
-    own = any(
-        item.startswith(("data=", "model=")) or item.endswith((".yaml", ".yml"))
-        for item in sys.argv[1:]
-    )
-    with friendly_errors():
-        config = load_with_method(
-            ClassificationConfig,
-            sys.argv[1:],
-            defaults if own else {**defaults, **DEMO},
-            "sentence",
-        )
-        run_task(config, demo=demo_writer("make_demo_texts"))
+    main("classification")

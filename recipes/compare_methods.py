@@ -22,40 +22,18 @@ from __future__ import annotations
 
 import shlex
 import sys
-from typing import Any
-
-from _tagging import DEMO, demo_writer
-from _text import DEMO as DEMO_OF_PAIRS
 
 from tokenexit.config import friendly_errors, load_config
 from tokenexit.workflows.compare_methods import compare_methods
 from tokenexit.workflows.compare_methods_config import CompareMethodsConfig
-
-# By what leaves: which script writes data when none is given, and what is used with it.
-DEMOS: dict[str, tuple[str, dict[str, Any]]] = {
-    "sentence": ("make_demo_texts", DEMO),
-    "token": ("make_demo_tagging", DEMO),
-    "step": (
-        "make_demo_pairs",
-        {
-            "model": DEMO_OF_PAIRS["model"],
-            "train": {k: v for k, v in DEMO_OF_PAIRS["train"].items() if k != "objective"},
-            "calibrate": DEMO_OF_PAIRS["calibrate"],
-            "recipe": {"generation": DEMO_OF_PAIRS["generation"]},
-        },
-    ),
-}
+from tokenexit.workflows.train import demo_writer, is_own
 
 if __name__ == "__main__":
     defaults = {"output_dir": "runs/compare-methods"}
-    own = any(
-        item.startswith(("data=", "model=")) or item.endswith((".yaml", ".yml"))
-        for item in sys.argv[1:]
-    )
     with friendly_errors():
         config = load_config(CompareMethodsConfig, sys.argv[1:], defaults)
-        writer, demo = DEMOS[str(config.level)]
-        if not own:
+        if not is_own(sys.argv[1:]):
+            demo = config.trains.demo_of_methods()
             config = load_config(CompareMethodsConfig, sys.argv[1:], {**defaults, **demo})
         command = shlex.join(["python", "recipes/compare_methods.py", *sys.argv[1:]])
-        compare_methods(config, command, demo_writer(writer))
+        compare_methods(config, command, demo_writer(config.trains))

@@ -12,9 +12,7 @@ scheme, a run that is already there.
 
 from __future__ import annotations
 
-import sys
-
-from _tagging import main
+from _run import main
 
 if __name__ == "__main__":
-    main("pos", sys.argv[1:])
+    main("pos")

@@ -5,11 +5,7 @@ Without arguments it runs offline on generated data. See ``python recipes/summar
 
 from __future__ import annotations
 
-import sys
-
-from _text import OBJECTIVE, main
-
-DEFAULTS = {"train": {"epochs": 3, "batch_size": 16, "objective": OBJECTIVE}}
+from _run import main
 
 if __name__ == "__main__":
-    main("summarization", sys.argv[1:], DEFAULTS)
+    main("summarization")

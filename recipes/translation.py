@@ -5,16 +5,7 @@ Without arguments it runs offline on generated data. See ``python recipes/transl
 
 from __future__ import annotations
 
-import sys
-
-from _text import OBJECTIVE, SMALL, main
-
-DEFAULTS = {
-    "model": {**SMALL, "vocab_size": 6000},
-    "max_target": 96,
-    "generation": {"max_new_tokens": 96},
-    "train": {"epochs": 3, "batch_size": 64, "lr": 1e-3, "head_lr": 1e-3, "objective": OBJECTIVE},
-}
+from _run import main
 
 if __name__ == "__main__":
-    main("translation", sys.argv[1:], DEFAULTS)
+    main("translation")

@@ -23,7 +23,7 @@ SCRIPTS = sorted(
 FLOORS = (
     ("errors",),
     ("config", "files", "kernels", "registry"),
-    ("signals", "scores", "transfer", "wording", "metrics"),
+    ("signals", "scores", "transfer", "wording", "metrics", "demo"),
     ("policies", "gates", "precision", "oracle"),
     ("context",),
     ("heads",),

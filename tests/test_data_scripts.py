@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import itertools
 from pathlib import Path
@@ -33,7 +34,7 @@ def script(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.fixture(scope="module")
 def demo() -> ModuleType:
-    return load("make_demo_tagging")
+    return importlib.import_module("tokenexit.demo.tagging")
 
 
 @pytest.mark.parametrize("task", ["ner", "pos"])
@@ -108,14 +109,14 @@ def test_demo_mistakes(demo, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     with pytest.raises(ValueError, match="task must be one of ner, pos"):
         demo.make("nre", 1, 0)
     with pytest.raises(SystemExit) as stop:
-        demo.main([str(tmp_path), "--sentences", "0"])
+        load("make_demo_tagging").main([str(tmp_path), "--sentences", "0"])
     assert stop.value.code == 2
     assert "at least 1" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")
 def pairs() -> ModuleType:
-    return load("make_demo_pairs")
+    return importlib.import_module("tokenexit.demo.pairs")
 
 
 PAIR_TASKS = ["translation", "data_to_text", "summarization"]

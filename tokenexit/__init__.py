@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tokenexit.models.sequence_classification import ExitModelForSequenceClassification
     from tokenexit.models.token_classification import ExitModelForTokenClassification
     from tokenexit.registry import load_plugin
+    from tokenexit.workflows.train import train
 
     __version__: str
 
@@ -27,6 +28,7 @@ __all__ = [
     "__version__",
     "load_plugin",
     "policies",
+    "train",
 ]
 
 # Two caches of oneDNN keep a compiled product, most of a megabyte, for each number of rows they
@@ -41,6 +43,7 @@ _HOMES = {
     "ExitModelForSequenceClassification": "tokenexit.models.sequence_classification",
     "ExitModelForTokenClassification": "tokenexit.models.token_classification",
     "load_plugin": "tokenexit.registry",
+    "train": "tokenexit.workflows.train",
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tokenexit.errors import UserError
 from tokenexit.training import TrainConfig
-from tokenexit.workflows import tagging
+from tokenexit.workflows import run as runner
 from tokenexit.workflows.commands import open_model
 from tokenexit.workflows.config import TaggingConfig
 from tokenexit.workflows.run import run_task
@@ -43,7 +43,7 @@ def test_stopped_while_overwriting(where, alone, own_run, corpus, small_bert, mo
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(tagging, where, killed)
+        patch.setattr(runner, where, killed)
         with pytest.raises(Killed):
             run_task(config(own_run, corpus, small_bert, overwrite=True))
     for name in ("model.safetensors", "exit_heads.safetensors", "metrics.json", "README.md"):

@@ -6,7 +6,6 @@ in a folder that all workers of pytest share, so it is made once however many th
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
@@ -45,13 +44,9 @@ def write_corpus(folder: Path, task: str) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    script = ROOT / "data_scripts" / "make_demo_tagging.py"
-    spec = importlib.util.spec_from_file_location("make_demo_tagging", script)
-    assert spec is not None
-    assert spec.loader is not None
-    demo = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(demo)
-    rows = demo.make(task, SIZES["train"], 0)["train"]
+    from tokenexit.demo import tagging
+
+    rows = tagging.make(task, SIZES["train"], 0)["train"]
     folder.mkdir(parents=True)
     for name, count in SIZES.items():
         # So few sentences teach nothing general; what was learned by heart shows depth as well.

@@ -17,6 +17,7 @@ from tokenexit.cli.fit_gate import fit_gate
 from tokenexit.cli.lists import backbones, methods, policies
 from tokenexit.cli.predict import predict
 from tokenexit.cli.report import report
+from tokenexit.cli.train import OPEN, train
 from tokenexit.config import friendly_errors
 from tokenexit.errors import UserError
 
@@ -60,6 +61,9 @@ for command in (
     backbones,
 ):
     app.command()(command)
+
+
+app.command(context_settings=OPEN)(train)
 
 
 def main() -> None:

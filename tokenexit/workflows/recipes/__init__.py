@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from tokenexit.errors import unknown_name
 from tokenexit.workflows.recipes.base import Measure, Recipe
 from tokenexit.workflows.recipes.generation import GenerationRecipe
 from tokenexit.workflows.recipes.texts import TextRecipe
 from tokenexit.workflows.recipes.words import WordRecipe
 
-__all__ = ["RECIPES", "Measure", "Recipe", "recipe_of"]
+__all__ = ["RECIPES", "Measure", "Recipe", "recipe_for", "recipe_of", "trainable"]
 
 RECIPES: dict[str, type[Recipe]] = {
     "sentence": TextRecipe,
@@ -17,6 +18,23 @@ RECIPES: dict[str, type[Recipe]] = {
     "step": GenerationRecipe,
 }
 """By the level at which a method leaves."""
+
+
+def trainable() -> dict[str, type[Recipe]]:
+    """Recipes by the task that they train."""
+    return {task: recipe for recipe in RECIPES.values() for task in recipe.trains}
+
+
+def recipe_for(task: str) -> type[Recipe]:
+    """The recipe that trains a task.
+
+    Raises:
+        UserError: There is none; the message names the tasks.
+    """
+    known = trainable()
+    if task not in known:
+        raise unknown_name("task", task, known)
+    return known[task]
 
 
 def recipe_of(config: Any) -> Recipe:

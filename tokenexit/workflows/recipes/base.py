@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar
 
 import torch
@@ -85,19 +86,45 @@ class Recipe(ABC):
         config: The run.
 
     Attributes:
-        tasks: What it can be asked for, the usual one first.
+        tasks: What a comparison can ask it for, the usual one first.
+        trains: What it trains.
+        level: What leaves, as methods call it.
         schema: Its configuration.
+        demo_settings: What is set where neither data nor model is given.
         of_words: Whether its tokenizer gets words.
         usual_model: What a comparison starts from when it is not told.
     """
 
     tasks: ClassVar[tuple[str, ...]]
+    trains: ClassVar[tuple[str, ...]]
+    level: ClassVar[str]
+    demo_settings: ClassVar[Mapping[str, Any]]
     schema: ClassVar[type[Any]]
     of_words: ClassVar[bool] = False
     usual_model: ClassVar[str] = "bert-base-uncased"
 
     def __init__(self, config: Any) -> None:
         self.config = with_whole_paths(config)
+
+    @staticmethod
+    @abstractmethod
+    def demo() -> ModuleType:
+        """What writes generated data."""
+
+    @classmethod
+    def usual(cls, task: str) -> Mapping[str, Any]:
+        """Settings of a task, with data of one's own."""
+        return {}
+
+    @classmethod
+    def demo_of_methods(cls) -> dict[str, Any]:
+        """What a comparison sets where neither data nor model is given."""
+        return dict(cls.demo_settings)
+
+    @classmethod
+    def keys_of(cls, task: str) -> dict[str, Any]:
+        """Settings that say which task it is."""
+        return {"task": task}
 
     @property
     def task(self) -> Task:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar
 
 from tokenexit.calibration.found import Calibration
@@ -36,6 +37,7 @@ from tokenexit.workflows.recipes.generators import (
     with_embedding_rate,
 )
 from tokenexit.workflows.recipes.pairs import training_pairs
+from tokenexit.workflows.recipes.presets import DEMO_OF_GENERATION, GENERATION
 from tokenexit.workflows.selection import Selection, uses_of
 from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
 
@@ -44,8 +46,35 @@ class GenerationRecipe(Recipe):
     """A text is written for each source."""
 
     tasks: ClassVar[tuple[str, ...]] = ("translation", "data_to_text", "summarization")
+    trains: ClassVar[tuple[str, ...]] = tasks
+    level: ClassVar[str] = "step"
+    demo_settings: ClassVar[Mapping[str, Any]] = DEMO_OF_GENERATION
     schema: ClassVar[type[Any]] = Seq2SeqConfig
     usual_model: ClassVar[str] = "google-t5/t5-small"
+
+    @staticmethod
+    def demo() -> ModuleType:
+        """See ``Recipe``."""
+        from tokenexit.demo import pairs
+
+        return pairs
+
+    @classmethod
+    def usual(cls, task: str) -> Mapping[str, Any]:
+        """See ``Recipe``."""
+        return GENERATION[task]
+
+    @classmethod
+    def demo_of_methods(cls) -> dict[str, Any]:
+        """See ``Recipe``; the objective is what methods differ in."""
+        told = DEMO_OF_GENERATION
+        train = {key: value for key, value in told["train"].items() if key != "objective"}
+        return {
+            "model": told["model"],
+            "train": train,
+            "calibrate": told["calibrate"],
+            "recipe": {"generation": told["generation"]},
+        }
 
     def __init__(self, config: Seq2SeqConfig) -> None:
         super().__init__(config)
@@ -145,7 +174,8 @@ class GenerationRecipe(Recipe):
         config = self.config
         few = choosing.sample(config.validate_on)
         pairs = training_pairs(model, splits["train"], config.max_source, config.max_target)
-        options = {"classroom": Seq2SeqClassroom, "bucket": True}
+        classroom = partial(Seq2SeqClassroom, pad_to=config.train.pad_to)
+        options = {"classroom": classroom, "bucket": True}
         return Lessons(pairs, partial(self.graded, few), options)
 
     def graded(self, split: PairSplit, model: ExitModelForSeq2SeqLM) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import Any, ClassVar
 
 from transformers import AutoModelForSequenceClassification
@@ -14,6 +15,7 @@ from tokenexit.models.sequence_classification import ExitModelForSequenceClassif
 from tokenexit.models.words import split_words
 from tokenexit.workflows.config import ClassificationConfig
 from tokenexit.workflows.recipes.labels import LabelRecipe
+from tokenexit.workflows.recipes.presets import DEMO_OF_LABELS
 from tokenexit.workflows.recipes.text_splits import check_regression_run, read_text_splits
 
 
@@ -21,8 +23,23 @@ class TextRecipe(LabelRecipe):
     """Each text gets a class or a number."""
 
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
+    trains: ClassVar[tuple[str, ...]] = ("classification", "regression")
+    level: ClassVar[str] = "sentence"
+    demo_settings: ClassVar[Mapping[str, Any]] = DEMO_OF_LABELS
     schema: ClassVar[type[Any]] = ClassificationConfig
     auto = AutoModelForSequenceClassification
+
+    @staticmethod
+    def demo() -> ModuleType:
+        """See ``Recipe``."""
+        from tokenexit.demo import texts
+
+        return texts
+
+    @classmethod
+    def keys_of(cls, task: str) -> dict[str, Any]:
+        """See ``Recipe``."""
+        return {"regression": task == "regression"}
 
     def check(self) -> None:
         """See ``Recipe``."""

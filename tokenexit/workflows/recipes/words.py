@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import Any, ClassVar
 
 from transformers import AutoModelForTokenClassification
@@ -18,6 +19,7 @@ from tokenexit.tasks import tasks_at
 from tokenexit.tasks.scoring.gold import class_numbers
 from tokenexit.workflows.config import TaggingConfig
 from tokenexit.workflows.recipes.labels import LabelRecipe
+from tokenexit.workflows.recipes.presets import DEMO_OF_LABELS
 from tokenexit.workflows.wording import wording
 
 CRF = "crf"
@@ -27,9 +29,19 @@ class WordRecipe(LabelRecipe):
     """Each word gets a class."""
 
     tasks: ClassVar[tuple[str, ...]] = tuple(tasks_at("token"))
+    trains: ClassVar[tuple[str, ...]] = tasks
+    level: ClassVar[str] = "token"
+    demo_settings: ClassVar[Mapping[str, Any]] = DEMO_OF_LABELS
     schema: ClassVar[type[Any]] = TaggingConfig
     of_words: ClassVar[bool] = True
     auto = AutoModelForTokenClassification
+
+    @staticmethod
+    def demo() -> ModuleType:
+        """See ``Recipe``."""
+        from tokenexit.demo import tagging
+
+        return tagging
 
     def check(self) -> None:
         """See ``Recipe``."""

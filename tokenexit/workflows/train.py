@@ -1,0 +1,118 @@
+"""Train by the name of a task: what the command, the recipes and ``tokenexit.train`` do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tokenexit.errors import UserError, unknown_name
+from tokenexit.workflows.method import load_with_method
+from tokenexit.workflows.recipes import Recipe, recipe_for, trainable
+from tokenexit.workflows.run import run_task
+
+OWN = ("data=", "model=")
+"""Arguments with which a run is not the demonstration."""
+
+
+def is_own(arguments: Sequence[str]) -> bool:
+    """Whether arguments say what to train on; a demonstration is run where they do not."""
+    return any(a.startswith(OWN) or a.endswith((".yaml", ".yml")) for a in arguments)
+
+
+def configured(task: str, arguments: Sequence[str]) -> Any:
+    """The configuration of a run.
+
+    Args:
+        task: Such as ``ner``.
+        arguments: A YAML file if there is one, then ``key=value``.
+
+    Raises:
+        UserError: No such task, or anything wrong with the arguments.
+        SystemExit: After printing the keys, where ``--help`` is among them.
+    """
+    recipe = recipe_for(task)
+    defaults = {**recipe.keys_of(task), "output_dir": f"runs/{task}-demo"}
+    defaults |= recipe.usual(task) if is_own(arguments) else recipe.demo_settings
+    return load_with_method(recipe.schema, arguments, defaults, recipe.level)
+
+
+def train_task(task: str, arguments: Sequence[str]) -> Path:
+    """Train, calibrate, evaluate and report; the run folder.
+
+    Args:
+        task: Such as ``ner``.
+        arguments: As ``configured`` takes them.
+
+    Raises:
+        UserError: Anything wrong with the configuration, the data or the model.
+    """
+    return run_task(configured(task, arguments), demo=demo_writer(recipe_for(task)))
+
+
+def demo_writer(recipe: type[Recipe]) -> Callable[[Path, str], None]:
+    """What writes a generated corpus into a folder."""
+
+    def write(folder: Path, task: str) -> None:
+        recipe.demo().write(folder, task=task)
+
+    return write
+
+
+def train(task: str, **settings: Any) -> Any:
+    """Train a model with exits, calibrate, evaluate and report it.
+
+    ``train("ner", data="FOLDER", output_dir="runs/mine", train={"epochs": 2})`` is what
+    ``tokenexit train ner data=FOLDER output_dir=runs/mine train.epochs=2`` does.
+
+    Args:
+        task: ``ner``, ``pos``, ``classification``, ``regression``, ``translation``,
+            ``data_to_text`` or ``summarization``.
+        settings: Keys of the task's configuration; groups are mappings.
+
+    Returns:
+        The trained model, as loaded from its run folder.
+
+    Raises:
+        UserError: Anything wrong with the settings, the data or the model.
+    """
+    from tokenexit.workflows.commands import open_model
+
+    if "config" in settings:
+        raise UserError("Give the keys themselves: train(task, **settings).")
+    run = train_task(task, [f"{key}={json.dumps(plain(key, settings[key]))}" for key in settings])
+    return open_model(str(run)).model
+
+
+def plain(key: str, value: Any) -> Any:
+    """A setting as JSON has it.
+
+    Raises:
+        UserError: It is an object that no file can hold.
+    """
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(name): plain(f"{key}.{name}", held) for name, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(key, held) for held in value]
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    to_config = getattr(value, "to_config", None)
+    if callable(to_config):
+        return to_config()
+    raise UserError(
+        f"{key} is {type(value).__name__}, which no configuration can hold; give text, a number, "
+        "a list or a mapping. Data in memory: write it to a file, or use model.fit."
+    )
+
+
+def check_task(task: str) -> None:
+    """Refuse what cannot be trained.
+
+    Raises:
+        UserError: Names the tasks that there are.
+    """
+    if task not in trainable():
+        raise unknown_name("task", task, trainable())
