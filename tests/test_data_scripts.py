@@ -124,7 +124,9 @@ PAIR_TASKS = ["translation", "data_to_text", "summarization"]
 
 @pytest.mark.parametrize("task", PAIR_TASKS)
 def test_demo_pairs_are_written_in_the_one_schema(pairs, task: str, tmp_path: Path, capsys) -> None:
-    pairs.main([str(tmp_path / "d"), "--task", task, "--pairs", "80", "--seed", "1"])
+    load("make_demo_pairs").main(
+        [str(tmp_path / "d"), "--task", task, "--pairs", "80", "--seed", "1"]
+    )
     assert capsys.readouterr().out == f"{tmp_path / 'd'}\n"
     splits = read_pairs(tmp_path / "d")
     assert {k: len(v) for k, v in splits.items()} == {"train": 80, "validation": 6, "test": 6}
@@ -173,7 +175,7 @@ def test_demo_pairs_mistakes(pairs, tmp_path: Path, capsys: pytest.CaptureFixtur
     with pytest.raises(ValueError, match="task must be one of translation, data_to_text, summ"):
         pairs.make("poetry", 1, 0)
     with pytest.raises(SystemExit) as stop:
-        pairs.main([str(tmp_path), "--pairs", "0"])
+        load("make_demo_pairs").main([str(tmp_path), "--pairs", "0"])
     assert stop.value.code == 2
     assert "at least 1" in capsys.readouterr().err
 

@@ -9,7 +9,8 @@ import pytest
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.errors import UserError
 from tokenexit.workflows.config import ClassificationConfig, TaggingConfig
-from tokenexit.workflows.wording import check_wording, wording
+from tokenexit.workflows.recipes import recipe_of
+from tokenexit.workflows.wording import wording
 
 pytestmark = pytest.mark.slow
 
@@ -39,9 +40,9 @@ def test_the_splitter_is_learned_or_told():
     assert told()["splitter"] == "words+clitics"
     assert told(splitter="whitespace")["splitter"] == "whitespace"
     with pytest.raises(UserError, match="no splitter 'letters'"):
-        check_wording(TaggingConfig(output_dir="run", splitter="letters"))
+        recipe_of(TaggingConfig(output_dir="run", splitter="letters")).prepare()
     config = ClassificationConfig(output_dir="run")
-    assert wording(config, TaggedSplit(WORDS, None, "here"), ()) == {}
+    assert recipe_of(config).wording(TaggedSplit(WORDS, None, "here"), ()) == {}
 
 
 def test_a_splitter_that_does_not_agree_is_warned_of(caplog):

@@ -1,0 +1,92 @@
+"""Training by the name of a task: from Python and from the console."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+import tokenexit
+from tokenexit import cli
+from tokenexit.errors import UserError
+from tokenexit.policies.entropy import Entropy
+from tokenexit.workflows.recipes import recipe_for, trainable
+from tokenexit.workflows.train import configured, demo_writer
+
+SHORT = {
+    "train": {"max_steps": 2, "objective": {"name": "joint"}},
+    "calibrate": {"grid": 4, "verify": 1},
+}
+
+
+@pytest.mark.slow
+def test_from_python(corpus, small_bert, tmp_path):
+    run = tmp_path / "run"
+    told = {"data": Path(corpus), "model": small_bert, "output_dir": run, **SHORT}
+    model = tokenexit.train("ner", policy=Entropy(0.2), heads={"name": "mlp"}, **told)
+    assert isinstance(model, tokenexit.ExitModelForTokenClassification)
+    assert model.settings.policy["name"] == "entropy"
+    assert model.settings.heads["name"] == "mlp"
+    assert (run / "report.html").is_file()
+
+
+@pytest.mark.slow
+def test_from_the_console(corpus, small_bert, tmp_path, monkeypatch):
+    told = [f"model={json.dumps(small_bert)}", f"data={corpus}", f"output_dir={tmp_path / 'run'}"]
+    short = ["train.max_steps=2", "policy.name=never"]
+    monkeypatch.setattr(sys, "argv", ["tokenexit", "train", "pos", *told, *short])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 0
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["task"] == "pos"
+
+
+@pytest.mark.parametrize("task", trainable())
+def test_help_lists_the_keys(task, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["tokenexit", "train", task, "--help"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 0
+    told = capsys.readouterr().out
+    assert "train.epochs" in told
+    assert "output_dir" in told
+
+
+def test_without_a_task_the_tasks_are_named(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["tokenexit", "train", "--help"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert all(task in capsys.readouterr().out for task in ["ner"])
+    with pytest.raises(UserError, match=r"Unknown task 'nerr'.*'ner'"):
+        configured("nerr", [])
+
+
+@pytest.mark.parametrize("task", sorted(set(trainable()) - {"regression"}))
+def test_demos_are_in_the_package(task, tmp_path):
+    config = configured(task, [])
+    assert config.task == task
+    assert isinstance(config.model, dict)
+    demo_writer(recipe_for(task))(tmp_path / "data", task)
+    assert {path.stem for path in (tmp_path / "data").iterdir()} == {"train", "validation", "test"}
+
+
+def test_a_task_of_texts_follows_its_name():
+    assert configured("regression", ["data=x"]).task == "regression"
+    assert configured("classification", ["data=x"]).task == "classification"
+    assert configured("translation", ["data=x"]).model["vocab_size"] == 6000
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"epochs": 3}, "epochs"),
+        ({"train": {"epoch": 3}}, "train.epoch"),
+        ({"data": object()}, "data is object"),
+        ({"config": {}}, "Give the keys themselves"),
+    ],
+)
+def test_bad_settings_are_told(settings, told):
+    with pytest.raises(UserError, match=told):
+        tokenexit.train("ner", **settings)
