@@ -123,7 +123,7 @@ PAIR_TASKS = ["translation", "data_to_text", "summarization"]
 
 
 @pytest.mark.parametrize("task", PAIR_TASKS)
-def test_demo_pairs_are_written_in_the_one_schema(pairs, task: str, tmp_path: Path, capsys) -> None:
+def test_demo_pairs_are_written_in_the_one_schema(task: str, tmp_path: Path, capsys) -> None:
     load("make_demo_pairs").main(
         [str(tmp_path / "d"), "--task", task, "--pairs", "80", "--seed", "1"]
     )
