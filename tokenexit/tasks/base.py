@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from abc import ABC
-from typing import ClassVar, Literal
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
 
+from tokenexit.data.corpus import Reads
 from tokenexit.errors import UserError
 from tokenexit.metrics import METRICS, build_metric
 from tokenexit.registry import Registry
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 TASKS: Registry[Task] = Registry("task", "tokenexit.tasks")
 """Every task by name. To add one, register a subclass of ``Task`` in a file of its own."""
@@ -38,6 +43,7 @@ class Task(ABC):
         figures: Figures that are computed anyhow.
         countable: Whether an answer is equal to another or not; numbers are near or far.
         pipeline: What the Hub calls it.
+        reads: What its models read of a row of a corpus.
         example: A text to show how its models are used.
     """
 
@@ -53,10 +59,20 @@ class Task(ABC):
     figures: ClassVar[tuple[str, ...]]
     countable: ClassVar[bool] = True
     pipeline: ClassVar[str]
+    reads: ClassVar[Reads]
     example: ClassVar[str]
 
     def __init__(self, name: str | None = None) -> None:
         self.name = name or TASKS.name_of(type(self))
+
+    @abstractmethod
+    def answer_fields(self, labels: Sequence[str], pairs: bool = False) -> dict[str, pa.DataType]:
+        """Names and types of what a model answers, for parquet.
+
+        Args:
+            labels: Names of the classes.
+            pairs: Whether it reads pairs of texts.
+        """
 
     @property
     def whole(self) -> bool:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
 
+from tokenexit.data.corpus import SOURCES, Reads
 from tokenexit.metrics.rouge import installed
 from tokenexit.tasks.base import TASKS, Holder, Kind, Level, Scored, Task, Unit
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @TASKS.register("text2text")
@@ -23,7 +28,21 @@ class Generation(Task):
     metric: ClassVar[str] = "bleu"
     figures: ClassVar[tuple[str, ...]] = ()
     pipeline: ClassVar[str] = "text2text-generation"
+    reads: ClassVar[Reads] = SOURCES
     example: ClassVar[str] = "A text to read."
+
+    def answer_fields(self, labels: Sequence[str], pairs: bool = False) -> dict[str, pa.DataType]:
+        """See ``Task``."""
+        import pyarrow as pa
+
+        texts = pa.list_(pa.string())
+        return {
+            "text": pa.string(),
+            "tokens": texts,
+            "exit_layers": pa.list_(pa.int32()),
+            "token_ids": pa.list_(pa.int64()),
+            "token_texts": texts,
+        }
 
     def further(self) -> list[str]:
         """Metrics that a final evaluation shows beside BLEU and chrF, as far as installed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from tokenexit.tasks.base import TASKS, Level
 from tokenexit.tasks.labelled import Answers
 from tokenexit.tasks.scoring.correlation import correlation
 from tokenexit.tasks.texts import TextTask
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @TASKS.register("regression")
@@ -50,6 +53,12 @@ class Regression(TextTask):
     def families(self, labels: Sequence[str], context: bool = False) -> list[Policy]:
         """How little the number changes from exit to exit, once and twice in a row."""
         return [ValuePatience(), ValuePatience(times=2)]
+
+    def said_fields(self) -> dict[str, pa.DataType]:
+        """A number."""
+        import pyarrow as pa
+
+        return {"value": pa.float64()}
 
     def known(self, gold: Answers) -> NDArray[np.bool_]:
         """See ``LabelledTask``."""

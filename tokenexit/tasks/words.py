@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from tokenexit.data.bio import is_bio
+from tokenexit.data.corpus import WORDS, Reads
 from tokenexit.policies import Policy
 from tokenexit.policies.context_gate import ContextGate
 from tokenexit.policies.entropy import Entropy
@@ -17,6 +18,9 @@ from tokenexit.policies.per_class import PerClass
 from tokenexit.policies.window import Window
 from tokenexit.tasks.base import Holder, Kind, Level, Unit
 from tokenexit.tasks.labelled import Answers, LabelledTask, names_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class WordTask(LabelledTask):
@@ -29,7 +33,27 @@ class WordTask(LabelledTask):
     kind: ClassVar[Kind] = "tagger"
     made: ClassVar[str] = "a tagger"
     pipeline: ClassVar[str] = "token-classification"
+    reads: ClassVar[Reads] = WORDS
     example: ClassVar[str] = "Ada Lovelace was born in London ."
+
+    def answer_fields(self, labels: Sequence[str], pairs: bool = False) -> dict[str, pa.DataType]:
+        """See ``Task``; entities where there are labels of entities."""
+        import pyarrow as pa
+
+        text, texts = pa.string(), pa.list_(pa.string())
+        fields = {
+            "words": texts,
+            "labels": texts,
+            "exit_layers": pa.list_(pa.int32()),
+            "confidences": pa.list_(pa.float64()),
+            "text": text,
+            "offsets": pa.list_(pa.list_(pa.int64())),
+        }
+        if any(label[:2] in ("B-", "I-") for label in labels):
+            kinds = {"type": text, "text": text, "score": pa.float64()}
+            places = dict.fromkeys(("start", "end", "start_char", "end_char"), pa.int64())
+            fields["entities"] = pa.list_(pa.struct(list({**kinds, **places}.items())))
+        return fields
 
     def named(
         self, prediction: Answers, gold: Answers, text: Answers, labels: Sequence[str]

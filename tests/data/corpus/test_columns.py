@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from tokenexit.data.corpus import Corpus, FileIndex, choose_columns
+from tokenexit.data.corpus import SOURCES, TEXTS, WORDS, Corpus, FileIndex, choose_columns
 from tokenexit.data.corpus.columns import Columns
 from tokenexit.errors import UserError
+
+READS = {"tagger": WORDS, "classifier": TEXTS, "generator": SOURCES}
 
 
 def corpus(*columns: str, path: str = "a.jsonl") -> Corpus:
@@ -16,7 +18,7 @@ def corpus(*columns: str, path: str = "a.jsonl") -> Corpus:
 
 
 def chosen(kind: str, columns: str, told: dict[str, Any] | None = None, **remembered: Any) -> Any:
-    found = choose_columns(corpus(*columns.split()), kind, told or {}, remembered)
+    found = choose_columns(corpus(*columns.split()), READS[kind], told or {}, remembered)
     return found.column, found.pair, found.language
 
 
@@ -64,9 +66,9 @@ def test_a_column_that_is_not_there(kind, columns, told, message):
 def test_a_file_without_the_column_of_the_others():
     two = Corpus("json", corpus("text").files + corpus("body", path="b.jsonl").files)
     with pytest.raises(UserError, match=r"b\.jsonl has no column 'text'; it has: body"):
-        choose_columns(two, "tagger", {}, {})
+        choose_columns(two, WORDS, {}, {})
     with pytest.raises(UserError, match="has no column 'id'"):
-        choose_columns(corpus("text"), "tagger", {}, {}, keep=["id"])
+        choose_columns(corpus("text"), WORDS, {}, {}, keep=["id"])
 
 
 def test_items():

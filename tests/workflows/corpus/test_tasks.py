@@ -11,7 +11,6 @@ import pytest
 
 from tokenexit.workflows.commands import open_model
 from tokenexit.workflows.corpus import CorpusConfig, predict_corpus, records
-from tokenexit.workflows.corpus.schema import result_fields
 from tokenexit.workflows.corpus.served import look_at
 
 pytestmark = pytest.mark.slow
@@ -84,7 +83,9 @@ def test_of_every_task(kind, models, write, tmp_path):
             assert all(v is None for row in found for k, v in row.items() if k not in expected[0])
             schemas = [pq.read_schema(part) for part in sorted((folder / "parts").iterdir())]
             assert all(schema == schemas[0] for schema in schemas)
-            assert set(schemas[0].names) == {"row", "error", *result_fields(look_at(str(model)))}
+            served = look_at(str(model))
+            answers = served.task.answer_fields(served.labels)
+            assert set(schemas[0].names) == {"row", "error", *answers}
 
 
 def test_lines_of_text(models, write, tmp_path):

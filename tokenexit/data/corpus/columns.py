@@ -14,12 +14,29 @@ from tokenexit.data.table import described, listed, shown
 from tokenexit.data.texts import FIRST, SECOND
 from tokenexit.errors import UserError
 
-USUAL = {
-    "tagger": (*TOKEN_COLUMNS, *FIRST),
-    "classifier": FIRST,
-    "generator": SOURCE_COLUMNS,
-}
-"""Columns that a kind of model reads if it is told none, best first."""
+
+@dataclass(frozen=True)
+class Reads:
+    """What a kind of model reads of a row.
+
+    Attributes:
+        usual: Columns that it reads if it is told none, best first.
+        own: The reading option in which its run remembers the column, if there is one.
+        pairs: Whether a second text may stand beside the first.
+        lists: Whether a list of words may stand in place of a text.
+        translated: Whether its texts may stand in a column of translations, by language.
+    """
+
+    usual: tuple[str, ...]
+    own: str = ""
+    pairs: bool = False
+    lists: bool = False
+    translated: bool = False
+
+
+WORDS = Reads((*TOKEN_COLUMNS, *FIRST), lists=True)
+TEXTS = Reads(FIRST, "column", pairs=True)
+SOURCES = Reads(SOURCE_COLUMNS, "source_column", translated=True)
 
 
 @dataclass(frozen=True)
@@ -84,7 +101,7 @@ def _text(value: Any, where: str, column: str, among: str = "") -> str:
 
 def choose_columns(
     corpus: Corpus,
-    kind: str,
+    reads: Reads,
     told: Mapping[str, Any],
     remembered: Mapping[str, Any],
     keep: Sequence[str] = (),
@@ -93,7 +110,7 @@ def choose_columns(
 
     Args:
         corpus: Whose columns; every file has to have them.
-        kind: ``tagger``, ``classifier`` or ``generator``.
+        reads: What the model can read.
         told: ``column``, ``pair_column`` and ``lang``, as far as they were given.
         remembered: The same of the model's run; used where the corpus has such columns.
         keep: Columns to write beside the answers.
@@ -103,21 +120,21 @@ def choose_columns(
     """
     there = next((file.columns for file in corpus.files if file.rows), ())
     origin = corpus.files[0].path if len(corpus.files) == 1 else "The corpus"
-    column, language = _first(there, kind, told, remembered, origin)
+    column, language = _first(there, reads, told, remembered, origin)
     pair = told.get("pair_column")
-    if pair is None and kind == "classifier":
+    if pair is None and reads.pairs:
         usual = (remembered.get("pair_column"), *SECOND)
         pair = next((name for name in usual if name in there and name != column), None)
     if pair == column:
         raise UserError(f"{column!r} cannot be both texts of a pair; name two columns.")
-    found = Columns(column, pair, language, kind == "tagger", tuple(dict.fromkeys(keep)))
+    found = Columns(column, pair, language, reads.lists, tuple(dict.fromkeys(keep)))
     _check_all(corpus, found.names)
     return found
 
 
 def _first(
     there: Sequence[str],
-    kind: str,
+    reads: Reads,
     told: Mapping[str, Any],
     remembered: Mapping[str, Any],
     origin: str,
@@ -125,7 +142,7 @@ def _first(
     """The column of the texts, and the language in it."""
     if told.get("column") is not None:
         return told["column"], None
-    lang = told.get("lang") or (remembered.get("lang") if kind == "generator" else None)
+    lang = told.get("lang") or (remembered.get("lang") if reads.translated else None)
     if lang is not None:
         language = str(lang).partition("-")[0]
         if "translation" in there:
@@ -137,13 +154,12 @@ def _first(
                 f"{origin} has neither a column 'translation' nor {language!r} (lang={lang}); it "
                 f"has: {listed(there)}."
             )
-    own = {"classifier": "column", "generator": "source_column"}.get(kind, "")
-    usual = (*([remembered[own]] if own in remembered else []), *USUAL[kind])
+    usual = (*([remembered[reads.own]] if reads.own in remembered else []), *reads.usual)
     for name in usual:
         if name in there:
             return name, None
     way = "Name it with --column"
-    if kind == "generator" and "translation" in there:
+    if reads.translated and "translation" in there:
         way = (
             "Say which language is read with --lang, such as en-de, or name a column with --column"
         )

@@ -14,7 +14,7 @@ from tokenexit.workflows.commands import Commands, open_model
 from tokenexit.workflows.corpus.config import CorpusConfig
 from tokenexit.workflows.corpus.parts import write_part
 from tokenexit.workflows.corpus.plan import Plan
-from tokenexit.workflows.corpus.schema import ERROR, ROW, as_text, plain, result_fields, schema_of
+from tokenexit.workflows.corpus.schema import ERROR, ROW, as_text, plain, schema_of
 from tokenexit.workflows.corpus.served import Served, look_at
 
 
@@ -41,7 +41,7 @@ class Job:
         self._policy = None if config.policy is None else from_config(config.policy)
         self._reader = Reader(plan.corpus, plan.columns.names)
         self._schema = schema_of(plan, served) if plan.format == "parquet" else None
-        self._said = frozenset(result_fields(served))
+        self._said = frozenset(served.task.answer_fields(served.labels))
         # Of parquet into parquet, columns that are kept have their own types.
         same = self._schema is not None and plan.corpus.format == "parquet"
         self._kept = _unchanged if same else as_text if self._schema is not None else plain

@@ -46,10 +46,14 @@ def plan_for(config: CorpusConfig, corpus: Corpus, served: Served) -> Plan:
     if not corpus.rows:
         raise UserError(f"{config.data} has no rows.")
     told = {name: getattr(config, name) for name in ("column", "pair_column", "lang")}
-    for name, kind in (("pair_column", "classifier"), ("lang", "generator")):
-        if told[name] is not None and served.kind != kind:
-            raise UserError(f"{name} is for a {kind}, and the model is a {served.kind}.")
-    columns = choose_columns(corpus, served.kind, told, served.reading, config.keep)
+    task, reads = served.task, served.task.reads
+    for name, fits, whom in (
+        ("pair_column", reads.pairs, "a text classifier"),
+        ("lang", reads.translated, "a model that generates text"),
+    ):
+        if told[name] is not None and not fits:
+            raise UserError(f"{name} is for {whom}, and the model is {task.made}.")
+    columns = choose_columns(corpus, reads, told, served.reading, config.keep)
     folder = Path(config.output_dir).expanduser()
     plan = Plan(folder, corpus, columns, config.format, config.block_size)
     check_kept(plan, served)

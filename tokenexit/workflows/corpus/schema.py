@@ -18,50 +18,6 @@ ROW, ERROR = "row", "error"
 """Columns of a record's place in the corpus, and of what is wrong with a row without an answer."""
 
 
-def result_fields(served: Served, pairs: bool = False) -> dict[str, pa.DataType]:
-    """Names and types of what a model answers.
-
-    Args:
-        served: The model.
-        pairs: Whether it reads pairs of texts.
-    """
-    import pyarrow as pa
-
-    text, texts, layers = pa.string(), pa.list_(pa.string()), pa.list_(pa.int32())
-    if served.kind == "classifier":
-        said = {"label": text, "confidence": pa.float64()}
-        if served.task == "regression":
-            said = {"value": pa.float64()}
-        return {**said, "exit_layer": pa.int32(), "text": texts if pairs else text}
-    if served.kind == "generator":
-        return {
-            "text": text,
-            "tokens": texts,
-            "exit_layers": layers,
-            "token_ids": pa.list_(pa.int64()),
-            "token_texts": texts,
-        }
-    fields = {
-        "words": texts,
-        "labels": texts,
-        "exit_layers": layers,
-        "confidences": pa.list_(pa.float64()),
-        "text": text,
-        "offsets": pa.list_(pa.list_(pa.int64())),
-    }
-    if any(label[:2] in ("B-", "I-") for label in served.labels):
-        fields["entities"] = pa.list_(_entity())
-    return fields
-
-
-def _entity() -> pa.DataType:
-    import pyarrow as pa
-
-    kinds = {"type": pa.string(), "text": pa.string(), "score": pa.float64()}
-    places = dict.fromkeys(("start", "end", "start_char", "end_char"), pa.int64())
-    return pa.struct(list({**kinds, **places}.items()))
-
-
 def schema_of(plan: Plan, served: Served) -> pa.Schema:
     """All columns of a part: the row, what is kept of it, and the answer."""
     import pyarrow as pa
@@ -71,7 +27,7 @@ def schema_of(plan: Plan, served: Served) -> pa.Schema:
         first = next(file for file in plan.corpus.files if file.rows)
         with open_parquet(first.path) as file:
             kept = {name: file.schema_arrow.field(name).type for name in kept}
-    results = result_fields(served, plan.columns.pair is not None)
+    results = served.task.answer_fields(served.labels, plan.columns.pair is not None)
     return pa.schema(list({ROW: pa.int64(), **kept, **results, ERROR: pa.string()}.items()))
 
 
@@ -81,7 +37,8 @@ def check_kept(plan: Plan, served: Served) -> None:
     Raises:
         UserError: Names it.
     """
-    names = {ROW, ERROR, "entities", *result_fields(served, plan.columns.pair is not None)}
+    answers = served.task.answer_fields(served.labels, plan.columns.pair is not None)
+    names = {ROW, ERROR, "entities", *answers}
     for name in plan.columns.keep:
         if name in names:
             raise UserError(

@@ -19,6 +19,7 @@ from tokenexit.models.persistence import (
 )
 from tokenexit.models.persistence.contents import FILES, contents_of
 from tokenexit.models.settings import task_of
+from tokenexit.tasks import Task, task_named
 from tokenexit.workflows.reading import remembered
 
 _TOLD = ("results", "training", "calibration")  # about a model; its answers do not depend on them
@@ -29,15 +30,13 @@ class Served:
     """A model as far as a corpus is concerned.
 
     Attributes:
-        kind: ``tagger``, ``classifier`` or ``generator``.
-        task: As in its settings.
+        task: What it does.
         labels: Its classes.
         reading: How its run read its data.
         fingerprint: Changes with whatever its answers depend on.
     """
 
-    kind: str
-    task: str
+    task: Task
     labels: tuple[str, ...]
     reading: Mapping[str, Any]
     fingerprint: str
@@ -55,14 +54,14 @@ def look_at(source: str) -> Served:
         stages = [folder / str(name) for name in data.get("stages", ())]
         labels = read_settings(stages[-1]).labels if stages else ()
         told = data.get("training")
-        kind, task = "classifier", "classification"
+        task = task_named("classification", labelled=True)
     else:
         settings = read_settings(folder)
-        stages, labels, told, task = [], settings.labels, settings.training, settings.task
-        kind = task_of(settings).kind
+        stages, labels, told = [], settings.labels, settings.training
+        task = task_of(settings)
     found = [_said(place) for place in (folder, *stages)]
     digest = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
-    return Served(kind, task, labels, remembered(folder, told).options, digest[:16])
+    return Served(task, labels, remembered(folder, told).options, digest[:16])
 
 
 def _said(folder: Path) -> dict[str, Any]:
