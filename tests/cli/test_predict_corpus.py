@@ -71,7 +71,10 @@ def test_parts_of_a_corpus(cli, folder, table, tmp_path):
         (["CORPUS", "--output-dir", "OUT", "--output", "EMPTY/x"], "one file and --output-dir"),
         (["CORPUS", "--column", "body"], "has no column 'body'; it has: text, id"),
         (["CORPUS", "--keep", "text"], "'text' cannot be kept: the answers have one"),
-        (["CORPUS", "--lang", "en-de"], "lang is for a generator, and the model is a tagger"),
+        (
+            ["CORPUS", "--lang", "en-de"],
+            "lang is for a model that generates text, and the model is a tagger",
+        ),
         (["CORPUS", "--column", "text", "--lang", "en-de"], "give one of the two"),
         (["CORPUS", "--output-dir", "OUT", "--block-size", "0"], "--block-size"),
         (["CORPUS", "--output-dir", "OUT", "--format", "csv"], "--format"),

@@ -13,6 +13,7 @@ from tokenexit.training import TrainConfig
 from tokenexit.workflows import run as runner
 from tokenexit.workflows.commands import open_model
 from tokenexit.workflows.config import TaggingConfig
+from tokenexit.workflows.recipes import labels
 from tokenexit.workflows.run import run_task
 from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
 
@@ -35,15 +36,17 @@ def alone(tmp_path_factory, corpus, small_bert) -> Path:
     return run_task(config(tmp_path_factory.mktemp("alone") / "run", corpus, small_bert))
 
 
-@pytest.mark.parametrize("where", ["train", "fit_heads", "finish"])
-def test_stopped_while_overwriting(where, alone, own_run, corpus, small_bert, monkeypatch):
+@pytest.mark.parametrize(
+    ("place", "where"), [(runner, "train"), (labels, "fit_heads"), (runner, "finish")]
+)
+def test_stopped_while_overwriting(place, where, alone, own_run, corpus, small_bert, monkeypatch):
     old = (own_run / "model.safetensors").read_bytes()
 
     def killed(*args: Any, **options: Any) -> None:
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(runner, where, killed)
+        patch.setattr(place, where, killed)
         with pytest.raises(Killed):
             run_task(config(own_run, corpus, small_bert, overwrite=True))
     for name in ("model.safetensors", "exit_heads.safetensors", "metrics.json", "README.md"):
