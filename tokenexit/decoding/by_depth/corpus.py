@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -129,9 +130,9 @@ class Corpus:
 
     def _read(self, slots: Index) -> None:
         """The newest tokens of texts are read."""
-        lengths = torch.tensor([len(self._texts[slot].tokens) for slot in slots.tolist()])
+        last = torch.from_numpy(self._lengths(slots) - 1).to(self._device)
         at = torch.from_numpy(slots).to(self._device)
-        self._lanes.read(slots, self._tokens[at, lengths.to(self._device)])
+        self._lanes.read(slots, self._tokens[at, last])
         self._schedule.wait(0, slots.tolist())
 
     @torch.inference_mode()
@@ -139,14 +140,16 @@ class Corpus:
         """Run a segment; returns the texts that ended."""
         self.longest_wait = max(self.longest_wait, planned.waited)
         slots = np.array(planned.rows)
-        left = self._lanes.run(planned.segment, slots)
+        left = self._lanes.run(planned.segment, slots, partial(self._picked, slots))
         if not left.gone.all():
             self._schedule.wait(planned.segment + 1, slots[~left.gone].tolist())
-        if left.logits is None:
+        if left.tokens is None:
             return []
         gone = slots[left.gone]
+        at = torch.from_numpy(gone).to(self._device)
+        self._tokens[at, torch.from_numpy(self._lengths(gone)).to(self._device)] = left.tokens
         going, ended = [], []
-        for slot, token in zip(gone.tolist(), self._chosen(gone, left.logits), strict=True):
+        for slot, token in zip(gone.tolist(), left.told, strict=True):
             text = self._texts[slot]
             text.tokens.append(token)
             text.exit_layers.append(left.layer)
@@ -159,16 +162,20 @@ class Corpus:
             self._read(np.array(going))
         return ended
 
-    def _chosen(self, slots: Index, logits: Tensor) -> list[int]:
-        """The next token of each text, also written down."""
-        lengths = np.array([1 + len(self._texts[slot].tokens) for slot in slots.tolist()])
-        scores = logits.float()
-        chosen = torch.zeros(len(slots), dtype=torch.long, device=self._device)
-        for length in (None,) if self._search.alike else np.unique(lengths):
-            among = np.arange(len(slots)) if length is None else np.flatnonzero(lengths == length)
-            picked = torch.from_numpy(among).to(self._device)
-            rows = torch.from_numpy(slots[among]).to(self._device)
-            chosen[picked] = self._search.choose(self._tokens[rows, :length], scores[picked])
-        at = torch.from_numpy(slots).to(self._device)
-        self._tokens[at, torch.from_numpy(lengths).to(self._device)] = chosen
-        return chosen.tolist()
+    def _lengths(self, slots: Index) -> Index:
+        """Tokens of texts, the start included, ``[n]``."""
+        return np.array([1 + len(self._texts[slot].tokens) for slot in slots.tolist()])
+
+    def _picked(self, slots: Index, which: Index, logits: Tensor) -> Tensor:
+        """The next token of some rows of a round, ``[n]``; see ``Pick``."""
+        chosen, scores = slots[which], logits.float()
+        if self._search.alike:
+            return self._search.choose(self._tokens[:1, :1], scores)
+        lengths = self._lengths(chosen)
+        found = torch.zeros(len(chosen), dtype=torch.long, device=self._device)
+        for length in np.unique(lengths):
+            among = np.flatnonzero(lengths == length)
+            mine = torch.from_numpy(among).to(self._device)
+            rows = torch.from_numpy(chosen[among]).to(self._device)
+            found[mine] = self._search.choose(self._tokens[rows, :length], scores[mine])
+        return found

@@ -11,7 +11,7 @@ from torch import Tensor
 from tokenexit.decoders import Decoder
 from tokenexit.decoding.by_depth.block import SlotBlock
 from tokenexit.decoding.by_depth.kept import Kept
-from tokenexit.decoding.by_depth.lanes import Lanes, Left
+from tokenexit.decoding.by_depth.lanes import Lanes, Left, Pick
 from tokenexit.decoding.by_depth.source import SlotSource
 from tokenexit.decoding.cache import DecoderCache, Index
 from tokenexit.decoding.exits import Exits, check_policy
@@ -96,7 +96,7 @@ class EagerLanes(Lanes):
         self._tokens[at] = tokens
         self._states[0].put(at, self._decoder.embed(tokens, self._tensor(places)))
 
-    def run(self, segment: int, slots: Index) -> Left:
+    def run(self, segment: int, slots: Index, pick: Pick) -> Left:
         """See ``Lanes``."""
         at, places = self._tensor(slots), self._places[slots]
         entered = self._states[segment].take(at)
@@ -109,11 +109,11 @@ class EagerLanes(Lanes):
         elif self._trail is not None:
             self._trail.turn_to(slots, places)
         signals = self._signals(layer, hidden, at, places, previous)
-        if layer == self._decoder.num_layers:
-            gone = np.ones(len(slots), dtype=bool)
-        else:
-            gone = self._ask(segment, signals, at)
-        return self._leave(layer, slots, places, signals, gone)
+        halt = None if layer == self._decoder.num_layers else self._ask(segment, signals, at)
+        left = self._left(layer, signals, halt, pick)
+        if left.gone.any():
+            self._leave(layer, slots, places, signals, left.gone)
+        return left
 
     def _layers(self, segment: int) -> range:
         """Those of a segment, from 0."""
@@ -131,18 +131,26 @@ class EagerLanes(Lanes):
             )
         return hidden
 
-    def _ask(self, segment: int, signals: Signals, at: Tensor) -> np.ndarray:
-        """Put rows to the policy; what those that stay carry on is kept."""
+    def _ask(self, segment: int, signals: Signals, at: Tensor) -> Tensor:
+        """Who halts, ``[n]``; what rows that stay will carry on is kept."""
         if segment:
             state = self._decisions[segment].take(at)
         else:
             state = self._policy.init(len(at), at.device)
         halt, state = self._policy.step(signals, state)
-        gone = halt.cpu().numpy()  # the one transfer
-        if not gone.all():
-            self._states[segment + 1].put(at, signals.hidden)
-            self._decisions[segment + 1].put(at, state)
-        return gone
+        self._states[segment + 1].put(at, signals.hidden)
+        self._decisions[segment + 1].put(at, state)
+        return halt
+
+    def _left(self, layer: int, signals: Signals, halt: Tensor | None, pick: Pick) -> Left:
+        """Who left, and with which tokens: only those that leave are scored."""
+        gone = np.ones(len(signals), dtype=bool) if halt is None else halt.cpu().numpy()
+        if not gone.any():
+            return Left(gone, layer, None, [])
+        rows = np.flatnonzero(gone)
+        logits = signals.logits if gone.all() else signals.logits_of(self._tensor(rows))
+        tokens = pick(rows, logits)
+        return Left(gone, layer, tokens, tokens.tolist())
 
     def _keep(self, layer: int, slots: Index, places: Index, states: Tensor) -> None:
         """Keep what later tokens need of those that left below the top, ``[n, H]``."""
@@ -153,19 +161,15 @@ class EagerLanes(Lanes):
 
     def _leave(
         self, layer: int, slots: Index, places: Index, signals: Signals, gone: np.ndarray
-    ) -> Left:
+    ) -> None:
         """Tokens go no further."""
-        if not gone.any():
-            return Left(gone, layer, None)
         slots, places = slots[gone], places[gone]
-        left = self._tensor(np.flatnonzero(gone))
         if layer < self._decoder.num_layers:
-            self._keep(layer, slots, places, signals.hidden[left])
+            states = signals.hidden[self._tensor(np.flatnonzero(gone))]
+            self._keep(layer, slots, places, states)
         if self._trail is not None:
             self._trail.turn_to(slots, places)
             self._trail.close(torch.full((len(self._places),), layer))
-        logits = signals.logits if gone.all() else signals.logits_of(left)
-        return Left(gone, layer, logits)
 
     def _signals(
         self,

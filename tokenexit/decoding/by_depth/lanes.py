@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,12 +21,19 @@ class Left:
     Attributes:
         gone: Which of the rows that were asked for, ``[n]`` bool.
         layer: Where, from 1.
-        logits: Of the next token of those that left, ``[g, V]``; None if nobody did.
+        tokens: The next token of each that left, ``[g]``; None if nobody did.
+        told: The same for the host.
     """
 
     gone: NDArray[np.bool_]
     layer: int
-    logits: Tensor | None
+    tokens: Tensor | None
+    told: list[int]
+
+
+Pick = Callable[[Index, Tensor], Tensor]
+"""The next token of some of the rows of a round, by their numbers in it ``[n]`` and their logits
+``[n, V]``."""
 
 
 class Lanes(ABC):
@@ -60,5 +68,11 @@ class Lanes(ABC):
         """Nobody uses it any longer."""
 
     @abstractmethod
-    def run(self, segment: int, slots: Index) -> Left:
-        """Compute a segment for texts that stand before it, ``[n]`` ascending, and ask them."""
+    def run(self, segment: int, slots: Index, pick: Pick) -> Left:
+        """Compute a segment for texts that stand before it, ``[n]`` ascending, and ask them.
+
+        Args:
+            segment: Which.
+            slots: Of the texts.
+            pick: Chooses tokens of those that leave.
+        """

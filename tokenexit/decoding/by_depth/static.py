@@ -9,18 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from tokenexit.decoders import Decoder
 from tokenexit.decoding.attention import attend
 from tokenexit.decoding.by_depth.eager import EagerLanes
+from tokenexit.decoding.by_depth.lanes import Left, Pick
 from tokenexit.decoding.by_depth.room import RoundRows, SlotRoom
 from tokenexit.decoding.cache import Index
 from tokenexit.decoding.exits import Exits
 from tokenexit.decoding.static.served import check_decoder
 from tokenexit.decoding.static.sizes import check_places, width_for
 from tokenexit.policies import Policy
+from tokenexit.signals import Signals
 
 Take = Callable[[Decoder, Exits, int, int], SlotRoom]
 """Gives memory for so many slots and places."""
@@ -83,6 +86,19 @@ class StaticLanes(EagerLanes):
         key = ("layers", layers, len(rows.at), width)
         self._room.graphs.run(key, partial(self._run, rows, layers, width))
         return rows.hidden[:count].clone()  # the next rows of this size write over it
+
+    def _left(self, layer: int, signals: Signals, halt: Tensor | None, pick: Pick) -> Left:
+        """All rows are scored, so that the host fetches who left and their tokens together."""
+        count = len(signals)
+        tokens = pick(np.arange(count), signals.logits)
+        if halt is None:
+            return Left(np.ones(count, dtype=bool), layer, tokens, tokens.tolist())
+        both = torch.stack([halt.long(), tokens]).cpu().numpy()  # the one transfer
+        gone = both[0].astype(bool)
+        if not gone.any():
+            return Left(gone, layer, None, [])
+        tokens = tokens if gone.all() else tokens[self._tensor(np.flatnonzero(gone))]
+        return Left(gone, layer, tokens, both[1][gone].tolist())
 
     def _keep(self, layer: int, slots: Index, places: Index, states: Tensor) -> None:
         rows = self._rows(slots, places, states)
