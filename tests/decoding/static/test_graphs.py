@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -133,7 +132,6 @@ def test_memory_is_used_again_and_captures_with_it(begin, decoder):
             decoding.step(tokens)
         assert len(static.rooms) == 0
         del decoding
-        gc.collect()
         assert len(static.rooms) == 1
         captured = recorder.captured
     assert recorder.captured == captured == 4 + 4
@@ -153,12 +151,11 @@ def test_two_generations_at_once_have_memory_of_their_own(begin, decoder, build,
 def test_memory_and_captures_are_bounded(begin, decoder):
     graphs = Graphs(Recorder(), most=20)
     static = decoder(graphs)
-    for rows in (1, 2, 4, 8, 16, 24, 32, 40, 48):
+    for rows in (1, 2, 4, 8, 16, 24, 32):
         decoding, sources = begin(static, policies.Margin(1.0), rows, max_steps=10)
-        for tokens in sources.tokens.T[:4]:
+        for tokens in sources.tokens.T[:3]:
             decoding.step(tokens)
         del decoding
-        gc.collect()
     static.rooms.take(Sizes(1, 1, 32, 8))
     assert len(static.rooms) <= 6
     assert 0 < len(graphs) <= 20
@@ -167,12 +164,11 @@ def test_memory_and_captures_are_bounded(begin, decoder):
 def test_captures_of_memory_that_is_gone_are_gone(begin, decoder):
     graphs = Graphs(Recorder())
     static = decoder(graphs)
-    for rows in (1, 2, 4, 8, 16, 24, 32, 40):
+    for rows in (1, 2, 3, 5, 9, 17, 25, 33):
         decoding, sources = begin(static, policies.Never(), rows, max_steps=10)
         for tokens in sources.tokens.T[:3]:
             decoding.step(tokens)
         del decoding
-        gc.collect()
     assert len(graphs) == 7
     static.rooms.take(Sizes(1, 1, 64, 8))
     assert len(graphs) == len(static.rooms) == 6
@@ -224,7 +220,6 @@ def test_what_others_left_is_never_read(begin, decoder, build, choose):
         for store in (room.keys_values, room.states, room.hidden, room.source, room.logits):
             store.fill_(float("nan"))
     del decoding
-    gc.collect()
     decoding, _ = begin(static, policy, max_steps=10)
     assert decoding.room is room
     other = eager(build("t5"), sources, policy, max_steps=10)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import gc
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -43,7 +42,6 @@ def test_kept_between_generations_and_made_anew_where_weights_have_changed(own, 
     given = {**sources.inputs, "policy": policy, **GREEDY}
     first = own.generate(**given)
     static = own.start(**sources.inputs).static
-    gc.collect()
     assert own.start(**sources.inputs).static is static
     with torch.no_grad():
         own.network.get_decoder().block[1].layer[2].DenseReluDense.wi.weight.mul_(3)
