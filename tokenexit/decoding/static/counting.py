@@ -24,14 +24,15 @@ def count_step(decoding: StaticDecoding, form: Form, place: int, upto: int, laye
         layers: Where each sequence left, ``[R]``; 0 for those that do not live.
     """
     work, live = decoding.work, int((layers > 0).sum())
-    sources = np.repeat(decoding.lengths, decoding.lanes)[: len(layers)]
-    for layer in range(1, upto + 1):
-        there = layers >= layer
-        if not form.window:
-            pairs = int((sources[there] + place + 1).sum())
-            work.layer(layer - 1, int(there.sum()), live, pairs, 0)
-        if layer in form.asked_before or layer == form.top:
-            _count_exit(decoding, form, layer, int(there.sum()), live)
+    there = layers >= np.arange(1, upto + 1)[:, None]
+    rows = there.sum(axis=1).tolist()
+    if not form.window:
+        reads = np.repeat(decoding.lengths, decoding.lanes)[: len(layers)] + place + 1
+        for index, (count, pairs) in enumerate(zip(rows, (there @ reads).tolist(), strict=True)):
+            work.layer(index, count, live, pairs, 0)
+    for layer in (*form.asked_before, form.top):
+        if layer <= upto:
+            _count_exit(decoding, form, layer, rows[layer - 1], live)
     late = not (form.scores_all or upto == form.top)
     if late and not (form.rule.shortlist and not form.listed(upto)):
         _scored(decoding, upto, live)
@@ -75,5 +76,5 @@ def _count_exit(decoding: StaticDecoding, form: Form, layer: int, there: int, li
 
 
 def _scored(decoding: StaticDecoding, layer: int, rows: int) -> None:
-    size = decoding.decoder.vocab_size
+    size = decoding.network.vocabulary
     decoding.work.scored(layer - 1, rows * size, size)

@@ -50,12 +50,12 @@ def _shown(
     """The logits that the rule sees, ``[R, V]``, or ``[R, K]`` of a shortlist."""
     size, decoder = form.rule.shortlist, network.decoder
     if size and form.listed(layer):
-        words = room.list_of(min(size, decoder.vocab_size))
+        words = room.list_of(min(size, network.vocabulary))
         return decoder.vocabulary(decoder.finish(hidden), words)
     assert logits is not None
     if not size:
         return logits
-    shown, words = best_words(logits, min(size, decoder.vocab_size))
+    shown, words = best_words(logits, min(size, network.vocabulary))
     room.list_of(words.shape[1]).copy_(words)
     return shown
 

@@ -27,6 +27,9 @@ from tokenexit.errors import UserError
 from tokenexit.policies import Policy
 from tokenexit.static.buckets import power
 
+_KEPT = 8
+"""Rules that a decoding keeps."""
+
 
 class StaticDecoding(Sequences):
     """As ``Decoding``, of a decoder whose steps are planned on the device.
@@ -58,7 +61,7 @@ class StaticDecoding(Sequences):
         self.trail = None  # what a context gate remembers is in the memory
         self.static, self.network = static, network
         self.reads = Reads(network.device)
-        self._rule: tuple[Policy, Asked] | None = None
+        self._rules: dict[int, tuple[Policy, Asked]] = {}
         self.asked(policy)
         sizes = sizes_for(rows, 1, memory.shape[1], max_steps)
         self.lengths = _lengths(memory, mask)
@@ -90,11 +93,14 @@ class StaticDecoding(Sequences):
         Raises:
             UserError: It has none, or what it reads is not there.
         """
-        if self._rule is None or self._rule[0] is not policy:
+        known = self._rules.get(id(policy))  # which it keeps: not all policies have a hash
+        if known is None:
+            if len(self._rules) >= _KEPT:
+                self._rules.clear()
             window = self.pending == "parallel"
             given = self.decoder, self.exits, window, self.max_steps
-            self._rule = policy, asked_of(policy, *given)
-        return self._rule[1]
+            known = self._rules[id(policy)] = policy, asked_of(policy, *given)
+        return known[1]
 
     def run(self, key: Hashable, work: Callable[[], None]) -> None:
         """Do work on the memory, by a capture where there is one."""

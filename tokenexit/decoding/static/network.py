@@ -20,6 +20,7 @@ class Network:
         states: Type of the states between layers.
         keys: Type of keys and values.
         scores: Type of the logits.
+        vocabulary: Words, ``V``.
         device: Where it is.
     """
 
@@ -28,6 +29,7 @@ class Network:
     states: torch.dtype
     keys: torch.dtype
     scores: torch.dtype
+    vocabulary: int
     device: torch.device
 
     @property
@@ -60,4 +62,5 @@ def network_of(decoder: Decoder, exits: Exits) -> Network:
             hidden = decoder.feed_forward(index, decoder.after_cross(index, hidden, query))
             states = torch.promote_types(states, hidden.dtype)
             keys = torch.promote_types(keys, made.dtype)
-        return Network(decoder, exits, states, keys, exits.score(hidden).dtype, device)
+        scored = exits.score(hidden)
+        return Network(decoder, exits, states, keys, scored.dtype, scored.shape[1], device)

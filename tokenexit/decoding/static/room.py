@@ -58,7 +58,7 @@ class Room:
         self.live, self.alive = zeros(rows, dtype=boolean), zeros(rows, dtype=boolean)
         self.hidden = zeros(rows, decoder.hidden_size, dtype=states)
         self.previous = torch.zeros_like(self.hidden)
-        self.logits = zeros(rows, decoder.vocab_size, dtype=network.scores)
+        self.logits = zeros(rows, network.vocabulary, dtype=network.scores)
         bias = decoder.bias(self.numbers[-1:], self.numbers)
         self.distances = None if bias is None else torch.zeros_like(bias[:, 0])
         one = 1 if bias is None else heads
@@ -72,7 +72,7 @@ class Room:
         self.remembered: State = None
         """What a context gate remembers; made when it first remembers something."""
         # Greedy search.
-        self.banned = zeros(decoder.vocab_size, dtype=torch.float32)
+        self.banned = zeros(network.vocabulary, dtype=torch.float32)
         self.padding, self.going = zeros(1), zeros(places)
 
     def begin(self) -> None:

@@ -44,21 +44,28 @@ class Upwards:
 
     def ready(self, on: StaticDecoding, first: int, last: int) -> None:
         """Make what layers, from 1, need to run at the next place."""
+        if not self._projected[first - 1 : last].all():
+            self._project(on, first, last)
+        if on.pending != "parallel":
+            self._fill(on, first, last, on.length)
+
+    def _project(self, on: StaticDecoding, first: int, last: int) -> None:
+        """Keys and values of the sources, in layers that nobody has reached before."""
         new = [layer for layer in range(first, last + 1) if not self._projected[layer - 1]]
         for low, high in _runs(new, [0] * len(new)):
             on.run(("source", low, high), partial(project_sources, on.network, on.room, low, high))
             self._projected[low - 1 : high] = True
             for layer in range(low, high + 1):
                 on.work.sourced(layer - 1, int(on.lengths.sum()))
-        if on.pending != "parallel":
-            self._fill(on, first, last, on.length)
 
     def _fill(self, on: StaticDecoding, first: int, last: int, until: int) -> None:
         """Give tokens below a place keys and values in layers that they skipped."""
-        found = [(n, int(self.filled[n - 1].min())) for n in range(first, last + 1)]
-        missing = [(layer, start) for layer, start in found if start < until]
+        starts = self.filled[first - 1 : last, 0].tolist()  # all sequences are as far
+        if min(starts, default=until) >= until:
+            return
+        missing = [(n, start) for n, start in enumerate(starts, first) if start < until]
         for low, high in _runs([layer for layer, _ in missing], [start for _, start in missing]):
-            start = int(self.filled[low - 1].min())
+            start = starts[low - first]
             while start < until:
                 count = _power_within(min(until - start, MOST_AT_ONCE))
                 on.room.start.fill_(start)
