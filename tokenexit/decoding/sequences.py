@@ -39,6 +39,9 @@ class Sequences(ABC):
         rows: Sources.
     """
 
+    uneven = False
+    """Whether each sequence may undo steps of its own."""
+
     def __init__(
         self,
         decoder: Decoder,
@@ -145,6 +148,10 @@ class Sequences(ABC):
     @abstractmethod
     def forget(self, length: int) -> None:
         """Undo the steps from ``length`` on; the tokens before must have reached the top."""
+
+    def forget_each(self, lengths: Index) -> None:
+        """The same from a length of its own on, ``[R]``; only where they are ``uneven``."""
+        raise UserError("Sequences of this decoding are all equally long.")
 
     def check_length(self) -> None:
         """Refuse another step where the model has no place for it.

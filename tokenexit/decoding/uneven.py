@@ -21,7 +21,7 @@ class UnevenDecoding(Decoding):
         given: As ``Decoding``.
     """
 
-    _uneven = True
+    _uneven = uneven = True
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)

@@ -23,7 +23,6 @@ from torch import Tensor
 
 from tokenexit.decoding.cache import Index
 from tokenexit.decoding.sequences import Sequences
-from tokenexit.decoding.uneven import UnevenDecoding
 from tokenexit.policies import Policy
 from tokenexit.policies.any_of import AnyOf
 from tokenexit.policies.assigned_depth import AssignedDepth
@@ -86,8 +85,7 @@ class Speculation:
         self._drafter: Policy | None = (
             AnyOf((decoding.policy, AssignedDepth(self._last))) if lower else None
         )
-        uneven = isinstance(decoding, UnevenDecoding)
-        self._each = decoding if uneven and pad is not None else None
+        self._each = decoding if decoding.uneven and pad is not None else None
         self.acceptance = Acceptance()
 
     def write(self, prompt: Tensor, most: int) -> tuple[Tensor, Tensor]:

@@ -14,6 +14,7 @@ from tokenexit import ExitModelForSeq2SeqLM, policies
 from tokenexit.decoders import DECODERS
 from tokenexit.decoding import PENDING
 from tokenexit.decoding.static import StaticDecoder, StaticDecoding
+from tokenexit.errors import UserError
 
 FAMILIES = [name for name, _ in DECODERS.items()]
 SERVED = (
@@ -144,6 +145,35 @@ def test_verified_drafts(family, name, build, static, sources, choose, ends):
         assert one.acceptance.drafted > 0
         for count in ("rows", "pairs", "projected"):
             assert (one.work.of(count) == other.work.of(count)).all(), count
+
+
+@pytest.mark.parametrize("name", ["hash", "decay", "context"])
+@pytest.mark.parametrize("family", ["t5", "pegasus"])
+def test_rows_of_unlike_lengths(family, name, build, static, make_sources, choose):
+    """Each undoes steps of its own, drafts again and is verified with the others."""
+    model, sources = build(family), make_sources((5, 8, 3), steps=60, seed=9)
+    policy, draw = choose(model, name), torch.Generator().manual_seed(2)
+    both = [
+        each.begin(
+            model.decoder.encode(sources.input_ids, sources.mask), sources.mask, policy=policy,
+            pending="parallel", max_steps=60, uneven=True,
+        )
+        for each in (model, static(family))
+    ]  # fmt: skip
+    lengths = torch.zeros(3, dtype=torch.long)
+    for _ in range(8):
+        for tokens in torch.randint(5, 90, (4, 3), generator=draw):
+            one, other = (decoding.step(tokens) for decoding in both)
+            assert torch.equal(one.exit_layers, other.exit_layers)
+            assert_close(one.logits, other.logits, **CLOSE)
+        tokens = torch.randint(5, 90, (3,), generator=draw)
+        assert_close(*(decoding.verify(tokens) for decoding in both), **CLOSE)
+        lengths += 5 - torch.randint(0, 4, (3,), generator=draw)
+        for decoding in both:
+            decoding.forget_each(lengths.numpy())
+    assert len({*lengths.tolist()}) > 1
+    with pytest.raises(UserError, match="unlike lengths"):
+        both[1].reorder(torch.arange(3))
 
 
 @pytest.mark.parametrize("rows", [1, 3, 9, 33])

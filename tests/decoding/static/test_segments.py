@@ -193,7 +193,8 @@ def test_operators_a_layer(seen, build, family, most):
 
 def test_operators_around_a_step(seen, build):
     network, room, _ = made(build, "t5", policies.Never())
-    assert kernels(seen, lambda: segment.enter(network, room, 32)) <= 16
+    assert kernels(seen, lambda: segment.enter(network, room)) <= 9
+    assert kernels(seen, lambda: layer.see(room, 32)) <= 7
     assert kernels(seen, lambda: choose.choose(room, CHOICE)) <= 14
     one, two = (
         kernels(seen, lambda count=count: layer.fill(network, room, 1, count, 4))

@@ -6,6 +6,7 @@ import copy
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -198,3 +199,8 @@ def test_verifying_needs_the_rule_it_stands_on(own, sources):
     decoding = own.use(runtime="static").start(**sources.inputs, pending="lazy")
     with pytest.raises(UserError, match='pending="parallel"'):
         decoding.verify(sources.tokens[:, 0])
+    for tokens in sources.tokens.T[:4]:
+        decoding.step(tokens)
+    with pytest.raises(UserError, match="all equally long"):
+        decoding.forget_each(np.arange(4))
+    assert decoding.length == 4

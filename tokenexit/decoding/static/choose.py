@@ -39,12 +39,12 @@ def choose(room: Room, choice: Choice) -> None:
     best = (room.logits.float() + room.banned).argmax(dim=-1)
     if choice.pads:
         best = torch.where(room.live, best, room.padding)
-    room.written.index_copy_(1, room.place, best[:, None])
-    room.left.index_copy_(1, room.place, room.exit_layer.clamp_min(0)[:, None])
+    room.written.index_copy_(1, room.here, best[:, None])
+    room.left.index_copy_(1, room.here, room.exit_layer.clamp_min(0)[:, None])
     room.tokens.copy_(best)
     for end in choice.ends:
         room.live.logical_and_(best != end)
-    room.going.index_copy_(0, room.place, room.live.sum(dim=0, keepdim=True))
+    room.going.index_copy_(0, room.here, room.live.sum(dim=0, keepdim=True))
 
 
 @dataclass(frozen=True, eq=False)

@@ -50,7 +50,7 @@ def climb(
         left, last = _up(decoding, form, wanted, choice)
         _end(decoding, form, last, choice)
     except Exception:
-        decoding.forget(place)  # whoever tries again finds no half a token
+        decoding.undo()  # whoever tries again finds no half a token
         raise
     if not decoding.static.fetched and wanted is not None and len(form.segments) > 1:
         left = decoding.reads.fetch(decoding.room.exit_layer)[: decoding.num_rows]
@@ -82,9 +82,10 @@ def _up(
 def _tell(decoding: StaticDecoding, asked: Asked, place: int) -> None:
     """Put the numbers of a rule where segments read them."""
     room = decoding.room
-    room.lines.copy_(asked.lines(place))
+    steps = room.place + 1
+    room.lines.copy_(asked.lines(place, steps))
     if asked.rule.depths is not None:
-        step = torch.full_like(room.tokens, place)
+        step = torch.full_like(steps, place) if not asked.form.window else steps
         room.depth.copy_(asked.rule.depths(room.tokens, step))
 
 
@@ -95,8 +96,8 @@ def _segment(
     width, room, network = width_for(place + 1), decoding.room, decoding.network
     then = choice if segment.last == form.top else None
     if form.window:
-        filled = decoding.upwards.filled[segment.first - 1 : segment.last, there]
-        count = power(place + 1 - int(filled.min()))
+        filled = decoding.upwards.filled[segment.first - 1 : segment.last]
+        count = power(int((decoding.steps + 1 - filled)[:, there].max()))
         work = partial(run_pending, network, room, form, segment, width, count)
         decoding.run((form, segment, width, count), work)
     else:

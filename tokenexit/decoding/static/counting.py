@@ -38,21 +38,20 @@ def count_step(decoding: StaticDecoding, form: Form, place: int, upto: int, laye
         _scored(decoding, upto, live)
 
 
-def count_window(decoding: StaticDecoding, before: Index, layers: Index, place: int) -> None:
+def count_window(decoding: StaticDecoding, before: Index, layers: Index) -> None:
     """Count layers that took in pending tokens.
 
     Args:
         decoding: Whose work it is.
         before: Places that were filled, ``[L, R]``.
         layers: As ``count_step``.
-        place: Of the newest tokens.
     """
     sources = np.repeat(decoding.lengths, decoding.lanes)[: len(layers)]
     for index in range(int(layers.max(initial=0))):
         there = layers > index
-        start = before[index][there]
-        tokens = place + 1 - start
-        own = (place + 1) * (place + 2) // 2 - start * (start + 1) // 2
+        start, end = before[index][there], decoding.steps[there] + 1
+        tokens = end - start
+        own = end * (end + 1) // 2 - start * (start + 1) // 2
         pairs = int((own + tokens * sources[there]).sum())
         decoding.work.layer(index, int(tokens.sum()), int(tokens.sum()), pairs, 0)
 

@@ -90,7 +90,8 @@ def _judged(network: Network, room: Room, form: Form, layer: int, hidden: Tensor
     gate, rows, reach = network.exits.context, len(hidden), network.reach
     assert gate is not None
     numbers = torch.arange(rows, device=hidden.device)
-    last = room.place + (reach - 1) - torch.arange(reach, device=hidden.device)  # newest first
+    newest = room.place[:, None] + reach - 1
+    last = newest - torch.arange(reach, device=hidden.device)
     signals = Signals(
         layer=layer,
         num_layers=network.layers,
@@ -100,15 +101,15 @@ def _judged(network: Network, room: Room, form: Form, layer: int, hidden: Tensor
         item_id=room.tokens,
         num_sequences=rows,
         extent=1,
-        step=room.place.expand(rows),
+        step=room.place,
         head=lambda _: network.exits.score(hidden),
-        last_depths=room.depths.index_select(1, last),
-        last_doubts=room.doubts.index_select(1, last),
+        last_depths=room.depths.gather(1, last),
+        last_doubts=room.doubts.gather(1, last),
     )
     first = layer == form.first_asked
     wrong, memory = gate.step(signals, None if first else room.remembered)
     room.remember(memory)
-    here = room.place + reach
-    noted = torch.where(room.alive, wrong.float(), room.doubts.index_select(1, here)[:, 0])
-    room.doubts.index_copy_(1, here, noted[:, None])
+    old = room.doubts.gather(1, newest + 1)
+    noted = torch.where(room.alive[:, None], wrong.float()[:, None], old)
+    room.doubts.scatter_(1, newest + 1, noted)
     return wrong

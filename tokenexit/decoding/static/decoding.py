@@ -67,7 +67,10 @@ class StaticDecoding(Sequences):
         self.lengths = _lengths(memory, mask)
         """Tokens of each source, ``[B]``."""
         self._work.source_lengths = self.lengths.tolist()
-        self._steps = 0
+        self.steps: Index = np.zeros(rows, dtype=np.int64)
+        """Steps that each sequence has taken, ``[R]``; unlike only where they are undone so."""
+        self._longest = 0
+        self.uneven = pending == "parallel"
         with torch.inference_mode():
             self.room = static.rooms.take(sizes)
             self.room.load(memory, mask)
@@ -79,8 +82,8 @@ class StaticDecoding(Sequences):
 
     @property
     def length(self) -> int:
-        """Steps taken."""
-        return self._steps
+        """Steps taken by the longest sequence."""
+        return self._longest
 
     @property
     def lanes(self) -> int:
@@ -140,14 +143,33 @@ class StaticDecoding(Sequences):
 
     def stepped(self) -> None:
         """A step was taken."""
-        self._steps += 1
+        self.steps += 1
+        self._longest += 1
+
+    def undo(self) -> None:
+        """Forget what a step that failed has begun."""
+        self.forget_each(self.steps)
 
     def forget(self, length: int) -> None:
         """Undo the steps from ``length`` on; the tokens before must have reached the top."""
+        self.forget_each(np.full(self._num_rows, length))
+
+    def forget_each(self, lengths: Index) -> None:
+        """The same from a length of its own on, ``[R]``.
+
+        Raises:
+            UserError: They are unlike, and ``pending`` is not ``parallel``.
+        """
+        low, high = int(lengths.min()), int(lengths.max())
+        if low < high and not self.uneven:
+            super().forget_each(lengths)
+        self._longest = high
         with torch.inference_mode():
-            self.room.place.fill_(length - 1)
-        self._steps = length
-        self.upwards.forget(length)
+            self.room.place.fill_(low - 1)
+            if low < high:
+                self.room.place[: len(lengths)].copy_(torch.from_numpy(lengths - 1))
+        self.steps = lengths.astype(np.int64)
+        self.upwards.forget(self.steps)
 
     def greedy(
         self, prompt: Tensor, process: Any, stopping: Any, pad: Tensor | None
@@ -164,25 +186,29 @@ class StaticDecoding(Sequences):
             )
         self._wanted(token_ids, None)
         self.prepare(token_ids, None)
-        filled, place = self.upwards.filled, self.length
-        new, count = place + 1 - int(filled[-1].min()), place + 1 - int(filled.min())
-        width, count = width_for(place + 1), power(count)
+        missing = self.steps + 1 - self.upwards.filled
+        new, count = int(missing[-1].max()), power(int(missing.max()))
+        width, room, rows = width_for(self.length + 1), self.room, self._num_rows
         self.upwards.ready(self, 1, self.network.layers)
-        work = partial(check, self.network, self.room, width, count)
+        work = partial(check, self.network, room, width, count)
         try:
             self.run(("check", width, count), work)
         except Exception:
-            self.forget(place)
+            self.undo()
             raise
         self.upwards.checked(self)
         self.stepped()
-        seen = self.room.states[: self._num_rows, place + 1 - new : place + 1]
+        places = (room.place[:rows, None] - room.numbers[:new].flip(0)).clamp_min(0)
+        seen = room.states[torch.arange(rows, device=places.device)[:, None], places]
         return self.exits.score(seen.flatten(0, 1)).unflatten(0, seen.shape[:2])
 
     # --- sequences -------------------------------------------------------------------------
 
     def _replace(self, chosen: Index) -> None:
+        if (self.steps != self.length).any():
+            raise UserError("Sequences of unlike lengths can neither be forked nor reordered.")
         rows, old = len(chosen), self._num_rows
+        self.steps = self.steps[chosen]
         self._num_rows, self._ended = rows, self._ended[chosen]
         self.upwards.keep(chosen)
         origin = chosen // self.lanes

@@ -73,13 +73,20 @@ class Asked:
         self._lines = self._host.to(device)
         self._table = self._lines.unsqueeze(0)[:0]
 
-    def lines(self, step: int) -> Tensor:
-        """Thresholds at a step, ``[L, 1]``, on the device."""
+    def lines(self, step: int, steps: Tensor) -> Tensor:
+        """Thresholds, ``[L, 1]`` for all sequences or ``[L, R]``, on the device.
+
+        Args:
+            step: The last step of any sequence.
+            steps: That of each, ``[R]``.
+        """
         if self.rule.schedule is None:
             return self._lines
         if step >= len(self._table):
             self._table = self._scheduled(2 * step + 32)
-        return self._table[step]
+        if not self.form.window:
+            return self._table[step]
+        return self._table[:, :, 0].index_select(0, steps.clamp_min(0)).t()
 
     def _scheduled(self, steps: int) -> Tensor:
         """The same of many steps, ``[T, L, 1]``: made on the host and copied at once."""

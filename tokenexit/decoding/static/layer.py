@@ -13,17 +13,17 @@ from tokenexit.decoding.static.room import Room
 def see(room: Room, width: int) -> None:
     """Make what the newest place adds to its scores, in all layers: bias and causal mask."""
     keys = room.numbers[:width]
-    room.bias[0, :, 0, :width].copy_(_bias(room, room.place, keys)[:, 0])
+    distance = room.here - keys
+    room.bias[0, :, 0, :width].copy_(_bias(room, distance))
 
 
 def bias_of(room: Room, places: Tensor, width: int) -> Tensor:
-    """The same for several places, ``[n] -> [1, h, n, W]``."""
-    return _bias(room, places, room.numbers[:width])[None]
+    """The same for places of each sequence, ``[R, n] -> [R, h, n, W]``."""
+    return _bias(room, places[..., None] - room.numbers[:width]).transpose(0, 1)
 
 
-def _bias(room: Room, places: Tensor, keys: Tensor) -> Tensor:
-    """``[n], [W] -> [h, n, W]``; one head for all where the family has no bias."""
-    distance = places[:, None] - keys
+def _bias(room: Room, distance: Tensor) -> Tensor:
+    """Of keys so far back, ``[...] -> [h, ...]``; one head for all where there is no bias."""
     if room.distances is None:
         found = room.bias.new_zeros(1, *distance.shape)
     else:
@@ -45,7 +45,7 @@ def run_layer(network: Network, room: Room, index: int, hidden: Tensor, width: i
     query, made = decoder.self_projections(index, hidden)
     store = room.keys_values[index]
     shape = len(made), 2, decoder.num_heads, 1, -1
-    store.index_copy_(3, room.place, made.view(shape).to(store.dtype))
+    store.index_copy_(3, room.here, made.view(shape).to(store.dtype))
     asked = query.view(len(query), decoder.num_heads, 1, -1)
     read = _read(network, room, index, asked, room.bias[..., :width], width)
     return after_attention(network, room, index, hidden, read.view(query.shape))
@@ -62,7 +62,7 @@ def run_window(
         room: Gets the layer's keys and values of tokens that take part.
         index: Layer, from 0.
         hidden: States that enter it.
-        places: Of the tokens, ``[n]``.
+        places: Of the tokens, ``[R, n]``.
         bias: From ``bias_of``.
         takes: Which tokens take part, ``[R, n]``; the states of others mean nothing.
     """
@@ -71,8 +71,9 @@ def run_window(
     query, made = decoder.self_projections(index, hidden.flatten(0, 1))
     store = room.keys_values[index]
     made = made.view(rows, count, 2, decoder.num_heads, -1).permute(0, 2, 3, 1, 4).to(store.dtype)
-    old = store.index_select(3, places)
-    store.index_copy_(3, places, torch.where(takes[:, None, None, :, None], made, old))
+    where = places[:, None, None, :, None].expand_as(made)
+    made = torch.where(takes[:, None, None, :, None], made, store.gather(3, where))
+    store.scatter_(3, where, made)
     asked = query.view(rows, count, decoder.num_heads, -1).transpose(1, 2)
     read = _read(network, room, index, asked, bias, bias.shape[-1])
     read = read.transpose(1, 2).reshape(query.shape)

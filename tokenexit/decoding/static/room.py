@@ -51,7 +51,9 @@ class Room:
         self.source_mask = zeros(sizes.sources, 1, 1, sizes.read, dtype=keys)
         # The step.
         self.numbers = torch.arange(places, device=device)
-        self.place, self.start = zeros(1), zeros(1)
+        self.place, self.start = zeros(rows), zeros(1)
+        self.here = self.place[:1]
+        """The newest place, where that of all sequences is the same."""
         self.tokens, self.order = zeros(rows), torch.arange(rows, device=device)
         self.exit_layer = zeros(rows)
         """Layer after which each has left; 0 if it is still there, -1 if it does not live."""
@@ -64,7 +66,7 @@ class Room:
         one = 1 if bias is None else heads
         self.bias = zeros(1, one, 1, places, dtype=keys)
         # The rule.
-        self.lines = zeros(layers, 1, dtype=torch.float32)
+        self.lines = zeros(layers, rows, dtype=torch.float32)
         self.depth, self.count, self.last = zeros(rows), zeros(rows), zeros(rows)
         self.told = zeros(rows, dtype=torch.float32)
         self.words: dict[int, Tensor] = {}
@@ -126,7 +128,10 @@ class Room:
             mine[:many, :end].copy_(theirs[rows, :end])
         for mine, theirs in zip(self._of_rows(), other._of_rows(), strict=True):
             mine[:many].copy_(theirs[rows])
-        self.place.copy_(other.place)
+        if other.sizes.rows == self.sizes.rows:
+            self.place.copy_(other.place)
+        else:
+            self.place.copy_(other.here.expand_as(self.place))
         self.banned.copy_(other.banned)
         self.padding.copy_(other.padding)
         self.going[:length].copy_(other.going[:length])

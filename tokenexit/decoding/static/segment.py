@@ -20,7 +20,7 @@ from tokenexit.decoding.static.room import Room
 from tokenexit.static.segment import Segment
 
 
-def enter(network: Network, room: Room, width: int) -> Tensor:
+def enter(network: Network, room: Room) -> Tensor:
     """Embed the tokens to read at the next place, ``[R, H]``; all that live are there."""
     room.place.add_(1)
     room.alive.copy_(room.live)
@@ -29,9 +29,8 @@ def enter(network: Network, room: Room, width: int) -> Tensor:
     room.last.fill_(-1)
     room.told.fill_(float("nan"))
     if network.reach:
-        room.doubts.index_fill_(1, room.place + network.reach, 0.0)
-    see(room, width)
-    return network.decoder.embed(room.tokens, room.place.expand(len(room.tokens)))
+        room.doubts.scatter_(1, _note(network, room), 0.0)
+    return network.decoder.embed(room.tokens, room.place)
 
 
 def run(network: Network, room: Room, form: Form, segment: Segment, width: int) -> None:
@@ -44,8 +43,10 @@ def run(network: Network, room: Room, form: Form, segment: Segment, width: int) 
         segment: Which layers.
         width: Places that are read.
     """
-    first = segment.number == 0
-    hidden = enter(network, room, width) if first else room.hidden
+    first, hidden = segment.number == 0, room.hidden
+    if first:
+        hidden = enter(network, room)
+        see(room, width)
     for layer in range(segment.first, segment.last + 1):
         made = run_layer(network, room, layer - 1, hidden, width)
         # In the first segment all are there; whoever has left above it keeps its state.
@@ -53,7 +54,7 @@ def run(network: Network, room: Room, form: Form, segment: Segment, width: int) 
         hidden = made if stays is None else torch.where(stays, made, hidden.to(made.dtype))
         _look(network, room, form, segment, layer, hidden)
     if segment.last < network.layers:
-        room.states.index_copy_(1, room.place, hidden[:, None].to(room.states.dtype))
+        room.states.index_copy_(1, room.here, hidden[:, None].to(room.states.dtype))
     leave(network, room, form, segment, hidden)
 
 
@@ -71,7 +72,7 @@ def run_pending(
         count: The last so many tokens of each sequence are looked at.
     """
     if segment.number == 0:
-        enter_pending(network, room, width)
+        enter_pending(network, room)
 
     def look(layer: int, hidden: Tensor) -> None:
         _look(network, room, form, segment, layer, hidden)
@@ -80,11 +81,12 @@ def run_pending(
     leave(network, room, form, segment, hidden)
 
 
-def enter_pending(network: Network, room: Room, width: int) -> None:
+def enter_pending(network: Network, room: Room) -> None:
     """As ``enter``; the newest tokens are kept with those that left before."""
-    hidden = enter(network, room, width)
-    room.states.index_copy_(1, room.place, hidden[:, None].to(room.states.dtype))
-    room.reached.index_fill_(1, room.place, 0)
+    hidden = enter(network, room)[:, None].to(room.states.dtype)
+    here = room.place[:, None]
+    room.states.scatter_(1, here[..., None].expand_as(hidden), hidden)
+    room.reached.scatter_(1, here, 0)
 
 
 def through(
@@ -109,9 +111,10 @@ def through(
         States of the newest tokens, ``[R, H]``.
     """
     back = room.numbers[:count].flip(0)
-    places = (room.place - back).clamp_min(0)  # the first again and again, with one result
-    hidden = room.states.index_select(1, places)
-    reached = room.reached.index_select(1, places)
+    # The first again and again, with one result.
+    places = (room.place[:, None] - back).clamp_min(0)
+    index = places[..., None].expand(-1, -1, room.states.shape[2])
+    hidden, reached = room.states.gather(1, index), room.reached.gather(1, places)
     bias, alive = bias_of(room, places, width), room.alive[:, None]
     for layer in range(layers[0], layers[1] + 1):
         takes = (reached == layer - 1) & alive
@@ -119,8 +122,8 @@ def through(
         hidden = torch.where(takes[..., None], made.to(hidden.dtype), hidden)
         reached = reached + takes
         look(layer, hidden[:, -1])
-    room.states.index_copy_(1, places, hidden)
-    room.reached.index_copy_(1, places, reached)
+    room.states.scatter_(1, index, hidden)
+    room.reached.scatter_(1, places, reached)
     return hidden[:, -1]
 
 
@@ -147,7 +150,7 @@ def leave(network: Network, room: Room, form: Form, segment: Segment, hidden: Te
         _keep_previous(network, room, form, hidden)
     if network.reach:
         share = room.exit_layer.clamp_min(0).to(room.depths.dtype) / network.layers
-        room.depths.index_copy_(1, room.place + network.reach, share[:, None])
+        room.depths.scatter_(1, _note(network, room), share[:, None])
 
 
 def score_all(network: Network, room: Room) -> None:
@@ -177,7 +180,12 @@ def check(network: Network, room: Room, width: int, count: int) -> None:
         width: Places that are read.
         count: As ``run_pending``.
     """
-    enter_pending(network, room, width)
+    enter_pending(network, room)
     through(network, room, (1, network.layers), width, count, lambda layer, hidden: None)
     if network.reach:
-        room.depths.index_fill_(1, room.place + network.reach, 1.0)
+        room.depths.scatter_(1, _note(network, room), 1.0)
+
+
+def _note(network: Network, room: Room) -> Tensor:
+    """Where it is noted what becomes of the newest tokens, ``[R, 1]``."""
+    return room.place[:, None] + network.reach

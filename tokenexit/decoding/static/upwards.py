@@ -112,13 +112,13 @@ class Upwards:
 
     def _passed_by(self, on: StaticDecoding, layers: Index) -> None:
         """Tokens went through layers together with all that were pending there."""
-        count_window(on, self.filled, layers, on.length)
+        count_window(on, self.filled, layers)
         depth = np.arange(1, len(self.filled) + 1)[:, None]
-        self.filled[depth <= layers] = on.length + 1
+        self.filled = np.where(depth <= layers, on.steps + 1, self.filled)
 
-    def forget(self, length: int) -> None:
-        """Undo the places from ``length`` on."""
-        np.minimum(self.filled, length, out=self.filled)
+    def forget(self, lengths: Index) -> None:
+        """Undo the places of sequences from lengths of their own on, ``[R]``."""
+        np.minimum(self.filled, lengths, out=self.filled)
 
     def keep(self, rows: Index) -> None:
         """Keep, repeat or reorder sequences."""
