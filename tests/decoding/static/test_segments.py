@@ -193,7 +193,7 @@ def test_operators_a_layer(seen, build, family, most):
 
 def test_operators_around_a_step(seen, build):
     network, room, _ = made(build, "t5", policies.Never())
-    assert kernels(seen, lambda: segment.enter(network, room)) <= 9
+    assert kernels(seen, lambda: segment.enter(network, room)) <= 10
     assert kernels(seen, lambda: layer.see(room, 32)) <= 7
     assert kernels(seen, lambda: choose.choose(room, CHOICE)) <= 14
     one, two = (
