@@ -167,6 +167,17 @@ def test_more_rows_than_the_largest_bucket(own, sources, monkeypatch):
         own.generate(**sources.inputs, **{**GREEDY, "do_sample": True}, num_return_sequences=2)
 
 
+def test_a_refused_fork_changes_nothing(own, sources, monkeypatch):
+    monkeypatch.setattr(sizes, "MOST_ROWS", 6)
+    decoding = own.use(runtime="static").start(**sources.inputs, policy="never")
+    other = own.use(runtime="eager").start(**sources.inputs, policy="never")
+    for tokens in sources.tokens.T[:4]:
+        with refused("6 sequences"):
+            decoding.fork(2)
+        torch.testing.assert_close(decoding.step(tokens).logits, other.step(tokens).logits)
+    assert decoding.num_rows == 4
+
+
 def test_longer_than_the_largest_bucket(own, sources, monkeypatch):
     monkeypatch.setattr(sizes, "MOST_PLACES", 32)
     own.use(runtime="static")

@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from tokenexit.decoding.cache import Index
 from tokenexit.decoding.static.choose import Choice, choose
@@ -82,11 +81,11 @@ def _up(
 def _tell(decoding: StaticDecoding, asked: Asked, place: int) -> None:
     """Put the numbers of a rule where segments read them."""
     room = decoding.room
-    steps = room.place + 1
-    room.lines.copy_(asked.lines(place, steps))
+    if asked.rule.schedule is not None or room.rule is not asked:
+        room.lines.copy_(asked.lines(place, room.place + 1))
+        room.rule = asked
     if asked.rule.depths is not None:
-        step = torch.full_like(steps, place) if not asked.form.window else steps
-        room.depth.copy_(asked.rule.depths(room.tokens, step))
+        room.depth.copy_(asked.rule.depths(room.tokens, room.place + 1))
 
 
 def _segment(

@@ -207,20 +207,20 @@ class StaticDecoding(Sequences):
     def _replace(self, chosen: Index) -> None:
         if (self.steps != self.length).any():
             raise UserError("Sequences of unlike lengths can neither be forked nor reordered.")
-        rows, old = len(chosen), self._num_rows
-        self.steps = self.steps[chosen]
-        self._num_rows, self._ended = rows, self._ended[chosen]
-        self.upwards.keep(chosen)
-        origin = chosen // self.lanes
-        if rows == old and (origin == np.arange(rows) // self.lanes).all():
-            self._reorder(chosen)
-            return
+        rows, origin = len(chosen), chosen // self.lanes
+        even = rows == self._num_rows and (origin == np.arange(rows) // self.lanes).all()
         sources, lanes = np.unique(origin), rows // max(len(np.unique(origin)), 1)
         if not np.array_equal(np.repeat(sources, lanes), origin):
             sources, lanes = origin, 1  # from one source to another: each has its own
         sizes = sizes_for(len(sources), lanes, self.room.sizes.read, None)
-        self.lengths = self.lengths[sources]
-        self._move(sizes._replace(places=self.room.sizes.places), sources, chosen)
+        if even:
+            self._reorder(chosen)
+        else:
+            self._move(sizes._replace(places=self.room.sizes.places), sources, chosen)
+            self.lengths = self.lengths[sources]
+        self._num_rows, self._ended = rows, self._ended[chosen]
+        self.steps = self.steps[chosen]
+        self.upwards.keep(chosen)
 
     def _reorder(self, chosen: Index) -> None:
         if not self.length or np.array_equal(chosen, np.arange(len(chosen))):

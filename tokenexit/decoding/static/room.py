@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import count
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -67,6 +68,8 @@ class Room:
         self.bias = zeros(1, one, 1, places, dtype=keys)
         # The rule.
         self.lines = zeros(layers, rows, dtype=torch.float32)
+        self.rule: Any = None
+        """Whose thresholds these are."""
         self.depth, self.count, self.last = zeros(rows), zeros(rows), zeros(rows)
         self.told = zeros(rows, dtype=torch.float32)
         self.words: dict[int, Tensor] = {}
@@ -81,6 +84,7 @@ class Room:
         """Be as new; weights that the bias is made from may have changed."""
         for store in (self.keys_values, self.states, self.depths, self.doubts, self.memory):
             store.zero_()  # a number that is none, left by others, would spread through a mask
+        self.rule = None
         self.place.fill_(-1)
         self.tokens.zero_()
         self.live.zero_()
