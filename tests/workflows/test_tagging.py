@@ -114,12 +114,12 @@ def test_a_share_of_the_training_texts_is_the_same_for_every_seed(config, splits
 
 
 def test_the_model_follows_the_configuration(config, splits):
-    chosen = replace(config, exit_layers=[2], heads={"name": "mlp"}, task="pos")
+    chosen = replace(config, exit_layers=[2], heads={"name": "linear"}, task="pos")
     split = SimpleNamespace(tokens=[["a", "b"]], tags=[["X", "Y"]], origin="here")
     model = recipe_of(chosen).build(split)  # type: ignore[arg-type]
     assert model.labels == ("X", "Y")
     assert model.settings.exit_layers == (2, 3)
-    assert model.settings.heads["name"] == "mlp"
+    assert model.settings.heads["name"] == "linear"
     assert model.settings.task == "pos"
     assert recipe_of(config).build(splits["train"]).labels[:3] == ("O", "B-DATE", "I-DATE")
 

@@ -93,6 +93,10 @@ class TaggingConfig(EncoderConfig):
     column: str | None = field(
         default=None, metadata=about("column of the tags; ner_tags or pos_tags by default")
     )
+    heads: dict[str, Any] = field(
+        default_factory=lambda: {"name": "mlp"},
+        metadata=about("kind of exit heads; low layers say more to one with a hidden layer"),
+    )
     convert_tags: bool = field(default=False, metadata=about("convert BIOES and IOB1 tags to BIO"))
     halted: Literal["copy", "drop", "restore"] = field(
         default="copy", metadata=about("what halted words still give to the others")
