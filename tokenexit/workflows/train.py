@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tokenexit.errors import UserError, unknown_name
+from tokenexit.errors import UserError
 from tokenexit.workflows.method import load_with_method
-from tokenexit.workflows.recipes import Recipe, recipe_for, trainable
+from tokenexit.workflows.recipes import Recipe, recipe_for
 from tokenexit.workflows.run import run_task
 
 OWN = ("data=", "model=")
@@ -106,13 +106,3 @@ def plain(key: str, value: Any) -> Any:
         f"{key} is {type(value).__name__}, which no configuration can hold; give text, a number, "
         "a list or a mapping. Data in memory: write it to a file, or use model.fit."
     )
-
-
-def check_task(task: str) -> None:
-    """Refuse what cannot be trained.
-
-    Raises:
-        UserError: Names the tasks that there are.
-    """
-    if task not in trainable():
-        raise unknown_name("task", task, trainable())
