@@ -47,6 +47,13 @@ def pytest_configure(config: pytest.Config) -> None:
             config.addinivalue_line("filterwarnings", rf"error::{kind}:tokenexit(\.|$)")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every process has to collect the same tests, so no name may hold an address in memory."""
+    strange = [item.nodeid for item in items if " at 0x" in item.nodeid]
+    if strange:
+        raise pytest.UsageError(f"Give {strange[0]} an id that is the same in every process.")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_network() -> Iterator[None]:
     """Refuse connections that leave this machine."""

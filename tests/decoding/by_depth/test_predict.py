@@ -79,7 +79,7 @@ def test_nothing_to_read(writer):
         ({**BY_DEPTH, "pending": "parallel"}, "pending='parallel' has no meaning with it"),
         ({**BY_DEPTH, "pending": "verify"}, "pending='verify' has no meaning with it"),
         ({**BY_DEPTH, "max_time": 3.0}, "max_time has no meaning"),
-        ({**BY_DEPTH, "streamer": object()}, "streamer has no meaning"),
+        ({**BY_DEPTH, "streamer": "a streamer"}, "streamer has no meaning"),
         ({**BY_DEPTH, "encoder_no_repeat_ngram_size": 2}, "encoder_no_repeat_ngram_size"),
         ({**BY_DEPTH, "stop_strings": ["w7"]}, "stop_strings has no meaning"),
         ({**BY_DEPTH, "decoder_input_ids": torch.tensor([[5]])}, "decoder_input_ids"),
