@@ -15,6 +15,12 @@ from tokenexit.wording.naming import fixed
 LONGEST = 70
 """Words shown of one text."""
 
+TITLES = {
+    "word": ("Texts with most errors", "Texts with the deepest words"),
+    "text": ("Wrong texts", "The deepest texts"),
+}
+"""Of the groups of texts, by what leaves."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -58,8 +64,7 @@ def heat_map(run: RunData) -> list[Group]:
     words = run.words
     if words is None or not len(words):
         return []
-    wrong = "Texts with most errors" if run.unit == "word" else "Wrong texts"
-    deep = "Texts with the deepest words" if run.unit == "word" else "The deepest texts"
+    wrong, deep = TITLES[run.unit]
     chosen = sample(
         len(words.bounds),
         {

@@ -9,6 +9,7 @@ from tokenexit.errors import printable
 from tokenexit.reporting.oracle_text import oracle_lines
 from tokenexit.reporting.result import Result
 from tokenexit.reporting.text_figures import text_lines
+from tokenexit.tasks import HOLDERS
 from tokenexit.wording.held_to import held_to_sentence
 from tokenexit.wording.naming import counted, fixed, metric_name, percent, policy_text, score, times
 
@@ -70,10 +71,8 @@ def results_text(result: Mapping[str, Any]) -> str:
 
 def _size(r: Result) -> str:
     """What was measured on."""
-    if r.unit == "text":
-        return counted(r.rows, "text")
-    texts = counted(r.sentences, "text" if r.generates else "sentence")
-    return f"{counted(r.rows, r.unit)} in {texts}"
+    holder, rows = HOLDERS[r.unit], counted(r.rows, r.unit)
+    return rows if holder == r.unit else f"{rows} in {counted(r.sentences, holder)}"
 
 
 def _cells(r: Result) -> list[str]:

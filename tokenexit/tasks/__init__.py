@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from tokenexit.tasks.base import TASKS, Task, Unit
+from tokenexit.tasks.base import HOLDERS, TASKS, Task, Unit
 from tokenexit.tasks.labelled import LabelledTask
 from tokenexit.tasks.naming import generation_task, labelled_task, task_named, tasks_at, unit_of
 
 __all__ = [
+    "HOLDERS",
     "TASKS",
     "LabelledTask",
     "Task",

@@ -24,6 +24,10 @@ Kind = Literal["tagger", "classifier", "generator"]
 Scored = Literal["labels", "texts"]
 
 
+HOLDERS: dict[str, Holder] = {"word": "sentence", "text": "text", "token": "text"}
+"""What rows are part of, by what they are."""
+
+
 class Task(ABC):
     """What a row is. All above the engine asks the task, and never which one it is.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import singledispatch
 from typing import Any
 
 from tokenexit.calibration.clock.cascades import TimedCascade
@@ -39,13 +40,7 @@ def clock_of(
         known: Costs that were measured before.
         watch: Measures.
     """
-    timed: Timed
-    if isinstance(model, CascadeForSequenceClassification):
-        timed = TimedCascade(model, texts, batch_size)
-    elif isinstance(model, ExitModelForSeq2SeqLM):
-        timed = TimedGenerator(model, texts, batch_size)
-    else:
-        timed = TimedEncoder(model, texts, batch_size)
+    timed = timed_of(model, texts, batch_size)
     return start(timed, families, conditions(model, timed), known=known, watch=watch)
 
 
@@ -63,20 +58,58 @@ def conditions(model: Any, timed: Timed) -> dict[str, Any]:
     }
 
 
+@singledispatch
+def timed_of(model: Any, texts: Sequence[Any], batch_size: int) -> Timed:
+    """A model as the clock runs it."""
+    raise TypeError(f"{type(model).__name__} is no model with exits.")
+
+
+@singledispatch
 def shape(model: Any) -> dict[str, Any]:
     """What costs of a model depend on, as plain data."""
-    if isinstance(model, CascadeForSequenceClassification):
-        return {"stages": [shape(stage) for stage in model.stages]}
+    raise TypeError(f"{type(model).__name__} is no model with exits.")
+
+
+@timed_of.register
+def _(model: EncoderModel, texts: Sequence[Any], batch_size: int) -> Timed:
+    return TimedEncoder(model, texts, batch_size)
+
+
+@shape.register
+def _(model: EncoderModel) -> dict[str, Any]:
+    layers = model.backbone.num_layers
+    return {**_network(model), "layers": layers, "halted": model.settings.halted}
+
+
+@timed_of.register
+def _(model: CascadeForSequenceClassification, texts: Sequence[Any], batch_size: int) -> Timed:
+    return TimedCascade(model, texts, batch_size)
+
+
+@shape.register
+def _(model: CascadeForSequenceClassification) -> dict[str, Any]:
+    return {"stages": [shape(stage) for stage in model.stages]}
+
+
+@timed_of.register
+def _(model: ExitModelForSeq2SeqLM, texts: Sequence[Any], batch_size: int) -> Timed:
+    return TimedGenerator(model, texts, batch_size)
+
+
+@shape.register
+def _(model: ExitModelForSeq2SeqLM) -> dict[str, Any]:
+    settings = model.settings
+    generation = {key: settings.generation.get(key) for key in ("num_beams", "do_sample")}
+    layers = model.decoder.num_layers
+    return {**_network(model), "layers": layers, "pending": settings.pending, **generation}
+
+
+def _network(model: Any) -> dict[str, Any]:
     settings, config = model.settings, model.network.config
-    found = {
+    return {
         "type": config.model_type,
         "width": int(config.hidden_size),
         "parameters": sum(p.numel() for p in model.network.parameters()),
         "exit_layers": list(settings.exit_layers),
         "heads": dict(settings.heads),
     }
-    if isinstance(model, EncoderModel):
-        return {**found, "layers": model.backbone.num_layers, "halted": settings.halted}
-    generation = {k: settings.generation.get(k) for k in ("num_beams", "do_sample")}
-    layers = model.decoder.num_layers
-    return {**found, "layers": layers, "pending": settings.pending, **generation}

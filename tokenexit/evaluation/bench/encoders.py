@@ -12,7 +12,7 @@ import torch
 from tokenexit.errors import UserError
 from tokenexit.evaluation.bench.contender import Contender
 from tokenexit.evaluation.bench.machine import what_ran
-from tokenexit.evaluation.bench.our_encoder import OurCascade, OurEncoder
+from tokenexit.evaluation.bench.our_encoder import ours
 from tokenexit.evaluation.bench.peers import Peer, chosen_peers, entrants
 from tokenexit.evaluation.bench.plain_encoder import PlainEncoder, SortedEncoder
 from tokenexit.evaluation.bench.race import Timed, race
@@ -57,15 +57,11 @@ def bench(
     if not pieces:
         raise UserError("There is no text with a word to time.")
 
-    def ours(name: str, chosen: Policy) -> Contender:
-        if isinstance(model, EncoderModel):
-            return OurEncoder(name, model, chosen)
-        return OurCascade(name, model, texts, chosen, batch_size)
-
     own: list[Contender] = [PlainEncoder(network)]
     if batch_size > 1:  # one by one there is no padding to save
         own.append(SortedEncoder(network))
-    own += [ours(FULL, Never()), ours(EARLY, policy)]
+    both = ((FULL, Never()), (EARLY, policy))
+    own += [ours(model, name, texts, chosen, batch_size) for name, chosen in both]
     made = partial(_made, network, pieces)
     with entrants(peers, network.device, made) as others:
         found = race(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import singledispatch
+from typing import Any
 
 from tokenexit.evaluation.bench.contender import Answers, Contender
 from tokenexit.halting import Trace
@@ -12,6 +14,22 @@ from tokenexit.models.encoder_model import EncoderModel
 from tokenexit.models.encoding import Piece
 from tokenexit.models.run import run
 from tokenexit.policies import Policy
+
+
+@singledispatch
+def ours(
+    model: Any, name: str, texts: Sequence[Sequence[str]], policy: Policy, batch_size: int
+) -> Contender:
+    """A model with exits as one of those that are timed.
+
+    Args:
+        model: A tagger, a text classifier or a cascade.
+        name: What it is called.
+        texts: All texts.
+        policy: Who halts.
+        batch_size: Texts a batch.
+    """
+    raise TypeError(f"{type(model).__name__} is no model with exits.")
 
 
 class OurEncoder(Contender):
@@ -28,6 +46,13 @@ class OurEncoder(Contender):
     def answers(self, batch: Sequence[Piece], output: Trace) -> Answers:
         """Classes of words or texts."""
         return trace_answers(output, self._model)
+
+
+@ours.register
+def _(
+    model: EncoderModel, name: str, texts: Sequence[Any], policy: Policy, batch_size: int
+) -> Contender:
+    return OurEncoder(name, model, policy)
 
 
 class OurCascade(Contender):
@@ -62,6 +87,17 @@ class OurCascade(Contender):
     def answers(self, batch: Sequence[Piece], output: Trace) -> Answers:
         """Classes of texts."""
         return trace_answers(output, self._model.stages[-1])
+
+
+@ours.register
+def _(
+    model: CascadeForSequenceClassification,
+    name: str,
+    texts: Sequence[Any],
+    policy: Policy,
+    batch_size: int,
+) -> Contender:
+    return OurCascade(name, model, texts, policy, batch_size)
 
 
 def trace_answers(trace: Trace, model: EncoderModel) -> Answers:

@@ -64,11 +64,8 @@ class Tagger(Commands):
 
     def fit_gate(self, split: Any, **settings: Any) -> ContextGate:
         """See ``Commands``."""
-        if not isinstance(self.model, EncoderModel):
-            raise UserError("Fit a context gate to a stage of a cascade: give its own folder.")
-        return fit_gate(
-            self.model, split.tokens, class_numbers(split, self.model.labels), **settings
-        )
+        model: Any = self.model
+        return fit_gate(model, split.tokens, class_numbers(split, model.labels), **settings)
 
     def bench(
         self, split: Any, limit: int | None, policy: Policy | None, **options: Any
@@ -111,3 +108,11 @@ class Cascade(Classifier):
     """Likewise, of several models."""
 
     loader = CascadeForSequenceClassification
+
+    def fit_gate(self, split: Any, **settings: Any) -> ContextGate:
+        """A cascade has no gate of its own.
+
+        Raises:
+            UserError: Says so.
+        """
+        raise UserError("Fit a context gate to a stage of a cascade: give its own folder.")

@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 
 from transformers import AutoModelForSequenceClassification
 
-from tokenexit.data.texts import UNLABELLED, ScoredSplit, TextSplit
+from tokenexit.data.texts import UNLABELLED, TextSplit
 from tokenexit.models.encoder_model import EncoderModel
 from tokenexit.models.scale import VALUE, Scale
 from tokenexit.models.sequence_classification import ExitModelForSequenceClassification
 from tokenexit.models.words import split_words
+from tokenexit.tasks import labelled_task
 from tokenexit.workflows.config import ClassificationConfig
 from tokenexit.workflows.recipes.labels import LabelRecipe
 from tokenexit.workflows.recipes.presets import DEMO_OF_LABELS
@@ -39,7 +40,7 @@ class TextRecipe(LabelRecipe):
     @classmethod
     def keys_of(cls, task: str) -> dict[str, Any]:
         """See ``Recipe``."""
-        return {"regression": task == "regression"}
+        return {"regression": not labelled_task(task).countable}
 
     def check(self) -> None:
         """See ``Recipe``."""
@@ -66,7 +67,7 @@ class TextRecipe(LabelRecipe):
         self, network: Any, tokenizer: Any, labels: tuple[str, ...], split: Any, **exits: Any
     ) -> EncoderModel:
         """See ``LabelRecipe``."""
-        scale = Scale.of(split) if isinstance(split, ScoredSplit) else None
+        scale = None if self.task.countable else Scale.of(split)
         return ExitModelForSequenceClassification.from_transformers(
             network, tokenizer, labels, **exits, scale=scale
         )
