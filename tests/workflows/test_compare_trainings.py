@@ -86,13 +86,14 @@ def runs_of(folder):
 @pytest.mark.slow
 def test_trainings_of_entities_are_compared_and_share_what_they_can(tags, tmp_path):
     own = {"name": "wide", "heads": {"name": "mlp", "inner": 8}, "train": {"head_lr": 2e-2}}
-    trainings = ["joint(weights=uniform)", "mlp+joint", "past_future+imitation", own]
+    trainings = ["linear+joint(weights=uniform)", "mlp+joint", "past_future+imitation", own]
     compare_methods(config(tmp_path / "out", tags, "ner", *trainings))
     found = runs_of(tmp_path / "out")
-    names = ["single", "first_layers", "joint-weights=uniform", *trainings[1:3], "wide"]
+    shared = "linear+joint-weights=uniform"
+    names = ["single", "first_layers", shared, *trainings[1:3], "wide"]
     assert list(found) == [f"{name}-seed0" for name in names]
     assert not [one["error"] for one in found.values() if "error" in one]
-    assert found["joint-weights=uniform-seed0"]["trained_by"] == "first_layers-seed0"
+    assert found[f"{shared}-seed0"]["trained_by"] == "first_layers-seed0"
     assert found["wide-seed0"]["trained_by"] == "wide-seed0"
     assert {one["paper"] for one in found.values()} > {"own", "static baseline"}
     assert {
