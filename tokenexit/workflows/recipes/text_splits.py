@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tokenexit.calibration.goal import check_goals
 from tokenexit.data.tagged import with_validation
 from tokenexit.data.texts import TextSplit, read_texts
 from tokenexit.errors import UserError
@@ -65,8 +64,7 @@ def check_regression_run(config: ClassificationConfig) -> None:
     """Refuse what a run of a regression cannot do, before anything is trained.
 
     Raises:
-        UserError: No data, a cascade, a promise that counts differences, or an objective that
-            compares probabilities.
+        UserError: No data, a cascade, or an objective that compares probabilities.
     """
     if config.data is None:
         raise UserError(
@@ -75,7 +73,6 @@ def check_regression_run(config: ClassificationConfig) -> None:
         )
     if config.stages:
         raise UserError("A cascade asks how sure a model is of its class; leave stages out.")
-    check_goals(config.calibrate, "regression")
     check_regression(from_config(config.train.objective))
 
 
