@@ -205,6 +205,14 @@ def test_the_picture_names_the_best_of_many(runs):
     assert 0 < heights[0] < heights[-1] < float(root.get("height", 0))
 
 
+def test_a_long_name_is_seen_whole(runs):
+    name = "past_future(inner=64)+halt_and_copy(weights=uniform)"
+    runs["long-seed0"] = run(name, 0.95, point(0.4, 0.93), point(0.2, 0.6))
+    root = ElementTree.fromstring(str(comparison_figure(runs)))
+    text = next(t for t in root.iter(f"{SVG}text") if t.text == name)
+    assert float(root.get("width", 0)) >= float(text.get("x", 0)) + 8 * len(name)
+
+
 def test_what_saves_most_and_keeps_the_single_heads_quality_is_suggested(runs):
     def one(name, quality, cost, seed=0):
         found = run(name, 0.9, seed=seed)

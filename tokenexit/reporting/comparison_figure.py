@@ -24,7 +24,10 @@ from tokenexit.wording.naming import capital, metric_name
 
 WIDTH, HEIGHT = 860, 480
 NAMES = 170
-"""Room for names on the right."""
+"""Room for names on the right; more where they are long."""
+
+LETTER = 8.0
+"""Width of a letter of a name, at most on average."""
 
 BEST = 5
 """Methods drawn in colour."""
@@ -34,6 +37,9 @@ WORTH = 0.85
 
 SPACE = 17
 """Between two names."""
+
+BESIDE = 26
+"""Between the picture and the names."""
 
 _BASELINE, _PLAIN = "#4a5360", "#18202c"
 
@@ -80,12 +86,14 @@ def comparison_figure(runs: Mapping[str, Mapping[str, Any]]) -> str | None:
     tops = [max(q for _, q in line.points) for line in named]
     low = min([*(q for q in shown if q >= WORTH * high), *tops, high])
     metric = metric_name(next(iter(done.values()))["calibrated"]["metric"])
+    plot = WIDTH - NAMES
+    longest = max(len(line.name) for line in named)
     frame = Frame(
         axis("Multiply-accumulates, plain model = 1", (), low=0.0, high=right),
         axis(capital(metric), [low, high], percent=metric == "accuracy"),
-        width=WIDTH,
+        width=plot + max(NAMES, round(BESIDE + LETTER * longest)),
         height=HEIGHT,
-        right=WIDTH - NAMES,
+        right=plot,
         bottom=HEIGHT - 46,
     )
     mean = sum(single) / len(single) if single else None
@@ -165,7 +173,7 @@ def _names(frame: Frame, lines: Sequence[Drawn]) -> list[dict[str, Any]]:
     over = entries[-1]["at"] - frame.bottom if entries else 0.0
     for entry in entries:
         entry["at"] = round(entry["at"] - max(over, 0.0), 1)
-        entry["column"] = frame.right + 26
+        entry["column"] = frame.right + BESIDE
     return entries
 
 
