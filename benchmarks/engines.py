@@ -18,10 +18,10 @@ from tokenexit.halting.compiled.steps import run_visitor
 from tokenexit.halting.flat import lay
 from tokenexit.halting.rows import LiveRows
 from tokenexit.kernels.signatures import signatures
-from tokenexit.models.encoder_model import EncoderModel
-from tokenexit.models.run import run
-from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
-from tokenexit.models.texts import encode_texts, pad_sources
+from tokenexit.models.encoders.encoder_model import EncoderModel
+from tokenexit.models.encoders.run import run
+from tokenexit.models.generation.generate_texts import encode_texts, pad_sources
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.policies import Policy
 from tokenexit.policies.never import Never
 from tokenexit.signals import Signals
@@ -29,15 +29,18 @@ from tokenexit.signals import Signals
 WHOLE_BATCH = "kernel encoder_run"
 FUNCTIONS = {
     "looking whether the model changed": [(Inference, "get")],
-    "packing": [("tokenexit.models.run", "pack"), ("tokenexit.models.run_compiled", "lay")],
+    "packing": [
+        ("tokenexit.models.encoders.run", "pack"),
+        ("tokenexit.models.encoders.run_compiled", "lay"),
+    ],
     "attention": [("tokenexit.halting.engine", "attend")],
     "plan": [(LiveRows, "plan")],
     "decision": [(PolicyVisitor, "arrive")],
     "trace": [
-        ("tokenexit.models.run", "_trace"),
-        ("tokenexit.models.run", "columns_of"),
-        ("tokenexit.models.run_compiled", "_place"),
-        ("tokenexit.models.run_compiled", "_answered"),
+        ("tokenexit.models.encoders.run", "_trace"),
+        ("tokenexit.models.encoders.run", "columns_of"),
+        ("tokenexit.models.encoders.run_compiled", "_place"),
+        ("tokenexit.models.encoders.run_compiled", "_answered"),
     ],
 }
 """Functions of Python by part; a module by its name."""

@@ -35,7 +35,7 @@ from tokenexit.errors import UserError  # noqa: E402
 from tokenexit.evaluation.bench.machine import what_ran  # noqa: E402
 from tokenexit.files import to_json, write_text  # noqa: E402
 from tokenexit.halting import Sentence  # noqa: E402
-from tokenexit.models.scratch import train_tokenizer  # noqa: E402
+from tokenexit.models.fresh.encoder import train_tokenizer  # noqa: E402
 from tokenexit.objectives import from_config  # noqa: E402
 from tokenexit.training import TrainConfig, make_accelerator  # noqa: E402
 from tokenexit.training.batches import Step, steps  # noqa: E402

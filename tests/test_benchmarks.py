@@ -14,7 +14,7 @@ from transformers import BertConfig, BertForTokenClassification
 
 from tokenexit import ExitModelForTokenClassification
 from tokenexit.errors import UserError
-from tokenexit.models.scratch import train_tokenizer
+from tokenexit.models.fresh.encoder import train_tokenizer
 
 SCRIPTS = Path(__file__).parents[1] / "benchmarks"
 pytestmark = pytest.mark.skipif(not SCRIPTS.is_dir(), reason="benchmarks are not installed")

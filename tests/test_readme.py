@@ -17,8 +17,8 @@ from tokenexit import (
     ExitModelForSequenceClassification,
     ExitModelForTokenClassification,
 )
-from tokenexit.models.scratch import train_tokenizer
-from tokenexit.models.scratch_seq2seq import fresh_seq2seq, train_subword_tokenizer
+from tokenexit.models.fresh.encoder import train_tokenizer
+from tokenexit.models.fresh.encoder_decoder import fresh_seq2seq, train_subword_tokenizer
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

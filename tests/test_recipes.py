@@ -561,7 +561,7 @@ def test_the_own_decoder_says_what_it_needs_and_runs_on_the_demo(tmp_path, monke
     with pytest.raises(ValueError, match=r"run python recipes/translation\.py first"):
         decoder["main"]()
     from tokenexit import ExitModelForSeq2SeqLM
-    from tokenexit.models.scratch_seq2seq import fresh_seq2seq, train_subword_tokenizer
+    from tokenexit.models.fresh.encoder_decoder import fresh_seq2seq, train_subword_tokenizer
 
     torch.manual_seed(0)  # what an untrained model writes may hold an end of line
     tokenizer = train_subword_tokenizer(["the old man sees a house"] * 3, 300)

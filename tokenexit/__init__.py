@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tokenexit import policies
-    from tokenexit.models.cascade import CascadeForSequenceClassification
-    from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
-    from tokenexit.models.sequence_classification import ExitModelForSequenceClassification
-    from tokenexit.models.token_classification import ExitModelForTokenClassification
+    from tokenexit.models.cascades.cascade import CascadeForSequenceClassification
+    from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
+    from tokenexit.models.sequences.sequence_classification import (
+        ExitModelForSequenceClassification,
+    )
+    from tokenexit.models.words.token_classification import ExitModelForTokenClassification
     from tokenexit.registry import load_plugin
     from tokenexit.workflows.train import train
 
@@ -38,10 +40,10 @@ for _cache in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
     os.environ.setdefault(_cache, "128")
 
 _HOMES = {
-    "CascadeForSequenceClassification": "tokenexit.models.cascade",
-    "ExitModelForSeq2SeqLM": "tokenexit.models.seq2seq",
-    "ExitModelForSequenceClassification": "tokenexit.models.sequence_classification",
-    "ExitModelForTokenClassification": "tokenexit.models.token_classification",
+    "CascadeForSequenceClassification": "tokenexit.models.cascades.cascade",
+    "ExitModelForSeq2SeqLM": "tokenexit.models.generation.seq2seq",
+    "ExitModelForSequenceClassification": "tokenexit.models.sequences.sequence_classification",
+    "ExitModelForTokenClassification": "tokenexit.models.words.token_classification",
     "load_plugin": "tokenexit.registry",
     "train": "tokenexit.workflows.train",
 }

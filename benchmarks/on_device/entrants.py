@@ -17,7 +17,7 @@ from tokenexit.evaluation.bench.our_encoder import OurEncoder
 from tokenexit.evaluation.bench.our_texts import OurGenerator
 from tokenexit.evaluation.bench.plain_encoder import PlainEncoder
 from tokenexit.evaluation.bench.plain_texts import PlainGenerator, Source, plain_generate
-from tokenexit.models.texts import pad_sources
+from tokenexit.models.generation.generate_texts import pad_sources
 
 PLAIN = ("plain", "compiled", "generate", "static cache")
 """What is not ours."""

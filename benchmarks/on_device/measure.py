@@ -23,7 +23,7 @@ from tokenexit.evaluation.bench.machine import what_ran
 from tokenexit.evaluation.bench.plain_texts import Source
 from tokenexit.evaluation.bench.race import Timed, race
 from tokenexit.evaluation.bench.result import spread
-from tokenexit.models.generate import Generated
+from tokenexit.models.generation.generate import Generated
 
 WARM = 2
 """Passes after the first before anything counts: graphs are captured when a shape comes again."""

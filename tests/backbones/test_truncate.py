@@ -10,7 +10,7 @@ from transformers import AutoModelForTokenClassification
 
 from tokenexit.backbones import adapt
 from tokenexit.errors import UserError
-from tokenexit.models.truncate import chosen_layers, keep_layers
+from tokenexit.models.fresh.truncate import chosen_layers, keep_layers
 
 
 def logits(model: Any, batch: Any) -> torch.Tensor:

@@ -19,7 +19,7 @@ from tokenexit.calibration.conformal import conformal_quantile, conformal_settin
 from tokenexit.calibration.risk import Promise, text_losses
 from tokenexit.data.texts import TextSplit
 from tokenexit.methods import METHODS, settings_of
-from tokenexit.models.scratch import train_tokenizer
+from tokenexit.models.fresh.encoder import train_tokenizer
 from tokenexit.policies import from_config
 from tokenexit.policies.energy import Energy
 from tokenexit.policies.entropy import Entropy

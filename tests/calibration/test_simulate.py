@@ -7,7 +7,7 @@ import pytest
 
 from tokenexit.calibration.simulate import grid, simulate
 from tokenexit.evaluation import evaluate
-from tokenexit.models.exits import collect_exits
+from tokenexit.models.encoders.exits import collect_exits
 from tokenexit.policies import POLICIES
 from tokenexit.policies.assigned_depth import AssignedDepth
 from tokenexit.policies.energy import Energy

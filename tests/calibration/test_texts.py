@@ -14,8 +14,8 @@ from tokenexit.calibration.texts import RUNS, calibrate_texts
 from tokenexit.data.pairs import PairSplit
 from tokenexit.errors import UserError
 from tokenexit.evaluation.generation import evaluate_texts
-from tokenexit.models.scratch_seq2seq import fresh_seq2seq, train_subword_tokenizer
-from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.models.fresh.encoder_decoder import fresh_seq2seq, train_subword_tokenizer
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.objectives import from_config as from_objective
 from tokenexit.policies import from_config
 from tokenexit.training.batches import MicroBatch

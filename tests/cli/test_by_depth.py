@@ -10,7 +10,7 @@ import torch
 from transformers import T5Config, T5ForConditionalGeneration
 
 from tokenexit import ExitModelForSeq2SeqLM, policies
-from tokenexit.models.scratch_seq2seq import train_subword_tokenizer
+from tokenexit.models.fresh.encoder_decoder import train_subword_tokenizer
 
 TEXTS = ["the red house of Ada", "a book", "Paris is in the north today", "who saw the two"] * 2
 

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from tokenexit.models.token_classification import ExitModelForTokenClassification
+from tokenexit.models.words.token_classification import ExitModelForTokenClassification
 
 QUICK = ("--epochs", "1", "--inner", "0", "--features", "entropy, margin", "--neighbours", "margin")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tokenexit.errors import UserError
-from tokenexit.models.scratch import fresh_encoder, train_tokenizer
+from tokenexit.models.fresh.encoder import fresh_encoder, train_tokenizer
 
 torch = pytest.importorskip("torch")
 SENTENCES = [["The", "cat", "sat", "on", "Anna's", "mat", "."], ["Café", "mats"], []] * 5

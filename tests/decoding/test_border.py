@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import LogitsProcessor, StoppingCriteria
 
 from tokenexit import ExitModelForSeq2SeqLM, policies
-from tokenexit.models.generate import Generated
+from tokenexit.models.generation.generate import Generated
 
 HASH = policies.Hash(1, 4)
 

@@ -16,7 +16,7 @@ from tokenexit.decoders import DECODERS
 from tokenexit.decoding import PENDING
 from tokenexit.decoding.compiled import CompiledDecoding
 from tokenexit.errors import UserError
-from tokenexit.models.compiled_source import encode_compiled
+from tokenexit.models.generation.compiled_source import encode_compiled
 
 pytestmark = pytest.mark.skipif(kernels.library() is None, reason="needs a compiler")
 

@@ -14,7 +14,7 @@ from tokenexit import ExitModelForSeq2SeqLM, policies
 from tokenexit.calibration.text_families import default_text_families, timed_text_families
 from tokenexit.cli import app
 from tokenexit.errors import UserError
-from tokenexit.models.texts import encode_texts
+from tokenexit.models.generation.generate_texts import encode_texts
 from tokenexit.policies.base import walk
 from tokenexit.training.drawn_steps import drawn_steps
 from tokenexit.training.fit_gate_texts import draw_texts, fit_gate_texts

@@ -12,7 +12,7 @@ from transformers import GenerationConfig
 from tokenexit import ExitModelForSeq2SeqLM, policies
 from tokenexit.decoding import check_settings
 from tokenexit.errors import UserError
-from tokenexit.models.generate import Generated
+from tokenexit.models.generation.generate import Generated
 
 IDS = torch.tensor([[5, 6, 7], [8, 9, 2]])
 

@@ -58,7 +58,7 @@ def test_the_same_texts_as_through_transformers(
     for policy in asked:
         plain = model.generate(policy=policy, **told)
         with monkeypatch.context() as patch:
-            patch.setattr("tokenexit.models.generate.plain_greedy", lambda *_: None)
+            patch.setattr("tokenexit.models.generation.generate.plain_greedy", lambda *_: None)
             theirs = model.generate(policy=policy, **told)
         assert torch.equal(plain.sequences, theirs.sequences)
         assert torch.equal(plain.exit_layers, theirs.exit_layers)

@@ -29,8 +29,8 @@ from tokenexit.errors import UserError
 from tokenexit.evaluation.bench import bench, bench_texts
 from tokenexit.evaluation.bench.peers import PEERS
 from tokenexit.kernels import library
-from tokenexit.models.scratch import train_tokenizer
-from tokenexit.models.scratch_seq2seq import train_subword_tokenizer
+from tokenexit.models.fresh.encoder import train_tokenizer
+from tokenexit.models.fresh.encoder_decoder import train_subword_tokenizer
 from tokenexit.policies.assigned_depth import AssignedDepth
 from tokenexit.policies.never import Never
 from tokenexit.reporting.bench_text import bench_text

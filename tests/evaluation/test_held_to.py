@@ -17,8 +17,8 @@ from tokenexit.evaluation import evaluate, trace_split
 from tokenexit.evaluation.curve import trace_curve
 from tokenexit.evaluation.generation import evaluate_texts, trace_texts
 from tokenexit.evaluation.reference import in_full_precision
-from tokenexit.models.scratch_seq2seq import fresh_seq2seq, train_subword_tokenizer
-from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.models.fresh.encoder_decoder import fresh_seq2seq, train_subword_tokenizer
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.policies.never import Never
 from tokenexit.reporting import results_text
 

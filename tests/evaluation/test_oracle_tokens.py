@@ -13,8 +13,8 @@ from tokenexit.decoding import decode_bytes
 from tokenexit.evaluation import generation
 from tokenexit.evaluation.generation import evaluate_texts, trace_texts
 from tokenexit.evaluation.oracle_tokens import oracle_exits
-from tokenexit.models.scratch_seq2seq import fresh_seq2seq, train_subword_tokenizer
-from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.models.fresh.encoder_decoder import fresh_seq2seq, train_subword_tokenizer
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 
 TEXTS = ["a b c d", "b", "c a d b a c", "d d a", "e f a"]
 

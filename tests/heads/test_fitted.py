@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from tokenexit.heads.prototype import SAMPLE, PrototypeHead
 from tokenexit.heads.temperature import Temperature, best_temperature
-from tokenexit.models.token_classification import ExitModelForTokenClassification
+from tokenexit.models.words.token_classification import ExitModelForTokenClassification
 from tokenexit.signals import Signals
 from tokenexit.training.fit import _Watching, fit_heads
 

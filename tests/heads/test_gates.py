@@ -20,8 +20,8 @@ from tokenexit.gates.meta import MetaGate
 from tokenexit.halting import LayerWork, PolicyVisitor, encode, pack
 from tokenexit.halting.cost import macs
 from tokenexit.heads import ExitHeads
-from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
-from tokenexit.models.token_classification import ExitModelForTokenClassification
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.models.words.token_classification import ExitModelForTokenClassification
 from tokenexit.objectives import OBJECTIVES, from_config
 from tokenexit.policies import LearnedGate
 from tokenexit.signals import Signals

@@ -13,7 +13,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from transformers import AutoModel, PreTrainedTokenizerFast, RobertaTokenizer
 
 from tokenexit.backbones import BACKBONES
-from tokenexit.models.token_classification import ExitModelForTokenClassification
+from tokenexit.models.words.token_classification import ExitModelForTokenClassification
 
 FAMILIES = [name for name, _ in BACKBONES.items()]
 LABELS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
-from tokenexit.models.card import hub_id, model_card, public_name
+from tokenexit.models.folders.card import hub_id, model_card, public_name
 from tokenexit.models.settings import ExitSettings
 
 BARE = ExitSettings(

@@ -22,9 +22,9 @@ from tokenexit.errors import UserError
 from tokenexit.evaluation.curve import trace_curve
 from tokenexit.evaluation.evaluate import evaluate
 from tokenexit.halting.cost import macs, plain_macs
-from tokenexit.models.cascade_run import Reading
-from tokenexit.models.scratch import train_tokenizer
-from tokenexit.models.truncate import keep_layers
+from tokenexit.models.cascades.run import Reading
+from tokenexit.models.fresh.encoder import train_tokenizer
+from tokenexit.models.fresh.truncate import keep_layers
 
 WORDS = ["red", "green", "blue", "one", "two", "three"]
 LABELS = ["yes", "no", "maybe"]
@@ -110,7 +110,7 @@ def test_results_do_not_depend_on_batches_and_neighbours(cascade, stages):
 
 
 def test_texts_that_pass_are_pooled_into_fresh_batches_of_like_length(cascade, stages, monkeypatch):
-    from tokenexit.models import cascade_run
+    from tokenexit.models.cascades import run as cascade_run
 
     seen: list[list[int]] = []
     pack = cascade_run.pack

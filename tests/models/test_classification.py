@@ -17,7 +17,7 @@ from tokenexit import (
 from tokenexit.backbones import BACKBONES
 from tokenexit.errors import UserError
 from tokenexit.evaluation.bench import bench, plain_forward
-from tokenexit.models.scratch import train_tokenizer
+from tokenexit.models.fresh.encoder import train_tokenizer
 
 FAMILIES = [name for name, _ in BACKBONES.items()]
 LABELS = ["yes", "no", "maybe"]
@@ -85,7 +85,7 @@ def test_second_sentences_have_segments_of_their_own(build, kind):
             p.sentence.input_ids, p.sentence.word_rows, None, row))
         for p, row in zip(pieces, segments, strict=True)
     ]  # fmt: skip
-    from tokenexit.models.run import run
+    from tokenexit.models.encoders.run import run
 
     with_segments = run(model, marked, policies.Never())
     without = run(model, pieces, policies.Never())

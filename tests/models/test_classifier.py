@@ -16,7 +16,7 @@ from transformers import (
 from tokenexit import ExitModelForSequenceClassification, ExitModelForTokenClassification
 from tokenexit.backbones import BACKBONES
 from tokenexit.errors import UserError
-from tokenexit.models.classifier import for_training
+from tokenexit.models.encoders.classifier import for_training
 from tokenexit.models.scale import Scale
 
 FAMILIES = [name for name, _ in BACKBONES.items()]

@@ -12,7 +12,7 @@ from transformers import AutoModelForSequenceClassification
 
 from tokenexit import ExitModelForSequenceClassification, kernels, policies
 from tokenexit.backbones import BACKBONES
-from tokenexit.models.scratch import train_tokenizer
+from tokenexit.models.fresh.encoder import train_tokenizer
 
 KNOWN = ("bert", "roberta", "electra", "distilbert", "albert")
 POLICIES = [

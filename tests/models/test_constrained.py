@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tokenexit.errors import UserError
-from tokenexit.models.constrained import LegalDecoder
+from tokenexit.models.words.constrained import LegalDecoder
 
 LABEL_SETS = [
     ("O", "B-PER", "I-PER", "B-LOC", "I-LOC"),

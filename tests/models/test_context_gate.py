@@ -13,7 +13,7 @@ from tokenexit import policies
 from tokenexit.context import ContextGate
 from tokenexit.errors import UserError
 from tokenexit.models.context_gate import mark_of, named_weights
-from tokenexit.models.token_classification import ExitModelForTokenClassification
+from tokenexit.models.words.token_classification import ExitModelForTokenClassification
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from transformers import AutoModel
 from tokenexit import ExitModelForSequenceClassification, policies
 from tokenexit.backbones import BACKBONES
 from tokenexit.errors import UserError
+from tokenexit.models.fresh.encoder import train_tokenizer
 from tokenexit.models.scale import Scale
-from tokenexit.models.scratch import train_tokenizer
 from tokenexit.training.fit_gate import fit_gate
 
 WORDS = ("red", "green", "blue", "one", "two", "three")

@@ -12,7 +12,7 @@ from transformers import AutoTokenizer
 
 from tokenexit.backbones import BACKBONES
 from tokenexit.errors import UserError
-from tokenexit.models.encoding import WordEncoder, for_words, special_affixes
+from tokenexit.models.encoders.encoding import WordEncoder, for_words, special_affixes
 
 
 def check_pieces(pieces: Any, num_words: int, max_length: int) -> None:

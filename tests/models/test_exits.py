@@ -8,7 +8,7 @@ import torch
 
 from tokenexit import policies
 from tokenexit.errors import UserError
-from tokenexit.models.exits import collect_exits
+from tokenexit.models.encoders.exits import collect_exits
 
 
 def test_the_table_holds_what_full_depth_runs_say(family_tagger, texts):

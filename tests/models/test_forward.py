@@ -14,7 +14,7 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerFast, pipelin
 from tokenexit import policies
 from tokenexit.errors import UserError
 from tokenexit.models.scale import Scale
-from tokenexit.models.sequence_classification import ExitModelForSequenceClassification
+from tokenexit.models.sequences.sequence_classification import ExitModelForSequenceClassification
 
 LINES = ["ada was born in london .", "she", "paris and zeppelin , she"]
 POLICY = policies.Entropy(0.75)

@@ -15,8 +15,8 @@ from tokenexit import ExitModelForSeq2SeqLM
 from tokenexit.data.pairs import PairSplit
 from tokenexit.decoders import DECODERS
 from tokenexit.errors import UserError
-from tokenexit.models.languages import with_languages
-from tokenexit.models.text_ids import cut, special_ends
+from tokenexit.models.generation.languages import with_languages
+from tokenexit.models.generation.text_ids import cut, special_ends
 from tokenexit.workflows.recipes.generators import build_generator, spoken
 from tokenexit.workflows.recipes.pairs import training_pairs
 from tokenexit.workflows.seq2seq_config import Seq2SeqConfig

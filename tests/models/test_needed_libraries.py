@@ -10,8 +10,8 @@ import pytest
 from transformers import AutoTokenizer
 
 from tokenexit.errors import UserError
-from tokenexit.models.needed_libraries import installed_by
-from tokenexit.models.persistence import load_tokenizer
+from tokenexit.models.folders import load_tokenizer
+from tokenexit.models.folders.needed_libraries import installed_by
 
 
 def test_a_marian_folder_without_sentencepiece(tmp_path, monkeypatch):

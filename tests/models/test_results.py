@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tokenexit.models.results import Entity, TaggedText
+from tokenexit.models.words.results import Entity, TaggedText
 
 
 def tagged(labels: list[str], **changes) -> TaggedText:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tokenexit.errors import UserError
-from tokenexit.models.scratch_seq2seq import fresh_seq2seq, train_subword_tokenizer
+from tokenexit.models.fresh.encoder_decoder import fresh_seq2seq, train_subword_tokenizer
 
 torch = pytest.importorskip("torch")
 TEXTS = ["The cat sat on Anna's mat.", "Die Katze saß auf der Matte.", "", "Café, mats"] * 5

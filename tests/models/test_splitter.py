@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenexit.errors import UserError
-from tokenexit.models.learn_splitter import agreement, learn_splitter, written
-from tokenexit.models.splitter import BASES, splitter
-from tokenexit.models.words import split_words
+from tokenexit.models.splitting.learn_splitter import agreement, learn_splitter, written
+from tokenexit.models.splitting.splitter import BASES, splitter
+from tokenexit.models.splitting.words import split_words
 
 
 def split(name: str, text: str) -> list[str]:

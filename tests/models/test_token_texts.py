@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenexit.models.scratch_seq2seq import train_subword_tokenizer
-from tokenexit.models.token_texts import token_texts
+from tokenexit.models.fresh.encoder_decoder import train_subword_tokenizer
+from tokenexit.models.generation.token_texts import token_texts
 
 BYTES = train_subword_tokenizer(["a schöne grüne house", "schöne 家 😀 schöne"] * 5, 300)
 

@@ -18,8 +18,8 @@ from tokenexit import (
     policies,
 )
 from tokenexit.errors import UserError
-from tokenexit.models import run_static
-from tokenexit.models.run_static import planned
+from tokenexit.models.encoders import run_static
+from tokenexit.models.encoders.run_static import planned
 from tokenexit.policies import Policy
 from tokenexit.static import buckets, choose
 

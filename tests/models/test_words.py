@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenexit.models.words import split_words
+from tokenexit.models.splitting.words import split_words
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tokenexit.errors import UserError
 from tokenexit.heads.searched import FORMS, SearchedHead
-from tokenexit.models.token_classification import ExitModelForTokenClassification
+from tokenexit.models.words.token_classification import ExitModelForTokenClassification
 from tokenexit.objectives import from_config
 from tokenexit.training import loop
 from tokenexit.training import step as step_module

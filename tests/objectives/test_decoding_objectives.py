@@ -17,7 +17,7 @@ from tokenexit.decoding.teach import Pair, PairBatch
 from tokenexit.decoding.teach import teach as run_decoder
 from tokenexit.errors import UserError
 from tokenexit.halting import PolicyVisitor, encode, pack
-from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.objectives import OBJECTIVES, Occasion, from_config, joint
 from tokenexit.objectives.base import Lesson, layer_weights
 from tokenexit.objectives.joint import Joint, sample_exits

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tokenexit.models.scratch import fresh_encoder
-from tokenexit.models.token_classification import ExitModelForTokenClassification
+from tokenexit.models.fresh.encoder import fresh_encoder
+from tokenexit.models.words.token_classification import ExitModelForTokenClassification
 
 pytestmark = pytest.mark.slow
 

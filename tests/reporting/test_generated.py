@@ -16,7 +16,7 @@ from tokenexit.data.pairs import PairSplit
 from tokenexit.decoding import DecodeWork
 from tokenexit.errors import UserError
 from tokenexit.evaluation.text_trace import TextTrace
-from tokenexit.models.texts import GeneratedText
+from tokenexit.models.generation.generate_texts import GeneratedText
 from tokenexit.reporting import results_markdown, results_text, save_figures, write_report
 from tokenexit.reporting.run import load_run
 from tokenexit.reporting.text_map import Passage, text_map

@@ -15,7 +15,7 @@ from tokenexit.data.pairs import PairSplit
 from tokenexit.decoding import DecodeWork
 from tokenexit.errors import UserError
 from tokenexit.evaluation.text_trace import TextTrace
-from tokenexit.models.texts import GeneratedText
+from tokenexit.models.generation.generate_texts import GeneratedText
 from tokenexit.oracle import Rows, account
 from tokenexit.reporting import results_text, write_report
 from tokenexit.reporting.oracle_text import oracle_table

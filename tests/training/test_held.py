@@ -11,7 +11,7 @@ from transformers import AutoModelForSeq2SeqLM
 
 from tokenexit.decoders import DECODERS
 from tokenexit.decoding.teach import Pair
-from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.objectives import Lesson, from_config
 from tokenexit.policies import Policy, Vote
 from tokenexit.training import lesson, lesson_seq2seq

@@ -20,7 +20,7 @@ from transformers import AutoModelForSeq2SeqLM, BertConfig, BertForTokenClassifi
 
 from tokenexit.decoders import DECODERS
 from tokenexit.decoding.teach import Pair
-from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.objectives import OBJECTIVES, from_config
 from tokenexit.training import TrainConfig
 from tokenexit.training.batches import MicroBatch, steps

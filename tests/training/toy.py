@@ -13,8 +13,8 @@ import torch
 from accelerate.state import AcceleratorState
 
 from tokenexit.halting import Sentence
-from tokenexit.models.scratch import fresh_encoder, train_tokenizer
-from tokenexit.models.token_classification import ExitModelForTokenClassification
+from tokenexit.models.fresh.encoder import fresh_encoder, train_tokenizer
+from tokenexit.models.words.token_classification import ExitModelForTokenClassification
 from tokenexit.training import TrainConfig, make_accelerator, train
 
 # The longer words fall into several sub-words.

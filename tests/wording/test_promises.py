@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from tokenexit.models.card import model_card
-from tokenexit.models.cascade_card import cascade_card
+from tokenexit.models.cascades.card import cascade_card
+from tokenexit.models.folders.card import model_card
 from tokenexit.models.settings import ExitSettings
 from tokenexit.reporting import write_report
 from tokenexit.reporting.calibration_text import calibration_text

@@ -20,7 +20,7 @@ from tokenexit.errors import UserError
 from tokenexit.evaluation.evaluate import evaluate
 from tokenexit.methods import METHODS
 from tokenexit.models.scale import Scale, ScoredText
-from tokenexit.models.token_classification import ExitModelForTokenClassification
+from tokenexit.models.words.token_classification import ExitModelForTokenClassification
 from tokenexit.policies.base import check_level
 from tokenexit.reporting import write_report
 from tokenexit.signals import Signals

@@ -12,7 +12,7 @@ from tokenexit.config import load_config
 from tokenexit.data.pairs import PairSplit, read_pairs
 from tokenexit.errors import UserError
 from tokenexit.evaluation.generation import evaluate_texts
-from tokenexit.models.texts import encode_texts
+from tokenexit.models.generation.generate_texts import encode_texts
 from tokenexit.workflows.commands import open_model
 from tokenexit.workflows.recipes import recipe_of
 from tokenexit.workflows.recipes.generators import (

@@ -9,7 +9,7 @@ import pytest
 
 from tokenexit.calibration import CalibrateConfig
 from tokenexit.errors import UserError
-from tokenexit.models.token_classification import ExitModelForTokenClassification
+from tokenexit.models.words.token_classification import ExitModelForTokenClassification
 from tokenexit.policies.assigned_depth import AssignedDepth
 from tokenexit.policies.entropy import Entropy
 from tokenexit.policies.max_prob import MaxProb

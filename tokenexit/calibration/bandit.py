@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tokenexit.errors import UserError
 from tokenexit.halting import Trace, merge
-from tokenexit.models.labeller import Labeller
+from tokenexit.models.encoders.labeller import Labeller
 from tokenexit.policies import Policy
 
 

@@ -23,8 +23,8 @@ from tokenexit.data.tagged import TaggedSplit
 from tokenexit.evaluation.evaluate import Result, evaluate, trace_split
 from tokenexit.evaluation.processes import is_main
 from tokenexit.evaluation.reference import in_full_precision, is_reduced
-from tokenexit.models.exits import ExitTable
-from tokenexit.models.labeller import Labeller
+from tokenexit.models.encoders.exits import ExitTable
+from tokenexit.models.encoders.labeller import Labeller
 from tokenexit.policies import Policy
 from tokenexit.policies.never import Never
 from tokenexit.policies.threshold import ThresholdPolicy

@@ -15,7 +15,7 @@ from tokenexit.errors import UserError
 from tokenexit.evaluation.evaluate import Result
 from tokenexit.evaluation.generation import evaluate_texts, trace_texts
 from tokenexit.evaluation.reference import in_full_precision, is_reduced
-from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.policies import Policy
 from tokenexit.policies.never import Never
 

@@ -33,7 +33,7 @@ from tokenexit.errors import UserError
 from tokenexit.evaluation.bootstrap import relative_quality_bound
 from tokenexit.evaluation.evaluate import Result, check_answers, evaluate, trace_split
 from tokenexit.halting import Trace
-from tokenexit.models.labeller import Labeller
+from tokenexit.models.encoders.labeller import Labeller
 from tokenexit.policies import Policy
 from tokenexit.policies.assigned_depth import AssignedDepth
 from tokenexit.tasks import labelled_task

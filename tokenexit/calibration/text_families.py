@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tokenexit.calibration.clock.counts import asked_at
-from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.policies import Policy
 from tokenexit.policies.context_gate import ContextGate
 from tokenexit.policies.decay import Decay

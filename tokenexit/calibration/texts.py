@@ -25,8 +25,8 @@ from tokenexit.evaluation.generation import evaluate_texts, trace_texts
 from tokenexit.evaluation.text_metrics import check_parts, relative_bound
 from tokenexit.evaluation.text_trace import TextTrace
 from tokenexit.metrics import build_metric
-from tokenexit.models.generate import check_policy
-from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.models.generation.generate import check_policy
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.policies import Policy
 from tokenexit.policies.assigned_depth import AssignedDepth
 from tokenexit.tasks.generation import Generation

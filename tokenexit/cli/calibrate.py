@@ -110,7 +110,7 @@ def calibrate(
     from tokenexit.calibration import CalibrateConfig
     from tokenexit.calibration.clock.saved import COSTS, read_costs
     from tokenexit.evaluation.processes import is_main
-    from tokenexit.models.persistence import save_settings
+    from tokenexit.models.folders import save_settings
     from tokenexit.reporting.calibration_text import calibration_text
     from tokenexit.workflows.lock import locked
     from tokenexit.workflows.selection import used_before

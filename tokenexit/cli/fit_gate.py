@@ -99,7 +99,7 @@ def fit_gate(
     The policy context_gate asks it: choose its threshold by calibrating on validation texts.
     """
     from tokenexit.evaluation.processes import is_main
-    from tokenexit.models.persistence import save
+    from tokenexit.models.folders import save
     from tokenexit.workflows.lock import locked
 
     if not Path(model).is_dir():

@@ -10,7 +10,7 @@ from typing import Any
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.evaluation.evaluate import Result, evaluate
 from tokenexit.files import write_csv
-from tokenexit.models.labeller import Labeller
+from tokenexit.models.encoders.labeller import Labeller
 from tokenexit.policies import Policy
 from tokenexit.policies.assigned_depth import AssignedDepth
 from tokenexit.policies.base import POLICIES

@@ -15,7 +15,7 @@ from tokenexit.evaluation.quality import kept, lower_is_better
 from tokenexit.evaluation.reference import as_reference, is_reduced, reference_precision
 from tokenexit.halting import Halted, Trace, merge
 from tokenexit.models.chosen import chosen_policy
-from tokenexit.models.labeller import Labeller
+from tokenexit.models.encoders.labeller import Labeller
 from tokenexit.policies import Policy
 from tokenexit.policies.never import Never
 from tokenexit.tasks import labelled_task

@@ -17,10 +17,10 @@ from tokenexit.evaluation.text_metrics import agreement, bleu_difference, score_
 from tokenexit.evaluation.text_trace import TextTrace, merge_texts
 from tokenexit.metrics import build_metric, measure
 from tokenexit.models.chosen import chosen_policy
-from tokenexit.models.generate import Generated
+from tokenexit.models.generation.generate import Generated
+from tokenexit.models.generation.generate_texts import encode_texts, pad_sources, read_outputs
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.models.progress import tracked
-from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
-from tokenexit.models.texts import encode_texts, pad_sources, read_outputs
 from tokenexit.policies import Policy
 from tokenexit.policies.never import Never
 from tokenexit.tasks.generation import Generation

@@ -12,8 +12,8 @@ from torch import Tensor
 from tokenexit.data.pairs import PairSplit
 from tokenexit.decoding.teach import Pair, PairBatch, teach
 from tokenexit.evaluation.text_trace import TextTrace
-from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
-from tokenexit.models.texts import encode_texts
+from tokenexit.models.generation.generate_texts import encode_texts
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.oracle import account, oracle_layers, token_rows
 from tokenexit.oracle.tokens import Text, token_kinds
 from tokenexit.scores import predicted

@@ -12,8 +12,8 @@ from tokenexit.data.tagged import TaggedSplit
 from tokenexit.errors import UserError
 from tokenexit.evaluation.exits import read_exits
 from tokenexit.halting import Trace
-from tokenexit.models.exits import ExitTable
-from tokenexit.models.labeller import Labeller
+from tokenexit.models.encoders.exits import ExitTable
+from tokenexit.models.encoders.labeller import Labeller
 from tokenexit.oracle import Rows, account, oracle_layers
 from tokenexit.tasks import labelled_task
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from tokenexit.decoding import DecodeWork
 from tokenexit.files import replacing
-from tokenexit.models.texts import GeneratedText
+from tokenexit.models.generation.generate_texts import GeneratedText
 
 if TYPE_CHECKING:
     from tokenexit.data.pairs import PairSplit

@@ -17,7 +17,7 @@ from tokenexit.backbones import Inference
 from tokenexit.backbones.freeing import gone
 from tokenexit.backbones.precise import check_numbers
 from tokenexit.errors import UserError
-from tokenexit.models import persistence
+from tokenexit.models import folders
 from tokenexit.models.predict_iter import Predicts
 from tokenexit.models.products import products_of, runtime_used
 from tokenexit.models.settings import ExitSettings
@@ -186,13 +186,13 @@ class ExitModel(Predicts, nn.Module):
 
     def settings_files(self) -> dict[str, str]:
         """Files that say everything but weights, by name."""
-        return persistence.settings_files(self)
+        return folders.settings_files(self)
 
     def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:
         """Write the model folder: a plain transformers checkpoint, and the exits beside it."""
         push = kwargs.pop("push_to_hub", False)
         repo = kwargs.pop("repo_id", None)
-        persistence.save(self, Path(save_directory))
+        folders.save(self, Path(save_directory))
         if push:
             upload: Any = self  # a mixin of huggingface_hub
             upload.push_to_hub(repo or Path(save_directory).name, **kwargs)

@@ -6,7 +6,7 @@ from typing import Any
 
 from tokenexit import kernels
 from tokenexit.decoders import Decoder
-from tokenexit.models.compiled_decoder import compiled_decoder
+from tokenexit.models.generation.compiled_decoder import compiled_decoder
 
 
 def products_of(model: Any) -> str:

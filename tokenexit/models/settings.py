@@ -11,7 +11,7 @@ from tokenexit.errors import UserError, unknown_name
 from tokenexit.halting import Halted
 from tokenexit.models.record import check_told, check_version, checked, named
 from tokenexit.models.scale import Scale
-from tokenexit.models.splitter import splitter as splitter_of
+from tokenexit.models.splitting.splitter import splitter as splitter_of
 from tokenexit.policies import from_config
 from tokenexit.tasks import Task, task_named
 

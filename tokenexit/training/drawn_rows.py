@@ -12,8 +12,8 @@ from tokenexit.context import ContextGate
 from tokenexit.context.fit import Arrived
 from tokenexit.context.gate import Memory
 from tokenexit.halting import encode, pack
-from tokenexit.models.encoder_model import EncoderModel
-from tokenexit.models.encoding import Piece
+from tokenexit.models.encoders.encoder_model import EncoderModel
+from tokenexit.models.encoders.encoding import Piece
 from tokenexit.models.progress import tracked
 from tokenexit.policies import index_state
 from tokenexit.scores import predicted

@@ -13,10 +13,10 @@ from tokenexit.context import ContextGate, Table
 from tokenexit.context.fit import Arrived
 from tokenexit.context.gate import Memory
 from tokenexit.decoding import Decoding, Exits, Generator, Step
-from tokenexit.models.encode_sources import encode_sources
+from tokenexit.models.generation.encode_sources import encode_sources
+from tokenexit.models.generation.generate_texts import pad_sources
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.models.progress import tracked
-from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
-from tokenexit.models.texts import pad_sources
 from tokenexit.policies import Policy
 from tokenexit.policies.context_gate import ContextGate as Asks
 from tokenexit.signals import Signals

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tokenexit.halting import Sentence, encode, pack
-from tokenexit.models.encoder_model import EncoderModel
+from tokenexit.models.encoders.encoder_model import EncoderModel
 from tokenexit.signals import Signals
 
 

@@ -11,10 +11,10 @@ from tokenexit.context import FEATURES, ContextGate, GateConfig, Table, fit_tabl
 from tokenexit.context.fit import HALTING, Teacher, rows_needed
 from tokenexit.errors import UserError
 from tokenexit.models.context_gate import mark_of
-from tokenexit.models.generate import Generated
+from tokenexit.models.generation.generate import Generated
+from tokenexit.models.generation.generate_texts import encode_texts, pad_sources
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.models.progress import tracked
-from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
-from tokenexit.models.texts import encode_texts, pad_sources
 from tokenexit.policies import Never
 from tokenexit.training.drawn_steps import drawn_steps
 from tokenexit.training.gate_config import ContextGateConfig, StepGateConfig

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from tokenexit.errors import UserError
 from tokenexit.halting import encode, pack
-from tokenexit.models.encoder_model import EncoderModel
+from tokenexit.models.encoders.encoder_model import EncoderModel
 from tokenexit.objectives import Objective, Occasion
 from tokenexit.objectives.base import check_heads, check_regression
 from tokenexit.objectives.equilibrium import balanced

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from tokenexit.decoding.teach import PairBatch, teach
-from tokenexit.models.encode_sources import encode_sources
-from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.models.generation.encode_sources import encode_sources
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.objectives import Objective, Occasion
 from tokenexit.objectives.base import check_heads
 from tokenexit.objectives.equilibrium import balanced

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from tokenexit.context import Table
 from tokenexit.decoding.teach import Pair, PairBatch, teach
-from tokenexit.models.encode_sources import encode_sources
-from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.models.generation.encode_sources import encode_sources
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.signals import Signals
 
 

@@ -12,9 +12,9 @@ from accelerate import Accelerator
 
 from tokenexit.config import dump_config, load_config
 from tokenexit.errors import UserError
-from tokenexit.models.cascade import CascadeForSequenceClassification
-from tokenexit.models.cascade_folder import stage_name
-from tokenexit.models.sequence_classification import ExitModelForSequenceClassification
+from tokenexit.models.cascades.cascade import CascadeForSequenceClassification
+from tokenexit.models.cascades.folder import stage_name
+from tokenexit.models.sequences.sequence_classification import ExitModelForSequenceClassification
 from tokenexit.policies import Policy
 from tokenexit.training import check_training, make_accelerator
 from tokenexit.workflows.config import ClassificationConfig

@@ -18,7 +18,7 @@ from typing import Any
 from tokenexit.errors import UserError
 from tokenexit.evaluation.quality import lower_is_better
 from tokenexit.files import write_json
-from tokenexit.models.persistence import load_tokenizer
+from tokenexit.models.folders import load_tokenizer
 from tokenexit.reporting.comparison import summaries
 from tokenexit.reporting.comparison_files import write_comparison
 from tokenexit.workflows.compare_methods_config import CompareMethodsConfig

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tokenexit.config import from_yaml
 from tokenexit.files import clear_partials, sync, writing
-from tokenexit.models.persistence.names import MARKERS, of_a_model
+from tokenexit.models.folders.names import MARKERS, of_a_model
 from tokenexit.training.checkpoint import complete, remove_checkpoints, remove_if_empty
 
 CONFIG = "config.yaml"

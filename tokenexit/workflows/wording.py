@@ -6,8 +6,8 @@ from typing import Any
 
 from tokenexit.data.bio import is_bio
 from tokenexit.data.tagged import TaggedSplit
-from tokenexit.models.learn_splitter import agreement, learn_splitter
-from tokenexit.models.splitter import splitter
+from tokenexit.models.splitting.learn_splitter import agreement, learn_splitter
+from tokenexit.models.splitting.splitter import splitter
 from tokenexit.workflows.config import TaggingConfig
 from tokenexit.workflows.speaking import logger
 

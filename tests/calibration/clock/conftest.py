@@ -16,9 +16,9 @@ from tokenexit.calibration.clock import clock, probes, stopwatch
 from tokenexit.data.pairs import PairSplit
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.decoding import DecodeWork
-from tokenexit.models.scratch_seq2seq import fresh_seq2seq, train_subword_tokenizer
-from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
-from tokenexit.models.token_classification import ExitModelForTokenClassification
+from tokenexit.models.fresh.encoder_decoder import fresh_seq2seq, train_subword_tokenizer
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.models.words.token_classification import ExitModelForTokenClassification
 
 _path = Path(__file__).parents[2] / "models" / "conftest.py"
 _spec = importlib.util.spec_from_file_location("small_models", _path)

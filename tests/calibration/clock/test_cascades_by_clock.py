@@ -14,9 +14,9 @@ from tokenexit.calibration import CalibrateConfig, calibrate
 from tokenexit.calibration.clock.cascades import TimedCascade
 from tokenexit.calibration.clock.open import clock_of
 from tokenexit.data.texts import ScoredSplit, TextSplit
-from tokenexit.models.cascade import CascadeForSequenceClassification
+from tokenexit.models.cascades.cascade import CascadeForSequenceClassification
 from tokenexit.models.scale import Scale
-from tokenexit.models.sequence_classification import ExitModelForSequenceClassification
+from tokenexit.models.sequences.sequence_classification import ExitModelForSequenceClassification
 from tokenexit.policies import AssignedDepth, MaxProb, Never, ValuePatience
 
 pytestmark = pytest.mark.usefixtures("nothing_twice")

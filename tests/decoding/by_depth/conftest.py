@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from tokenexit.models.by_depth import corpus_by_depth
+from tokenexit.models.generation.by_depth import corpus_by_depth
 
 LENGTHS = (9, 4, 7, 2, 3, 5, 8, 1, 6, 4, 10, 2, 7)
 

@@ -15,7 +15,7 @@ from tokenexit.decoding.by_depth.source import SlotSource
 from tokenexit.decoding.by_depth.static import StaticLanes
 from tokenexit.decoding.work import FIELDS
 from tokenexit.errors import UserError
-from tokenexit.models.by_depth import corpus_by_depth
+from tokenexit.models.generation.by_depth import corpus_by_depth
 from tokenexit.static.graphs import Graphs
 
 STEPS = 16

@@ -20,8 +20,8 @@ from tokenexit import (
     ExitModelForSeq2SeqLM,
     ExitModelForSequenceClassification,
 )
+from tokenexit.models.fresh.encoder_decoder import fresh_seq2seq, train_subword_tokenizer
 from tokenexit.models.scale import Scale
-from tokenexit.models.scratch_seq2seq import fresh_seq2seq, train_subword_tokenizer
 from tokenexit.workflows.corpus import CorpusConfig
 
 _path = Path(__file__).parents[2] / "models" / "conftest.py"

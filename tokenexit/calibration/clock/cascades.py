@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from tokenexit.calibration.clock.counts import ASK, Counts, asked_at, kind_of
 from tokenexit.calibration.clock.timed import Timed, repeated, sizes, spread
 from tokenexit.halting import Trace
-from tokenexit.models.cascade import CascadeForSequenceClassification
-from tokenexit.models.cascade_run import Reading, run_cascade
+from tokenexit.models.cascades.cascade import CascadeForSequenceClassification
+from tokenexit.models.cascades.run import Reading, run_cascade
 from tokenexit.policies import Policy
 from tokenexit.policies.assigned_depth import AssignedDepth
 from tokenexit.policies.never import Never

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from tokenexit.calibration.clock.counts import ASK, LEFT, Counts, asked_at, effective, kind_of
 from tokenexit.calibration.clock.timed import Timed, repeated, sizes, spread
 from tokenexit.halting import Trace
-from tokenexit.models.encoder_model import EncoderModel
-from tokenexit.models.encoding import Piece
-from tokenexit.models.run import run
+from tokenexit.models.encoders.encoder_model import EncoderModel
+from tokenexit.models.encoders.encoding import Piece
+from tokenexit.models.encoders.run import run
 from tokenexit.policies import Policy
 
 Batch = list[Piece]

@@ -18,9 +18,9 @@ from tokenexit.calibration.clock.counts import (
     kind_of,
 )
 from tokenexit.calibration.clock.timed import Timed, repeated, sizes, spread
-from tokenexit.models.generate import Generated
-from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
-from tokenexit.models.texts import encode_texts, pad_sources
+from tokenexit.models.generation.generate import Generated
+from tokenexit.models.generation.generate_texts import encode_texts, pad_sources
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.policies import Policy
 
 PROBED = {"max_new_tokens": 12, "min_new_tokens": None, "min_length": None}

@@ -15,9 +15,9 @@ from tokenexit.calibration.clock.machine import machine
 from tokenexit.calibration.clock.stopwatch import Stopwatch, stopwatch
 from tokenexit.calibration.clock.timed import Timed
 from tokenexit.evaluation.reference import is_told
-from tokenexit.models.cascade import CascadeForSequenceClassification
-from tokenexit.models.encoder_model import EncoderModel
-from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.models.cascades.cascade import CascadeForSequenceClassification
+from tokenexit.models.encoders.encoder_model import EncoderModel
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.policies import Policy
 
 

@@ -12,8 +12,8 @@ from tokenexit.evaluation.bench.contender import Answers, Contender
 from tokenexit.evaluation.bench.plain_texts import Source
 from tokenexit.evaluation.bench.race import Timed
 from tokenexit.evaluation.bench.result import spread
-from tokenexit.models.by_depth import corpus_by_depth
-from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.models.generation.by_depth import corpus_by_depth
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.policies import Policy
 
 NAME = "ours, by depth"

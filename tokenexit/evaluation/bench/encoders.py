@@ -19,9 +19,9 @@ from tokenexit.evaluation.bench.race import Timed, race
 from tokenexit.evaluation.bench.result import BenchResult
 from tokenexit.evaluation.bench.rows import padding, rows_of, same_labels, speedups
 from tokenexit.halting.trace import merge
-from tokenexit.models.cascade import CascadeForSequenceClassification
-from tokenexit.models.encoder_model import EncoderModel
-from tokenexit.models.encoding import Piece
+from tokenexit.models.cascades.cascade import CascadeForSequenceClassification
+from tokenexit.models.encoders.encoder_model import EncoderModel
+from tokenexit.models.encoders.encoding import Piece
 from tokenexit.policies import Policy
 from tokenexit.policies.never import Never
 from tokenexit.tasks import labelled_task

@@ -8,11 +8,11 @@ from typing import Any
 
 from tokenexit.evaluation.bench.contender import Answers, Contender
 from tokenexit.halting import Trace
-from tokenexit.models.cascade import CascadeForSequenceClassification
-from tokenexit.models.cascade_run import Reading, run_cascade
-from tokenexit.models.encoder_model import EncoderModel
-from tokenexit.models.encoding import Piece
-from tokenexit.models.run import run
+from tokenexit.models.cascades.cascade import CascadeForSequenceClassification
+from tokenexit.models.cascades.run import Reading, run_cascade
+from tokenexit.models.encoders.encoder_model import EncoderModel
+from tokenexit.models.encoders.encoding import Piece
+from tokenexit.models.encoders.run import run
 from tokenexit.policies import Policy
 
 

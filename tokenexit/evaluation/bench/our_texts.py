@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from tokenexit.evaluation.bench.contender import Answers, Contender
 from tokenexit.evaluation.bench.plain_texts import Source, written
-from tokenexit.models.generate import Generated
-from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
-from tokenexit.models.texts import pad_sources
+from tokenexit.models.generation.generate import Generated
+from tokenexit.models.generation.generate_texts import pad_sources
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.policies import Policy
 
 

@@ -14,8 +14,8 @@ from tokenexit.backbones import evaluated
 from tokenexit.backbones.freeing import freed, gone
 from tokenexit.evaluation.bench.contender import Answers, Contender
 from tokenexit.halting import Sentence
-from tokenexit.models.encoder_model import EncoderModel
-from tokenexit.models.encoding import Piece
+from tokenexit.models.encoders.encoder_model import EncoderModel
+from tokenexit.models.encoders.encoding import Piece
 from tokenexit.precision import precision_of
 
 

@@ -13,8 +13,8 @@ from transformers import DynamicCache, EncoderDecoderCache
 from tokenexit.backbones import evaluated
 from tokenexit.backbones.freeing import freed, gone
 from tokenexit.evaluation.bench.contender import Answers, Contender
-from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
-from tokenexit.models.texts import pad_sources
+from tokenexit.models.generation.generate_texts import pad_sources
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.precision import precision_of
 
 

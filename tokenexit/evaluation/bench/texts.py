@@ -24,10 +24,10 @@ from tokenexit.evaluation.bench.race import Timed, race
 from tokenexit.evaluation.bench.result import BenchResult, Row
 from tokenexit.evaluation.bench.rows import padding, rows_of, speedups
 from tokenexit.evaluation.text_metrics import agreement
-from tokenexit.models.by_depth import check_batching_name
-from tokenexit.models.generate import Generated
-from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
-from tokenexit.models.texts import encode_texts
+from tokenexit.models.generation.by_depth import check_batching_name
+from tokenexit.models.generation.generate import Generated
+from tokenexit.models.generation.generate_texts import encode_texts
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.policies import Policy
 from tokenexit.policies.never import Never
 

@@ -13,7 +13,7 @@ from tokenexit.evaluation.bench import BenchResult, bench_texts
 from tokenexit.evaluation.evaluate import Result
 from tokenexit.evaluation.generation import evaluate_texts
 from tokenexit.models.chosen import chosen_policy
-from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.policies import Policy
 from tokenexit.tasks import generation_task
 from tokenexit.training.fit_gate_texts import fit_gate_texts

@@ -12,11 +12,11 @@ from tokenexit.data.texts import read_texts
 from tokenexit.errors import UserError
 from tokenexit.evaluation.bench import BenchResult, bench
 from tokenexit.evaluation.evaluate import Result, evaluate
-from tokenexit.models.cascade import CascadeForSequenceClassification
+from tokenexit.models.cascades.cascade import CascadeForSequenceClassification
 from tokenexit.models.chosen import chosen_policy
-from tokenexit.models.encoder_model import EncoderModel
-from tokenexit.models.sequence_classification import ExitModelForSequenceClassification
-from tokenexit.models.token_classification import ExitModelForTokenClassification
+from tokenexit.models.encoders.encoder_model import EncoderModel
+from tokenexit.models.sequences.sequence_classification import ExitModelForSequenceClassification
+from tokenexit.models.words.token_classification import ExitModelForTokenClassification
 from tokenexit.policies import Policy
 from tokenexit.tasks import labelled_task
 from tokenexit.tasks.scoring.gold import class_numbers

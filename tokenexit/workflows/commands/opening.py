@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from tokenexit.errors import UserError, unknown_name
-from tokenexit.models.persistence import is_cascade, kind_of, read_settings, resolve
+from tokenexit.models.folders import is_cascade, kind_of, read_settings, resolve
 from tokenexit.precision import check_precision, check_runtime
 from tokenexit.workflows.commands.base import Commands
 from tokenexit.workflows.commands.generators import Generator

@@ -9,7 +9,7 @@ from typing import Any
 
 from tokenexit.data.table import shown
 from tokenexit.errors import UserError
-from tokenexit.models.persistence import read_json
+from tokenexit.models.folders import read_json
 from tokenexit.policies import from_config
 from tokenexit.workflows.corpus.config import CorpusConfig
 from tokenexit.workflows.corpus.plan import FORMAT_VERSION, MANIFEST, Plan

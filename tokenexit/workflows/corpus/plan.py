@@ -9,7 +9,7 @@ from typing import Any, Self
 from tokenexit.data.corpus import Columns, Corpus, FileIndex
 from tokenexit.errors import UserError
 from tokenexit.files import write_json
-from tokenexit.models.persistence import read_json
+from tokenexit.models.folders import read_json
 
 MANIFEST, INDEX, PARTS = "manifest.json", ".index.json", "parts"
 FORMAT_VERSION = 1

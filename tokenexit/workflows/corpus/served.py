@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tokenexit.models.persistence import (
+from tokenexit.models.folders import (
     CASCADE,
     CONFIG,
     is_cascade,
@@ -17,7 +17,7 @@ from tokenexit.models.persistence import (
     read_settings,
     resolve,
 )
-from tokenexit.models.persistence.contents import FILES, contents_of
+from tokenexit.models.folders.contents import FILES, contents_of
 from tokenexit.models.settings import task_of
 from tokenexit.tasks import Task, task_named
 from tokenexit.workflows.reading import remembered

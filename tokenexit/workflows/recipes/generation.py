@@ -21,8 +21,8 @@ from tokenexit.evaluation.oracle_tokens import oracle_exits
 from tokenexit.evaluation.reference import in_full_precision, is_reduced
 from tokenexit.evaluation.text_metrics import check_parts
 from tokenexit.metrics import build_metric
-from tokenexit.models.generate import check_policy
-from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.models.generation.generate import check_policy
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.policies import Policy, from_config
 from tokenexit.policies.never import Never
 from tokenexit.tasks import generation_task

@@ -11,10 +11,10 @@ from transformers import AutoModelForSeq2SeqLM
 
 from tokenexit.data.pairs import PairSplit
 from tokenexit.errors import UserError
-from tokenexit.models.languages import begin_in, knows_languages, with_languages
-from tokenexit.models.persistence import load_network, load_tokenizer
-from tokenexit.models.scratch_seq2seq import fresh_seq2seq, like_t5, train_subword_tokenizer
-from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.models.folders import load_network, load_tokenizer
+from tokenexit.models.fresh.encoder_decoder import fresh_seq2seq, like_t5, train_subword_tokenizer
+from tokenexit.models.generation.languages import begin_in, knows_languages, with_languages
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
 
 EMBEDDING_RATE = 20.0

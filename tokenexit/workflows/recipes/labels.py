@@ -24,11 +24,11 @@ from tokenexit.evaluation.exits import exit_quality
 from tokenexit.evaluation.oracle_words import oracle_words
 from tokenexit.halting import Sentence
 from tokenexit.halting.cost import plain_macs
-from tokenexit.models.classifier import for_training
-from tokenexit.models.encoder_model import EncoderModel
-from tokenexit.models.persistence import load_network, load_tokenizer
-from tokenexit.models.scratch import fresh_encoder, train_tokenizer
-from tokenexit.models.truncate import keep_layers
+from tokenexit.models.encoders.classifier import for_training
+from tokenexit.models.encoders.encoder_model import EncoderModel
+from tokenexit.models.folders import load_network, load_tokenizer
+from tokenexit.models.fresh.encoder import fresh_encoder, train_tokenizer
+from tokenexit.models.fresh.truncate import keep_layers
 from tokenexit.objectives import OBJECTIVES
 from tokenexit.policies import Policy
 from tokenexit.policies.base import walk

@@ -7,9 +7,9 @@ from typing import Any
 from tokenexit.data.pairs import PairSplit
 from tokenexit.decoding.teach import Pair
 from tokenexit.errors import UserError
-from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
-from tokenexit.models.text_ids import cut, special_ends
-from tokenexit.models.texts import encode_texts
+from tokenexit.models.generation.generate_texts import encode_texts
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.models.generation.text_ids import cut, special_ends
 
 
 def training_pairs(

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 from transformers import AutoModelForSequenceClassification
 
 from tokenexit.data.texts import UNLABELLED, TextSplit
-from tokenexit.models.encoder_model import EncoderModel
+from tokenexit.models.encoders.encoder_model import EncoderModel
 from tokenexit.models.scale import VALUE, Scale
-from tokenexit.models.sequence_classification import ExitModelForSequenceClassification
-from tokenexit.models.words import split_words
+from tokenexit.models.sequences.sequence_classification import ExitModelForSequenceClassification
+from tokenexit.models.splitting.words import split_words
 from tokenexit.tasks import labelled_task
 from tokenexit.workflows.config import ClassificationConfig
 from tokenexit.workflows.recipes.labels import LabelRecipe

@@ -10,10 +10,10 @@ from transformers import AutoModelForTokenClassification
 
 from tokenexit.data.tagged import TaggedSplit, label_names, read_tagged, with_validation
 from tokenexit.errors import UserError
-from tokenexit.models.crf import TagCRF
-from tokenexit.models.encoder_model import EncoderModel
-from tokenexit.models.splitter import splitter
-from tokenexit.models.token_classification import ExitModelForTokenClassification
+from tokenexit.models.encoders.encoder_model import EncoderModel
+from tokenexit.models.splitting.splitter import splitter
+from tokenexit.models.words.crf import TagCRF
+from tokenexit.models.words.token_classification import ExitModelForTokenClassification
 from tokenexit.policies import Policy
 from tokenexit.tasks import tasks_at
 from tokenexit.tasks.scoring.gold import class_numbers

@@ -16,9 +16,9 @@ from typing import ClassVar
 import torch
 
 from tokenexit.evaluation.bench.contender import Contender, Missing, because
-from tokenexit.models.encoder_model import EncoderModel
-from tokenexit.models.encoding import Piece
-from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.models.encoders.encoder_model import EncoderModel
+from tokenexit.models.encoders.encoding import Piece
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 
 
 class Refused(ValueError):

@@ -12,8 +12,8 @@ from tokenexit.evaluation.bench.contender import Contender
 from tokenexit.evaluation.bench.peers.base import Peer
 from tokenexit.evaluation.bench.peers.registry import PEERS
 from tokenexit.evaluation.bench.plain_encoder import SortedEncoder
-from tokenexit.models.encoder_model import EncoderModel
-from tokenexit.models.encoding import Piece
+from tokenexit.models.encoders.encoder_model import EncoderModel
+from tokenexit.models.encoders.encoding import Piece
 
 
 @PEERS.register("compile")

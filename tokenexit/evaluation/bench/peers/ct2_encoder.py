@@ -17,8 +17,8 @@ from tokenexit.backbones import adapt, evaluated
 from tokenexit.evaluation.bench.contender import Answers, Contender
 from tokenexit.evaluation.bench.peers.ct2_convert import TYPES, convert, names_of
 from tokenexit.evaluation.bench.plain_encoder import word_answers
-from tokenexit.models.encoder_model import EncoderModel
-from tokenexit.models.encoding import Piece
+from tokenexit.models.encoders.encoder_model import EncoderModel
+from tokenexit.models.encoders.encoding import Piece
 
 
 class CTranslate2Encoder(Contender):

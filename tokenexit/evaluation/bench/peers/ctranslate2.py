@@ -10,9 +10,9 @@ from tokenexit.evaluation.bench.peers.base import Peer
 from tokenexit.evaluation.bench.peers.ct2_encoder import CTranslate2Encoder
 from tokenexit.evaluation.bench.peers.ct2_generator import CTranslate2Generator
 from tokenexit.evaluation.bench.peers.registry import PEERS
-from tokenexit.models.encoder_model import EncoderModel
-from tokenexit.models.encoding import Piece
-from tokenexit.models.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.models.encoders.encoder_model import EncoderModel
+from tokenexit.models.encoders.encoding import Piece
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 
 
 @PEERS.register("ctranslate2")

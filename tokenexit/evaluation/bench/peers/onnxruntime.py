@@ -17,8 +17,8 @@ from tokenexit.evaluation.bench.contender import Answers, Contender
 from tokenexit.evaluation.bench.peers.base import Peer
 from tokenexit.evaluation.bench.peers.registry import PEERS
 from tokenexit.evaluation.bench.plain_encoder import padded, word_answers
-from tokenexit.models.encoder_model import EncoderModel
-from tokenexit.models.encoding import Piece
+from tokenexit.models.encoders.encoder_model import EncoderModel
+from tokenexit.models.encoders.encoding import Piece
 
 
 @PEERS.register("onnxruntime")

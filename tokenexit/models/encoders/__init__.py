@@ -1,0 +1,1 @@
+"""Encoders with exits: words and texts run through them."""

@@ -1,0 +1,84 @@
+"""Run a tagger over texts with the work planned on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tokenexit.backbones import Backbone
+from tokenexit.errors import UserError
+from tokenexit.halting import Halted, LayerWork, Work, add_work, pack
+from tokenexit.models.encoders.columns import columns_of
+from tokenexit.models.encoders.encoding import Piece
+from tokenexit.models.progress import tracked
+from tokenexit.policies import Policy
+from tokenexit.policies.rule import Rule
+from tokenexit.static import StaticEncoder, check_network, static_rule
+from tokenexit.static.buckets import room_for
+from tokenexit.static.choose import usual
+
+if TYPE_CHECKING:
+    from tokenexit.models.encoders.encoder_model import EncoderModel
+
+
+def planned(
+    model: EncoderModel,
+    backbone: Backbone,
+    pieces: Sequence[Piece],
+    policy: Policy,
+    batch_size: int,
+) -> tuple[StaticEncoder, Rule] | None:
+    """What plans on the device, where that was asked for; else None.
+
+    ``auto`` is what ``static.choose`` has measured, and eager wherever ``static`` does not serve.
+
+    Args:
+        model: The tagger.
+        backbone: Its network, from ``for_inference``.
+        pieces: From its encoder.
+        policy: Who halts.
+        batch_size: Pieces a batch.
+
+    Raises:
+        UserError: ``static`` was asked for and does not serve the model, the policy or the size.
+    """
+    asked = model.runtime
+    if asked == "auto":
+        asked = usual(model.device.type, batch_size)
+    if asked != "static":
+        return None
+    try:
+        check_network(backbone, model.heads)
+        rule = static_rule(policy, backbone, model.heads, model.labels)
+        for start in range(0, len(pieces), batch_size):
+            room_for(sum(p.sentence.length for p in pieces[start : start + batch_size]))
+    except UserError:
+        if model.runtime == "auto":
+            return None
+        raise
+    return model.static(backbone), rule
+
+
+def run_static(
+    model: EncoderModel,
+    encoder: StaticEncoder,
+    rule: Rule,
+    pieces: Sequence[Piece],
+    batch_size: int,
+    halted: Halted,
+) -> tuple[list[dict[str, np.ndarray]], Work]:
+    """Columns of the words that pieces answer for, batch by batch, and the work done."""
+    work: Work = (LayerWork(),) * len(rule.asked)
+    parts: list[dict[str, np.ndarray]] = []
+    for start in tracked(range(0, len(pieces), batch_size), "texts"):
+        chunk = pieces[start : start + batch_size]
+        batch = pack([piece.sentence for piece in chunk])
+        done = encoder.encode(batch, rule, halted)
+        work = add_work(work, done.work)
+        if halted == "restore":  # the top head scored every word, wherever it left
+            more = LayerWork(head=batch.num_words)
+            work = (*work[:-1], work[-1] + more)
+        parts.append(columns_of(batch, done.decisions, chunk, model.scale is not None))
+    return parts, work

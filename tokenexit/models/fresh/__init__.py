@@ -1,0 +1,1 @@
+"""Networks and tokenizers that are made rather than loaded."""

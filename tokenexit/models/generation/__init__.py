@@ -1,0 +1,1 @@
+"""Generators: generated tokens leave the decoder early."""

@@ -1,0 +1,54 @@
+"""The source side of a generator: at full depth, or with tokens that leave early."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from tokenexit.decoders import Decoder
+from tokenexit.decoding.source_exits import check_source_policy, encode_source
+from tokenexit.halting import Work
+from tokenexit.models.generation.compiled_source import encode_compiled
+from tokenexit.policies import Policy, from_config
+from tokenexit.policies.never import Never
+
+if TYPE_CHECKING:
+    from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
+
+
+def encode_sources(
+    model: ExitModelForSeq2SeqLM,
+    input_ids: Tensor,
+    mask: Tensor,
+    policy: Policy | Mapping[str, Any] | str | None = None,
+    decoder: Decoder | None = None,
+    padded: bool | None = None,
+) -> tuple[Tensor, Work | None]:
+    """Encode sources as the model's settings, or a policy given here, say.
+
+    Args:
+        model: The generator; while training its own modules are used, with gradients.
+        input_ids: ``[B, S]``.
+        mask: ``[B, S]``.
+        policy: Which tokens leave the encoder early; the model's own when None.
+        decoder: The model's ``inference_decoder``, if it has been asked for already.
+        padded: Whether any source is padded, where the host knows; see ``Decoder.encode``.
+
+    Returns:
+        Encoder states ``[B, S, H]``, and the work done where tokens could leave.
+
+    Raises:
+        UserError: A policy that has no meaning for tokens of a source.
+    """
+    chosen = from_config(model.settings.encoder_policy if policy is None else policy)
+    if decoder is None:
+        decoder = model.decoder if torch.is_grad_enabled() else model.inference_decoder
+    if isinstance(chosen, Never):
+        states = encode_compiled(model._inference, decoder, input_ids, mask)
+        return decoder.encode(input_ids, mask, padded) if states is None else states, None
+    check_source_policy(chosen)
+    found = encode_source(decoder.source_encoder(), input_ids, mask, chosen)
+    return found.memory, found.work

@@ -1,0 +1,1 @@
+"""Text classifiers and regressions: texts leave the network early."""

@@ -1,0 +1,1 @@
+"""Raw text to words, for texts that nobody has split yet."""

@@ -1,0 +1,1 @@
+"""Taggers: words leave the network early."""
