@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from tokenexit.calibration import CalibrateConfig
 from tokenexit.config import dump_config
-from tokenexit.config.limits import SEED, THREADS, about, check_limits
+from tokenexit.config.limits import SEED, about
 from tokenexit.errors import UserError
 from tokenexit.training import TrainConfig
+from tokenexit.workflows.base_config import BaseConfig
 from tokenexit.workflows.recipes import RECIPES, Recipe
 
 _FREE = (
@@ -18,7 +18,7 @@ _FREE = (
 
 
 @dataclass(frozen=True)
-class CompareMethodsConfig:
+class CompareMethodsConfig(BaseConfig):
     """Train published methods, or trainings of your own, and measure each one's whole trade-off.
 
     Network, seeds, splits, steps and batches are the same for all; a method sets its heads,
@@ -30,7 +30,6 @@ class CompareMethodsConfig:
     data: str | None = field(
         default=None, metadata=about("Hub id, folder or file; generated data when empty")
     )
-    data_name: str | None = field(default=None, metadata=about("configuration of a Hub data set"))
     model: str | dict[str, Any] | None = field(
         default=None,
         metadata=about(
@@ -71,15 +70,10 @@ class CompareMethodsConfig:
     pair_column: str | None = field(default=None, metadata=about("column of the second texts"))
     label_column: str = field(default="label", metadata=about("column of the texts' labels"))
     convert_tags: bool = field(default=False, metadata=about("convert BIOES and IOB1 tags to BIO"))
-    exit_layers: list[int] | None = field(
-        default=None, metadata=about("layers with an exit, from 1; all by default")
-    )
     pool: Literal["first", "mean"] | None = field(
         default=None,
         metadata=about("what all heads below the top read of a text or word; each preset's own"),
     )
-    train: TrainConfig = field(default_factory=TrainConfig)
-    calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
     settings: int = field(
         default=12,
         metadata=about(
@@ -90,25 +84,6 @@ class CompareMethodsConfig:
     clock_texts: int = field(default=32, metadata=about("test texts to time", low=1))
     clock_batch: int = field(default=1, metadata=about("texts a batch when timing", low=1))
     repeats: int = field(default=3, metadata=about("timed passes", low=1))
-    batch_size: int = field(default=32, metadata=about("texts a batch when evaluating", low=1))
-    train_on: int | None = field(
-        default=None,
-        metadata=about("training texts, drawn at random; all when empty", low=1),
-    )
-    validate_on: int | None = field(
-        default=None,
-        metadata=about("validation texts, drawn at random; all when empty", low=1),
-    )
-    test_on: int | None = field(
-        default=None,
-        metadata=about("test texts to measure on, drawn at random; all when empty", low=1),
-    )
-    threads: int | None = field(
-        default=None, metadata=about("threads torch computes with", low=1, high=THREADS)
-    )
-    plugins: list[str] = field(
-        default_factory=list, metadata=about("your own .py files that register methods, ...")
-    )
     keep_checkpoints: bool = field(
         default=False,
         metadata=about("keep trainer states, from which methods added later can take a training"),
@@ -122,7 +97,7 @@ class CompareMethodsConfig:
                 raise UserError(f"train.{name} is what methods differ in; leave it to them.")
         if self.calibrate.policies and not self.trainings:
             raise UserError("calibrate.policies is what methods differ in; leave it to them.")
-        check_limits(self)
+        super().__post_init__()
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise UserError(f"seeds must be one or more different numbers, not {self.seeds!r}.")
         level = self.level or _level_of(self.task)

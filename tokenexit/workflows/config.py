@@ -5,84 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from tokenexit.calibration import CalibrateConfig
-from tokenexit.config.limits import SEED, THREADS, about, check_limits
-from tokenexit.training import TrainConfig
+from tokenexit.config.limits import about
 from tokenexit.training.gate_config import ContextGateConfig, TextGateConfig
+from tokenexit.workflows.base_config import RunConfig
 
 
 @dataclass(frozen=True)
-class EncoderConfig:
+class EncoderConfig(RunConfig):
     """What a run of an encoder with exits is asked for, whatever it labels."""
 
-    output_dir: str = field(metadata=about("run folder"))
     data: str | None = field(
         default=None, metadata=about("Hub id, folder or file of labelled sentences or texts")
-    )
-    data_name: str | None = field(default=None, metadata=about("configuration of a Hub data set"))
-    model: str | dict[str, Any] = field(
-        default="bert-base-cased",
-        metadata=about("Hub id or folder, or a description of a fresh small model"),
     )
     keep_layers: list[int] | int | Literal["alternate"] | None = field(
         default=None,
         metadata=about("layers of the model to keep: numbers from 1, or how many; all by default"),
     )
-    exit_layers: list[int] | None = field(
-        default=None, metadata=about("layers with an exit, from 1; all by default")
-    )
     heads: dict[str, Any] = field(
         default_factory=lambda: {"name": "linear"}, metadata=about("kind of exit heads")
     )
-    method: str | None = field(
-        default=None,
-        metadata=about("a published system: sets heads, train and calibrate.policies"),
-    )
-    train: TrainConfig = field(default_factory=TrainConfig)
     context_gate: ContextGateConfig = field(default_factory=ContextGateConfig)
-    policy: dict[str, Any] = field(
-        default_factory=dict,
-        metadata=about("the policy; a few families are calibrated when empty"),
-    )
-    calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
-    metric: str | None = field(
-        default=None,
-        metadata=about("figure that is the quality; the task's usual one when empty"),
-    )
-    precision: Literal["fp32", "bf16", "fp16", "int8"] | None = field(
-        default=None,
-        metadata=about("what calibrating and evaluating compute with; as the weights if empty"),
-    )
-    batch_size: int = field(default=32, metadata=about("sentences a batch when evaluating", low=1))
-    train_on: int | None = field(
-        default=None,
-        metadata=about("training texts, drawn at random; all when empty", low=1),
-    )
-    validate_on: int | None = field(
-        default=None,
-        metadata=about("validation texts, drawn at random; all when empty", low=1),
-    )
-    test_on: int | None = field(
-        default=None,
-        metadata=about("test texts to measure on, drawn at random; all when empty", low=1),
-    )
-    threads: int | None = field(
-        default=None, metadata=about("threads torch computes with", low=1, high=THREADS)
-    )
-    seed: int = field(default=0, metadata=about("of everything random", low=0, high=SEED))
-    seeds: list[int] = field(
-        default_factory=list,
-        metadata=about("several seeds, a run each in output_dir/seed-N", low=0, high=SEED),
-    )
-    plugins: list[str] = field(
-        default_factory=list,
-        metadata=about("your own .py files that register policies, heads, ..."),
-    )
-    resume: bool = field(default=False, metadata=about("go on with an interrupted run"))
-    overwrite: bool = field(default=False, metadata=about("replace the run in output_dir"))
-
-    def __post_init__(self) -> None:
-        check_limits(self)
 
 
 @dataclass(frozen=True)

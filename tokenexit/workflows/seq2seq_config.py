@@ -5,19 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tokenexit.calibration import CalibrateConfig
-from tokenexit.config.limits import SEED, THREADS, about, check_limits
-from tokenexit.training import TrainConfig
+from tokenexit.config.limits import about
 from tokenexit.training.gate_config import StepGateConfig
+from tokenexit.workflows.base_config import RunConfig
 
 
 @dataclass(frozen=True)
-class Seq2SeqConfig:
+class Seq2SeqConfig(RunConfig):
     """Train, calibrate, evaluate and report a text generator with exits, into ``output_dir``."""
 
-    output_dir: str = field(metadata=about("run folder"))
     data: str | None = field(default=None, metadata=about("Hub id, folder or file of pairs"))
-    data_name: str | None = field(default=None, metadata=about("configuration of a Hub data set"))
     task: Literal["translation", "data_to_text", "summarization"] = field(
         default="translation", metadata=about("what the pairs are")
     )
@@ -53,17 +50,7 @@ class Seq2SeqConfig:
     max_target: int = field(
         default=128, metadata=about("tokens of a target; longer ones are cut", low=2)
     )
-    method: str | None = field(
-        default=None,
-        metadata=about("a published system: sets heads, train and calibrate.policies"),
-    )
-    train: TrainConfig = field(default_factory=TrainConfig)
     context_gate: StepGateConfig = field(default_factory=StepGateConfig)
-    policy: dict[str, Any] = field(
-        default_factory=dict,
-        metadata=about("the policy; a few families are calibrated when empty"),
-    )
-    calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
     metric: str | None = field(
         default=None,
         metadata=about("figure that is the quality: bleu, chrf, ter, rougeL, ...; BLEU when empty"),
@@ -79,37 +66,7 @@ class Seq2SeqConfig:
         default_factory=lambda: {"max_new_tokens": 128},
         metadata=about("arguments of generate when evaluating, such as num_beams"),
     )
-    train_on: int | None = field(
-        default=None,
-        metadata=about("training texts, drawn at random; all when empty", low=1),
-    )
     validate_on: int = field(
         default=200,
         metadata=about("validation texts generated after each epoch, drawn at random", low=1),
     )
-    test_on: int | None = field(
-        default=None,
-        metadata=about("test texts to measure on, drawn at random; all when empty", low=1),
-    )
-    precision: Literal["fp32", "bf16", "fp16", "int8"] | None = field(
-        default=None,
-        metadata=about("what calibrating and evaluating compute with; as the weights if empty"),
-    )
-    batch_size: int = field(default=32, metadata=about("texts a batch when evaluating", low=1))
-    threads: int | None = field(
-        default=None, metadata=about("threads torch computes with", low=1, high=THREADS)
-    )
-    seed: int = field(default=0, metadata=about("of everything random", low=0, high=SEED))
-    seeds: list[int] = field(
-        default_factory=list,
-        metadata=about("several seeds, a run each in output_dir/seed-N", low=0, high=SEED),
-    )
-    plugins: list[str] = field(
-        default_factory=list,
-        metadata=about("your own .py files that register policies, objectives, ..."),
-    )
-    resume: bool = field(default=False, metadata=about("go on with an interrupted run"))
-    overwrite: bool = field(default=False, metadata=about("replace the run in output_dir"))
-
-    def __post_init__(self) -> None:
-        check_limits(self)
