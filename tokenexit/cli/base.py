@@ -10,19 +10,11 @@ from typing import TYPE_CHECKING, Any
 from tokenexit import files
 
 if TYPE_CHECKING:
+    from tokenexit.cli.groups import Machine
     from tokenexit.workflows.commands import Commands
 
 
-def open_model(
-    model: str,
-    plugin: list[str] | None,
-    *,
-    threads: int | None = None,
-    device: str | None = None,
-    dtype: str | None = None,
-    precision: str | None = None,
-    runtime: str | None = None,
-) -> Commands:
+def open_model(model: str, place: Machine) -> Commands:
     """A model with what the commands do with it; a user's own parts are imported first."""
     import torch
     from transformers.utils import logging
@@ -30,12 +22,14 @@ def open_model(
     from tokenexit.registry import load_plugin
     from tokenexit.workflows import commands
 
+    told = place.options()
+    threads, plugins = told.pop("threads"), told.pop("plugin")
     logging.disable_progress_bar()
     if threads is not None:
         torch.set_num_threads(threads)
-    for source in plugin or []:
+    for source in plugins or []:
         load_plugin(source)
-    return commands.open_model(model, device, dtype, precision, runtime)
+    return commands.open_model(model, **told)
 
 
 def show_bars(progress: bool | None) -> bool:

@@ -10,28 +10,8 @@ import typer
 
 from tokenexit import files
 from tokenexit.cli.base import open_model, progressing, read_policy, write_json
-from tokenexit.cli.options import (
-    BatchSize,
-    Column,
-    ConvertTags,
-    Data,
-    DataName,
-    Device,
-    Dtype,
-    Json,
-    LabelColumn,
-    Lang,
-    MetricText,
-    Model,
-    PairColumn,
-    Plugin,
-    Precision,
-    Progress,
-    Runtime,
-    SourceColumn,
-    TargetColumn,
-    Threads,
-)
+from tokenexit.cli.groups import Columns, Loading, flat
+from tokenexit.cli.options import BatchSize, Data, Json, MetricText, Model, Progress
 from tokenexit.errors import UserError
 
 
@@ -42,9 +22,11 @@ class RiskOf(Enum):
     WORDS = "words"
 
 
+@flat
 def calibrate(
     context: typer.Context,
     model: Model,
+    *,
     data: Data = None,
     split: Annotated[str, typer.Option(help="Which split of the data.")] = "validation",
     min_quality: Annotated[
@@ -87,22 +69,10 @@ def calibrate(
         int | None, typer.Option(min=1, help="Only so many texts, drawn at random; else all.")
     ] = None,
     batch_size: BatchSize = 32,
-    column: Column = None,
-    label_column: LabelColumn = None,
-    pair_column: PairColumn = None,
-    source_column: SourceColumn = None,
-    target_column: TargetColumn = None,
-    lang: Lang = None,
-    convert_tags: ConvertTags = None,
-    data_name: DataName = None,
+    columns: Columns,
     metric: MetricText = None,
-    threads: Threads = None,
-    device: Device = None,
-    dtype: Dtype = None,
-    precision: Precision = None,
-    runtime: Runtime = None,
+    place: Loading,
     progress: Progress = None,
-    plugin: Plugin = None,
     dry_run: Annotated[bool, typer.Option(help="Do not change the model folder.")] = False,
     json_file: Json = None,
 ) -> None:
@@ -133,30 +103,10 @@ def calibrate(
     )
     if not dry_run and is_main():
         context.with_resource(locked(model, "tokenexit calibrate"))
-    opened = open_model(
-        model,
-        plugin,
-        threads=threads,
-        device=device,
-        dtype=dtype,
-        precision=precision,
-        runtime=runtime,
-    )
+    opened = open_model(model, place)
     opened.measure_by(metric)
     labels = risk is None or min_quality is not None  # else full depth is all it is held to
-    part = opened.split(
-        data,
-        split,
-        labels,
-        column=column,
-        label_column=label_column,
-        pair_column=pair_column,
-        source_column=source_column,
-        target_column=target_column,
-        lang=lang,
-        convert_tags=convert_tags,
-        data_name=data_name,
-    )
+    part = opened.split(data, split, labels, **columns.options())
     with progressing(progress):
         costs = read_costs(Path(model) / COSTS)
         found = opened.calibrate(part, split, config, read_policy(policy), batch_size, costs=costs)

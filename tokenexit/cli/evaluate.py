@@ -7,62 +7,39 @@ from typing import Annotated
 import typer
 
 from tokenexit.cli.base import open_model, progressing, read_policy, write_json
+from tokenexit.cli.groups import Columns, Loading, flat
 from tokenexit.cli.options import (
     BatchSize,
-    Column,
-    ConvertTags,
     Data,
-    DataName,
     Decode,
-    Device,
-    Dtype,
     Json,
-    LabelColumn,
-    Lang,
     MetricText,
     Model,
     Oracle,
-    PairColumn,
-    PendingText,
-    Plugin,
+    Pending,
     PolicyText,
-    Precision,
     Progress,
-    Runtime,
-    SourceColumn,
-    TargetColumn,
-    Threads,
 )
 
 
+@flat
 def evaluate(
     model: Model,
+    *,
     data: Data = None,
     split: Annotated[str, typer.Option(help="Which split of the data.")] = "test",
     policy: PolicyText = None,
     batch_size: BatchSize = 32,
     decode: Decode = None,
-    column: Column = None,
-    label_column: LabelColumn = None,
-    pair_column: PairColumn = None,
-    source_column: SourceColumn = None,
-    target_column: TargetColumn = None,
-    lang: Lang = None,
-    convert_tags: ConvertTags = None,
-    data_name: DataName = None,
-    pending: PendingText = None,
+    columns: Columns,
+    pending: Pending = None,
     unknown: Annotated[
         str, typer.Option(help="Labels the model does not know: error, or keep (as wrong).")
     ] = "error",
     metric: MetricText = None,
     oracle: Oracle = None,
-    threads: Threads = None,
-    device: Device = None,
-    dtype: Dtype = None,
-    precision: Precision = None,
-    runtime: Runtime = None,
+    place: Loading,
     progress: Progress = None,
-    plugin: Plugin = None,
     json_file: Json = None,
 ) -> None:
     """Quality, mean depth, multiply-accumulates and exit histogram on a split."""
@@ -70,28 +47,9 @@ def evaluate(
     from tokenexit.reporting.oracle_text import oracle_table
     from tokenexit.reporting.tables import results_text
 
-    opened = open_model(
-        model,
-        plugin,
-        threads=threads,
-        device=device,
-        dtype=dtype,
-        precision=precision,
-        runtime=runtime,
-    )
+    opened = open_model(model, place)
     opened.measure_by(metric)
-    part = opened.split(
-        data,
-        split,
-        column=column,
-        label_column=label_column,
-        pair_column=pair_column,
-        source_column=source_column,
-        target_column=target_column,
-        lang=lang,
-        convert_tags=convert_tags,
-        data_name=data_name,
-    )
+    part = opened.split(data, split, **columns.options())
     with progressing(progress):
         result = opened.evaluate(
             part,

@@ -8,31 +8,16 @@ from typing import Annotated
 import typer
 
 from tokenexit.cli.base import open_model, progressing, write_json
-from tokenexit.cli.options import (
-    BatchSize,
-    Column,
-    ConvertTags,
-    Data,
-    DataName,
-    Device,
-    Json,
-    LabelColumn,
-    Lang,
-    Model,
-    PairColumn,
-    Plugin,
-    Precision,
-    Progress,
-    SourceColumn,
-    TargetColumn,
-    Threads,
-)
+from tokenexit.cli.groups import Columns, Machine, flat
+from tokenexit.cli.options import BatchSize, Data, Json, Model, Progress
 from tokenexit.errors import UserError
 
 
+@flat
 def fit_gate(
     context: typer.Context,
     model: Model,
+    *,
     data: Data = None,
     split: Annotated[str, typer.Option(help="Which split of the data.")] = "train",
     target: Annotated[
@@ -79,19 +64,9 @@ def fit_gate(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     batch_size: BatchSize = 32,
-    column: Column = None,
-    label_column: LabelColumn = None,
-    pair_column: PairColumn = None,
-    source_column: SourceColumn = None,
-    target_column: TargetColumn = None,
-    lang: Lang = None,
-    convert_tags: ConvertTags = None,
-    data_name: DataName = None,
-    threads: Threads = None,
-    device: Device = None,
-    precision: Precision = None,
+    columns: Columns,
+    place: Machine,
     progress: Progress = None,
-    plugin: Plugin = None,
     json_file: Json = None,
 ) -> None:
     """Fit a context gate on training texts and save it with the model's heads.
@@ -106,7 +81,7 @@ def fit_gate(
         raise UserError(f"{model!r} is no folder here: the gate is saved in the model's folder.")
     if is_main():
         context.with_resource(locked(model, "tokenexit fit-gate"))
-    opened = open_model(model, plugin, threads=threads, device=device, precision=precision)
+    opened = open_model(model, place)
     settings = {
         "target": target,
         "features": _names(features),
@@ -122,18 +97,7 @@ def fit_gate(
         "noise": noise,
         "limit": limit,
     }
-    part = opened.split(
-        data,
-        split,
-        column=column,
-        label_column=label_column,
-        pair_column=pair_column,
-        source_column=source_column,
-        target_column=target_column,
-        lang=lang,
-        convert_tags=convert_tags,
-        data_name=data_name,
-    )
+    part = opened.split(data, split, **columns.options())
     given = {name: value for name, value in settings.items() if value is not None}
     with progressing(progress):
         gate = opened.fit_gate(part, batch_size=batch_size, seed=seed, **given)

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from tokenexit import files
-from tokenexit.config.limits import THREADS
 
 Model = Annotated[str, typer.Argument(help="Model or run folder, or a Hub id.")]
 Data = Annotated[
@@ -39,21 +38,16 @@ Plugin = Annotated[
     list[str] | None, typer.Option(help="Your own .py file that registers a policy or head.")
 ]
 BatchSize = Annotated[int, typer.Option(min=1, max=1_000_000, help="Sentences a batch.")]
-# How data is read: by default as the model's own run read its data.
-Column = Annotated[str | None, typer.Option(help="Column of the tags, or of the texts.")]
-LabelColumn = Annotated[str | None, typer.Option(help="Column of the texts' labels.")]
 PairColumn = Annotated[str | None, typer.Option(help="Column of the second texts.")]
-SourceColumn = Annotated[str | None, typer.Option(help="Column of the sources of pairs.")]
-TargetColumn = Annotated[str | None, typer.Option(help="Column of the targets of pairs.")]
 Lang = Annotated[
     str | None, typer.Option(help="Direction of a column of translations, such as en-de.")
 ]
-ConvertTags = Annotated[
-    bool | None,
-    typer.Option("--convert-tags/--no-convert-tags", help="Convert BIOES and IOB1 tags to BIO."),
-]
 DataName = Annotated[
     str | None, typer.Option(help="Configuration of a Hub data set, or a folder inside --data.")
+]
+Pending = Annotated[
+    str | None,
+    typer.Option("--pending", help="When generating: lazy, eager, parallel or verify."),
 ]
 MetricText = Annotated[
     str | None,
@@ -62,56 +56,11 @@ MetricText = Annotated[
         help="The quality, such as chrf, ter or accuracy; else the usual one.",
     ),
 ]
-PendingText = Annotated[
-    str | None,
-    typer.Option("--pending", help="When generating: lazy, eager, parallel or verify."),
-]
-Batching = Annotated[
-    str | None,
-    typer.Option(
-        help="When generating: fixed batches, or by_depth, where rows that must go deeper wait "
-        "until enough of them do, and ended texts give way to the next: the same texts."
-    ),
-]
-MaxWait = Annotated[
-    int | None,
-    typer.Option(
-        help="With --batching by_depth, rounds (of the layers between two exits) for which a row "
-        "may be passed over before it is due; 16 by default."
-    ),
-]
-Threads = Annotated[
-    int | None, typer.Option(min=1, max=THREADS, help="Threads torch computes with.")
-]
-Device = Annotated[
-    str | None, typer.Option(help="Where to compute: cpu, cuda, cuda:1, mps; by itself if empty.")
-]
-Dtype = Annotated[
-    str | None,
-    typer.Option(
-        help="Load the weights as float32, bfloat16 or float16 and compute all in it; see "
-        "--precision."
-    ),
-]
 Against = Annotated[
     str | None,
     typer.Option(
         help="Engines to compare with as well, with commas between: ctranslate2; onnxruntime and "
         "compile for taggers and classifiers."
-    ),
-]
-Precision = Annotated[
-    str | None,
-    typer.Option(
-        help="What inference computes with, made from float32 weights: int8 or bf16 on a CPU, bf16 "
-        "or fp16 on a GPU, fp32. --dtype changes the weights themselves instead."
-    ),
-]
-Runtime = Annotated[
-    str | None,
-    typer.Option(
-        help="Who plans the work: eager on the host; static on the device, with shapes that a GPU "
-        "captures, for taggers and classifiers; auto, which is eager."
     ),
 ]
 Decode = Annotated[

@@ -24,25 +24,17 @@ from tokenexit.cli.corpus import (
     into_folder,
     wants_corpus,
 )
+from tokenexit.cli.groups import Generating, Loading, flat
 from tokenexit.cli.lines import Lines
 from tokenexit.cli.options import (
-    Batching,
     BatchSize,
     DataName,
     Decode,
-    Device,
-    Dtype,
     Lang,
-    MaxWait,
     Model,
     PairColumn,
-    PendingText,
-    Plugin,
     PolicyText,
-    Precision,
     Progress,
-    Runtime,
-    Threads,
     writable,
 )
 from tokenexit.cli.showing import bar, said_once, written
@@ -52,6 +44,7 @@ _BLOCK = 16
 """Batches of lines that are written together by depth: ended texts give way within them."""
 
 
+@flat
 def predict(
     model: Model,
     file: Annotated[
@@ -61,12 +54,11 @@ def predict(
             "parquet, JSON lines or text, or a Hub id."
         ),
     ] = "-",
+    *,
     policy: PolicyText = None,
     batch_size: BatchSize = 32,
     decode: Decode = None,
-    pending: PendingText = None,
-    batching: Batching = None,
-    max_wait: MaxWait = None,
+    generating: Generating,
     pretokenized: Annotated[
         bool, typer.Option(help="Lines hold words with spaces between them, for taggers.")
     ] = False,
@@ -79,13 +71,8 @@ def predict(
             "--output", "-o", callback=writable, help="File to write instead of the screen."
         ),
     ] = None,
-    threads: Threads = None,
-    device: Device = None,
-    dtype: Dtype = None,
-    precision: Precision = None,
-    runtime: Runtime = None,
+    place: Loading,
     progress: Progress = None,
-    plugin: Plugin = None,
     output_dir: OutputDir = None,
     part_format: PartFormat = None,
     block_size: BlockSize = None,
@@ -105,18 +92,9 @@ def predict(
     """
     options = {
         "decode": decode,
-        "pending": pending,
-        "batching": batching,
-        "max_wait": max_wait,
+        **generating.options(),
         "splitter": splitter,
         "pretokenized": pretokenized or None,
-    }
-    place = {
-        "threads": threads,
-        "device": device,
-        "dtype": dtype,
-        "precision": precision,
-        "runtime": runtime,
     }
     told = {
         "format": None if part_format is None else part_format.value,
@@ -134,9 +112,11 @@ def predict(
     if output is not None and output_dir is not None:
         raise UserError("--output is one file and --output-dir a folder of parts; give one.")
     if wants_corpus(file, output_dir, told):
+        machine = place.options()
         own = {"model": model, "data": file, "policy": policy, "batch_size": batch_size}
-        own |= {"plugins": plugin or [], "output_dir": str(output_dir or "")}
-        given = {k: v for k, v in {**own, **options, **place, **told}.items() if v is not None}
+        own |= {"plugins": machine.pop("plugin") or [], "output_dir": str(output_dir or "")}
+        given = {**own, **options, **machine, **told}
+        given = {name: value for name, value in given.items() if value is not None}
         with said_once():
             if output_dir is not None:
                 into_folder(given, show_bars(progress))
@@ -145,8 +125,8 @@ def predict(
         return
     lines = Lines(file)
     chosen = read_policy(policy)
-    opened = open_model(model, plugin, **place)
-    size = batch_size * (_BLOCK if batching == "by_depth" else opened.model.look_ahead)
+    opened = open_model(model, place)
+    size = batch_size * (_BLOCK if generating.batching == "by_depth" else opened.model.look_ahead)
     found = (
         result
         for block in lines.blocks(size)
