@@ -13,6 +13,9 @@ import pytest
 
 from tokenexit.errors import UserError
 from tokenexit.reporting import write_report
+from tokenexit.reporting.charts import Bar, axis, bar_chart
+from tokenexit.reporting.panels import PANELS, Panel, Picture
+from tokenexit.reporting.run import RunData
 
 Make = Callable[..., Path]
 SECTIONS = (
@@ -228,3 +231,29 @@ def test_a_calibration_on_a_sample_says_so(run: Path):
     found["chosen"] = {"n_sentences": texts - 1}
     (run / "calibration.json").write_text(json.dumps(found))
     assert f"was chosen on {texts - 1} texts of the validation split" in report(run)
+
+
+class Remark(Panel):
+    """A picture of one's own."""
+
+    def draw(self, run: RunData) -> list[Picture]:
+        chart = bar_chart("mine", "Mine", "", [Bar("1", 1.0, "", "", "f1")], "x", axis("y", [1.0]))
+        return [Picture(f"A remark on {run.task}", chart)]
+
+
+@pytest.mark.parametrize("section", ["exits", "more"])
+def test_a_panel_of_ones_own(make_run: Make, monkeypatch: pytest.MonkeyPatch, section: str):
+    monkeypatch.setattr(Remark, "section", section)
+    monkeypatch.setattr(PANELS, "_members", {**dict(PANELS.items()), "remark": Remark})
+    html = report(make_run())
+    part = html.split(f'id="{section}"')[1].split("</section>")[0]
+    assert "A remark on ner" in part
+    assert ('href="#more"' in html) == (section == "more")
+    assert Page(html).tags.count("svg") > 8
+
+
+def test_a_panel_of_an_unknown_section(run: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Remark, "section", "exists")
+    monkeypatch.setattr(PANELS, "_members", {**dict(PANELS.items()), "remark": Remark})
+    with pytest.raises(UserError, match="exits"):
+        write_report(run)

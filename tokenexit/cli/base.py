@@ -19,7 +19,6 @@ def open_model(model: str, place: Machine) -> Commands:
     import torch
     from transformers.utils import logging
 
-    from tokenexit.registry import load_plugin
     from tokenexit.workflows import commands
 
     told = place.options()
@@ -27,9 +26,16 @@ def open_model(model: str, place: Machine) -> Commands:
     logging.disable_progress_bar()
     if threads is not None:
         torch.set_num_threads(threads)
-    for source in plugins or []:
-        load_plugin(source)
+    load_plugins(plugins)
     return commands.open_model(model, **told)
+
+
+def load_plugins(sources: list[str] | None) -> None:
+    """Import a user's own parts."""
+    from tokenexit.registry import load_plugin
+
+    for source in sources or []:
+        load_plugin(source)
 
 
 def show_bars(progress: bool | None) -> bool:

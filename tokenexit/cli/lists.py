@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from tokenexit.cli.base import load_plugins
 from tokenexit.cli.options import Plugin
 
 if TYPE_CHECKING:
@@ -17,10 +18,8 @@ def policies(plugin: Plugin = None) -> None:
     import dataclasses
 
     from tokenexit.policies import POLICIES
-    from tokenexit.registry import load_plugin
 
-    for source in plugin or []:
-        load_plugin(source)
+    load_plugins(plugin)
     for name, cls in POLICIES.items():
         fields = ", ".join(
             f"{f.name}={getattr(cls.examples()[0], f.name)!r}"

@@ -35,7 +35,8 @@ PolicyText = Annotated[
     ),
 ]
 Plugin = Annotated[
-    list[str] | None, typer.Option(help="Your own .py file that registers a policy or head.")
+    list[str] | None,
+    typer.Option(help="Your own .py file that registers a policy, head, panel, ..."),
 ]
 BatchSize = Annotated[int, typer.Option(min=1, max=1_000_000, help="Sentences a batch.")]
 PairColumn = Annotated[str | None, typer.Option(help="Column of the second texts.")]

@@ -10,10 +10,10 @@ from tokenexit.errors import UserError, unknown_name
 from tokenexit.files import replacing
 from tokenexit.reporting import palette
 from tokenexit.reporting.curve import Curve, curve_of
-from tokenexit.reporting.exit_panels import histogram_of
 from tokenexit.reporting.measured import Measured
+from tokenexit.reporting.panels.histogram import histogram_of
+from tokenexit.reporting.panels.reliability import lowest
 from tokenexit.reporting.reliability import Reliability, reliability
-from tokenexit.reporting.reliability_panel import lowest
 from tokenexit.reporting.run import PARETO, TRACE, load_run
 from tokenexit.wording.naming import capital, metric_name
 

@@ -16,29 +16,19 @@ from tokenexit.reporting import palette
 from tokenexit.reporting.candidates import tried
 from tokenexit.reporting.classes import class_depths, entity_depths
 from tokenexit.reporting.curve import curve_of
-from tokenexit.reporting.curve_panels import curve_keys, curve_note, curve_panels
-from tokenexit.reporting.exit_panels import (
-    exit_quality,
-    exit_quality_panel,
-    histogram_of,
-    histogram_panel,
-    position_panel,
-)
 from tokenexit.reporting.files import AGAIN, read_json
 from tokenexit.reporting.gaps import gaps
 from tokenexit.reporting.headline import headline_figures, headline_sentences
 from tokenexit.reporting.heatmap import heat_map
-from tokenexit.reporting.oracle_panels import oracle_panel
+from tokenexit.reporting.panels import draw
+from tokenexit.reporting.panels.curve import curve_note
 from tokenexit.reporting.payers import payers
-from tokenexit.reporting.progress import progress_of
 from tokenexit.reporting.reliability import reliability
-from tokenexit.reporting.reliability_panel import reliability_panel
 from tokenexit.reporting.render import render
 from tokenexit.reporting.run import RunData, load_run
 from tokenexit.reporting.seeds import SEEDS, failures, seeds_note, seeds_table
 from tokenexit.reporting.text_figures import further_metrics, text_figures
 from tokenexit.reporting.text_map import text_map
-from tokenexit.reporting.training_panels import training_keys, training_panels
 from tokenexit.wording.clock import timed_rows
 from tokenexit.wording.promises import cautions, goal_text
 
@@ -87,6 +77,7 @@ def seeds_page(folder: Path, record: Mapping[str, Any]) -> str:
 
 def page(run: RunData) -> str:
     """The report as HTML."""
+    curve = curve_of(run)
     script = SCRIPT.read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return render(
@@ -100,64 +91,27 @@ def page(run: RunData) -> str:
         digest=digest,
         figures=headline_figures(run),
         sentences=headline_sentences(run),
-        metric=_metric(run),
+        metric=run.metric,
+        panels=draw(run),
+        curve=curve,
+        curve_note=curve_note(curve) if curve else "",
+        payers=payers(run),
         oracle_known=any(result.oracle for result in run.results.values()),
         further=further_metrics(run.headline) if run.headline else {},
         text_figures={name: text_figures(result) for name, result in run.results.items()},
-        **_curve(run),
         **_exits(run),
-        **_oracle(run),
-        **_training(run),
         **_calibration(run),
     )
 
 
-def _metric(run: RunData) -> str:
-    return run.headline.metric if run.headline else "quality"
-
-
-def _curve(run: RunData) -> dict[str, Any]:
-    curve = curve_of(run)
-    return {
-        "curve": curve,
-        "curve_panels": curve_panels(curve) if curve else [],
-        "curve_keys": curve_keys(curve) if curve else [],
-        "curve_note": curve_note(curve) if curve else "",
-    }
-
-
 def _exits(run: RunData) -> dict[str, Any]:
-    counts, alone = histogram_of(run), exit_quality(run)
-    panels = [histogram_panel(counts, run.unit)] if counts else []
-    if run.written is not None and len(run.written):
-        panels.append(position_panel(run.written, run.num_layers))
-    panels += [exit_quality_panel(alone, run.headline)] if alone else []
-    measured = reliability(run.words) if run.words is not None else []
     classes, by_gold = class_depths(run)
     return {
-        "exit_panels": panels,
         "groups": text_map(run) if run.generates else heat_map(run),
         "classes": classes,
         "by_gold": by_gold,
         "entity_depths": entity_depths(run),
-        "reliability": measured,
-        "reliability_panel": reliability_panel(measured) if measured else None,
-    }
-
-
-def _oracle(run: RunData) -> dict[str, Any]:
-    found = payers(run)
-    return {
-        "payers": found,
-        "oracle_panel": oracle_panel(found, run.unit, run.step) if found else None,
-    }
-
-
-def _training(run: RunData) -> dict[str, Any]:
-    progress = progress_of(run.log or [])
-    return {
-        "training_panels": training_panels(progress, run.exit_layers, _metric(run), run.unit),
-        "training_keys": training_keys(progress, run.exit_layers),
+        "reliability": reliability(run.words) if run.words is not None else [],
     }
 
 

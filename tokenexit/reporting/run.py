@@ -72,6 +72,11 @@ class RunData:
         return self.exits is not None and not self.exits.get("labels")
 
     @property
+    def metric(self) -> str:
+        """The figure that is the quality."""
+        return self.headline.metric if self.headline is not None else "quality"
+
+    @property
     def unit(self) -> str:
         """What leaves at an exit."""
         if self.headline is not None:

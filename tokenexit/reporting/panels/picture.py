@@ -11,7 +11,7 @@ from tokenexit.reporting.charts import Key
 
 
 @dataclass(frozen=True)
-class Panel:
+class Picture:
     """One picture of the page.
 
     Attributes:

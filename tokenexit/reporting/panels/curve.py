@@ -5,25 +5,41 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tokenexit.reporting.charts import SHAPES, Key, Line, Point, axis, line_chart
-from tokenexit.reporting.curve import Curve
+from tokenexit.reporting.curve import Curve, curve_of
 from tokenexit.reporting.measured import Measured
 from tokenexit.reporting.palette import FAMILIES_LIGHT
-from tokenexit.reporting.panel import Panel
+from tokenexit.reporting.panels.base import PANELS, Panel
+from tokenexit.reporting.panels.picture import Picture
+from tokenexit.reporting.run import RunData
 from tokenexit.wording.naming import capital, fixed, metric_name, policy_text, score
 
 Compute = Callable[[Measured], float | None]
 
 
-def curve_panels(curve: Curve) -> list[Panel]:
+@PANELS.register("curve")
+class QualityAndCompute(Panel):
     """Two pictures: against multiply-accumulates, and against depth."""
-    return [
-        _panel(curve, "macs", "Multiply-accumulates, plain model = 1", lambda p: p.mac_ratio),
-        _panel(curve, "depth", "Mean exit layer", lambda p: p.depth, curve.oracle),
-    ]
+
+    section = "curve"
+
+    def draw(self, run: RunData) -> list[Picture]:
+        """See ``Panel``."""
+        curve = curve_of(run)
+        if curve is None:
+            return []
+        macs = "Multiply-accumulates, plain model = 1"
+        return [
+            _picture(curve, "macs", macs, lambda p: p.mac_ratio),
+            _picture(curve, "depth", "Mean exit layer", lambda p: p.depth, curve.oracle),
+        ]
+
+    def keys(self, run: RunData) -> list[Key]:
+        """See ``Panel``."""
+        curve = curve_of(run)
+        return [] if curve is None else _keys(curve)
 
 
-def curve_keys(curve: Curve) -> list[Key]:
-    """The legend both share."""
+def _keys(curve: Curve) -> list[Key]:
     keys = [Key(name, *_look(row)) for row, name in enumerate(curve.families)]
     if curve.static:
         keys.append(
@@ -63,9 +79,9 @@ def _look(row: int) -> tuple[str, str]:
     return f"k{row % count}", SHAPES[(row + row // count) % len(SHAPES)]
 
 
-def _panel(
+def _picture(
     curve: Curve, ident: str, compute: str, of: Compute, oracle: float | None = None
-) -> Panel:
+) -> Picture:
     metric = metric_name(curve.metric)
     low, high = curve.shown()
     values = [value for p in curve.points if (value := of(p)) is not None and p.quality >= low]
@@ -94,7 +110,7 @@ def _panel(
         y,
         lines,
     )
-    return Panel(compute.split(",")[0], chart)
+    return Picture(compute.split(",")[0], chart)
 
 
 def _points(curve: Curve, points: Sequence[Measured], of: Compute, size: float = 4) -> list[Point]:
