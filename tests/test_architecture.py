@@ -23,9 +23,10 @@ SCRIPTS = sorted(
 FLOORS = (
     ("errors",),
     ("config", "files", "kernels", "registry"),
-    ("signals", "scores", "transfer", "wording", "metrics", "demo"),
+    ("metrics",),
+    ("signals", "scores", "transfer", "wording", "demo"),
     ("policies", "gates", "precision", "oracle"),
-    ("context",),
+    ("context", "results"),
     ("heads",),
     ("objectives", "methods"),
     ("backbones",),
@@ -45,7 +46,7 @@ FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
 
 # Narrower than their floor: these know nothing of models.
 ONLY = {"config": {"errors"}, "data": {"errors", "registry"}}
-WITHOUT_TRANSFORMERS = {unit for units in FLOORS[:7] for unit in units}
+WITHOUT_TRANSFORMERS = {unit for units in FLOORS[:8] for unit in units}
 
 LONGEST_FILE = 350
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}

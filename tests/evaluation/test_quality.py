@@ -16,10 +16,10 @@ from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score
 from tokenexit.calibration import CalibrateConfig, calibrate
 from tokenexit.errors import UserError
 from tokenexit.evaluation.evaluate import evaluate
-from tokenexit.evaluation.quality import kept, lower_is_better
 from tokenexit.files import to_json
 from tokenexit.metrics import METRICS, Metric
 from tokenexit.policies import Entropy, Never, from_config
+from tokenexit.results import kept, lower_is_better
 from tokenexit.tasks import labelled_task
 from tokenexit.tasks.scoring.correlation import correlation
 

@@ -105,9 +105,9 @@ def test_what_is_reached():
 def test_an_account_takes_means_over_more_rows_than_it_compares():
     found = account(ROWS, LABELS, 6, exit_layer=3, oracle_layer=2)
     assert found is not None
-    assert (found["exit_layer"], found["depth_speedup"], found["reached"]) == (2, 3, 0.75)
-    assert found["all"]["exit_layer"] == 18 / 5
-    assert [one["label"] for one in found["by_class"]] == ["O", "B"]
+    assert (found.exit_layer, found.depth_speedup, found.reached) == (2, 3, 0.75)
+    assert found.all.exit_layer == 18 / 5
+    assert [one.label for one in found.by_class] == ["O", "B"]
     assert account(ROWS.take(np.zeros(5, bool)), [], 6) is None
 
 

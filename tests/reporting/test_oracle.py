@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tokenexit.decoding import DecodeWork
 from tokenexit.errors import UserError
 from tokenexit.evaluation.text_trace import TextTrace
 from tokenexit.models.generation.generate_texts import GeneratedText
-from tokenexit.oracle import Rows, account
+from tokenexit.oracle import Account, Rows, account
 from tokenexit.reporting import results_text, write_report
 from tokenexit.reporting.oracle_text import oracle_table
 from tokenexit.reporting.payers import payers
@@ -29,13 +30,18 @@ TOP, SAID = [0, 1, 1, 2, 0], [0, 0, 0, 2, 0]
 LABELS = ["O", "B-LOC", "I-LOC"]
 
 
+def as_json(known: Account | None) -> dict[str, Any]:
+    assert known is not None
+    return asdict(known)
+
+
 def result(**more: Any) -> dict[str, Any]:
     rows = Rows(np.array(LEFT), np.array(ORACLE), np.array(TOP) != np.array(SAID))
     return {
         "task": "ner", "split": "test", "n_sentences": 1, "n_rows": 5, "metric": "f1",
         "quality": 0.5, "quality_full_depth": 0.8, "mean_exit_layer": 1.6, "num_layers": 3,
         "exit_histogram": [3, 1, 1], "mac_ratio": 0.6, "policy": {"name": "never"},
-        "oracle": account(rows, [LABELS[n] for n in TOP], 3), **more,
+        "oracle": as_json(account(rows, [LABELS[n] for n in TOP], 3)), **more,
     }  # fmt: skip
 
 
@@ -117,7 +123,7 @@ def test_on_a_terminal():
 
 def test_a_terminal_shows_the_dearest_of_many_classes():
     rows = Rows(np.full(30, 3), np.full(30, 1), np.zeros(30, bool))
-    many = account(rows, [f"class{n}" for n in range(30)], 3)
+    many = as_json(account(rows, [f"class{n}" for n in range(30)], 3))
     shown = oracle_table(result(oracle=many))
     assert "10 more (--json has all)" in shown
     assert shown.count("class") == 20

@@ -11,9 +11,9 @@ from tokenexit.calibration.config import CalibrateConfig
 from tokenexit.errors import UserError
 from tokenexit.evaluation.evaluate import Result
 from tokenexit.evaluation.processes import is_main
-from tokenexit.evaluation.quality import kept
 from tokenexit.policies import Policy
 from tokenexit.policies.base import walk
+from tokenexit.results import kept
 from tokenexit.tasks import labelled_task
 
 logger = logging.getLogger(__name__)

@@ -8,11 +8,10 @@ from typing import Any
 from tokenexit.data.pairs import PairSplit
 from tokenexit.decoding import decode_bytes, decode_macs, plain_decode_macs
 from tokenexit.errors import UserError
-from tokenexit.evaluation.evaluate import Result
 from tokenexit.evaluation.oracle_tokens import oracle_exits, token_account
 from tokenexit.evaluation.processes import gather, my_share
-from tokenexit.evaluation.quality import kept
-from tokenexit.evaluation.reference import as_reference, is_reduced, reference_precision
+from tokenexit.evaluation.reference import at_full_depth
+from tokenexit.evaluation.result import result_of
 from tokenexit.evaluation.text_metrics import agreement, bleu_difference, score_texts
 from tokenexit.evaluation.text_trace import TextTrace, merge_texts
 from tokenexit.metrics import build_metric, measure
@@ -21,8 +20,10 @@ from tokenexit.models.generation.generate import Generated
 from tokenexit.models.generation.generate_texts import encode_texts, pad_sources, read_outputs
 from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.models.progress import tracked
+from tokenexit.models.settings import task_of
 from tokenexit.policies import Policy
 from tokenexit.policies.never import Never
+from tokenexit.results import Result
 from tokenexit.tasks.generation import Generation
 
 
@@ -99,15 +100,13 @@ def evaluate_texts(
     if not references:
         raise UserError(f"{split.origin} has no targets to compare with.")
     metric = model.settings.metric or Generation.metric
-    own = build_metric(metric, "texts")
+    build_metric(metric, "texts")  # refused before anything is generated
     chosen = chosen_policy(model, policy)
     trace = trace_texts(model, split, chosen, batch_size=batch_size, pending=pending)
     if full is None:
-        if chosen == Never() and not is_reduced(model):
-            full = trace
-        else:
-            with as_reference(model):
-                full = trace_texts(model, split, Never(), batch_size=batch_size)
+        full = at_full_depth(
+            model, trace, chosen, lambda: trace_texts(model, split, Never(), batch_size=batch_size)
+        )
     scores, deep_scores = score_texts(trace.texts, references), score_texts(full.texts, references)
     names = [*also] if metric == Generation.metric else [metric, *also]
     figures, notes = _further(names, trace.texts, full.texts, references)
@@ -123,7 +122,6 @@ def evaluate_texts(
         trace.source_lengths,
         [len(output.exit_layers) for output in trace.outputs],
     )
-    mean = trace.mean_exit_layer
     bound = {}
     if trace.work.encoder is not None:
         tokens = max(sum(trace.source_lengths), 1)
@@ -132,22 +130,18 @@ def evaluate_texts(
         oracle = oracle_exits(model, split, full, batch_size=batch_size)
     known = token_account(trace, full, oracle) if oracle else None
     if known is not None:
-        bound["oracle_exit_layer"] = known["exit_layer"]
-    return Result(
-        task=model.settings.task,
-        split=name,
-        n_sentences=len(split),
-        n_rows=len(trace),
+        bound["oracle_exit_layer"] = known.exit_layer
+    return result_of(
+        model,
+        task_of(model.settings),
+        trace,
+        chosen,
         metric=metric,
         quality=quality,
-        quality_full_depth=deep_quality,
-        relative_quality=kept(quality, deep_quality, own.lower_is_better),
-        mean_exit_layer=mean,
-        num_layers=trace.num_layers,
-        depth_speedup=trace.num_layers / mean if mean else 1.0,
-        exit_histogram=trace.histogram,
+        full=deep_quality,
+        split=name,
+        n_sentences=len(split),
         mac_ratio=decode_macs(model.decoder, trace.work) / plain if plain else 1.0,
-        policy=chosen.to_config(),
         figures={
             **bound,
             **figures,
@@ -163,13 +157,7 @@ def evaluate_texts(
             "bleu_difference_p": gap.p_value,
         },
         notes={f"{key}_signature": value for key, value in scores.signatures.items()} | notes,
-        lower_is_better=own.lower_is_better,
-        precision=model.precision,
-        products=model.products,
-        runtime=model.runtime_used,
-        full_depth_precision=reference_precision(model),
         oracle=known,
-        unit=Generation.unit,
     ), trace
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from tokenexit.decoding.teach import Pair, PairBatch, teach
 from tokenexit.evaluation.text_trace import TextTrace
 from tokenexit.models.generation.generate_texts import encode_texts
 from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
-from tokenexit.oracle import account, oracle_layers, token_rows
+from tokenexit.oracle import Account, account, oracle_layers, token_rows
 from tokenexit.oracle.tokens import Text, token_kinds
 from tokenexit.scores import predicted
 from tokenexit.signals import Signals
@@ -53,7 +52,7 @@ def oracle_exits(
 
 def token_account(
     trace: TextTrace, full: TextTrace, oracle: Sequence[Sequence[int]]
-) -> dict[str, Any] | None:
+) -> Account | None:
     """What an evaluation says of a run; tokens are grouped by kind.
 
     Means are those of all tokens, of the run's texts and of the full depth's. One by one, tokens

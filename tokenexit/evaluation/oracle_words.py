@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from tokenexit.evaluation.exits import read_exits
 from tokenexit.halting import Trace
 from tokenexit.models.encoders.exits import ExitTable
 from tokenexit.models.encoders.labeller import Labeller
-from tokenexit.oracle import Rows, account, oracle_layers
+from tokenexit.oracle import Account, Rows, account, oracle_layers
 from tokenexit.tasks import labelled_task
 
 
@@ -34,7 +33,7 @@ class WordOracle:
         """A run on the same texts beside it."""
         return Rows(trace.exit_layer, self.layers, trace.log_probs.argmax(axis=-1) != self.top)
 
-    def account(self, trace: Trace, labels: tuple[str, ...]) -> dict[str, Any] | None:
+    def account(self, trace: Trace, labels: tuple[str, ...]) -> Account | None:
         """What an evaluation says of a run; words are grouped by the class that the top names."""
         return account(self.rows(trace), [labels[n] for n in self.top], trace.num_layers)
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from tokenexit.evaluation.processes import is_main
+from tokenexit.policies import Policy
+from tokenexit.policies.never import Never
 from tokenexit.precision import precision_of as of_dtype
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +68,21 @@ def as_reference(model: Any) -> Iterator[None]:
             model.precision,
         )
     yield
+
+
+def at_full_depth(model: Any, run: T, policy: Policy, again: Callable[[], T]) -> T:
+    """The run that a run is held to: itself, where nobody left early in the weights' precision.
+
+    Args:
+        model: What ran.
+        run: With exits.
+        policy: Who halted there.
+        again: Runs the same without exits.
+    """
+    if policy == Never() and not is_reduced(model):
+        return run
+    with as_reference(model):
+        return again()
 
 
 def _freed(model: Any) -> bool:

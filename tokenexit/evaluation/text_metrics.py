@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.evaluation.bootstrap import RESAMPLES
-from tokenexit.evaluation.quality import kept
 from tokenexit.metrics import Metric
+from tokenexit.results import kept
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.bleu import BLEU

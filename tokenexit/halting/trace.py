@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -65,7 +65,7 @@ def add_work(first: Work, second: Work) -> Work:
 
 
 @dataclass(frozen=True, eq=False)
-class Trace:
+class WordRows:
     """One entry a word, in order of text and position. All arrays are ``[W]``.
 
     Attributes:
@@ -76,11 +76,6 @@ class Trace:
         confidence: Its probability at the exit; NaN for a value.
         gold: Gold class, -100 where unknown, any other number below 0 for a label that the model
             does not know; of a regression the true value, NaN where unknown.
-        log_probs: Log-probabilities at the exit, ``[W, C]``; for decoding, not saved. Of a
-            regression the score itself.
-        lengths: Tokens of each piece the network read, for the cost of the plain model.
-        work: Work of each layer.
-        num_layers: Depth of the network.
     """
 
     text: NDArray[np.int64]
@@ -89,13 +84,31 @@ class Trace:
     prediction: NDArray[np.int64]
     confidence: NDArray[np.float32]
     gold: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.exit_layer)
+
+
+ROW_FIELDS = tuple(field.name for field in fields(WordRows))
+"""What is saved of a run, a column each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trace(WordRows):
+    """Words with what else a run knows of them, and the work that it was.
+
+    Attributes:
+        log_probs: Log-probabilities at the exit, ``[W, C]``; for decoding, not saved. Of a
+            regression the score itself.
+        lengths: Tokens of each piece the network read, for the cost of the plain model.
+        work: Work of each layer.
+        num_layers: Depth of the network.
+    """
+
     log_probs: NDArray[np.float32]
     lengths: NDArray[np.int64]
     work: Work
     num_layers: int
-
-    def __len__(self) -> int:
-        return len(self.exit_layer)
 
     @property
     def mean_exit_layer(self) -> float:
@@ -120,8 +133,7 @@ class Trace:
             words: The words themselves.
             beside: Further columns, ``[W]`` each.
         """
-        names = ("text", "position", "exit_layer", "prediction", "confidence", "gold")
-        columns = {name: getattr(self, name) for name in names}
+        columns = {name: getattr(self, name) for name in ROW_FIELDS}
         if words is not None:
             columns["word"] = list(words)
         columns |= beside or {}
@@ -129,7 +141,7 @@ class Trace:
             pq.write_table(pa.table(columns), partial, compression="zstd")
 
 
-WORD_FIELDS = ("text", "position", "exit_layer", "prediction", "confidence", "gold", "log_probs")
+WORD_FIELDS = (*ROW_FIELDS, "log_probs")
 """The arrays of a trace that have one entry a word."""
 
 

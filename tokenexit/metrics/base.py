@@ -27,10 +27,14 @@ class Metric(ABC):
         of: ``texts``, what a generator writes; or ``labels``, what a tagger or classifier says.
         lower_is_better: Whether it counts errors. What is kept of such a metric is the value at
             full depth over that with exits: 99 % kept lets the errors grow by 1.01 %.
+        title: How it is written; its name when None.
+        scale: What it is multiplied by when it is written.
     """
 
     of: ClassVar[Literal["texts", "labels"]] = "texts"
     lower_is_better: ClassVar[bool] = False
+    title: ClassVar[str | None] = None
+    scale: ClassVar[int] = 1
 
     @abstractmethod
     def score(self, predictions: Sequence[Any], references: Sequence[Any]) -> float:

@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenexit.metrics.base import METRICS, Metric
-
-
-def streams(references: Sequence[Sequence[str]]) -> list[Any]:
-    """References as sacreBLEU wants them: all first ones, all second ones, ... with gaps."""
-    return list(zip_longest(*references))
+from tokenexit.metrics.base import METRICS
+from tokenexit.metrics.by_sacrebleu import BySacreBleu
 
 
 @METRICS.register("bleu")
-class Bleu(Metric):
+class Bleu(BySacreBleu):
     """BLEU of the whole split, by sacreBLEU with its defaults, from 0 to 1."""
+
+    title = "BLEU"
 
     def __init__(self) -> None:
         from sacrebleu.metrics.bleu import BLEU
 
-        self._metric, self._by_text = BLEU(), BLEU(effective_order=True)
-
-    def score(self, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-        """See ``Metric``."""
-        return self._metric.corpus_score(list(predictions), streams(references)).score / 100
+        super().__init__(BLEU())
+        self._by_text = BLEU(effective_order=True)
 
     def parts(
         self, predictions: Sequence[str], references: Sequence[Sequence[str]]
@@ -43,8 +37,3 @@ class Bleu(Metric):
         length, reference, *rest = sums.astype(int).tolist()
         found = type(self._metric).compute_bleu(rest[:4], rest[4:], length, reference, "exp")
         return found.score / 100
-
-    @property
-    def signature(self) -> str:
-        """SacreBLEU's."""
-        return str(self._metric.get_signature())

@@ -31,6 +31,7 @@ class UnicodeWords:
 class _Rouge(Metric):
     """Mean over texts of the F-measure, of the best reference where there are several."""
 
+    scale = 100
     kind: ClassVar[str]
 
     def __init__(self) -> None:
@@ -66,6 +67,7 @@ class Rouge1(_Rouge):
     """ROUGE-1 F-measure, mean over texts, from 0 to 1."""
 
     kind = "rouge1"
+    title = "ROUGE-1"
 
 
 @METRICS.register("rouge2")
@@ -73,6 +75,7 @@ class Rouge2(_Rouge):
     """ROUGE-2 F-measure, mean over texts, from 0 to 1."""
 
     kind = "rouge2"
+    title = "ROUGE-2"
 
 
 @METRICS.register("rougeL")
@@ -80,6 +83,7 @@ class RougeL(_Rouge):
     """ROUGE-L F-measure, mean over texts, from 0 to 1."""
 
     kind = "rougeL"
+    title = "ROUGE-L"
 
 
 def installed() -> bool:

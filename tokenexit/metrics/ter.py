@@ -8,24 +8,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenexit.metrics.base import METRICS, Metric
-from tokenexit.metrics.bleu import streams
+from tokenexit.metrics.base import METRICS
+from tokenexit.metrics.by_sacrebleu import BySacreBleu
 
 
 @METRICS.register("ter")
-class Ter(Metric):
+class Ter(BySacreBleu):
     """TER of the whole split, by sacreBLEU with its defaults: edits over reference words."""
 
+    title = "TER"
     lower_is_better = True
 
     def __init__(self) -> None:
         from sacrebleu.metrics.ter import TER
 
-        self._metric = TER()
-
-    def score(self, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-        """See ``Metric``."""
-        return self._metric.corpus_score(list(predictions), streams(references)).score / 100
+        super().__init__(TER())
 
     def parts(
         self, predictions: Sequence[str], references: Sequence[Sequence[str]]
@@ -38,8 +35,3 @@ class Ter(Metric):
     def whole(self, sums: NDArray[np.float64]) -> float:
         """Edits over reference words; all wrong where there are edits and no words."""
         return float(sums[0] / sums[1]) if sums[1] else float(sums[0] > 0)
-
-    @property
-    def signature(self) -> str:
-        """SacreBLEU's."""
-        return str(self._metric.get_signature())

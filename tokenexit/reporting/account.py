@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from tokenexit.errors import UserError
-from tokenexit.oracle import Tally
+from tokenexit.oracle import Account, Tally
 from tokenexit.reporting.files import AGAIN, number
-
-
-@dataclass(frozen=True)
-class Account:
-    """The oracle's line.
-
-    Attributes:
-        exit_layer: Layer at which it lets rows leave, on average.
-        speedup: Layers it saves, as a factor.
-        reached: Share of its saving that the policy reaches.
-        total: All rows that were compared one by one.
-        classes: The same for each class.
-    """
-
-    exit_layer: float
-    speedup: float
-    reached: float | None
-    total: Tally
-    classes: Sequence[Tally]
 
 
 def account_of(data: Any, origin: str) -> Account | None:
@@ -50,10 +31,10 @@ def account_of(data: Any, origin: str) -> Account | None:
         raise UserError(f"{where} lacks exit_layer or depth_speedup. {AGAIN}")
     return Account(
         exit_layer=layer,
-        speedup=speedup,
+        depth_speedup=speedup,
         reached=number(data, "reached", where),
-        total=_tally(data.get("all"), f"{where}.all"),
-        classes=[_tally(one, f"{where}.by_class") for one in data["by_class"]],
+        all=_tally(data.get("all"), f"{where}.all"),
+        by_class=[_tally(one, f"{where}.by_class") for one in data["by_class"]],
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tokenexit.reporting.files import known
 from tokenexit.reporting.measured import Measured
 from tokenexit.reporting.run import RunData
 from tokenexit.wording.naming import policy_text, scale
@@ -100,10 +101,11 @@ def curve_of(run: RunData) -> Curve | None:
     if here is not None:
         name = policy_text(here.policy) if here.policy else ""
         chosen = Measured(
-            "chosen", name, name, here.quality, here.mean_exit_layer, here.mac_ratio, split
+            "chosen", name, name, here.quality, here.mean_exit_layer, known(here.mac_ratio), split
         )
-        if full is None and here.full is not None:
-            full = Measured("full", "full", "", here.full, float(here.num_layers), 1.0, split)
+        whole = known(here.quality_full_depth)
+        if full is None and whole is not None:
+            full = Measured("full", "full", "", whole, float(here.num_layers), 1.0, split)
     if not (families or static or full or chosen):
         return None
     asked = ((run.calibration or {}).get("target") or {}).get("min_quality")
@@ -116,8 +118,8 @@ def curve_of(run: RunData) -> Curve | None:
         metric=here.metric if here else headline.metric if headline else "quality",
         split=split,
         unit=run.unit,
-        lower=bool(here and here.lower),
-        whole=here.full if here and here.within else None,
+        lower=bool(here and here.lower_is_better),
+        whole=known(here.quality_full_depth) if here and here.within else None,
         whole_name=here.full_name if here else "full depth",
         oracle=here.oracle.exit_layer if here and here.oracle else None,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,7 @@ def whole_column(table: pa.Table, name: str, low: int, high: int, path: Path) ->
     return found
 
 
-def counts(values: Any, origin: object) -> tuple[int, ...]:
+def counts(values: Any, origin: object) -> list[int]:
     """A list of counts.
 
     Raises:
@@ -153,7 +154,12 @@ def counts(values: Any, origin: object) -> tuple[int, ...]:
     )
     if not whole:
         raise UserError(f"{origin} should be a list of counts, not {str(values)[:80]!r}.")
-    return tuple(int(value) for value in values)
+    return [int(value) for value in values]
+
+
+def known(value: float) -> float | None:
+    """A figure of a result; None where its file did not tell it."""
+    return value if math.isfinite(value) else None
 
 
 def number(data: Mapping[str, Any], key: str, origin: object) -> float | None:

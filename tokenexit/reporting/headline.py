@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tokenexit.reporting.files import known
 from tokenexit.reporting.run import RunData
 from tokenexit.reporting.text_figures import text_sentences
 from tokenexit.wording.naming import capital, metric_name, percent, score, times
@@ -26,17 +27,18 @@ def headline_figures(run: RunData) -> list[Figure]:
         return []
     whole = f"{capital(metric_name(result.metric))} {score(result.quality, result.metric, 3)}"
     whole += result.within
-    if result.full is not None:
-        whole += f", against {score(result.full, result.metric, 3)} at {result.full_name}"
-    if result.lower:
+    full = known(result.quality_full_depth)
+    if full is not None:
+        whole += f", against {score(full, result.metric, 3)} at {result.full_name}"
+    if result.lower_is_better:
         whole += " (lower is better)"
     leaves = f"A {result.unit} leaves" + (" the decoder" if result.generates else "")
     depth = f"{leaves} after {result.mean_exit_layer:.2f} of {result.num_layers} {run.step}s"
     heads = "encoder and exit heads" if result.generates else "exit heads"
     compute = f"of the plain model's multiply-accumulates, {heads} included"
     return [
-        Figure("Quality kept", percent(result.relative), f"{whole}."),
-        Figure(f"Fewer {run.step}s", times(result.speedup), f"{depth} on average."),
+        Figure("Quality kept", percent(result.relative_quality), f"{whole}."),
+        Figure(f"Fewer {run.step}s", times(result.depth_speedup), f"{depth} on average."),
         Figure("Compute left", percent(result.mac_ratio, 0), f"{compute}."),
     ]
 
@@ -55,7 +57,7 @@ def headline_sentences(run: RunData) -> list[str]:
             sentences.append(
                 "This is a cascade of complete models: below, a layer stands for a model."
             )
-        if result.full == 0 and not result.lower:
+        if result.quality_full_depth == 0 and not result.lower_is_better:
             sentences.append("Full depth scores 0 there, so there was nothing to keep: train more.")
         sentences += text_sentences(result)
         if result.oracle is not None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from tokenexit.errors import printable
 from tokenexit.oracle import Tally
-from tokenexit.reporting.result import Result
+from tokenexit.reporting.result import read_result
+from tokenexit.results import Result
 from tokenexit.wording.naming import fixed, percent, times
 
 MOST = 20
@@ -23,10 +24,10 @@ def oracle_lines(result: Result) -> dict[str, str]:
     known = result.oracle
     if known is None:
         return {}
-    total, unit = known.total, result.unit
+    total, unit = known.all, result.unit
     return {
         "oracle": f"would let {unit}s leave at layer {fixed(known.exit_layer, 2)}, "
-        f"{times(known.speedup)} fewer; {percent(known.reached)} of its saving is reached",
+        f"{times(known.depth_speedup)} fewer; {percent(known.reached)} of its saving is reached",
         "too early": f"{total.false_alarms} false alarm{'s' * (total.false_alarms != 1)} "
         f"({percent(_of(total.false_alarms, total), 2)} of {total.rows} {unit}s compared); "
         f"{total.disturbed} more differ that did not leave early",
@@ -44,12 +45,12 @@ def oracle_table(result: Mapping[str, Any]) -> str:
     Raises:
         UserError: It lacks figures.
     """
-    r = Result.from_json(result)
+    r = read_result(result)
     if r.oracle is None:
         return f"No oracle: the {r.split} split has nothing to compare."
     kind = "kind of token" if r.generates else "label of full depth"
-    shown = r.oracle.classes[:MOST]
-    rows = [(kind, f"{r.unit}s", *_HEADER), *map(_cells, shown), _cells(r.oracle.total)]
+    shown = r.oracle.by_class[:MOST]
+    rows = [(kind, f"{r.unit}s", *_HEADER), *map(_cells, shown), _cells(r.oracle.all)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(
@@ -60,7 +61,7 @@ def oracle_table(result: Mapping[str, Any]) -> str:
         )
         for row in rows
     ]
-    left = len(r.oracle.classes) - len(shown)
+    left = len(r.oracle.by_class) - len(shown)
     if left:
         lines.insert(-1, f"{left} more (--json has all)")
     return printable("\n" + "\n".join(lines))

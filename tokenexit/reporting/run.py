@@ -11,9 +11,10 @@ from typing import Any
 from tokenexit.errors import UserError
 from tokenexit.reporting.files import AGAIN, number, read_json, read_jsonl, read_table, read_text
 from tokenexit.reporting.measured import Measured, read_measured
-from tokenexit.reporting.result import DEEPEST, Result
+from tokenexit.reporting.result import DEEPEST, read_result
 from tokenexit.reporting.words import Words, words_of
 from tokenexit.reporting.written import Written, is_written, written_of
+from tokenexit.results import Result
 from tokenexit.tasks import unit_of
 
 METRICS, CALIBRATION, PARETO = "metrics.json", "calibration.json", "pareto.csv"
@@ -93,7 +94,7 @@ class RunData:
         """Depth of the network, as far as the files tell."""
         origin = self.folder / METRICS
         told = [int(number(self.metrics or {}, "num_layers", origin) or 0)]
-        told += [max(r.num_layers, len(r.histogram)) for r in self.results.values()]
+        told += [max(r.num_layers, len(r.exit_histogram)) for r in self.results.values()]
         told += [
             int(t.exit_layer.max()) for t in (self.words, self.written) if t is not None and len(t)
         ]
@@ -164,7 +165,7 @@ def _results(metrics: Mapping[str, Any] | None, path: Path) -> dict[str, Result]
     if not isinstance(splits, Mapping):
         raise UserError(f"{path}: splits should be an object, not {splits!r}.")
     return {
-        name: Result.from_json(
+        name: read_result(
             {"split": name, **data} if isinstance(data, Mapping) else data,
             f"{path}, splits.{name}",
         )

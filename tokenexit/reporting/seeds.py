@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tokenexit.errors import UserError, printable
-from tokenexit.reporting.result import Result
+from tokenexit.reporting.result import read_result
 from tokenexit.wording.held_to import held_to_sentence
-from tokenexit.wording.naming import NOTHING, capital, metric_name, percent, score, times
+from tokenexit.wording.naming import capital, fixed, metric_name, percent, score, times
 
 SEEDS = "seeds.json"
 FIGURES = ("quality", "quality_full_depth", "relative_quality", "depth_speedup", "mac_ratio")
@@ -45,13 +45,13 @@ def seeds_table(record: Mapping[str, Any]) -> list[list[str]]:
     """
     table: list[list[str]] = []
     for split, rows in _by_split(record).items():
-        results = {seed: Result.from_json(row, f"seed {seed}") for seed, row in rows.items()}
+        results = {seed: read_result(row, f"seed {seed}") for seed, row in rows.items()}
         metric = next(iter(results.values())).metric
         if not table:
             names = ("split", "seed", metric_name(metric), "full depth", "kept", "fewer layers")
             table.append([*map(capital, names), "MACs"])
         for seed, r in results.items():
-            figures = (r.quality, r.full, r.relative, r.speedup, r.mac_ratio)
+            figures = [getattr(r, figure) for figure in FIGURES]
             table.append([split, seed, *_cells(figures, metric)])
         spread = (record.get("summary") or {}).get(split) or {}
         for name, key in (("mean", "mean"), ("sd", "sd"), ("lowest", "min"), ("highest", "max")):
@@ -117,5 +117,5 @@ def _cells(figures: Sequence[float | None], metric: str, digits: int = 1) -> lis
         score(full, metric),
         percent(kept, digits),
         times(saved),
-        NOTHING if macs is None else f"{macs:.3f}",
+        fixed(macs),
     ]

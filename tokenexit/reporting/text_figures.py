@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tokenexit.reporting.result import Result
+from tokenexit.results import Result
 from tokenexit.wording.naming import fixed, metric_name, percent, score, signed, times
 
 

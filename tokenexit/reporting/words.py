@@ -12,9 +12,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tokenexit.errors import UserError
+from tokenexit.halting.trace import ROW_FIELDS, WordRows
 from tokenexit.reporting.files import AGAIN, check_columns, whole_column
 
-COLUMNS = ("text", "position", "exit_layer", "prediction", "confidence", "gold")
 BESIDE = ("oracle_layer", "top_class", "exit_class")
 """Columns that a trace with an oracle has too."""
 
@@ -26,35 +26,20 @@ UNKNOWN = -100
 
 
 @dataclass(frozen=True, eq=False)
-class Words:
-    """One entry a word, sorted by text and position.
+class Words(WordRows):
+    """Words of a trace, sorted by text and position; unknown labels are all -1.
 
     Attributes:
-        text: Number of the text.
-        position: Place in it.
-        exit_layer: Layer at which the word left, from 1.
-        prediction: Predicted class; of a regression the number told.
-        confidence: Its probability at the exit; NaN for a number.
-        gold: Gold class, -100 where unknown; of a regression the true number or NaN.
         word: The word itself.
         oracle_layer: Layer at which the oracle lets it leave; None where that was not saved.
         top_class: Class that the top names at full depth, likewise.
         exit_class: Class that the exit named at which it left, likewise.
     """
 
-    text: NDArray[np.int64]
-    position: NDArray[np.int64]
-    exit_layer: NDArray[np.int64]
-    prediction: NDArray[np.int64]
-    confidence: NDArray[np.float64]
-    gold: NDArray[np.int64]
     word: list[str]
     oracle_layer: NDArray[np.int64] | None = None
     top_class: NDArray[np.int64] | None = None
     exit_class: NDArray[np.int64] | None = None
-
-    def __len__(self) -> int:
-        return len(self.text)
 
     @property
     def numbers(self) -> bool:
@@ -86,7 +71,7 @@ def words_of(table: pa.Table, path: Path) -> Words:
     Raises:
         UserError: It lacks a column, or one holds something else than it should.
     """
-    check_columns(table.column_names, COLUMNS, path)
+    check_columns(table.column_names, ROW_FIELDS, path)
     columns: dict[str, Any] = {
         name: whole_column(table, name, low, MOST, path)
         for name, low in (("text", 0), ("position", 0), ("exit_layer", 0))

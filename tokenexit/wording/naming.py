@@ -7,30 +7,25 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from tokenexit.metrics import METRICS
+
 NOTHING = "–"
-METRIC_NAMES = {
+FIGURE_NAMES = {
     "f1": "F1",
-    "accuracy": "accuracy",
     "f1_strict": "strict F1",
     "macro_f1": "macro F1",
-    "bleu": "BLEU",
-    "chrf": "chrF",
-    "ter": "TER",
-    "rouge1": "ROUGE-1",
-    "rouge2": "ROUGE-2",
-    "rougeL": "ROUGE-L",
-    "correlation": "correlation",
     "pearson": "Pearson",
     "spearman": "Spearman",
     "mse": "squared error",
 }
-TEXT_METRICS = ("bleu", "chrf", "ter", "rouge1", "rouge2", "rougeL")
-"""Metrics of generated text: kept from 0 to 1, but written from 0 to 100 as everywhere."""
+"""Figures of tasks as a reader would write them; a metric knows its own."""
 
 
 def metric_name(metric: str) -> str:
     """The metric as a reader would write it."""
-    return METRIC_NAMES.get(metric, metric.replace("_", " "))
+    known = dict(METRICS.items()).get(metric)
+    title = FIGURE_NAMES.get(metric) if known is None else known.title
+    return title or metric.replace("_", " ")
 
 
 def capital(text: str) -> str:
@@ -40,7 +35,8 @@ def capital(text: str) -> str:
 
 def scale(metric: str) -> int:
     """What a metric is multiplied by when it is written."""
-    return 100 if metric in TEXT_METRICS else 1
+    known = dict(METRICS.items()).get(metric)
+    return 1 if known is None else known.scale
 
 
 def score(value: float | None, metric: str, digits: int = 4) -> str:

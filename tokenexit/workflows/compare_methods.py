@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from tokenexit.errors import UserError
-from tokenexit.evaluation.quality import lower_is_better
 from tokenexit.files import write_json
 from tokenexit.models.folders import load_tokenizer
 from tokenexit.reporting.comparison import summaries
 from tokenexit.reporting.comparison_files import write_comparison
+from tokenexit.results import lower_is_better
 from tokenexit.workflows.compare_methods_config import CompareMethodsConfig
 from tokenexit.workflows.comparison import comparison, refuse_others, without_fail
 from tokenexit.workflows.folder import Demo, generated

@@ -52,8 +52,9 @@ def exit_quality(run: RunData) -> list[tuple[int, float]]:
         pairs = zip(run.exit_layers, saved, strict=True)
     else:
         pairs = [(row.get("layer"), row.get("quality")) for row in metrics.get("static") or []]
-        if pairs and run.headline and (run.num_layers, run.headline.full) not in pairs:
-            pairs.append((run.num_layers, run.headline.full))
+        top = run.headline and (run.num_layers, run.headline.quality_full_depth)
+        if pairs and top and top not in pairs:
+            pairs.append(top)
     return [
         (int(layer), float(quality))
         for layer, quality in pairs

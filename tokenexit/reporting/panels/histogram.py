@@ -34,7 +34,7 @@ def histogram_of(run: RunData) -> list[int] | None:
     """Words or tokens that left at each layer: as evaluated, else from the trace."""
     headline = run.headline
     if headline is not None:
-        return list(headline.histogram)
+        return list(headline.exit_histogram)
     trace = run.words if run.words is not None else run.written
     if trace is not None and len(trace):
         layers = trace.exit_layer.tolist()
