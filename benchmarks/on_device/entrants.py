@@ -14,9 +14,9 @@ from tokenexit.errors import UserError
 from tokenexit.evaluation.bench.by_depth import OurByDepth
 from tokenexit.evaluation.bench.contender import Contender
 from tokenexit.evaluation.bench.our_encoder import OurEncoder
-from tokenexit.evaluation.bench.our_texts import OurGenerator
+from tokenexit.evaluation.bench.our_generator import OurGenerator
 from tokenexit.evaluation.bench.plain_encoder import PlainEncoder
-from tokenexit.evaluation.bench.plain_texts import PlainGenerator, Source, plain_generate
+from tokenexit.evaluation.bench.plain_generator import PlainGenerator, Source, plain_generate
 from tokenexit.models.generation.generate_texts import pad_sources
 
 PLAIN = ("plain", "compiled", "generate", "static cache")

@@ -20,7 +20,7 @@ from on_device.shapes import FULL, Size, bert, sentences, seq2seq, sources
 from on_device.shapes import SMALL as FEW
 from tokenexit.evaluation.bench.contender import Contender, because
 from tokenexit.evaluation.bench.machine import what_ran
-from tokenexit.evaluation.bench.plain_texts import Source
+from tokenexit.evaluation.bench.plain_generator import Source
 from tokenexit.evaluation.bench.race import Timed, race
 from tokenexit.evaluation.bench.result import spread
 from tokenexit.models.generation.generate import Generated

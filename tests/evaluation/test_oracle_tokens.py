@@ -72,8 +72,8 @@ def test_evaluation_says_it_when_asked(model: Any, split: PairSplit) -> None:
     assert result.figures["bytes_ratio"] == pytest.approx(read)
     assert result.oracle is not None
     early = sum(layers) / len(layers)
-    assert result.oracle["reached"] == pytest.approx((4 - result.mean_exit_layer) / (4 - early))
-    assert 0 < result.oracle["all"]["rows"] <= len(trace)
+    assert result.oracle.reached == pytest.approx((4 - result.mean_exit_layer) / (4 - early))
+    assert 0 < result.oracle.all.rows <= len(trace)
     alone = evaluate_texts(model, split, "test", policy)[0]
     assert "oracle_exit_layer" not in alone.figures
     assert alone.oracle is None
@@ -85,10 +85,10 @@ def test_what_is_known_is_not_worked_out_again(model: Any, split: PairSplit, mon
     monkeypatch.setattr(generation, "oracle_exits", None)
     found = evaluate_texts(model, split, "test", policies.Never(), full=full, oracle=layers)[0]
     assert found.oracle is not None
-    whole = found.oracle["all"]
-    assert whole["rows"] == len(full)
-    assert (whole["false_alarms"], whole["disturbed"], found.oracle["reached"]) == (0, 0, 0)
-    assert whole["layers_lost"] == sum(4 - layer for text in layers for layer in text)
+    whole = found.oracle.all
+    assert whole.rows == len(full)
+    assert (whole.false_alarms, whole.disturbed, found.oracle.reached) == (0, 0, 0)
+    assert whole.layers_lost == sum(4 - layer for text in layers for layer in text)
 
 
 @pytest.mark.parametrize("world", [2, 3, 8])

@@ -39,11 +39,11 @@ def test_an_evaluation_says_it_when_asked(tagger, splits, oracle):
     result, trace = evaluate(tagger, splits["test"], "test", Entropy(0.2), oracle=True)
     assert result.oracle is not None
     early = oracle.layers.mean()
-    assert result.oracle["exit_layer"] == pytest.approx(early)
-    assert result.oracle["reached"] == pytest.approx((3 - result.mean_exit_layer) / (3 - early))
+    assert result.oracle.exit_layer == pytest.approx(early)
+    assert result.oracle.reached == pytest.approx((3 - result.mean_exit_layer) / (3 - early))
     lost = np.maximum(trace.exit_layer - oracle.layers, 0).sum()
-    assert result.oracle["all"]["layers_lost"] == lost > 0
-    assert sum(one["rows"] for one in result.oracle["by_class"]) == len(trace)
+    assert result.oracle.all.layers_lost == lost > 0
+    assert sum(one.rows for one in result.oracle.by_class) == len(trace)
     known, _ = evaluate(tagger, splits["test"], "test", Entropy(0.2), oracle=oracle)
     assert known.oracle == result.oracle
 
@@ -57,18 +57,18 @@ def test_nobody_asked(tagger, splits, monkeypatch):
 def test_full_depth_loses_all_and_changes_nothing(tagger, splits, oracle):
     result, _ = evaluate(tagger, splits["test"], "test", Never(), oracle=oracle)
     assert result.oracle is not None
-    whole = result.oracle["all"]
-    assert (whole["false_alarms"], whole["disturbed"], result.oracle["reached"]) == (0, 0, 0)
-    assert whole["layers_lost"] == (3 - oracle.layers).sum()
+    whole = result.oracle.all
+    assert (whole.false_alarms, whole.disturbed, result.oracle.reached) == (0, 0, 0)
+    assert whole.layers_lost == (3 - oracle.layers).sum()
 
 
 def test_the_first_layer_has_every_false_alarm(tagger, splits, oracle, named):
     result, _ = evaluate(tagger, splits["test"], "test", AssignedDepth(1), oracle=oracle)
     assert result.oracle is not None
-    whole = result.oracle["all"]
-    assert whole["false_alarms"] == (named[0] != named[-1]).sum() > 0
-    assert (whole["late"], whole["disturbed"]) == (0, 0)
-    assert result.oracle["reached"] > 1
+    whole = result.oracle.all
+    assert whole.false_alarms == (named[0] != named[-1]).sum() > 0
+    assert (whole.late, whole.disturbed) == (0, 0)
+    assert result.oracle.reached > 1
 
 
 def test_two_processes_find_the_same(tagger, splits, oracle, monkeypatch):

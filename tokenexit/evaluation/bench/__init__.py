@@ -10,10 +10,12 @@ compared with those of the plain model.
 
 from __future__ import annotations
 
-from tokenexit.evaluation.bench.encoders import bench
 from tokenexit.evaluation.bench.peers import chosen_peers as check_peers
 from tokenexit.evaluation.bench.plain_encoder import plain_forward
 from tokenexit.evaluation.bench.result import BenchResult, Row
-from tokenexit.evaluation.bench.texts import bench_texts
+from tokenexit.evaluation.bench.run import bench
+
+bench_texts = bench
+"""The name that benches of generators had."""
 
 __all__ = ["BenchResult", "Row", "bench", "bench_texts", "check_peers", "plain_forward"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from tokenexit.decoding.by_depth import Text
 from tokenexit.evaluation.bench.contender import Answers, Contender
-from tokenexit.evaluation.bench.plain_texts import Source
+from tokenexit.evaluation.bench.plain_generator import Source
 from tokenexit.evaluation.bench.race import Timed
 from tokenexit.evaluation.bench.result import spread
 from tokenexit.models.generation.by_depth import corpus_by_depth
@@ -79,7 +79,7 @@ class OurByDepth(Contender):
         return {source.number: tuple(text.tokens) for source, text in pairs}
 
 
-def batching(one: Timed, full: Timed, fixed: Timed) -> Mapping[str, Any]:
+def batching_told(one: Timed, full: Timed, fixed: Timed) -> Mapping[str, Any]:
     """How they compare.
 
     Args:

@@ -7,6 +7,10 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from tokenexit.backbones import evaluated
+from tokenexit.backbones.freeing import freed, gone
+from tokenexit.precision import precision_of
+
 Answers = Mapping[Hashable, Any]
 """What was said of each thing asked: the class of a word, the tokens written for a source."""
 
@@ -24,7 +28,7 @@ class Contender(ABC):
 
     name: str
     precision: str
-    by_length: ClassVar[bool] = False
+    by_length: bool = False
     own_batches: ClassVar[bool] = False
     foreign: ClassVar[bool] = False
 
@@ -35,6 +39,26 @@ class Contender(ABC):
     @abstractmethod
     def answers(self, batch: Sequence[Any], output: Any) -> Answers:
         """Read what ``run`` gave, outside the clock."""
+
+
+class PlainModel(Contender):
+    """The transformers model as users run it: padded batches.
+
+    Args:
+        model: The model with exits, of which it is a part.
+        by_length: Whether batches are of texts of like lengths, or in the order they come.
+    """
+
+    name = "plain transformers"
+
+    def __init__(self, model: Any, by_length: bool = False) -> None:
+        if freed(model.network):
+            raise gone("compared with its plain one")
+        self._model, self.by_length = model, by_length
+        if by_length:
+            self.name = "plain, sorted"
+        self._network: Any = evaluated(model.network)
+        self.precision = precision_of(self._network.dtype)
 
 
 @dataclass(frozen=True)

@@ -11,25 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tokenexit.backbones import evaluated
-from tokenexit.backbones.freeing import freed, gone
-from tokenexit.evaluation.bench.contender import Answers, Contender
+from tokenexit.evaluation.bench.contender import Answers, PlainModel
 from tokenexit.halting import Sentence
 from tokenexit.models.encoders.encoder_model import EncoderModel
 from tokenexit.models.encoders.encoding import Piece
-from tokenexit.precision import precision_of
 
 
-class PlainEncoder(Contender):
-    """Padded batches of texts in the order they come."""
-
-    name = "plain transformers"
-
-    def __init__(self, model: EncoderModel) -> None:
-        self._model = model
-        if freed(model.network):
-            raise gone("compared with its plain one")
-        self._network: Any = evaluated(model.network)
-        self.precision = precision_of(self._network.dtype)
+class PlainEncoder(PlainModel):
+    """The transformers model of a tagger or classifier."""
 
     def run(self, batch: Sequence[Piece]) -> NDArray[Any]:
         """Output of each token, or text."""
@@ -43,13 +32,6 @@ class PlainEncoder(Contender):
     def answers(self, batch: Sequence[Piece], output: NDArray[Any]) -> Answers:
         """Classes of words or texts."""
         return word_answers(self._model, batch, output)
-
-
-class SortedEncoder(PlainEncoder):
-    """Padded batches of texts of like lengths."""
-
-    name = "plain, sorted"
-    by_length = True
 
 
 def word_answers(

@@ -70,11 +70,6 @@ def answers_of(one: Timed) -> Answers:
     return said
 
 
-def same_labels(answers: Answers, plain: Answers) -> dict[str, Any]:
-    """Share of words or texts that are labelled as by the plain model."""
-    return {"agreement": sum(answers.get(key) == said for key, said in plain.items()) / len(plain)}
-
-
 def speedups(own: Sequence[Timed], macs: tuple[float, float, float]) -> dict[str, Any]:
     """Figures of the policy.
 

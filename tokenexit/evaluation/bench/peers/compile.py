@@ -11,7 +11,7 @@ import torch
 from tokenexit.evaluation.bench.contender import Contender
 from tokenexit.evaluation.bench.peers.base import Peer
 from tokenexit.evaluation.bench.peers.registry import PEERS
-from tokenexit.evaluation.bench.plain_encoder import SortedEncoder
+from tokenexit.evaluation.bench.plain_encoder import PlainEncoder
 from tokenexit.models.encoders.encoder_model import EncoderModel
 from tokenexit.models.encoders.encoding import Piece
 
@@ -31,10 +31,10 @@ class Compile(Peer):
         return _CompiledEncoder(self.title, model)
 
 
-class _CompiledEncoder(SortedEncoder):
+class _CompiledEncoder(PlainEncoder):
     foreign = True
 
     def __init__(self, name: str, model: EncoderModel) -> None:
-        super().__init__(model)
+        super().__init__(model, by_length=True)
         self.name = name
         self._network: Any = torch.compile(self._network, dynamic=True)

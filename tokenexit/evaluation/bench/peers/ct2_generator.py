@@ -14,7 +14,7 @@ from tokenexit.backbones import evaluated
 from tokenexit.evaluation.bench.contender import Answers, Contender
 from tokenexit.evaluation.bench.peers.base import Refused
 from tokenexit.evaluation.bench.peers.ct2_convert import TYPES, convert, names_of, start_with
-from tokenexit.evaluation.bench.plain_texts import Source, end_tokens, written
+from tokenexit.evaluation.bench.plain_generator import Source, end_tokens, written
 from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 
 ALIKE = {

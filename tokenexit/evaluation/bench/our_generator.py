@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tokenexit.evaluation.bench.contender import Answers, Contender
-from tokenexit.evaluation.bench.plain_texts import Source, written
+from tokenexit.evaluation.bench.plain_generator import Source, written
 from tokenexit.models.generation.generate import Generated
 from tokenexit.models.generation.generate_texts import pad_sources
 from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM

@@ -10,12 +10,9 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, EncoderDecoderCache
 
-from tokenexit.backbones import evaluated
-from tokenexit.backbones.freeing import freed, gone
-from tokenexit.evaluation.bench.contender import Answers, Contender
+from tokenexit.evaluation.bench.contender import Answers, PlainModel
 from tokenexit.models.generation.generate_texts import pad_sources
 from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
-from tokenexit.precision import precision_of
 
 
 @dataclass(frozen=True)
@@ -31,22 +28,18 @@ class Source:
     ids: list[int]
 
 
-class PlainGenerator(Contender):
-    """Padded batches of sources in the order they come.
+class PlainGenerator(PlainModel):
+    """The transformers generator: greedy, with its default cache.
 
     Args:
         model: The generator.
         most: Tokens it may write.
+        by_length: See ``PlainModel``.
     """
 
-    name = "plain transformers"
-
-    def __init__(self, model: ExitModelForSeq2SeqLM, most: int) -> None:
-        self._model, self._most = model, most
-        if freed(model.network):
-            raise gone("compared with its plain one")
-        self._network: Any = evaluated(model.network)
-        self.precision = precision_of(self._network.dtype)
+    def __init__(self, model: ExitModelForSeq2SeqLM, most: int, by_length: bool = False) -> None:
+        super().__init__(model, by_length)
+        self._most = most
 
     def run(self, batch: Sequence[Source]) -> Tensor:
         """What was written, ``[B, T]``."""
@@ -56,13 +49,6 @@ class PlainGenerator(Contender):
     def answers(self, batch: Sequence[Source], output: Tensor) -> Answers:
         """Tokens of each text."""
         return written(self._model, batch, output[:, 1:].tolist())
-
-
-class SortedGenerator(PlainGenerator):
-    """Padded batches of sources of like lengths."""
-
-    name = "plain, sorted"
-    by_length = True
 
 
 def written(
