@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,10 @@ class Point:
     mac_ratio: float
 
 
+MEASURED = [field.name for field in fields(Point)][4:]
+"""What a point has of a result as it is."""
+
+
 def family_name(policy: Policy) -> str:
     """A readable name that all settings of one knob share: ``window(entropy, 3)``."""
     return _described(policy.to_config())
@@ -57,17 +61,9 @@ def _described(value: Any) -> str:
 
 def point(kind: str, policy: Policy, value: float | None, result: Result) -> Point:
     """A measured result as a point."""
+    measured = {name: getattr(result, name) for name in MEASURED}
     return Point(
-        kind=kind,
-        policy=policy.to_json(),
-        family=family_name(policy),
-        value=value,
-        split=result.split,
-        quality=result.quality,
-        relative_quality=result.relative_quality,
-        mean_exit_layer=result.mean_exit_layer,
-        depth_speedup=result.depth_speedup,
-        mac_ratio=result.mac_ratio,
+        kind=kind, policy=policy.to_json(), family=family_name(policy), value=value, **measured
     )
 
 

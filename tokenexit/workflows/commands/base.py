@@ -7,14 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tokenexit.calibration import CalibrateConfig
+from tokenexit.calibration import CalibrateConfig, calibrate
 from tokenexit.calibration.found import Calibration
 from tokenexit.errors import UserError
-from tokenexit.evaluation.bench import BenchResult
-from tokenexit.evaluation.evaluate import Result
+from tokenexit.evaluation.bench import BenchResult, bench
+from tokenexit.evaluation.evaluate import evaluate
 from tokenexit.evaluation.processes import state
+from tokenexit.models.chosen import chosen_policy
 from tokenexit.models.settings import task_of
 from tokenexit.policies import Policy
+from tokenexit.results import Result
 from tokenexit.workflows.reading import Reading
 
 
@@ -34,6 +36,12 @@ class Commands(ABC):
     kind: ClassVar[str]
     predicting: ClassVar[tuple[str, ...]] = ()
     """What else its ``predict`` can be told."""
+    measuring: ClassVar[tuple[str, ...]] = ()
+    """What else its ``evaluate`` can be told."""
+    timing: ClassVar[tuple[str, ...]] = ()
+    """What else its ``bench`` can be told."""
+    search: ClassVar[Any] = staticmethod(calibrate)
+    """How a policy is chosen."""
 
     reading = Reading()
 
@@ -57,20 +65,42 @@ class Commands(ABC):
         """Splits of a data set; without ``labels``, of texts that need not have any."""
 
     @abstractmethod
-    def evaluate(self, split: Any, name: str, policy: Policy | None, **options: Any) -> Result:
-        """Measure a policy."""
+    def texts(self, split: Any) -> Sequence[Any]:
+        """What a split asks, without the answers."""
 
-    @abstractmethod
+    def evaluate(self, split: Any, name: str, policy: Policy | None, **options: Any) -> Result:
+        """Measure a policy.
+
+        Raises:
+            UserError: An option of another kind of model.
+        """
+        given = self._given(options, "batch_size", "oracle", *self.measuring)
+        return evaluate(self.model, split, name, policy, **given)[0]
+
     def calibrate(
         self, split: Any, name: str, config: CalibrateConfig, family: Any, size: int, **more: Any
     ) -> Calibration:
         """Choose a policy; by the clock, ``costs`` may be known."""
+        families = None if family is None else [family]
+        told = {"families": families, "batch_size": size, **more}
+        return type(self).search(self.model, split, config, name=name, **told)
 
-    @abstractmethod
     def bench(
         self, split: Any, limit: int | None, policy: Policy | None, **options: Any
     ) -> BenchResult:
-        """Time a policy."""
+        """Time a policy.
+
+        Raises:
+            UserError: An option of another kind of model.
+        """
+        given = self._given(options, "batch_size", "repeats", "against", *self.timing)
+        chosen = chosen_policy(self.model, policy)
+        return bench(self.model, self.texts(split)[:limit], chosen, **given)
+
+    def _given(self, options: Mapping[str, Any], *known: str) -> dict[str, Any]:
+        given = {name: value for name, value in options.items() if value is not None}
+        check_only(given, known, self.kind)
+        return given
 
     def fit_gate(self, split: Any, **settings: Any) -> Any:
         """Fit a context gate to the model.
@@ -88,8 +118,7 @@ class Commands(ABC):
         Raises:
             UserError: An option of another kind of model, or two that exclude each other.
         """
-        given = {k: v for k, v in options.items() if v is not None}
-        check_only(given, self.predicting, self.kind)
+        given = self._given(options, *self.predicting)
         if given.pop("pretokenized", False):
             if "splitter" in given:
                 raise UserError(

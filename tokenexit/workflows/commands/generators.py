@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from tokenexit.calibration import CalibrateConfig
-from tokenexit.calibration.found import Calibration
 from tokenexit.calibration.texts import calibrate_texts
 from tokenexit.context import ContextGate
 from tokenexit.data.pairs import read_pairs
-from tokenexit.evaluation.bench import BenchResult, bench_texts
-from tokenexit.evaluation.evaluate import Result
-from tokenexit.evaluation.generation import evaluate_texts
-from tokenexit.models.chosen import chosen_policy
 from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.policies import Policy
+from tokenexit.results import Result
 from tokenexit.tasks import generation_task
 from tokenexit.training.fit_gate_texts import fit_gate_texts
 from tokenexit.workflows.commands.base import Commands, check_only
@@ -25,12 +20,14 @@ class Generator(Commands):
 
     loader = ExitModelForSeq2SeqLM
     kind = "text generators"
-    predicting = ("pending", "batching", "max_wait")
+    predicting = timing = ("pending", "batching", "max_wait")
+    measuring = ("pending", "also")
+    search = staticmethod(calibrate_texts)
 
     def read(self, data: str, options: dict[str, Any], labels: bool = True) -> dict[str, Any]:
         """See ``Commands``."""
         known = ("lang", "source_column", "target_column", "data_name")
-        check_only(options, known, "text generators")
+        check_only(options, known, self.kind)
         return read_pairs(
             data,
             lang=options.get("lang"),
@@ -40,36 +37,20 @@ class Generator(Commands):
             sources_only=not labels,
         )
 
-    def evaluate(self, split: Any, name: str, policy: Policy | None, **options: Any) -> Result:
+    def texts(self, split: Any) -> list[str]:
         """See ``Commands``."""
-        given = {k: v for k, v in options.items() if v is not None}
-        given.pop("on_unknown", None)
-        check_only(given, ("batch_size", "pending", "oracle"), "text generators")
-        given.setdefault("oracle", True)
-        settings = self.model.settings
-        also = [
-            name for name in generation_task(settings.task).further() if name != settings.metric
-        ]
-        return evaluate_texts(self.model, split, name, policy, also=also, **given)[0]
+        return split.sources
 
-    def calibrate(
-        self, split: Any, name: str, config: CalibrateConfig, family: Any, size: int, **more: Any
-    ) -> Calibration:
-        """See ``Commands``."""
-        families = None if family is None else [family]
-        told = {"families": families, "batch_size": size, **more}
-        return calibrate_texts(self.model, split, config, name=name, **told)
+    def evaluate(self, split: Any, name: str, policy: Policy | None, **options: Any) -> Result:
+        """With every metric of the task, and the oracle unless told otherwise."""
+        settings = self.model.settings
+        further = generation_task(settings.task).further()
+        told = {name: value for name, value in options.items() if name != "on_unknown"}
+        if told.get("oracle") is None:
+            told["oracle"] = True
+        told["also"] = [metric for metric in further if metric != settings.metric]
+        return super().evaluate(split, name, policy, **told)
 
     def fit_gate(self, split: Any, **settings: Any) -> ContextGate:
         """See ``Commands``."""
         return fit_gate_texts(self.model, split.sources, **settings)
-
-    def bench(
-        self, split: Any, limit: int | None, policy: Policy | None, **options: Any
-    ) -> BenchResult:
-        """See ``Commands``."""
-        given = {k: v for k, v in options.items() if v is not None}
-        known = ("batch_size", "repeats", "pending", "against", "batching", "max_wait")
-        check_only(given, known, "text generators")
-        chosen = chosen_policy(self.model, policy)
-        return bench_texts(self.model, split.sources[:limit], chosen, **given)

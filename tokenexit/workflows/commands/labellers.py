@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from tokenexit.calibration import CalibrateConfig, calibrate
-from tokenexit.calibration.found import Calibration
 from tokenexit.context import ContextGate
 from tokenexit.data.tagged import read_tagged, with_validation
 from tokenexit.data.texts import read_texts
 from tokenexit.errors import UserError
-from tokenexit.evaluation.bench import BenchResult, bench
-from tokenexit.evaluation.evaluate import Result, evaluate
 from tokenexit.models.cascades.cascade import CascadeForSequenceClassification
-from tokenexit.models.chosen import chosen_policy
 from tokenexit.models.encoders.encoder_model import EncoderModel
 from tokenexit.models.sequences.sequence_classification import ExitModelForSequenceClassification
 from tokenexit.models.words.token_classification import ExitModelForTokenClassification
-from tokenexit.policies import Policy
 from tokenexit.tasks import labelled_task
 from tokenexit.tasks.scoring.gold import class_numbers
 from tokenexit.training.fit_gate import fit_gate
@@ -32,10 +27,11 @@ class Tagger(Commands):
     loader = ExitModelForTokenClassification
     kind = "taggers"
     predicting = ("decode", "splitter", "pretokenized")
+    measuring = ("decode", "on_unknown")
 
     def read(self, data: str, options: dict[str, Any], labels: bool = True) -> dict[str, Any]:
         """See ``Commands``."""
-        check_only(options, ("column", "convert_tags", "data_name"), "taggers")
+        check_only(options, ("column", "convert_tags", "data_name"), self.kind)
         column = options.get("column") or f"{self.model.settings.task}_tags"
         return read_tagged(
             data,
@@ -48,32 +44,14 @@ class Tagger(Commands):
         """See ``Commands``."""
         return with_validation(splits, seed=self.reading.seed)
 
-    def evaluate(self, split: Any, name: str, policy: Policy | None, **options: Any) -> Result:
+    def texts(self, split: Any) -> Sequence[Any]:
         """See ``Commands``."""
-        given = {k: v for k, v in options.items() if v is not None}
-        check_only(given, ("batch_size", "decode", "on_unknown", "oracle"), "taggers")
-        return evaluate(self.model, split, name, policy, **given)[0]
-
-    def calibrate(
-        self, split: Any, name: str, config: CalibrateConfig, family: Any, size: int, **more: Any
-    ) -> Calibration:
-        """See ``Commands``."""
-        families = None if family is None else [family]
-        told = {"families": families, "batch_size": size, **more}
-        return calibrate(self.model, split, config, name=name, **told)
+        return split.tokens
 
     def fit_gate(self, split: Any, **settings: Any) -> ContextGate:
         """See ``Commands``."""
         model: Any = self.model
         return fit_gate(model, split.tokens, class_numbers(split, model.labels), **settings)
-
-    def bench(
-        self, split: Any, limit: int | None, policy: Policy | None, **options: Any
-    ) -> BenchResult:
-        """See ``Commands``."""
-        given = {k: v for k, v in options.items() if v is not None}
-        check_only(given, ("batch_size", "repeats", "against"), "taggers")
-        return bench(self.model, split.tokens[:limit], chosen_policy(self.model, policy), **given)
 
 
 class Classifier(Tagger):
@@ -86,7 +64,7 @@ class Classifier(Tagger):
     def read(self, data: str, options: dict[str, Any], labels: bool = True) -> dict[str, Any]:
         """See ``Commands``."""
         known = ("column", "pair_column", "label_column", "data_name")
-        check_only(options, known, "text classifiers")
+        check_only(options, known, self.kind)
         return read_texts(
             data,
             column=options.get("column"),
