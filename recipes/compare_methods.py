@@ -26,7 +26,7 @@ import sys
 from tokenexit.config import friendly_errors, load_config
 from tokenexit.workflows.compare_methods import compare_methods
 from tokenexit.workflows.compare_methods_config import CompareMethodsConfig
-from tokenexit.workflows.train import demo_writer, is_own
+from tokenexit.workflows.train import is_own, write_demo
 
 if __name__ == "__main__":
     defaults = {"output_dir": "runs/compare-methods"}
@@ -36,4 +36,4 @@ if __name__ == "__main__":
             demo = config.trains.demo_of_methods()
             config = load_config(CompareMethodsConfig, sys.argv[1:], {**defaults, **demo})
         command = shlex.join(["python", "recipes/compare_methods.py", *sys.argv[1:]])
-        compare_methods(config, command, demo_writer(config.trains))
+        compare_methods(config, command, write_demo)

@@ -76,7 +76,7 @@ def test_a_method_trains_calibrates_and_runs(name, level, data, tmp_path):
     if METHODS.get(name).stages:  # models of two, four and all layers
         defaults = {**defaults, "model": {**ENCODER, "num_hidden_layers": 5}}
     argv = [f"data={data[level]}", f"output_dir={tmp_path / 'run'}", f"method={name}"]
-    config = load_with_method(schema, argv, defaults, level)
+    config = load_with_method(schema, argv, defaults)
     metrics = json.loads((run(config) / "metrics.json").read_text())
     found = metrics["splits"]["test"]["policy"]["name"]
     assert found in {family["name"] for family in METHODS.get(name).policies} | {"never"}
@@ -101,19 +101,19 @@ def test_a_method_is_made_of_what_there_is(name, level):
 
 def test_what_the_user_sets_wins(data):
     argv = ["output_dir=x", "method=pabee", "train.objective.weights=uniform", "heads.name=mlp"]
-    config = load_with_method(ClassificationConfig, argv, {"train": TRAIN}, "sentence")
+    config = load_with_method(ClassificationConfig, argv, {"train": TRAIN})
     assert config.train.objective == {"name": "joint", "weights": "uniform"}
     assert config.heads == {"name": "mlp"}
     assert config.train.max_steps == 4
     assert config.calibrate.policies == [{"name": "patience"}]
-    plain = load_with_method(ClassificationConfig, ["output_dir=x"], {"train": TRAIN}, "sentence")
+    plain = load_with_method(ClassificationConfig, ["output_dir=x"], {"train": TRAIN})
     assert plain.method is None
     assert plain.calibrate.policies == []
 
 
 def test_a_method_that_does_not_exist(data):
     with pytest.raises(UserError, match="pabee"):
-        load_with_method(ClassificationConfig, ["output_dir=x", "method=pabe"], {}, "sentence")
+        load_with_method(ClassificationConfig, ["output_dir=x", "method=pabe"], {})
 
 
 @pytest.mark.parametrize("name", [n for n, cls in METHODS.items() if set(cls.levels) < set(LEVELS)])

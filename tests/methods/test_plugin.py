@@ -25,7 +25,7 @@ class Mine(Method):
 
 @pytest.fixture
 def write(tmp_path, monkeypatch):
-    monkeypatch.setattr(METHODS, "_members", dict(METHODS._members))
+    monkeypatch.setattr(METHODS, "_members", dict(METHODS.items()))
 
     def made(name: str, train: str) -> str:
         path = tmp_path / f"{name}.py"
@@ -37,7 +37,7 @@ def write(tmp_path, monkeypatch):
 
 def load(name: str, path: str, schema=ClassificationConfig, level="sentence"):
     argv = ["output_dir=x", f"method={name}", f"plugins=[{path}]"]
-    return load_with_method(schema, argv, {}, level)
+    return load_with_method(schema, argv, {})
 
 
 def test_a_method_in_a_file_of_ones_own(write):

@@ -52,7 +52,7 @@ def data(tmp_path_factory: Any) -> Path:
 
 def load(data: Path, run: Path, *argv: str, method: str = "tangobert") -> Any:
     own = [f"data={data}", f"output_dir={run}", f"method={method}", *argv]
-    return load_with_method(ClassificationConfig, own, SMALL, "sentence")
+    return load_with_method(ClassificationConfig, own, SMALL)
 
 
 @pytest.fixture(scope="module")

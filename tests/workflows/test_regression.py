@@ -19,11 +19,12 @@ from tokenexit.data.texts import ScoredSplit, TextSplit
 from tokenexit.errors import UserError
 from tokenexit.evaluation.evaluate import evaluate
 from tokenexit.methods import METHODS
-from tokenexit.models.scale import Scale, ScoredText
+from tokenexit.models.scale import Scale
 from tokenexit.models.words.token_classification import ExitModelForTokenClassification
 from tokenexit.policies.base import check_level
 from tokenexit.reporting import write_report
 from tokenexit.signals import Signals
+from tokenexit.tasks.answers import ScoredText
 from tokenexit.tasks.scoring.correlation import correlation
 from tokenexit.workflows.commands import open_model
 from tokenexit.workflows.config import ClassificationConfig
@@ -66,7 +67,7 @@ def data(tmp_path_factory: Any) -> Path:
 
 def configured(data: Path | str, run: Path, *argv: str) -> ClassificationConfig:
     given = ["regression=true", f"data={data}", f"output_dir={run}", *argv]
-    return load_with_method(ClassificationConfig, given, SMALL, "sentence")
+    return load_with_method(ClassificationConfig, given, SMALL)
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,13 @@ import pytest
 
 import tokenexit
 from tokenexit import cli
+from tokenexit.config import dump_config, to_yaml
 from tokenexit.errors import UserError
 from tokenexit.policies.entropy import Entropy
-from tokenexit.workflows.recipes import recipe_for, trainable
-from tokenexit.workflows.train import configured, demo_writer
+from tokenexit.workflows.config import ClassificationConfig, TaggingConfig
+from tokenexit.workflows.recipes import recipe_of, trainable
+from tokenexit.workflows.same_run import check_same
+from tokenexit.workflows.train import configured, write_demo
 
 SHORT = {
     "train": {"max_steps": 2, "objective": {"name": "joint"}},
@@ -68,7 +71,7 @@ def test_demos_are_in_the_package(task, tmp_path):
     config = configured(task, [])
     assert config.task == task
     assert isinstance(config.model, dict)
-    demo_writer(recipe_for(task))(tmp_path / "data", task)
+    write_demo(tmp_path / "data", task)
     assert {path.stem for path in (tmp_path / "data").iterdir()} == {"train", "validation", "test"}
 
 
@@ -76,6 +79,27 @@ def test_a_task_of_texts_follows_its_name():
     assert configured("regression", ["data=x"]).task == "regression"
     assert configured("classification", ["data=x"]).task == "classification"
     assert configured("translation", ["data=x"]).model["vocab_size"] == 6000
+
+
+def test_the_switch_of_older_runs_is_the_task(tmp_path):
+    switched = configured("classification", ["data=x", "regression=true"])
+    assert switched.task == "regression"
+    assert switched.train.objective == {"name": "joint"}
+    settings = dump_config(switched)
+    del settings["task"]  # as they wrote it
+    (tmp_path / "config.yaml").write_text(to_yaml(settings))
+    check_same(tmp_path / "config.yaml", configured("regression", ["data=x"]))
+    with pytest.raises(UserError, match="task was 'regression'"):
+        check_same(tmp_path / "config.yaml", configured("classification", ["data=x"]))
+    with pytest.raises(UserError, match="regression=true is short for task=regression"):
+        ClassificationConfig("run", task="multilabel", regression=True)
+
+
+@pytest.mark.parametrize("task", ["translation", "nre"])
+def test_a_task_of_other_rows_is_refused(task):
+    config = TaggingConfig("run", data="x", task=task)
+    with pytest.raises(UserError, match=f"Unknown value of task '{task}'.*ner"):
+        recipe_of(config).prepare()
 
 
 @pytest.mark.parametrize(

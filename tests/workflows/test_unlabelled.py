@@ -57,7 +57,7 @@ def data(tmp_path: Path) -> Path:
 
 def configured(data: Path, tmp_path: Path, *argv: str) -> ClassificationConfig:
     given = [f"data={data}", f"output_dir={tmp_path / 'run'}", *argv]
-    return load_with_method(ClassificationConfig, given, SMALL, "sentence")
+    return load_with_method(ClassificationConfig, given, SMALL)
 
 
 def moved(first: dict[str, Any], second: dict[str, Any], part: str) -> float:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from tokenexit.data.table import Table, shown
@@ -21,44 +23,65 @@ _FROM_PANDAS = (
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
+@dataclass(frozen=True)
+class Cell:
+    """One value of a column of labels.
+
+    Attributes:
+        value: As it stands in the data.
+        names: What whole numbers in this column stand for, or None.
+        where: Its place, for messages.
+        only_text: Whether every value of the file is text, as in CSV.
+    """
+
+    value: Any
+    names: tuple[str, ...] | None
+    where: str
+    only_text: bool
+
+
+ReadLabel = Callable[[Cell], str]
+"""Makes a label of a value; ``UNLABELLED`` where there is none."""
+
+
 def read_labels(
-    table: Table, column: str, origin: str, *, missing: bool, regression: bool
+    table: Table, column: str, origin: str, *, missing: bool, read: ReadLabel
 ) -> list[list[str]]:
-    """The label of each row in a list of one, or its number as text.
+    """The label of each row in a list of one.
 
     Args:
         table: The rows.
         column: Column of the labels.
         origin: Where they come from, for messages.
-        missing: Whether a row may have none (null, or an empty string): ``UNLABELLED`` then.
-        regression: Whether labels are numbers to learn. In CSV and TSV, where all is text, they
-            are parsed: ``007`` is 7.
+        missing: Whether a row may have none: ``UNLABELLED`` then.
+        read: What makes a label of a value.
 
     Raises:
-        UserError: A row has no label or no number, by its row.
+        UserError: A row has no label, by its row.
     """
     names = table.class_names(column)
     found = []
     for row, value in enumerate(table.column(column)):
-        if value and not regression and isinstance(value, str):
-            found.append([value])
-            continue
         where = f"{origin}, row {row}, column {column!r}"
-        if value is None or value == UNLABELLED:
-            if not missing:
-                raise UserError(
-                    f"{where}: {value!r} is no label. Only texts of a train split may have none; "
-                    "label or drop this row."
-                )
-            found.append([UNLABELLED])
-        elif regression:
-            found.append([_number(value, where, table.only_text)])
-        else:
-            found.append([_label(value, names, where)])
+        label = read(Cell(value, names, where, table.only_text))
+        if label == UNLABELLED and not missing:
+            raise UserError(
+                f"{where}: {value!r} is no label. Only texts of a train split may have none; "
+                "label or drop this row."
+            )
+        found.append([label])
     return found
 
 
-def _label(label: Any, names: tuple[str, ...] | None, where: str) -> str:
+def class_label(cell: Cell) -> str:
+    """A class; none where there is nothing (null), or an empty string.
+
+    Raises:
+        UserError: Neither text nor a whole number with a meaning.
+    """
+    label, names, where = cell.value, cell.names, cell.where
+    if label is None or isinstance(label, str):
+        return label or UNLABELLED
     if isinstance(label, float):
         raise UserError(
             f"{where}: the label {label!r} is a number with a fraction. Classifiers need classes: "
@@ -89,8 +112,18 @@ def _label(label: Any, names: tuple[str, ...] | None, where: str) -> str:
     return names[label]
 
 
-def _number(value: Any, where: str, from_text: bool) -> str:
-    if from_text and isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+def number_label(cell: Cell) -> str:
+    """A number as text; none where there is nothing (null), or an empty string.
+
+    In CSV and TSV, where all is text, numbers are parsed: ``007`` is 7.
+
+    Raises:
+        UserError: No finite number.
+    """
+    value = cell.value
+    if value is None or value == UNLABELLED:
+        return UNLABELLED
+    if cell.only_text and isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
         value = float(value)
     try:
         number = math.nan if isinstance(value, bool | str) else float(value)
@@ -98,7 +131,7 @@ def _number(value: Any, where: str, from_text: bool) -> str:
         number = math.nan
     if not math.isfinite(number):
         raise UserError(
-            f"{where}: {shown(value)} is no number, and a regression learns numbers. Store them "
-            "as numbers; of classes make a classifier, without regression=true."
+            f"{cell.where}: {shown(value)} is no number, and a regression learns numbers. Store "
+            "them as numbers; of classes make a classifier, without regression=true."
         )
     return repr(number)

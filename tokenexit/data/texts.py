@@ -5,9 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
-from tokenexit.data.labels import UNLABELLED, read_labels
+from tokenexit.data.labels import (
+    UNLABELLED,
+    ReadLabel,
+    class_label,
+    number_label,
+    read_labels,
+)
 from tokenexit.data.table import Table, check_apart, listed, shown
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.errors import UserError
@@ -25,6 +31,9 @@ class TextSplit(TaggedSplit):
         tokens: Each text as a list of one string, or two of a pair.
         tags: Its label, in a list of one.
     """
+
+    read_label: ClassVar[ReadLabel] = staticmethod(class_label)
+    """What makes a label of a value in a column."""
 
     @property
     def num_words(self) -> int:
@@ -46,6 +55,8 @@ class TextSplit(TaggedSplit):
 class ScoredSplit(TextSplit):
     """Texts with a number each, for regression; ``tags`` hold it as text."""
 
+    read_label: ClassVar[ReadLabel] = staticmethod(number_label)
+
     @property
     def values(self) -> list[list[float]]:
         """The number of each text, in a list of one; NaN where there is none."""
@@ -65,6 +76,7 @@ def read_texts(
     revision: str | None = None,
     regression: bool = False,
     unlabelled: bool = False,
+    kind: type[TextSplit] = TextSplit,
 ) -> dict[str, TextSplit]:
     """Read every split of a data set of labelled texts.
 
@@ -82,12 +94,14 @@ def read_texts(
         regression: Labels are numbers; the splits are then ``ScoredSplit``.
         unlabelled: Whether a lone file, which has no name of a split, may hold texts without a
             label as well.
+        kind: What labelled texts are read into, which says how a label is read.
 
     Raises:
         UserError: The source cannot be read, a column is missing, or a row is malformed.
     """
     from tokenexit.data.source import load_splits
 
+    kind = ScoredSplit if regression else kind
     splits = {}
     for split, table in load_splits(source, name=name, revision=revision).items():
         origin = str(source) if split == "all" else f"{source} [{split}]"
@@ -104,10 +118,10 @@ def read_texts(
             found = _column(table, wanted, "labels", origin)
             asked["labels"] = found
             missing = split == "train" or (unlabelled and split == "all")
-            tags = read_labels(table, found, origin, missing=missing, regression=regression)
+            tags = read_labels(table, found, origin, missing=missing, read=kind.read_label)
         check_apart(asked, origin)
-        kind = ScoredSplit if regression and tags is not None else TextSplit
-        splits[split] = kind([list(row) for row in zip(*values, strict=True)], tags, origin)
+        made = TextSplit if tags is None else kind
+        splits[split] = made([list(row) for row in zip(*values, strict=True)], tags, origin)
     return splits
 
 

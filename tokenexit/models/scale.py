@@ -12,9 +12,6 @@ import numpy as np
 from tokenexit.data.texts import ScoredSplit
 from tokenexit.errors import UserError
 
-VALUE = "value"
-"""The one name among the labels of a model that tells a number."""
-
 FAR = 99.0
 """Deviations beyond which nothing is learned: -100 stands for a text without a number."""
 
@@ -88,22 +85,3 @@ class Scale:
     def value(self, deviation: Any) -> Any:
         """The value that a deviation stands for, a number or an array."""
         return self.mean + self.std * deviation
-
-
-@dataclass(frozen=True)
-class ScoredText:
-    """One text with its number.
-
-    Attributes:
-        value: Predicted number.
-        exit_layer: Layer at which the text left the network, from 1.
-        text: The text, or both of a pair.
-    """
-
-    value: float
-    exit_layer: int
-    text: str | list[str]
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON-ready data."""
-        return asdict(self)

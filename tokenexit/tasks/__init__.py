@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from tokenexit.tasks.base import HOLDERS, TASKS, Task, Unit
 from tokenexit.tasks.labelled import LabelledTask
-from tokenexit.tasks.naming import generation_task, labelled_task, task_named, tasks_at, unit_of
+from tokenexit.tasks.naming import (
+    generation_task,
+    labelled_task,
+    task_named,
+    tasks_at,
+    tasks_of,
+    unit_of,
+)
 
 __all__ = [
     "HOLDERS",
@@ -16,5 +23,6 @@ __all__ = [
     "labelled_task",
     "task_named",
     "tasks_at",
+    "tasks_of",
     "unit_of",
 ]

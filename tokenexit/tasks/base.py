@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tokenexit.data.corpus import Reads
 from tokenexit.errors import UserError
@@ -49,6 +50,7 @@ class Task(ABC):
         pipeline: What the Hub calls it.
         reads: What its models read of a row of a corpus.
         example: A text to show how its models are used.
+        usual: Settings of a run that suit it better than the recipe's own.
     """
 
     title: ClassVar[str]
@@ -65,6 +67,7 @@ class Task(ABC):
     pipeline: ClassVar[str]
     reads: ClassVar[Reads]
     example: ClassVar[str]
+    usual: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, name: str | None = None) -> None:
         self.name = name or TASKS.name_of(type(self))
@@ -77,6 +80,25 @@ class Task(ABC):
             labels: Names of the classes.
             pairs: Whether it reads pairs of texts.
         """
+
+    def check_run(self, config: Any) -> None:
+        """Refuse settings of a run that have no meaning for it, before the data is read.
+
+        Args:
+            config: Of its recipe.
+
+        Raises:
+            UserError: Says which.
+        """
+        return None
+
+    def write_demo(self, folder: Path) -> None:
+        """Write a generated corpus, what a run without data is tried on.
+
+        Raises:
+            UserError: There is none.
+        """
+        raise UserError(f"There is no generated data for {self.name}; give your own with data=.")
 
     @property
     def whole(self) -> bool:

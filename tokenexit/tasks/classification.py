@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
+from tokenexit.demo import texts
 from tokenexit.policies import Policy
 from tokenexit.policies.context_gate import ContextGate
 from tokenexit.policies.entropy import Entropy
@@ -27,6 +29,10 @@ class Classification(ByAccuracy, TextTask):
     ) -> tuple[list[Any], list[Any]]:
         """One name a text."""
         return names_of(prediction, labels).tolist(), names_of(gold, labels).tolist()
+
+    def write_demo(self, folder: Path) -> None:
+        """See ``Task``."""
+        texts.write(folder)
 
     def families(self, labels: Sequence[str], context: bool = False) -> list[Policy]:
         """Entropy, alone and twice in a row, and the margin; of a text there is no window."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from tokenexit.data.corpus import SOURCES, Reads
+from tokenexit.demo import pairs
 from tokenexit.metrics.rouge import installed
 from tokenexit.tasks.base import TASKS, Holder, Kind, Level, Scored, Task, Unit
 
@@ -30,6 +32,7 @@ class Generation(Task):
     pipeline: ClassVar[str] = "text2text-generation"
     reads: ClassVar[Reads] = SOURCES
     example: ClassVar[str] = "A text to read."
+    demo: ClassVar[str] = "data_to_text"
 
     def answer_fields(self, labels: Sequence[str], pairs: bool = False) -> dict[str, pa.DataType]:
         """See ``Task``."""
@@ -44,6 +47,10 @@ class Generation(Task):
             "token_texts": texts,
         }
 
+    def write_demo(self, folder: Path) -> None:
+        """See ``Task``."""
+        pairs.write(folder, self.demo)
+
     def further(self) -> list[str]:
         """Metrics that a final evaluation shows beside BLEU and chrF, as far as installed."""
         return ["ter"]
@@ -56,6 +63,7 @@ class Translation(Generation):
     title: ClassVar[str] = "translation"
     pipeline: ClassVar[str] = "translation"
     example: ClassVar[str] = "The harbour is quiet today."
+    demo: ClassVar[str] = "translation"
 
 
 @TASKS.register("summarization")
@@ -65,6 +73,7 @@ class Summarization(Generation):
     title: ClassVar[str] = "summarization"
     pipeline: ClassVar[str] = "summarization"
     example: ClassVar[str] = "A long article about the harbour ..."
+    demo: ClassVar[str] = "summarization"
 
     def further(self) -> list[str]:
         """ROUGE besides, where its package is there."""

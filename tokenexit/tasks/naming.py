@@ -6,6 +6,7 @@ from tokenexit.errors import UserError, unknown_name
 from tokenexit.tasks.base import TASKS, Task, Unit
 from tokenexit.tasks.generation import Generation
 from tokenexit.tasks.labelled import LabelledTask
+from tokenexit.tasks.texts import TextTask
 
 
 def task_named(name: str, labelled: bool | None = None) -> Task:
@@ -42,6 +43,17 @@ def labelled_task(name: str) -> LabelledTask:
     return found
 
 
+def text_task(name: str) -> TextTask:
+    """The task of texts of a name.
+
+    Raises:
+        UserError: There is none.
+    """
+    found = labelled_task(name)
+    assert isinstance(found, TextTask)
+    return found
+
+
 def generation_task(name: str) -> Generation:
     """The task of text generation of a name.
 
@@ -64,6 +76,11 @@ def unit_of(name: str, generates: bool) -> Unit:
     if name in known:
         return known[name].unit
     return "token" if generates else "word"
+
+
+def tasks_of(unit: Unit) -> list[str]:
+    """Names of the tasks whose rows are words, texts or tokens."""
+    return [name for name, task in TASKS.items() if task.unit == unit]
 
 
 def tasks_at(*levels: str) -> list[str]:

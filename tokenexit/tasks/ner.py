@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tokenexit.demo import tagging
 from tokenexit.tasks.base import TASKS
 from tokenexit.tasks.labelled import Answers
 from tokenexit.tasks.scoring.accuracy import accuracy_figures
@@ -26,6 +28,10 @@ class NamedEntities(WordTask):
     figures: ClassVar[tuple[str, ...]] = (
         "f1", "f1_strict", "precision", "recall", "accuracy", "macro_f1",
     )  # fmt: skip
+
+    def write_demo(self, folder: Path) -> None:
+        """See ``Task``."""
+        tagging.write(folder, self.name)
 
     def scored(
         self, prediction: Answers, gold: Answers, text: Answers, labels: Sequence[str]

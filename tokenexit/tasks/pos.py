@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
+from tokenexit.demo import tagging
 from tokenexit.tasks.base import TASKS
 from tokenexit.tasks.by_accuracy import ByAccuracy
 from tokenexit.tasks.words import WordTask
@@ -15,3 +17,7 @@ class PartsOfSpeech(ByAccuracy, WordTask):
 
     title: ClassVar[str] = "part-of-speech tagging"
     label_kind: ClassVar[str] = "parts of speech"
+
+    def write_demo(self, folder: Path) -> None:
+        """See ``Task``."""
+        tagging.write(folder, self.name)

@@ -9,10 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenexit.data.tagged import TaggedSplit
-from tokenexit.data.texts import ScoredSplit
+from tokenexit.data.texts import ScoredSplit, TextSplit
 from tokenexit.errors import UserError
+from tokenexit.halting import Trace
+from tokenexit.objectives import from_config
+from tokenexit.objectives.base import check_regression
 from tokenexit.policies import Policy
 from tokenexit.policies.value_patience import ValuePatience
+from tokenexit.tasks.answers import ScoredText
 from tokenexit.tasks.base import TASKS, Level
 from tokenexit.tasks.labelled import Answers
 from tokenexit.tasks.scoring.correlation import correlation
@@ -20,6 +24,9 @@ from tokenexit.tasks.texts import TextTask
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+VALUE = "value"
+"""The one name among the labels of a model that tells a number."""
 
 
 @TASKS.register("regression")
@@ -31,6 +38,9 @@ class Regression(TextTask):
     metric: ClassVar[str] = "correlation"
     figures: ClassVar[tuple[str, ...]] = ("correlation", "pearson", "spearman", "mse")
     countable: ClassVar[bool] = False
+    split: ClassVar[type[TextSplit]] = ScoredSplit
+    # The usual objective compares probabilities.
+    usual: ClassVar[Mapping[str, Any]] = {"train": {"objective": {"name": "joint"}}}
 
     def scored(
         self, prediction: Answers, gold: Answers, text: Answers, labels: Sequence[str]
@@ -59,6 +69,30 @@ class Regression(TextTask):
         import pyarrow as pa
 
         return {"value": pa.float64()}
+
+    def labels(self, split: TextSplit) -> tuple[str, ...]:
+        """One name, of the number."""
+        return (VALUE,)
+
+    def answers(self, trace: Trace, labels: Sequence[str], texts: Sequence[Any]) -> list[Any]:
+        """A number a text."""
+        rows = zip(trace.prediction, trace.exit_layer, texts, strict=True)
+        return [ScoredText(round(float(value), 6), int(layer), text) for value, layer, text in rows]
+
+    def check_run(self, config: Any) -> None:
+        """Refuse a run without data, a cascade, or an objective that compares probabilities.
+
+        Raises:
+            UserError: Says which.
+        """
+        if config.data is None:
+            raise UserError(
+                f"{self.name} needs data= with a number as the label of each text; what is "
+                "generated has classes."
+            )
+        if config.stages:
+            raise UserError("A cascade asks how sure a model is of its class; leave stages out.")
+        check_regression(from_config(config.train.objective))
 
     def known(self, gold: Answers) -> NDArray[np.bool_]:
         """See ``LabelledTask``."""

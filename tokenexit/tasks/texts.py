@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenexit.data.corpus import TEXTS, Reads
+from tokenexit.data.texts import UNLABELLED, TextSplit
+from tokenexit.halting import Trace
+from tokenexit.tasks.answers import ClassifiedText
 from tokenexit.tasks.base import Holder, Kind, Level, Unit
 from tokenexit.tasks.labelled import LabelledTask
 
@@ -25,6 +28,8 @@ class TextTask(LabelledTask):
     pipeline: ClassVar[str] = "text-classification"
     reads: ClassVar[Reads] = TEXTS
     example: ClassVar[str] = "A text to classify."
+    split: ClassVar[type[TextSplit]] = TextSplit
+    """What its labelled texts are read into."""
 
     def answer_fields(self, labels: Sequence[str], pairs: bool = False) -> dict[str, pa.DataType]:
         """See ``Task``."""
@@ -32,6 +37,29 @@ class TextTask(LabelledTask):
 
         text = pa.list_(pa.string()) if pairs else pa.string()
         return {**self.said_fields(), "exit_layer": pa.int32(), "text": text}
+
+    def labels(self, split: TextSplit) -> tuple[str, ...]:
+        """Names of the classes that a training split implies."""
+        known = {label for labels in split.tags or [] for label in labels} - {UNLABELLED}
+        return tuple(sorted(known))
+
+    def heads(self, config: Mapping[str, Any], labels: Sequence[str]) -> Mapping[str, Any]:
+        """Settings of exit heads, completed by what these need to know of the classes."""
+        return config
+
+    def answers(self, trace: Trace, labels: Sequence[str], texts: Sequence[Any]) -> list[Any]:
+        """What a model says of texts, for people.
+
+        Args:
+            trace: Of the run, one entry a text.
+            labels: Names of the classes.
+            texts: The texts, or both of a pair, as the answers quote them.
+        """
+        rows = zip(trace.prediction, trace.confidence, trace.exit_layer, texts, strict=True)
+        return [
+            ClassifiedText(labels[int(found)], round(float(sure), 6), int(layer), text)
+            for found, sure, layer, text in rows
+        ]
 
     def said_fields(self) -> dict[str, pa.DataType]:
         """Of these, what is said of a text."""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from tokenexit.config import dump_config
 from tokenexit.config.limits import SEED, about
 from tokenexit.errors import UserError
+from tokenexit.tasks import task_named, tasks_at
 from tokenexit.training import TrainConfig
 from tokenexit.workflows.base_config import BaseConfig
 from tokenexit.workflows.recipes import RECIPES, Recipe
@@ -56,10 +57,9 @@ class CompareMethodsConfig(BaseConfig):
             "what leaves: texts, words or generated tokens; what the task says if empty"
         ),
     )
-    task: (
-        Literal["classification", "ner", "pos", "translation", "data_to_text", "summarization"]
-        | None
-    ) = field(default=None, metadata=about("what is learned; the level's usual task when empty"))
+    task: str | None = field(
+        default=None, metadata=about("what is learned; the level's usual task when empty")
+    )
     recipe: dict[str, Any] = field(
         default_factory=dict,
         metadata=about(
@@ -100,10 +100,12 @@ class CompareMethodsConfig(BaseConfig):
         super().__post_init__()
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise UserError(f"seeds must be one or more different numbers, not {self.seeds!r}.")
-        level = self.level or _level_of(self.task)
-        task = self.task or RECIPES[level].tasks[0]
-        if task not in RECIPES[level].tasks:
-            served = ", ".join(RECIPES[level].tasks)
+        level = self.level or (task_named(self.task).level if self.task else "sentence")
+        served = ", ".join(tasks_at(level))
+        if level not in RECIPES:
+            raise UserError(f"There is no comparison for {self.task}; there is for {served}.")
+        task = self.task or RECIPES[level].schema.task
+        if task not in tasks_at(level):
             raise UserError(f"There is no {task} at the level {level!r}; it has: {served}.")
         object.__setattr__(self, "level", level)
         object.__setattr__(self, "task", task)
@@ -132,7 +134,3 @@ class CompareMethodsConfig(BaseConfig):
     def protocol(self) -> dict[str, Any]:
         """What may not change while a comparison is added to."""
         return {key: value for key, value in dump_config(self).items() if key not in _FREE}
-
-
-def _level_of(task: str | None) -> str:
-    return next((name for name, recipe in RECIPES.items() if task in recipe.tasks), "sentence")

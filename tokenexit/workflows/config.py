@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from tokenexit.config.limits import about
+from tokenexit.errors import UserError
+from tokenexit.tasks import tasks_of
 from tokenexit.training.gate_config import ContextGateConfig, TextGateConfig
 from tokenexit.workflows.base_config import RunConfig
 
@@ -31,7 +33,9 @@ class EncoderConfig(RunConfig):
 class TaggingConfig(EncoderConfig):
     """Train, calibrate, evaluate and report a tagger with exits, into ``output_dir``."""
 
-    task: Literal["ner", "pos"] = field(default="ner", metadata=about("what the tags are"))
+    task: str = field(
+        default="ner", metadata=about(f"what the tags are: {', '.join(tasks_of('word'))}")
+    )
     column: str | None = field(
         default=None, metadata=about("column of the tags; ner_tags or pos_tags by default")
     )
@@ -58,10 +62,18 @@ class TaggingConfig(EncoderConfig):
         return self.column or f"{self.task}_tags"
 
 
+REGRESSION = "regression"
+"""The task that once was a switch of its own."""
+
+
 @dataclass(frozen=True)
 class ClassificationConfig(EncoderConfig):
     """Train, calibrate, evaluate and report a text classifier with exits, into ``output_dir``."""
 
+    task: str = field(
+        default="classification",
+        metadata=about(f"what a text gets: {', '.join(tasks_of('text'))}"),
+    )
     column: str | None = field(default=None, metadata=about("column of the texts"))
     pair_column: str | None = field(default=None, metadata=about("column of the second texts"))
     label_column: str = field(default="label", metadata=about("column of the labels"))
@@ -71,7 +83,7 @@ class ClassificationConfig(EncoderConfig):
     )
     context_gate: TextGateConfig = field(default_factory=TextGateConfig)
     regression: bool = field(
-        default=False, metadata=about("labels are numbers, which the model learns to tell")
+        default=False, metadata=about("the same as task=regression: labels are numbers")
     )
     stages: list[dict[str, Any]] = field(
         default_factory=list,
@@ -82,7 +94,12 @@ class ClassificationConfig(EncoderConfig):
     halted: ClassVar[Literal["copy"]] = "copy"
     decode: ClassVar[Literal["argmax"]] = "argmax"
 
-    @property
-    def task(self) -> str:
-        """``classification`` or ``regression``."""
-        return "regression" if self.regression else "classification"
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.regression and self.task not in (REGRESSION, type(self).task):
+            raise UserError(
+                f"regression=true is short for task={REGRESSION}, and the task is {self.task}: "
+                "leave one of the two out."
+            )
+        if self.regression:
+            object.__setattr__(self, "task", REGRESSION)

@@ -9,35 +9,34 @@ from tokenexit.config import load_config
 from tokenexit.errors import UserError
 from tokenexit.methods import settings_of
 from tokenexit.registry import load_plugin
+from tokenexit.tasks import task_named
 
 T = TypeVar("T")
 
-REGRESSION = {"train": {"objective": {"name": "joint"}}}
-"""Beneath a regression without a method: the usual objective compares probabilities."""
 
+def load_with_method(schema: type[T], argv: Sequence[str], defaults: Mapping[str, Any]) -> T:
+    """As ``load_config``, with what the task and the method set.
 
-def load_with_method(
-    schema: type[T], argv: Sequence[str], defaults: Mapping[str, Any], level: str
-) -> T:
-    """As ``load_config``; what ``method`` sets lies above ``defaults`` and below the user's own.
+    What is usual for the task lies below ``defaults``; what ``method`` sets above them and below
+    the user's own.
 
     Args:
         schema: A recipe's configuration, with a key ``method``.
         argv: Arguments.
         defaults: Of the recipe.
-        level: ``sentence``, ``token`` or ``step``.
 
     Raises:
-        UserError: As ``load_config``; no such method, none at this level, or a preset with keys
-            that recipes do not have.
+        UserError: As ``load_config``; no such task or method, none at this level, or a preset with
+            keys that recipes do not have.
     """
     config: Any = load_config(schema, argv, defaults)
     for plugin in config.plugins:
         load_plugin(plugin)
-    regression = getattr(config, "regression", False)
+    task = task_named(config.task)
+    defaults = merged(task.usual, defaults)
     if config.method is None:
-        return load_config(schema, argv, merged(defaults, REGRESSION)) if regression else config
-    settings = settings_of(config.method, "value" if regression else level)
+        return load_config(schema, argv, defaults) if task.usual else config
+    settings = settings_of(config.method, task.level)
     try:
         load_config(schema, ["output_dir=."], settings)
     except UserError as error:

@@ -135,9 +135,8 @@ def _check_keys(config: CompareMethodsConfig) -> None:
 def _of_method(config: CompareMethodsConfig, method: str, seed: int) -> MethodRun:
     run = MethodRun(method, seed, METHODS.get(method).paper)
     below, fixed = _protocol(config, run)
-    level = str(config.level)
     try:
-        made = load_with_method(config.trains.schema, [f"method={method}", *fixed], below, level)
+        made = load_with_method(config.trains.schema, [f"method={method}", *fixed], below)
     except UserError as error:
         return replace(run, error=str(error))
     return replace(run, config=with_whole_paths(made))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tokenexit.config.limits import about
+from tokenexit.tasks import tasks_of
 from tokenexit.training.gate_config import StepGateConfig
 from tokenexit.workflows.base_config import RunConfig
 
@@ -15,8 +16,9 @@ class Seq2SeqConfig(RunConfig):
     """Train, calibrate, evaluate and report a text generator with exits, into ``output_dir``."""
 
     data: str | None = field(default=None, metadata=about("Hub id, folder or file of pairs"))
-    task: Literal["translation", "data_to_text", "summarization"] = field(
-        default="translation", metadata=about("what the pairs are")
+    task: str = field(
+        default="translation",
+        metadata=about(f"what the pairs are: {', '.join(tasks_of('token'))}"),
     )
     lang: str | None = field(
         default=None, metadata=about("direction of a column of translations, such as en-de")

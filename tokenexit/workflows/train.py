@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tokenexit.config import from_yaml
 from tokenexit.errors import UserError
+from tokenexit.registry import load_plugin
+from tokenexit.tasks import task_named
 from tokenexit.workflows.method import load_with_method
-from tokenexit.workflows.recipes import Recipe, recipe_for
+from tokenexit.workflows.recipes import recipe_for, trainable
 from tokenexit.workflows.run import run_task
 
 OWN = ("data=", "model=")
@@ -32,10 +35,32 @@ def configured(task: str, arguments: Sequence[str]) -> Any:
         UserError: No such task, or anything wrong with the arguments.
         SystemExit: After printing the keys, where ``--help`` is among them.
     """
+    if task not in trainable():
+        for plugin in plugins_of(arguments):  # one of them may bring it
+            load_plugin(plugin)
     recipe = recipe_for(task)
-    defaults = {**recipe.keys_of(task), "output_dir": f"runs/{task}-demo"}
+    defaults = {"task": task, "output_dir": f"runs/{task}-demo"}
     defaults |= recipe.usual(task) if is_own(arguments) else recipe.demo_settings
-    return load_with_method(recipe.schema, arguments, defaults, recipe.level)
+    return load_with_method(recipe.schema, arguments, defaults)
+
+
+def plugins_of(arguments: Sequence[str]) -> list[str]:
+    """Plug-ins that arguments name, before it is known what else they may say.
+
+    Raises:
+        UserError: An unreadable file, or plug-ins that are no list.
+    """
+    found: Any = None
+    for item in arguments:
+        name, _, value = item.partition("=")
+        if name == "plugins":
+            found = from_yaml(value, f"The value of {item}")
+        elif item.endswith((".yaml", ".yml")) and Path(item).is_file():
+            settings = from_yaml(Path(item).read_text(encoding="utf-8"), item)
+            found = settings.get("plugins") if isinstance(settings, Mapping) else found
+    if not isinstance(found or [], list):
+        raise UserError(f"plugins must be a list such as [my_task.py], not {found!r}.")
+    return [str(plugin) for plugin in found or []]
 
 
 def train_task(task: str, arguments: Sequence[str]) -> Path:
@@ -48,16 +73,12 @@ def train_task(task: str, arguments: Sequence[str]) -> Path:
     Raises:
         UserError: Anything wrong with the configuration, the data or the model.
     """
-    return run_task(configured(task, arguments), demo=demo_writer(recipe_for(task)))
+    return run_task(configured(task, arguments), demo=write_demo)
 
 
-def demo_writer(recipe: type[Recipe]) -> Callable[[Path, str], None]:
-    """What writes a generated corpus into a folder."""
-
-    def write(folder: Path, task: str) -> None:
-        recipe.demo().write(folder, task=task)
-
-    return write
+def write_demo(folder: Path, task: str) -> None:
+    """Write a task's generated corpus into a folder."""
+    task_named(task).write_demo(folder)
 
 
 def train(task: str, **settings: Any) -> Any:
@@ -67,8 +88,7 @@ def train(task: str, **settings: Any) -> Any:
     ``tokenexit train ner data=FOLDER output_dir=runs/mine train.epochs=2`` does.
 
     Args:
-        task: ``ner``, ``pos``, ``classification``, ``regression``, ``translation``,
-            ``data_to_text`` or ``summarization``.
+        task: A name of ``tokenexit.tasks.TASKS``, such as ``ner``, or one that a plug-in brings.
         settings: Keys of the task's configuration; groups are mappings.
 
     Returns:

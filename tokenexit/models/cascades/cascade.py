@@ -27,10 +27,9 @@ from tokenexit.models.encoders.exits import ExitTable
 from tokenexit.models.inputs import Texts, read_parts
 from tokenexit.models.predict_iter import Predicts
 from tokenexit.models.sequences.sequence_classification import (
-    ClassifiedText,
     ExitModelForSequenceClassification,
+    answered,
     check_text_options,
-    classified,
 )
 from tokenexit.models.settings import ExitSettings
 from tokenexit.policies import Policy, from_config
@@ -86,7 +85,7 @@ class CascadeForSequenceClassification(
             labels=stages[-1].labels,
             exit_layers=tuple(range(1, len(stages) + 1)),
             heads={},
-            task="classification",
+            task=stages[-1].settings.task,
             policy=chosen.to_config(),
         )
         last = stages[-1]
@@ -197,7 +196,7 @@ class CascadeForSequenceClassification(
         *,
         policy: Policy | Mapping[str, Any] | str | None = None,
         batch_size: int = 32,
-    ) -> list[ClassifiedText]:
+    ) -> list[Any]:
         """Classify texts.
 
         Args:
@@ -211,7 +210,7 @@ class CascadeForSequenceClassification(
         Raises:
             UserError: Something that is no text, or texts and pairs mixed.
         """
-        return classified(self, texts, policy=policy, batch_size=batch_size)
+        return answered(self, texts, policy=policy, batch_size=batch_size)
 
     def exit_table(
         self,

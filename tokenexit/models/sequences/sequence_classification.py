@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
@@ -40,32 +40,12 @@ from tokenexit.models.encoders.run import run
 from tokenexit.models.encoders.vocabulary import check_vocabulary, embeddings
 from tokenexit.models.inputs import Texts, read_parts
 from tokenexit.models.predict_iter import check_batch_size
-from tokenexit.models.scale import Scale, ScoredText
+from tokenexit.models.scale import Scale
 from tokenexit.models.sequences.text_encoding import TextEncoder
 from tokenexit.models.settings import ExitSettings
 from tokenexit.policies import Policy
 from tokenexit.policies.base import check_level
-
-
-@dataclass(frozen=True)
-class ClassifiedText:
-    """One text with its label.
-
-    Attributes:
-        label: Predicted label.
-        confidence: Its probability.
-        exit_layer: Layer at which the text left the network, from 1.
-        text: The text, or both of a pair.
-    """
-
-    label: str
-    confidence: float
-    exit_layer: int
-    text: str | list[str]
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON-ready data."""
-        return asdict(self)
+from tokenexit.tasks.naming import text_task
 
 
 class ExitModelForSequenceClassification(
@@ -114,6 +94,7 @@ class ExitModelForSequenceClassification(
         exit_layers: Sequence[int] | None = None,
         heads: Mapping[str, Any] | None = None,
         scale: Scale | None = None,
+        task: str | None = None,
     ) -> Self:
         """Add exits to a transformers model in memory, ready to train.
 
@@ -127,6 +108,8 @@ class ExitModelForSequenceClassification(
             heads: Kind and settings of the heads, ``{"name": "mlp", "gate": True}``.
             scale: Of the training values, for a regression; ``labels`` is then one name. A head
                 whose ``config.problem_type`` is ``regression`` goes on telling its own values.
+            task: What a text gets; ``regression`` with a scale and ``classification`` without
+                when None.
 
         Raises:
             UserError: Unsupported family, no such exit layer, unknown head, bad labels.
@@ -147,9 +130,11 @@ class ExitModelForSequenceClassification(
             "sequence-classification",
         )
         check_vocabulary(tokenizer, embeddings(network))
-        stack, exits, kind = new_parts(network, labels, exit_layers, heads)
+        task = task or ("classification" if scale is None else "regression")
+        kind = text_task(task).heads(heads or {"name": "linear"}, labels)
+        stack, exits, kind = new_parts(network, labels, exit_layers, kind)
         if scale is None:
-            settings = ExitSettings(tuple(labels), exits, kind, "classification")
+            settings = ExitSettings(tuple(labels), exits, kind, task)
             return cls(network, tokenizer, stack, settings)
         if any(stack.at(layer).fitted_on for layer in stack.layers):
             raise UserError(
@@ -157,7 +142,7 @@ class ExitModelForSequenceClassification(
                 "regression has none; choose another, such as linear or pooled."
             )
         network = with_scale(network, scale)
-        settings = ExitSettings(tuple(labels), exits, kind, "regression", scale=asdict(scale))
+        settings = ExitSettings(tuple(labels), exits, kind, task, scale=asdict(scale))
         return cls(network, tokenizer, stack, settings)
 
     @classmethod
@@ -263,8 +248,8 @@ class ExitModelForSequenceClassification(
         *,
         policy: Policy | Mapping[str, Any] | str | None = None,
         batch_size: int = 32,
-    ) -> list[ClassifiedText] | list[ScoredText]:
-        """Classify texts, or tell their numbers.
+    ) -> list[Any]:
+        """Classify texts, tell their numbers, or whatever the model's task is.
 
         Args:
             texts: Strings, or pairs of strings, in anything that can be gone through.
@@ -277,26 +262,14 @@ class ExitModelForSequenceClassification(
         Raises:
             UserError: Something that is no text, or texts and pairs mixed.
         """
-        options: dict[str, Any] = {"policy": policy, "batch_size": batch_size}
-        if self.scale is None:
-            return classified(self, texts, **options)
-        parts = list(read_parts(texts))
-        trace = self.tag(parts, **options)
-        return [
-            ScoredText(
-                round(float(trace.prediction[row]), 6),
-                int(trace.exit_layer[row]),
-                part[0] if len(part) == 1 else part,
-            )
-            for row, part in enumerate(parts)
-        ]
+        return answered(self, texts, policy=policy, batch_size=batch_size)
 
 
 serve_in_pipelines(MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, ExitModelForSequenceClassification)
 
 
-def classified(model: Labeller, texts: Texts, **options: Any) -> list[ClassifiedText]:
-    """Classify texts, for people.
+def answered(model: Labeller, texts: Texts, **options: Any) -> list[Any]:
+    """What a model says of texts, for people.
 
     Args:
         model: A text classifier.
@@ -308,15 +281,8 @@ def classified(model: Labeller, texts: Texts, **options: Any) -> list[Classified
     """
     parts = list(read_parts(texts))
     trace = model.tag(parts, **options)
-    return [
-        ClassifiedText(
-            model.labels[int(trace.prediction[row])],
-            round(float(trace.confidence[row]), 6),
-            int(trace.exit_layer[row]),
-            part[0] if len(part) == 1 else part,
-        )
-        for row, part in enumerate(parts)
-    ]
+    quoted = [part[0] if len(part) == 1 else part for part in parts]
+    return text_task(model.settings.task).answers(trace, model.labels, quoted)
 
 
 def check_text_options(batch_size: int, halted: str | None, decode: str | None) -> None:

@@ -13,7 +13,7 @@ from tokenexit.models.cascades.cascade import CascadeForSequenceClassification
 from tokenexit.models.encoders.encoder_model import EncoderModel
 from tokenexit.models.sequences.sequence_classification import ExitModelForSequenceClassification
 from tokenexit.models.words.token_classification import ExitModelForTokenClassification
-from tokenexit.tasks import labelled_task
+from tokenexit.tasks.naming import text_task
 from tokenexit.tasks.scoring.gold import class_numbers
 from tokenexit.training.fit_gate import fit_gate
 from tokenexit.workflows.commands.base import Commands, check_only
@@ -71,7 +71,7 @@ class Classifier(Tagger):
             pair_column=options.get("pair_column"),
             label_column=options.get("label_column", "label") if labels else None,
             name=options.get("data_name"),
-            regression=not labelled_task(self.model.settings.task).countable,
+            kind=text_task(self.model.settings.task).split,
         )
 
     def held_out(self, splits: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tokenexit.errors import unknown_name
+from tokenexit.tasks import TASKS
 from tokenexit.workflows.recipes.base import Measure, Recipe
 from tokenexit.workflows.recipes.generation import GenerationRecipe
 from tokenexit.workflows.recipes.texts import TextRecipe
@@ -21,8 +22,9 @@ RECIPES: dict[str, type[Recipe]] = {
 
 
 def trainable() -> dict[str, type[Recipe]]:
-    """Recipes by the task that they train."""
-    return {task: recipe for recipe in RECIPES.values() for task in recipe.trains}
+    """Recipes by the task that they train: that of the rows it has."""
+    of_rows = {recipe.unit: recipe for recipe in RECIPES.values()}
+    return {name: of_rows[task.unit] for name, task in TASKS.items()}
 
 
 def recipe_for(task: str) -> type[Recipe]:

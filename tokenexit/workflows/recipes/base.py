@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from types import ModuleType
 from typing import Any, ClassVar
 
 import torch
@@ -15,13 +14,14 @@ from accelerate import Accelerator
 from tokenexit.calibration.found import Calibration
 from tokenexit.calibration.goal import check_family
 from tokenexit.context import ContextGate
+from tokenexit.errors import unknown_name
 from tokenexit.evaluation.curve import Point
 from tokenexit.evaluation.evaluate import Result
 from tokenexit.policies import Policy, from_config
 from tokenexit.policies.base import walk
 from tokenexit.policies.context_gate import ContextGate as AsksGate
 from tokenexit.registry import load_plugin
-from tokenexit.tasks import Task, task_named
+from tokenexit.tasks import Task, Unit, task_named, tasks_of
 from tokenexit.workflows.folder import Demo
 from tokenexit.workflows.same_run import with_whole_paths
 from tokenexit.workflows.selection import Selection
@@ -86,18 +86,14 @@ class Recipe(ABC):
         config: The run.
 
     Attributes:
-        tasks: What a comparison can ask it for, the usual one first.
-        trains: What it trains.
-        level: What leaves, as methods call it.
-        schema: Its configuration.
+        unit: What its rows are; it trains all tasks with such rows.
+        schema: Its configuration, whose task is the usual one unless it is told.
         demo_settings: What is set where neither data nor model is given.
         of_words: Whether its tokenizer gets words.
         usual_model: What a comparison starts from when it is not told.
     """
 
-    tasks: ClassVar[tuple[str, ...]]
-    trains: ClassVar[tuple[str, ...]]
-    level: ClassVar[str]
+    unit: ClassVar[Unit]
     demo_settings: ClassVar[Mapping[str, Any]]
     schema: ClassVar[type[Any]]
     of_words: ClassVar[bool] = False
@@ -105,11 +101,6 @@ class Recipe(ABC):
 
     def __init__(self, config: Any) -> None:
         self.config = with_whole_paths(config)
-
-    @staticmethod
-    @abstractmethod
-    def demo() -> ModuleType:
-        """What writes generated data."""
 
     @classmethod
     def usual(cls, task: str) -> Mapping[str, Any]:
@@ -120,11 +111,6 @@ class Recipe(ABC):
     def demo_of_methods(cls) -> dict[str, Any]:
         """What a comparison sets where neither data nor model is given."""
         return dict(cls.demo_settings)
-
-    @classmethod
-    def keys_of(cls, task: str) -> dict[str, Any]:
-        """Settings that say which task it is."""
-        return {"task": task}
 
     @property
     def task(self) -> Task:
@@ -142,6 +128,8 @@ class Recipe(ABC):
         config = self.config
         for plugin in config.plugins:
             load_plugin(plugin)
+        if config.task not in (served := tasks_of(self.unit)):
+            raise unknown_name("value of task", config.task, served)
         if config.threads is not None:
             torch.set_num_threads(config.threads)
         policy = from_config(config.policy) if config.policy else None
@@ -150,6 +138,7 @@ class Recipe(ABC):
             check_family(family)
         self.check_policies([*families, *([policy] if policy else [])])
         self.task.check_metric(config.metric)
+        self.task.check_run(config)
         self.check()
         return policy, families
 

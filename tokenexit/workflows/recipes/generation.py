@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any, ClassVar
 
 from tokenexit.calibration.found import Calibration
@@ -25,7 +24,7 @@ from tokenexit.models.generation.generate import check_policy
 from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.policies import Policy, from_config
 from tokenexit.policies.never import Never
-from tokenexit.tasks import generation_task
+from tokenexit.tasks import Unit, generation_task
 from tokenexit.tasks.generation import Generation
 from tokenexit.training.fit_gate_texts import fit_gate_texts, step_config
 from tokenexit.training.lesson_seq2seq import Seq2SeqClassroom
@@ -45,24 +44,15 @@ from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
 class GenerationRecipe(Recipe):
     """A text is written for each source."""
 
-    tasks: ClassVar[tuple[str, ...]] = ("translation", "data_to_text", "summarization")
-    trains: ClassVar[tuple[str, ...]] = tasks
-    level: ClassVar[str] = "step"
+    unit: ClassVar[Unit] = "token"
     demo_settings: ClassVar[Mapping[str, Any]] = DEMO_OF_GENERATION
     schema: ClassVar[type[Any]] = Seq2SeqConfig
     usual_model: ClassVar[str] = "google-t5/t5-small"
 
-    @staticmethod
-    def demo() -> ModuleType:
-        """See ``Recipe``."""
-        from tokenexit.demo import pairs
-
-        return pairs
-
     @classmethod
     def usual(cls, task: str) -> Mapping[str, Any]:
         """See ``Recipe``."""
-        return GENERATION[task]
+        return GENERATION.get(task, {})
 
     @classmethod
     def demo_of_methods(cls) -> dict[str, Any]:

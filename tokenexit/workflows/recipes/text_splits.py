@@ -8,17 +8,18 @@ from typing import Any
 from tokenexit.data.tagged import with_validation
 from tokenexit.data.texts import TextSplit, read_texts
 from tokenexit.errors import UserError
-from tokenexit.objectives import OBJECTIVES, from_config
-from tokenexit.objectives.base import check_regression
+from tokenexit.objectives import OBJECTIVES
+from tokenexit.tasks.texts import TextTask
 from tokenexit.workflows.config import ClassificationConfig
 from tokenexit.workflows.speaking import logger
 
 
-def read_text_splits(config: ClassificationConfig, source: str) -> dict[str, Any]:
+def read_text_splits(config: ClassificationConfig, task: TextTask, source: str) -> dict[str, Any]:
     """Read the data, hold texts out where there is no validation split, drop what nobody learns.
 
     Args:
         config: The run.
+        task: Its task.
         source: File, folder or Hub id.
 
     Returns:
@@ -34,7 +35,7 @@ def read_text_splits(config: ClassificationConfig, source: str) -> dict[str, Any
         pair_column=config.pair_column,
         label_column=config.label_column,
         name=config.data_name,
-        regression=config.regression,
+        kind=task.split,
         unlabelled=True,
     )
     name = "all" if set(found) == {"all"} else "train"
@@ -55,33 +56,17 @@ def read_text_splits(config: ClassificationConfig, source: str) -> dict[str, Any
     else:
         logger.warning(
             "%s: %d of %d texts have no label and are left out; %s.",
-            train.origin, len(bare), len(train), _who_would(config.regression),
+            train.origin, len(bare), len(train), _who_would(task),
         )  # fmt: skip
     return splits
 
 
-def check_regression_run(config: ClassificationConfig) -> None:
-    """Refuse what a run of a regression cannot do, before anything is trained.
-
-    Raises:
-        UserError: No data, a cascade, or an objective that compares probabilities.
-    """
-    if config.data is None:
-        raise UserError(
-            "regression=true needs data= with a number as the label of each text; what is "
-            "generated has classes."
-        )
-    if config.stages:
-        raise UserError("A cascade asks how sure a model is of its class; leave stages out.")
-    check_regression(from_config(config.train.objective))
-
-
-def _who_would(regression: bool) -> str:
+def _who_would(task: TextTask) -> str:
     serving = [
         name
         for name, objective in OBJECTIVES.items()
-        if objective.unlabelled and (objective.regression or not regression)
+        if objective.unlabelled and (objective.regression or task.countable)
     ]
     if not serving:
-        return "no objective for regression learns from such texts"
+        return f"no objective for {task.name} learns from such texts"
     return f"of the objectives, {', '.join(serving)} would learn from them"

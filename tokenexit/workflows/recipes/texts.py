@@ -3,61 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import ModuleType
 from typing import Any, ClassVar
 
 from transformers import AutoModelForSequenceClassification
 
-from tokenexit.data.texts import UNLABELLED, TextSplit
+from tokenexit.data.texts import TextSplit
 from tokenexit.models.encoders.encoder_model import EncoderModel
-from tokenexit.models.scale import VALUE, Scale
+from tokenexit.models.scale import Scale
 from tokenexit.models.sequences.sequence_classification import ExitModelForSequenceClassification
 from tokenexit.models.splitting.words import split_words
-from tokenexit.tasks import labelled_task
+from tokenexit.tasks import Unit
+from tokenexit.tasks.naming import text_task
+from tokenexit.tasks.texts import TextTask
 from tokenexit.workflows.config import ClassificationConfig
 from tokenexit.workflows.recipes.labels import LabelRecipe
 from tokenexit.workflows.recipes.presets import DEMO_OF_LABELS
-from tokenexit.workflows.recipes.text_splits import check_regression_run, read_text_splits
+from tokenexit.workflows.recipes.text_splits import read_text_splits
 
 
 class TextRecipe(LabelRecipe):
-    """Each text gets a class or a number."""
+    """Each text gets an answer: a class, a number, or what the task has."""
 
-    tasks: ClassVar[tuple[str, ...]] = ("classification",)
-    trains: ClassVar[tuple[str, ...]] = ("classification", "regression")
-    level: ClassVar[str] = "sentence"
+    unit: ClassVar[Unit] = "text"
     demo_settings: ClassVar[Mapping[str, Any]] = DEMO_OF_LABELS
     schema: ClassVar[type[Any]] = ClassificationConfig
     auto = AutoModelForSequenceClassification
 
-    @staticmethod
-    def demo() -> ModuleType:
-        """See ``Recipe``."""
-        from tokenexit.demo import texts
-
-        return texts
-
-    @classmethod
-    def keys_of(cls, task: str) -> dict[str, Any]:
-        """See ``Recipe``."""
-        return {"regression": not labelled_task(task).countable}
-
-    def check(self) -> None:
-        """See ``Recipe``."""
-        super().check()
-        if not self.task.countable:
-            check_regression_run(self.config)
+    @property
+    def task(self) -> TextTask:
+        """What is learned."""
+        return text_task(self.config.task)
 
     def read_source(self, source: str) -> dict[str, TextSplit]:
         """See ``LabelRecipe``."""
-        return read_text_splits(self.config, source)
+        return read_text_splits(self.config, self.task, source)
 
     def labels(self, split: TextSplit) -> tuple[str, ...]:
         """See ``LabelRecipe``."""
-        if not self.task.countable:
-            return (VALUE,)
-        known = {label for labels in split.tags or [] for label in labels} - {UNLABELLED}
-        return tuple(sorted(known))
+        return self.task.labels(split)
 
     def vocabulary_of(self, split: TextSplit) -> list[list[str]]:
         """See ``LabelRecipe``."""
@@ -69,7 +52,7 @@ class TextRecipe(LabelRecipe):
         """See ``LabelRecipe``."""
         scale = None if self.task.countable else Scale.of(split)
         return ExitModelForSequenceClassification.from_transformers(
-            network, tokenizer, labels, **exits, scale=scale
+            network, tokenizer, labels, **exits, scale=scale, task=self.config.task
         )
 
     def wording(self, split: TextSplit, labels: tuple[str, ...]) -> dict[str, Any]:

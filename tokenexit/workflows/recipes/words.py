@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import ModuleType
 from typing import Any, ClassVar
 
 from transformers import AutoModelForTokenClassification
@@ -15,7 +14,7 @@ from tokenexit.models.splitting.splitter import splitter
 from tokenexit.models.words.crf import TagCRF
 from tokenexit.models.words.token_classification import ExitModelForTokenClassification
 from tokenexit.policies import Policy
-from tokenexit.tasks import tasks_at
+from tokenexit.tasks import Unit
 from tokenexit.tasks.scoring.gold import class_numbers
 from tokenexit.workflows.config import TaggingConfig
 from tokenexit.workflows.recipes.labels import LabelRecipe
@@ -28,20 +27,11 @@ CRF = "crf"
 class WordRecipe(LabelRecipe):
     """Each word gets a class."""
 
-    tasks: ClassVar[tuple[str, ...]] = tuple(tasks_at("token"))
-    trains: ClassVar[tuple[str, ...]] = tasks
-    level: ClassVar[str] = "token"
+    unit: ClassVar[Unit] = "word"
     demo_settings: ClassVar[Mapping[str, Any]] = DEMO_OF_LABELS
     schema: ClassVar[type[Any]] = TaggingConfig
     of_words: ClassVar[bool] = True
     auto = AutoModelForTokenClassification
-
-    @staticmethod
-    def demo() -> ModuleType:
-        """See ``Recipe``."""
-        from tokenexit.demo import tagging
-
-        return tagging
 
     def check(self) -> None:
         """See ``Recipe``."""
