@@ -48,6 +48,15 @@ class TaggedSplit:
         """The texts that have a label: all, of words."""
         return self
 
+    def unseen_codes(self, unseen: Sequence[str], labels: Sequence[str]) -> Sequence[int]:
+        """Numbers from 0 for labels that a model does not know, which tell them apart.
+
+        Args:
+            unseen: Those labels.
+            labels: The model's own.
+        """
+        return range(len(unseen))
+
     def head(self, count: int) -> Self:
         """The first ``count`` sentences."""
         return self.take(range(min(count, len(self))))

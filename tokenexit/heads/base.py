@@ -16,7 +16,23 @@ from tokenexit.signals import Signals
 HEADS: Registry[ExitHead] = Registry("exit head", "tokenexit.heads")
 
 
-class ExitHead(nn.Module, ABC):
+class Fitted(nn.Module):
+    """A part that may look at a split once more after training, of a head or of the top.
+
+    Attributes:
+        fitted_on: The split; None if it need not.
+    """
+
+    fitted_on: ClassVar[Literal["train", "validation"] | None] = None
+
+    def observe(self, signals: Signals) -> None:
+        """Look at labelled rows of the split ``fitted_on``; by default there is nothing to see."""
+
+    def settle(self) -> None:
+        """All rows have been observed."""
+
+
+class ExitHead(Fitted, ABC):
     """Scores classes from states. Subclasses take ``(width, num_classes, *, settings)``.
 
     Those that have to know where they stand take ``place`` as well, the number of exits before
@@ -25,22 +41,13 @@ class ExitHead(nn.Module, ABC):
     Attributes:
         reads_past: Whether ``forward`` takes a second argument, the states of the same rows at
             earlier exits, ``[N, E, H]``.
-        fitted_on: Split that it looks at once more after training, with ``observe`` and
-            ``settle``; None if it need not.
     """
 
     reads_past: ClassVar[bool] = False
-    fitted_on: ClassVar[Literal["train", "validation"] | None] = None
 
     @abstractmethod
     def forward(self, hidden: Tensor, past: Tensor | None = None, /) -> Tensor:
         """States ``[N, H]`` to logits ``[N, C]``."""
-
-    def observe(self, signals: Signals) -> None:
-        """Look at labelled rows of the split ``fitted_on``; by default there is nothing to see."""
-
-    def settle(self) -> None:
-        """All rows have been observed."""
 
     @property
     @abstractmethod

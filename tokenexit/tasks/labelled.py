@@ -86,6 +86,10 @@ class LabelledTask(Task):
         """
         raise UserError(f"{self.metric}, the figure of {self.name}, is not made of sums.")
 
+    def listed(self, labels: Sequence[str]) -> list[str]:
+        """Names that a card lists of the classes."""
+        return list(labels)
+
     def known(self, gold: Answers) -> NDArray[np.bool_]:
         """Rows with a gold answer, ``[W]``."""
         return gold != NO_LABEL

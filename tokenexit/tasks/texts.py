@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from torch import nn
+
 from tokenexit.data.corpus import TEXTS, Reads
 from tokenexit.data.texts import UNLABELLED, TextSplit
 from tokenexit.halting import Trace
@@ -30,6 +32,8 @@ class TextTask(LabelledTask):
     example: ClassVar[str] = "A text to classify."
     split: ClassVar[type[TextSplit]] = TextSplit
     """What its labelled texts are read into."""
+    shown: ClassVar[str] = "result.label, result.confidence, result.exit_layer"
+    """What of an answer a card prints."""
 
     def answer_fields(self, labels: Sequence[str], pairs: bool = False) -> dict[str, pa.DataType]:
         """See ``Task``."""
@@ -43,9 +47,15 @@ class TextTask(LabelledTask):
         known = {label for labels in split.tags or [] for label in labels} - {UNLABELLED}
         return tuple(sorted(known))
 
-    def heads(self, config: Mapping[str, Any], labels: Sequence[str]) -> Mapping[str, Any]:
+    def heads(
+        self, config: Mapping[str, Any] | None, labels: Sequence[str]
+    ) -> Mapping[str, Any] | None:
         """Settings of exit heads, completed by what these need to know of the classes."""
         return config
+
+    def output(self, last: nn.Module, labels: Sequence[str]) -> nn.Module:
+        """The last layer of a network's own classifier, for training; by default as it is."""
+        return last
 
     def answers(self, trace: Trace, labels: Sequence[str], texts: Sequence[Any]) -> list[Any]:
         """What a model says of texts, for people.

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from tokenexit.halting import Sentence, encode, pack
+from tokenexit.heads.base import Fitted
 from tokenexit.models.encoders.encoder_model import EncoderModel
 from tokenexit.signals import Signals
 
@@ -28,7 +29,10 @@ def fit_heads(
     Returns:
         Whether there was anything to fit.
     """
-    heads = {layer: model.heads.at(layer) for layer in model.heads.layers}
+    heads: dict[int, Fitted] = {layer: model.heads.at(layer) for layer in model.heads.layers}
+    for part in model.backbone.final_head().modules():
+        if isinstance(part, Fitted):
+            heads[model.backbone.num_layers] = part
     wanted = {head.fitted_on for head in heads.values()} - {None}
     if not wanted:
         return False
@@ -38,7 +42,7 @@ def fit_heads(
         for start in range(0, len(sentences), batch_size):
             batch = pack(sentences[start : start + batch_size], model.device)
             encode(
-                backbone, evaluating, batch, _Watching(model, str(name)),
+                backbone, evaluating, batch, _Watching(heads, str(name)),
                 classes=model.labels,
             )  # fmt: skip
         for head in heads.values():
@@ -48,14 +52,13 @@ def fit_heads(
 
 
 class _Watching:
-    def __init__(self, model: EncoderModel, split: str) -> None:
-        self._heads, self._split = model.heads, split
+    def __init__(self, heads: Mapping[int, Fitted], split: str) -> None:
+        self._heads, self._split = heads, split
 
     def arrive(self, signals: Signals, words: Tensor) -> None:
-        if signals.layer < signals.num_layers:
-            head = self._heads.at(signals.layer)
-            if head.fitted_on == self._split:
-                head.observe(signals)
+        head = self._heads.get(signals.layer)
+        if head is not None and head.fitted_on == self._split:
+            head.observe(signals)
 
     def leave(self, halted: Tensor, staying: Tensor) -> None:
         pass

@@ -14,6 +14,7 @@ FIGURE_NAMES = {
     "f1": "F1",
     "f1_strict": "strict F1",
     "macro_f1": "macro F1",
+    "micro_f1": "micro F1",
     "pearson": "Pearson",
     "spearman": "Spearman",
     "mse": "squared error",

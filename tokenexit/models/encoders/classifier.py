@@ -215,18 +215,39 @@ def with_last_layer(network: M, what: str, change: Callable[[Tensor], Tensor]) -
     Raises:
         UserError: The head does not end in a linear layer.
     """
-    made, given = copy.copy(network), cast(Any, network)
-    made._modules = dict(network._modules)
-    with torch.inference_mode(False):
-        head = copy.deepcopy(given.classifier)
-        last = [part for part in head.modules() if not list(part.children())][-1]
+
+    def changed(last: nn.Module) -> nn.Module:
         if type(last) is not nn.Linear or last.out_features != network.config.num_labels:
             raise UserError(
                 f"The head ends in {type(last).__name__}, so that nobody can {what}: give labels "
                 "and scale that are the model's own, or a head that ends in a linear layer."
             )
+        made = copy.deepcopy(last)
         with torch.no_grad():
-            for weight in last.parameters():
+            for weight in made.parameters():
                 weight.copy_(change(weight))
-    made.add_module("classifier", head)
+        return made
+
+    return with_output(network, changed)
+
+
+def with_output(network: M, make: Callable[[nn.Module], nn.Module]) -> M:
+    """The same modules and weights, but for another last layer; the network if that is the same.
+
+    Args:
+        network: Has a configuration of its own already, or the same classes.
+        make: The new layer, for the last one of the head.
+    """
+    head: nn.Module = cast(Any, network).classifier
+    place, last = [(n, p) for n, p in head.named_modules() if not list(p.children())][-1]
+    with torch.inference_mode(False):
+        new = make(last)
+        if new is last:
+            return network
+        if place:
+            head = copy.deepcopy(head)
+            head.set_submodule(place, new)
+    made = copy.copy(network)
+    made._modules = dict(network._modules)
+    made.add_module("classifier", head if place else new)
     return made

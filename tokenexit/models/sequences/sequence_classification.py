@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,6 +27,7 @@ from tokenexit.models.encoders.classifier import (
     check_names,
     check_problem,
     with_classifier,
+    with_output,
     with_scale,
 )
 from tokenexit.models.encoders.encoder_model import EncoderModel, new_parts
@@ -131,7 +133,8 @@ class ExitModelForSequenceClassification(
         )
         check_vocabulary(tokenizer, embeddings(network))
         task = task or ("classification" if scale is None else "regression")
-        kind = text_task(task).heads(heads or {"name": "linear"}, labels)
+        network = with_output(network, partial(text_task(task).output, labels=labels))
+        kind = text_task(task).heads(heads, labels)
         stack, exits, kind = new_parts(network, labels, exit_layers, kind)
         if scale is None:
             settings = ExitSettings(tuple(labels), exits, kind, task)

@@ -32,7 +32,8 @@ def class_numbers(split: TaggedSplit, labels: Sequence[str]) -> list[list[Any]]:
         return split.values
     numbers = {UNLABELLED: -100, **{label: number for number, label in enumerate(labels)}}
     unseen = sorted({tag for tags in split.tags or [] for tag in tags} - numbers.keys())
-    codes = _entity_codes(unseen, labels) if is_bio(labels) else range(len(unseen))
+    bio = is_bio(labels)
+    codes = _entity_codes(unseen, labels) if bio else split.unseen_codes(unseen, labels)
     numbers |= {tag: FIRST_UNSEEN - code for tag, code in zip(unseen, codes, strict=True)}
     return [[numbers[tag] for tag in tags] for tags in split.tags or []]
 

@@ -139,7 +139,7 @@ class LabelRecipe(Recipe):
 
     def describe(self, model: EncoderModel) -> str:
         """See ``Recipe``."""
-        return f"{len(model.labels)} labels; {model.backbone.num_layers} layers"
+        return f"{len(self.task.listed(model.labels))} labels; {model.backbone.num_layers} layers"
 
     # --- training --------------------------------------------------------------------------
 
