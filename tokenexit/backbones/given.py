@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 
 from tokenexit.backbones.twin import unheard
 from tokenexit.errors import UserError
+from tokenexit.heads.base import Fitted
 
 _SHELLS = ("OptimizedModule", "DataParallel", "DistributedDataParallel")
 """Classes of torch that run a model and change nothing about it."""
@@ -42,13 +43,16 @@ def unwrapped(given: Any) -> PreTrainedModel:
 def own_parts(network: nn.Module) -> list[str]:
     """Parts that a configuration does not tell of, so that nobody can build them anew.
 
-    Such as adapters, quantised layers and masks of pruning; named by their paths.
+    Such as adapters, quantised layers and masks of pruning; named by their paths. Our own parts of
+    a head that are fitted after training save what a plain layer would.
     """
     theirs = (*_THEIRS, type(network).__module__.split(".")[0] + ".")
+    ours = tuple(f"{name}." for name, p in network.named_modules() if isinstance(p, Fitted))
     strange = [
         name
         for name, part in network.named_modules()
         if name and not f"{type(part).__module__}.".startswith(theirs)
+        if not f"{name}.".startswith(ours)
     ]
     masked = [name for name, _ in network.named_parameters() if name.endswith("_orig")]
     return strange + masked

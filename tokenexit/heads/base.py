@@ -19,6 +19,8 @@ HEADS: Registry[ExitHead] = Registry("exit head", "tokenexit.heads")
 class Fitted(nn.Module):
     """A part that may look at a split once more after training, of a head or of the top.
 
+    One in the network's own head has to save what a layer of torch in its place would.
+
     Attributes:
         fitted_on: The split; None if it need not.
     """
