@@ -11,6 +11,8 @@ import pytest
 from tokenexit.data.bio import is_bio, spans, to_bio
 from tokenexit.data.pairs import read_pairs
 from tokenexit.data.tagged import label_names, read_tagged
+from tokenexit.data.texts import read_texts
+from tokenexit.tasks.multilabel import LabelSetSplit
 
 SCRIPTS = Path(__file__).parents[1] / "data_scripts"
 pytestmark = pytest.mark.skipif(not SCRIPTS.is_dir(), reason="data_scripts are not installed")
@@ -207,6 +209,18 @@ def test_single_files(script, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert run(script("prepare_conll2003"), tmp_path / "out", "--input", *files) == 0
     assert "validation: 1 sentences, 3 words, 2 entities" in capsys.readouterr().out
     assert list(read_tagged(tmp_path / "out")) == ["train", "validation"]
+
+
+def test_sentences_are_labelled_by_what_they_mention(script, tmp_path: Path, capsys) -> None:
+    text = "a B-X\nb I-X\nc B-W\n\nd O\n"
+    (tmp_path / "train.txt").write_text(text, encoding="utf-8")
+    label = script("label_sentences").main
+    assert label([str(tmp_path / "out"), "--input", str(tmp_path / "train.txt")]) == 0
+    assert "train: 2 sentences, 1 without a label, 1 with several" in capsys.readouterr().out
+    split = read_texts(tmp_path / "out", kind=LabelSetSplit)["train"]
+    assert split.tokens == [["a b c"], ["d"]]
+    assert split.tags == [["W|X"], ["none"]]
+    assert label([str(tmp_path / "out"), "--input", str(tmp_path / "none.txt")]) == 2
 
 
 def test_wnut17_with_its_own_file_names(script, tmp_path: Path) -> None:
