@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -77,28 +77,6 @@ def _no_network() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def make_gate() -> Callable[..., Any]:
     """Factory of context gates that trust sure exits among sure neighbours, without fitting one."""
-    import torch
+    from tokenexit.testing.gates import trusting_gate
 
-    from tokenexit.context import ContextGate, GateConfig
-
-    def make(num_layers: int, classes: Sequence[str] = ("a", "b"), **changes: Any) -> ContextGate:
-        settings: dict[str, Any] = {
-            "exits": tuple(range(1, num_layers)),
-            "features": ("entropy", "margin", "agreement"),
-            "neighbours": ("entropy", "margin"),
-            "inner": 0,
-        }
-        settings |= {"num_layers": num_layers, "classes": classes, "num_classes": len(classes)}
-        gate = ContextGate(GateConfig(**{**settings, **changes}), width=32)
-        if changes.get("inner") or "features" in changes or "neighbours" in changes:
-            draw = torch.Generator().manual_seed(0)
-            for weight in gate.buffers():
-                weight.copy_(torch.randn(weight.shape, generator=draw) * 0.3)
-            return gate
-        own = [5.0, -1.0, *[-0.5] * gate.config.history]
-        near = [1.5, -0.5] * gate.slots + [0.2] * gate.slots + [-0.4] * gate.slots
-        gate.weight.copy_(torch.tensor(own + near * gate.config.around))
-        gate.bias.fill_(-3.0)
-        return gate
-
-    return make
+    return trusting_gate

@@ -40,6 +40,7 @@ FLOORS = (
     ("calibration", "training"),
     ("reporting",),
     ("workflows",),
+    ("testing",),
     ("cli",),
 )
 FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}

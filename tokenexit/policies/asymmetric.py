@@ -37,6 +37,7 @@ class Asymmetric(Policy):
     positive: int | str = 1
     knob = Knob("threshold", strict=1.0, loose=0.0, near_one=True)
     levels = ("sentence",)
+    num_classes = 2
 
     def __post_init__(self) -> None:
         check_number(self, "threshold", 0.0, 1.0)

@@ -50,6 +50,16 @@ class Policy(ABC):
     needs_target: ClassVar[bool] = False
     """Whether the decision looks at gold labels, so that it serves analysis only."""
 
+    reads_logits: ClassVar[bool] = True
+    """Whether exits that are certain of their classes let rows out; not where a table, a draw or
+    a gate of its own decides."""
+
+    num_classes: ClassVar[int | None] = None
+    """How many classes it needs; any number when None."""
+
+    waits: ClassVar[bool] = False
+    """Whether a step has to look at values on the host, and so waits for the device."""
+
     def init(self, num_rows: int, device: torch.device | str = "cpu") -> State:
         """State before the first layer, for ``num_rows`` rows."""
         return None

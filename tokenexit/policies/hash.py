@@ -41,6 +41,7 @@ class Hash(Policy):
     max_layer: int = 6
     seed: int = 0
     knob = Knob("max_layer", strict=MAX_LAYER, loose=1, integer=True, log=True)
+    reads_logits = False
 
     def __post_init__(self) -> None:
         check_number(self, "min_layer", 1, MAX_LAYER, integer=True)

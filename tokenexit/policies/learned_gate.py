@@ -34,6 +34,7 @@ class LearnedGate(ThresholdPolicy):
     threshold: float = 0.1
     levels = ("token", "step", "sentence", "value")
     knob = Knob("threshold", strict=1e-4, loose=0.9, log=True)
+    reads_logits = False
 
     def __post_init__(self) -> None:
         check_number(self, "threshold", 0.0, 1.0)

@@ -17,6 +17,7 @@ class Never(Policy):
     """Nobody halts before the last layer."""
 
     levels = ("token", "step", "sentence", "value")
+    reads_logits = False
 
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
         """Let nobody out."""

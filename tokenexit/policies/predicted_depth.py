@@ -32,6 +32,7 @@ class PredictedDepth(Policy):
     threshold: float = 0.9
     knob = Knob("threshold", strict=1.0, loose=0.0)
     levels = ("step",)
+    reads_logits = False
 
     def __post_init__(self) -> None:
         check_number(self, "threshold", 0.0, 1.0)

@@ -35,6 +35,7 @@ class QExit(Policy):
 
     threshold: float = 0.5
     knob = Knob("threshold", strict=1.0, loose=0.0)
+    reads_logits = False
 
     def __post_init__(self) -> None:
         check_number(self, "threshold", 0.0, 1.0)

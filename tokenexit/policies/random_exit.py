@@ -39,6 +39,7 @@ class RandomExit(Policy):
     rate: float = 0.2
     seed: int = 0
     knob = Knob("rate", strict=0.001, loose=1.0, log=True)
+    reads_logits = False
 
     def __post_init__(self) -> None:
         check_number(self, "rate", 0.0, 1.0)

@@ -49,6 +49,7 @@ class TwoStage(Policy):
 
     gate: Policy = field(default=Saturation(0.9))
     confirm: Policy = field(default=Margin(0.8))
+    waits = True
 
     def __post_init__(self) -> None:
         check_policy(self, "gate")

@@ -1,0 +1,28 @@
+"""The check of a policy."""
+
+from __future__ import annotations
+
+from tokenexit.policies import Policy
+from tokenexit.testing.contract import require
+from tokenexit.testing.policy_dial import DIAL
+from tokenexit.testing.policy_promises import POLICY
+
+
+def check_policy(policy: Policy | type[Policy]) -> None:
+    """Check that a policy keeps the promises of ``policy_promises`` and ``policy_dial``.
+
+    Args:
+        policy: A policy, or a registered class, whose ``examples`` are all checked.
+
+    Raises:
+        AssertionError: It breaks one; the message says which, and how to mend it.
+    """
+    if isinstance(policy, Policy):
+        POLICY.hold(policy, repr(policy))
+        if policy.dial() is not None:
+            DIAL.hold(policy, repr(policy))
+        return
+    examples = policy.examples()
+    require(examples, f"{policy.__name__}.examples() is empty: give one instance or more.")
+    for example in examples:
+        check_policy(example)
