@@ -18,6 +18,7 @@ from tokenexit.backbones import BACKBONES, Backbone, Inference, adapt
 from tokenexit.backbones.lean import LeanLinear
 from tokenexit.backbones.making import packing_pays
 from tokenexit.errors import UserError
+from tokenexit.testing.networks import attentions
 
 FAMILIES = [name for name, _ in BACKBONES.items()]
 packed_or_not = pytest.mark.parametrize("pack", [False, True], ids=["as-is", "packed"])
@@ -33,7 +34,7 @@ def _only_with_onednn(request: pytest.FixtureRequest) -> None:
 def build(model_type: str = "bert", attention: str = "sdpa") -> Backbone:
     torch.manual_seed(0)
     config = BACKBONES.get(model_type).example_config(model_type)
-    if model_type == "deberta-v2":
+    if attention not in attentions(model_type):
         attention = "eager"
     model = AutoModelForTokenClassification.from_config(config, attn_implementation=attention)
     with torch.no_grad():

@@ -9,13 +9,15 @@ import pytest
 import torch
 
 from tokenexit import scores
-from tokenexit.context import FEATURES
+from tokenexit.context import FEATURES, TARGETS
 from tokenexit.context.features import Shape
+from tokenexit.context.features.base import Plain
 from tokenexit.context.features.log_probabilities import FLOOR
 from tokenexit.context.seen import Seen
+from tokenexit.context.targets import Target
+from tokenexit.testing import check_feature, check_target
 
 SHAPE = Shape(3, history=2, projection=4, exits=(1, 2, 3), num_layers=4, width=3, reach=2)
-EVERY = [name for name, _ in FEATURES.items()]
 
 
 def build(name):
@@ -33,30 +35,40 @@ def look(name, table, exits=3):
     return torch.stack(found)
 
 
-@pytest.mark.parametrize("name", EVERY)
-def test_every_feature_is_as_wide_as_it_says_and_finite(name, make_table):
-    table = make_table(4)
-    numbers = look(name, table)
-    assert numbers.shape == (3, 20, build(name).width)
-    assert numbers.dtype == torch.float32
-    assert numbers.isfinite().all()
-    assert FEATURES.get(name).__doc__
+@pytest.mark.parametrize("name", [name for name, _ in FEATURES.items()])
+def test_a_feature_keeps_its_promises(name):
+    check_feature(name)
 
 
-@pytest.mark.parametrize("name", EVERY)
-def test_features_without_logits_compute_none(name, make_table):
-    signals = make_table(2).signals(0, torch.arange(10))
-    feature = build(name)
-    feature.look(Seen(signals, torch.zeros(10, 4)), None)
-    assert ("logits" in signals.__dict__) == feature.of_logits
+@pytest.mark.parametrize("name", [name for name, _ in TARGETS.items()])
+def test_a_target_keeps_its_promises(name):
+    check_target(name)
 
 
-@pytest.mark.parametrize("name", EVERY)
-def test_no_rows(name, make_table):
-    signals = make_table(2).signals(0, torch.arange(0))
-    feature = build(name)
-    numbers, _ = feature.look(Seen(signals, torch.zeros(0, 4)), None)
-    assert numbers.shape == (0, feature.width)
+def test_a_broken_feature_is_told_what_to_mend(monkeypatch):
+    class Silent(Plain):
+        """Says that it reads no logits."""
+
+        of_logits = False
+
+        def numbers(self, seen):
+            return seen.signals.logits[:, :1]
+
+    monkeypatch.setattr(FEATURES, "_members", {**FEATURES._members, "silent": Silent})
+    with pytest.raises(AssertionError, match="of_logits is False"):
+        check_feature(Silent)
+
+
+def test_a_broken_target_is_told_what_to_mend(monkeypatch):
+    class Whole(Target):
+        """Speaks of the top as well."""
+
+        def wrong(self, said, gold):
+            return said != gold
+
+    monkeypatch.setattr(TARGETS, "_members", {**TARGETS._members, "whole": Whole})
+    with pytest.raises(AssertionError, match=r"not torch.bool of \[5, 11\]"):
+        check_target(Whole)
 
 
 @pytest.mark.parametrize("name", ["last_depths", "last_doubts"])

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tokenexit.heads import HEADS
 from tokenexit.heads.prototype import SAMPLE, PrototypeHead
 from tokenexit.heads.temperature import Temperature, best_temperature
 from tokenexit.models.words.token_classification import ExitModelForTokenClassification
 from tokenexit.signals import Signals
 from tokenexit.training.fit import _Watching, fit_heads
 
-FITTED = {"mixed": "validation", "prototype": "train"}
+FITTED = {name: head.fitted_on for name, head in HEADS.items() if head.fitted_on}
 every_fitted = pytest.mark.parametrize("name", FITTED)
 
 

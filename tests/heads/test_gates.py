@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForSeq2SeqLM
 
 from tokenexit.decoders import DECODERS
@@ -60,44 +59,6 @@ def arrived(layer: int = 3, count: int = 7, **changes: Any) -> Signals:
         target=place % CLASSES,
     )
     return replace(signals, **changes)
-
-
-@every_gate
-def test_a_probability_for_every_row_on_its_own(name):
-    gate, signals = make(name), arrived()
-    said = gate(signals)
-    assert (said.shape, said.dtype) == ((7,), torch.float32)
-    assert ((said > 0) & (said < 1)).all()
-    assert said.std() > 1e-3
-    some = torch.tensor([5, 2])
-    torch.testing.assert_close(gate(signals.select(some)), said[some])
-    assert gate(signals.select(some[:0])).shape == (0,)
-
-
-@every_gate
-def test_apart_it_leaves_the_network_without_gradient(name):
-    gate, signals = make(name), arrived()
-    states = signals.hidden, signals.previous_hidden
-    logits = signals.logits
-    logits.retain_grad()
-    assert not signals.apart().logits.requires_grad
-    gate(signals.apart()).sum().backward()
-    assert all(state is not None and state.grad is None for state in states)
-    assert logits.grad is None
-    assert any(weight.grad is not None and weight.grad.any() for weight in gate.parameters())
-    gate(signals).sum().backward()  # and not apart, it does reach it
-    assert signals.hidden.grad is not None
-    assert signals.hidden.grad.any()
-    torch.testing.assert_close(gate(signals.apart()), gate(signals))
-
-
-@every_gate
-def test_cost_is_what_torch_counts(name):
-    gate, signals = make(name), arrived()
-    _ = signals.logits
-    with FlopCounterMode(display=False) as counter:
-        gate(signals)
-    assert counter.get_total_flops() == 2 * 7 * gate.macs
 
 
 @every_gate

@@ -10,6 +10,19 @@ Each raises ``AssertionError`` with what is wrong and how to mend it, and needs 
 
 from __future__ import annotations
 
+from tokenexit.testing.backbone import check_backbone
+from tokenexit.testing.decoder import check_decoder
+from tokenexit.testing.feature import check_feature, check_target
+from tokenexit.testing.gate import check_gate
+from tokenexit.testing.head import check_head
 from tokenexit.testing.policy import check_policy
 
-__all__ = ["check_policy"]
+__all__ = [
+    "check_backbone",
+    "check_decoder",
+    "check_feature",
+    "check_gate",
+    "check_head",
+    "check_policy",
+    "check_target",
+]
