@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from tokenexit import objectives, policies
 from tokenexit.errors import UserError
-from tokenexit.heads import build_head
-from tokenexit.heads.stack import BESIDE
-from tokenexit.methods import LEVELS, METHODS, settings_of
-from tokenexit.policies.base import check_level
+from tokenexit.methods import LEVELS, METHODS, Method, settings_of
+from tokenexit.testing import check_method
 from tokenexit.workflows.config import ClassificationConfig, TaggingConfig
 from tokenexit.workflows.method import load_with_method
 from tokenexit.workflows.run import run_task
@@ -82,21 +79,49 @@ def test_a_method_trains_calibrates_and_runs(name, level, data, tmp_path):
     assert found in {family["name"] for family in METHODS.get(name).policies} | {"never"}
 
 
-@pytest.mark.parametrize(("name", "level"), PLACES)
-def test_a_method_is_made_of_what_there_is(name, level):
-    settings = settings_of(name, level)
-    objectives.from_config(settings["train"]["objective"])
-    for family in settings["calibrate"]["policies"]:
-        policy = policies.from_config(family)
-        check_level(policy, level)
-        assert policy.dial() is not None
-    if level != "step":
-        heads = {key: value for key, value in settings["heads"].items() if key not in BESIDE}
-        build_head(heads, 8, 3)
-    gated = {"learned_gate", "q_exit", "dact"}
-    asks_gate = any(family["name"] in gated for family in METHODS.get(name).policies)
-    assert asks_gate == bool(METHODS.get(name).heads.get("gate"))
-    assert METHODS.get(name).paper
+@pytest.mark.parametrize("name", [name for name, _ in METHODS.items()])
+def test_a_method_keeps_its_promises(name):
+    check_method(name)
+
+
+class Mine(Method):
+    """Patience on plain heads; parts of it are broken below."""
+
+    paper = "mine"
+    train: ClassVar[Any] = {"objective": {"name": "joint"}}
+    policies = ({"name": "patience"},)
+
+
+class Ungated(Mine):
+    """Reads a gate that nobody trains."""
+
+    policies = ({"name": "learned_gate"},)
+
+
+class Fixed(Mine):
+    """Has nothing to calibrate."""
+
+    policies = ({"name": "every_kth", "policy": {"name": "never"}},)
+
+
+class Unheard(Mine):
+    """Asks for a head that there is not."""
+
+    heads: ClassVar[Any] = {"name": "lineer"}
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        (Ungated, "its policies read a gate"),
+        (Fixed, "no dial"),
+        (Unheard, "Did you mean 'linear'"),
+    ],
+)
+def test_a_broken_method_is_told_what_to_mend(broken, told, monkeypatch):
+    monkeypatch.setattr(METHODS, "_members", {**METHODS._members, "mine": broken})
+    with pytest.raises(AssertionError, match=f"(?s){broken.__name__}.*{told}"):
+        check_method(broken)
 
 
 def test_what_the_user_sets_wins(data):

@@ -15,8 +15,11 @@ from tokenexit.errors import UserError
 from tokenexit.evaluation.text_metrics import bleu_difference, relative_bound, score_texts
 from tokenexit.metrics import METRICS, Metric, build_metric, measure
 from tokenexit.metrics.rouge import UnicodeWords
+from tokenexit.testing import check_metric
+from tokenexit.testing.metric import TEXTS as EDGES
 
 TEXTS = sorted(name for name, cls in METRICS.items() if cls.of == "texts")
+THEIRS = ("bleu", "chrf", "ter")
 WORDS = some.lists(some.sampled_from("the cat sat on a mat .".split()), max_size=7).map(" ".join)
 ROWS = some.lists(
     some.tuples(WORDS, some.lists(WORDS, min_size=1, max_size=3)), min_size=1, max_size=5
@@ -37,7 +40,7 @@ def theirs(name: str, texts: Sequence[str], references: Sequence[Sequence[str]])
 
 @settings(max_examples=60, deadline=None)
 @given(ROWS)
-@pytest.mark.parametrize("name", ["bleu", "chrf", "ter"])
+@pytest.mark.parametrize("name", THEIRS)
 def test_as_sacrebleu_says(name: str, rows):
     texts, references = [row[0] for row in rows], [row[1] for row in rows]
     assert measure(build_metric(name, "texts"), name, texts, references) == pytest.approx(
@@ -110,30 +113,54 @@ def test_ter_by_hand():
     assert ter.score(["a b c d e"], [["x"]]) > 1
 
 
+@pytest.mark.parametrize("name", [name for name, _ in METRICS.items()])
+def test_a_metric_keeps_its_promises(name: str):
+    check_metric(name)
+
+
 @pytest.mark.parametrize("name", TEXTS)
-@pytest.mark.parametrize(
-    ("texts", "references"),
-    [
-        ([""], [[""]]),
-        ([""], [["a cat"]]),
-        (["a cat"], [[""]]),
-        (["", ""], [["a"], ["b", "c"]]),
-        (["x"], [["x"]]),
-        (["猫"], [["猫", "犬"]]),
-        (["a b c d e f"] * 3, [["a b c d e f"], ["a", "b", "c"], ["a b c d e f", ""]]),
-    ],
-)
-def test_at_the_edges_every_metric_is_a_number(name: str, texts, references):
+@pytest.mark.parametrize(("texts", "references"), EDGES)
+def test_at_the_edges_as_sacrebleu_says(name: str, texts, references):
     metric = build_metric(name, "texts")
-    value = measure(metric, name, texts, references)
-    assert math.isfinite(value)
-    assert value >= 0
-    if name in ("bleu", "chrf", "ter"):
-        assert value == pytest.approx(theirs(name, texts, references))
+    if name in THEIRS:
+        assert metric.score(texts, references) == pytest.approx(theirs(name, texts, references))
     if metric.parts(texts, references) is not None:
         for full in (texts, ["something else"] * len(texts)):
-            bound = relative_bound(metric, texts, full, references, 0.9)
-            assert math.isfinite(bound)
+            assert math.isfinite(relative_bound(metric, texts, full, references, 0.9))
+
+
+class Length(Metric):
+    """Mean length; parts of it are broken below."""
+
+    def score(self, predictions, references):
+        return sum(map(len, predictions)) / len(predictions)
+
+
+class Below(Length):
+    """Below 0."""
+
+    def score(self, predictions, references):
+        return -1.0
+
+
+class Apart(Length):
+    """Its parts are of something else."""
+
+    def score(self, predictions, references):
+        return 1.0
+
+    def parts(self, predictions, references):
+        return np.ones((len(predictions), 2)) * [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [(Length, "lower_is_better"), (Below, "a number from 0 up"), (Apart, r"score\(\) gives 1.0")],
+)
+def test_a_broken_metric_is_told_what_to_mend(broken, told, monkeypatch):
+    monkeypatch.setattr(METRICS, "_members", {**METRICS._members, "broken": broken})
+    with pytest.raises(AssertionError, match=f"(?s){broken.__name__}.*{told}"):
+        check_metric(broken)
 
 
 def test_nothing_lost_is_all_kept():

@@ -2,51 +2,84 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 
 from tokenexit.errors import UserError
 from tokenexit.objectives import OBJECTIVES, Objective, Occasion, from_config
-from tokenexit.objectives.base import draw, layer_weights
+from tokenexit.objectives.base import Lesson, draw, layer_weights
+from tokenexit.testing import check_objective
 
 
 def occasion(*, step: int = 0, seed: int = 0) -> Occasion:
     return Occasion(step, 0.0, seed, (1, 2), 1, torch.zeros(1, dtype=torch.long))
 
 
-def test_every_file_registers_its_objective():
-    assert {name for name, _ in OBJECTIVES.items()} == {
-        "alternating",
-        "dact",
-        "difficulty_aware",
-        "diversity",
-        "frozen_distillation",
-        "gradient_projection",
-        "halt_and_copy",
-        "imitation",
-        "joint",
-        "layer_skip",
-        "learned_weights",
-        "mixed_depth",
-        "mutual_distillation",
-        "palbert",
-        "searched",
-        "self_distillation",
-        "shallow_deep",
-        "single",
-        "two_stage",
-    }
-
-
 @pytest.mark.parametrize("name", [name for name, _ in OBJECTIVES.items()])
-def test_every_objective_teaches_with_its_defaults(name, toy, teach):
-    asks = OBJECTIVES.get(name).asks
-    gate = {"name": asks["gate"]} if "gate" in asks else False
-    model = toy.build(sharp=4.0, head=asks.get("head", "linear"), gate=gate)
-    taught = teach(model, name, toy.sentences(model, 5))
-    assert taught.loss.isfinite()
-    assert taught.by_layer
-    assert any(gradient is not None for gradient in taught.gradients.values())
+def test_an_objective_keeps_its_promises(name):
+    check_objective(name)
+
+
+@dataclass(frozen=True)
+class Plain(Objective):
+    """Cross-entropy at every exit; parts of it are broken below."""
+
+    def start(self, occasion):
+        return type(self).Batch()
+
+    class Batch(Lesson):
+        def arrive(self, signals, words):
+            self.cross_entropy(signals, 1.0)
+
+
+class PerRow(Plain):
+    """Forgets to sum."""
+
+    class Batch(Lesson):
+        def arrive(self, signals, words):
+            self.note(signals)
+            self.total = torch.zeros(7)
+
+
+class Averaged(Plain):
+    """Divides by labelled words, of which there may be none."""
+
+    class Batch(Lesson):
+        def arrive(self, signals, words):
+            self.add(self.note(signals) / (signals.target != -100).sum())
+
+
+class Drawn(Plain):
+    """Draws as it goes."""
+
+    class Batch(Lesson):
+        def arrive(self, signals, words):
+            self.cross_entropy(signals, torch.rand(()))
+
+
+class Greedy(Plain):
+    """Learns from rows without a label."""
+
+    class Batch(Lesson):
+        def arrive(self, signals, words):
+            self.add(self.note(signals) + signals.logits.square().sum())
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        (PerRow, r"a tensor of \[7\], not a number"),
+        (Averaged, "batch without labels is nan"),
+        (Drawn, "occasion, count"),
+        (Greedy, "unlabelled = True"),
+    ],
+)
+def test_a_broken_objective_is_told_what_to_mend(broken, told, monkeypatch):
+    monkeypatch.setattr(OBJECTIVES, "_members", {**OBJECTIVES._members, "broken": broken})
+    with pytest.raises(AssertionError, match=f"(?s){broken.__name__}.*{told}"):
+        check_objective(broken)
 
 
 def test_from_config_builds_by_name():

@@ -2,48 +2,41 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import ClassVar
 
 import pytest
 
 from tokenexit.errors import UserError
-from tokenexit.metrics import METRICS
 from tokenexit.models.settings import ExitSettings, task_of
-from tokenexit.tasks import TASKS, LabelledTask, Task, labelled_task, task_named, tasks_at, unit_of
-from tokenexit.tasks.base import Holder, Kind, Level, Scored, Unit
-
-KNOWN = dict(TASKS.items())
-
-
-@pytest.mark.parametrize("name", KNOWN)
-def test_a_task_says_what_it_is(name):
-    task = task_named(name)
-    assert task.name == name
-    for value, kind in (
-        (task.unit, Unit), (task.holder, Holder), (task.level, Level), (task.kind, Kind),
-        (task.of, Scored),
-    ):  # fmt: skip
-        assert value in get_args(kind)
-    assert task.title
-    assert task.example
-    assert task.made.split()[0] in ("a", "an")
-    own = {metric for metric, cls in METRICS.items() if cls.of == task.of}
-    assert task.metric in {*task.figures, *own}
-    task.check_metric(task.metric)
-    task.check_metric(None)
-    with pytest.raises(UserError, match="never_heard_of"):
-        task.check_metric("never_heard_of")
+from tokenexit.policies import Never
+from tokenexit.tasks import TASKS, Task, labelled_task, task_named, tasks_at, unit_of
+from tokenexit.tasks.pos import PartsOfSpeech
+from tokenexit.testing import check_task
 
 
-@pytest.mark.parametrize("name", [n for n, cls in KNOWN.items() if issubclass(cls, LabelledTask)])
-@pytest.mark.parametrize("context", [False, True])
-def test_families_have_a_knob_and_a_meaning(name, context):
-    task = labelled_task(name)
-    families = task.families(("O", "B-X", "I-X"), context and task.countable)
-    assert families
-    for family in families:
-        assert family.dial() is not None
-        assert task.level in family.levels
+@pytest.mark.parametrize("name", [name for name, _ in TASKS.items()])
+def test_a_task_keeps_its_promises(name):
+    check_task(name)
+
+
+class Unknown(PartsOfSpeech):
+    """Scored by what there is not."""
+
+    metric: ClassVar[str] = "brier"
+
+
+class Idle(PartsOfSpeech):
+    """Searches a policy without a dial."""
+
+    def families(self, labels, context=False):
+        return [Never()]
+
+
+@pytest.mark.parametrize(("broken", "told"), [(Unknown, "metric is 'brier'"), (Idle, "no dial")])
+def test_a_broken_task_is_told_what_to_mend(broken, told, monkeypatch):
+    monkeypatch.setattr(TASKS, "_members", {**TASKS._members, "broken": broken})
+    with pytest.raises(AssertionError, match=f"(?s){broken.__name__}.*{told}"):
+        check_task(broken)
 
 
 def test_names():

@@ -1,11 +1,10 @@
-"""A tagger of three narrow layers, and sentences it can learn: the first letter is the class.
+"""The tagger of ``tokenexit.testing``, and how it is trained here.
 
 Loaded by path from the fixtures, and imported by ``worker.py`` in processes of its own.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,93 +12,14 @@ import torch
 from accelerate.state import AcceleratorState
 
 from tokenexit.halting import Sentence
-from tokenexit.models.fresh.encoder import fresh_encoder, train_tokenizer
 from tokenexit.models.words.token_classification import ExitModelForTokenClassification
+from tokenexit.testing.tagger import LABELS, WORDS
+from tokenexit.testing.tagger import tiny_sentences as sentences
+from tokenexit.testing.tagger import tiny_tagger as build
+from tokenexit.testing.tagger import tiny_tokenizer as tokenizer
 from tokenexit.training import TrainConfig, make_accelerator, train
 
-# The longer words fall into several sub-words.
-WORDS = ("ax", "ay", "az", "aw", "bx", "by", "bzwx", "bw", "cx", "cyz", "cz", "cwxyz")
-LABELS = ("A", "B", "C")
-
-
-@lru_cache
-def tokenizer() -> Any:
-    return train_tokenizer([[word[:2] for word in WORDS]] * 3, vocab_size=100)
-
-
-def build(
-    *,
-    seed: int = 0,
-    layers: int = 3,
-    dropout: float = 0.0,
-    sharp: float = 1.0,
-    gate: bool | dict[str, str] = False,
-    head: str = "linear",
-    exit_layers: tuple[int, ...] | None = None,
-    double: bool = False,
-) -> ExitModelForTokenClassification:
-    """A fresh tagger.
-
-    Args:
-        seed: Of its weights.
-        layers: Depth.
-        dropout: In the network and in the heads.
-        sharp: Factor on the weights of the heads; above 1, some words are surer than others.
-        gate: Whether it has a learned gate, or which.
-        head: Kind of exit heads.
-        exit_layers: Layers with an exit; all when None.
-        double: Whether to compute in float64, where sums agree in whatever order.
-    """
-    torch.manual_seed(seed)
-    shape = {"num_hidden_layers": layers, "hidden_size": 16, "intermediate_size": 24}
-    drops = {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
-    network = fresh_encoder(
-        {
-            "model_type": "bert",
-            "num_attention_heads": 2,
-            "max_position_embeddings": 40,
-            "initializer_range": 0.2,
-            **shape,
-            **drops,
-        },
-        tokenizer(),
-        len(LABELS),
-    )
-    model = ExitModelForTokenClassification.from_transformers(
-        network,
-        tokenizer(),
-        LABELS,
-        exit_layers=exit_layers,
-        heads={"name": head, "dropout": dropout, "gate": gate},
-    )
-    with torch.no_grad():
-        for head in (*model.heads.exits.values(), model.backbone.final_head()):
-            for weight in head.parameters():
-                weight.mul_(sharp)
-    return model.double() if double else model
-
-
-def sentences(
-    model: ExitModelForTokenClassification, count: int, *, seed: int = 0, unlabelled: float = 0.0
-) -> list[Sentence]:
-    """Random sentences of one to seven words.
-
-    Args:
-        model: Whose tokenizer reads them.
-        count: How many.
-        seed: Of the draw.
-        unlabelled: Share of words without a gold class; the first of a sentence has one.
-    """
-    random = torch.Generator().manual_seed(seed)
-    lengths = torch.randint(1, 8, (count,), generator=random).tolist()
-    drawn = [torch.randint(len(WORDS), (n,), generator=random).tolist() for n in lengths]
-    texts = [[WORDS[i] for i in chosen] for chosen in drawn]
-    gold = [[LABELS.index(word[0].upper()) for word in words] for words in texts]
-    for targets in gold:
-        for place, lot in enumerate(torch.rand(len(targets), generator=random).tolist()):
-            if place and lot < unlabelled:
-                targets[place] = -100
-    return [piece.sentence for piece in model.encoder.encode(texts, gold)]
+__all__ = ["LABELS", "WORDS", "build", "fit", "sentences", "tokenizer", "weights"]
 
 
 def fit(

@@ -15,7 +15,11 @@ from tokenexit.testing.decoder import check_decoder
 from tokenexit.testing.feature import check_feature, check_target
 from tokenexit.testing.gate import check_gate
 from tokenexit.testing.head import check_head
+from tokenexit.testing.method import check_method
+from tokenexit.testing.metric import check_metric
+from tokenexit.testing.objective import check_objective
 from tokenexit.testing.policy import check_policy
+from tokenexit.testing.task import check_task
 
 __all__ = [
     "check_backbone",
@@ -23,6 +27,10 @@ __all__ = [
     "check_feature",
     "check_gate",
     "check_head",
+    "check_method",
+    "check_metric",
+    "check_objective",
     "check_policy",
     "check_target",
+    "check_task",
 ]

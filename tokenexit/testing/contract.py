@@ -9,6 +9,8 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor
 
+from tokenexit.errors import UserError
+
 T = TypeVar("T")
 
 
@@ -59,7 +61,7 @@ class _Naming:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if isinstance(error, AssertionError):
+        if isinstance(error, AssertionError | UserError):
             raise AssertionError(f"{self.promise}\n{error}") from error
         if error is not None:
             error.add_note(self.promise)

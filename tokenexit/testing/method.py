@@ -1,0 +1,91 @@
+"""The check of a method, a published system as a preset."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from tokenexit import objectives, policies
+from tokenexit.heads import build_head
+from tokenexit.heads.stack import BESIDE
+from tokenexit.methods import LEVELS, METHODS, Method, settings_of
+from tokenexit.objectives.base import check_heads, check_regression
+from tokenexit.policies import Policy
+from tokenexit.policies.base import check_level
+from tokenexit.signals import Signals
+from tokenexit.testing.contract import Contract, require
+from tokenexit.testing.policy_promises import trace_for
+
+METHOD: Contract[str] = Contract("method")
+
+
+def check_method(method: str | type[Method]) -> None:
+    """Check that a method keeps its promises: that all it names is there and fits together.
+
+    Args:
+        method: A registered class or its name.
+
+    Raises:
+        AssertionError: It breaks one; the message says which, and how to mend it.
+    """
+    name = method if isinstance(method, str) else METHODS.name_of(method)
+    METHOD.hold(name, f"{METHODS.get(name).__name__}({name!r})")
+
+
+@METHOD.promise
+def says_where_it_comes_from(name: str) -> None:
+    """It has a docstring, its paper, and levels that exist."""
+    method = METHODS.get(name)
+    require(method.__doc__, "give the class a docstring.")
+    require(getattr(method, "paper", ""), 'say who published it: paper = "Xin et al. 2020".')
+    strange = set(method.levels) - set(LEVELS)
+    require(
+        method.levels and not strange, f"levels are some of {', '.join(LEVELS)}, not {strange}."
+    )
+
+
+@METHOD.promise
+def is_made_of_what_there_is(name: str) -> None:
+    """Its objective, heads and policies exist, and policies have a meaning at its levels."""
+    method = METHODS.get(name)
+    levels = [*method.levels, *(["value"] if method.regression is not None else [])]
+    for level in levels:
+        settings = settings_of(name, level)
+        objective = objectives.from_config(settings["train"].get("objective", "joint"))
+        if level == "value":
+            check_regression(objective)
+        for family in settings["calibrate"]["policies"]:
+            policy = policies.from_config(family)
+            check_level(policy, level)
+            require(policy.dial() is not None, f"{policy!r} has no dial for calibration to turn.")
+        if "heads" in settings:
+            heads = {k: v for k, v in settings["heads"].items() if k not in BESIDE}
+            build_head(heads, 8, 3)
+            check_heads(objective, settings["heads"])
+
+
+@METHOD.promise
+def gates_are_asked(name: str) -> None:
+    """It trains a gate if, and only if, one of its policies reads it."""
+    method = METHODS.get(name)
+    families = (*method.policies, *(method.regression or ()))
+    read = any(reads_gate(policies.from_config(family)) for family in families)
+    gate = method.heads.get("gate")
+    require(
+        read == bool(gate),
+        f"heads.gate is {gate!r}, and its policies read {'a' if read else 'no'} gate.",
+    )
+
+
+def reads_gate(policy: Policy) -> bool:
+    """Whether a policy asks the learned gate, tried on a few rows."""
+    asked: list[int] = []
+
+    def told(signals: Signals) -> Tensor:
+        asked.append(signals.layer)
+        return signals.hidden[:, -1]
+
+    trace = trace_for(policy)
+    state = policy.init(len(trace.item_id))
+    for layer in range(1, len(trace.logits) + 1):
+        _, state = policy.step(trace.signals(layer, gate_head=told), state)
+    return bool(asked)
