@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import socket
@@ -39,6 +40,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail where our own code uses what a dependency has deprecated",
     )
+    parser.addoption(
+        "--fast",
+        action="store_true",
+        help="the first case of every test that is not slow, and all promises of members",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -47,11 +53,35 @@ def pytest_configure(config: pytest.Config) -> None:
             config.addinivalue_line("filterwarnings", rf"error::{kind}:tokenexit(\.|$)")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_finish() -> None:
+    """Whoever collects garbage need not look through thousands of tests: trainings end so."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Every process has to collect the same tests, so no name may hold an address in memory."""
     strange = [item.nodeid for item in items if " at 0x" in item.nodeid]
     if strange:
         raise pytest.UsageError(f"Give {strange[0]} an id that is the same in every process.")
+    if config.getoption("--fast"):
+        chosen = _fast(items)
+        kept = {item.nodeid for item in chosen}
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in kept])
+        items[:] = chosen
+
+
+def _fast(items: list[pytest.Item]) -> list[pytest.Item]:
+    """The first case of every function that is not slow; of members, the promises of all."""
+    seen: set[str] = set()
+    chosen = []
+    for item in items:
+        function = item.nodeid.partition("[")[0]
+        every = function.endswith("keeps_its_promises")
+        if item.get_closest_marker("slow") is None and (every or function not in seen):
+            chosen.append(item)
+        seen.add(function)
+    return chosen
 
 
 @pytest.fixture(scope="session", autouse=True)

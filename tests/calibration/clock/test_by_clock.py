@@ -15,7 +15,7 @@ from tokenexit.evaluation import evaluate
 from tokenexit.policies import Entropy, Margin, Never, from_config
 from tokenexit.reporting.calibration_text import calibration_text
 
-pytestmark = pytest.mark.usefixtures("nothing_twice")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_twice")]
 
 FAMILIES = [Margin(), Entropy()]
 KEEP = {"min_quality": 0.75, "grid": 8, "verify": 2}

@@ -13,7 +13,7 @@ from tokenexit.evaluation.generation import evaluate_texts
 from tokenexit.policies import EveryKth, LearnedGate, Margin, from_config
 from tokenexit.reporting.calibration_text import calibration_text
 
-pytestmark = pytest.mark.usefixtures("nothing_twice")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_twice")]
 
 
 def chosen_by(writer, pairs, machine, families=None, **config):
