@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     )
     from tokenexit.models.words.token_classification import ExitModelForTokenClassification
     from tokenexit.registry import load_plugin
+    from tokenexit.workflows.fit import fit
     from tokenexit.workflows.train import train
 
     __version__: str
@@ -28,6 +29,7 @@ __all__ = [
     "ExitModelForSequenceClassification",
     "ExitModelForTokenClassification",
     "__version__",
+    "fit",
     "load_plugin",
     "policies",
     "train",
@@ -44,6 +46,7 @@ _HOMES = {
     "ExitModelForSeq2SeqLM": "tokenexit.models.generation.seq2seq",
     "ExitModelForSequenceClassification": "tokenexit.models.sequences.sequence_classification",
     "ExitModelForTokenClassification": "tokenexit.models.words.token_classification",
+    "fit": "tokenexit.workflows.fit",
     "load_plugin": "tokenexit.registry",
     "train": "tokenexit.workflows.train",
 }

@@ -12,6 +12,7 @@ from typing import Any
 from tokenexit.data.arrow import from_dataset
 from tokenexit.data.files import format_of, read_file
 from tokenexit.data.layout import find_splits
+from tokenexit.data.memory import Memory
 from tokenexit.data.table import Table, joined, shown
 from tokenexit.errors import UserError
 
@@ -19,19 +20,22 @@ _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 
 
 def load_splits(
-    source: str | Path, name: str | None = None, revision: str | None = None
+    source: str | Path | Memory, name: str | None = None, revision: str | None = None
 ) -> dict[str, Table]:
     """Load every split of a data set.
 
     Args:
         source: An existing file (gives one split called ``all``), else an existing folder (with
-            train, validation and test files, or made by ``save_to_disk``), else a Hub id.
+            train, validation and test files, or made by ``save_to_disk``), else a Hub id; or
+            data in memory.
         name: A sub-folder of the folder, or the configuration of a Hub data set.
         revision: Branch, tag or commit of a Hub data set.
 
     Raises:
         UserError: Nothing is there, it cannot be read, or the Hub cannot be reached.
     """
+    if isinstance(source, Memory):
+        return dict(source.tables)
     if not isinstance(source, str | os.PathLike):
         raise UserError(
             f"data must be a file, a folder or a Hub id such as owner/name, not {shown(source)}."

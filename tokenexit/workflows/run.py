@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tokenexit.workflows.finish import finish
 from tokenexit.workflows.folder import Demo, begin, run_folder
 from tokenexit.workflows.recipes import Recipe, recipe_of
 from tokenexit.workflows.seeds import run_seeds
-from tokenexit.workflows.selection import selection
+from tokenexit.workflows.selection import Selection, selection
 from tokenexit.workflows.speaking import logger, quiet
 
 
@@ -58,22 +59,55 @@ def _run(
     set_seed(config.seed)
     model = recipe.build(splits["train"])
     recipe.configure(model, splits["train"])
+    if config.data is None:
+        say = logger.info if accelerator.is_main_process else logger.debug
+        say("No data was given, so this is a trial on generated data.")
+    held = taught(
+        recipe, model, splits, policy, families, accelerator, lambda: begin(config, accelerator)
+    )
+    finish(recipe, model, splits, policy, accelerator, held)
+    accelerator.wait_for_everyone()
+    if config.train.trackers:
+        accelerator.end_training()
+    return run
+
+
+def taught(
+    recipe: Recipe,
+    model: Any,
+    splits: Mapping[str, Any],
+    policy: Policy | None,
+    families: list[Policy],
+    accelerator: Accelerator,
+    begins: Callable[[], None] | None = None,
+) -> Selection[Any]:
+    """Train a model, fit what is fitted after it, and deal out the validation split.
+
+    Args:
+        recipe: The run, prepared.
+        model: Learns in place.
+        splits: The data.
+        policy: As the user gave it, or None.
+        families: Policies to calibrate.
+        accelerator: Of this process.
+        begins: Called when all is checked and before anything is written.
+    """
+    config = recipe.config
     recipe.rehearse(model, splits["train"], [*families, *([policy] if policy else [])])
     say = logger.info if accelerator.is_main_process else logger.debug
-    if config.data is None:
-        say("No data was given, so this is a trial on generated data.")
     say("%s", recipe.described(splits, model, accelerator))
     if hint := recipe.hint(model):
         say("%s", hint)
     held = selection(splits["validation"], config.calibrate, recipe.uses(model))
     lessons = recipe.lessons(model, splits, held.choosing)
-    begin(config, accelerator)
+    if begins is not None:
+        begins()
     state = train(
         model,
         lessons.examples,
         config.train,
         accelerator=accelerator,
-        folder=run,
+        folder=Path(config.output_dir),
         seed=config.seed,
         resume=config.resume,
         evaluate=lessons.evaluate,
@@ -84,8 +118,4 @@ def _run(
     model.use(config.precision)
     if config.context_gate.fit:
         model.use_context(recipe.fitted_gate(model, splits["train"]))
-    finish(recipe, model, splits, policy, accelerator, held.after(state.chosen_on))
-    accelerator.wait_for_everyone()
-    if config.train.trackers:
-        accelerator.end_training()
-    return run
+    return held.after(state.chosen_on)

@@ -12,6 +12,7 @@ from tokenexit.errors import UserError
 from tokenexit.registry import load_plugin
 from tokenexit.tasks import task_named
 from tokenexit.workflows.method import load_with_method
+from tokenexit.workflows.plain import plain
 from tokenexit.workflows.recipes import recipe_for, trainable
 from tokenexit.workflows.run import run_task
 
@@ -103,26 +104,3 @@ def train(task: str, **settings: Any) -> Any:
         raise UserError("Give the keys themselves: train(task, **settings).")
     run = train_task(task, [f"{key}={json.dumps(plain(key, settings[key]))}" for key in settings])
     return open_model(str(run)).model
-
-
-def plain(key: str, value: Any) -> Any:
-    """A setting as JSON has it.
-
-    Raises:
-        UserError: It is an object that no file can hold.
-    """
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {str(name): plain(f"{key}.{name}", held) for name, held in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(key, held) for held in value]
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    to_config = getattr(value, "to_config", None)
-    if callable(to_config):
-        return to_config()
-    raise UserError(
-        f"{key} is {type(value).__name__}, which no configuration can hold; give text, a number, "
-        "a list or a mapping. Data in memory: write it to a file, or use model.fit."
-    )

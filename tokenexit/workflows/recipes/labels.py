@@ -259,12 +259,15 @@ class LabelRecipe(Recipe):
 
 
 def training_sentences(pieces: Any) -> list[Sentence]:
-    """Pieces as training examples; a word is learned only where its piece answers for it."""
+    """Pieces as training examples; a word is learned only where its piece answers for it.
+
+    Labels that the model does not know, whose numbers lie below -100, are not learned.
+    """
     sentences = []
     for piece in pieces:
         start, end = (place - piece.first for place in piece.keep)
         targets = [
-            target if start <= place < end else -100
+            max(target, -100) if start <= place < end else -100
             for place, target in enumerate(piece.sentence.targets)
         ]
         sentences.append(replace(piece.sentence, targets=targets))
