@@ -43,7 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--fast",
         action="store_true",
-        help="the first case of every test that is not slow, and all promises of members",
+        help="the first test of every file that is not slow, and the promises of all members",
     )
 
 
@@ -72,15 +72,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _fast(items: list[pytest.Item]) -> list[pytest.Item]:
-    """The first case of every function that is not slow; of members, the promises of all."""
+    """The first test of every file that is not slow, and the promises of all members."""
     seen: set[str] = set()
     chosen = []
     for item in items:
         function = item.nodeid.partition("[")[0]
-        every = function.endswith("keeps_its_promises")
-        if item.get_closest_marker("slow") is None and (every or function not in seen):
+        file = function.partition("::")[0]
+        if item.get_closest_marker("slow") is not None:
+            continue
+        if function.endswith("keeps_its_promises") or file not in seen:
             chosen.append(item)
-        seen.add(function)
+        seen.add(file)
     return chosen
 
 

@@ -179,6 +179,7 @@ def test_the_command_line_answers_help_without_heavy_libraries():
     assert "Usage" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_public_names_exist():
     code = "import tokenexit; [getattr(tokenexit, name) for name in tokenexit.__all__]"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)

@@ -70,6 +70,7 @@ def told(place: Path, out: Path, *more: str) -> list[str]:
     return ["--models", str(place), "--data", str(place), "--out", str(out), *more]
 
 
+@pytest.mark.slow
 def test_a_case_is_measured_once_and_what_is_absent_is_named(
     run, place, tmp_path, capsys, monkeypatch
 ):
@@ -106,6 +107,7 @@ def test_texts_one_by_one_have_a_run_of_their_own_where_there_is_one(run, tmp_pa
     assert run.folder_of(many, tmp_path) == tmp_path / "ewt"
 
 
+@pytest.mark.slow
 def test_a_failed_case_is_told_and_nothing_is_written(run, place, tmp_path, capsys):
     (tmp_path / "little").mkdir()
     out = tmp_path / "results.json"
@@ -263,6 +265,7 @@ def test_old_and_new_take_turns(script, monkeypatch, capsys):
         pass
 
 
+@pytest.mark.slow
 def test_no_script_is_taken_for_a_package():
     """Their folder comes first on the path: transformers looks for packages such as ``kernels``."""
     done = subprocess.run(

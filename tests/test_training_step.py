@@ -93,6 +93,7 @@ def test_bad_requests(script: ModuleType, given: dict[str, Any], said: str) -> N
         script.training_step(**given)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_no_gpu_is_said_without_a_traceback() -> None:
     done = subprocess.run(

@@ -34,6 +34,7 @@ def run(program: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_no_kernel_leaves_its_memory(library: Library, tmp_path: Path):
     found = Path(library.path)
     objects = [str(found), f"-Wl,-rpath,{found.parent}"]
@@ -54,6 +55,7 @@ def test_sanitizers_find_nothing(library: Library, tmp_path: Path):
     run(compiled(tmp_path, SANITIZERS, objects))
 
 
+@pytest.mark.slow
 def test_compilers_warn_of_nothing(library: Library, tmp_path: Path):
     flags = [*build.FLAGS, *build.STRICT, "-fsyntax-only"]
     build.compile_objects(build.find_compiler(), flags, tmp_path)

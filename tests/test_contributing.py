@@ -1,0 +1,53 @@
+"""CONTRIBUTING's examples keep their promises, and links between documents lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tokenexit import testing
+from tokenexit.heads import HEADS
+from tokenexit.methods import METHODS
+from tokenexit.metrics import METRICS
+from tokenexit.objectives import OBJECTIVES
+from tokenexit.policies import POLICIES
+from tokenexit.tasks import TASKS
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+EXAMPLES = re.findall(
+    r'```python\n(.*?@([A-Z]+)\.register\("(\w+)"\).*?)```',
+    (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"),
+    flags=re.DOTALL,
+)
+CHECKS = {
+    "HEADS": (HEADS, testing.check_head),
+    "METHODS": (METHODS, testing.check_method),
+    "METRICS": (METRICS, testing.check_metric),
+    "OBJECTIVES": (OBJECTIVES, testing.check_objective),
+    "POLICIES": (POLICIES, testing.check_policy),
+    "TASKS": (TASKS, testing.check_task),
+}
+
+
+@pytest.mark.parametrize(("code", "kind", "name"), EXAMPLES, ids=[name for *_, name in EXAMPLES])
+def test_an_example_keeps_its_promises(code, kind, name, monkeypatch):
+    registry, check = CHECKS[kind]
+    registry.items()  # its own members come first
+    monkeypatch.setattr(registry, "_members", dict(registry._members))
+    exec(compile(code, f"CONTRIBUTING.md ({name})", "exec"), {"__name__": __name__})
+    check(registry.get(name))
+
+
+def test_every_kind_has_an_example():
+    assert {kind for _, kind, _ in EXAMPLES} == CHECKS.keys()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document):
+    text = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+    links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text)
+    missing = [link for link in links if not (document.parent / link).exists()]
+    assert not missing
