@@ -22,6 +22,7 @@ SCRIPTS = sorted(
 # Lowest first. A unit (a package or a single module) imports itself and lower floors only.
 FLOORS = (
     ("errors",),
+    ("extras",),
     ("config", "files", "kernels", "registry"),
     ("metrics",),
     ("signals", "scores", "transfer", "wording", "demo"),
@@ -46,8 +47,8 @@ FLOORS = (
 FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
 
 # Narrower than their floor: these know nothing of models.
-ONLY = {"config": {"errors"}, "data": {"errors", "registry"}}
-WITHOUT_TRANSFORMERS = {unit for units in FLOORS[:8] for unit in units}
+ONLY = {"config": {"errors", "extras"}, "data": {"errors", "extras", "registry"}}
+WITHOUT_TRANSFORMERS = {unit for units in FLOORS[:9] for unit in units}
 
 LONGEST_FILE = 350
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}

@@ -9,14 +9,24 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tokenexit.extras import LIBRARIES
+
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 CONSTRAINTS = ROOT / ".ci" / "constraints.txt"
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+
+
+def extra(name: str) -> list[Requirement]:
+    """What an extra brings, those that it names included."""
+    stated = [*map(Requirement, EXTRAS[name])]
+    own = {other for one in stated if one.name == "tokenexit" for other in one.extras}
+    found = [one for one in stated if one.name != "tokenexit"]
+    return found + [one for other in sorted(own) for one in extra(other)]
 
 
 def requirements() -> list[Requirement]:
-    stated = [*PROJECT["project"]["dependencies"]]
-    return list(map(Requirement, stated + PROJECT["project"]["optional-dependencies"]["test"]))
+    return [*map(Requirement, PROJECT["project"]["dependencies"]), *extra("test")]
 
 
 def test_no_warning_is_an_error_in_the_set_up():
@@ -36,3 +46,13 @@ def test_the_versions_that_passed_are_on_record_and_allowed():
     for wanted in requirements():
         version = passed[canonicalize_name(wanted.name)]
         assert wanted.specifier.contains(version), f"{wanted} and {version}"
+
+
+def test_messages_about_missing_libraries_name_extras_that_bring_them():
+    for package, _, name in LIBRARIES.values():
+        assert package in {one.name for one in extra(name)}
+
+
+def test_predicting_needs_no_optional_library():
+    base = {Requirement(one).name for one in PROJECT["project"]["dependencies"]}
+    assert not base & {package for package, _, _ in LIBRARIES.values()}

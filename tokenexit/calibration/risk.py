@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr, betaincinv, rel_entr
+
+from tokenexit.extras import require
 
 Losses = NDArray[np.float64]
 """One number from 0 to 1 a text, ``[n]``."""
@@ -39,17 +40,27 @@ def text_losses(
     return changed / np.maximum(np.bincount(text, minlength=count), 1)
 
 
+def _special() -> Any:
+    """The functions of scipy that tests and bounds are made of."""
+    require("scipy")
+    from scipy import special
+
+    return special
+
+
 def binomial_p(changed: int, count: int, risk: float) -> float:
     """P-value of "texts change more often than ``risk``", when ``changed`` of ``count`` did.
 
     Exact, for losses of 0 and 1.
     """
-    return float(bdtr(changed, count, risk))
+    return float(_special().bdtr(changed, count, risk))
 
 
 def binomial_bound(changed: int, count: int, delta: float) -> float:
     """Upper bound on the risk that holds with probability ``1 - delta`` (Clopper-Pearson)."""
-    return 1.0 if changed >= count else float(betaincinv(changed + 1, count - changed, 1 - delta))
+    if changed >= count:
+        return 1.0
+    return float(_special().betaincinv(changed + 1, count - changed, 1 - delta))
 
 
 def hoeffding_bentkus_p(mean: float, count: int, risk: float) -> float:
@@ -57,7 +68,8 @@ def hoeffding_bentkus_p(mean: float, count: int, risk: float) -> float:
 
     The smaller of Hoeffding's and Bentkus's bound on the probability of so small a mean.
     """
-    low = min(mean, risk)
+    low, special = min(mean, risk), _special()
+    rel_entr, bdtr = special.rel_entr, special.bdtr
     hoeffding = math.exp(-count * float(rel_entr(low, risk) + rel_entr(1 - low, 1 - risk)))
     bentkus = math.e * float(bdtr(min(math.ceil(count * mean), count), count, risk))
     return min(hoeffding, bentkus, 1.0)

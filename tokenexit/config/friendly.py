@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 from tokenexit.errors import UserError
+from tokenexit.extras import is_optional, missing
 
 
 @contextmanager
@@ -18,5 +20,13 @@ def friendly_errors() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        sys.stderr.write(f"Error: {error}\n")
-        raise SystemExit(2) from None
+        _end(error)
+    except ModuleNotFoundError as error:
+        if not is_optional(error.name):
+            raise
+        _end(missing(error.name))
+
+
+def _end(error: UserError) -> NoReturn:
+    sys.stderr.write(f"Error: {error}\n")
+    raise SystemExit(2) from None

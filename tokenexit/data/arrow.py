@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenexit.data.table import ClassNames, Table
 from tokenexit.errors import UserError
+from tokenexit.extras import require
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,6 +24,7 @@ def read_parquet(path: Path) -> Table:
     Raises:
         UserError: It is no parquet file, or a damaged or encrypted one.
     """
+    require("pyarrow")
     # ParquetFile, not read_table: that one takes "a=b" in a path for a column.
     import pyarrow.parquet as pq
 
@@ -44,6 +46,7 @@ def read_arrow(path: Path) -> Table:
     Raises:
         UserError: It is neither, or a damaged one.
     """
+    require("pyarrow")
     import pyarrow as pa
 
     def everything() -> pa.Table:
@@ -113,10 +116,11 @@ def _features(schema: pa.Schema) -> dict[str, Any]:
 
 
 def _names_in(features: dict[str, Any], name: str, path: Path) -> ClassNames | None:
-    from datasets import Features
-
     if name not in features:
         return None
+    require("datasets")
+    from datasets import Features
+
     try:
         return _class_names(Features.from_dict({name: features[name]})[name])
     except Exception as error:  # as many kinds as there are ways to write it wrongly

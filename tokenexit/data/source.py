@@ -15,6 +15,7 @@ from tokenexit.data.layout import find_splits
 from tokenexit.data.memory import Memory
 from tokenexit.data.table import Table, joined, shown
 from tokenexit.errors import UserError
+from tokenexit.extras import require
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 
@@ -115,6 +116,7 @@ def _load_folder(folder: Path, name: str | None) -> dict[str, Table]:
 
 
 def _load_saved(folder: Path) -> dict[str, Table]:
+    require("datasets")
     from datasets import load_from_disk
 
     try:
@@ -135,6 +137,7 @@ def _tables(loaded: Mapping[Any, Any], source: str | Path) -> dict[str, Table]:
 
 
 def _load_hub(source: str, name: str | None, revision: str | None) -> dict[str, Table]:
+    require("datasets")
     import datasets
 
     with explaining_hub(source, name):

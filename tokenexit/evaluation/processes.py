@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
-from accelerate import PartialState
-from accelerate.utils import gather_object
 
 from tokenexit.errors import UserError
+from tokenexit.extras import require
+
+if TYPE_CHECKING:
+    from accelerate import PartialState
 
 T = TypeVar("T")
 
@@ -19,8 +24,27 @@ T = TypeVar("T")
 _PATIENCE = timedelta(days=1)
 
 
-def state() -> PartialState:
-    """The process group, alone or started by torchrun or accelerate."""
+@dataclass(frozen=True)
+class Alone:
+    """The one process there is; what is used of Accelerate's ``PartialState``."""
+
+    device: torch.device
+    process_index: int = 0
+    num_processes: int = 1
+    is_main_process: bool = True
+
+
+def state() -> PartialState | Alone:
+    """The process group, alone or started by torchrun or accelerate.
+
+    Raises:
+        UserError: There are several processes, and Accelerate is not installed.
+    """
+    if find_spec("accelerate") is None and os.environ.get("WORLD_SIZE", "1") == "1":
+        return Alone(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    require("accelerate")
+    from accelerate import PartialState
+
     if torch.cuda.is_available():
         return PartialState(timeout=_PATIENCE)
     return PartialState(cpu=True, timeout=_PATIENCE)
@@ -34,7 +58,11 @@ def my_share(count: int) -> list[int]:
 
 def gather(items: list[T]) -> list[T]:
     """What all processes have, in the order of processes; the same list everywhere."""
-    return gather_object(items) if state().num_processes > 1 else items
+    if state().num_processes == 1:
+        return items
+    from accelerate.utils import gather_object
+
+    return gather_object(items)
 
 
 def is_main() -> bool:

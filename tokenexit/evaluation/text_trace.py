@@ -10,28 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tokenexit.decoding import DecodeWork
+from tokenexit.extras import require
 from tokenexit.files import replacing
 from tokenexit.models.generation.generate_texts import GeneratedText
 
 if TYPE_CHECKING:
     from tokenexit.data.pairs import PairSplit
 
-TOKENS = {
-    "text": pa.int64(),
-    "position": pa.int64(),
-    "word": pa.string(),
-    "exit_layer": pa.int64(),
-}
-BESIDE = {
-    "source": pa.string(),
-    "reference": pa.string(),
-    "full_depth": pa.list_(pa.string()),
-    "full_depth_oracle": pa.list_(pa.int64()),
-}
+TOKENS = ("text", "position", "word", "exit_layer")
+BESIDE = ("source", "reference", "full_depth", "full_depth_oracle")
 """Columns of a saved trace; what stands beside a text is in the line of its first token."""
 
 
@@ -101,9 +90,15 @@ class TextTrace:
             full: What the full depth wrote for the same sources; its tokens are written too.
             oracle: Where the oracle lets each of those leave.
         """
+        require("pyarrow")
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        kinds = dict.fromkeys(("text", "position", "exit_layer"), pa.int64())
+        kinds |= {"full_depth": pa.list_(pa.string()), "full_depth_oracle": pa.list_(pa.int64())}
         deep = {} if full is None else dict(zip(full.text, full.outputs, strict=True))
         early = dict(zip(full.text, oracle, strict=True)) if full is not None and oracle else {}
-        columns: dict[str, list[Any]] = {name: [] for name in TOKENS | BESIDE}
+        columns: dict[str, list[Any]] = {name: [] for name in TOKENS + BESIDE}
         for number, output in zip(self.text, self.outputs, strict=True):
             count = len(output.tokens)
             columns["text"] += [number] * count
@@ -118,7 +113,7 @@ class TextTrace:
             )
             for name, value in zip(BESIDE, beside, strict=True):
                 columns[name] += [value, *[None] * (count - 1)][:count]
-        schema = pa.schema(list((TOKENS | BESIDE).items()))
+        schema = pa.schema([(name, kinds.get(name, pa.string())) for name in columns])
         with replacing(path) as partial:
             pq.write_table(pa.table(columns, schema=schema), partial, compression="zstd")
 

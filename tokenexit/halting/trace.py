@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tokenexit.extras import require
 from tokenexit.files import replacing
 
 
@@ -133,6 +132,10 @@ class Trace(WordRows):
             words: The words themselves.
             beside: Further columns, ``[W]`` each.
         """
+        require("pyarrow")
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
         columns = {name: getattr(self, name) for name in ROW_FIELDS}
         if words is not None:
             columns["word"] = list(words)

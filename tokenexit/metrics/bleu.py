@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tokenexit.extras import require
 from tokenexit.metrics.base import METRICS
 from tokenexit.metrics.by_sacrebleu import BySacreBleu
 
@@ -19,6 +20,7 @@ class Bleu(BySacreBleu):
     title = "BLEU"
 
     def __init__(self) -> None:
+        require("sacrebleu")
         from sacrebleu.metrics.bleu import BLEU
 
         super().__init__(BLEU())

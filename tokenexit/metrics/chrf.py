@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tokenexit.extras import require
 from tokenexit.metrics.base import METRICS
 from tokenexit.metrics.by_sacrebleu import BySacreBleu
 
@@ -13,6 +14,7 @@ class Chrf(BySacreBleu):
     title = "chrF"
 
     def __init__(self) -> None:
+        require("sacrebleu")
         from sacrebleu.metrics.chrf import CHRF
 
         super().__init__(CHRF())

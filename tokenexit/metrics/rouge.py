@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenexit.errors import UserError
+from tokenexit.extras import require
 from tokenexit.metrics.base import METRICS, Metric
 
 _WORD = re.compile(r"[^\W_]+")
@@ -35,11 +35,7 @@ class _Rouge(Metric):
     kind: ClassVar[str]
 
     def __init__(self) -> None:
-        if not installed():
-            raise UserError(
-                "ROUGE needs the package rouge-score: pip install 'tokenexit[rouge]', or choose "
-                "another metric."
-            )
+        require("rouge_score", instead="choose another metric")
         from rouge_score.rouge_scorer import RougeScorer
 
         self._scorer = RougeScorer([self.kind], tokenizer=UnicodeWords())

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tokenexit.errors import UserError
+from tokenexit.extras import require
 
 
 def equal_shares(ranked: Sequence[int], counts: Mapping[int, int], buckets: int) -> tuple[int, ...]:
@@ -107,6 +108,7 @@ def clusters(embeddings: Tensor, buckets: int, seed: int = 0) -> list[int]:
     Raises:
         UserError: ``buckets`` is no whole number from 1 to the number of tokens.
     """
+    require("sklearn")
     from sklearn.cluster import KMeans
 
     vectors = embeddings.detach().float().cpu()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenexit.errors import UserError, unknown_name
+from tokenexit.extras import require
 from tokenexit.files import replacing
 from tokenexit.reporting import palette
 from tokenexit.reporting.curve import Curve, curve_of
@@ -57,14 +58,10 @@ def save_figures(run: str | Path, format: str = "pdf") -> list[Path]:
     """
     if format not in FORMATS:
         raise unknown_name("figure format", format, FORMATS)
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UserError(
-            'Figures are drawn with matplotlib: pip install "tokenexit[plots]". The HTML report '
-            "does without it."
-        ) from error
+    require("matplotlib", instead="open the HTML report, which does without it")
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     data = load_run(run)
     curve, counts = curve_of(data), histogram_of(data)
     measured = reliability(data.words) if data.words is not None else []

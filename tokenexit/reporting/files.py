@@ -7,13 +7,15 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tokenexit.errors import UserError
+from tokenexit.extras import require
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 AGAIN = "Copy the run folder again, or make the file anew."
 
@@ -101,6 +103,10 @@ def read_table(path: Path) -> pa.Table | None:
     """
     if not path.is_file():
         return None
+    require("pyarrow")
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         return pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
@@ -133,6 +139,8 @@ def whole_column(table: pa.Table, name: str, low: int, high: int, path: Path) ->
     Raises:
         UserError: It holds something else, gaps or other numbers.
     """
+    import pyarrow as pa
+
     try:
         values = table.column(name).cast(pa.int64()).combine_chunks()
         found = values.to_numpy(zero_copy_only=False)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from tokenexit.errors import UserError
 from tokenexit.halting.trace import ROW_FIELDS, WordRows
 from tokenexit.reporting.files import AGAIN, check_columns, whole_column
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 BESIDE = ("oracle_layer", "top_class", "exit_class")
 """Columns that a trace with an oracle has too."""

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from tokenexit.reporting.files import check_columns, whole_column
 from tokenexit.reporting.words import MOST
 from tokenexit.wording.pieces import Marking, marking
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 COLUMNS = ("text", "position", "word", "exit_layer")
 LABELLED = ("prediction", "confidence", "gold")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tokenexit.data.corpus import Reads
 from tokenexit.errors import UserError
+from tokenexit.extras import require
 from tokenexit.metrics import METRICS, build_metric
 from tokenexit.registry import Registry
 
@@ -46,6 +47,7 @@ class Task(ABC):
         of: What its metrics score, as ``Metric.of``.
         metric: The figure that stands for quality unless another is asked for.
         figures: Figures that are computed anyhow.
+        libraries: Optional ones that scoring needs.
         countable: Whether an answer is equal to another or not; numbers are near or far.
         pipeline: What the Hub calls it.
         reads: What its models read of a row of a corpus.
@@ -63,6 +65,7 @@ class Task(ABC):
     of: ClassVar[Scored]
     metric: ClassVar[str]
     figures: ClassVar[tuple[str, ...]]
+    libraries: ClassVar[tuple[str, ...]] = ()
     countable: ClassVar[bool] = True
     pipeline: ClassVar[str]
     reads: ClassVar[Reads]
@@ -109,8 +112,10 @@ class Task(ABC):
         """Refuse a metric that does not fit, before anything is computed.
 
         Raises:
-            UserError: There is no such metric; the message names those that there are.
+            UserError: There is no such metric; the message names those that there are. Or what
+                scoring needs is not installed.
         """
+        require(*self.libraries)
         if metric is None or metric in self.figures:
             return
         fitting = [name for name, cls in METRICS.items() if cls.of == self.of]

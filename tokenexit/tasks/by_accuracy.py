@@ -17,6 +17,7 @@ class ByAccuracy(LabelledTask):
 
     metric: ClassVar[str] = "accuracy"
     figures: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1")
+    libraries: ClassVar[tuple[str, ...]] = ("sklearn",)
 
     def scored(
         self, prediction: Answers, gold: Answers, text: Answers, labels: Sequence[str]

@@ -29,6 +29,7 @@ class Generation(Task):
     of: ClassVar[Scored] = "texts"
     metric: ClassVar[str] = "bleu"
     figures: ClassVar[tuple[str, ...]] = ()
+    libraries: ClassVar[tuple[str, ...]] = ("sacrebleu",)
     pipeline: ClassVar[str] = "text2text-generation"
     reads: ClassVar[Reads] = SOURCES
     example: ClassVar[str] = "A text to read."

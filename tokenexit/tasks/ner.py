@@ -28,6 +28,7 @@ class NamedEntities(WordTask):
     figures: ClassVar[tuple[str, ...]] = (
         "f1", "f1_strict", "precision", "recall", "accuracy", "macro_f1",
     )  # fmt: skip
+    libraries: ClassVar[tuple[str, ...]] = ("seqeval", "sklearn")
 
     def write_demo(self, folder: Path) -> None:
         """See ``Task``."""

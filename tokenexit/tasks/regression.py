@@ -37,6 +37,7 @@ class Regression(TextTask):
     level: ClassVar[Level] = "value"
     metric: ClassVar[str] = "correlation"
     figures: ClassVar[tuple[str, ...]] = ("correlation", "pearson", "spearman", "mse")
+    libraries: ClassVar[tuple[str, ...]] = ("scipy",)
     countable: ClassVar[bool] = False
     split: ClassVar[type[TextSplit]] = ScoredSplit
     # The usual objective compares probabilities.

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
 
 from tokenexit.errors import UserError
+from tokenexit.extras import require
 from tokenexit.training.config import TrainConfig
 from tokenexit.training.tracking import check_trackers
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 def make_accelerator(config: TrainConfig, folder: Path) -> Accelerator:
@@ -21,8 +24,13 @@ def make_accelerator(config: TrainConfig, folder: Path) -> Accelerator:
     reduced with a look for unused parameters.
 
     Raises:
-        UserError: A tracker that is asked for is not installed, or fp16 without a GPU.
+        UserError: Accelerate or a tracker that is asked for is not installed, or fp16 without a
+            GPU.
     """
+    require("accelerate")
+    from accelerate import Accelerator
+    from accelerate.utils import DistributedDataParallelKwargs
+
     check_trackers(config.trackers)
     cpu = not torch.cuda.is_available() or os.environ.get("ACCELERATE_USE_CPU") == "true"
     if cpu and config.precision == "fp16":

@@ -12,14 +12,17 @@ it trains the weights as well.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from tokenexit.errors import UserError
 from tokenexit.training.batches import MicroBatch, labelled_words
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 def upper_parameters(lessons: nn.Module) -> list[nn.Parameter]:

@@ -12,14 +12,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 import torch
-from accelerate import Accelerator
 from safetensors import safe_open
 
 from tokenexit.errors import UserError
 from tokenexit.files import sync, sync_tree, write_json, writing
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 BEST = "best.safetensors"
 _STATE = "trainer_state.json"

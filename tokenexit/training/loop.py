@@ -10,10 +10,9 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from accelerate import Accelerator
 from safetensors.torch import load_model, save_model
 from torch import nn
 from tqdm.auto import tqdm
@@ -39,6 +38,9 @@ from tokenexit.training.optimizer import build_optimizer, build_schedule
 from tokenexit.training.patience import check_patience, judge, ran_out
 from tokenexit.training.step import Sums, one_step
 from tokenexit.training.tracking import TrainLog
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 logger = logging.getLogger(__name__)
 

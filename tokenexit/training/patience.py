@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from accelerate.utils import broadcast_object_list
-
 from tokenexit.errors import UserError
 from tokenexit.objectives import Objective
 from tokenexit.training.checkpoint import TrainerState
@@ -24,6 +22,8 @@ def judge(state: TrainerState, quality: float, patience: int | None) -> bool:
         Whether it is the best so far.
     """
     if state.processes > 1:
+        from accelerate.utils import broadcast_object_list
+
         quality = broadcast_object_list([quality])[0]
     better = quality > state.best_quality
     if better:

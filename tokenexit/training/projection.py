@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 
 from tokenexit.errors import UserError
 from tokenexit.training.lesson import Losses
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 class Projection:

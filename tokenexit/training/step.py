@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from accelerate import Accelerator
 from torch import nn
 
 from tokenexit.training.batches import Step
 from tokenexit.training.bilevel import set_gradients, upper_gradients, upper_parameters
 from tokenexit.training.config import TrainConfig
 from tokenexit.training.projection import Projection
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 Sums = dict[int, tuple[torch.Tensor, torch.Tensor]]
 """Cross-entropy and labelled words of each exit, summed."""

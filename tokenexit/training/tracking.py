@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-from accelerate import Accelerator
-from accelerate.tracking import get_available_trackers
+from typing import TYPE_CHECKING, Any
 
 from tokenexit.errors import UserError
 from tokenexit.files import to_json, write_text, writing
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 def check_trackers(names: Sequence[str]) -> None:
@@ -20,6 +20,8 @@ def check_trackers(names: Sequence[str]) -> None:
     Raises:
         UserError: One of ``names`` is not available.
     """
+    from accelerate.tracking import get_available_trackers
+
     available = sorted(str(tracker.value) for tracker in get_available_trackers())
     for name in names:
         if name not in available:

@@ -6,9 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-from accelerate import Accelerator
+from typing import TYPE_CHECKING, Any
 
 from tokenexit.config import dump_config, load_config
 from tokenexit.errors import UserError
@@ -23,6 +21,9 @@ from tokenexit.workflows.folder import Demo, begin, check_run, run_folder
 from tokenexit.workflows.recipes import Recipe, recipe_of
 from tokenexit.workflows.selection import COUNT, selection
 from tokenexit.workflows.speaking import logger, quiet
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 RunStage = Callable[[Any], Path]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 
 from tokenexit.errors import UserError
+from tokenexit.extras import require
 from tokenexit.workflows.lock import locked
 from tokenexit.workflows.speaking import logger, quiet
 
@@ -30,6 +30,9 @@ def comparison(output_dir: str, threads: int | None, precision: str = "no") -> I
     """
     if threads is not None:
         torch.set_num_threads(threads)
+    require("accelerate")
+    from accelerate import Accelerator
+
     accelerator = Accelerator(mixed_precision=precision)
     if accelerator.num_processes > 1:
         raise UserError("Comparisons run in one process; start the recipe with python alone.")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-from accelerate import Accelerator
+from typing import TYPE_CHECKING, Any
 
 from tokenexit.evaluation.curve import save_curve
 from tokenexit.policies import Policy
@@ -18,6 +16,9 @@ from tokenexit.workflows.recipes.base import Measured
 from tokenexit.workflows.record import for_model, training_record, write_metrics
 from tokenexit.workflows.selection import Selection
 from tokenexit.workflows.speaking import logger
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 def finish(

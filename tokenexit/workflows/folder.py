@@ -6,9 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-from accelerate import Accelerator
+from typing import TYPE_CHECKING, Any
 
 from tokenexit.config import dump_config, to_yaml
 from tokenexit.errors import UserError
@@ -18,6 +16,9 @@ from tokenexit.training import check_training
 from tokenexit.workflows.lock import LOCK, locked
 from tokenexit.workflows.ours import CLEARING, CONFIG, MARKERS, clear, is_run, ours, stages
 from tokenexit.workflows.same_run import AFTER_TRAINING, check_same, read_settings, whole_path
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 Demo = Callable[[Path, str], None]
 """Writes generated data for a task into a folder."""

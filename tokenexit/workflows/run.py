@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from accelerate import Accelerator
-from accelerate.utils import set_seed
-
+from tokenexit.extras import require
 from tokenexit.policies import Policy
 from tokenexit.training import make_accelerator, train
 from tokenexit.workflows.cascade import run_cascade
@@ -18,6 +16,9 @@ from tokenexit.workflows.recipes import Recipe, recipe_of
 from tokenexit.workflows.seeds import run_seeds
 from tokenexit.workflows.selection import Selection, selection
 from tokenexit.workflows.speaking import logger, quiet
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 def run_task(config: Any, demo: Demo | None = None) -> Path:
@@ -33,6 +34,7 @@ def run_task(config: Any, demo: Demo | None = None) -> Path:
     Raises:
         UserError: Anything wrong with the configuration, the data or the model.
     """
+    require("accelerate")
     if config.seeds:
         return run_seeds(config, lambda one: run_task(one, demo))
     recipe = recipe_of(config)
@@ -56,6 +58,8 @@ def _run(
     config, run = recipe.config, Path(recipe.config.output_dir)
     with accelerator.main_process_first():
         splits = recipe.read(run, demo if accelerator.is_main_process else None)
+    from accelerate.utils import set_seed
+
     set_seed(config.seed)
     model = recipe.build(splits["train"])
     recipe.configure(model, splits["train"])

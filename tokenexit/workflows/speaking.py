@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import TYPE_CHECKING
 
-from accelerate import Accelerator
 from transformers.utils import logging as transformers_logging
 
 from tokenexit.errors import printable
 from tokenexit.models.progress import show_progress
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 logger = logging.getLogger("tokenexit")
 

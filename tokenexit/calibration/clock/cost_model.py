@@ -9,9 +9,9 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from tokenexit.calibration.clock.counts import Counts, resolved
+from tokenexit.extras import require
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,9 @@ def fit(runs: Sequence[tuple[Counts, float]]) -> tuple[dict[str, Cost], float]:
     Returns:
         Costs by operation, and the median error of the runs as a share.
     """
+    require("scipy")
+    from scipy.optimize import nnls
+
     names = list(dict.fromkeys(name for counts, _ in runs for name in counts))
     knots = {name: _knots([c[name] for c, _ in runs if len(c.get(name, ()))]) for name in names}
     knots = {name: places for name, places in knots.items() if len(places)}

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import bdtr
+
+from tokenexit.extras import require
 
 LEAST, MOST = 5, 15
 """Passes over the texts in which contestants are timed."""
@@ -55,6 +56,9 @@ class Passes:
 
     def faster(self, which: int, than: int) -> bool:
         """Whether one is faster than another beyond the noise: in so many passes (a sign test)."""
+        require("scipy")
+        from scipy.special import bdtr
+
         won = int((self.seconds[which] < self.seconds[than]).sum())
         count = self.seconds.shape[1]
         return 1.0 - float(bdtr(won - 1, count, 0.5)) <= CHANCE

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tokenexit.errors import UserError
+from tokenexit.extras import require
 
 
 class TagCRF(nn.Module):
@@ -28,12 +29,9 @@ class TagCRF(nn.Module):
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
-        try:
-            from torchcrf import CRF
-        except ImportError as error:
-            raise UserError(
-                'The CRF needs pytorch-crf: pip install "tokenexit[crf]", or use decode=legal.'
-            ) from error
+        require("torchcrf", instead="use decode=legal")
+        from torchcrf import CRF
+
         self.chain: Any = CRF(num_classes, batch_first=True)
 
     def fit(

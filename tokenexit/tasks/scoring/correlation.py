@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from tokenexit.errors import UserError
+from tokenexit.extras import require
 
 
 def correlation(prediction: NDArray[np.floating], gold: NDArray[np.floating]) -> dict[str, float]:
@@ -23,6 +23,9 @@ def correlation(prediction: NDArray[np.floating], gold: NDArray[np.floating]) ->
     Raises:
         UserError: A number that was told is none.
     """
+    require("scipy")
+    from scipy.stats import rankdata
+
     prediction, gold = prediction.astype(np.float64), gold.astype(np.float64)
     if not np.isfinite(prediction).all():
         raise UserError(

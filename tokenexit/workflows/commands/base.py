@@ -133,10 +133,10 @@ class Commands(ABC):
         """Take another figure for quality than the model's usual one; None changes nothing.
 
         Raises:
-            UserError: There is no such metric for the model's task.
+            UserError: There is no such metric for the model's task, or it cannot be scored here.
         """
+        task_of(self.model.settings).check_metric(metric)
         if metric is not None:
-            task_of(self.model.settings).check_metric(metric)
             self.model.configure(metric=metric)
 
     def split(self, data: str | None, name: str, labels: bool = True, /, **options: Any) -> Any:

@@ -6,10 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from accelerate import Accelerator
 
 from tokenexit.calibration.found import Calibration
 from tokenexit.calibration.goal import check_family
@@ -25,6 +24,9 @@ from tokenexit.tasks import Task, Unit, task_named, tasks_of
 from tokenexit.workflows.folder import Demo
 from tokenexit.workflows.same_run import with_whole_paths
 from tokenexit.workflows.selection import Selection
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 Measure = Callable[[Policy], Result]
 Save = Callable[[Path], None]
