@@ -1,10 +1,11 @@
-"""Predicting does without the optional libraries; what needs one says which and how to get it."""
+"""The package alone, in an empty folder: what it does, and what it says that the rest needs."""
 
 from __future__ import annotations
 
 import importlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -27,7 +28,7 @@ from tokenexit.models.fresh.encoder_decoder import fresh_seq2seq, train_subword_
 ROOT = Path(__file__).parent.parent
 WORDS = "Ada Lovelace was born in London".split()
 
-# In a process of its own, in which these libraries cannot be found.
+# In a process of its own, in which optional libraries cannot be found.
 LIGHT = """
 import contextlib, io, json, sys
 from importlib.machinery import PathFinder
@@ -92,7 +93,17 @@ def here(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_light_installation_predicts_and_says_what_the_rest_needs(here: Path):
+@pytest.fixture
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package as a wheel has it: nothing of the repository lies beside it."""
+    site = tmp_path_factory.mktemp("site")
+    leave = shutil.ignore_patterns("__pycache__", "built")
+    shutil.copytree(ROOT / "tokenexit", site / "tokenexit", ignore=leave)
+    return site
+
+
+@pytest.mark.slow
+def test_a_light_installation_predicts_and_says_what_the_rest_needs(here: Path, installed: Path):
     calls = {
         ("predict", "tagger", "texts.txt"): '"exit_layers"',
         ("predict", "classifier", "texts.txt"): '"exit_layer"',
@@ -100,12 +111,13 @@ def test_a_light_installation_predicts_and_says_what_the_rest_needs(here: Path):
         ("predict", "tagger", "rows.parquet"): "pyarrow",
         ("evaluate", "tagger", "--data", "rows.jsonl"): "seqeval",
         ("evaluate", "generator", "--data", "rows.jsonl"): "sacrebleu",
+        ("train", "ner", "--help"): "train.epochs",
         ("train", "ner"): "accelerate",
     }  # fmt: skip
     told = json.dumps([[*LIBRARIES, "pandas"], list(calls)])
     done = subprocess.run(
         [sys.executable, "-c", LIGHT, told],
-        capture_output=True, text=True, cwd=here, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, cwd=here, env={**os.environ, "PYTHONPATH": str(installed)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout.splitlines()[-1])
@@ -118,6 +130,13 @@ def test_a_light_installation_predicts_and_says_what_the_rest_needs(here: Path):
             assert code == 0, (arguments, err)
             assert wanted in out
     assert not (here / "runs").exists()
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="the repository is not here")
+def test_no_file_of_the_package_is_left_out_of_the_wheel():
+    """The build leaves out what .gitignore names, also where it is in the repository."""
+    ask = ["git", "ls-files", "--cached", "--ignored", "--exclude-standard", "tokenexit"]
+    assert subprocess.check_output(ask, cwd=ROOT, text=True) == ""
 
 
 def test_what_is_missing_is_told_with_what_to_do_instead(monkeypatch: pytest.MonkeyPatch):
