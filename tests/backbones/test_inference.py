@@ -15,7 +15,7 @@ from torch.testing import assert_close
 from transformers import AutoModelForTokenClassification
 
 from tokenexit.backbones import BACKBONES, Backbone, Inference, adapt
-from tokenexit.backbones.lean import LeanLinear
+from tokenexit.backbones.inference_modules import InferenceLinear
 from tokenexit.backbones.making import packing_pays
 from tokenexit.errors import UserError
 from tokenexit.testing.networks import attentions
@@ -392,7 +392,7 @@ def test_copies_serve_what_they_are_given(clone: Callable[[Any], Any]) -> None:
 def test_weights_are_packed_where_that_pays_and_nowhere_else() -> None:
     def packed(backbone: Backbone, pack: bool | None = True) -> bool:
         found = Inference(adapt, pack).get(backbone.model)
-        return any(isinstance(m, LeanLinear) and m._pack for m in found.model.modules())
+        return any(isinstance(m, InferenceLinear) and m._pack for m in found.model.modules())
 
     assert packed(build())
     assert packed(build(), None) == packing_pays()

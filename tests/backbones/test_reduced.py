@@ -11,8 +11,8 @@ from torch.testing import assert_close
 
 from tokenexit import kernels
 from tokenexit.backbones.bf16 import Bf16Linear
+from tokenexit.backbones.inference_modules import project, query_beside, residual, side_by_side
 from tokenexit.backbones.int8 import Int8Linear
-from tokenexit.backbones.lean import apart, query_beside, residual, side_by_side
 from tokenexit.backbones.reduced import Reduced
 from tokenexit.precision import quantise_rows
 
@@ -95,7 +95,7 @@ def test_joined_layers_give_what_each_gives(kind: type[Reduced], rows: Any) -> N
     assert joined is first.beside(others)
     assert torch.equal(joined(rows), torch.cat(each, dim=-1))
     assert torch.equal(side_by_side(rows, *parts), torch.cat(each, dim=-1))
-    assert all(map(torch.equal, apart(rows, *parts), each))
+    assert all(map(torch.equal, project(rows, *parts), each))
     query, beside = query_beside(rows, *parts)
     assert torch.equal(query, each[0])
     assert torch.equal(beside, torch.cat(each[1:], dim=-1))
@@ -122,7 +122,7 @@ def test_weights_may_go_once_they_are_made(kind: type[Reduced], rows: Any) -> No
     given = linear()
     made, late = kind.of(given), kind.of(given)
     wanted = made(rows)
-    late.settle()
+    late.finalize()
     given.weight.zero_()
     assert torch.equal(late(rows), wanted)
     assert torch.equal(late.part(slice(0, 8))(rows), wanted[..., :8])

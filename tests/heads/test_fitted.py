@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tokenexit.heads import HEADS
+from tokenexit.heads.linear import LinearHead
 from tokenexit.heads.prototype import SAMPLE, PrototypeHead
 from tokenexit.heads.temperature import Temperature, best_temperature
 from tokenexit.models.words.token_classification import ExitModelForTokenClassification
@@ -44,7 +45,7 @@ def test_prototypes_are_class_means():
     assert not head(hidden).any()  # it knows nothing yet
     head.observe(rows(hidden[:3], target[:3]))
     head.observe(rows(hidden[3:], target[3:]))
-    head.settle()
+    head.finalize()
     means = torch.stack([hidden[[0, 2, 6]].mean(0), hidden[[1, 5]].mean(0), hidden[3]])
     gold = [0, 1, 0, 2, 1, 0]
     seen = hidden[[0, 1, 2, 3, 5, 6]]
@@ -58,7 +59,7 @@ def test_prototypes_are_class_means():
     assert not got[:, 2].any()
     assert torch.equal(head(new).argmax(-1), torch.tensor([0, 1, 3])[distances.argmin(-1)])
     before = head(new)
-    head.settle()  # without having seen anything since
+    head.finalize()  # without having seen anything since
     assert torch.equal(head(new), before)
 
 
@@ -71,7 +72,7 @@ def test_prototypes_are_sure_of_wide_states_and_many_classes():
         head.observe(rows(states[start : start + 500], target[start : start + 500].tolist()))
     assert len(head._sample[0][1]) == SAMPLE < len(target)
     assert len(head._sample[0][1].unique()) == 60
-    head.settle()
+    head.finalize()
     new = centres[target] + torch.randn(len(target), 256)
     probabilities = head(new).softmax(-1)
     assert (probabilities.argmax(-1) == target).double().mean() > 0.99
@@ -113,7 +114,7 @@ def test_a_temperature_is_fitted_to_labelled_rows_and_changes_no_answer():
     hidden[::3] = -100
     for part in (slice(0, 150), slice(150, 400)):
         temperature.observe(temperature(logits[part]), hidden[part])
-    temperature.settle()
+    temperature.finalize()
     known = hidden != -100
     wanted = best_temperature(logits[known], gold[known])
     assert float(temperature.value) == pytest.approx(wanted, rel=1e-4)
@@ -122,10 +123,10 @@ def test_a_temperature_is_fitted_to_labelled_rows_and_changes_no_answer():
     # What is shown next is scaled already, and the answer is the same.
     value = temperature.value.clone()
     temperature.observe(temperature(logits), hidden)
-    temperature.settle()
+    temperature.finalize()
     torch.testing.assert_close(temperature.value, value, rtol=1e-5, atol=0)
     temperature.observe(temperature(logits[:1]), torch.tensor([-100]))
-    temperature.settle()  # nothing to go by
+    temperature.finalize()  # nothing to go by
     assert float(temperature.value) == pytest.approx(wanted, rel=1e-4)
 
 
@@ -210,8 +211,8 @@ def test_states_are_those_of_inference(model, toy, monkeypatch):
         arrive(self, signals, rows)
 
     monkeypatch.setattr(_Watching, "arrive", asked)
-    monkeypatch.setattr(Temperature, "settle", lambda self: None)
-    monkeypatch.setattr(PrototypeHead, "settle", lambda self: None)
+    monkeypatch.setattr(Temperature, "finalize", lambda self: None)
+    monkeypatch.setattr(PrototypeHead, "finalize", lambda self: None)
     pieces = model.encoder.encode(words, [[0, 1, 2], [1, 1]])
     model.train()
     split = [piece.sentence for piece in pieces]
@@ -227,3 +228,16 @@ def test_nothing_to_fit(toy):
     model = toy.build().train()
     assert not fit_heads(model, {})
     assert model.training
+
+
+def test_a_head_may_still_call_it_settle():
+    class Mine(LinearHead):
+        settled = False
+
+        def settle(self) -> None:
+            self.settled = True
+
+    head = Mine(4, 2)
+    with pytest.warns(DeprecationWarning, match=r"Mine\.settle is now called finalize"):
+        head.finalize()
+    assert head.settled

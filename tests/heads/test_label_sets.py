@@ -68,7 +68,7 @@ def test_a_head_settles_where_its_labels_are_best():
     order = [sum(2**label for label in one) for one in subsets(LABELS)]
     target = torch.tensor([order.index(int(code)) for code in target])
     head.observe(signals(head(hidden).detach(), target))
-    head.settle()
+    head.finalize()
     assert (head(hidden).argmax(dim=-1) == target).float().mean() > 0.95
 
 

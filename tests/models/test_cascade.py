@@ -69,13 +69,13 @@ def cascade(stages: Any) -> CascadeForSequenceClassification:
 @pytest.fixture(scope="module")
 def split(stages: Any) -> TextSplit:
     """Labelled by the last model, with which the others disagree here and there."""
-    gold = stages[-1].tag(TEXTS, policy="never").prediction
+    gold = stages[-1].trace(TEXTS, policy="never").prediction
     return TextSplit(TEXTS, [[LABELS[number]] for number in gold], "texts")
 
 
 def alone(stages: Any, metric: Any) -> list[np.ndarray]:
     """A figure of each text's scores under each model alone."""
-    return [metric(stage.tag(TEXTS, policy="never").log_probs) for stage in stages]
+    return [metric(stage.trace(TEXTS, policy="never").log_probs) for stage in stages]
 
 
 def confidence(log_probs: np.ndarray) -> np.ndarray:
@@ -89,7 +89,7 @@ def middling(stages: Any) -> policies.MaxProb:
 
 def test_each_text_gets_the_first_model_that_is_sure(cascade, stages):
     policy = middling(stages)
-    trace = cascade.tag(TEXTS, policy=policy, batch_size=4)
+    trace = cascade.trace(TEXTS, policy=policy, batch_size=4)
     sure = np.stack([c > policy.threshold for c in alone(stages, confidence)])
     sure[-1] = True
     expected = sure.argmax(0)
@@ -103,8 +103,8 @@ def test_each_text_gets_the_first_model_that_is_sure(cascade, stages):
 
 def test_results_do_not_depend_on_batches_and_neighbours(cascade, stages):
     policy = middling(stages)
-    whole = cascade.tag(TEXTS, policy=policy, batch_size=7)
-    turned = cascade.tag(TEXTS[::-1], policy=policy, batch_size=1)
+    whole = cascade.trace(TEXTS, policy=policy, batch_size=7)
+    turned = cascade.trace(TEXTS[::-1], policy=policy, batch_size=1)
     np.testing.assert_array_equal(turned.exit_layer[::-1], whole.exit_layer)
     np.testing.assert_allclose(turned.log_probs[::-1], whole.log_probs, atol=1e-5)
 
@@ -117,7 +117,7 @@ def test_texts_that_pass_are_pooled_into_fresh_batches_of_like_length(cascade, s
     monkeypatch.setattr(
         cascade_run, "pack", lambda s, d: seen.append([p.length for p in s]) or pack(s, d)
     )
-    trace = cascade.tag(TEXTS, policy=middling(stages), batch_size=4)
+    trace = cascade.trace(TEXTS, policy=middling(stages), batch_size=4)
     passed = [int((trace.exit_layer > number).sum()) for number in range(3)]
     sizes = [len(batch) for batch in seen]
     assert sizes == [min(4, n - start) for n in passed for start in range(0, n, 4)]
@@ -126,11 +126,11 @@ def test_texts_that_pass_are_pooled_into_fresh_batches_of_like_length(cascade, s
 
 
 def test_work_is_that_of_every_model_on_the_texts_that_reached_it(cascade, stages):
-    trace = cascade.tag(TEXTS, policy=middling(stages), batch_size=4)
+    trace = cascade.trace(TEXTS, policy=middling(stages), batch_size=4)
     expected = 0
     for number, stage in enumerate(stages):
         here = [TEXTS[row] for row in np.flatnonzero(trace.exit_layer > number)]
-        full = stage.tag(here, policy="never")
+        full = stage.trace(here, policy="never")
         expected += macs(stage.backbone, stage.heads, full.work)
         expected += len(here) * len(LABELS) * (number < 2)
     plain = plain_macs(stages[-1].backbone, trace.lengths.tolist())
@@ -139,19 +139,19 @@ def test_work_is_that_of_every_model_on_the_texts_that_reached_it(cascade, stage
 
 def test_a_model_at_which_nobody_can_leave_is_not_run(cascade, stages, split):
     for number, stage in enumerate(stages, start=1):
-        trace = cascade.tag(TEXTS, policy=policies.AssignedDepth(number))
-        own = stage.tag(TEXTS, policy="never")
+        trace = cascade.trace(TEXTS, policy=policies.AssignedDepth(number))
+        own = stage.trace(TEXTS, policy="never")
         np.testing.assert_allclose(trace.log_probs, own.log_probs, atol=1e-5)
         assert [work.calls > 0 for work in trace.work] == [
             n == number for n, s in enumerate(stages, 1) for _ in range(s.backbone.num_layers)
         ]
-    never = cascade.tag(TEXTS, policy="never")
-    assert cascade.mac_ratio(never) == stages[-1].mac_ratio(stages[-1].tag(TEXTS, policy="never"))
+    never = cascade.trace(TEXTS, policy="never")
+    assert cascade.mac_ratio(never) == stages[-1].mac_ratio(stages[-1].trace(TEXTS, policy="never"))
     assert evaluate(cascade, split, "test", policies.Never())[0].quality == 1.0
 
 
 def test_policies_that_remember_do_so_across_models(cascade, stages):
-    trace = cascade.tag(TEXTS, policy=policies.Patience(1))
+    trace = cascade.trace(TEXTS, policy=policies.Patience(1))
     first, second, _ = alone(stages, lambda log_probs: log_probs.argmax(-1))
     agree = first == second
     assert agree.any()
@@ -165,7 +165,7 @@ def test_energy_sees_the_size_of_the_scores(cascade, stages):
         logits = stages[0].network(**tokens).logits
     energies = -logits.logsumexp(-1)
     middle = float(energies.median()) - 1e-4
-    trace = cascade.tag(TEXTS, policy=policies.Energy(middle))
+    trace = cascade.trace(TEXTS, policy=policies.Energy(middle))
     np.testing.assert_array_equal(trace.exit_layer == 1, (energies < middle).numpy())
     table = cascade.exit_table(TEXTS)
     np.testing.assert_array_equal(table.simulate(policies.Energy(middle))[0], trace.exit_layer)
@@ -194,7 +194,7 @@ def test_a_choice_never_costs_more_than_the_last_model_alone(make, split):
     with torch.no_grad():  # wrong where it is not sure
         first.backbone.final_head().bias[0] += 0.3
     cascade = CascadeForSequenceClassification([first, make(4, 3)])
-    sure = np.sort(confidence(first.tag(TEXTS, policy="never").log_probs))
+    sure = np.sort(confidence(first.trace(TEXTS, policy="never").log_probs))
     full = evaluate(cascade, split, "test", policies.Never())[0].mac_ratio
     loss = evaluate(cascade, split, "test", policies.MaxProb(float(sure[-3])))[0]
     assert loss.quality == 1.0
@@ -210,8 +210,8 @@ def test_a_choice_never_costs_more_than_the_last_model_alone(make, split):
 def test_labels_in_another_order_are_mapped(make, stages):
     turned = make(1, 1, ["maybe", "yes", "no"])
     cascade = CascadeForSequenceClassification([turned, stages[-1]])
-    trace = cascade.tag(TEXTS, policy=policies.AssignedDepth(1))
-    own = turned.tag(TEXTS, policy="never")
+    trace = cascade.trace(TEXTS, policy=policies.AssignedDepth(1))
+    own = turned.trace(TEXTS, policy="never")
     assert [cascade.labels[n] for n in trace.prediction] == [
         turned.labels[n] for n in own.prediction
     ]
@@ -223,7 +223,7 @@ def test_labels_in_another_order_are_mapped(make, stages):
 def test_predict(cascade, stages):
     policy = middling(stages)
     found = cascade.predict([text[0] for text in TEXTS], policy=policy)
-    trace = cascade.tag(TEXTS, policy=policy)
+    trace = cascade.trace(TEXTS, policy=policy)
     assert [one.exit_layer for one in found] == trace.exit_layer.tolist()
     assert [one.label for one in found] == [LABELS[n] for n in trace.prediction]
     pair = cascade.predict([("red", "one"), ("blue", "two")])
@@ -296,11 +296,11 @@ def test_other_tokenizers_are_told_apart_or_allowed(make, stages):
         CascadeForSequenceClassification([fewer, stages[-1]])
     cascade = CascadeForSequenceClassification([fewer, stages[-1]], allow_different_tokenizers=True)
     for number, stage in ((1, fewer), (2, stages[-1])):
-        trace = cascade.tag(TEXTS, policy=policies.AssignedDepth(number))
+        trace = cascade.trace(TEXTS, policy=policies.AssignedDepth(number))
         np.testing.assert_allclose(
-            trace.log_probs, stage.tag(TEXTS, policy="never").log_probs, atol=1e-5
+            trace.log_probs, stage.trace(TEXTS, policy="never").log_probs, atol=1e-5
         )
-    assert trace.lengths.tolist() == stages[-1].tag(TEXTS).lengths.tolist()
+    assert trace.lengths.tolist() == stages[-1].trace(TEXTS).lengths.tolist()
 
 
 def test_a_model_that_reads_otherwise_tokenizes_each_text_once(make, stages, monkeypatch):
@@ -329,19 +329,19 @@ def test_what_is_no_cascade(stages, make):
 
 def test_what_has_no_meaning_for_a_cascade(cascade):
     with pytest.raises(UserError, match="of different models and cannot be compared"):
-        cascade.tag(TEXTS, policy=policies.Saturation(0.5))
+        cascade.trace(TEXTS, policy=policies.Saturation(0.5))
     with pytest.raises(UserError, match="no meaning for text classifiers"):
-        cascade.tag(TEXTS, halted="drop")
+        cascade.trace(TEXTS, halted="drop")
     with pytest.raises(UserError, match="batch_size must be"):
-        cascade.tag(TEXTS, batch_size=0)
+        cascade.trace(TEXTS, batch_size=0)
     with pytest.raises(UserError, match="list of one or two strings"):
-        cascade.tag(["red"])
+        cascade.trace(["red"])
 
 
 def test_models_of_two_families_in_training_mode(make):
     first, last = make(2, 1, kind="distilbert").train(), make(4, 3, kind="roberta").train()
     cascade = CascadeForSequenceClassification([first, last])
-    one, two = (cascade.tag(TEXTS, policy=policies.MaxProb(0.6)) for _ in range(2))
+    one, two = (cascade.trace(TEXTS, policy=policies.MaxProb(0.6)) for _ in range(2))
     np.testing.assert_array_equal(one.log_probs, two.log_probs)  # no dropout
     assert first.training
     assert last.training

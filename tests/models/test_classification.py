@@ -69,7 +69,7 @@ def test_full_depth_gives_what_transformers_gives(model, tokenizer, data):
     inputs.pop("token_type_ids", None)
     with torch.no_grad():
         expected = model.network(**inputs).logits.log_softmax(-1).numpy()
-    trace = model.tag(data, policy="never", batch_size=3)
+    trace = model.trace(data, policy="never", batch_size=3)
     np.testing.assert_allclose(trace.log_probs, expected, atol=1e-5)
     assert (trace.exit_layer == 4).all()
     assert trace.text.tolist() == list(range(len(data)))
@@ -96,17 +96,17 @@ def test_second_sentences_have_segments_of_their_own(build, kind):
 
 def middling(model: Any) -> Any:
     """A threshold that some texts meet at the first exit, and others do not."""
-    log_probs = model.tag(TEXTS, policy=policies.AssignedDepth(1)).log_probs
+    log_probs = model.trace(TEXTS, policy=policies.AssignedDepth(1)).log_probs
     entropies = -(np.exp(log_probs) * log_probs).sum(-1) / np.log(3)
     return policies.Entropy(float(np.median(entropies)) - 1e-4)
 
 
 def test_texts_leave_the_batch_and_do_not_depend_on_it(model):
     policy = middling(model)
-    whole = model.tag(TEXTS, policy=policy)
+    whole = model.trace(TEXTS, policy=policy)
     assert len(set(whole.exit_layer.tolist())) >= 2
     for row, text in enumerate(TEXTS):
-        alone = model.tag([text], policy=policy)
+        alone = model.trace([text], policy=policy)
         assert alone.exit_layer[0] == whole.exit_layer[row]
         np.testing.assert_allclose(alone.log_probs[0], whole.log_probs[row], atol=1e-5)
     rows = [layer.active for layer in whole.work]
@@ -167,22 +167,29 @@ def test_bench_counts_the_plain_model(build):
 )
 def test_texts_that_are_none(build, texts, message):
     with pytest.raises(UserError, match=message):
-        build("bert").tag(texts)
+        build("bert").trace(texts)
 
 
 def test_what_has_no_meaning_for_texts(build):
     model = build("bert")
     with pytest.raises(UserError, match="works at the levels token"):
-        model.tag(TEXTS, policy=policies.Window())
+        model.trace(TEXTS, policy=policies.Window())
     with pytest.raises(UserError, match="no meaning for text classifiers"):
-        model.tag(TEXTS, halted="drop")
+        model.trace(TEXTS, halted="drop")
     with pytest.raises(UserError, match=r"predict\(\[text\]\)"):
         model.predict("red")
 
 
+def test_tag_is_the_former_name_of_trace(build):
+    model = build("bert")
+    with pytest.warns(DeprecationWarning, match="SequenceClassification.tag is now called trace"):
+        found = model.tag(TEXTS, policy="entropy")
+    np.testing.assert_array_equal(found.log_probs, model.trace(TEXTS, policy="entropy").log_probs)
+
+
 def test_long_texts_are_cut_and_counted(build, caplog):
     model = build("bert")
-    trace = model.tag([["one " * 500], ["one " * 90, "two " * 3]][:1])
+    trace = model.trace([["one " * 500], ["one " * 90, "two " * 3]][:1])
     assert trace.lengths.tolist() == [model.backbone.max_length]
     assert "1 of 1 texts are longer" in caplog.text
 

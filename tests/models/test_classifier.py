@@ -60,7 +60,7 @@ def test_classes_in_another_order_are_put_in_order(kind, model_type, wordpiece):
     before = plain(given, wordpiece)
     model = KINDS[kind][0].from_transformers(given, wordpiece, GIVEN)
     text = [["ada", "was", "born"]] if kind == "words" else [["ada was born"]]
-    found = torch.from_numpy(model.tag(text, policy="never").log_probs).exp()
+    found = torch.from_numpy(model.trace(text, policy="never").log_probs).exp()
     assert_close(found, before[:, [OWN.index(name) for name in GIVEN]], atol=1e-4, rtol=1e-4)
     assert list(model.network.config.id2label.values()) == GIVEN
     assert list(given.config.id2label.values()) == OWN
@@ -88,8 +88,8 @@ def test_what_is_saved_says_the_same(kind, wordpiece, tmp_path):
     again = KINDS[kind][0].from_pretrained(tmp_path)
     reread = KINDS[kind][1].from_pretrained(tmp_path)
     text = [["ada", "was", "born"]] if kind == "words" else [["ada was born"]]
-    found = model.tag(text, policy="never").log_probs
-    assert_close(again.tag(text, policy="never").log_probs, found)
+    found = model.trace(text, policy="never").log_probs
+    assert_close(again.trace(text, policy="never").log_probs, found)
     assert_close(plain(reread, wordpiece).log().numpy(), found, atol=1e-4, rtol=1e-4)
     assert list(reread.config.id2label.values()) == GIVEN
 
@@ -144,12 +144,12 @@ def test_a_regression_leaves_the_given_model_a_classifier(wordpiece):
 def test_what_is_done_to_the_given_model_is_seen(wordpiece):
     given = network("words", names=None)
     model = ExitModelForTokenClassification.from_transformers(given, wordpiece, GIVEN)
-    before = model.tag([["ada"]]).log_probs
+    before = model.trace([["ada"]]).log_probs
     given.classifier = nn.Linear(32, 5)
-    after = model.tag([["ada"]]).log_probs
+    after = model.trace([["ada"]]).log_probs
     assert abs(after - before).max() > 1e-3
     model.network = network("words", "electra", names=GIVEN)
-    assert abs(model.tag([["ada"]]).log_probs - after).max() > 1e-3
+    assert abs(model.trace([["ada"]]).log_probs - after).max() > 1e-3
 
 
 @each_kind

@@ -59,7 +59,7 @@ def test_texts_leave_alone(make, texts, tmp_path):
     table = model.exit_table(texts)
     wrong = model.context.step(table_signals(table))[0]
     policy = policies.ContextGate(float(wrong.median()))
-    runs = [model.tag(texts, policy=policy, batch_size=size) for size in (1, 7, 80)]
+    runs = [model.trace(texts, policy=policy, batch_size=size) for size in (1, 7, 80)]
     assert len(set(runs[0].exit_layer)) > 1
     for run in runs[1:]:
         np.testing.assert_array_equal(run.exit_layer, runs[0].exit_layer)
@@ -67,7 +67,7 @@ def test_texts_leave_alone(make, texts, tmp_path):
     np.testing.assert_array_equal(table.simulate(policy)[0], runs[0].exit_layer)
     model.save_pretrained(tmp_path)
     loaded = ExitModelForSequenceClassification.from_pretrained(tmp_path)
-    found = loaded.tag(texts, policy=policy).exit_layer
+    found = loaded.trace(texts, policy=policy).exit_layer
     np.testing.assert_array_equal(found, runs[0].exit_layer)
 
 
@@ -81,7 +81,7 @@ def test_a_stricter_threshold_lets_no_text_out_earlier(make, texts):
     model = make(["yes", "no", "maybe"])
     model.use_context(fit_gate(model, texts, **SMALL))
     layers = [
-        model.tag(texts, policy=policies.ContextGate(threshold)).exit_layer
+        model.trace(texts, policy=policies.ContextGate(threshold)).exit_layer
         for threshold in (0.0, 0.2, 0.5, 0.9, 1.0)
     ]
     assert all((strict >= loose).all() for strict, loose in itertools.pairwise(layers))
@@ -94,4 +94,4 @@ def test_numbers_have_no_gate(make, texts):
     with pytest.raises(UserError, match="tell numbers"):
         fit_gate(model, texts, **SMALL)
     with pytest.raises(UserError, match="no meaning at the level 'value'"):
-        model.tag(texts, policy="context_gate")
+        model.trace(texts, policy="context_gate")

@@ -46,7 +46,7 @@ def test_it_reads_no_number_a_class_and_is_asked_about_whole_texts(model, texts)
     assert gate.config.neighbours == ()
     assert gate.inputs == 11
     model.use_context(gate)
-    run, table = model.tag(texts, policy=policies.ContextGate(0.4)), model.exit_table(texts)
+    run, table = model.trace(texts, policy=policies.ContextGate(0.4)), model.exit_table(texts)
     np.testing.assert_array_equal(table.simulate(policies.ContextGate(0.4))[0], run.exit_layer)
     model.use_context(None)
 

@@ -246,7 +246,7 @@ def test_numbers_and_classes_do_not_mix(model, data, tmp_path):
         evaluate(classifier, numbers, "test")
     for other, texts in ((classifier, [["a"]]), (tagger_like(model), [["a"]])):
         with pytest.raises(UserError, match=r"ValuePatience.*works at the levels value"):
-            other.tag(texts, policy="value_patience")
+            other.trace(texts, policy="value_patience")
 
 
 def tagger_like(model: Any) -> ExitModelForTokenClassification:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from transformers import PreTrainedModel
 
-from tokenexit.backbones.base import BACKBONES, Absorbable, Backbone, LayerCost, check_depth
+from tokenexit.backbones.base import BACKBONES, Absorbable, Backbone, LayerCost, check_sound
 from tokenexit.backbones.inference import Inference
 from tokenexit.backbones.twin import evaluated
 from tokenexit.errors import UserError
@@ -26,16 +26,6 @@ def adapt(model: PreTrainedModel) -> Backbone:
             f"Models of type {kind!r} are not supported. Supported types: {', '.join(names)}. "
             "A new family is one file in tokenexit/backbones."
         )
-    return _sound(BACKBONES.get(kind)(model))
-
-
-def _sound(backbone: Backbone) -> Backbone:
-    """Refuse an adapter whose scores would lack what it adds to them, and layers it passes by."""
-    check_depth(backbone.base, backbone.stack, backbone.num_layers)
-    adds = type(backbone).bias is not Backbone.bias
-    if adds and any(backbone.absorbable(index) for index in range(backbone.num_layers)):
-        raise UserError(
-            f"{type(backbone).__name__} has both bias and absorbable: states that are read "
-            "unprojected are scored without the bias. Let absorbable return None."
-        )
+    backbone = BACKBONES.get(kind)(model)
+    check_sound(backbone)
     return backbone

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from transformers.activations import ACT2FN
 
-from tokenexit.backbones.lean import Nothing, RootMeanSquareNorm, is_linear
+from tokenexit.backbones.inference_modules import Nothing, RootMeanSquareNorm, is_linear
 from tokenexit.backbones.recipe import EmbeddingRecipe, HeadRecipe, LayerRecipe, Linear, Norm
 from tokenexit.backbones.reduced import Reduced
 from tokenexit.backbones.twin import anybody_listens, unheard

@@ -10,24 +10,19 @@ weights, dropout and numerics stay the model's. It offers two views of the same 
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor, nn
-from transformers import (
-    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
-    PretrainedConfig,
-    PreTrainedModel,
-)
+from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
 
-from tokenexit.backbones.lean import is_linear
+from tokenexit.backbones.adapter import Adapter
+from tokenexit.backbones.inference_modules import is_linear
 from tokenexit.backbones.recipe import EmbeddingRecipe, HeadRecipe, LayerRecipe, Norm
 from tokenexit.backbones.reduced import Reduced
 from tokenexit.errors import UserError
-from tokenexit.precision import PRECISIONS
 from tokenexit.registry import Registry
 
 BACKBONES: Registry[Backbone] = Registry("model type", "tokenexit.backbones")
@@ -51,6 +46,19 @@ class LayerCost:
     pair: int
     fixed: int = 0
 
+    @classmethod
+    def of(cls, width: int, feed_forward: int, inner: int | None = None) -> LayerCost:
+        """Of a layer with a matrix each for queries, keys, values and output.
+
+        Args:
+            width: Of the states, ``H``.
+            feed_forward: Multiply-accumulates of the feed-forward block, per row.
+            inner: Width of all heads together; that of the states when None.
+        """
+        inner = width if inner is None else inner
+        square = width * inner
+        return cls(square, 2 * square, square + feed_forward, 2 * inner)
+
 
 @dataclass(frozen=True)
 class Absorbable:
@@ -73,45 +81,15 @@ def projections(key: Any, value: Any) -> Absorbable | None:
     return Absorbable(key.weight, value.weight, value.bias) if is_linear(key, value) else None
 
 
-def check_depth(base: nn.Module, stack: str, said: int) -> None:
-    """Refuse a network whose configuration speaks of more layers, or fewer.
-
-    Args:
-        base: Has the layers.
-        stack: Where, as a path; empty where that says nothing.
-        said: How many there should be.
-
-    Raises:
-        UserError: Says how many there are.
-    """
-    layers: Any = base.get_submodule(stack) if stack else ()
-    held = len(layers)
-    if stack and held != said:
-        raise UserError(
-            f"The network has {held} layers and its configuration says {said}, as after layers "
-            "were taken out or put in: write their number into the configuration as well, before "
-            "exits are added."
-        )
-
-
-class Backbone(ABC):
+class Backbone(Adapter):
     """One family of encoders.
 
-    Subclasses are registered under the ``model_type`` of every configuration they serve.
+    Subclasses are registered under the ``model_type`` of every configuration they serve, and
+    name in ``stack`` where in ``base`` their layers are.
 
     Args:
         model: A transformers model with a head that classifies tokens or texts, left unmodified.
     """
-
-    stack: ClassVar[str] = ""
-    """Path of the list of layers in ``base``, if each layer is a module there."""
-
-    precisions: ClassVar[Sequence[str]] = PRECISIONS
-    """What inference may compute with."""
-
-    def __init__(self, model: PreTrainedModel) -> None:
-        self.model = model
-        self.config: Any = model.config
 
     @property
     def base(self) -> Any:
@@ -122,14 +100,6 @@ class Backbone(ABC):
     def reducible(self) -> nn.Module:
         """The part of the model whose linear layers may be computed in fewer bits."""
         return self.base
-
-    @property
-    def capturable(self) -> bool:
-        """Whether the pieces below run on fixed shapes without the host looking at any number.
-
-        Only then may they be captured; neither may they copy anything to or from the host.
-        """
-        return False
 
     # --- facts -------------------------------------------------------------------------
 
@@ -176,29 +146,13 @@ class Backbone(ABC):
     def cost(self, index: int) -> LayerCost:
         """Multiply-accumulates of layer ``index`` (from 0)."""
 
-    @classmethod
-    @abstractmethod
-    def example_config(cls, model_type: str) -> PretrainedConfig:
-        """A tiny configuration of the family, for tests: 4 layers, width 32."""
-
     def in_pieces(self) -> list[nn.Module]:
-        """Modules whose own ``forward`` the engine replaces, calling what is inside of them.
-
-        Those that hold them need not be named.
-        """
+        """The model's modules of attention."""
         return [
             module
             for name, module in self.base.named_modules()
             if name.rpartition(".")[2] in ("attention", "attn", "self")
         ]
-
-    def lean(self, module: Any) -> nn.Module | None:
-        """What inference on a CPU may compute with in the place of a module; None for itself.
-
-        Args:
-            module: Of a twin of the model, whose own modules have been replaced already.
-        """
-        return None
 
     # --- the layer as the model runs it ---------------------------------------------------
 
@@ -258,10 +212,6 @@ class Backbone(ABC):
     def scaling(self, index: int) -> float:
         """Factor on the scores before the softmax."""
         return (self.hidden_size // self.num_heads) ** -0.5
-
-    def attention_dropout(self, index: int) -> float:
-        """Dropout on attention weights, 0 outside training."""
-        return 0.0
 
     def bias(
         self, index: int, queries: Tensor, keys: Tensor, query_pos: Tensor, key_pos: Tensor
@@ -333,3 +283,39 @@ class Backbone(ABC):
         """Multiply-accumulates of ``classify``, per row."""
         dense = self.hidden_size**2 if self.of_texts else 0
         return dense + self.hidden_size * int(self.config.num_labels)
+
+
+def check_depth(base: nn.Module, stack: str, said: int) -> None:
+    """Refuse a network whose configuration speaks of more layers, or fewer.
+
+    Args:
+        base: Has the layers.
+        stack: Where, as a path; empty where that says nothing.
+        said: How many there should be.
+
+    Raises:
+        UserError: Says how many there are.
+    """
+    layers: Any = base.get_submodule(stack) if stack else ()
+    held = len(layers)
+    if stack and held != said:
+        raise UserError(
+            f"The network has {held} layers and its configuration says {said}, as after layers "
+            "were taken out or put in: write their number into the configuration as well, before "
+            "exits are added."
+        )
+
+
+def check_sound(backbone: Backbone) -> None:
+    """Refuse an adapter whose scores would lack what it adds to them, or layers it passes by.
+
+    Raises:
+        UserError: Says which.
+    """
+    check_depth(backbone.base, backbone.stack, backbone.num_layers)
+    adds = type(backbone).bias is not Backbone.bias
+    if adds and any(backbone.absorbable(index) for index in range(backbone.num_layers)):
+        raise UserError(
+            f"{type(backbone).__name__} has both bias and absorbable: states that are read "
+            "unprojected are scored without the bias. Let absorbable return None."
+        )

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, PretrainedConfig
-from transformers.masking_utils import create_bidirectional_mask
 
 from tokenexit.backbones import as_data
-from tokenexit.backbones.base import BACKBONES, Absorbable, Backbone, LayerCost, projections
-from tokenexit.backbones.lean import apart
-from tokenexit.backbones.recipe import EmbeddingRecipe, HeadRecipe, LayerRecipe
+from tokenexit.backbones.base import BACKBONES, Absorbable, LayerCost, projections
+from tokenexit.backbones.inference_modules import project
+from tokenexit.backbones.projected import Parts, Projected, tiny
+from tokenexit.backbones.recipe import EmbeddingRecipe, HeadRecipe
 from tokenexit.backbones.reduced import Reduced
 from tokenexit.backbones.twin import unheard
 
@@ -21,21 +21,20 @@ _FROM_PADDING = ("roberta", "xlm-roberta", "camembert")
 
 
 @BACKBONES.register("bert", "roberta", "xlm-roberta", "camembert", "electra")
-class BertBackbone(Backbone):
+class BertBackbone(Projected):
     """Post-norm encoder with absolute positions."""
 
     stack = "encoder.layer"
 
-    @property
-    def capturable(self) -> bool:
-        """Yes."""
-        return True
-
     def _layer(self, index: int) -> Any:
         return self.base.encoder.layer[index]
 
-    def _attention(self, index: int) -> Any:
-        return self._layer(index).attention.self
+    def _projections(self, index: int) -> tuple[Any, Any, Any]:
+        attention = self._layer(index).attention.self
+        return attention.query, attention.key, attention.value
+
+    def _dropout(self, index: int) -> Any:
+        return self._layer(index).attention.self.dropout
 
     @cached_property
     def _first_position(self) -> int:
@@ -56,70 +55,33 @@ class BertBackbone(Backbone):
 
     def cost(self, index: int) -> LayerCost:
         """Multiply-accumulates of layer ``index``."""
-        width, inner = self.hidden_size, int(self.config.intermediate_size)
-        return LayerCost(
-            query=width * width,
-            key_value=2 * width * width,
-            combine=width * width + 2 * width * inner,
-            pair=2 * width,
-        )
+        return LayerCost.of(self.hidden_size, 2 * self.hidden_size * self.config.intermediate_size)
 
     def embed(self, input_ids: Tensor, positions: Tensor, segments: Tensor | None = None) -> Tensor:
         """Word, position and segment embeddings."""
         if self._first_position:
             positions = self._first_position + _counted(input_ids, positions, self._padding)
-        hidden = self.base.embeddings(
-            input_ids=input_ids,
-            position_ids=positions,
-            token_type_ids=torch.zeros_like(input_ids) if segments is None else segments,
-        )
+        hidden = self._embeddings(input_ids, positions, segments)
         if hasattr(self.base, "embeddings_project"):  # ELECTRA with narrow embeddings
             hidden = self.base.embeddings_project(hidden)
         return hidden
-
-    def context(self, hidden: Tensor, attention_mask: Tensor) -> Any:
-        """The padding mask in the form the attention wants."""
-        return create_bidirectional_mask(
-            config=self.config, inputs_embeds=hidden, attention_mask=attention_mask
-        )
-
-    def layer(self, index: int, hidden: Tensor, context: Any) -> Tensor:
-        """The model's own layer."""
-        return self._layer(index)(hidden, context)
-
-    def queries(self, index: int, rows: Tensor, positions: Tensor) -> Tensor:
-        """Query projection."""
-        return self._attention(index).query(rows)
-
-    def keys_values(self, index: int, rows: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Key and value projections."""
-        attention = self._attention(index)
-        keys, values = apart(rows, attention.key, attention.value)
-        return keys, values
 
     def queries_keys_values(
         self, index: int, rows: Tensor, positions: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """All three projections; one product where rows are quantised for it."""
-        attention = self._attention(index)
-        query, key, value = apart(rows, attention.query, attention.key, attention.value)
+        query, key, value = project(rows, *self._projections(index))
         return query, key, value
 
     def joint(self, index: int) -> bool:
         """Where torch multiplies in few bits: each row is quantised for the product."""
-        attention = self._attention(index)
-        three = attention.query, attention.key, attention.value
+        three = self._projections(index)
         return all(isinstance(part, Reduced) and not part.by_kernels for part in three)
 
     def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
         """Output projection and feed-forward block, each with residual and norm."""
         layer = self._layer(index)
         return layer.feed_forward_chunk(layer.attention.output(attended, rows))
-
-    def attention_dropout(self, index: int) -> float:
-        """The layer's dropout on attention weights while training."""
-        dropout = self._attention(index).dropout
-        return float(dropout.p) if dropout.training else 0.0
 
     def lean(self, module: Any) -> nn.Module | None:
         """Dense layers in few bits with what follows them, in fewer calls of torch."""
@@ -137,33 +99,17 @@ class BertBackbone(Backbone):
 
     def absorbable(self, index: int) -> Absorbable | None:
         """Key and value weights of the layer."""
-        attention = self._attention(index)
-        return projections(attention.key, attention.value)
+        return projections(*self._projections(index)[1:])
 
-    def recipe(self, index: int) -> LayerRecipe | None:
-        """The layer as data."""
+    def _parts(self, index: int) -> Parts | None:
         layer = self._layer(index)
-        attention, inner = layer.attention, layer.attention.self
-        owns = (attention.output, layer.intermediate, layer.output)
-        if not as_data.known(*owns) or not as_data.dropout(
-            attention.output.dropout, layer.output.dropout
-        ):
+        output, wide, last = layer.attention.output, layer.intermediate, layer.output
+        if not as_data.known(output, wide, last):
             return None
-        return as_data.layer(
-            linears={
-                "query": inner.query,
-                "key": inner.key,
-                "value": inner.value,
-                "output": attention.output.dense,
-                "ff_in": layer.intermediate.dense,
-                "ff_out": layer.output.dense,
-            },
-            attention_norm=attention.output.LayerNorm,
-            ff_norm=layer.output.LayerNorm,
-            activation=layer.intermediate.intermediate_act_fn,
-            heads=self.num_heads,
-            scale=self.scaling(index),
-        )
+        if not as_data.dropout(output.dropout, last.dropout):
+            return None
+        dense = output.dense, wide.dense, last.dense
+        return Parts(dense, (output.LayerNorm, last.LayerNorm), wide.intermediate_act_fn)
 
     def embedding_recipe(self) -> EmbeddingRecipe | None:
         """The embeddings as data."""
@@ -208,17 +154,8 @@ class BertBackbone(Backbone):
     def example_config(cls, model_type: str) -> PretrainedConfig:
         """Four layers of width 32."""
         extra = {"embedding_size": 16} if model_type == "electra" else {}
-        return AutoConfig.for_model(
-            model_type,
-            vocab_size=120,
-            hidden_size=32,
-            num_hidden_layers=4,
-            num_attention_heads=4,
-            intermediate_size=48,
-            max_position_embeddings=66,
-            pad_token_id=1 if model_type in _FROM_PADDING else 0,
-            **extra,
-        )
+        padding = 1 if model_type in _FROM_PADDING else 0
+        return AutoConfig.for_model(model_type, **tiny(pad_token_id=padding, **extra))
 
 
 class _Intermediate(nn.Module):

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 from transformers.models.deberta_v2.modeling_deberta_v2 import make_log_bucket_position
 
-from tokenexit.backbones.base import BACKBONES, Backbone, LayerCost
-from tokenexit.backbones.lean import apart
+from tokenexit.backbones.base import BACKBONES, LayerCost
+from tokenexit.backbones.projected import Projected, tiny
 from tokenexit.errors import UserError
 
 
 @BACKBONES.register("deberta-v2")
-class DebertaV2Backbone(Backbone):
+class DebertaV2Backbone(Projected):
     """Post-norm encoder with disentangled attention.
 
     A score has up to three terms: content to content, content to position (``c2p``) and
@@ -38,13 +38,18 @@ class DebertaV2Backbone(Backbone):
             )
         self._buckets: dict[tuple[int, int, torch.device], Tensor] = {}
 
-    @property
-    def capturable(self) -> bool:
-        """Yes: buckets are looked up once they are known."""
-        return True
+    def _layer(self, index: int) -> Any:
+        return self.base.encoder.layer[index]
+
+    def _projections(self, index: int) -> tuple[Any, Any, Any]:
+        attention = self._attention(index)
+        return attention.query_proj, attention.key_proj, attention.value_proj
+
+    def _dropout(self, index: int) -> Any:
+        return self._attention(index).dropout
 
     def _attention(self, index: int) -> Any:
-        return self.base.encoder.layer[index].attention.self
+        return self._layer(index).attention.self
 
     def _kinds(self, index: int) -> set[str]:
         attention = self._attention(index)
@@ -72,11 +77,7 @@ class DebertaV2Backbone(Backbone):
 
         Padding is not zeroed as in the model: no real token sees it.
         """
-        return self.base.embeddings(
-            input_ids=input_ids,
-            position_ids=positions,
-            token_type_ids=torch.zeros_like(input_ids) if segments is None else segments,
-        )
+        return self._embeddings(input_ids, positions, segments)
 
     def context(self, hidden: Tensor, attention_mask: Tensor) -> Any:
         """Padding mask, relative positions and their embeddings."""
@@ -89,21 +90,11 @@ class DebertaV2Backbone(Backbone):
 
     def layer(self, index: int, hidden: Tensor, context: Any) -> Tensor:
         """The model's own layer."""
-        return self.base.encoder.layer[index](hidden, **context)[0]
-
-    def queries(self, index: int, rows: Tensor, positions: Tensor) -> Tensor:
-        """Query projection."""
-        return self._attention(index).query_proj(rows)
-
-    def keys_values(self, index: int, rows: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Key and value projections."""
-        attention = self._attention(index)
-        keys, values = apart(rows, attention.key_proj, attention.value_proj)
-        return keys, values
+        return self._layer(index)(hidden, **context)[0]
 
     def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
         """Output projection and feed-forward block, each with residual and norm."""
-        layer = self.base.encoder.layer[index]
+        layer = self._layer(index)
         rows = layer.attention.output(attended, rows)
         return layer.output(layer.intermediate(rows), rows)
 
@@ -118,11 +109,6 @@ class DebertaV2Backbone(Backbone):
         # The model counts the terms it is configured for, used or not.
         terms = 1 + ("c2p" in attention.pos_att_type) + ("p2c" in attention.pos_att_type)
         return (attention.attention_head_size * terms) ** -0.5
-
-    def attention_dropout(self, index: int) -> float:
-        """The layer's dropout on attention weights while training."""
-        dropout = self._attention(index).dropout
-        return float(dropout.p) if dropout.training else 0.0
 
     def bias(
         self, index: int, queries: Tensor, keys: Tensor, query_pos: Tensor, key_pos: Tensor
@@ -181,18 +167,12 @@ class DebertaV2Backbone(Backbone):
     @classmethod
     def example_config(cls, model_type: str) -> PretrainedConfig:
         """Four layers of width 32, made like v3."""
-        return AutoConfig.for_model(
-            model_type,
-            vocab_size=120,
-            hidden_size=32,
-            num_hidden_layers=4,
-            num_attention_heads=4,
-            intermediate_size=48,
-            max_position_embeddings=66,
-            relative_attention=True,
-            position_buckets=8,
-            pos_att_type=["p2c", "c2p"],
-            share_att_key=True,
-            norm_rel_ebd="layer_norm",
-            position_biased_input=False,
-        )
+        more: dict[str, Any] = {
+            "relative_attention": True,
+            "position_buckets": 8,
+            "pos_att_type": ["p2c", "c2p"],
+            "share_att_key": True,
+            "norm_rel_ebd": "layer_norm",
+            "position_biased_input": False,
+        }
+        return AutoConfig.for_model(model_type, **tiny(**more))

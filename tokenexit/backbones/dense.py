@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tokenexit.backbones.making import Network
+from tokenexit.backbones.adapter import Adapter
 from tokenexit.backbones.precise import served_layers
 from tokenexit.kernels.reference import linear_int8, quantize_weight
 
-N = TypeVar("N", bound=Network)
+N = TypeVar("N", bound=Adapter)
 
 
 class _Dense(nn.Module):

@@ -48,7 +48,7 @@ def let_go(model: nn.Module, twin: Copied, precision: str | None) -> None:
     )
     ours = Counter(id(linear.weight) for linear, _ in twin.copied)
     for linear, product in twin.copied:
-        product.settle()
+        product.finalize()
         weight = linear.weight
         if not weight.is_meta and holders[id(weight)] == ours[id(weight)]:
             empty = nn.Parameter(torch.empty_like(weight, device="meta"), weight.requires_grad)

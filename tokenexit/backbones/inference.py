@@ -13,9 +13,10 @@ from typing import Any, Generic, TypeVar
 
 from torch import nn
 
+from tokenexit.backbones.adapter import Adapter
 from tokenexit.backbones.attention_shape import check_attention_shape
 from tokenexit.backbones.freeing import gone, let_go
-from tokenexit.backbones.making import Network, Twin, how, make, steady
+from tokenexit.backbones.making import Twin, how, make, steady
 from tokenexit.backbones.pieces import check_in_pieces
 from tokenexit.backbones.precise import (
     DTYPES,
@@ -29,7 +30,7 @@ from tokenexit.backbones.snapshot import Snapshot
 from tokenexit.backbones.twin import evaluated, twin
 from tokenexit.backbones.watch import Watch
 
-N = TypeVar("N", bound=Network)
+N = TypeVar("N", bound=Adapter)
 M = TypeVar("M", bound=nn.Module | None)
 
 

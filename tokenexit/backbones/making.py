@@ -7,43 +7,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeGuard, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import torch
 from torch import nn
 
-from tokenexit.backbones.lean import LeanLinear, Nothing, is_linear
+from tokenexit.backbones.adapter import Adapter
+from tokenexit.backbones.inference_modules import InferenceLinear, Nothing, is_linear
 from tokenexit.backbones.precise import REDUCED, cast, check_numbers, served_layers
 from tokenexit.backbones.reduced import Reduced
 from tokenexit.backbones.twin import anybody_listens, twin, unheard
 from tokenexit.backbones.watch import Watch, products
 
 M = TypeVar("M", bound=nn.Module)
-
-
-class Network(Protocol):
-    """An adapter around a transformers model: a backbone or a decoder."""
-
-    model: Any
-    precisions: ClassVar[Sequence[str]]
-
-    @property
-    def eager(self) -> bool:
-        """Whether attention is computed eagerly."""
-        ...
-
-    @property
-    def reducible(self) -> nn.Module:
-        """The part of the model whose linear layers may be computed in fewer bits."""
-        ...
-
-    def in_pieces(self) -> Sequence[nn.Module]:
-        """Modules that are never called themselves, only what is inside."""
-        ...
-
-    def lean(self, module: Any) -> nn.Module | None:
-        """What inference may compute with in the place of a module of the twin, or None."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +38,7 @@ class Twin:
     copied: Sequence[tuple[nn.Linear, Reduced]]
 
 
-def make(network: Network, pack: bool | None, precision: str | None) -> Twin:
+def make(network: Adapter, pack: bool | None, precision: str | None) -> Twin:
     """The twin of a network as it is at this moment.
 
     Args:
@@ -85,11 +61,11 @@ def make(network: Network, pack: bool | None, precision: str | None) -> Twin:
     return Twin(made, Watch([*network.model.parameters()]).same, ())
 
 
-def _as_loaded(network: Network, pack: bool | None, precision: str | None) -> Twin:
+def _as_loaded(network: Adapter, pack: bool | None, precision: str | None) -> Twin:
     lean = _may_be_lean(network)
     pack = lean and (packing_pays() if pack is None else pack)
     linears = [m for m in network.model.modules() if lean and _plain(m)]
-    made = _replaced(network, {linear: LeanLinear(linear, pack) for linear in linears}, lean)
+    made = _replaced(network, {linear: InferenceLinear(linear, pack) for linear in linears}, lean)
     if precision is not None:  # compiled layers have copies too
         return Twin(made, _watch(network, linears).same, ())
     matrices = [linear.weight for linear in (linears if pack else [])]
@@ -97,12 +73,12 @@ def _as_loaded(network: Network, pack: bool | None, precision: str | None) -> Tw
     return Twin(made, lambda rows: before.equal(products(matrices)), ())
 
 
-def _reduced(network: Network, precision: str) -> Twin:
+def _reduced(network: Adapter, precision: str) -> Twin:
     kind = REDUCED[precision]
     pairs = [(layer, kind.of(layer)) for layer in served_layers(network)]
     others = [m for m in network.model.modules() if _plain(m)]
     instead: dict[nn.Module, Any] = {
-        linear: LeanLinear(linear, pack=False, steady=True) for linear in others
+        linear: InferenceLinear(linear, pack=False, steady=True) for linear in others
     }
     instead.update(pairs)
     made = _replaced(network, instead, lean=not anybody_listens())
@@ -113,12 +89,12 @@ def steady(module: M) -> M:
     """A twin of a small module beside a network in fewer bits: no row depends on another."""
 
     def instead(part: nn.Module) -> nn.Module | None:
-        return LeanLinear(part, pack=False, steady=True) if _plain(part) else None
+        return InferenceLinear(part, pack=False, steady=True) if _plain(part) else None
 
     return twin(module, instead, lambda part: None)
 
 
-def _replaced(network: Network, linears: dict[nn.Module, Any], lean: bool) -> Any:
+def _replaced(network: Adapter, linears: dict[nn.Module, Any], lean: bool) -> Any:
     def instead(module: nn.Module) -> nn.Module | None:
         if type(module) is nn.Dropout and unheard(module) and not anybody_listens():
             return Nothing()
@@ -131,19 +107,19 @@ def _replaced(network: Network, linears: dict[nn.Module, Any], lean: bool) -> An
         return twin(network.model, instead, leaner)
 
 
-def _watch(network: Network, linears: Sequence[nn.Linear]) -> Watch:
+def _watch(network: Adapter, linears: Sequence[nn.Linear]) -> Watch:
     """Over weights that there are copies of, and all others, of which no number may be none."""
     found = [weight for linear in linears for weight in (linear.weight, linear.bias)]
     copied = [weight for weight in found if weight is not None]
     return Watch(copied, [*network.model.parameters()])
 
 
-def how(network: Network) -> tuple[bool, bool]:
+def how(network: Adapter) -> tuple[bool, bool]:
     """How attention is computed, and whether somebody listens to all modules."""
     return network.eager, anybody_listens()
 
 
-def _may_be_lean(network: Network) -> bool:
+def _may_be_lean(network: Adapter) -> bool:
     """Not for eager attention, which promises the transformers model's numbers to the last bit."""
     weight = next(network.model.parameters())
     on_cpu = weight.device.type == "cpu" and weight.dtype == torch.float32

@@ -15,7 +15,8 @@ from transformers.masking_utils import (
 from transformers.models.modernbert.modeling_modernbert import rotate_half
 
 from tokenexit.backbones.base import BACKBONES, Backbone, LayerCost
-from tokenexit.backbones.lean import is_linear
+from tokenexit.backbones.inference_modules import is_linear
+from tokenexit.backbones.projected import tiny
 from tokenexit.backbones.reduced import Reduced
 
 
@@ -33,14 +34,8 @@ class ModernBertBackbone(Backbone):
 
     def cost(self, index: int) -> LayerCost:
         """Multiply-accumulates of layer ``index``; the gated block has three matrices."""
-        width, inner = self.hidden_size, int(self.config.intermediate_size)
-        return LayerCost(
-            query=width * width,
-            key_value=2 * width * width,
-            combine=width * width + 3 * width * inner,
-            # Windows are cut by a mask: far pairs are computed as well.
-            pair=2 * width,
-        )
+        # Windows are cut by a mask: far pairs are computed as well.
+        return LayerCost.of(self.hidden_size, 3 * self.hidden_size * self.config.intermediate_size)
 
     def embed(self, input_ids: Tensor, positions: Tensor, segments: Tensor | None = None) -> Tensor:
         """Word embeddings; positions enter in the layers."""
@@ -142,22 +137,8 @@ class ModernBertBackbone(Backbone):
     @classmethod
     def example_config(cls, model_type: str) -> PretrainedConfig:
         """Four layers of width 32, every second one with a window of four to each side."""
-        return AutoConfig.for_model(
-            model_type,
-            vocab_size=120,
-            hidden_size=32,
-            num_hidden_layers=4,
-            num_attention_heads=4,
-            intermediate_size=48,
-            max_position_embeddings=66,
-            local_attention=8,
-            global_attn_every_n_layers=2,
-            attention_dropout=0.1,
-            mlp_dropout=0.1,
-            classifier_dropout=0.1,
-            pad_token_id=0,
-            bos_token_id=1,
-            cls_token_id=1,
-            eos_token_id=2,
-            sep_token_id=2,
-        )
+        more = {"local_attention": 8, "global_attn_every_n_layers": 2}
+        dropouts = {"attention_dropout": 0.1, "mlp_dropout": 0.1, "classifier_dropout": 0.1}
+        begins, ends = ("bos_token_id", "cls_token_id"), ("eos_token_id", "sep_token_id")
+        tokens = dict.fromkeys(begins, 1) | dict.fromkeys(ends, 2) | {"pad_token_id": 0}
+        return AutoConfig.for_model(model_type, **tiny(**more, **dropouts, **tokens))

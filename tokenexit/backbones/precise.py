@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from tokenexit.backbones.bf16 import Bf16Linear
+from tokenexit.backbones.inference_modules import is_linear
 from tokenexit.backbones.int8 import Int8Linear
-from tokenexit.backbones.lean import is_linear
 from tokenexit.backbones.reduced import Reduced
 from tokenexit.backbones.twin import unheard
 from tokenexit.errors import UserError

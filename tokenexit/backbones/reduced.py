@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tokenexit import kernels
-from tokenexit.backbones.lean import Product
+from tokenexit.backbones.inference_modules import Product
 from tokenexit.errors import UserError
 
 W = TypeVar("W")
@@ -87,7 +87,7 @@ class Reduced(Product, Generic[W]):
             self._matrix, self._weights = found, None
         return found
 
-    def settle(self) -> None:
+    def finalize(self) -> None:
         """Make the weights, so that those they are made from may go."""
         _ = self.weights if self._library is None else self.matrix
 

@@ -229,7 +229,7 @@ def adapt(
     traces, steps = [], []
     for start in range(0, len(texts), batch_size):
         part, arm = texts[start : start + batch_size], bandit.arm(state)
-        trace = model.tag(part, policy=bandit.choose(state), batch_size=batch_size)
+        trace = model.trace(part, policy=bandit.choose(state), batch_size=batch_size)
         rewards = bandit.rewards(trace)
         for reward in rewards:
             state = bandit.observe(state, arm, reward)

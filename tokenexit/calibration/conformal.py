@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tokenexit.calibration.risk import conformal_bound
-from tokenexit.models.encoders.exits import ExitTable
+from tokenexit.models.encoders.exit_table import ExitTable
 from tokenexit.policies.base import Policy, State
 from tokenexit.policies.threshold import ThresholdPolicy
 from tokenexit.signals import Signals

@@ -23,7 +23,7 @@ from tokenexit.data.tagged import TaggedSplit
 from tokenexit.evaluation.evaluate import Result, evaluate, trace_split
 from tokenexit.evaluation.processes import is_main
 from tokenexit.evaluation.reference import in_full_precision, is_reduced
-from tokenexit.models.encoders.exits import ExitTable
+from tokenexit.models.encoders.exit_table import ExitTable
 from tokenexit.models.encoders.labeller import Labeller
 from tokenexit.policies import Policy
 from tokenexit.policies.never import Never

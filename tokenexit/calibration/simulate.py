@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tokenexit.calibration.clock.clock import Clock
 from tokenexit.evaluation.processes import gather, my_share
-from tokenexit.models.encoders.exits import ExitTable
+from tokenexit.models.encoders.exit_table import ExitTable
 from tokenexit.policies import Policy
 from tokenexit.policies.assigned_depth import AssignedDepth
 from tokenexit.tasks import LabelledTask, labelled_task

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import dropout
 from transformers import AutoConfig, PretrainedConfig
 
-from tokenexit.backbones.lean import apart, query_beside, residual, side_by_side
+from tokenexit.backbones.inference_modules import project, query_beside, residual, side_by_side
 from tokenexit.decoders.bart_encoder import LEARNED_POSITIONS, PRE_NORM, BartEncoder
 from tokenexit.decoders.bart_recipe import bart_recipe
 from tokenexit.decoders.base import DECODERS, Decoder, DecoderCost
@@ -26,10 +26,6 @@ class BartDecoder(Decoder):
     def capturable(self) -> bool:
         """All is computed where the rows are."""
         return True
-
-    @cached_property
-    def _stack(self) -> Any:
-        return self.model.get_decoder()
 
     @cached_property
     def _layers(self) -> list[Any]:
@@ -102,11 +98,11 @@ class BartDecoder(Decoder):
         return None
 
     def _before(self, norm: Any, rows: Tensor) -> Tensor:
-        """Rows as a block reads them."""
+        """Rows after the norm that pre-norm families put before a block."""
         return norm(rows) if self._pre_norm else rows
 
     def _after(self, norm: Any, rows: Tensor) -> Tensor:
-        """Rows as a block leaves them, residual added."""
+        """Rows after the norm that post-norm families put behind a block and its residual."""
         return rows if self._pre_norm else norm(rows)
 
     def self_projections(self, index: int, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -140,7 +136,7 @@ class BartDecoder(Decoder):
     def cross_keys_values(self, index: int, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Key and value projections of the source, which no norm of the layer touches."""
         attention = self._layers[index].encoder_attn
-        keys, values = apart(memory, attention.k_proj, attention.v_proj)
+        keys, values = project(memory, attention.k_proj, attention.v_proj)
         return keys, values
 
     def after_cross(self, index: int, rows: Tensor, read: Tensor) -> Tensor:

@@ -7,19 +7,19 @@ from typing import Any
 
 from torch import Tensor
 from torch.nn.functional import dropout
-from transformers.masking_utils import create_bidirectional_mask
 
 from tokenexit.backbones import as_data
 from tokenexit.backbones.base import LayerCost
-from tokenexit.backbones.lean import apart, residual
-from tokenexit.backbones.recipe import EmbeddingRecipe, LayerRecipe, Norm
+from tokenexit.backbones.inference_modules import residual
+from tokenexit.backbones.projected import Parts, Projected
+from tokenexit.backbones.recipe import EmbeddingRecipe, Norm
 from tokenexit.decoders.source_encoder import SourceEncoder
 
 PRE_NORM = ("mbart", "pegasus")
 LEARNED_POSITIONS = ("bart", "mbart")
 
 
-class BartEncoder(SourceEncoder):
+class BartEncoder(Projected, SourceEncoder):
     """Encoder with absolute positions; its norms lie before or after each block."""
 
     stack = "layers"
@@ -44,13 +44,7 @@ class BartEncoder(SourceEncoder):
 
     def cost(self, index: int) -> LayerCost:
         """Multiply-accumulates of a layer."""
-        width = self.hidden_size
-        return LayerCost(
-            query=width * width,
-            key_value=2 * width * width,
-            combine=width * width + 2 * width * int(self.config.encoder_ffn_dim),
-            pair=2 * width,
-        )
+        return LayerCost.of(self.hidden_size, 2 * self.hidden_size * self.config.encoder_ffn_dim)
 
     def embed(self, input_ids: Tensor, positions: Tensor, segments: Tensor | None = None) -> Tensor:
         """Word and position embeddings."""
@@ -63,29 +57,18 @@ class BartEncoder(SourceEncoder):
             hidden = words * base.embed_scale + places.view_as(words)
         return dropout(hidden, base.dropout, base.training)
 
-    def context(self, hidden: Tensor, attention_mask: Tensor) -> Any:
-        """The padding mask in the form the attention wants."""
-        return create_bidirectional_mask(
-            config=self.config, inputs_embeds=hidden, attention_mask=attention_mask
-        )
+    def _layer(self, index: int) -> Any:
+        return self._layers[index]
 
-    def layer(self, index: int, hidden: Tensor, context: Any) -> Tensor:
-        """The model's own layer."""
-        return self._layers[index](hidden, context)
+    def _projections(self, index: int) -> tuple[Any, Any, Any]:
+        attention = self._layers[index].self_attn
+        return attention.q_proj, attention.k_proj, attention.v_proj
 
-    def _read(self, index: int, rows: Tensor) -> Tensor:
-        layer = self._layers[index]
-        return layer.self_attn_layer_norm(rows) if self._pre_norm else rows
+    def _dropout(self, index: int) -> Any:
+        return self._layers[index].self_attn
 
-    def queries(self, index: int, rows: Tensor, positions: Tensor) -> Tensor:
-        """Query projection."""
-        return self._layers[index].self_attn.q_proj(self._read(index, rows))
-
-    def keys_values(self, index: int, rows: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Key and value projections."""
-        attention, rows = self._layers[index].self_attn, self._read(index, rows)
-        keys, values = apart(rows, attention.k_proj, attention.v_proj)
-        return keys, values
+    def _asked(self, index: int, rows: Tensor) -> Tensor:
+        return self._layers[index].self_attn_layer_norm(rows) if self._pre_norm else rows
 
     def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
         """Output projection and feed-forward block, each with residual and norm."""
@@ -99,30 +82,11 @@ class BartEncoder(SourceEncoder):
         rows = residual(rows, layer.fc2, inner, drop)
         return rows if self._pre_norm else layer.final_layer_norm(rows)
 
-    def attention_dropout(self, index: int) -> float:
-        """The layer's dropout on attention weights while training."""
-        attention = self._layers[index].self_attn
-        return float(attention.dropout) if attention.training else 0.0
-
-    def recipe(self, index: int) -> LayerRecipe | None:
-        """The layer as data."""
-        layer, attention = self._layers[index], self._layers[index].self_attn
-        return as_data.layer(
-            linears={
-                "query": attention.q_proj,
-                "key": attention.k_proj,
-                "value": attention.v_proj,
-                "output": attention.out_proj,
-                "ff_in": layer.fc1,
-                "ff_out": layer.fc2,
-            },
-            attention_norm=layer.self_attn_layer_norm,
-            ff_norm=layer.final_layer_norm,
-            activation=layer.activation_fn,
-            heads=self.num_heads,
-            scale=self.scaling(index),
-            pre_norm=self._pre_norm,
-        )
+    def _parts(self, index: int) -> Parts:
+        layer = self._layers[index]
+        dense = layer.self_attn.out_proj, layer.fc1, layer.fc2
+        norms = layer.self_attn_layer_norm, layer.final_layer_norm
+        return Parts(dense, norms, layer.activation_fn, pre_norm=self._pre_norm)
 
     def embedding_recipe(self) -> EmbeddingRecipe | None:
         """Words and places, which some families norm."""

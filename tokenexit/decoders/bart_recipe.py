@@ -65,18 +65,8 @@ def _beside(head: Linear, model: Any) -> Linear:
 def _layer(layer: Any) -> LayerParts | None:
     own, other = layer.self_attn, layer.encoder_attn
     return parts_of(
-        self_norm=as_data.norm_of(layer.self_attn_layer_norm),
-        query=as_data.linear(own.q_proj),
-        key=as_data.linear(own.k_proj),
-        value=as_data.linear(own.v_proj),
-        out=as_data.linear(own.out_proj),
-        cross_norm=as_data.norm_of(layer.encoder_attn_layer_norm),
-        cross_query=as_data.linear(other.q_proj),
-        cross_key=as_data.linear(other.k_proj),
-        cross_value=as_data.linear(other.v_proj),
-        cross_out=as_data.linear(other.out_proj),
-        feed_norm=as_data.norm_of(layer.final_layer_norm),
-        inner=as_data.linear(layer.fc1),
-        gate=None,
-        outer=as_data.linear(layer.fc2),
+        (layer.self_attn_layer_norm, layer.encoder_attn_layer_norm, layer.final_layer_norm),
+        (own.q_proj, own.k_proj, own.v_proj, own.out_proj),
+        (other.q_proj, other.k_proj, other.v_proj, other.out_proj),
+        (layer.fc1, None, layer.fc2),
     )

@@ -16,22 +16,20 @@ A layer is, in this order::
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding
-from transformers import PretrainedConfig, PreTrainedModel
 
-from tokenexit.backbones.lean import is_linear
+from tokenexit.backbones.adapter import Adapter
+from tokenexit.backbones.inference_modules import is_linear
 from tokenexit.backbones.reduced import Reduced
 from tokenexit.decoders.recipe import DecoderRecipe
 from tokenexit.decoders.source_encoder import SourceEncoder
-from tokenexit.precision import PRECISIONS
 from tokenexit.registry import Registry
 
 DECODERS: Registry[Decoder] = Registry("encoder-decoder type", "tokenexit.decoders")
@@ -56,39 +54,20 @@ class DecoderCost:
     pair: int
 
 
-class Decoder(ABC):
+class Decoder(Adapter):
     """One family of encoder-decoders.
 
-    Subclasses are registered under the ``model_type`` of every configuration they serve.
-    ``H`` is the width of the network, ``I`` that of all heads together (T5's may differ), ``V``
-    the vocabulary.
+    Subclasses are registered under the ``model_type`` of every configuration they serve, and
+    name in ``stack`` where in the decoder its layers are. ``H`` is the width of the network, ``I``
+    that of all heads together (T5's may differ), ``V`` the vocabulary.
 
     Args:
         model: A transformers model for conditional generation, left unmodified.
     """
 
-    stack: ClassVar[str] = ""
-    """Path of the list of layers in the decoder, if each layer is a module there."""
-
-    precisions: ClassVar[Sequence[str]] = PRECISIONS
-    """What inference may compute with."""
-
-    def __init__(self, model: PreTrainedModel) -> None:
-        self.model = model
-        self.config: Any = model.config
-
-    @property
-    def capturable(self) -> bool:
-        """Whether the pieces below run on fixed shapes without the host looking at any number.
-
-        Only then may they be captured; neither may they copy anything to or from the host.
-        """
-        return False
-
-    @property
-    def reducible(self) -> nn.Module:
-        """The part of the model whose linear layers may be computed in fewer bits."""
-        return self.model
+    @cached_property
+    def _stack(self) -> Any:
+        return self.model.get_decoder()
 
     # --- facts -------------------------------------------------------------------------
 
@@ -128,11 +107,6 @@ class Decoder(ABC):
     def scaling(self) -> float:
         """Factor on the attention scores before the softmax."""
 
-    @property
-    def eager(self) -> bool:
-        """Whether the model was asked for eager attention rather than sdpa."""
-        return self.config._attn_implementation == "eager"
-
     @abstractmethod
     def cost(self) -> DecoderCost:
         """Multiply-accumulates of a decoder layer."""
@@ -145,24 +119,11 @@ class Decoder(ABC):
         """Multiply-accumulates of the vocabulary head, per row."""
         return self.hidden_size * self.vocab_size
 
-    @classmethod
-    @abstractmethod
-    def example_config(cls, model_type: str) -> PretrainedConfig:
-        """A tiny configuration of the family, for tests: 2 and 4 layers, width 32."""
-
     def in_pieces(self) -> list[nn.Module]:
-        """Modules whose own ``forward`` the engine replaces, calling what is inside of them."""
+        """The modules of attention in the decoder."""
         own = ("SelfAttention", "EncDecAttention", "self_attn", "encoder_attn")
         stack: Any = self.model.get_decoder()
         return [part for name, part in stack.named_modules() if name.endswith(own)]
-
-    def lean(self, module: Any) -> nn.Module | None:
-        """What inference on a CPU may compute with in the place of a module; None for itself.
-
-        Args:
-            module: Of a twin of the model, whose own modules have been replaced already.
-        """
-        return None
 
     def recipe(self) -> DecoderRecipe | None:
         """The decoder as data; None if it is anything but the family's own modules."""
@@ -258,10 +219,6 @@ class Decoder(ABC):
     @abstractmethod
     def feed_forward(self, index: int, rows: Tensor) -> Tensor:
         """Feed-forward block with residual and norm, ``[N, H] -> [N, H]``."""
-
-    def attention_dropout(self, index: int) -> float:
-        """Dropout on attention weights, 0 outside training."""
-        return 0.0
 
     # --- the top ---------------------------------------------------------------------------
 

@@ -6,13 +6,14 @@ listens to them: then the numbers say all there is to know. Dropout is left out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
 from tokenexit.backbones import as_data
-from tokenexit.backbones.lean import Lean
+from tokenexit.backbones.inference_modules import InferenceModule
 from tokenexit.backbones.recipe import Linear, Norm
 
 
@@ -76,15 +77,34 @@ class DecoderRecipe:
     head: Linear
 
 
-def parts_of(*, gate: Linear | None, **parts: Any) -> LayerParts | None:
-    """The layer, unless one of its parts is unknown."""
-    return None if None in parts.values() else LayerParts(gate=gate, **parts)
+def parts_of(
+    norms: Sequence[Any], own: Sequence[Any], cross: Sequence[Any], dense: Sequence[Any]
+) -> LayerParts | None:
+    """The layer as data, from its modules; None if one of them is unknown.
+
+    Args:
+        norms: Of self-attention, cross-attention and the feed-forward block.
+        own: Query, key, value and output of self-attention.
+        cross: The same of cross-attention.
+        dense: First matrix of the feed-forward block, what it is multiplied with or None, and the
+            last.
+    """
+    self_norm, cross_norm, feed_norm = map(as_data.norm_of, norms)
+    linears = [as_data.linear(module) for module in (*own, *cross, dense[0], dense[2])]
+    gate = None if dense[1] is None else as_data.linear(dense[1])
+    known = [self_norm, cross_norm, feed_norm, *linears]
+    if None in known or (gate is None) != (dense[1] is None):
+        return None
+    parts: list[Any] = [
+        self_norm, *linears[:4], cross_norm, *linears[4:8], feed_norm, linears[8], gate, linears[9],
+    ]  # fmt: skip
+    return LayerParts(*parts)
 
 
 def family(stack: nn.Module) -> bool:
     """Whether all of a stack is of transformers or a lean twin of it, and nobody listens to it."""
     return all(
-        isinstance(module, Lean)
+        isinstance(module, InferenceModule)
         or (type(module).__module__.startswith(_HOMES) and as_data.untouched(module))
         for module in stack.modules()
     )

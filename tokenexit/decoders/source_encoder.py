@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from tokenexit.backbones import Backbone
-from tokenexit.backbones.base import check_depth
+from tokenexit.backbones.base import check_sound
 from tokenexit.errors import UserError
 
 
@@ -24,7 +24,7 @@ class SourceEncoder(Backbone):
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__(model)
-        check_depth(self.base, self.stack, self.num_layers)
+        check_sound(self)
 
     @property
     def base(self) -> Any:

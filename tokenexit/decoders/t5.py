@@ -8,11 +8,11 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import AutoConfig, PretrainedConfig
 
-from tokenexit.backbones.lean import (
-    Lean,
+from tokenexit.backbones.inference_modules import (
+    InferenceModule,
     Product,
     RootMeanSquareNorm,
-    apart,
+    project,
     query_beside,
     residual,
     side_by_side,
@@ -34,10 +34,6 @@ class T5Decoder(Decoder):
     def capturable(self) -> bool:
         """All is computed where the rows are."""
         return True
-
-    @cached_property
-    def _stack(self) -> Any:
-        return self.model.get_decoder()
 
     @cached_property
     def _layers(self) -> list[tuple[Any, ...]]:
@@ -143,7 +139,7 @@ class T5Decoder(Decoder):
     def cross_keys_values(self, index: int, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Key and value projections of the source, whose norm the encoder has applied."""
         attention = self._layers[index][1].EncDecAttention
-        keys, values = apart(memory, attention.k, attention.v)
+        keys, values = project(memory, attention.k, attention.v)
         return keys, values
 
     def after_cross(self, index: int, rows: Tensor, read: Tensor) -> Tensor:
@@ -199,7 +195,7 @@ class T5Decoder(Decoder):
         )
 
 
-class _FeedForward(Lean):
+class _FeedForward(InferenceModule):
     """Norm, dense block and residual; ``block`` is the twin of the model's own."""
 
     def __init__(self, block: Any) -> None:
@@ -217,7 +213,7 @@ class _FeedForward(Lean):
     def forward(self, rows: Tensor) -> Tensor:
         normed = self.layer_norm(rows)
         if self._beside is not None:
-            inner, factor = apart(normed, self._in, self._beside)
+            inner, factor = project(normed, self._in, self._beside)
             return self._out.plus(self._act(inner) * factor, rows)
         inner = self._in.relu(normed) if self._relu else self._act(self._in(normed))
         return self._out.plus(inner, rows)

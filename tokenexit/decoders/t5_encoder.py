@@ -7,16 +7,16 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers.masking_utils import create_bidirectional_mask
 
 from tokenexit.backbones import as_data
 from tokenexit.backbones.base import LayerCost
-from tokenexit.backbones.lean import Lean, apart, residual
-from tokenexit.backbones.recipe import EmbeddingRecipe, LayerRecipe, Norm
+from tokenexit.backbones.inference_modules import InferenceModule, residual
+from tokenexit.backbones.projected import Parts, Projected
+from tokenexit.backbones.recipe import EmbeddingRecipe, Norm
 from tokenexit.decoders.source_encoder import SourceEncoder
 
 
-class T5Encoder(SourceEncoder):
+class T5Encoder(Projected, SourceEncoder):
     """Pre-norm encoder with relative positions, the same bias in every layer."""
 
     stack = "block"
@@ -42,15 +42,9 @@ class T5Encoder(SourceEncoder):
 
     def cost(self, index: int) -> LayerCost:
         """Multiply-accumulates of a layer."""
-        inner = self.num_heads * int(self.config.d_kv)
         matrices = 3 if self.config.is_gated_act else 2
-        width = self.hidden_size
-        return LayerCost(
-            query=width * inner,
-            key_value=2 * width * inner,
-            combine=width * inner + matrices * width * int(self.config.d_ff),
-            pair=2 * inner,
-        )
+        dense = matrices * self.hidden_size * int(self.config.d_ff)
+        return LayerCost.of(self.hidden_size, dense, self.num_heads * int(self.config.d_kv))
 
     def scaling(self, index: int) -> float:
         """One: T5 folds the scale into its initialisation."""
@@ -63,38 +57,31 @@ class T5Encoder(SourceEncoder):
     def context(self, hidden: Tensor, attention_mask: Tensor) -> Any:
         """Position bias and padding mask, together as the layers want them."""
         places = torch.arange(hidden.shape[1], device=hidden.device)
-        mask = create_bidirectional_mask(
-            config=self.config, inputs_embeds=hidden, attention_mask=attention_mask
-        )
-        bias = self._position_bias(places[None], places[None])
-        return bias, mask
+        mask = super().context(hidden, attention_mask)
+        return self._position_bias(places[None], places[None]), mask
 
     def layer(self, index: int, hidden: Tensor, context: Any) -> Tensor:
         """The model's own layer."""
         bias, mask = context
-        return self.base.block[index](hidden, attention_mask=mask, position_bias=bias)[0]
+        return self._layer(index)(hidden, attention_mask=mask, position_bias=bias)[0]
 
-    def queries(self, index: int, rows: Tensor, positions: Tensor) -> Tensor:
-        """Query projection of the normed rows."""
-        layer = self._layers[index][0]
-        return layer.SelfAttention.q(layer.layer_norm(rows))
+    def _layer(self, index: int) -> Any:
+        return self.base.block[index]
 
-    def keys_values(self, index: int, rows: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Key and value projections of the normed rows."""
-        layer = self._layers[index][0]
-        attention, rows = layer.SelfAttention, layer.layer_norm(rows)
-        keys, values = apart(rows, attention.k, attention.v)
-        return keys, values
+    def _projections(self, index: int) -> tuple[Any, Any, Any]:
+        attention = self._layers[index][0].SelfAttention
+        return attention.q, attention.k, attention.v
+
+    def _dropout(self, index: int) -> Any:
+        return self._layers[index][0].SelfAttention
+
+    def _asked(self, index: int, rows: Tensor) -> Tensor:
+        return self._layers[index][0].layer_norm(rows)
 
     def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
         """Output projection and feed-forward block, each with residual."""
         first, last = self._layers[index]
         return held(last(held(residual(rows, first.SelfAttention.o, attended, first.dropout))))
-
-    def attention_dropout(self, index: int) -> float:
-        """The layer's dropout on attention weights while training."""
-        attention = self._layers[index][0].SelfAttention
-        return float(attention.dropout) if attention.training else 0.0
 
     def bias(
         self, index: int, queries: Tensor, keys: Tensor, query_pos: Tensor, key_pos: Tensor
@@ -112,32 +99,19 @@ class T5Encoder(SourceEncoder):
         )
         return attention.relative_attention_bias(buckets).permute(0, 3, 1, 2)
 
-    def recipe(self, index: int) -> LayerRecipe | None:
-        """The layer as data."""
+    def _parts(self, index: int) -> Parts | None:
         first, last = self._layers[index]
         dense = getattr(last, "DenseReluDense", None)
         if dense is None or not as_data.known(dense):
             return None
-        if not isinstance(last, Lean) and not as_data.known(last):
+        if not isinstance(last, InferenceModule) and not as_data.known(last):
             return None
-        attention = first.SelfAttention
-        inner = {"ff_in": dense.wi} if hasattr(dense, "wi") else {}
-        gated = {"ff_in": dense.wi_0, "gate": dense.wi_1} if hasattr(dense, "wi_0") else {}
-        return as_data.layer(
-            linears={
-                "query": attention.q,
-                "key": attention.k,
-                "value": attention.v,
-                "output": attention.o,
-                "ff_out": dense.wo,
-                **inner,
-                **gated,
-            },
-            attention_norm=first.layer_norm,
-            ff_norm=last.layer_norm,
+        gated = hasattr(dense, "wi_0")
+        return Parts(
+            dense=(first.SelfAttention.o, dense.wi_0 if gated else dense.wi, dense.wo),
+            norms=(first.layer_norm, last.layer_norm),
             activation=dense.act,
-            heads=self.num_heads,
-            scale=1.0,
+            gate=dense.wi_1 if gated else None,
             pre_norm=True,
             position_bias=self._bias_by_distance,
         )

@@ -47,22 +47,9 @@ def _layer(parts: Any) -> LayerParts | None:
     own, other = first.SelfAttention, cross.EncDecAttention
     dense = feed.DenseReluDense
     gated = hasattr(dense, "wi_0")
-    gate = as_data.linear(dense.wi_1) if gated else None
-    if gated and gate is None:
-        return None
     return parts_of(
-        self_norm=as_data.norm_of(first.layer_norm),
-        query=as_data.linear(own.q),
-        key=as_data.linear(own.k),
-        value=as_data.linear(own.v),
-        out=as_data.linear(own.o),
-        cross_norm=as_data.norm_of(cross.layer_norm),
-        cross_query=as_data.linear(other.q),
-        cross_key=as_data.linear(other.k),
-        cross_value=as_data.linear(other.v),
-        cross_out=as_data.linear(other.o),
-        feed_norm=as_data.norm_of(feed.layer_norm),
-        inner=as_data.linear(dense.wi_0 if gated else dense.wi),
-        gate=gate,
-        outer=as_data.linear(dense.wo),
+        (first.layer_norm, cross.layer_norm, feed.layer_norm),
+        (own.q, own.k, own.v, own.o),
+        (other.q, other.k, other.v, other.o),
+        (dense.wi_0 if gated else dense.wi, dense.wi_1 if gated else None, dense.wo),
     )

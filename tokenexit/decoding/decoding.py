@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,8 +21,6 @@ from tokenexit.decoding.trail import last_tokens
 from tokenexit.policies import Policy, index_state
 from tokenexit.policies.never import Never
 from tokenexit.signals import Signals
-
-PolicyLike = Policy | Mapping[str, Any] | str
 
 
 class Decoding(Sequences):

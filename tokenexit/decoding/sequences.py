@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,9 +18,7 @@ from tokenexit.decoding.outcome import Step
 from tokenexit.decoding.trail import Trail
 from tokenexit.decoding.work import DecodeWork
 from tokenexit.errors import UserError, unknown_name
-from tokenexit.policies import Policy, from_config
-
-PolicyLike = Policy | Mapping[str, Any] | str
+from tokenexit.policies import Policy, PolicyLike, from_config
 
 
 class Sequences(ABC):

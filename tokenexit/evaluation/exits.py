@@ -10,7 +10,7 @@ import numpy as np
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.errors import UserError
 from tokenexit.evaluation.processes import gather, my_share
-from tokenexit.models.encoders.exits import ExitTable
+from tokenexit.models.encoders.exit_table import ExitTable
 from tokenexit.models.encoders.labeller import Labeller
 from tokenexit.tasks import labelled_task
 from tokenexit.tasks.scoring.gold import class_numbers

@@ -48,7 +48,7 @@ def trace_split(
     """Tag a split over all processes; every process gets the whole trace."""
     mine = my_share(len(split))
     gold = None if split.tags is None else class_numbers(split, model.labels)
-    trace = model.tag(
+    trace = model.trace(
         split.take(mine).tokens,
         gold and [gold[row] for row in mine],
         policy=policy,

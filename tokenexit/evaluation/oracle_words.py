@@ -11,7 +11,7 @@ from tokenexit.data.tagged import TaggedSplit
 from tokenexit.errors import UserError
 from tokenexit.evaluation.exits import read_exits
 from tokenexit.halting import Trace
-from tokenexit.models.encoders.exits import ExitTable
+from tokenexit.models.encoders.exit_table import ExitTable
 from tokenexit.models.encoders.labeller import Labeller
 from tokenexit.oracle import Account, Rows, account, oracle_layers
 from tokenexit.tasks import labelled_task

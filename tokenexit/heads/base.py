@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
@@ -30,8 +31,13 @@ class Fitted(nn.Module):
     def observe(self, signals: Signals) -> None:
         """Look at labelled rows of the split ``fitted_on``; by default there is nothing to see."""
 
-    def settle(self) -> None:
-        """All rows have been observed."""
+    def finalize(self) -> None:
+        """Learn from the rows observed, which were all."""
+        former = getattr(self, "settle", None)
+        if former is not None:
+            told = f"{type(self).__name__}.settle is now called finalize."
+            warnings.warn(told, DeprecationWarning, stacklevel=2)
+            former()
 
 
 class ExitHead(Fitted, ABC):

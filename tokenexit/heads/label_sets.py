@@ -122,7 +122,7 @@ class LabelSetsHead(ExitHead):
         self.sets.observe(signals)
 
     @torch.no_grad()
-    def settle(self) -> None:
+    def finalize(self) -> None:
         """Move the bias by the shift."""
         self.project.bias.sub_(self.sets.shift().to(self.project.bias))
 
@@ -167,7 +167,7 @@ class LabelSetsOutput(nn.Linear, Fitted):
         self.sets.observe(signals)
 
     @torch.no_grad()
-    def settle(self) -> None:
+    def finalize(self) -> None:
         """Move the bias by the shift."""
         self.bias.sub_(self.sets(self.sets.shift().to(self.bias)))
 

@@ -58,6 +58,6 @@ class MixedHead(ExitHead):
         assert signals.target is not None
         self.temperature.observe(signals.logits, signals.target)
 
-    def settle(self) -> None:
+    def finalize(self) -> None:
         """Fit the temperature."""
-        self.temperature.settle()
+        self.temperature.finalize()

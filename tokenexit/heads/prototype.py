@@ -74,7 +74,7 @@ class PrototypeHead(ExitHead):
         best = rows[2].topk(min(SAMPLE, len(rows[2]))).indices
         self._sample.append((rows[0][best], rows[1][best], rows[2][best]))
 
-    def settle(self) -> None:
+    def finalize(self) -> None:
         """Take the means, the spread and the temperature, and forget the states."""
         if not self._seen:
             return

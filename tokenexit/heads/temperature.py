@@ -36,7 +36,7 @@ class Temperature(nn.Module):
         unscaled = logits[known].double() * self.value
         self._seen.append((unscaled.detach(), target[known]))
 
-    def settle(self) -> None:
+    def finalize(self) -> None:
         """Take the temperature under which the rows seen are likeliest, and forget them."""
         seen, self._seen = self._seen, []
         rows = sum(len(target) for _, target in seen)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from tokenexit.models.settings import ExitSettings
-from tokenexit.policies import Never, Policy, from_config
+from tokenexit.policies import Never, Policy, PolicyLike, from_config
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +27,7 @@ class Calibrated(Protocol):
         ...
 
 
-def chosen_policy(model: Calibrated, given: Policy | Mapping[str, Any] | str | None) -> Policy:
+def chosen_policy(model: Calibrated, given: PolicyLike | None) -> Policy:
     """The policy given, or the model's own.
 
     One that was calibrated in another precision keeps no promise in this: that is said once. One

@@ -1,12 +1,12 @@
-"""What all models with exits share: settings, a folder, a default policy."""
+"""What all networks with exits share: a folder, and what they compute with."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -18,14 +18,13 @@ from tokenexit.backbones.freeing import gone
 from tokenexit.backbones.precise import check_numbers
 from tokenexit.errors import UserError
 from tokenexit.models import folders
-from tokenexit.models.predict_iter import Predicts
 from tokenexit.models.products import products_of, runtime_used
+from tokenexit.models.saved_model import SavedModel, Use
 from tokenexit.models.settings import ExitSettings
-from tokenexit.policies import Policy, from_config
 from tokenexit.precision import check_precision, check_runtime, precision_of
 
 
-class ExitModel(Predicts, nn.Module):
+class ExitModel(SavedModel):
     """An ordinary transformers model, with exits.
 
     Args:
@@ -33,6 +32,15 @@ class ExitModel(Predicts, nn.Module):
         tokenizer: Its tokenizer, or None.
         settings: Everything else that is saved with the model.
     """
+
+    loader: ClassVar[str]
+    """Name of the class that loads such folders."""
+
+    auto_class: ClassVar[Any]
+    """transformers' class that builds the network."""
+
+    rehearsal: ClassVar[Mapping[str, Any]] = {}
+    """Of ``predict``, when a folder is tried that does not say whether it was changed."""
 
     def __init__(self, network: PreTrainedModel, tokenizer: Any, settings: ExitSettings) -> None:
         super().__init__()
@@ -147,13 +155,6 @@ class ExitModel(Predicts, nn.Module):
             raise gone("moved or cast")
         return super()._apply(fn, recurse)
 
-    # --- settings --------------------------------------------------------------------------
-
-    @property
-    def policy(self) -> Policy:
-        """The policy used when none is given."""
-        return from_config(self.settings.policy)
-
     @property
     def device(self) -> torch.device:
         """Where the model computes."""
@@ -169,13 +170,6 @@ class ExitModel(Predicts, nn.Module):
         """The network's configuration, as transformers' pipelines ask for it."""
         return self.network.config
 
-    def configure(self, **settings: Any) -> None:
-        """Change what is saved with the model: ``policy``, ``halted``, ``pending``, ..."""
-        for name in ("policy", "encoder_policy"):
-            if isinstance(settings.get(name), Policy):
-                settings[name] = settings[name].to_config()
-        self.settings = replace(self.settings, **settings)
-
     def embedding_parameters(self) -> Iterator[nn.Parameter]:
         """The word embeddings, which most generators score their vocabulary with as well."""
         yield from self.network.get_input_embeddings().parameters()  # type: ignore[union-attr]
@@ -188,11 +182,22 @@ class ExitModel(Predicts, nn.Module):
         """Files that say everything but weights, by name."""
         return folders.settings_files(self)
 
-    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:
-        """Write the model folder: a plain transformers checkpoint, and the exits beside it."""
-        push = kwargs.pop("push_to_hub", False)
-        repo = kwargs.pop("repo_id", None)
-        folders.save(self, Path(save_directory))
-        if push:
-            upload: Any = self  # a mixin of huggingface_hub
-            upload.push_to_hub(repo or Path(save_directory).name, **kwargs)
+    def _save(self, folder: Path) -> None:
+        folders.save(self, folder)
+
+    @classmethod
+    def _load(cls, folder: str | Path, use: Use, hub: dict[str, Any]) -> Self:
+        loaded = folders.load_kind(folder, cls.loader, cls.auto_class, use.precision, **hub)
+        with loaded.building():
+            model = cls._built(loaded).eval()
+        loaded.rehearse(partial(model.predict, **cls.rehearsal))
+        return model.use(use.precision, use.runtime, free=use.free)
+
+    @classmethod
+    @abstractmethod
+    def _built(cls, loaded: folders.Loaded) -> Self:
+        """The model that a folder holds.
+
+        Args:
+            loaded: Its contents.
+        """

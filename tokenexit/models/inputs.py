@@ -60,7 +60,7 @@ def read_parts(texts: Any, call: str = "predict") -> Iterator[list[str]]:
 
     Args:
         texts: Any container of them.
-        call: Which method takes them; ``tag`` takes lists alone.
+        call: Which method takes them; ``trace`` takes lists alone.
 
     Raises:
         UserError: Names the first item that is neither, or that mixes texts and pairs.

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from tokenexit import kernels
-from tokenexit.decoders import Decoder
-from tokenexit.models.generation.compiled_decoder import compiled_decoder
 
 
 def products_of(model: Any) -> str:
@@ -41,7 +39,4 @@ def runtime_used(model: Any) -> str:
 
 def _known(model: Any) -> bool:
     """Whether kernels run its layers."""
-    network = model._inference.get(model.network)
-    if isinstance(network, Decoder):
-        return compiled_decoder(model._inference, network) is not None
-    return model.compiled(network) is not None
+    return model.compiled(model._inference.get(model.network)) is not None

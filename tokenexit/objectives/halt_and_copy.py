@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import exp, log
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from tokenexit.errors import UserError
 from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion, draw, layer_weights
-from tokenexit.policies import Knob, Policy, State, from_config, index_state
+from tokenexit.policies import Knob, Policy, PolicyLike, State, from_config, index_state
 from tokenexit.signals import Signals
 from tokenexit.transfer import send
 
@@ -41,7 +39,7 @@ class HaltAndCopy(Objective):
         UserError: The policy has no knob, or a setting is out of range.
     """
 
-    policy: Policy | Mapping[str, Any] | str = "window"
+    policy: PolicyLike = "window"
     strict: float | None = None
     loose: float | None = None
     draws: int = 3

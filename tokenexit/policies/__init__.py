@@ -7,9 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from tokenexit.policies.base import POLICIES, Knob, Policy, State, from_config, index_state
+from tokenexit.policies.base import (
+    POLICIES,
+    Knob,
+    Policy,
+    PolicyLike,
+    State,
+    from_config,
+    index_state,
+)
 
-__all__ = ["POLICIES", "Knob", "Policy", "State", "from_config", "index_state"]
+__all__ = ["POLICIES", "Knob", "Policy", "PolicyLike", "State", "from_config", "index_state"]
 
 
 def __getattr__(name: str) -> Any:

@@ -133,7 +133,11 @@ class Policy(ABC):
         return json.dumps(self.to_config())
 
 
-def from_config(config: Mapping[str, Any] | str | Policy) -> Policy:
+PolicyLike = Policy | Mapping[str, Any] | str
+"""What stands for a policy: itself, its name, or its settings as plain data or text."""
+
+
+def from_config(config: PolicyLike) -> Policy:
     """Build a policy from plain data.
 
     Args:

@@ -17,7 +17,7 @@ from tokenexit.signals import Signals
 def fit_heads(
     model: EncoderModel, splits: Mapping[str, Sequence[Sentence]], batch_size: int = 32
 ) -> bool:
-    """Show the heads that want it the split they want, at full depth, and let them settle.
+    """Show the heads that want it the split they want, at full depth, and let them finalize.
 
     Every process looks at all of it, so all end with the same numbers.
 
@@ -47,7 +47,7 @@ def fit_heads(
             )  # fmt: skip
         for head in heads.values():
             if head.fitted_on == name:
-                head.settle()
+                head.finalize()
     return True
 
 

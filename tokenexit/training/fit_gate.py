@@ -12,7 +12,8 @@ from tokenexit.context.fit import HALTING, Teacher, rows_needed
 from tokenexit.errors import UserError
 from tokenexit.models.context_gate import mark_of
 from tokenexit.models.encoders.encoder_model import EncoderModel
-from tokenexit.models.encoders.exits import ExitTable, collect_exits
+from tokenexit.models.encoders.exit_table import ExitTable
+from tokenexit.models.encoders.exits import collect_exits
 from tokenexit.tasks import labelled_task
 from tokenexit.training.drawn_rows import drawn_rows
 from tokenexit.training.gate_config import ContextGateConfig, TextGateConfig

@@ -88,7 +88,7 @@ def _run(
         [one.build(splits["train"]).eval() for one in trained]
     )
     for tried in [*families, *([policy] if policy else [])]:
-        rehearsed.tag(splits["train"].tokens[:1], policy=tried)
+        rehearsed.trace(splits["train"].tokens[:1], policy=tried)
     uses = [one.uses(m) for one, m in zip(trained, rehearsed.stages, strict=True)]
     held = selection(
         splits["validation"],

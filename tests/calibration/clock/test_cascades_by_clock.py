@@ -57,7 +57,7 @@ def cascade(wordpiece: Any) -> CascadeForSequenceClassification:
 
 @pytest.fixture(scope="module")
 def split(cascade: Any) -> TextSplit:
-    gold = cascade.tag(TEXTS, policy="never").prediction
+    gold = cascade.trace(TEXTS, policy="never").prediction
     return TextSplit(TEXTS, [[LABELS[number]] for number in gold], "texts")
 
 
@@ -93,7 +93,7 @@ def test_a_cascade_is_calibrated_by_the_clock(cascade, split, make_machine):
 
 def test_a_regression_is_calibrated_by_the_clock(wordpiece, make_machine):
     model = classifier(wordpiece, 4, Scale(0.0, 1.0))
-    values = model.tag(TEXTS, policy="never").prediction
+    values = model.trace(TEXTS, policy="never").prediction
     split = ScoredSplit(TEXTS, [[float(value)] for value in values], "values")
     config = CalibrateConfig(min_quality=0.3, minimise="time", grid=8, verify=1)
     found = calibrate(

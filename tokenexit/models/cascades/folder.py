@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tokenexit.errors import UserError
 from tokenexit.files import to_json, write_text
 from tokenexit.models.cascades.card import cascade_card
+from tokenexit.models.cascades.stages import Stages
 from tokenexit.models.folders import (
     CASCADE,
     check_kind,
@@ -22,9 +23,6 @@ from tokenexit.models.folders import (
 from tokenexit.models.record import check_told, check_version, checked, named
 from tokenexit.models.sequences.sequence_classification import ExitModelForSequenceClassification
 from tokenexit.policies import from_config
-
-if TYPE_CHECKING:
-    from tokenexit.models.cascades.cascade import CascadeForSequenceClassification
 
 FORMAT_VERSION = 1
 """Version of ``cascade.json`` that this code writes, and the newest it reads."""
@@ -46,7 +44,7 @@ class _Record:
     results: Mapping[str, Any] | None = None
 
 
-def names(cascade: CascadeForSequenceClassification) -> list[str]:
+def names(cascade: Stages) -> list[str]:
     """Folders of the stages."""
     return [stage_name(number) for number in cascade.settings.exit_layers]
 
@@ -56,7 +54,7 @@ def stage_name(number: int) -> str:
     return f"stage-{number}"
 
 
-def settings_files(cascade: CascadeForSequenceClassification) -> dict[str, str]:
+def settings_files(cascade: Stages) -> dict[str, str]:
     """Everything but the stages: ``cascade.json``, and the card."""
     settings = cascade.settings
     record = {
@@ -114,7 +112,7 @@ def read(
     return stages, values, {key: getattr(record, key) for key in _KEPT}
 
 
-def save(cascade: CascadeForSequenceClassification, folder: Path) -> None:
+def save(cascade: Stages, folder: Path) -> None:
     """Write ``cascade.json`` and one model folder a stage.
 
     A kill leaves the old cascade, the new one, or a folder that is refused.

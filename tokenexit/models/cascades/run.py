@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,8 +17,10 @@ from torch import Tensor
 from tokenexit.backbones import Backbone
 from tokenexit.errors import UserError
 from tokenexit.halting import LayerWork, Trace, Work, add_work, encode, pack
+from tokenexit.models.cascades.stages import Stages
 from tokenexit.models.encoders.encoding import Piece
-from tokenexit.models.encoders.exits import ExitTable
+from tokenexit.models.encoders.exit_encoder import ExitEncoder
+from tokenexit.models.encoders.exit_table import ExitTable
 from tokenexit.models.encoders.vocabulary import check_pieces
 from tokenexit.models.inputs import read_parts
 from tokenexit.models.progress import tracked
@@ -29,20 +30,12 @@ from tokenexit.policies.never import Never
 from tokenexit.scores import log_probabilities
 from tokenexit.signals import Signals
 
-if TYPE_CHECKING:
-    from tokenexit.models.cascades.cascade import CascadeForSequenceClassification
-    from tokenexit.models.sequences.sequence_classification import (
-        ExitModelForSequenceClassification,
-    )
-
 Texts = Sequence[Sequence[str]]
 Targets = Sequence[Sequence[int]] | None
 
 
 @torch.inference_mode()
-def run_cascade(
-    model: CascadeForSequenceClassification, read: Reading, policy: Policy, batch_size: int
-) -> Trace:
+def run_cascade(model: Stages, read: Reading, policy: Policy, batch_size: int) -> Trace:
     """Classify texts.
 
     A model at which nobody can leave whatever it says is not run: ``never`` runs the last one
@@ -100,9 +93,7 @@ def run_cascade(
 
 
 @torch.inference_mode()
-def _logits(
-    model: CascadeForSequenceClassification, read: Reading, batch_size: int
-) -> list[Tensor]:
+def _logits(model: Stages, read: Reading, batch_size: int) -> list[Tensor]:
     """What each model says of every text, ``[N, C]`` each."""
     count = len(read.last)
     logits = []
@@ -114,9 +105,7 @@ def _logits(
     return logits
 
 
-def cascade_exits(
-    model: CascadeForSequenceClassification, read: Reading, batch_size: int
-) -> ExitTable:
+def cascade_exits(model: Stages, read: Reading, batch_size: int) -> ExitTable:
     """What every model says of every text, in ordinary tensors."""
     count = len(read.last)
     return ExitTable(
@@ -135,7 +124,7 @@ def cascade_exits(
 
 
 def top_states(
-    stage: ExitModelForSequenceClassification,
+    stage: ExitEncoder,
     backbone: Backbone,
     pieces: Sequence[Piece],
     batch_size: int,
@@ -185,10 +174,8 @@ class Reading:
         targets: Gold class of each text, in a list of one.
     """
 
-    def __init__(
-        self, model: CascadeForSequenceClassification, texts: Texts, targets: Targets = None
-    ) -> None:
-        texts = list(read_parts(texts, "tag"))
+    def __init__(self, model: Stages, texts: Texts, targets: Targets = None) -> None:
+        texts = list(read_parts(texts, "trace"))
         self._model, self._texts = model, texts
         self._own: dict[tuple[int, int], Piece] = {}
         self.last = model.stages[-1].encoder.encode(texts, targets)
@@ -207,7 +194,7 @@ class Reading:
 
 
 def _signals(
-    model: CascadeForSequenceClassification,
+    model: Stages,
     number: int,
     backbone: Backbone,
     hidden: Tensor,

@@ -1,33 +1,34 @@
-"""What taggers and text classifiers share: an encoder with exits, its settings and its folder."""
+"""What taggers and text classifiers share: an encoder with exits that labels, and its folder."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel
 
-from tokenexit import kernels
-from tokenexit.backbones import Backbone, Inference, adapt
-from tokenexit.context import ContextGate
+from tokenexit.backbones import adapt
 from tokenexit.errors import UserError
 from tokenexit.halting import Halted, Trace
-from tokenexit.halting.compiled import CompiledEncoder, compile_encoder
 from tokenexit.halting.cost import macs, plain_macs
-from tokenexit.heads import ExitHeads, check_exit_layers, check_top
-from tokenexit.models.context_gate import Judged, named_weights
-from tokenexit.models.encoders.exits import ExitTable, collect_exits
-from tokenexit.models.exit_model import ExitModel
-from tokenexit.models.inputs import Texts
-from tokenexit.models.scale import Scale
-from tokenexit.models.settings import ExitSettings
-from tokenexit.policies import Policy
-from tokenexit.static import StaticEncoder, check_network
+from tokenexit.heads import ExitHeads, check_exit_layers
+from tokenexit.models import folders
+from tokenexit.models.chosen import chosen_policy
+from tokenexit.models.encoders.classifier import with_classifier
+from tokenexit.models.encoders.encoding import Piece
+from tokenexit.models.encoders.exit_encoder import ExitEncoder
+from tokenexit.models.encoders.exit_table import ExitTable
+from tokenexit.models.encoders.exits import collect_exits
+from tokenexit.models.encoders.forward import ExitOutput, check_unserved, read_rows
+from tokenexit.models.encoders.labeller import Labeller
+from tokenexit.models.encoders.run import run
+from tokenexit.models.encoders.vocabulary import check_vocabulary, embeddings
+from tokenexit.policies import Policy, PolicyLike
+from tokenexit.policies.base import check_level
 
 
-class EncoderModel(Judged, ExitModel):
+class EncoderModel(ExitEncoder, Labeller):
     """An ordinary transformers classifier of tokens or texts, with exits.
 
     It computes with the network as it is at each call, in evaluation mode whatever mode it is in,
@@ -41,163 +42,92 @@ class EncoderModel(Judged, ExitModel):
         settings: Everything else that is saved with the model.
     """
 
+    form: ClassVar[str]
+    """What such networks are, as messages name it."""
+
+    mapping: ClassVar[Any]
+    """transformers' networks of this form, by configuration."""
+
+    answer: ClassVar[Callable[..., ExitOutput]]
+    """Makes what ``forward`` gives."""
+
     encoder: Any
     """Turns texts into pieces."""
 
-    uniform_depth: ClassVar[bool] = True
+    # --- building, loading -----------------------------------------------------------------
 
-    scale: Scale | None = None
-    """Of a regression, what its exits' numbers stand for."""
+    @classmethod
+    def _network(
+        cls, backbone: PreTrainedModel, tokenizer: Any, labels: Sequence[str]
+    ) -> PreTrainedModel:
+        """A network with these classes, of the one given.
 
-    def __init__(
-        self, network: PreTrainedModel, tokenizer: Any, heads: ExitHeads, settings: ExitSettings
-    ) -> None:
-        super().__init__(network, tokenizer, settings)
-        self.heads = heads
-        self._backbone = adapt(network)
-
-    def _new_inference(self) -> Inference[Backbone]:
-        return Inference(adapt)
-
-    def exit_weights(self) -> dict[str, Tensor]:
-        """Weights of the heads and the gate."""
-        return self.heads.state_dict()
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Names of the classes."""
-        return self.settings.labels
-
-    @property
-    def backbone(self) -> Backbone:
-        """The network in pieces, as it is: for training."""
-        if self._backbone.model is not self.network:
-            self._backbone = adapt(self.network)
-        return self._backbone
-
-    @property
-    def inference_backbone(self) -> Backbone:
-        """The network in pieces as of now, in evaluation mode and without gradients.
-
-        Equal up to rounding, or in the precision that ``use`` was told; in whatever mode the model
-        is, which is left in it.
+        Raises:
+            UserError: Its head has learned others, or the tokenizer does not fit.
         """
-        return self.for_inference()
+        network = with_classifier(backbone, labels, cls.mapping, cls.auto_class, cls.form)
+        check_vocabulary(tokenizer, embeddings(network))
+        return network
 
-    def for_inference(self, rows: int = 0) -> Backbone:
-        """The same, told how many tokens will be computed with it: a large call looks closer."""
-        found: Backbone = self._inference.get(self.network, rows)
-        check_top(self.settings.exit_layers[-1], found.num_layers)
-        return found
+    @classmethod
+    def _built(cls, loaded: folders.Loaded) -> Self:
+        settings, shape = loaded.settings, adapt(loaded.network)
+        exits = loaded.exits(shape.num_layers)
+        heads = ExitHeads(settings.heads, exits[:-1], shape.hidden_size, len(settings.labels))
+        loaded.fill(heads, loaded.weights)
+        return cls(loaded.network, loaded.tokenizer, heads, settings)
 
-    @property
-    def inference_heads(self) -> ExitHeads:
-        """The heads in evaluation mode, likewise."""
-        return self._inference.beside(self.heads)
+    # --- labelling -------------------------------------------------------------------------
 
-    def compiled(self, backbone: Backbone) -> CompiledEncoder | None:
-        """The network and its heads in compiled kernels, if ``use`` was told a precision.
+    def _read(self, texts: Any, targets: Any) -> list[Piece]:
+        return self.encoder.encode(texts, targets)
 
-        Args:
-            backbone: From ``for_inference``.
+    def _run(self, read: Any, policy: Policy, batch_size: int, halted: Halted) -> Trace:
+        return run(self, read, policy, batch_size=batch_size, halted=halted)
 
-        Returns:
-            None where there are no kernels, or they do not know the family or what has been done
-            to it: torch's operators compute the same.
-        """
-        precision = self._inference.precision
-        if precision not in kernels.KINDS:
-            return None
+    def _exits(self, read: Any, batch_size: int) -> ExitTable:
+        return collect_exits(self, read, batch_size)
 
-        def make() -> CompiledEncoder | None:
-            return compile_encoder(backbone, self.inference_heads, precision)
-
-        return self._inference.keep(backbone, "kernels", make, self.heads, in_place=True)
-
-    def _check_static(self, inference: Inference[Any]) -> None:
-        check_network(inference.get(self.network), self.heads)
-
-    def static(self, backbone: Backbone) -> StaticEncoder:
-        """The network and its heads in memory of fixed size, unchecked.
-
-        Args:
-            backbone: From ``for_inference``.
-        """
-
-        def make() -> StaticEncoder:
-            return StaticEncoder(backbone, self.inference_heads, len(self.labels))
-
-        return self._inference.keep(backbone, "static", make, self.heads, in_place=True)
-
-    def can_generate(self) -> bool:
-        """No: asked by transformers' pipelines."""
-        return False
-
-    @property
-    def context(self) -> ContextGate | None:
-        """The gate that the policy ``context_gate`` asks, if one was fitted."""
-        return self.heads.context
-
-    @property
-    def last_stage(self) -> Self:
-        """The model that decides in the end; of a cascade the last."""
-        return self
-
-    @property
-    def rows_level(self) -> str:
-        """Kind of the rows that leave: words, or whole texts."""
-        return "sentence" if self.backbone.of_texts else "token"
-
-    def judged_weights(self) -> dict[str, Tensor]:
-        """Weights of all exits, the top's included, by name: what a context gate is fitted to."""
-        top = named_weights(self.backbone.final_head(), "top.")
-        return named_weights(self.heads.exits) | top
-
-    def put_context(self, gate: ContextGate | None) -> None:
-        """Keep a context gate, unchecked; see ``use_context``."""
-        self.heads.context = gate
-
-    def head_parameters(self) -> Iterator[nn.Parameter]:
-        """Parameters that start from nothing: those of the heads, the top's included."""
-        yield from self.backbone.final_head().parameters()
-        yield from self.heads.parameters()
-
-    @abstractmethod
-    def tag(
+    def forward(
         self,
-        texts: Sequence[Sequence[str]],
-        targets: Sequence[Sequence[int]] | None = None,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        labels: Tensor | None = None,
         *,
-        policy: Policy | Mapping[str, Any] | str | None = None,
-        batch_size: int = 32,
-        halted: Halted | None = None,
-        decode: str | None = None,
-    ) -> Trace:
-        """Label words, or texts, and tell what happened to each; see the subclasses."""
+        policy: PolicyLike | None = None,
+        **others: Any,
+    ) -> ExitOutput:
+        """Label token ids as transformers' models do, with the policy inside: for pipelines.
 
-    def exit_table(
-        self,
-        texts: Sequence[Sequence[str]],
-        targets: Sequence[Sequence[int]] | None = None,
-        batch_size: int = 32,
-    ) -> ExitTable:
-        """What every exit says of every word when nobody halts."""
-        return collect_exits(self, self.encoder.encode(texts, targets), batch_size)
+        Where the words of a tagger begin is told by the tokenizer's marks and by punctuation.
+
+        Args:
+            input_ids: ``[B, S]``.
+            attention_mask: ``[B, S]``, 1 for real tokens.
+            token_type_ids: ``[B, S]``, which of two texts.
+            labels: Of a tagger ``[B, S]``, -100 for no label; else ``[B]``, classes or values.
+            policy: Who halts; the model's own policy when None.
+            others: Nothing else is served.
+
+        Raises:
+            UserError: Bad inputs, or an argument that exits do not serve.
+        """
+        check_unserved(others)
+        chosen = chosen_policy(self, policy)
+        check_level(chosen, self.level)
+        rows = read_rows(self, input_ids, attention_mask, token_type_ids)
+
+        def label(pieces: Sequence[Piece]) -> Trace:
+            halted = self._halted(None, None)
+            return self.decided(self._run(pieces, chosen, max(len(rows), 1), halted))
+
+        return type(self).answer(self, rows, input_ids.shape, labels, label)
 
     def mac_ratio(self, trace: Trace) -> float:
         """Multiply-accumulates of a run, over those of the plain model on the same tokens."""
         plain = plain_macs(self.backbone, trace.lengths.tolist(), batches=len(trace.lengths))
         return macs(self.backbone, self.heads, trace.work) / plain if plain else 1.0
-
-    @abstractmethod
-    def predict(
-        self,
-        texts: Texts,
-        *,
-        policy: Policy | Mapping[str, Any] | str | None = None,
-        batch_size: int = 32,
-    ) -> Sequence[Any]:
-        """Label texts, for people; see the subclasses."""
 
 
 def new_parts(

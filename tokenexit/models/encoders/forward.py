@@ -5,10 +5,10 @@ The policy is inside: rows leave where it lets them, and the logits are those of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -21,14 +21,16 @@ from transformers.utils.generic import ModelOutput
 from tokenexit.errors import UserError
 from tokenexit.halting import Sentence, Trace
 from tokenexit.models.encoders.encoding import Piece, special_affixes
-from tokenexit.models.encoders.run import run
-
-if TYPE_CHECKING:
-    from tokenexit.models.encoders.encoder_model import EncoderModel
-    from tokenexit.models.words.token_classification import ExitModelForTokenClassification
+from tokenexit.models.encoders.exit_encoder import ExitEncoder
 
 _SPACE = "Ġ▁"
 """What stands for the space before a word, in tokenizers of bytes and of pieces."""
+
+Row = tuple[list[int], list[int], list[int] | None]
+"""Of a text: ids without padding, their columns, and segments where they tell anything."""
+
+Size = Sequence[int]
+Label = Callable[[Sequence[Piece]], Trace]
 
 _OUT = -1e4
 """Logit of a class that is ruled out: no probability, in half precision as well."""
@@ -64,33 +66,32 @@ class ExitOutput(ModelOutput):
 
 
 def forward_words(
-    model: ExitModelForTokenClassification,
-    input_ids: Tensor,
-    attention_mask: Tensor | None,
-    token_type_ids: Tensor | None,
-    labels: Tensor | None,
-    policy: Any,
+    model: ExitEncoder, rows: Sequence[Row], shape: Size, labels: Tensor | None, label: Label
 ) -> ExitOutput:
     """Tag the words that token ids are made of.
 
     The first sub-word decides for its word. The others say the same and continue it: what the
     word begins, with B, they are inside of.
+
+    Args:
+        model: The tagger.
+        rows: From ``read_rows``.
+        shape: Of the ids, ``(B, S)``.
+        labels: Gold classes, ``[B, S]``, -100 for none.
+        label: Runs the model on pieces.
     """
-    batch = _rows(model, input_ids, attention_mask, token_type_ids)
     pieces, places = [], []
-    for number, (ids, where, segments) in enumerate(batch):
+    for number, (ids, where, segments) in enumerate(rows):
         words = _words(model, ids)
         if not words:
             continue
         sentence = Sentence(ids, words, segments=segments)
         pieces.append(Piece(number, 0, (0, len(words)), sentence))
         places += [[where[place] for place in word] for word in words]
-    trace = model.decided(
-        run(model, pieces, policy, batch_size=len(batch), halted=model.settings.halted)
-    )
+    trace = label(pieces)
     scores = torch.from_numpy(_chosen_best(trace))
-    logits = scores.new_zeros(*input_ids.shape, len(model.labels))
-    exits = torch.zeros(*input_ids.shape, dtype=torch.long)
+    logits = scores.new_zeros(*shape, len(model.labels))
+    exits = torch.zeros(*shape, dtype=torch.long)
     inside = _inside(model.labels, scores)
     for word, (number, where) in enumerate(zip(trace.text, places, strict=True)):
         logits[number, where[0]] = scores[word]
@@ -103,20 +104,14 @@ def forward_words(
 
 
 def forward_texts(
-    model: EncoderModel,
-    input_ids: Tensor,
-    attention_mask: Tensor | None,
-    token_type_ids: Tensor | None,
-    labels: Tensor | None,
-    policy: Any,
+    model: ExitEncoder, rows: Sequence[Row], shape: Size, labels: Tensor | None, label: Label
 ) -> ExitOutput:
-    """Classify texts, or tell their numbers."""
-    batch = _rows(model, input_ids, attention_mask, token_type_ids)
+    """Classify texts, or tell their numbers; see ``forward_words``."""
     pieces = [
         Piece(number, 0, (0, 1), Sentence(ids, [range(len(ids))], None, segments, _item(ids)))
-        for number, (ids, _, segments) in enumerate(batch)
+        for number, (ids, _, segments) in enumerate(rows)
     ]
-    trace = run(model, pieces, policy, batch_size=len(batch))
+    trace = label(pieces)
     if model.scale is None:
         logits = torch.from_numpy(trace.log_probs.copy())
         loss = None if labels is None else F.cross_entropy(logits, labels.cpu().flatten())
@@ -140,10 +135,14 @@ def check_unserved(given: dict[str, Any]) -> None:
         )
 
 
-def _rows(
-    model: EncoderModel, input_ids: Tensor, mask: Tensor | None, segments: Tensor | None
-) -> list[tuple[list[int], list[int], list[int] | None]]:
-    """Of each text: ids without padding, their columns, and segments where they tell anything."""
+def read_rows(
+    model: ExitEncoder, input_ids: Tensor, mask: Tensor | None, segments: Tensor | None
+) -> list[Row]:
+    """Texts of a batch without their padding.
+
+    Raises:
+        UserError: Shapes that do not fit, a text of padding alone, or one that is too long.
+    """
     given = {"input_ids": input_ids, "attention_mask": mask, "token_type_ids": segments}
     for name, value in given.items():
         if value is None and name != "input_ids":
@@ -171,7 +170,7 @@ def _rows(
     return rows
 
 
-def _words(model: ExitModelForTokenClassification, ids: list[int]) -> list[list[int]]:
+def _words(model: ExitEncoder, ids: list[int]) -> list[list[int]]:
     """Places of the sub-words of each word; special tokens are none."""
     around, begins, loose = _marks(model.tokenizer, len(model.tokenizer))
     words: list[list[int]] = []
@@ -240,7 +239,7 @@ def _item(ids: list[int]) -> int:
     return crc32(repr(ids).encode()) >> 1
 
 
-def _on(model: EncoderModel, loss: Tensor | None, logits: Tensor, exits: Tensor) -> ExitOutput:
+def _on(model: ExitEncoder, loss: Tensor | None, logits: Tensor, exits: Tensor) -> ExitOutput:
     place = model.device
     return ExitOutput(
         loss=None if loss is None else loss.to(place),

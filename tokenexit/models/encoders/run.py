@@ -1,9 +1,8 @@
-"""Run a tagger over texts: pieces in, one trace out."""
+"""Run an encoder with exits over texts: pieces in, one trace out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,19 +22,17 @@ from tokenexit.halting.trace import LayerWork
 from tokenexit.models.context_gate import check_asked
 from tokenexit.models.encoders.columns import columns_of
 from tokenexit.models.encoders.encoding import Piece
+from tokenexit.models.encoders.exit_encoder import ExitEncoder
 from tokenexit.models.encoders.run_compiled import run_compiled
 from tokenexit.models.encoders.run_static import planned, run_static
 from tokenexit.models.encoders.vocabulary import check_pieces
 from tokenexit.models.progress import tracked
 from tokenexit.policies import Policy
 
-if TYPE_CHECKING:
-    from tokenexit.models.encoders.encoder_model import EncoderModel
-
 
 @torch.inference_mode()
 def run(
-    model: EncoderModel,
+    model: ExitEncoder,
     pieces: Sequence[Piece],
     policy: Policy,
     *,
@@ -43,11 +40,11 @@ def run(
     halted: Halted = "copy",
     absorb: bool = True,
 ) -> Trace:
-    """Tag pieces in their order, ``batch_size`` at a time.
+    """Label pieces in their order, ``batch_size`` at a time.
 
     Args:
-        model: The tagger, in whatever mode; it computes as in evaluation and is left as it is.
-        pieces: From ``WordEncoder.encode``.
+        model: The model, in whatever mode; it computes as in evaluation and is left as it is.
+        pieces: From its encoder.
         policy: Who halts.
         batch_size: Pieces a batch.
         halted: What halted words still give to the others.
@@ -108,7 +105,7 @@ def _trace(
     parts: list[dict[str, np.ndarray]],
     pieces: Sequence[Piece],
     work: Work,
-    model: EncoderModel,
+    model: ExitEncoder,
 ) -> Trace:
     if not parts:
         none = np.zeros(0, dtype=np.int64)

@@ -1,10 +1,10 @@
-"""Run a tagger over texts by compiled kernels: pieces in, columns of a trace out."""
+"""Run an encoder over texts by compiled kernels: pieces in, columns of a trace out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,16 +22,14 @@ from tokenexit.halting.compiled import (
 )
 from tokenexit.halting.flat import FlatTexts, lay
 from tokenexit.models.encoders.encoding import Piece
+from tokenexit.models.encoders.exit_encoder import ExitEncoder
 from tokenexit.models.progress import tracked
 from tokenexit.policies import Policy
 from tokenexit.scores import log_probabilities
 
-if TYPE_CHECKING:
-    from tokenexit.models.encoders.encoder_model import EncoderModel
-
 
 def run_compiled(
-    model: EncoderModel,
+    model: ExitEncoder,
     backbone: Backbone,
     compiled: CompiledEncoder,
     pieces: Sequence[Piece],
@@ -39,7 +37,7 @@ def run_compiled(
     batch_size: int,
     halted: Halted,
 ) -> tuple[dict[str, np.ndarray], Work]:
-    """Columns of the words that pieces answer for, and the work done; see ``models.run``."""
+    """Columns of the words that pieces answer for, and the work done; see ``run.run``."""
     texts = lay([piece.sentence for piece in pieces])
     batches = _batches(len(pieces), batch_size)
     rule = compiled_rule(policy, compiled, model.labels, model.inference_heads.context)
@@ -60,19 +58,19 @@ def run_compiled(
 
 
 def exits_compiled(
-    model: EncoderModel,
+    model: ExitEncoder,
     compiled: CompiledEncoder,
     pieces: Sequence[Piece],
     batch_size: int,
     collector: Callable[[], Any],
     states: bool = False,
 ) -> dict[str, list[Tensor]]:
-    """What every exit says of every word when nobody leaves; see ``models.exits``.
+    """What every exit says of every word when nobody leaves; see ``exits.collect_exits``.
 
     Args:
-        model: The tagger.
+        model: The model.
         compiled: Its network.
-        pieces: From ``WordEncoder.encode``.
+        pieces: From its encoder.
         batch_size: Pieces a batch.
         collector: Makes visitors that keep ``logits``, ``gates`` and ``hidden``, for heads or
             gates that kernels do not know.
@@ -108,7 +106,7 @@ def _batches(count: int, size: int) -> Iterable[range]:
 
 
 def _visited(
-    model: EncoderModel,
+    model: ExitEncoder,
     backbone: Backbone,
     compiled: CompiledEncoder,
     texts: FlatTexts,

@@ -1,9 +1,8 @@
-"""Run a tagger over texts with the work planned on the device."""
+"""Run an encoder over texts with the work planned on the device."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from tokenexit.errors import UserError
 from tokenexit.halting import Halted, LayerWork, Work, add_work, pack
 from tokenexit.models.encoders.columns import columns_of
 from tokenexit.models.encoders.encoding import Piece
+from tokenexit.models.encoders.exit_encoder import ExitEncoder
 from tokenexit.models.progress import tracked
 from tokenexit.policies import Policy
 from tokenexit.policies.rule import Rule
@@ -19,12 +19,9 @@ from tokenexit.static import StaticEncoder, check_network, static_rule
 from tokenexit.static.buckets import room_for
 from tokenexit.static.choose import usual
 
-if TYPE_CHECKING:
-    from tokenexit.models.encoders.encoder_model import EncoderModel
-
 
 def planned(
-    model: EncoderModel,
+    model: ExitEncoder,
     backbone: Backbone,
     pieces: Sequence[Piece],
     policy: Policy,
@@ -35,7 +32,7 @@ def planned(
     ``auto`` is what ``static.choose`` has measured, and eager wherever ``static`` does not serve.
 
     Args:
-        model: The tagger.
+        model: The model.
         backbone: Its network, from ``for_inference``.
         pieces: From its encoder.
         policy: Who halts.
@@ -62,7 +59,7 @@ def planned(
 
 
 def run_static(
-    model: EncoderModel,
+    model: ExitEncoder,
     encoder: StaticEncoder,
     rule: Rule,
     pieces: Sequence[Piece],

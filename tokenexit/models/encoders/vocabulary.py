@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tokenexit.errors import UserError
-
-if TYPE_CHECKING:
-    from tokenexit.models.encoders.encoder_model import EncoderModel
-    from tokenexit.models.encoders.encoding import Piece
+from tokenexit.models.encoders.encoding import Piece
+from tokenexit.models.encoders.exit_encoder import ExitEncoder
 
 
 def check_vocabulary(tokenizer: Any, entries: int) -> None:
@@ -36,11 +34,11 @@ def embeddings(network: Any) -> int:
     return int(network.get_input_embeddings().num_embeddings)
 
 
-def check_pieces(model: EncoderModel, pieces: Sequence[Piece], entries: int | None = None) -> None:
+def check_pieces(model: ExitEncoder, pieces: Sequence[Piece], entries: int | None = None) -> None:
     """Refuse texts with tokens that the network has no embedding of.
 
     Args:
-        model: The tagger.
+        model: The model.
         pieces: Its texts.
         entries: Entries of its vocabulary, where they are known already.
 

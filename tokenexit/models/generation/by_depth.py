@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,13 +19,11 @@ from tokenexit.decoding.search import Stopping
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.halting import add_work
 from tokenexit.models.context_gate import check_asked
+from tokenexit.models.generation.exit_seq2seq import ExitSeq2Seq
 from tokenexit.models.generation.generate import checked, searched
 from tokenexit.models.generation.generate_texts import pad_sources
 from tokenexit.models.generation.inputs import SOURCES, Memory, encode_inputs
 from tokenexit.policies import Policy
-
-if TYPE_CHECKING:
-    from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 
 BATCHING = ("fixed", "by_depth")
 """How texts are put together: a batch is written from its first to its last text's end, or rows
@@ -52,7 +50,7 @@ def check_batching_name(given: str | None) -> str:
 
 
 def corpus_by_depth(
-    model: ExitModelForSeq2SeqLM,
+    model: ExitSeq2Seq,
     ids: Iterator[list[int]],
     policy: Policy,
     *,
@@ -117,7 +115,7 @@ def corpus_by_depth(
 
 
 def _encoded(
-    model: ExitModelForSeq2SeqLM,
+    model: ExitSeq2Seq,
     decoder: Decoder,
     encoder_policy: Any,
     ids: Iterator[list[int]],
@@ -134,7 +132,7 @@ def _encoded(
 
 
 def _search(
-    model: ExitModelForSeq2SeqLM, decoder: Decoder, first: Memory, settings: Mapping[str, Any]
+    model: ExitSeq2Seq, decoder: Decoder, first: Memory, settings: Mapping[str, Any]
 ) -> Search:
     """The search that settings ask for, as transformers prepares it."""
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
 import torch
 from torch import Tensor
 
@@ -12,18 +9,16 @@ from tokenexit.decoders import Decoder
 from tokenexit.decoding.source_exits import check_source_policy, encode_source
 from tokenexit.halting import Work
 from tokenexit.models.generation.compiled_source import encode_compiled
-from tokenexit.policies import Policy, from_config
+from tokenexit.models.generation.exit_seq2seq import ExitSeq2Seq
+from tokenexit.policies import PolicyLike, from_config
 from tokenexit.policies.never import Never
-
-if TYPE_CHECKING:
-    from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 
 
 def encode_sources(
-    model: ExitModelForSeq2SeqLM,
+    model: ExitSeq2Seq,
     input_ids: Tensor,
     mask: Tensor,
-    policy: Policy | Mapping[str, Any] | str | None = None,
+    policy: PolicyLike | None = None,
     decoder: Decoder | None = None,
     padded: bool | None = None,
 ) -> tuple[Tensor, Work | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,11 +27,9 @@ from tokenexit.decoding.border import ordinary
 from tokenexit.decoding.known_settings import Known
 from tokenexit.decoding.plain_greedy import PlainGreedy, plain_greedy
 from tokenexit.errors import UserError
+from tokenexit.models.generation.exit_seq2seq import ExitSeq2Seq
 from tokenexit.models.generation.inputs import SOURCES, Memory, check_prompt, encode_inputs, rows_of
-from tokenexit.policies import Policy
-
-if TYPE_CHECKING:
-    from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.policies import Policy, PolicyLike
 
 
 @dataclass
@@ -60,13 +58,13 @@ class Generated(ModelOutput):
 
 
 def generate(
-    model: ExitModelForSeq2SeqLM,
+    model: ExitSeq2Seq,
     input_ids: Tensor | None,
     attention_mask: Tensor | None,
     policy: Policy,
     pending: str,
     settings: Mapping[str, Any],
-    encoder_policy: Policy | Mapping[str, Any] | str | None = None,
+    encoder_policy: PolicyLike | None = None,
 ) -> Tensor | Generated:
     """See ``ExitModelForSeq2SeqLM.generate``."""
     given = dict(settings)
@@ -91,7 +89,7 @@ def generate(
     return Generated(**{name: ordinary(value) for name, value in found.items()})
 
 
-def checked(model: ExitModelForSeq2SeqLM, given: Mapping[str, Any], own: Any) -> GenerationSettings:
+def checked(model: ExitSeq2Seq, given: Mapping[str, Any], own: Any) -> GenerationSettings:
     """The settings, checked unless they are those of the last call."""
     vocabulary = model.decoder.vocab_size
     known: Known[GenerationSettings] = vars(model).setdefault("_checked_settings", Known())
@@ -104,7 +102,7 @@ def checked(model: ExitModelForSeq2SeqLM, given: Mapping[str, Any], own: Any) ->
 
 
 def _generate(
-    model: ExitModelForSeq2SeqLM,
+    model: ExitSeq2Seq,
     decoder: Decoder,
     memory: Memory,
     policy: Policy,
@@ -147,9 +145,7 @@ def _generate(
     }
 
 
-def _plain(
-    model: ExitModelForSeq2SeqLM, memory: Memory, given: dict[str, Any]
-) -> PlainGreedy | None:
+def _plain(model: ExitSeq2Seq, memory: Memory, given: dict[str, Any]) -> PlainGreedy | None:
     """The search, where it needs none of transformers' preparations."""
     own: Any = model.network.generation_config
     if memory.states.device.type != "cpu":
@@ -159,9 +155,7 @@ def _plain(
     return known.get(lambda: plain_greedy(given, own, config), given, vars(own), vars(config))
 
 
-def searched(
-    generator: Any, model: ExitModelForSeq2SeqLM, memory: Memory, given: dict[str, Any]
-) -> Any:
+def searched(generator: Any, model: ExitSeq2Seq, memory: Memory, given: dict[str, Any]) -> Any:
     """What transformers' ``generate`` gives; settings that it refuses are the user's mistake."""
     fields = vars(model.network.generation_config)
     # Old and new names of what was not asked for would only make transformers warn.
@@ -197,7 +191,7 @@ def _check_greedy(settings: GenerationSettings) -> None:
 
 
 def _begin(
-    model: ExitModelForSeq2SeqLM,
+    model: ExitSeq2Seq,
     decoder: Decoder,
     policy: Policy,
     pending: str,

@@ -5,22 +5,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from tokenexit.errors import UserError
 from tokenexit.models.encoders.vocabulary import check_vocabulary, embeddings
+from tokenexit.models.generation.exit_seq2seq import ExitSeq2Seq
+from tokenexit.models.generation.generate import Generated
 from tokenexit.models.generation.text_ids import cut, special_ends
 from tokenexit.models.generation.token_texts import token_texts
 from tokenexit.models.inputs import read_strings
 from tokenexit.models.predict_iter import check_batch_size
 from tokenexit.models.tokenizing import tokenized
-
-if TYPE_CHECKING:
-    from tokenexit.models.generation.generate import Generated
-    from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +46,7 @@ class GeneratedText:
         return asdict(self)
 
 
-def encode_texts(model: ExitModelForSeq2SeqLM, texts: Iterable[str]) -> list[list[int]]:
+def encode_texts(model: ExitSeq2Seq, texts: Iterable[str]) -> list[list[int]]:
     """Token ids of sources, with the model's prefix; too long ones are cut, and counted aloud.
 
     Raises:
@@ -73,7 +71,7 @@ def encode_texts(model: ExitModelForSeq2SeqLM, texts: Iterable[str]) -> list[lis
 
 
 def source_batches(
-    model: ExitModelForSeq2SeqLM, texts: Iterable[str], batch_size: int
+    model: ExitSeq2Seq, texts: Iterable[str], batch_size: int
 ) -> Iterator[dict[str, Tensor]]:
     """Padded batches of sources, in order."""
     check_batch_size(batch_size)
@@ -82,7 +80,7 @@ def source_batches(
         yield pad_sources(model, ids[start : start + batch_size])
 
 
-def pad_sources(model: ExitModelForSeq2SeqLM, ids: Sequence[Sequence[int]]) -> dict[str, Tensor]:
+def pad_sources(model: ExitSeq2Seq, ids: Sequence[Sequence[int]]) -> dict[str, Tensor]:
     """One padded batch, ``[B, S]`` each."""
     pad = model.network.config.pad_token_id or 0
     rows = [torch.tensor(list(row), dtype=torch.long) for row in ids]
@@ -92,9 +90,7 @@ def pad_sources(model: ExitModelForSeq2SeqLM, ids: Sequence[Sequence[int]]) -> d
     return {"input_ids": padded.to(model.device), "attention_mask": mask.to(model.device)}
 
 
-def read_outputs(
-    model: ExitModelForSeq2SeqLM, found: Generated, sources: int
-) -> list[GeneratedText]:
+def read_outputs(model: ExitSeq2Seq, found: Generated, sources: int) -> list[GeneratedText]:
     """Texts of a batch; of several sequences a source, the first."""
     copies = len(found.sequences) // max(sources, 1)
     layers = found.exit_layers[::copies].cpu().tolist()
@@ -108,7 +104,7 @@ def read_outputs(
     return results
 
 
-def generated_text(model: ExitModelForSeq2SeqLM, ids: list[int], exits: list[int]) -> GeneratedText:
+def generated_text(model: ExitSeq2Seq, ids: list[int], exits: list[int]) -> GeneratedText:
     """What tokens, and where they left, say to a reader."""
     text = model.tokenizer.decode(ids, skip_special_tokens=True)
     # Networks have room for more entries than their tokenizers.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -13,9 +13,7 @@ from tokenexit.decoders import Decoder
 from tokenexit.errors import UserError
 from tokenexit.halting import Work
 from tokenexit.models.generation.encode_sources import encode_sources
-
-if TYPE_CHECKING:
-    from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.models.generation.exit_seq2seq import ExitSeq2Seq
 
 _UNKNOWN = 32
 """Rows of sources that are not tensors."""
@@ -75,7 +73,7 @@ def rows_of(input_ids: Any, given: Mapping[str, Any]) -> int:
 
 
 def encode_inputs(
-    model: ExitModelForSeq2SeqLM,
+    model: ExitSeq2Seq,
     decoder: Decoder,
     input_ids: Tensor | None,
     attention_mask: Tensor | None,
@@ -131,7 +129,7 @@ def encode_inputs(
     return Memory(states, mask, input_ids)
 
 
-def _states(model: ExitModelForSeq2SeqLM, name: str, value: Any) -> Tensor:
+def _states(model: ExitSeq2Seq, name: str, value: Any) -> Tensor:
     """Vectors ``[B, S, H]`` out of what was given."""
     states = value
     if name == "encoder_outputs":
@@ -179,7 +177,7 @@ def check_ids(name: str, ids: Any, embedding: Any) -> None:
         )
 
 
-def check_prompt(model: ExitModelForSeq2SeqLM, prompt: Any, sources: int) -> None:
+def check_prompt(model: ExitSeq2Seq, prompt: Any, sources: int) -> None:
     """Refuse decoder tokens that cannot be read.
 
     Raises:
@@ -193,9 +191,7 @@ def check_prompt(model: ExitModelForSeq2SeqLM, prompt: Any, sources: int) -> Non
         )
 
 
-def check_inputs(
-    model: ExitModelForSeq2SeqLM, input_ids: Tensor, attention_mask: Tensor | None
-) -> Tensor:
+def check_inputs(model: ExitSeq2Seq, input_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
     """Check sources; returns their mask, ``[B, S]``.
 
     Raises:
@@ -216,7 +212,7 @@ def check_inputs(
     return mask
 
 
-def _padding(model: ExitModelForSeq2SeqLM) -> int | None:
+def _padding(model: ExitSeq2Seq) -> int | None:
     """The token that fills rows up; where it ends texts as well, nobody can tell which it does."""
     config, own = model.network.config, cast(Any, model.network.generation_config)
     ends = own.eos_token_id if own.eos_token_id is not None else config.eos_token_id
@@ -239,19 +235,3 @@ def _check_mask(mask: Tensor | None, shape: Any, name: str, device: torch.device
             "token: tokenize it, or leave the row out."
         )
     return mask
-
-
-def start_token(network: Any) -> int:
-    """What a decoder reads first.
-
-    Raises:
-        UserError: The network names none.
-    """
-    own = network.generation_config
-    for found in (own.decoder_start_token_id, own.bos_token_id):
-        if found is not None:
-            return int(found[0] if isinstance(found, list | tuple) else found)
-    raise UserError(
-        "The model does not say which token its decoder begins with: set "
-        "decoder_start_token_id in the network's generation_config; T5's is the padding token."
-    )

@@ -2,57 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Self
 
 import torch
-from huggingface_hub import ModelHubMixin
 from torch import Tensor
 from transformers import AutoModelForSeq2SeqLM, PreTrainedModel
 
-from tokenexit.backbones import Inference
 from tokenexit.backbones.given import unwrapped
-from tokenexit.backbones.twin import evaluated
-from tokenexit.context import ContextGate
-from tokenexit.decoders import Decoder, adapt_decoder
-from tokenexit.decoding import PENDING, REHEARSAL, Decoding, Sequences
-from tokenexit.decoding.compiled import CompiledDecoding
-from tokenexit.decoding.static import StaticDecoding, check_decoder
-from tokenexit.decoding.uneven import UnevenDecoding
-from tokenexit.errors import unknown_name
-from tokenexit.gates import LinearGate
-from tokenexit.heads import check_exit_layers, check_top
-from tokenexit.heads.stack import DepthHead
+from tokenexit.decoders import adapt_decoder
+from tokenexit.decoding import REHEARSAL, Sequences
+from tokenexit.heads import check_exit_layers
 from tokenexit.models import folders
 from tokenexit.models.chosen import chosen_policy
-from tokenexit.models.context_gate import check_asked
 from tokenexit.models.encoders.vocabulary import check_vocabulary
-from tokenexit.models.exit_model import ExitModel
-from tokenexit.models.generation.compiled_decoder import compiled_decoder
+from tokenexit.models.generation.by_depth import check_batching_name
+from tokenexit.models.generation.exit_seq2seq import ExitSeq2Seq
 from tokenexit.models.generation.generate import Generated, generate
-from tokenexit.models.generation.heads import GeneratorHeads
-from tokenexit.models.generation.inputs import check_start, encode_inputs, rows_of, start_token
+from tokenexit.models.generation.generate_texts import (
+    GeneratedText,
+    encode_texts,
+    read_outputs,
+    source_batches,
+)
+from tokenexit.models.generation.inputs import check_start, encode_inputs, rows_of
 from tokenexit.models.generation.languages import with_languages
-from tokenexit.models.generation.predict_generated import PredictsTexts
+from tokenexit.models.generation.predict_by_depth import (
+    check_fixed,
+    stream_by_depth,
+    write_by_depth,
+)
 from tokenexit.models.generation.side_heads import context_gate, side_heads
-from tokenexit.models.generation.static_decoder import static_decoder
-from tokenexit.models.inputs import read_strings
+from tokenexit.models.inputs import Texts, read_strings
+from tokenexit.models.predict_iter import check_batch_size
 from tokenexit.models.settings import ExitSettings
-from tokenexit.policies import Policy
-
-PolicyLike = Policy | Mapping[str, Any] | str
+from tokenexit.policies import PolicyLike
 
 
-class ExitModelForSeq2SeqLM(
-    GeneratorHeads,
-    PredictsTexts,
-    ExitModel,
-    ModelHubMixin,
-    library_name="tokenexit",
-    tags=["early-exit", "text2text-generation"],
-):
+class ExitModelForSeq2SeqLM(ExitSeq2Seq, tags=["early-exit", "text2text-generation"]):
     """An ordinary transformers encoder-decoder, with exits in its decoder.
 
     Every exit shares the model's final norm and vocabulary head, as CALM's do. Built by
@@ -67,28 +54,10 @@ class ExitModelForSeq2SeqLM(
         context: The context gate, or None; see ``use_context``.
     """
 
+    loader = "ExitModelForSeq2SeqLM"
+    auto_class = AutoModelForSeq2SeqLM
+    rehearsal = REHEARSAL
     read = staticmethod(read_strings)
-
-    def __init__(
-        self,
-        network: PreTrainedModel,
-        tokenizer: Any,
-        gate: LinearGate | None,
-        depth: DepthHead | None,
-        settings: ExitSettings,
-        context: ContextGate | None = None,
-    ) -> None:
-        super().__init__(network, tokenizer, settings)
-        self.gate = gate
-        self.depth = depth
-        self._context = context
-        self.decoder = adapt_decoder(network)
-
-    def _new_inference(self) -> Inference[Decoder]:
-        return Inference(adapt_decoder)
-
-    def _check_static(self, inference: Inference[Any]) -> None:
-        check_decoder(inference.get(self.network), *self._side.children())
 
     # --- building, loading, saving ---------------------------------------------------------
 
@@ -132,74 +101,17 @@ class ExitModelForSeq2SeqLM(
         return cls(network, tokenizer, *made, ExitSettings((), exits, heads, task=task))
 
     @classmethod
-    @torch.inference_mode(False)
-    def from_pretrained(  # type: ignore[override]
-        cls,
-        folder: str | Path,
-        *,
-        precision: str | None = None,
-        runtime: str | None = None,
-        free: bool = False,
-        **hub: Any,
-    ) -> Self:
-        """Load a model folder, or one from the Hub.
-
-        Args:
-            folder: A folder written by ``save_pretrained``, or a Hub id.
-            precision: See ``use``.
-            runtime: See ``use``.
-            free: See ``use``.
-            hub: ``revision``, ``token``, ``cache_dir``, ``dtype`` and the like.
-
-        Raises:
-            UserError: No such folder, no network, missing or damaged files, a format newer
-                than this version reads, or a model of another kind.
-        """
-        loaded = folders.load_kind(
-            folder, "ExitModelForSeq2SeqLM", AutoModelForSeq2SeqLM, precision, **hub
-        )
-        with loaded.building():
-            decoder = adapt_decoder(loaded.network)
-            loaded.exits(decoder.num_layers)
-            made = side_heads(decoder, loaded.settings.heads)
-            settings, tokenizer = loaded.settings, loaded.tokenizer
-            if tokenizer is not None and settings.source_lang and settings.target_lang:
-                tokenizer = with_languages(tokenizer, settings.source_lang, settings.target_lang)
-            context = context_gate(decoder, settings.heads)
-            model = cls(loaded.network, tokenizer, *made, settings, context)
-            loaded.fill(model._side, loaded.weights)
-        loaded.rehearse(partial(model.eval().predict, **REHEARSAL))
-        return model.use(precision, runtime, free=free)
-
-    # --- facts -----------------------------------------------------------------------------
-
-    @property
-    def inference_decoder(self) -> Decoder:
-        """The decoder as of now, in evaluation mode and without gradients.
-
-        Equal up to rounding, or in the precision that ``use`` was told; in whatever mode the model
-        is, which is left in it. Ask once a call.
-        """
-        return self.for_inference()
-
-    def for_inference(self, rows: int = 0) -> Decoder:
-        """The same, told how many tokens will be computed with it: a large call looks closer."""
-        autocast = torch.is_autocast_enabled(self.device.type)
-        if autocast and self._inference.precision is None:  # which the lean twin does not heed
-            found = adapt_decoder(evaluated(self.network))
-        else:
-            found = self._inference.get(self.network, rows)
-        check_top(self.settings.exit_layers[-1], found.num_layers)
-        return found
-
-    @property
-    def start_token(self) -> int:
-        """What the decoder reads first, when generating and in training.
-
-        Raises:
-            UserError: The model names none.
-        """
-        return start_token(self.network)
+    def _built(cls, loaded: folders.Loaded) -> Self:
+        network, settings, tokenizer = loaded.network, loaded.settings, loaded.tokenizer
+        decoder = adapt_decoder(network)
+        loaded.exits(decoder.num_layers)
+        made = side_heads(decoder, settings.heads)
+        if tokenizer is not None and settings.source_lang and settings.target_lang:
+            tokenizer = with_languages(tokenizer, settings.source_lang, settings.target_lang)
+        context = context_gate(decoder, settings.heads)
+        model = cls(network, tokenizer, *made, settings, context)
+        loaded.fill(model._side, loaded.weights)
+        return model
 
     # --- generating ------------------------------------------------------------------------
 
@@ -249,41 +161,6 @@ class ExitModelForSeq2SeqLM(
         decoding.work.encoder = memory.work
         return decoding
 
-    def begin(
-        self,
-        memory: Tensor,
-        mask: Tensor | None,
-        *,
-        policy: PolicyLike | None = None,
-        pending: str | None = None,
-        max_steps: int | None = None,
-        decoder: Decoder | None = None,
-        uneven: bool = False,
-    ) -> Sequences:
-        """Begin from encoder states, ``[B, S, H]``, by a ``decoder`` of ``for_inference``.
-
-        ``uneven`` sequences may undo steps of their own, where the model's modules compute.
-        """
-        decoder = self.for_inference(memory[..., 0].numel()) if decoder is None else decoder
-        if pending is None:
-            # Verifying is a way to search; what it stands on is this rule.
-            pending = self.settings.pending
-            pending = "parallel" if pending == "verify" else pending
-        if pending not in PENDING:
-            raise unknown_name("rule for pending tokens", pending, PENDING)
-        chosen = chosen_policy(self, policy)
-        check_asked(self, chosen)
-        exits = self.exits(decoder)
-        settings: dict[str, Any] = {"pending": pending, "max_steps": max_steps}
-        static = static_decoder(self, decoder)
-        if static is not None:
-            return StaticDecoding(static, memory, mask, chosen, **settings)
-        compiled = compiled_decoder(self._inference, decoder)
-        if compiled is not None:
-            return CompiledDecoding(compiled, exits, memory, mask, chosen, **settings)
-        kind = UnevenDecoding if uneven else Decoding
-        return kind(decoder, exits, memory, mask, chosen, **settings)
-
     def generate(
         self,
         input_ids: Tensor | None = None,
@@ -325,3 +202,62 @@ class ExitModelForSeq2SeqLM(
             settings,
             encoder_policy,
         )
+
+    def predict(  # type: ignore[override]
+        self,
+        texts: Iterable[str],
+        *,
+        policy: PolicyLike | None = None,
+        pending: str | None = None,
+        batch_size: int = 32,
+        batching: str | None = None,
+        max_wait: int | None = None,
+        slots: int | None = None,
+        **settings: Any,
+    ) -> list[GeneratedText]:
+        """Turn texts into texts.
+
+        Args:
+            texts: Sources, in anything that can be gone through.
+            policy: Who halts; the model's own policy when None.
+            pending: See ``generate``.
+            batch_size: Sources a batch.
+            batching: ``fixed`` writes a batch until its last text has ended. ``by_depth`` writes
+                the same texts, for greedy search over more texts than a batch: rows that must go
+                deeper wait until enough of them do, and ended texts give way to the next.
+            max_wait: By depth, rounds of layers between two exits for which a row may be passed
+                over before it is due; 16 when None.
+            slots: By depth, texts in flight, ``batch_size`` or more; twice as many when None.
+            settings: As ``generate``; the model's own ``generation`` settings underneath.
+
+        Returns:
+            One result a source, in order.
+        """
+        if check_batching_name(batching) == "by_depth":
+            told = {"max_wait": max_wait, "slots": slots, **settings}
+            check_batch_size(batch_size)
+            ids = iter(encode_texts(self, texts))
+            return list(write_by_depth(self, ids, policy, pending, batch_size, told))
+        check_fixed(max_wait=max_wait, slots=slots)
+        settings = {**self.settings.generation, **settings, "return_dict_in_generate": True}
+        results: list[GeneratedText] = []
+        for batch in source_batches(self, texts, batch_size):
+            found = self.generate(**batch, policy=policy, pending=pending, **settings)
+            assert isinstance(found, Generated)
+            results += read_outputs(self, found, len(batch["input_ids"]))
+        return results
+
+    def predict_iter(
+        self,
+        texts: Texts,
+        *,
+        batch_size: int = 32,
+        batching: str | None = None,
+        **options: Any,
+    ) -> Iterator[GeneratedText]:
+        """See ``Predicts``; by depth, a result comes when it and all before it are there."""
+        if check_batching_name(batching) == "fixed":
+            return super().predict_iter(texts, batch_size=batch_size, **options)
+        check_batch_size(batch_size)
+        policy, pending = options.pop("policy", None), options.pop("pending", None)
+        return stream_by_depth(self, texts, policy, pending, batch_size, options)

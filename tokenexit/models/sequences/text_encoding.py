@@ -57,7 +57,7 @@ class TextEncoder:
             UserError: A text is not one or two strings, texts and pairs are mixed, or texts and
                 targets differ in number.
         """
-        texts = list(read_parts(texts, "tag"))
+        texts = list(read_parts(texts, "trace"))
         targets = None if targets is None else read_targets(targets, len(texts))
         if targets is not None and self._scale is not None:
             targets = [[self._scale.deviation(value) for value in row] for row in targets]

@@ -135,7 +135,7 @@ class LabelRecipe(Recipe):
         """See ``Recipe``."""
         text = next(words for words in split.tokens if words)
         for policy in self.asking(model, policies):
-            model.tag([self.few(text)], policy=policy, batch_size=self.config.batch_size)
+            model.trace([self.few(text)], policy=policy, batch_size=self.config.batch_size)
 
     def describe(self, model: EncoderModel) -> str:
         """See ``Recipe``."""

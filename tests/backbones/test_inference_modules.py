@@ -14,7 +14,12 @@ from transformers import AutoConfig, AutoModelForSeq2SeqLM
 from transformers.models.t5.modeling_t5 import T5LayerNorm
 
 from tokenexit.backbones import Inference
-from tokenexit.backbones.lean import LeanLinear, RootMeanSquareNorm, residual, side_by_side
+from tokenexit.backbones.inference_modules import (
+    InferenceLinear,
+    RootMeanSquareNorm,
+    residual,
+    side_by_side,
+)
 from tokenexit.decoders import adapt_decoder
 
 SHAPES = [(1, 16), (2, 16), (0, 16), (40, 16), (3, 5, 16), (1, 5, 16), (1, 1, 16)]
@@ -38,7 +43,7 @@ def test_linear_and_what_is_joined_to_it(shape: Any, width: int, bias: bool, pac
         linear, other = nn.Linear(16, width, bias=bias), nn.Linear(16, 4, bias=bias)
     rows, rest = torch.randn(shape), torch.randn(*shape[:-1], width)
     before = rest.clone()
-    lean, beside = LeanLinear(linear, pack), LeanLinear(other, pack)
+    lean, beside = InferenceLinear(linear, pack), InferenceLinear(other, pack)
     expected = F.linear(rows, linear.weight, linear.bias)
     assert_close(lean(rows), expected)
     assert_close(lean.relu(rows), expected.relu())
@@ -51,7 +56,7 @@ def test_linear_and_what_is_joined_to_it(shape: Any, width: int, bias: bool, pac
 def test_other_types_and_gradients_are_served_plainly() -> None:
     with torch.inference_mode(False):
         linear = nn.Linear(6, 4).double()
-        lean = LeanLinear(linear)
+        lean = InferenceLinear(linear)
         rows = torch.randn(3, 6, dtype=torch.double, requires_grad=True)
         rest = torch.randn(3, 4, dtype=torch.double)
         for made in (lean(rows), lean.relu(rows), lean.plus(rows, rest)):

@@ -30,7 +30,7 @@ _NEXT = [next(step for step in _STEPS if step >= count) for count in range(_STEP
 """For each number of rows, the number oneDNN is shown."""
 
 
-class Lean(nn.Module):
+class InferenceModule(nn.Module):
     """A module of the twin: nobody can listen to it, so calling it is only its ``forward``."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Lean(nn.Module):
         return self.forward(rows)
 
 
-class Nothing(Lean):
+class Nothing(InferenceModule):
     """In the place of dropout."""
 
     def forward(self, rows: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ class Nothing(Lean):
         return rows
 
 
-class Product(Lean):
+class Product(InferenceModule):
     """A linear layer of the twin, whatever it multiplies with.
 
     Args:
@@ -98,7 +98,7 @@ class Product(Lean):
         raise NotImplementedError
 
 
-class LeanLinear(Product):
+class InferenceLinear(Product):
     """A linear layer without gradients around the weights of another.
 
     Args:
@@ -115,7 +115,7 @@ class LeanLinear(Product):
         self._matrix = linear.weight.detach()
         self._pack = pack
         self._packed: Tensor | None = None
-        self._joined: dict[tuple[nn.Linear, ...], LeanLinear] = {}
+        self._joined: dict[tuple[nn.Linear, ...], InferenceLinear] = {}
 
     def forward(self, rows: Tensor) -> Tensor:
         """``[..., in_features] -> [..., out_features]``, without gradients."""
@@ -138,7 +138,7 @@ class LeanLinear(Product):
             return made if self._shift is None else made.add_(self._shift)
         return self._product(rows, "none").add_(residual)
 
-    def beside(self, others: Sequence[Any]) -> LeanLinear | None:
+    def beside(self, others: Sequence[Any]) -> InferenceLinear | None:
         """One layer that gives this one's output and that of others, side by side.
 
         None where weights are used as they are, and so where they are.
@@ -154,7 +154,7 @@ class LeanLinear(Product):
                 joined.weight.copy_(torch.cat([part.weight for part in parts]))
                 if self.bias is not None:
                     joined.bias.copy_(torch.cat([part.bias for part in parts]))
-            self._joined[key] = LeanLinear(joined)
+            self._joined[key] = InferenceLinear(joined)
         return self._joined[key]
 
     def _product(self, rows: Tensor, then: str) -> Tensor:
@@ -188,7 +188,7 @@ class LeanLinear(Product):
 def is_linear(*modules: nn.Module) -> bool:
     """Whether modules are linear layers and nothing else: their weights say what they compute."""
     return all(
-        type(module) is LeanLinear
+        type(module) is InferenceLinear
         or (type(module) is nn.Linear and unheard(module) and "forward" not in module.__dict__)
         for module in modules
     )
@@ -203,7 +203,7 @@ def _by_torch(rows: Tensor) -> bool:
     )
 
 
-class RootMeanSquareNorm(Lean):
+class RootMeanSquareNorm(InferenceModule):
     """T5's norm in few kernels.
 
     Args:
@@ -236,7 +236,7 @@ def side_by_side(rows: Tensor, first: Any, *others: Any) -> Tensor:
     return torch.cat([linear(rows) for linear in (first, *others)], dim=-1)
 
 
-def apart(rows: Tensor, first: Any, *others: Any) -> Sequence[Tensor]:
+def project(rows: Tensor, first: Any, *others: Any) -> Sequence[Tensor]:
     """The same, the output of each for itself; one product where rows are made ready for it."""
     joined = _shared(first, others)
     if joined is None:

@@ -1,0 +1,143 @@
+"""An encoder with exits, in the pieces that inference and training ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Self
+
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from tokenexit import kernels
+from tokenexit.backbones import Backbone, Inference, adapt
+from tokenexit.context import ContextGate
+from tokenexit.halting.compiled import CompiledEncoder, compile_encoder
+from tokenexit.heads import ExitHeads, check_top
+from tokenexit.models.context_gate import Judged, named_weights
+from tokenexit.models.exit_model import ExitModel
+from tokenexit.models.scale import Scale
+from tokenexit.models.settings import ExitSettings
+from tokenexit.static import StaticEncoder, check_network
+
+
+class ExitEncoder(Judged, ExitModel):
+    """The part of a model that has to do with its network: what is run on pieces of texts.
+
+    What labels texts stands above it, in ``EncoderModel``; the functions between take one of these.
+    """
+
+    scale: Scale | None = None
+    """Of a regression, what its exits' numbers stand for."""
+
+    def __init__(
+        self, network: PreTrainedModel, tokenizer: Any, heads: ExitHeads, settings: ExitSettings
+    ) -> None:
+        super().__init__(network, tokenizer, settings)
+        self.heads = heads
+        self._backbone = adapt(network)
+
+    def _new_inference(self) -> Inference[Backbone]:
+        return Inference(adapt)
+
+    def exit_weights(self) -> dict[str, Tensor]:
+        """Weights of the heads and the gate."""
+        return self.heads.state_dict()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return self.settings.labels
+
+    @property
+    def backbone(self) -> Backbone:
+        """The network in pieces, as it is: for training."""
+        if self._backbone.model is not self.network:
+            self._backbone = adapt(self.network)
+        return self._backbone
+
+    @property
+    def inference_backbone(self) -> Backbone:
+        """The network in pieces as of now, in evaluation mode and without gradients.
+
+        Equal up to rounding, or in the precision that ``use`` was told; in whatever mode the model
+        is, which is left in it.
+        """
+        return self.for_inference()
+
+    def for_inference(self, rows: int = 0) -> Backbone:
+        """The same, told how many tokens will be computed with it: a large call looks closer."""
+        found: Backbone = self._inference.get(self.network, rows)
+        check_top(self.settings.exit_layers[-1], found.num_layers)
+        return found
+
+    @property
+    def inference_heads(self) -> ExitHeads:
+        """The heads in evaluation mode, likewise."""
+        return self._inference.beside(self.heads)
+
+    def compiled(self, backbone: Backbone) -> CompiledEncoder | None:
+        """The network and its heads in compiled kernels, if ``use`` was told a precision.
+
+        Args:
+            backbone: From ``for_inference``.
+
+        Returns:
+            None where there are no kernels, or they do not know the family or what has been done
+            to it: torch's operators compute the same.
+        """
+        precision = self._inference.precision
+        if precision not in kernels.KINDS:
+            return None
+
+        def make() -> CompiledEncoder | None:
+            return compile_encoder(backbone, self.inference_heads, precision)
+
+        return self._inference.keep(backbone, "kernels", make, self.heads, in_place=True)
+
+    def _check_static(self, inference: Inference[Any]) -> None:
+        check_network(inference.get(self.network), self.heads)
+
+    def static(self, backbone: Backbone) -> StaticEncoder:
+        """The network and its heads in memory of fixed size, unchecked.
+
+        Args:
+            backbone: From ``for_inference``.
+        """
+
+        def make() -> StaticEncoder:
+            return StaticEncoder(backbone, self.inference_heads, len(self.labels))
+
+        return self._inference.keep(backbone, "static", make, self.heads, in_place=True)
+
+    def can_generate(self) -> bool:
+        """No: asked by transformers' pipelines."""
+        return False
+
+    @property
+    def context(self) -> ContextGate | None:
+        """The gate that the policy ``context_gate`` asks, if one was fitted."""
+        return self.heads.context
+
+    @property
+    def last_stage(self) -> Self:
+        """The model that decides in the end; of a cascade the last."""
+        return self
+
+    @property
+    def rows_level(self) -> str:
+        """Kind of the rows that leave: words, or whole texts."""
+        return "sentence" if self.backbone.of_texts else "token"
+
+    def judged_weights(self) -> dict[str, Tensor]:
+        """Weights of all exits, the top's included, by name: what a context gate is fitted to."""
+        top = named_weights(self.backbone.final_head(), "top.")
+        return named_weights(self.heads.exits) | top
+
+    def put_context(self, gate: ContextGate | None) -> None:
+        """Keep a context gate, unchecked; see ``use_context``."""
+        self.heads.context = gate
+
+    def head_parameters(self) -> Iterator[nn.Parameter]:
+        """Parameters that start from nothing: those of the heads, the top's included."""
+        yield from self.backbone.final_head().parameters()
+        yield from self.heads.parameters()
