@@ -55,7 +55,7 @@ class SetScores(nn.Module):
             raise UserError(f"There are {num_classes} classes, and {len(given)} sets of labels.")
         members = torch.zeros(len(given), 1 + max(max(one, default=0) for one in given))
         for row, chosen in enumerate(given):
-            members[row, list(chosen)] = 1.0
+            members[row, list(chosen)] = True
         self.register_buffer("members", members, persistent=False)
         self._empty = given.index(()) if () in given else None
         self._single = [given.index((n,)) for n in range(members.shape[1]) if (n,) in given]
@@ -78,16 +78,16 @@ class SetScores(nn.Module):
         known = signals.target >= 0
         logits = signals.logits[known].float()
         scores = logits[:, self._single] - logits[:, [self._empty]]
-        self._seen.append((scores.cpu(), self.members[signals.target[known]].bool().cpu()))
+        self._seen.append((scores.cpu(), self.members[signals.target[known]].cpu()))
 
     def shift(self) -> Tensor:
         """Scores above which each label is best taken for there, ``[L]``; forgets the rows."""
         seen, self._seen = self._seen, []
         if not seen:
-            return self.members.new_zeros(self.labels)
+            return torch.zeros(self.labels)
         scores, gold = (torch.cat(parts) for parts in zip(*seen, strict=True))
         found = [best_shift(scores[:, label], gold[:, label]) for label in range(self.labels)]
-        return self.members.new_tensor(found)
+        return torch.tensor(found)
 
 
 @HEADS.register("label_sets")
@@ -151,7 +151,7 @@ class LabelSetsOutput(nn.Linear, Fitted):
         self.load_state_dict(last.state_dict())
         self.sets = SetScores(sets, last.out_features)
         # From the classes' weights to the labels', by least squares.
-        inverse = torch.linalg.pinv(self.sets.members)
+        inverse = torch.linalg.pinv(self.sets.members.float())
         self.register_buffer("inverse", inverse, persistent=False)
         self.to(last.weight)
 

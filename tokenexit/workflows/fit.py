@@ -9,12 +9,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from accelerate.utils import set_seed
+
 from tokenexit.data.memory import ORIGIN, in_memory
 from tokenexit.data.pairs import PairSplit
 from tokenexit.data.tagged import TaggedSplit, with_validation
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.models.settings import task_of
-from tokenexit.tasks import LabelledTask
+from tokenexit.tasks import TASKS, LabelledTask
 from tokenexit.training import check_training, make_accelerator
 from tokenexit.workflows.choosing import choose_policy
 from tokenexit.workflows.method import load_with_method
@@ -66,11 +68,11 @@ def fit(model: Any, train: Any, validation: Any = None, /, **settings: Any) -> A
     for name in settings:
         if name not in SETTINGS:
             raise unknown_name("setting of fit", name, SETTINGS)
-    task = task_of(model.settings)
+    task = type(task_of(model.settings))  # of a generator's own task, the class that serves it
     kind = next(recipe for recipe in RECIPES.values() if recipe.unit == task.unit)
     with TemporaryDirectory() as folder:
         told = [f"{name}={json.dumps(plain(name, value))}" for name, value in settings.items()]
-        below = {"task": task.name, "output_dir": folder, "data": ORIGIN}
+        below = {"task": TASKS.name_of(task), "output_dir": folder, "data": ORIGIN}
         recipe = kind(load_with_method(kind.schema, told, below))
         return _fitted(recipe, model, train, validation)
 
@@ -89,6 +91,7 @@ def _fitted(recipe: Recipe, model: Any, train: Any, validation: Any) -> Any:
     if config.metric is not None:
         model.configure(metric=config.metric)
     check_training(config.train, evaluated=True)
+    set_seed(config.seed)
     held = taught(recipe, model, splits, policy, families, accelerator)
     record = training_record(config, held)
     model.configure(training={**record, "data": None, "model": before.get("model")})

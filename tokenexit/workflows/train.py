@@ -57,7 +57,7 @@ def plugins_of(arguments: Sequence[str]) -> list[str]:
         if name == "plugins":
             found = from_yaml(value, f"The value of {item}")
         elif item.endswith((".yaml", ".yml")) and Path(item).is_file():
-            settings = from_yaml(Path(item).read_text(encoding="utf-8"), item)
+            settings = from_yaml(Path(item).read_text(encoding="utf-8", errors="replace"), item)
             found = settings.get("plugins") if isinstance(settings, Mapping) else found
     if not isinstance(found or [], list):
         raise UserError(f"plugins must be a list such as [my_task.py], not {found!r}.")
