@@ -47,15 +47,17 @@ def test_it_trains_evaluates_and_predicts(tmp_path, monkeypatch):
         configured("fair", ["data=x"])
     (tmp_path / "settings.yaml").write_text(f"plugins: [{plugin}]\n")
     assert configured("fair", [str(tmp_path / "settings.yaml"), "data=x"]).task == "fair"
+    (tmp_path / "data").mkdir()
     rows = [{"sentence": word, "label": word} for word in ["yes"] * 9 + ["no"] * 3]
-    (tmp_path / "train.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    for name in ("train", "validation"):
+        (tmp_path / "data" / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
     model = tokenexit.train(
-        "fair", plugins=[plugin], data=tmp_path / "train.jsonl", output_dir=run, model=NETWORK,
+        "fair", plugins=[plugin], data=tmp_path / "data", output_dir=run, model=NETWORK,
         train={"max_steps": 3}, calibrate={"grid": 3, "verify": 1},
     )  # fmt: skip
     assert model.settings.task == "fair"
     assert model.predict(["yes"])[0].label in ("yes", "no")
     opened = open_model(str(run))
-    result = opened.evaluate(opened.split(str(tmp_path / "train.jsonl"), "train"), "train", None)
+    result = opened.evaluate(opened.split(None, "train"), "train", None)
     assert result.metric == "balanced_accuracy"
     assert "fair text classification" in (run / "README.md").read_text()

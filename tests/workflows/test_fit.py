@@ -93,6 +93,7 @@ def test_a_generator_learns_from_a_list():
     rows = [{"source": "red blue", "target": "blue red"}, {"source": "a", "target": "b"}] * 4
     split: Any = read_pairs(in_memory(rows))["train"]  # type: ignore[arg-type]
     model = recipe_of(config).build(split)
+    model.configure(generation={"max_new_tokens": 4})
     tokenexit.fit(model, rows, rows[:2], **FEW, max_target=8)
     assert model.settings.training is not None
     assert model.settings.task == "data_to_text"

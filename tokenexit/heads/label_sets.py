@@ -53,7 +53,8 @@ class SetScores(nn.Module):
         given = subsets(sets) if isinstance(sets, int) else [tuple(one) for one in sets]
         if len(given) != num_classes:
             raise UserError(f"There are {num_classes} classes, and {len(given)} sets of labels.")
-        members = torch.zeros(len(given), 1 + max(max(one, default=0) for one in given))
+        labels = 1 + max(max(one, default=0) for one in given)
+        members = torch.zeros(len(given), labels, dtype=torch.bool)
         for row, chosen in enumerate(given):
             members[row, list(chosen)] = True
         self.register_buffer("members", members, persistent=False)
