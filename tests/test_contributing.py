@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from tokenexit import testing
@@ -13,6 +14,9 @@ from tokenexit.methods import METHODS
 from tokenexit.metrics import METRICS
 from tokenexit.objectives import OBJECTIVES
 from tokenexit.policies import POLICIES
+from tokenexit.reporting.panels import PANELS
+from tokenexit.reporting.run import RunData
+from tokenexit.reporting.words import words_of
 from tokenexit.tasks import TASKS
 
 ROOT = Path(__file__).parent.parent
@@ -22,10 +26,23 @@ EXAMPLES = re.findall(
     (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"),
     flags=re.DOTALL,
 )
+
+
+def made_up() -> RunData:
+    """A run of which only the trace is known."""
+    columns = {"text": [0, 0, 1], "position": [0, 1, 0], "exit_layer": [1, 2, 2]}
+    columns |= {"prediction": [0, 1, 0], "gold": [0, 1, 1]}
+    more = {"confidence": pa.array([0.9, 0.8, 0.7]), "word": ["a", "b", "c"]}
+    here = Path("made-up")
+    words = words_of(pa.table({**columns, **more}), here)
+    return RunData(here, None, {}, None, None, words, None, None, None, None)
+
+
 CHECKS = {
     "HEADS": (HEADS, testing.check_head),
     "METHODS": (METHODS, testing.check_method),
     "METRICS": (METRICS, testing.check_metric),
+    "PANELS": (PANELS, lambda panel: testing.check_panel(panel, made_up())),
     "OBJECTIVES": (OBJECTIVES, testing.check_objective),
     "POLICIES": (POLICIES, testing.check_policy),
     "TASKS": (TASKS, testing.check_task),

@@ -16,6 +16,7 @@ from tokenexit.reporting import write_report
 from tokenexit.reporting.charts import Bar, axis, bar_chart
 from tokenexit.reporting.panels import PANELS, Panel, Picture
 from tokenexit.reporting.run import RunData
+from tokenexit.testing import check_panel
 
 Make = Callable[..., Path]
 SECTIONS = (
@@ -239,6 +240,31 @@ class Remark(Panel):
     def draw(self, run: RunData) -> list[Picture]:
         chart = bar_chart("mine", "Mine", "", [Bar("1", 1.0, "", "", "f1")], "x", axis("y", [1.0]))
         return [Picture(f"A remark on {run.task}", chart)]
+
+
+@pytest.mark.parametrize("name", [name for name, _ in PANELS.items()])
+def test_a_panel_keeps_its_promises(run: Path, name: str):
+    check_panel(name, run)
+
+
+class Needy(Remark):
+    """Cannot do without a trace."""
+
+    def draw(self, run: Any) -> list[Picture]:
+        return super().draw(run)[: len(run.words)]
+
+
+def test_a_broken_panel_is_told_what_to_mend(run: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(PANELS, "_members", {**dict(PANELS.items()), "remark": Remark})
+    monkeypatch.setattr(Remark, "section", "exists")
+    with pytest.raises(AssertionError, match="section is 'exists', not one of"):
+        check_panel(Remark, run)
+    monkeypatch.setattr(Remark, "section", "exits")
+    check_panel(Remark, run)
+    monkeypatch.setattr(PANELS, "_members", {**dict(PANELS.items()), "needy": Needy})
+    with pytest.raises(TypeError) as caught:
+        check_panel(Needy, run)
+    assert "without some of its files" in "".join(caught.value.__notes__)
 
 
 @pytest.mark.parametrize("section", ["exits", "more"])

@@ -101,7 +101,7 @@ def test_the_report_tells_numbers_and_no_labels(finished):
     page = write_report(finished).read_text()
     assert "Where texts leave" in page
     assert "predicted -" in page
-    assert "tells numbers and no confidence" in page
+    assert "predicts numbers and no confidence" in page
     assert "Depth by label" not in page
     assert "nan" not in page.lower().replace("nanum", "")
     card = (finished / "README.md").read_text()
@@ -230,7 +230,7 @@ def test_what_a_regression_cannot_do(data, tmp_path, argv, message):
 
 def test_numbers_and_classes_do_not_mix(model, data, tmp_path):
     classes = TextSplit([["a", "b"]], [["good"]], "here")
-    with pytest.raises(UserError, match=r"here holds classes.*the model tells numbers"):
+    with pytest.raises(UserError, match=r"here holds classes.*the model predicts numbers"):
         evaluate(model, classes, "test")
     row = {"sentence": "a", "sentence2": "b", "label": "good"}
     (tmp_path / "test.jsonl").write_text(json.dumps(row), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Context gates: does this exit know, given what it, the exits before and the neighbours said?
+"""Context gates: how likely an exit is wrong, judged by it, earlier exits and its neighbours.
 
 Small gates fitted after training to numbers that cost next to nothing. The policy ``context_gate``
 asks them.

@@ -1,4 +1,4 @@
-"""Teach one gate from the numbers it reads: a minute's work for the optimiser at most."""
+"""Train one context gate on the numbers it reads."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def evaluate_texts(
         split: Sources with references.
         name: Name of the split.
         policy: Who halts; the model's own when None.
-        full: What the full depth wrote in float32, if it is known already.
+        full: What was generated at full depth in float32, if it is known already.
         batch_size: Texts a batch.
         pending: What pending tokens give to later ones; the model's own when None.
         oracle: Also say what an oracle would do, for one pass along the full depth's texts; or

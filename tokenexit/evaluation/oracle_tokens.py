@@ -29,7 +29,7 @@ def oracle_exits(
     Args:
         model: The generator.
         split: The sources.
-        full: What the full depth wrote for them.
+        full: What was generated at full depth for them.
         batch_size: Texts a batch.
 
     Returns:

@@ -52,11 +52,11 @@ def oracle_words(model: Labeller, split: TaggedSplit, batch_size: int = 32) -> W
         batch_size: Texts a batch.
 
     Raises:
-        UserError: It tells numbers, which no exit names again exactly; or there is no word.
+        UserError: It predicts numbers, which no exit names again exactly; or there is no word.
     """
     if not labelled_task(model.settings.task).countable:
         raise UserError(
-            "A regression tells numbers, and no exit tells the same number as the top: there is "
+            "A regression predicts numbers, and no exit gives the number of the top: there is "
             "no oracle of it. Leave it out (--no-oracle)."
         )
 

@@ -133,7 +133,7 @@ def bleu_difference(
 
     Args:
         hypotheses: What was written with exits.
-        full: What the full depth wrote for the same sources.
+        full: What was generated at full depth for the same sources.
         references: As for `score_texts`.
         confidence: Of the interval.
         seed: Of the resamples.
@@ -184,7 +184,7 @@ def relative_bound(
     Args:
         metric: Of which ``check_parts`` has nothing to say.
         hypotheses: What was written with exits.
-        full: What the full depth wrote for the same sources.
+        full: What was generated at full depth for the same sources.
         references: As for `score_texts`.
         confidence: Share of resamples in which at least the bound is kept.
         seed: Of the resamples.

@@ -87,7 +87,7 @@ class TextTrace:
         Args:
             path: The file.
             split: Where the texts come from: its sources and targets are written too.
-            full: What the full depth wrote for the same sources; its tokens are written too.
+            full: What was generated at full depth for the same sources; its tokens are written too.
             oracle: Where the oracle lets each of those leave.
         """
         require("pyarrow")

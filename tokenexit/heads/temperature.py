@@ -1,4 +1,4 @@
-"""Temperature scaling: one number that makes probabilities honest (Guo et al. 2017)."""
+"""Temperature scaling: one number that calibrates probabilities (Guo et al. 2017)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the kernels compute, in torch and in the open: the meaning of int8 is here.
+"""The reference of the kernels in torch: what int8 means is defined here.
 
 Integers agree bit for bit with the kernels, floats to rounding.
 """

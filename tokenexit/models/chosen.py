@@ -1,4 +1,4 @@
-"""The policy of a call, and a word where it was chosen for another precision."""
+"""The policy of a call, with a warning where it was chosen for another precision."""
 
 from __future__ import annotations
 

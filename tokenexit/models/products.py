@@ -1,4 +1,4 @@
-"""By what a model is multiplied: kernels for whole layers, for products alone, or torch."""
+"""What computes the products of a model: kernels for whole layers, for products alone, or torch."""
 
 from __future__ import annotations
 

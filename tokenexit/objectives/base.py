@@ -156,7 +156,7 @@ class Objective(ABC):
     """Whether words without a gold class teach anything, in some step."""
 
     regression: ClassVar[bool] = False
-    """Whether it serves models that tell numbers: all it asks of an exit is ``cross_entropy``."""
+    """Whether it serves regressions: all that it asks of an exit is ``cross_entropy``."""
 
     staged: ClassVar[bool] = False
     """Whether exits learn on when the top is done, so that it does not tell the best weights."""
@@ -231,7 +231,7 @@ def check_heads(objective: Objective, heads: Mapping[str, Any] | None) -> None:
 
 
 def check_regression(objective: Objective) -> None:
-    """Refuse an objective that cannot teach exits to tell numbers.
+    """Refuse an objective that cannot train exits to predict numbers.
 
     Raises:
         UserError: Names those that can.

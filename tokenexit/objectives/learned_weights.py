@@ -39,7 +39,7 @@ class LearnedWeights(Objective):
         return RawWeights(len(exit_layers) - 1)
 
     def start(self, occasion: Occasion) -> Lesson:
-        """All exits, under the weights of the moment."""
+        """All exits, by their present weights."""
         assert occasion.learned is not None
         lower = occasion.learned()
         exits = len(occasion.exit_layers)

@@ -1,4 +1,4 @@
-"""The oracle: how early rows could leave if their exits knew what they do not know."""
+"""The oracle: how early rows could leave if it were known which exit suffices."""
 
 from __future__ import annotations
 

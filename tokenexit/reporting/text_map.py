@@ -42,7 +42,7 @@ class Passage(Line):
     Attributes:
         source: What it was written for, if known.
         reference: What a human wrote, if known.
-        full: What the full depth wrote, if known.
+        full: What was generated at full depth, if known.
         same: Whether that is the same.
     """
 

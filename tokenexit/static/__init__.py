@@ -1,4 +1,4 @@
-"""The encoder engine planned on the device: fixed shapes, and no host that waits."""
+"""The encoder engine planned on the device: fixed shapes, and nothing waits for the host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A rule on fixed shapes: ``rule_decide`` in other words, which no host looks at."""
+"""A rule on fixed shapes: what ``rule_decide`` computes, without values on the host."""
 
 from __future__ import annotations
 

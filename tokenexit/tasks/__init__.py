@@ -1,4 +1,4 @@
-"""Tasks: what a row is, how it is read, scored and told.  Every module registers its own."""
+"""Tasks: what a row is, how it is read, scored and reported.  Every module registers its own."""
 
 from __future__ import annotations
 

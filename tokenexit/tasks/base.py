@@ -1,4 +1,4 @@
-"""What a task is: what leaves at an exit, and how its answers are read, scored and told."""
+"""What a task is: what leaves at an exit, and how its answers are read, scored and reported."""
 
 from __future__ import annotations
 

@@ -110,6 +110,6 @@ class Regression(TextTask):
         """
         if not isinstance(split, ScoredSplit):
             raise UserError(
-                f"{split.origin} holds classes or no labels, and the model tells numbers: give "
+                f"{split.origin} holds classes or no labels, and the model predicts numbers: give "
                 "data of its own kind (read_texts(..., regression=True) reads numbers)."
             )

@@ -18,6 +18,7 @@ from tokenexit.testing.head import check_head
 from tokenexit.testing.method import check_method
 from tokenexit.testing.metric import check_metric
 from tokenexit.testing.objective import check_objective
+from tokenexit.testing.panel import check_panel
 from tokenexit.testing.policy import check_policy
 from tokenexit.testing.task import check_task
 
@@ -30,6 +31,7 @@ __all__ = [
     "check_method",
     "check_metric",
     "check_objective",
+    "check_panel",
     "check_policy",
     "check_target",
     "check_task",

@@ -149,7 +149,7 @@ def weights_come_back(case: HeadCase) -> None:
         head = case.build(place=place)
         torch.manual_seed(7)
         with torch.no_grad():
-            for weight in (*head.parameters(), *head.buffers()):
+            for weight in head.state_dict(keep_vars=True).values():
                 if weight.is_floating_point():
                     weight.add_(torch.randn_like(weight), alpha=0.1)
         other = case.build(place=place)

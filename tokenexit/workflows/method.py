@@ -1,4 +1,4 @@
-"""A recipe's configuration with a published method underneath."""
+"""A recipe's configuration, with a published method for its defaults."""
 
 from __future__ import annotations
 

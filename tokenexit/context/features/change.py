@@ -1,4 +1,4 @@
-"""What the layers since the exit before have done to the state."""
+"""How much the state has changed since the exit before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What exits before thought of the class that is named now."""
+"""The log-probability that earlier exits gave to the class named now."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far the exits at which the last tokens of a text left were doubted."""
+"""How likely wrong the exits were at which the last tokens of a text left."""
 
 from __future__ import annotations
 

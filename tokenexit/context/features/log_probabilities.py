@@ -1,4 +1,4 @@
-"""What an exit thinks of every class, unlikely ones told apart."""
+"""The log-probability of every class, in which unlikely ones differ."""
 
 from __future__ import annotations
 

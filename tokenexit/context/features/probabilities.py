@@ -1,4 +1,4 @@
-"""What an exit thinks of every class."""
+"""The probability of every class."""
 
 from __future__ import annotations
 

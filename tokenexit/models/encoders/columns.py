@@ -1,4 +1,4 @@
-"""From what became of a batch to the words of a trace."""
+"""The columns of a trace, gathered from the results of its batches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def columns_of(
         batch: What was computed.
         decided: Where its words left.
         chunk: The pieces it was packed from.
-        regression: Whether exits tell numbers, which have no probabilities.
+        regression: Whether exits predict numbers, which have no probabilities.
     """
     scores = decided.logits.float() if regression else log_probabilities(decided.logits)
     log_probs = scores.cpu().numpy()

@@ -32,7 +32,7 @@ class ExitModelForSequenceClassification(
     """An ordinary transformers text classifier, with exits.
 
     Texts leave a batch as soon as the policy is sure of them; the policies are those of taggers
-    and generators. With a ``scale`` it is a regression, which tells numbers and needs policies
+    and generators. With a ``scale`` it is a regression, which predicts numbers and needs policies
     that read no probabilities. The top classifies the first token's state; exits below it do so
     too, or with the heads' setting ``pool="mean"`` the mean of all tokens. Built by
     ``from_transformers`` or ``from_pretrained``.

@@ -1,4 +1,4 @@
-"""How well told numbers follow the true ones: Pearson, Spearman, mean squared error."""
+"""How well predicted numbers follow the true ones: Pearson, Spearman, mean squared error."""
 
 from __future__ import annotations
 
