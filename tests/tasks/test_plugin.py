@@ -9,6 +9,7 @@ import pytest
 import tokenexit
 from tokenexit.errors import UserError
 from tokenexit.tasks import TASKS
+from tokenexit.testing import check_task
 from tokenexit.workflows.commands import open_model
 from tokenexit.workflows.train import configured
 
@@ -48,6 +49,7 @@ def test_it_trains_evaluates_and_predicts(tmp_path, monkeypatch):
     (tmp_path / "settings.yaml").write_text(f"plugins: [{plugin}]\n")
     assert configured("fair", [str(tmp_path / "settings.yaml"), "data=x"]).task == "fair"
     (tmp_path / "data").mkdir()
+    check_task("fair")
     rows = [{"sentence": word, "label": word} for word in ["yes"] * 9 + ["no"] * 3]
     for name in ("train", "validation"):
         (tmp_path / "data" / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))

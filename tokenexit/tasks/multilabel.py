@@ -126,7 +126,8 @@ class Multilabel(TextTask):
     """Each text gets any number of labels.
 
     Heads and the top have a sigmoid for each label (``heads.label_sets``), cut where the label's
-    F1 on the validation split is best. Up to ``ALL_SETS`` labels every set can be answered; with
+    F1 on the validation split is best: a label of which a model knows little is then said often,
+    at the price of exact matches. Up to ``ALL_SETS`` labels every set can be answered; with
     more, the empty set, each label alone, and the sets of the training texts.
     """
 
