@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from tokenexit.data.split import Split
 from tokenexit.data.table import Table, check_apart, described, listed, shown
-from tokenexit.data.tagged import drawn
 from tokenexit.errors import UserError
 
 SOURCE_COLUMNS = (
@@ -22,7 +22,7 @@ _LANGUAGES = re.compile(r"([A-Za-z_]{2,})-([A-Za-z_]{2,})")
 
 
 @dataclass(frozen=True)
-class PairSplit:
+class PairSplit(Split):
     """Pairs of one split.
 
     Attributes:
@@ -39,18 +39,6 @@ class PairSplit:
 
     def __len__(self) -> int:
         return len(self.sources)
-
-    def head(self, count: int) -> Self:
-        """The first ``count`` pairs."""
-        return self.take(range(min(count, len(self))))
-
-    def sample(self, count: int) -> Self:
-        """As many pairs drawn at random, always the same ones, in their order.
-
-        Raises:
-            UserError: ``count`` is below 1.
-        """
-        return self.take(drawn(len(self), count, self.origin))
 
     def take(self, rows: range | list[int]) -> Self:
         """The pairs at these places."""

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from tokenexit.data.bio import OUTSIDE, entity_types, is_bio
+from tokenexit.data.bio import OUTSIDE, check_bio, entity_types, is_bio, is_iob1, to_bio
+from tokenexit.data.split import Split
 from tokenexit.data.table import listed, shown
 from tokenexit.errors import UserError
 
@@ -18,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class TaggedSplit:
+class TaggedSplit(Split):
     """Sentences of one split.
 
     Attributes:
@@ -57,18 +58,6 @@ class TaggedSplit:
         """
         return range(len(unseen))
 
-    def head(self, count: int) -> Self:
-        """The first ``count`` sentences."""
-        return self.take(range(min(count, len(self))))
-
-    def sample(self, count: int) -> Self:
-        """As many sentences drawn at random, always the same ones, in their order.
-
-        Raises:
-            UserError: ``count`` is below 1.
-        """
-        return self.take(drawn(len(self), count, self.origin))
-
     def take(self, rows: range | list[int]) -> Self:
         """The sentences at these places."""
         return replace(
@@ -76,22 +65,6 @@ class TaggedSplit:
             tokens=[self.tokens[row] for row in rows],
             tags=None if self.tags is None else [self.tags[row] for row in rows],
         )
-
-
-def drawn(size: int, count: int, origin: str) -> list[int]:
-    """Places of ``count`` of ``size`` items drawn at random, always the same ones, in order.
-
-    Args:
-        size: How many there are; fewer than ``count`` are taken as they are.
-        count: How many to take.
-        origin: Where they are from, for messages.
-
-    Raises:
-        UserError: ``count`` is below 1.
-    """
-    if count < 1:
-        raise UserError(f"1 or more of {origin} have to be taken, not {count!r}.")
-    return sorted(random.Random(0).sample(range(size), min(count, size)))
 
 
 def read_tagged(
@@ -117,7 +90,6 @@ def read_tagged(
             tags are not BIO and ``convert`` is off.
     """
     from tokenexit.data.columns import is_entity_column, is_word_class_column, read_split
-    from tokenexit.data.scheme import require_bio
     from tokenexit.data.source import load_splits
 
     loaded = load_splits(source, name=name, revision=revision)
@@ -128,7 +100,7 @@ def read_tagged(
     if column is None or is_word_class_column(column):
         return splits
     if convert or is_entity_column(column) or _is_prefixed(splits):
-        splits = require_bio(splits, convert)
+        splits = _in_bio(splits, convert)
     return splits
 
 
@@ -136,6 +108,42 @@ def _is_prefixed(splits: dict[str, TaggedSplit]) -> bool:
     """Whether all tags are such as entities have, whatever their column is called."""
     found = {tag for split in splits.values() for tags in split.tags or () for tag in tags}
     return len(found) > 1 and is_bio(found)
+
+
+def _in_bio(splits: dict[str, TaggedSplit], convert: bool) -> dict[str, TaggedSplit]:
+    """Return the splits in BIO.
+
+    Args:
+        splits: Splits of one data set; its scheme is judged on all of them together.
+        convert: Convert other schemes instead of refusing them.
+
+    Raises:
+        UserError: The tags follow another scheme and ``convert`` is off, or follow none.
+    """
+    tagged = {name: split for name, split in splits.items() if split.tags is not None}
+    if convert:
+        return splits | {name: _converted(split) for name, split in tagged.items()}
+    for split in tagged.values():
+        check_bio({tag for tags in split.tags or () for tag in tags}, split.origin)
+    if is_iob1(tags for split in tagged.values() for tags in split.tags or ()):
+        origin = next(iter(tagged.values())).origin
+        raise UserError(
+            f"{origin}: the tags look like IOB1 (entities open with I-X; B-X only parts two "
+            "neighbours), not BIO. To convert them: convert_tags=true in a recipe, --convert-tags "
+            "on the command line, convert=True in Python "
+            "(tokenexit.data.bio.to_bio)."
+        )
+    return splits
+
+
+def _converted(split: TaggedSplit) -> TaggedSplit:
+    rows = []
+    for number, tags in enumerate(split.tags or ()):
+        try:
+            rows.append(to_bio(tags))
+        except UserError as error:
+            raise UserError(f"{split.origin}, row {number}: {error}") from error
+    return replace(split, tags=rows)
 
 
 def label_names(split: TaggedSplit, column: str = "ner_tags") -> tuple[str, ...]:

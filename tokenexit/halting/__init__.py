@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tokenexit.halting.engine import Fork, encode
-from tokenexit.halting.packing import PackedBatch, Sentence, pack
+from tokenexit.halting.packing import PackedBatch, pack
 from tokenexit.halting.reference import encode_dense
 from tokenexit.halting.rows import HALTED, Halted
+from tokenexit.halting.sentence import Sentence
 from tokenexit.halting.trace import LayerWork, Trace, Work, add_work, merge
 from tokenexit.halting.visitor import Decisions, PolicyVisitor, Visitor
 

@@ -9,51 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from tokenexit.halting.packing import Sentence
-
-Ints = NDArray[np.int32]
-
-
-@dataclass(frozen=True, eq=False)
-class FlatSentence:
-    """One sentence; ``n`` rows, ``w`` words.
-
-    Attributes:
-        ends: As ``row_start`` and ``word_start`` of ``FlatTexts``, if it stands alone, ``[2, 2]``.
-        ids: Vocabulary ids, ``[n]``.
-        row_word: Word of each row, -1 for special tokens, ``[n]``.
-        first: Row that decides for each word, ``[w]``.
-        segments: Which of two sentences each row belongs to, ``[n]``, or None.
-    """
-
-    ends: Ints
-    ids: Ints
-    row_word: Ints
-    first: Ints
-    segments: Ints | None
-
-
-def flatten(sentence: Sentence) -> FlatSentence:
-    """A sentence as arrays; see ``Sentence.flat``, which does it once."""
-    count, words = len(sentence.input_ids), sentence.word_rows
-    row_word = [-1] * count
-    for word, rows in enumerate(words):
-        for row in rows:
-            row_word[row] = word
-    segments = sentence.segments
-    return FlatSentence(
-        np.array([[0, count], [0, len(words)]], dtype=np.int32),
-        np.array(sentence.input_ids, dtype=np.int32),
-        np.array(row_word, dtype=np.int32),
-        np.array([rows[0] for rows in words], dtype=np.int32),
-        None if segments is None else np.array(segments, dtype=np.int32),
-    )
+from tokenexit.halting.sentence import Ints, Sentence
 
 
 @dataclass(frozen=True, eq=False)

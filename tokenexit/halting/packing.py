@@ -7,54 +7,18 @@ its results.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tokenexit.halting.flat import FlatSentence, flatten
+from tokenexit.halting.sentence import Sentence
 from tokenexit.transfer import send
 
 Index = NDArray[np.int64]
 Mask = NDArray[np.bool_]
-
-
-@dataclass(frozen=True, eq=False)
-class Sentence:
-    """One text as the model reads it.
-
-    Attributes:
-        input_ids: Vocabulary ids, special tokens included.
-        word_rows: For each word, the places of its sub-words; never empty.
-        targets: Gold class of each word, or a float to learn, -100 where unknown; None without
-            labels.
-        segments: Which of two sentences each token belongs to; None where nobody asks.
-        item: By what a text that leaves as a whole is known; None for the id of each word.
-    """
-
-    input_ids: Sequence[int]
-    word_rows: Sequence[Sequence[int]]
-    targets: Sequence[float] | None = None
-    segments: Sequence[int] | None = None
-    item: int | None = None
-
-    def unlabelled(self) -> Self:
-        """The same with nothing to learn."""
-        return replace(self, targets=[-100] * len(self.word_rows))
-
-    @property
-    def length(self) -> int:
-        """Tokens."""
-        return len(self.input_ids)
-
-    @cached_property
-    def flat(self) -> FlatSentence:
-        """The same as arrays, for compiled kernels."""
-        return flatten(self)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,15 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tokenexit.policies.base import (
-    POLICIES,
-    Knob,
-    Policy,
-    PolicyLike,
-    State,
-    from_config,
-    index_state,
-)
+from tokenexit.policies.base import POLICIES, Knob, Policy, State, index_state
+from tokenexit.policies.build import PolicyLike, from_config
 
 __all__ = ["POLICIES", "Knob", "Policy", "PolicyLike", "State", "from_config", "index_state"]
 

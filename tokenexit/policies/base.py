@@ -7,7 +7,6 @@ leave (``index_state``) and one policy object may serve many batches at once.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import math
@@ -18,10 +17,9 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from tokenexit.errors import UserError, unknown_name
+from tokenexit.errors import UserError
 from tokenexit.policies.knob import Knob
-from tokenexit.policies.rule import Network, Rule, rule_of
-from tokenexit.policies.text import read_text
+from tokenexit.policies.rule import Network, Rule
 from tokenexit.registry import Registry
 from tokenexit.signals import Signals
 
@@ -29,6 +27,9 @@ State = Any
 """None, a tensor whose first axis is rows, or a (nested) tuple of states."""
 
 POLICIES: Registry[Policy] = Registry("policy", "tokenexit.policies")
+
+# What decides in a policy; whoever overrides one of these has another rule.
+_DECIDING = ("init", "step", "score", "sure", "draw")
 
 
 class Policy(ABC):
@@ -133,54 +134,18 @@ class Policy(ABC):
         return json.dumps(self.to_config())
 
 
-PolicyLike = Policy | Mapping[str, Any] | str
-"""What stands for a policy: itself, its name, or its settings as plain data or text."""
+def rule_of(policy: Policy, network: Network) -> Rule | None:
+    """What a policy states, unless a subclass decides otherwise and states nothing new."""
+    kinds = type(policy).__mro__
+    stated = _first(kinds, "rule_for")
+    if any(_first(kinds, name) < stated for name in _DECIDING):
+        return None
+    return policy.rule_for(network)
 
 
-def from_config(config: PolicyLike) -> Policy:
-    """Build a policy from plain data.
-
-    Args:
-        config: ``{"name": "entropy", "threshold": 0.1}``, the same as JSON or YAML text, a
-            name, ``entropy:0.1``, or a policy (returned as it is). Nested mappings with a
-            ``name`` become policies themselves.
-
-    Raises:
-        UserError: Unknown policy or field (the nearest name is given), or a bad value.
-    """
-    try:
-        return _built(config)
-    except RecursionError as error:
-        raise UserError("The policy is nested too deeply; policies hold a few others.") from error
-
-
-def _built(config: Any) -> Policy:
-    if isinstance(config, Policy):
-        return config
-    if isinstance(config, str):
-        from tokenexit.policies.short import read_short
-
-        parsed = read_short(config) or read_text(config)
-        config = {"name": parsed} if isinstance(parsed, str) else parsed
-    if not isinstance(config, Mapping) or "name" not in config:
-        raise UserError(
-            f"A policy is a name or a mapping with a 'name', not {config!r}; for example "
-            '{"name": "entropy", "threshold": 0.1}.'
-        )
-    cls = POLICIES.get(str(config["name"]))
-    types = {f.name: f.type for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    allowed = list(types)
-    for key in config:
-        if key != "name" and key not in allowed:
-            raise unknown_name(f"setting of policy {config['name']}", key, allowed)
-    values = {k: _revive(v, types[k]) for k, v in config.items() if k != "name"}
-    try:
-        return cls(**values)
-    except TypeError as error:
-        raise UserError(
-            f"Policy {config['name']!r} cannot be built from {values}: {error}. "
-            f"Its settings are: {', '.join(allowed) or 'none'}."
-        ) from error
+def _first(kinds: Sequence[type], name: str) -> int:
+    """How far up the name is defined."""
+    return next((n for n, kind in enumerate(kinds) if name in vars(kind)), len(kinds))
 
 
 def index_state(state: State, rows: Tensor) -> State:
@@ -309,19 +274,4 @@ def _plain(value: Any) -> Any:
         return [_plain(v) for v in value]
     if isinstance(value, Mapping):
         return {k: _plain(v) for k, v in value.items()}
-    return value
-
-
-def _revive(value: Any, wanted: Any = None) -> Any:
-    if isinstance(value, Mapping):
-        # A table may have a key "name" as well, but there it does not lead to a string.
-        if isinstance(value.get("name"), str):
-            return _built(value)
-        return {k: _revive(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return tuple(_revive(v) for v in value)
-    if wanted == "float" and isinstance(value, str):
-        # NaN and infinity, as Python writes them in JSON's place, are text to YAML.
-        with contextlib.suppress(ValueError):
-            return float(value)
     return value

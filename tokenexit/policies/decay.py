@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from tokenexit.errors import UserError
-from tokenexit.policies.base import POLICIES, Policy, State, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, check_number, rule_of
 from tokenexit.policies.entropy import Entropy
 from tokenexit.policies.margin import Margin
-from tokenexit.policies.rule import Network, Rule, rule_of
+from tokenexit.policies.rule import Network, Rule
 from tokenexit.policies.threshold import ThresholdPolicy
 from tokenexit.policies.wrapper import WrapperPolicy
 from tokenexit.signals import Signals

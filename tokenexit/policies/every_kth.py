@@ -7,10 +7,10 @@ from typing import Self
 
 from torch import Tensor
 
-from tokenexit.policies.base import POLICIES, Policy, State, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, check_number, rule_of
 from tokenexit.policies.divergence import Divergence
 from tokenexit.policies.entropy import Entropy
-from tokenexit.policies.rule import Network, Rule, rule_of
+from tokenexit.policies.rule import Network, Rule
 from tokenexit.policies.wrapper import WrapperPolicy
 from tokenexit.signals import Signals
 

@@ -8,10 +8,10 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from tokenexit.policies.base import POLICIES, Policy, State, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, check_number, rule_of
 from tokenexit.policies.entropy import Entropy
 from tokenexit.policies.patience import Patience
-from tokenexit.policies.rule import Network, Rule, rule_of
+from tokenexit.policies.rule import Network, Rule
 from tokenexit.policies.rule_join import patient
 from tokenexit.policies.wrapper import WrapperPolicy
 from tokenexit.signals import Signals

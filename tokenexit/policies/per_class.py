@@ -12,10 +12,18 @@ from torch import Tensor
 
 from tokenexit import scores
 from tokenexit.errors import UserError, unknown_name
-from tokenexit.policies.base import POLICIES, Knob, Policy, State, check_pairs, check_policy
+from tokenexit.policies.base import (
+    POLICIES,
+    Knob,
+    Policy,
+    State,
+    check_pairs,
+    check_policy,
+    rule_of,
+)
 from tokenexit.policies.entropy import Entropy
 from tokenexit.policies.group import ask_each, at_same_ratio
-from tokenexit.policies.rule import Network, Rule, rule_of
+from tokenexit.policies.rule import Network, Rule
 from tokenexit.policies.rule_join import by_class
 from tokenexit.signals import Signals
 

@@ -10,12 +10,12 @@ from typing import Self
 from torch import Tensor
 
 from tokenexit.errors import UserError
-from tokenexit.policies.base import POLICIES, Policy, State
+from tokenexit.policies.base import POLICIES, Policy, State, rule_of
 from tokenexit.policies.entropy import Entropy
 from tokenexit.policies.group import GroupPolicy, at_same_ratio
 from tokenexit.policies.never import Never
 from tokenexit.policies.patience import Patience
-from tokenexit.policies.rule import Network, Rule, rule_of
+from tokenexit.policies.rule import Network, Rule
 from tokenexit.policies.rule_join import by_layer
 from tokenexit.signals import Signals
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from tokenexit.errors import UserError, unknown_name
-from tokenexit.policies.base import POLICIES, Policy, State
+from tokenexit.policies.base import POLICIES, Policy, State, rule_of
 from tokenexit.policies.entropy import Entropy
-from tokenexit.policies.rule import Network, Rule, rule_of
+from tokenexit.policies.rule import Network, Rule
 from tokenexit.policies.rule_join import pooled
 from tokenexit.policies.threshold import ThresholdPolicy
 from tokenexit.policies.wrapper import WrapperPolicy

@@ -32,13 +32,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from tokenexit.policies.base import Policy
 
 Score = Literal[
     "never", "entropy", "max_prob", "margin", "energy",
@@ -59,9 +56,6 @@ Depths = Callable[[Tensor, Tensor], Tensor]
 
 Schedule = Callable[[Tensor, int | None], Tensor]
 """Thresholds of decoding steps ``[T] -> [T]``, float32, given the largest number of steps."""
-
-# What decides in a policy; whoever overrides one of these has another rule.
-_DECIDING = ("init", "step", "score", "sure", "draw")
 
 
 @dataclass(frozen=True)
@@ -149,20 +143,6 @@ class Rule:
 
         now = float(self.schedule(tensor([step]), num_steps)[0])
         return replace(self, thresholds=limits(self.asked, now, self.low), schedule=None)
-
-
-def rule_of(policy: Policy, network: Network) -> Rule | None:
-    """What a policy states, unless a subclass decides otherwise and states nothing new."""
-    kinds = type(policy).__mro__
-    stated = _first(kinds, "rule_for")
-    if any(_first(kinds, name) < stated for name in _DECIDING):
-        return None
-    return policy.rule_for(network)
-
-
-def _first(kinds: Sequence[type], name: str) -> int:
-    """How far up the name is defined."""
-    return next((n for n, kind in enumerate(kinds) if name in vars(kind)), len(kinds))
 
 
 def nobody(asked: Sequence[bool]) -> Rule:

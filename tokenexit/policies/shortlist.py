@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from tokenexit.errors import UserError
-from tokenexit.policies.base import POLICIES, Policy, State, check_number, walk
+from tokenexit.policies.base import POLICIES, Policy, State, check_number, rule_of, walk
 from tokenexit.policies.divergence import Divergence
 from tokenexit.policies.margin import Margin
-from tokenexit.policies.rule import OF_LOGITS, Network, Rule, rule_of
+from tokenexit.policies.rule import OF_LOGITS, Network, Rule
 from tokenexit.policies.wrapper import WrapperPolicy
 from tokenexit.signals import Signals
 

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tokenexit.errors import UserError
-from tokenexit.policies.base import POLICIES, Policy, State, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, check_number, rule_of
 from tokenexit.policies.entropy import Entropy
-from tokenexit.policies.rule import Network, Rule, rule_of
+from tokenexit.policies.rule import Network, Rule
 from tokenexit.policies.rule_join import pooled
 from tokenexit.policies.wrapper import WrapperPolicy
 from tokenexit.signals import Signals

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,15 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tokenexit.decoding.compiled.heads import compiled_heads
+from tokenexit.decoding.compiled.sequences import CompiledSequences
 from tokenexit.decoding.outcome import Outcome, Step
 from tokenexit.decoding.outcome import Rows as Known
 from tokenexit.decoding.trail import last_tokens
 from tokenexit.policies import Policy, index_state
 from tokenexit.policies.never import Never
 from tokenexit.signals import Signals
-
-if TYPE_CHECKING:
-    from tokenexit.decoding.compiled.decoding import CompiledDecoding
 
 Index = NDArray[np.int32]
 
@@ -34,7 +31,7 @@ class Climbers:
         hidden: Their states, ``[N, H]``.
     """
 
-    def __init__(self, decoding: CompiledDecoding, rows: Index, hidden: Tensor) -> None:
+    def __init__(self, decoding: CompiledSequences, rows: Index, hidden: Tensor) -> None:
         self._on, self._kernels = decoding, decoding.model.kernels
         self.rows, self.hidden = rows, hidden
         self.places: Index = np.full(len(rows), decoding.length - 1, dtype=np.int32)
@@ -99,7 +96,7 @@ class Climbers:
         self.newest = np.flatnonzero(last)
 
 
-def climb(decoding: CompiledDecoding, token_ids: Tensor, rows: Index, policy: Policy) -> Step:
+def climb(decoding: CompiledSequences, token_ids: Tensor, rows: Index, policy: Policy) -> Step:
     """As ``Decoding._climb``, for a place that is not open yet."""
     model, depth = decoding.model, decoding.model.decoder.num_layers
     tokens = token_ids.long()[torch.from_numpy(rows)]
@@ -165,7 +162,7 @@ def climb(decoding: CompiledDecoding, token_ids: Tensor, rows: Index, policy: Po
     return outcome.step()
 
 
-def begin(decoding: CompiledDecoding, tokens: Tensor, rows: Index) -> Climbers:
+def begin(decoding: CompiledSequences, tokens: Tensor, rows: Index) -> Climbers:
     """Open the next place and embed the tokens there, ``[N]``."""
     model = decoding.model
     if bool(((tokens < 0) | (tokens >= model.struct.num_words)).any()):
@@ -178,7 +175,7 @@ def begin(decoding: CompiledDecoding, tokens: Tensor, rows: Index) -> Climbers:
     return Climbers(decoding, rows, hidden)
 
 
-def verify(decoding: CompiledDecoding, token_ids: Tensor, rows: Index) -> Tensor:
+def verify(decoding: CompiledSequences, token_ids: Tensor, rows: Index) -> Tensor:
     """As ``Decoding.verify``, for a place that is not open yet."""
     model = decoding.model
     climbers = begin(decoding, token_ids.long(), rows)

@@ -16,9 +16,9 @@ from transformers.generation.logits_process import (
 from tokenexit.decoding.compiled import structs
 from tokenexit.decoding.compiled.cache import BLOCK
 from tokenexit.decoding.compiled.rule import TooLarge
+from tokenexit.decoding.compiled.sequences import CompiledSequences
 
 if TYPE_CHECKING:
-    from tokenexit.decoding.compiled.decoding import CompiledDecoding
     from tokenexit.decoding.search import Stopping
 
 _STEPS = 4 * BLOCK
@@ -26,7 +26,7 @@ _STEPS = 4 * BLOCK
 
 
 def greedy(
-    decoding: CompiledDecoding,
+    decoding: CompiledSequences,
     prompt: Tensor,
     process: Iterable[Any],
     stopping: Stopping,
@@ -71,7 +71,7 @@ def greedy(
 
 
 def _some_steps(
-    decoding: CompiledDecoding, step: structs.Step, run: structs.Run
+    decoding: CompiledSequences, step: structs.Step, run: structs.Run
 ) -> tuple[Tensor, Tensor]:
     """Tokens and exit layers of the next steps, ``[R, n]`` each."""
     most = min(_STEPS, run.stop_at - decoding.length)

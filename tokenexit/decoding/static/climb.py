@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tokenexit.decoding.cache import Index
+from tokenexit.decoding.static import upwards
 from tokenexit.decoding.static.choose import Choice, choose
 from tokenexit.decoding.static.form import Asked, Form
 from tokenexit.decoding.static.room import Room
 from tokenexit.decoding.static.segment import run, run_pending, score_all
+from tokenexit.decoding.static.sequences import StaticSequences
 from tokenexit.decoding.static.sizes import width_for
 from tokenexit.static.buckets import power
 from tokenexit.static.segment import Segment
 
 if TYPE_CHECKING:
-    from tokenexit.decoding.static.decoding import StaticDecoding
     from tokenexit.decoding.static.network import Network
 
 
 def climb(
-    decoding: StaticDecoding,
+    decoding: StaticSequences,
     asked: Asked,
     wanted: np.ndarray | None,
     choice: Choice | None = None,
@@ -54,21 +55,21 @@ def climb(
     if not decoding.static.fetched and wanted is not None and len(form.segments) > 1:
         left = decoding.reads.fetch(decoding.room.exit_layer)[: decoding.num_rows]
     layers = np.where(left == 0, form.top, left.clip(min=0))
-    decoding.upwards.left(decoding, form, last, None if wanted is None else layers)
+    upwards.left(decoding, form, last, None if wanted is None else layers)
     decoding.stepped()
     return layers
 
 
 def _up(
-    decoding: StaticDecoding, form: Form, wanted: np.ndarray | None, choice: Choice | None
+    decoding: StaticSequences, form: Form, wanted: np.ndarray | None, choice: Choice | None
 ) -> tuple[Index, int]:
     """Where sequences left as far as the host knows, 0 if after the last layer that ran."""
     rows, last = decoding.num_rows, form.top
     left: Index = np.zeros(rows, dtype=np.int64) if wanted is None else wanted - 1
     for segment in form.segments:
-        decoding.upwards.ready(decoding, segment.first, segment.last)
+        upwards.ready(decoding, segment.first, segment.last)
         _segment(decoding, form, segment, left == 0, choice)
-        decoding.upwards.passed(decoding, segment.first, segment.last)
+        upwards.passed(decoding, segment.first, segment.last)
         if segment.last == form.top or not decoding.static.fetched:
             continue
         left = decoding.reads.fetch(decoding.room.exit_layer)[:rows]
@@ -78,7 +79,7 @@ def _up(
     return left, last
 
 
-def _tell(decoding: StaticDecoding, asked: Asked, place: int) -> None:
+def _tell(decoding: StaticSequences, asked: Asked, place: int) -> None:
     """Put the numbers of a rule where segments read them."""
     room = decoding.room
     if asked.rule.schedule is not None or room.rule is not asked:
@@ -89,13 +90,17 @@ def _tell(decoding: StaticDecoding, asked: Asked, place: int) -> None:
 
 
 def _segment(
-    decoding: StaticDecoding, form: Form, segment: Segment, there: np.ndarray, choice: Choice | None
+    decoding: StaticSequences,
+    form: Form,
+    segment: Segment,
+    there: np.ndarray,
+    choice: Choice | None,
 ) -> None:
     place = decoding.length
     width, room, network = width_for(place + 1), decoding.room, decoding.network
     then = choice if segment.last == form.top else None
     if form.window:
-        filled = decoding.upwards.filled[segment.first - 1 : segment.last]
+        filled = decoding.filled[segment.first - 1 : segment.last]
         count = power(int((decoding.steps + 1 - filled)[:, there].max()))
         work = partial(run_pending, network, room, form, segment, width, count)
         decoding.run((form, segment, width, count), work)
@@ -112,7 +117,7 @@ def _run_and_choose(
         choose(room, choice)
 
 
-def _end(decoding: StaticDecoding, form: Form, last: int, choice: Choice | None) -> None:
+def _end(decoding: StaticSequences, form: Form, last: int, choice: Choice | None) -> None:
     """What is left to do after a step that ended below the top: score, and choose."""
     if last == form.top:
         return

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from tokenexit.decoding.cache import Index
 from tokenexit.decoding.static.form import Form
-
-if TYPE_CHECKING:
-    from tokenexit.decoding.static.decoding import StaticDecoding
+from tokenexit.decoding.static.sequences import StaticSequences
 
 
-def count_step(decoding: StaticDecoding, form: Form, place: int, upto: int, layers: Index) -> None:
+def count_step(decoding: StaticSequences, form: Form, place: int, upto: int, layers: Index) -> None:
     """Count a step.
 
     Args:
@@ -38,7 +34,7 @@ def count_step(decoding: StaticDecoding, form: Form, place: int, upto: int, laye
         _scored(decoding, upto, live)
 
 
-def count_window(decoding: StaticDecoding, before: Index, layers: Index) -> None:
+def count_window(decoding: StaticSequences, before: Index, layers: Index) -> None:
     """Count layers that took in pending tokens.
 
     Args:
@@ -56,7 +52,7 @@ def count_window(decoding: StaticDecoding, before: Index, layers: Index) -> None
         decoding.work.layer(index, int(tokens.sum()), int(tokens.sum()), pairs, 0)
 
 
-def _count_exit(decoding: StaticDecoding, form: Form, layer: int, there: int, live: int) -> None:
+def _count_exit(decoding: StaticSequences, form: Form, layer: int, there: int, live: int) -> None:
     rule, work = form.rule, decoding.work
     if layer == form.top:
         _scored(decoding, layer, there if form.scores_all else live)
@@ -74,6 +70,6 @@ def _count_exit(decoding: StaticDecoding, form: Form, layer: int, there: int, li
             _scored(decoding, layer, there)
 
 
-def _scored(decoding: StaticDecoding, layer: int, rows: int) -> None:
+def _scored(decoding: StaticSequences, layer: int, rows: int) -> None:
     size = decoding.network.vocabulary
     decoding.work.scored(layer - 1, rows * size, size)

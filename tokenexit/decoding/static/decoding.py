@@ -1,115 +1,27 @@
-"""Sequences that are decoded in memory of fixed size."""
+"""Decoding whose steps are planned on the device."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from tokenexit.decoding.cache import Index
-from tokenexit.decoding.layer import Pending
 from tokenexit.decoding.outcome import Step
-from tokenexit.decoding.sequences import Sequences
+from tokenexit.decoding.static import upwards
 from tokenexit.decoding.static.climb import climb
-from tokenexit.decoding.static.decoder import StaticDecoder
-from tokenexit.decoding.static.form import Asked
 from tokenexit.decoding.static.greedy import greedy
-from tokenexit.decoding.static.reads import Reads
 from tokenexit.decoding.static.segment import check
-from tokenexit.decoding.static.served import asked_of, check_no_autocast
-from tokenexit.decoding.static.sizes import Sizes, sizes_for, width_for
-from tokenexit.decoding.static.upwards import Upwards
+from tokenexit.decoding.static.sequences import StaticSequences
+from tokenexit.decoding.static.sizes import width_for
 from tokenexit.errors import UserError
 from tokenexit.policies import Policy
 from tokenexit.static.buckets import power
 
-_KEPT = 8
-"""Rules that a decoding keeps."""
 
-
-class StaticDecoding(Sequences):
-    """As ``Decoding``, of a decoder whose steps are planned on the device.
-
-    Args:
-        static: The decoder.
-        memory: Encoder states, ``[B, S, H]``.
-        mask: 1 for real source tokens, ``[B, S]``, or None.
-        policy: Who halts.
-        pending: What tokens that left early give to later ones.
-        max_steps: Steps that will be taken at most; schedules over time need it.
-
-    Raises:
-        UserError: The policy is not served, or the batch is larger than the largest bucket.
-    """
-
-    def __init__(
-        self,
-        static: StaticDecoder,
-        memory: Tensor,
-        mask: Tensor | None,
-        policy: Policy,
-        *,
-        pending: Pending = "lazy",
-        max_steps: int | None = None,
-    ) -> None:
-        network, rows = static.network, len(memory)
-        super().__init__(network.decoder, network.exits, policy, pending, max_steps, rows)
-        self.trail = None  # what a context gate remembers is in the memory
-        self.static, self.network = static, network
-        self.reads = Reads(network.device)
-        self._rules: dict[int, tuple[Policy, Asked]] = {}
-        self.asked(policy)
-        sizes = sizes_for(rows, 1, memory.shape[1], max_steps)
-        self.lengths = _lengths(memory, mask)
-        """Tokens of each source, ``[B]``."""
-        self._work.source_lengths = self.lengths.tolist()
-        self.steps: Index = np.zeros(rows, dtype=np.int64)
-        """Steps that each sequence has taken, ``[R]``; unlike only where they are undone so."""
-        self._longest = 0
-        self.uneven = pending == "parallel"
-        with torch.inference_mode():
-            self.room = static.rooms.take(sizes)
-            self.room.load(memory, mask)
-        self.upwards = Upwards(network.layers, rows)
-
-    def __del__(self) -> None:
-        if "room" in vars(self):
-            self.static.rooms.give_back(self.room)
-
-    @property
-    def length(self) -> int:
-        """Steps taken by the longest sequence."""
-        return self._longest
-
-    @property
-    def lanes(self) -> int:
-        """Sequences of each source."""
-        return self.room.sizes.lanes
-
-    def asked(self, policy: Policy) -> Asked:
-        """The rule of a policy.
-
-        Raises:
-            UserError: It has none, or what it reads is not there.
-        """
-        known = self._rules.get(id(policy))  # which it keeps: not all policies have a hash
-        if known is None:
-            if len(self._rules) >= _KEPT:
-                self._rules.clear()
-            window = self.pending == "parallel"
-            given = self.decoder, self.exits, window, self.max_steps
-            known = self._rules[id(policy)] = policy, asked_of(policy, *given)
-        return known[1]
-
-    def run(self, key: Hashable, work: Callable[[], None]) -> None:
-        """Do work on the memory, by a capture where there is one."""
-        self.static.run(self.room, key, work)
-
-    # --- steps -----------------------------------------------------------------------------
+class StaticDecoding(StaticSequences):
+    """As ``Decoding``, of a decoder whose steps are planned on the device."""
 
     def _step(self, token_ids: Tensor, policy: Policy, live: Tensor | None) -> Step:
         wanted = self._wanted(token_ids, live)
@@ -120,56 +32,6 @@ class StaticDecoding(Sequences):
         if not wanted.all():
             logits.masked_fill_(~self.room.live[: self._num_rows, None], 0.0)
         return Step(logits, torch.from_numpy(layers))
-
-    def prepare(self, token_ids: Tensor | None, live: Tensor | None) -> None:
-        """Have a place for another token of each sequence.
-
-        Args:
-            token_ids: What is read there, ``[R]``; it is there already when None.
-            live: Which sequences go on, ``[R]`` bool; all when None.
-        """
-        self.check_length()
-        check_no_autocast(self.network.device.type)
-        if self.length == self.room.sizes.places:
-            self._move(self.room.sizes.longer())
-        if token_ids is None:
-            return
-        rows = self._num_rows
-        self.room.tokens[:rows].copy_(token_ids)
-        if live is None:
-            self.room.live[:rows].fill_(True)
-        else:
-            self.room.live[:rows].copy_(live)
-
-    def stepped(self) -> None:
-        """A step was taken."""
-        self.steps += 1
-        self._longest += 1
-
-    def undo(self) -> None:
-        """Forget what a step that failed has begun."""
-        self.forget_each(self.steps)
-
-    def forget(self, length: int) -> None:
-        """Undo the steps from ``length`` on; the tokens before must have reached the top."""
-        self.forget_each(np.full(self._num_rows, length))
-
-    def forget_each(self, lengths: Index) -> None:
-        """The same from a length of its own on, ``[R]``.
-
-        Raises:
-            UserError: They are unlike, and ``pending`` is not ``parallel``.
-        """
-        low, high = int(lengths.min()), int(lengths.max())
-        if low < high and not self.uneven:
-            super().forget_each(lengths)
-        self._longest = high
-        with torch.inference_mode():
-            self.room.place.fill_(low - 1)
-            if low < high:
-                self.room.place[: len(lengths)].copy_(torch.from_numpy(lengths - 1))
-        self.steps = lengths.astype(np.int64)
-        self.upwards.forget(self.steps)
 
     def greedy(
         self, prompt: Tensor, process: Any, stopping: Any, pad: Tensor | None
@@ -186,62 +48,18 @@ class StaticDecoding(Sequences):
             )
         self._wanted(token_ids, None)
         self.prepare(token_ids, None)
-        missing = self.steps + 1 - self.upwards.filled
+        missing = self.steps + 1 - self.filled
         new, count = int(missing[-1].max()), power(int(missing.max()))
         width, room, rows = width_for(self.length + 1), self.room, self._num_rows
-        self.upwards.ready(self, 1, self.network.layers)
+        upwards.ready(self, 1, self.network.layers)
         work = partial(check, self.network, room, width, count)
         try:
             self.run(("check", width, count), work)
         except Exception:
             self.undo()
             raise
-        self.upwards.checked(self)
+        upwards.checked(self)
         self.stepped()
         places = (room.place[:rows, None] - room.numbers[:new].flip(0)).clamp_min(0)
         seen = room.states[torch.arange(rows, device=places.device)[:, None], places]
         return self.exits.score(seen.flatten(0, 1)).unflatten(0, seen.shape[:2])
-
-    # --- sequences -------------------------------------------------------------------------
-
-    def _replace(self, chosen: Index) -> None:
-        if (self.steps != self.length).any():
-            raise UserError("Sequences of unlike lengths can neither be forked nor reordered.")
-        rows, origin = len(chosen), chosen // self.lanes
-        even = rows == self._num_rows and (origin == np.arange(rows) // self.lanes).all()
-        sources, lanes = np.unique(origin), rows // max(len(np.unique(origin)), 1)
-        if not np.array_equal(np.repeat(sources, lanes), origin):
-            sources, lanes = origin, 1  # from one source to another: each has its own
-        sizes = sizes_for(len(sources), lanes, self.room.sizes.read, None)
-        if even:
-            self._reorder(chosen)
-        else:
-            self._move(sizes._replace(places=self.room.sizes.places), sources, chosen)
-            self.lengths = self.lengths[sources]
-        self._num_rows, self._ended = rows, self._ended[chosen]
-        self.steps = self.steps[chosen]
-        self.upwards.keep(chosen)
-
-    def _reorder(self, chosen: Index) -> None:
-        if not self.length or np.array_equal(chosen, np.arange(len(chosen))):
-            return
-        self.room.order[: len(chosen)].copy_(torch.from_numpy(chosen), non_blocking=True)
-        width = width_for(self.length)
-        self.run(("reorder", width), partial(self.room.reorder, width))
-
-    def _move(self, sizes: Sizes, sources: Index | None = None, rows: Index | None = None) -> None:
-        """Go on in other memory, with all that is here or a part of it."""
-        old, device = self.room, self.network.device
-        room = self.static.rooms.take(sizes)
-        if sources is None or rows is None:
-            sources, rows = np.arange(old.sizes.sources), np.arange(old.sizes.rows)
-        chosen = torch.from_numpy(sources).to(device), torch.from_numpy(rows).to(device)
-        room.take(old, *chosen, length=self.length)
-        self.room = room
-        self.static.rooms.give_back(old)
-
-
-def _lengths(memory: Tensor, mask: Tensor | None) -> Index:
-    if mask is None:
-        return np.full(len(memory), memory.shape[1], dtype=np.int64)
-    return mask.sum(dim=1).cpu().numpy().astype(np.int64)

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from tokenexit.decoding.static import upwards
 from tokenexit.decoding.static.choose import Choice, held_back
 from tokenexit.decoding.static.climb import climb
 from tokenexit.decoding.static.form import Form
+from tokenexit.decoding.static.sequences import StaticSequences
 
 if TYPE_CHECKING:
     from tokenexit.decoding.search import Stopping
-    from tokenexit.decoding.static.decoding import StaticDecoding
 
 
 def greedy(
-    decoding: StaticDecoding,
+    decoding: StaticSequences,
     prompt: Tensor,
     process: Any,
     stopping: Stopping,
@@ -49,7 +50,7 @@ def greedy(
     return _written(decoding, asked.form, prompt, first)
 
 
-def _ended(decoding: StaticDecoding, first: int) -> bool:
+def _ended(decoding: StaticSequences, first: int) -> bool:
     """Whether all texts are known to have ended."""
     place, longest = decoding.length, decoding.decoder.max_length
     late = 0 if longest is not None and place >= longest else decoding.static.behind
@@ -58,7 +59,7 @@ def _ended(decoding: StaticDecoding, first: int) -> bool:
     return decoding.reads.arrived(place - 1 - late) == 0
 
 
-def _hold_back(decoding: StaticDecoding, words: Tensor, held: bool) -> None:
+def _hold_back(decoding: StaticSequences, words: Tensor, held: bool) -> None:
     """Let nobody write some words, or let them again."""
     banned = decoding.room.banned
     if len(words):
@@ -66,7 +67,7 @@ def _hold_back(decoding: StaticDecoding, words: Tensor, held: bool) -> None:
 
 
 def _written(
-    decoding: StaticDecoding, form: Form, prompt: Tensor, first: int
+    decoding: StaticSequences, form: Form, prompt: Tensor, first: int
 ) -> tuple[Tensor, list[Tensor]]:
     """Tokens, the prompt included, and exit layers of the steps until all had ended."""
     room, rows, last = decoding.room, decoding.num_rows, decoding.length
@@ -75,5 +76,5 @@ def _written(
     last = first + int(ended[0]) + 1 if len(ended) else last
     written = room.written[:rows, first:last]
     layers = torch.from_numpy(decoding.reads.fetch(room.left)[:rows, first:last])
-    decoding.upwards.wrote(decoding, form, first, layers.numpy())
+    upwards.wrote(decoding, form, first, layers.numpy())
     return torch.cat([prompt, written.to(prompt.device)], dim=1), [*layers.unbind(dim=1)]

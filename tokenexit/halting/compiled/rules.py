@@ -15,7 +15,8 @@ from tokenexit.halting.compiled.encoder import CompiledEncoder
 from tokenexit.halting.compiled.structs import INT, POINTER
 from tokenexit.halting.flat import FlatTexts
 from tokenexit.policies import Policy
-from tokenexit.policies.rule import POOLS, SCORES, Network, Rule, nobody, rule_of
+from tokenexit.policies.base import rule_of
+from tokenexit.policies.rule import POOLS, SCORES, Network, Rule, nobody
 
 KNOWN = frozenset(
     {"never", "entropy", "max_prob", "margin", "energy", "patience", "depth", "change", "context"}

@@ -1,0 +1,41 @@
+"""One split of a data set, whatever its rows are."""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from typing import Self
+
+from tokenexit.errors import UserError
+
+
+class Split(ABC):
+    """Rows that stand in an order.
+
+    Attributes:
+        origin: Where they come from, for messages.
+    """
+
+    origin: str
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def take(self, rows: range | list[int]) -> Self:
+        """The rows at these places."""
+
+    def head(self, count: int) -> Self:
+        """The first ``count`` rows."""
+        return self.take(range(min(count, len(self))))
+
+    def sample(self, count: int) -> Self:
+        """As many rows drawn at random, always the same ones, in their order.
+
+        Raises:
+            UserError: ``count`` is below 1.
+        """
+        if count < 1:
+            raise UserError(f"1 or more of {self.origin} have to be taken, not {count!r}.")
+        size = len(self)
+        return self.take(sorted(random.Random(0).sample(range(size), min(count, size))))
