@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from tokenexit.calibration import CalibrateConfig, calibrate
-from tokenexit.calibration.search import RUNS
+from tokenexit.calibration.by_table import RUNS
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.errors import UserError
 from tokenexit.evaluation import evaluate

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenexit.calibration.search import RUNS, find_last
+from tokenexit.calibration.by_table import RUNS, find_last
 from tokenexit.calibration.simulate import Outcome
 
 

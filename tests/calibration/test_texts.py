@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from tokenexit import policies
-from tokenexit.calibration import CalibrateConfig
-from tokenexit.calibration.texts import RUNS, calibrate_texts
+from tokenexit.calibration import CalibrateConfig, calibrate
+from tokenexit.calibration.by_runs import RUNS
 from tokenexit.data.pairs import PairSplit
 from tokenexit.errors import UserError
 from tokenexit.evaluation.generation import evaluate_texts
@@ -68,7 +68,7 @@ FAMILIES = [policies.Margin(0.5), policies.AssignedDepth(3)]
 
 
 def test_keeps_its_promise_with_the_least_work_that_was_tried(model, split):
-    found = calibrate_texts(model, split, CalibrateConfig(min_quality=0.9), families=FAMILIES)
+    found = calibrate(model, split, CalibrateConfig(min_quality=0.9), families=FAMILIES)
     assert found.reached
     goal = 0.9 * found.quality_full_depth
     assert len(found.candidates) == 1 + RUNS * len(FAMILIES)
@@ -81,16 +81,16 @@ def test_keeps_its_promise_with_the_least_work_that_was_tried(model, split):
 
 def test_confidence_asks_for_more(model, split):
     plain = CalibrateConfig(min_quality=0.9)
-    loose = calibrate_texts(model, split, plain, families=FAMILIES[:1])
+    loose = calibrate(model, split, plain, families=FAMILIES[:1])
     careful = replace(plain, confidence=0.95)
-    sure = calibrate_texts(model, split, careful, families=FAMILIES[:1])
+    sure = calibrate(model, split, careful, families=FAMILIES[:1])
     assert sure.target == {"min_quality": 0.9, "confidence": 0.95}
     assert sure.chosen["quality"] > loose.chosen["quality"]
     assert sure.chosen["mean_exit_layer"] > loose.chosen["mean_exit_layer"]
 
 
 def test_a_saving_that_is_asked_for(model, split):
-    found = calibrate_texts(model, split, CalibrateConfig(speedup=2.5), families=FAMILIES[:1])
+    found = calibrate(model, split, CalibrateConfig(speedup=2.5), families=FAMILIES[:1])
     assert found.reached
     assert found.chosen["depth_speedup"] >= 2.5
     fast = [c for c in found.candidates if c.depth_speedup >= 2.5]
@@ -98,14 +98,14 @@ def test_a_saving_that_is_asked_for(model, split):
 
 
 def test_a_saving_that_is_out_of_reach_is_told(model, split, caplog):
-    found = calibrate_texts(model, split, CalibrateConfig(speedup=50.0), families=FAMILIES[:1])
+    found = calibrate(model, split, CalibrateConfig(speedup=50.0), families=FAMILIES[:1])
     assert not found.reached
     assert "No setting saves 50x" in caplog.text
 
 
 def test_a_sample_is_drawn_and_stays_the_same(model, split):
     config = CalibrateConfig(min_quality=0.9, limit=5)
-    found = [calibrate_texts(model, split, config, families=FAMILIES[:1]) for _ in range(2)]
+    found = [calibrate(model, split, config, families=FAMILIES[:1]) for _ in range(2)]
     assert found[0] == found[1]
     assert found[0].chosen["n_sentences"] == 5
 
@@ -114,7 +114,7 @@ def test_a_promise_about_texts_not_yet_written(model):
     """Real runs only; what may differ is any token of a text. References are not needed."""
     bare = PairSplit(ALL[:120], None, None, "here")
     config = CalibrateConfig(risk=0.3, delta=0.1, grid=6, limit=120)
-    found = calibrate_texts(model, bare, config, families=FAMILIES[:1])
+    found = calibrate(model, bare, config, families=FAMILIES[:1])
     ours, deep = (model.predict(ALL[:120], policy=p) for p in (found.policy, policies.Never()))
     changed = sum(a.token_ids != b.token_ids for a, b in zip(ours, deep, strict=True))
     assert found.reached
@@ -122,10 +122,10 @@ def test_a_promise_about_texts_not_yet_written(model):
     assert found.promise["bound"] <= 0.3
     assert not found.promise["labelled"]
     assert found.chosen["depth_speedup"] > 1
-    several = calibrate_texts(model, turned(ALL[:120]), config, families=FAMILIES)
+    several = calibrate(model, turned(ALL[:120]), config, families=FAMILIES)
     assert (several.promise["family_chosen_on"], several.promise["n"]) == (60, 60)
     with pytest.raises(UserError, match="risk_of=text"):
-        calibrate_texts(model, bare, replace(config, risk_of="words"), families=FAMILIES)
+        calibrate(model, bare, replace(config, risk_of="words"), families=FAMILIES)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_promise_about_texts_not_yet_written(model):
 )
 def test_families_that_make_no_sense(model, split, policy, message):
     with pytest.raises(UserError, match=message):
-        calibrate_texts(model, split, CalibrateConfig(), families=[policy])
+        calibrate(model, split, CalibrateConfig(), families=[policy])
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def by(model):
 @pytest.mark.parametrize("metric", ["ter", "chrf", "rougeL"])
 def test_another_metric_can_be_the_quality(by, split, metric):
     config = CalibrateConfig(min_quality=0.9)
-    found = calibrate_texts(by(metric), split, config, families=FAMILIES[:1])
+    found = calibrate(by(metric), split, config, families=FAMILIES[:1])
     chosen = found.chosen
     assert chosen["metric"] == found.measured["metric"] == metric
     assert chosen["lower_is_better"] == (metric == "ter")
@@ -170,16 +170,16 @@ def test_another_metric_can_be_the_quality(by, split, metric):
 
 
 def test_the_fastest_that_is_asked_for_has_the_fewest_errors(by, split):
-    found = calibrate_texts(by("ter"), split, CalibrateConfig(speedup=2.0), families=FAMILIES[:1])
+    found = calibrate(by("ter"), split, CalibrateConfig(speedup=2.0), families=FAMILIES[:1])
     fast = [c for c in found.candidates if c.depth_speedup >= 2.0]
     assert found.chosen["quality"] == min(c.quality for c in fast)
 
 
 def test_confidence_needs_a_metric_of_sums(by, split):
     config = CalibrateConfig(min_quality=0.9, confidence=0.9)
-    found = calibrate_texts(by("ter"), split, config, families=FAMILIES[:1])
+    found = calibrate(by("ter"), split, config, families=FAMILIES[:1])
     assert found.chosen["relative_quality"] >= 0.9
     with pytest.raises(UserError, match="Chrf gives no parts"):
-        calibrate_texts(by("chrf"), split, config, families=FAMILIES[:1])
+        calibrate(by("chrf"), split, config, families=FAMILIES[:1])
     with pytest.raises(UserError, match="metric of texts 'accuracy'"):
-        calibrate_texts(by("accuracy"), split, config, families=FAMILIES[:1])
+        calibrate(by("accuracy"), split, config, families=FAMILIES[:1])

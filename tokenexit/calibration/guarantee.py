@@ -12,6 +12,7 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,11 @@ import numpy as np
 from tokenexit.calibration.conformal import conformal_setting, worst_scores
 from tokenexit.calibration.risk import Losses, Promise, text_losses
 from tokenexit.calibration.simulate import grid
-from tokenexit.data.tagged import TaggedSplit
-from tokenexit.evaluation.evaluate import Result, evaluate, trace_split
+from tokenexit.calibration.workload import Workload
+from tokenexit.evaluation.evaluate import Result
 from tokenexit.evaluation.processes import is_main
 from tokenexit.evaluation.reference import in_full_precision, is_reduced
 from tokenexit.models.encoders.exit_table import ExitTable
-from tokenexit.models.encoders.labeller import Labeller
 from tokenexit.policies import Policy
 from tokenexit.policies.never import Never
 from tokenexit.policies.threshold import ThresholdPolicy
@@ -34,6 +34,9 @@ logger = logging.getLogger(__name__)
 
 Measure = Callable[[float], tuple[Result, Losses]]
 """Runs a family at one setting."""
+
+MeasureOf = Callable[[Policy, float], tuple[Result, Losses]]
+"""Runs any family at one setting."""
 
 WITHOUT_LABELS = "full depth's own predictions: the texts were read without labels"
 
@@ -58,64 +61,61 @@ class Certified:
 
 
 def certify(
-    model: Labeller,
-    split: TaggedSplit,
+    work: Workload,
     families: Sequence[Policy],
     promise: Promise,
     *,
     min_quality: float | None = None,
     settings: int = 32,
-    name: str = "validation",
-    batch_size: int = 32,
-    design: TaggedSplit | None = None,
+    design: Any = None,
 ) -> Certified:
-    """Choose a setting of one of the families for a tagger or text classifier.
+    """Choose a setting of one of the families.
 
     Args:
-        model: The model.
-        split: Texts that the model was not trained on; labels are not needed.
+        work: The model and texts that it was not trained on; right answers are not needed.
         families: Policies with a knob.
         promise: What has to hold.
-        min_quality: Share of full-depth quality to keep on these texts as well; needs labels.
+        min_quality: Share of full-depth quality to keep on these texts as well; needs answers.
         settings: Of a family's knob.
-        name: Of the split.
-        batch_size: Texts a batch.
-        design: Further texts that choose the family, in place of a half of ``split``. They may
-            have served for choosing before, such as the epoch; those of ``split`` must not.
+        design: Further texts that choose the family, in place of a half of those. They may have
+            served for choosing before, such as the epoch; the texts of ``work`` must not.
     """
-    texts = split
+    tested = work
     if design is None:
-        chosen, tested = halves(len(split), len(families))
-        design, texts = split.take(chosen), split.take(tested)
+        chosen, rest = halves(len(work.split), len(families))
+        design, tested = work.split.take(chosen), work.on(work.split.take(rest))
     family = families[0]
     if len(design) and len(families) > 1:
-        family = _best(model, design, families, promise, settings, batch_size)
-    options: dict[str, Any] = {"batch_size": batch_size, "on_unknown": None}
-    with in_full_precision(model):
-        graded = texts if texts.tags is not None else _labelled(model, texts, batch_size)
-        full, deep = evaluate(model, graded, name, Never(), **options)
-    known = {"full_depth": full.quality, "full": deep}
-    if is_reduced(model):
-        full, _ = evaluate(model, graded, name, Never(), **known, **options)
-
-    def measure(value: float) -> tuple[Result, Losses]:
-        policy = family.at(value)
-        result, trace = evaluate(model, graded, name, policy, **known, **options)
-        differs = trace.prediction != deep.prediction
-        return result, text_losses(differs, deep.text, len(texts), promise.of)
-
+        family = _best(work.on(design), families, promise, settings)
+    full, measure = _runner(tested, promise)
     found = None
-    task = labelled_task(model.settings.task)
-    if task.whole and task.countable and min_quality is None:
-        found = _conformal(model, texts, family, promise, measure, full, batch_size)
+    if work.simulated and min_quality is None:
+        found = _conformal(tested, family, promise, measure, full)
     if found is None:
         values = grid(family, settings)
-        found = walk(promise, values, measure, full, min_quality, set_aside=len(design))
-    facts = {"family_chosen_on": len(design), "labelled": texts.tags is not None}
+        given = partial(measure, family)
+        found = walk(promise, values, given, full, min_quality, set_aside=len(design))
+    facts = {"family_chosen_on": len(design), "labelled": work.labelled}
     best = found.best
-    if texts.tags is None:
+    if not work.labelled:
         best = replace(best, notes={**best.notes, "gold": WITHOUT_LABELS})
     return replace(found, best=best, promise={**found.promise, **facts})
+
+
+def _runner(work: Workload, promise: Promise) -> tuple[Result, MeasureOf]:
+    """Figures of full depth, and what runs a family at a setting of its knob."""
+    with in_full_precision(work.model):
+        work = work if work.labelled else work.answered()
+        reference = work.evaluate(Never())
+    full, deep = reference
+    if is_reduced(work.model):
+        full, _ = work.evaluate(Never(), reference)
+
+    def measure(family: Policy, value: float) -> tuple[Result, Losses]:
+        result, trace = work.evaluate(family.at(value), reference)
+        return result, work.losses(trace, deep, promise.of)
+
+    return full, measure
 
 
 def walk(
@@ -216,28 +216,29 @@ def halves(count: int, families: int) -> tuple[list[int], list[int]]:
 
 
 def _conformal(
-    model: Labeller,
-    texts: TaggedSplit,
+    work: Workload,
     family: Policy,
     promise: Promise,
-    measure: Measure,
+    measure: MeasureOf,
     full: Result,
-    batch_size: int,
 ) -> Certified | None:
     """CAT's threshold, which no grid limits, if a real run bears out the table.
 
-    Texts are rows of their own, so for them the table is exact, up to rounding.
+    Texts that are rows of their own have an exact table, up to rounding.
     """
+    task = labelled_task(work.model.settings.task)
+    if not (task.whole and task.countable):
+        return None
     if promise.delta is not None or not isinstance(family, ThresholdPolicy):
         return None
-    table = model.exit_table(texts.tokens, None, batch_size)
-    value = conformal_setting(worst_scores(table, family, len(texts)), family, promise.risk)
+    table, texts = work.table(), len(work.split)
+    value = conformal_setting(worst_scores(table, family, texts), family, promise.risk)
     if value is None:
         return None
-    result, losses = measure(value)
+    result, losses = measure(family, value)
     _, foretold = table.simulate(family.at(value))
     deep = table.said(table.logits[-1])
-    expected = text_losses(foretold != deep, table.text, len(texts))
+    expected = text_losses(foretold != deep, table.text, texts)
     if not (promise.keeps(losses) and np.array_equal(losses, expected)):
         return None
     found = walk(promise, [value], lambda _: (result, losses), full)
@@ -245,17 +246,33 @@ def _conformal(
     return replace(found, promise={**found.promise, "method": method})
 
 
-def _best(
-    model: Labeller,
-    split: TaggedSplit,
-    families: Sequence[Policy],
+def _best(work: Workload, families: Sequence[Policy], promise: Promise, settings: int) -> Policy:
+    """The family that would save most: by simulation where there is one, else by real runs."""
+    if work.simulated:
+        table = work.table()
+        texts = len(work.split)
+        return max(families, key=lambda f: _saving(table, f, promise, settings, texts))
+    _, measure = _runner(work, promise)
+    return min(families, key=lambda f: _cost(measure, f, promise, settings))
+
+
+def _cost(
+    measure: MeasureOf,
+    family: Policy,
     promise: Promise,
     settings: int,
-    batch_size: int,
-) -> Policy:
-    """The family that would save most, by simulation."""
-    table = model.exit_table(split.tokens, None, batch_size)
-    return max(families, key=lambda f: _saving(table, f, promise, settings, len(split)))
+) -> float:
+    """Multiply-accumulates at about the last setting that keeps the promise, found by halving."""
+    values = grid(family, settings)
+    low, high, cost = 0, len(values), float("inf")
+    while low < high:
+        middle = (low + high) // 2
+        result, losses = measure(family, values[middle])
+        if promise.keeps(losses):
+            low, cost = middle + 1, min(cost, result.mac_ratio)
+        else:
+            high = middle
+    return cost
 
 
 def _saving(table: ExitTable, family: Policy, promise: Promise, settings: int, texts: int) -> float:
@@ -272,12 +289,3 @@ def _saving(table: ExitTable, family: Policy, promise: Promise, settings: int, t
 
     kept = promise.last(one_by_one())
     return table.num_layers / means[kept - 1] if kept else 0.0
-
-
-def _labelled(model: Labeller, split: TaggedSplit, batch_size: int) -> TaggedSplit:
-    """The texts with what full depth says as their labels."""
-    deep = trace_split(model, split, Never(), batch_size=batch_size)
-    tags: list[list[str]] = [[] for _ in range(len(split))]
-    for text, number in zip(deep.text, deep.prediction, strict=True):
-        tags[text].append(model.labels[number])
-    return replace(split, tags=tags)

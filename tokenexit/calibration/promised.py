@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from tokenexit.calibration.by_clock import Trial, choose
@@ -10,6 +9,7 @@ from tokenexit.calibration.clock.clock import Clock
 from tokenexit.calibration.config import CalibrateConfig
 from tokenexit.calibration.found import Calibration, measured_of, verified
 from tokenexit.calibration.guarantee import Certified
+from tokenexit.calibration.workload import Workload
 from tokenexit.policies import Policy, from_config
 from tokenexit.policies.never import Never
 
@@ -17,11 +17,9 @@ from tokenexit.policies.never import Never
 def promised(
     found: Certified,
     config: CalibrateConfig,
-    name: str,
+    work: Workload,
     count: int,
-    model: Any,
     clock: Clock | None = None,
-    exits: Callable[[Policy], Any] | None = None,
 ) -> Calibration:
     """What was certified as a calibration; by the clock, only where it is faster than full depth.
 
@@ -30,18 +28,16 @@ def promised(
     Args:
         found: What was certified.
         config: What was asked.
-        name: Of the split.
-        count: Texts in it.
-        model: The model.
+        work: The model and the texts.
+        count: Texts of the whole split.
         clock: Times; None where nobody asks.
-        exits: Runs a policy on the clock's texts, and says where rows left.
     """
     best, timing = found.best, None
     candidates = [verified(result) for result in found.runs]
-    if clock is not None and exits is not None and found.reached:
+    if clock is not None and found.reached:
 
         def trial(result: Any, policy: Policy) -> Trial:
-            return Trial(result, clock.ms(policy, exits(policy)), True)
+            return Trial(result, clock.ms(policy, work.exits(work.trace(policy))), True)
 
         full = trial(found.full, Never())
         chosen = choose(clock, config, full, [trial(best, from_config(best.policy))])
@@ -50,14 +46,14 @@ def promised(
     return Calibration(
         measured=measured_of(best, count, found.promise["family_chosen_on"]),
         target=config.goals,
-        split=name,
+        split=work.name,
         policy=dict(best.policy),
         reached=found.reached,
         quality_full_depth=best.quality_full_depth,
         chosen=best.to_json(),
         candidates=candidates,
         promise=found.promise,
-        precision=model.precision,
+        precision=work.model.precision,
         minimise=config.minimise,
         full_depth_kept=found.full.relative_quality,
         timing=timing,

@@ -7,14 +7,13 @@ import random
 from typing import TypeVar
 
 from tokenexit.calibration.config import CalibrateConfig
-from tokenexit.data.pairs import PairSplit
-from tokenexit.data.tagged import TaggedSplit
+from tokenexit.data.split import Split
 from tokenexit.evaluation.processes import is_main
 from tokenexit.wording.promises import FEW, few_texts
 
 logger = logging.getLogger(__name__)
 
-S = TypeVar("S", TaggedSplit, PairSplit)
+S = TypeVar("S", bound=Split)
 
 
 def drawn(split: S, design: S | None, limit: int | None) -> tuple[S, S | None]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tokenexit.calibration import CalibrateConfig
+from tokenexit.calibration import CalibrateConfig, calibrate
 from tokenexit.calibration.clock.counts import asked_at
 from tokenexit.calibration.text_families import timed_text_families
-from tokenexit.calibration.texts import calibrate_texts
 from tokenexit.errors import UserError
 from tokenexit.evaluation.generation import evaluate_texts
 from tokenexit.policies import EveryKth, LearnedGate, Margin, from_config
@@ -18,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_twice")]
 
 def chosen_by(writer, pairs, machine, families=None, **config):
     given = CalibrateConfig(**{"min_quality": 0.3, "verify": 1, **config})
-    return calibrate_texts(writer, pairs, given, families=families, batch_size=4, watch=machine)
+    return calibrate(writer, pairs, given, families=families, batch_size=4, watch=machine)
 
 
 def rows(found):

@@ -40,8 +40,6 @@ class Commands(ABC):
     """What else its ``evaluate`` can be told."""
     timing: ClassVar[tuple[str, ...]] = ()
     """What else its ``bench`` can be told."""
-    search: ClassVar[Any] = staticmethod(calibrate)
-    """How a policy is chosen."""
 
     reading = Reading()
 
@@ -83,7 +81,7 @@ class Commands(ABC):
         """Choose a policy; by the clock, ``costs`` may be known."""
         families = None if family is None else [family]
         told = {"families": families, "batch_size": size, **more}
-        return type(self).search(self.model, split, config, name=name, **told)
+        return calibrate(self.model, split, config, name=name, **told)
 
     def bench(
         self, split: Any, limit: int | None, policy: Policy | None, **options: Any

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from tokenexit.calibration.texts import calibrate_texts
 from tokenexit.context import ContextGate
 from tokenexit.data.pairs import read_pairs
 from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
@@ -22,7 +21,6 @@ class Generator(Commands):
     kind = "text generators"
     predicting = timing = ("pending", "batching", "max_wait")
     measuring = ("pending", "also")
-    search = staticmethod(calibrate_texts)
 
     def read(self, data: str, options: dict[str, Any], labels: bool = True) -> dict[str, Any]:
         """See ``Commands``."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from tokenexit.calibration.found import Calibration
-from tokenexit.calibration.texts import calibrate_texts
+from tokenexit.calibration.search import calibrate
 from tokenexit.context import ContextGate
 from tokenexit.data.pairs import PairSplit, read_pairs
 from tokenexit.decoding import REHEARSAL, check_settings, plain_decode_macs
@@ -198,7 +198,7 @@ class GenerationRecipe(Recipe):
         families: Sequence[Policy] | None,
     ) -> Calibration:
         """See ``Recipe``."""
-        return calibrate_texts(
+        return calibrate(
             model,
             held.calibrating,
             self.config.calibrate,
