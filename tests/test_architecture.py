@@ -26,7 +26,7 @@ FLOORS = (
     ("config", "files", "kernels", "registry"),
     ("metrics",),
     ("signals", "scores", "transfer", "wording", "demo"),
-    ("policies", "gates", "precision", "oracle"),
+    ("policies", "gates", "precision", "oracle", "promises"),
     ("context", "results"),
     ("heads",),
     ("objectives", "methods"),

@@ -21,6 +21,7 @@ from tokenexit.policies.entropy import Entropy
 from tokenexit.policies.margin import Margin
 from tokenexit.policies.never import Never
 from tokenexit.policies.oracle import Oracle
+from tokenexit.promises import PROMISES, Promise, Seen
 from tokenexit.tasks import labelled_task
 
 QUICK = {"grid": 8, "verify": 1}
@@ -210,3 +211,32 @@ def test_the_model_is_not_changed(tagger, validation):
     calibrate(tagger, validation.head(6), CalibrateConfig(**QUICK), families=[Entropy()])
     assert tagger.settings == before
     assert not tagger.training
+
+
+class Agreement(Promise):
+    """Texts of which every tag is as at full depth."""
+
+    def measured(self, seen: Seen) -> float | None:
+        return None if seen.changed is None else 1 - seen.changed
+
+    def aim(self, target, alone) -> str:
+        return f"agree on {target['agreement']:.0%} of the texts"
+
+    def told(self, value, asked, past) -> str:
+        return f"it agrees on {value:.0%}"
+
+
+@pytest.mark.parametrize("beside", [{}, {"min_quality": 0.5}], ids=["alone", "beside"])
+def test_a_promise_of_ones_own_is_kept(tagger, validation, beside, monkeypatch):
+    monkeypatch.setitem(PROMISES._members, "agreement", Agreement)
+    config = CalibrateConfig(promises={"agreement": 0.9}, **beside, **QUICK)
+    found = calibrate(tagger, validation, config, families=[Entropy()])
+    assert found.reached
+    assert found.target == {**beside, "agreement": 0.9}
+    changed = {json.dumps(c.policy): c for c in found.candidates if c.verified}
+    result, _ = evaluate(tagger, validation, "validation", from_config(found.policy))
+    assert result.figures["texts_changed"] <= 0.1
+    assert 1 < result.depth_speedup == found.chosen["depth_speedup"]
+    assert len(changed) > 2
+    with pytest.raises(UserError, match="strange"):
+        calibrate(tagger, validation, CalibrateConfig(promises={"strange": 1.0}))

@@ -16,7 +16,7 @@ from tokenexit import ExitModelForSequenceClassification
 from tokenexit.backbones import BACKBONES
 from tokenexit.calibration import CalibrateConfig, calibrate
 from tokenexit.calibration.conformal import conformal_quantile, conformal_setting, worst_scores
-from tokenexit.calibration.risk import Promise, text_losses
+from tokenexit.calibration.risk import RiskControl, text_losses
 from tokenexit.data.texts import TextSplit
 from tokenexit.methods import METHODS, settings_of
 from tokenexit.models.fresh.encoder import train_tokenizer
@@ -166,7 +166,7 @@ class TestTable:
             _, prediction = table.simulate(MaxProb(float(value)))
             return (prediction != top).astype(float)
 
-        kept = Promise(0.1).last(row(value) for value in grid)
+        kept = RiskControl(0.1).last(row(value) for value in grid)
         assert 0 < kept < len(grid)
         assert grid[kept] - 1e-6 <= found <= grid[kept - 1] + 0.05
 
@@ -239,4 +239,4 @@ class TestCalibration:
 def test_the_preset_asks_for_it(level):
     settings = settings_of("cat", level)
     assert settings["calibrate"] == {"risk": 0.05, "policies": [{"name": "learned_gate"}]}
-    assert CalibrateConfig(**settings["calibrate"]).promise == Promise(0.05)
+    assert CalibrateConfig(**settings["calibrate"]).promise == RiskControl(0.05)

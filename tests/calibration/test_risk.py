@@ -15,7 +15,7 @@ import pytest
 from tokenexit.calibration import CalibrateConfig, calibrate
 from tokenexit.calibration.guarantee import halves
 from tokenexit.calibration.risk import (
-    Promise,
+    RiskControl,
     binomial_bound,
     binomial_p,
     conformal_bound,
@@ -70,17 +70,17 @@ class TestFigures:
     def test_conformal_by_hand(self):
         assert conformal_bound(0, 19) == 0.05
         assert conformal_bound(4, 99) == 0.05
-        assert Promise(0.05).keeps(np.array([1.0] * 4 + [0.0] * 95))
-        assert not Promise(0.05).keeps(np.array([1.0] * 5 + [0.0] * 95))
+        assert RiskControl(0.05).keeps(np.array([1.0] * 4 + [0.0] * 95))
+        assert not RiskControl(0.05).keeps(np.array([1.0] * 5 + [0.0] * 95))
 
     @pytest.mark.parametrize(
         ("promise", "needed"),
         [
-            (Promise(0.05), 19),
-            (Promise(0.3), 3),
-            (Promise(0.05, 0.1), 45),
-            (Promise(0.05, 0.1, "words"), 45),
-            (Promise(0.99, 0.5), 1),
+            (RiskControl(0.05), 19),
+            (RiskControl(0.3), 3),
+            (RiskControl(0.05, 0.1), 45),
+            (RiskControl(0.05, 0.1, "words"), 45),
+            (RiskControl(0.99, 0.5), 1),
         ],
         ids=str,
     )
@@ -92,7 +92,7 @@ class TestFigures:
     @pytest.mark.parametrize("of", ["text", "words"])
     def test_a_promise_is_kept_when_its_bound_is_below_it(self, of):
         for delta in (None, 0.1):
-            promise = Promise(0.1, delta, of)
+            promise = RiskControl(0.1, delta, of)
             for lost in range(0, 20, 2):
                 losses = np.array([1.0] * lost + [0.0] * (100 - lost))
                 assert promise.keeps(losses) == (promise.bound(losses) <= 0.1)
@@ -107,18 +107,18 @@ class TestOrder:
                 read.append(lost)
                 yield np.array([1.0] * lost + [0.0] * (200 - lost))
 
-        assert Promise(0.05, 0.1).last(settings()) == 2
+        assert RiskControl(0.05, 0.1).last(settings()) == 2
         assert read == [0, 1, 30]
-        assert Promise(0.05, 0.1).last([]) == 0
+        assert RiskControl(0.05, 0.1).last([]) == 0
 
     def test_on_average_a_text_that_has_changed_stays_lost(self):
         """Of 39 texts one may be lost; another one at each setting is two."""
         first, second = np.zeros(39), np.zeros(39)
         first[0], second[1] = 1, 1
-        assert Promise(0.05).last([first, first]) == 2
-        assert Promise(0.05).last([first, second]) == 1
+        assert RiskControl(0.05).last([first, first]) == 2
+        assert RiskControl(0.05).last([first, second]) == 1
         # A test of each setting on its own does not mind.
-        sure = Promise(0.2, 0.1)
+        sure = RiskControl(0.2, 0.1)
         assert sure.last([first, second]) == 2
 
     def test_halves_share_nothing_and_forget_nothing(self):
@@ -151,7 +151,7 @@ class TestCoverage:
     @pytest.mark.parametrize("of", ["text", "words"])
     @pytest.mark.parametrize("delta", [0.1, 0.3])
     def test_with_delta(self, of, delta):
-        rng, promise = np.random.default_rng(0), Promise(0.1, delta, of)
+        rng, promise = np.random.default_rng(0), RiskControl(0.1, delta, of)
         places = [promise.last(drawn(rng, 150, of)) for _ in range(DRAWS)]
         broken = np.mean([place > 0 and TRUE[place - 1] > 0.1 for place in places])
         assert broken <= delta + 3 * math.sqrt(delta * (1 - delta) / DRAWS)
@@ -160,7 +160,7 @@ class TestCoverage:
         assert np.mean(places) > 0.4 * np.searchsorted(TRUE, 0.1)
 
     def test_on_average(self):
-        rng, promise = np.random.default_rng(1), Promise(0.1)
+        rng, promise = np.random.default_rng(1), RiskControl(0.1)
         places = [promise.last(drawn(rng, 60, "text")) for _ in range(DRAWS)]
         found = np.array([TRUE[place - 1] if place else 0.0 for place in places])
         assert found.mean() <= 0.1 + 3 * found.std() / math.sqrt(DRAWS)
@@ -178,7 +178,7 @@ class TestCoverage:
     @pytest.mark.parametrize("part", [True, False])
     def test_choosing_among_families_needs_texts_of_its_own(self, part):
         """Ten families just above the risk; the best-looking one is tested."""
-        rng, promise, broken = np.random.default_rng(3), Promise(0.1, 0.1), 0
+        rng, promise, broken = np.random.default_rng(3), RiskControl(0.1, 0.1), 0
         design, tested = halves(300, 10)
         for _ in range(500):
             losses = (rng.random((10, 300)) < 0.105).astype(float)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from tokenexit.promises.sentences import goal_text, promise_sentences
 from tokenexit.wording.clock import clock_sentences
 from tokenexit.wording.naming import milliseconds
-from tokenexit.wording.promises import goal_text, promise_sentences
 
 NEVER, MARGIN = {"name": "never"}, {"name": "margin", "threshold": 0.4}
 FIXED = {"name": "assigned_depth", "depth": 4, "by_item": []}

@@ -11,7 +11,7 @@ import pytest
 
 from tokenexit.calibration import CalibrateConfig
 from tokenexit.calibration.guarantee import halves, needs
-from tokenexit.calibration.risk import Promise
+from tokenexit.calibration.risk import RiskControl
 from tokenexit.data.pairs import PairSplit
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.training import TrainConfig
@@ -105,9 +105,9 @@ def test_a_run_says_what_its_data_served_for(tmp_path: Path, monkeypatch: pytest
 
 @pytest.mark.parametrize(
     ("promise", "alone"),
-    [(Promise(0.05, 0.1), 45), (Promise(0.01, 0.05), 299), (Promise(0.05), 19)],
+    [(RiskControl(0.05, 0.1), 45), (RiskControl(0.01, 0.05), 299), (RiskControl(0.05), 19)],
 )
-def test_the_number_of_texts_that_are_needed_is_the_right_one(promise: Promise, alone: int):
+def test_the_number_of_texts_that_are_needed_is_the_right_one(promise: RiskControl, alone: int):
     assert f"takes {alone} or more" in needs(promise, 10, 0)
     told = needs(promise, 10, 10)
     whole = 2 * alone - 1
@@ -119,7 +119,7 @@ def test_the_number_of_texts_that_are_needed_is_the_right_one(promise: Promise, 
 
 def test_the_promise_is_broken_no_oftener_than_said():
     """Worst case: epochs differ by chance alone, and the luckiest is kept and then tested."""
-    promise, rng = Promise(0.1, 0.1), np.random.default_rng(0)
+    promise, rng = RiskControl(0.1, 0.1), np.random.default_rng(0)
     texts, epochs, draws = 400, 20, 400
     risks = np.array([0.02, 0.05, 0.102, 0.2])  # of the settings, from strict to loose
     broken = {"split": 0, "same": 0}

@@ -196,15 +196,13 @@ def check_reachable(clock: Clock, latency: float, first: Trial) -> float:
     return least / first.ms if first.ms > 0 else 1.0
 
 
-def full_falls_short(full: Result, precision: str, goal: float) -> bool:
+def warn_of_full_depth(full: Result, precision: str, goal: float) -> None:
     """Say it where a precision at full depth keeps less than was asked."""
-    short = full.relative_quality < goal
-    if short and is_main():
+    if full.relative_quality < goal and is_main():
         logger.warning(
             "In %s full depth itself keeps %s of the float32 quality, less than the %s asked.",
             precision, percent(full.relative_quality, 2), percent(goal, 2),
         )  # fmt: skip
-    return short
 
 
 def _finalists(clock: Clock, full: Trial, good: Sequence[Trial]) -> list[Finalist]:

@@ -16,6 +16,7 @@ from tokenexit.calibration.simulate import Outcome, simulate
 from tokenexit.calibration.trying import Search
 from tokenexit.policies import Policy
 from tokenexit.policies.assigned_depth import AssignedDepth
+from tokenexit.promises import Seen
 
 RUNS = 6
 """Real runs per family that is verified."""
@@ -71,7 +72,8 @@ def _simulated(search: Search, families: Sequence[Policy]) -> list[Entrant]:
 def _entrant(search: Search, family: Policy, found: Sequence[Outcome]) -> Entrant:
     goal = search.goal
     ordered = _ordered(search, found)
-    keeps = [goal.keeps(goal.share(one.quality), one.depth_speedup, one.ms) for one in ordered]
+    seen = [Seen(kept=goal.share(o.quality), saved=o.depth_speedup, ms=o.ms) for o in ordered]
+    keeps = [goal.foretells(one) for one in seen]
     place = max((n for n, good in enumerate(keeps) if good), default=0)
     one = ordered[place]
     worth = goal.worth(one.quality, one.depth_speedup, None, one.ms)

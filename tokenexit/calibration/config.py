@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tokenexit.calibration.risk import Promise
+from tokenexit.calibration.risk import RiskControl
 from tokenexit.errors import UserError, unknown_name
+from tokenexit.promises import promises_of
 
 Minimised = Literal["macs", "layers", "time"]
 MINIMISED = ("macs", "layers", "time")
 """What can be minimised among choices that keep the quality."""
+
+
+OWN = ("min_quality", "speedup", "latency", "risk")
+"""Promises that have a key of their own; others stand in ``promises``."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,10 @@ class CalibrateConfig:
         default="text",
         metadata={"help": "what may differ: anything in a text, or the share of its words"},
     )
+    promises: dict[str, float] = field(
+        default_factory=dict,
+        metadata={"help": "further promises by name, such as those of a plug-in"},
+    )
     limit: int | None = field(
         default=None, metadata={"help": "texts to calibrate on, drawn at random; all by default"}
     )
@@ -68,16 +76,13 @@ class CalibrateConfig:
     grid: int = field(default=32, metadata={"help": "settings of a knob to simulate"})
 
     def __post_init__(self) -> None:
-        if self.min_quality is not None and not 0 < self.min_quality <= 1:
-            raise UserError(
-                f"calibrate.min_quality must be above 0 and at most 1, not {self.min_quality!r}."
-            )
-        if self.speedup is not None and not (self.speedup >= 1 and math.isfinite(self.speedup)):
-            raise UserError(f"calibrate.speedup must be 1 or more, not {self.speedup!r}.")
+        for promise in promises_of(self._given):
+            promise.check(self._given[promise.name])
         if self.confidence is not None and not 0 < self.confidence < 1:
             raise UserError(
                 f"calibrate.confidence must be between 0 and 1, not {self.confidence!r}."
             )
+        self._check_promises()
         self._check_risk()
         self._check_clock()
         if self.limit is not None and self.limit < 1:
@@ -85,11 +90,21 @@ class CalibrateConfig:
         if self.verify < 1 or self.grid < 2:
             raise UserError("calibrate.verify must be 1 or more, and calibrate.grid 2 or more.")
 
+    def _check_promises(self) -> None:
+        for name in OWN:
+            if name in self.promises:
+                raise UserError(
+                    f"calibrate.promises is for further promises; give calibrate.{name} itself."
+                )
+        if self.promises and self.risk is not None:
+            raise UserError(
+                "calibrate.risk is certified beside calibrate.min_quality alone, not beside "
+                f"calibrate.promises ({', '.join(self.promises)}); leave one out."
+            )
+
     def _check_risk(self) -> None:
-        for name in ("risk", "delta"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < 1:
-                raise UserError(f"calibrate.{name} must be between 0 and 1, not {value!r}.")
+        if self.delta is not None and not 0 < self.delta < 1:
+            raise UserError(f"calibrate.delta must be between 0 and 1, not {self.delta!r}.")
         if self.risk_of not in ("text", "words"):
             raise UserError(f"calibrate.risk_of must be text or words, not {self.risk_of!r}.")
         if self.risk is None and self.delta is not None:
@@ -109,10 +124,6 @@ class CalibrateConfig:
         if self.minimise not in (None, *MINIMISED):
             raise unknown_name("value of calibrate.minimise", self.minimise, MINIMISED)
         latency = self.latency
-        if latency is not None and not (latency > 0 and math.isfinite(latency)):
-            raise UserError(
-                f"calibrate.latency is a time in milliseconds above 0, not {latency!r}."
-            )
         if latency is not None and self.minimise in ("macs", "layers"):
             raise UserError(
                 f"calibrate.latency is kept on the clock, so calibrate.minimise={self.minimise} "
@@ -138,10 +149,15 @@ class CalibrateConfig:
             )
 
     @property
+    def _given(self) -> dict[str, float]:
+        """All promises by name."""
+        own = {name: getattr(self, name) for name in OWN}
+        return {name: asked for name, asked in own.items() if asked is not None} | self.promises
+
+    @property
     def asked(self) -> bool:
         """Whether any promise was asked for, so that a policy with a knob is to be calibrated."""
-        goals = (self.min_quality, self.speedup, self.risk, self.latency, self.minimise)
-        return any(goal is not None for goal in goals)
+        return bool(self._given) or self.minimise is not None
 
     @property
     def by_clock(self) -> bool:
@@ -149,9 +165,9 @@ class CalibrateConfig:
         return self.minimise == "time" or self.latency is not None
 
     @property
-    def promise(self) -> Promise | None:
+    def promise(self) -> RiskControl | None:
         """The promise about unseen texts, if one is asked for."""
-        return None if self.risk is None else Promise(self.risk, self.delta, self.risk_of)
+        return None if self.risk is None else RiskControl(self.risk, self.delta, self.risk_of)
 
     @property
     def goals(self) -> dict[str, Any]:
@@ -162,9 +178,11 @@ class CalibrateConfig:
 
     @property
     def target(self) -> tuple[str, float]:
-        """``("min_quality", q)``, ``("speedup", s)`` or ``("latency", ms)``."""
+        """The promise that decides: ``("min_quality", q)``, ``("speedup", s)``, ..."""
         if self.min_quality is None and self.latency is not None:
             return "latency", self.latency
         if self.min_quality is None and self.speedup is not None:
             return "speedup", self.speedup
+        if self.min_quality is None and self.promises:
+            return next(iter(self.promises.items()))
         return "min_quality", 0.99 if self.min_quality is None else self.min_quality

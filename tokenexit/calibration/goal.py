@@ -13,6 +13,7 @@ from tokenexit.evaluation.evaluate import Result
 from tokenexit.evaluation.processes import is_main
 from tokenexit.policies import Policy
 from tokenexit.policies.base import walk
+from tokenexit.promises import PROMISES, Promise, Seen
 from tokenexit.results import kept
 from tokenexit.tasks import labelled_task
 
@@ -24,43 +25,60 @@ class Goal:
     """A target, measured against full depth.
 
     Attributes:
-        kind: ``min_quality``, ``speedup`` or ``latency``.
-        value: The share, the factor or the milliseconds a text.
-        minimise: ``macs``, ``layers`` or ``time``, of choices that keep ``min_quality``.
+        promise: What decides.
+        value: What it asks for, such as the share, the factor or the milliseconds a text.
+        minimise: ``macs``, ``layers`` or ``time``, of choices that keep it.
         full: Quality of full depth.
         lower: Whether lower quality is better.
+        beside: What has to be kept as well; only real runs tell.
     """
 
-    kind: str
+    promise: Promise
     value: float
     minimise: str
     full: float
     lower: bool = False
+    beside: tuple[tuple[Promise, float], ...] = ()
 
     @classmethod
     def of(cls, config: CalibrateConfig, full: Result, usual: str) -> Goal:
         """Read what was asked for; ``usual`` is minimised unless it says."""
         kind, value = config.target
         minimise = "time" if config.by_clock else config.minimise or usual
-        return cls(kind, value, minimise, full.quality, full.lower_is_better)
+        also = {name: asked for name, asked in config.promises.items() if name != kind}
+        beside = tuple((PROMISES.get(name)(), asked) for name, asked in also.items())
+        promise = PROMISES.get(kind)()
+        return cls(promise, value, minimise, full.quality, full.lower_is_better, beside)
+
+    @property
+    def kind(self) -> str:
+        """Name of the promise that decides."""
+        return self.promise.name
 
     def share(self, quality: float) -> float:
         """The share of full depth's quality that is kept."""
         return kept(quality, self.full, self.lower)
 
-    def keeps(self, share: float, speedup: float, ms: float | None) -> bool:
-        """Whether a setting is as asked.
+    def foretells(self, seen: Seen) -> bool:
+        """Whether a simulated setting is as asked, as far as a simulation tells."""
+        return self.promise.keeps(self.value, seen) is not False
 
-        Args:
-            share: Of full depth's quality.
-            speedup: Layers saved.
-            ms: Milliseconds a text, where that is asked.
+    def keeps(self, seen: Seen) -> bool:
+        """Whether a setting that was run is as asked.
+
+        Raises:
+            UserError: Something that was asked for has no figure here.
         """
-        if self.kind == "speedup":
-            return speedup >= self.value
-        if self.kind == "latency":
-            return ms is not None and ms <= self.value
-        return share >= self.value
+        kept = True
+        for promise, asked in ((self.promise, self.value), *self.beside):
+            found = promise.keeps(asked, seen)
+            if found is None:
+                raise UserError(
+                    f"calibrate.promises.{promise.name} cannot be kept: runs of this model have no "
+                    f"such figure. They have: {', '.join(seen.figures) or 'none'}."
+                )
+            kept &= found
+        return kept
 
     def worth(self, quality: float, speedup: float, macs: float | None, ms: float | None) -> float:
         """How good a setting is that is as asked: more is better.
@@ -71,7 +89,7 @@ class Goal:
             macs: Multiply-accumulates; None in a simulation, where layers stand for them.
             ms: Milliseconds a text, where that is asked.
         """
-        if self.kind != "min_quality":
+        if not self.strict_first:
             return -quality if self.lower else quality
         if self.minimise == "time":
             return float("-inf") if ms is None else -ms
@@ -80,7 +98,7 @@ class Goal:
     @property
     def strict_first(self) -> bool:
         """Whether strict settings keep the target and loose ones break it, not the reverse."""
-        return self.kind == "min_quality"
+        return self.promise.strict_first
 
 
 def check_family(policy: Policy) -> None:
@@ -93,6 +111,16 @@ def check_family(policy: Policy) -> None:
         raise UserError(f"{policy!r} has no knob to calibrate; use it as it is.")
     if any(part.needs_target for part in walk(policy)):
         raise UserError(f"{policy!r} looks at gold labels; it serves analysis only.")
+
+
+def check_promises(config: CalibrateConfig) -> None:
+    """Refuse promises that nobody knows, once plug-ins have told theirs.
+
+    Raises:
+        UserError: An unknown name (the nearest is given), or a number that cannot be promised.
+    """
+    for name, asked in config.promises.items():
+        PROMISES.get(name)().check(asked)
 
 
 def check_goals(config: CalibrateConfig, task: str, metric: str | None = None) -> None:
@@ -129,4 +157,4 @@ def target_of(config: CalibrateConfig) -> dict[str, Any]:
     """The target as plain data."""
     kind, value = config.target
     also = {n: getattr(config, n) for n in ("latency", "confidence") if getattr(config, n)}
-    return {kind: value, **also}
+    return {kind: value, **also, **config.promises}

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from tokenexit.calibration.conformal import conformal_setting, worst_scores
-from tokenexit.calibration.risk import Losses, Promise, text_losses
+from tokenexit.calibration.risk import Losses, RiskControl, text_losses
 from tokenexit.calibration.simulate import grid
 from tokenexit.calibration.workload import Workload
 from tokenexit.evaluation.evaluate import Result
@@ -63,7 +63,7 @@ class Certified:
 def certify(
     work: Workload,
     families: Sequence[Policy],
-    promise: Promise,
+    promise: RiskControl,
     *,
     min_quality: float | None = None,
     settings: int = 32,
@@ -102,7 +102,7 @@ def certify(
     return replace(found, best=best, promise={**found.promise, **facts})
 
 
-def _runner(work: Workload, promise: Promise) -> tuple[Result, MeasureOf]:
+def _runner(work: Workload, promise: RiskControl) -> tuple[Result, MeasureOf]:
     """Figures of full depth, and what runs a family at a setting of its knob."""
     with in_full_precision(work.model):
         work = work if work.labelled else work.answered()
@@ -119,7 +119,7 @@ def _runner(work: Workload, promise: Promise) -> tuple[Result, MeasureOf]:
 
 
 def walk(
-    promise: Promise,
+    promise: RiskControl,
     values: Sequence[float],
     measure: Measure,
     full: Result,
@@ -163,7 +163,7 @@ def walk(
     )
 
 
-def needs(promise: Promise, texts: int, set_aside: int) -> str:
+def needs(promise: RiskControl, texts: int, set_aside: int) -> str:
     """The texts that tested a promise, and how many it takes, in words.
 
     Args:
@@ -180,7 +180,7 @@ def needs(promise: Promise, texts: int, set_aside: int) -> str:
     return told
 
 
-def statement(promise: Promise, settings: Sequence[Losses], runs: int) -> dict[str, Any]:
+def statement(promise: RiskControl, settings: Sequence[Losses], runs: int) -> dict[str, Any]:
     """The promise and what it rests on, as plain data.
 
     Args:
@@ -218,7 +218,7 @@ def halves(count: int, families: int) -> tuple[list[int], list[int]]:
 def _conformal(
     work: Workload,
     family: Policy,
-    promise: Promise,
+    promise: RiskControl,
     measure: MeasureOf,
     full: Result,
 ) -> Certified | None:
@@ -246,7 +246,9 @@ def _conformal(
     return replace(found, promise={**found.promise, "method": method})
 
 
-def _best(work: Workload, families: Sequence[Policy], promise: Promise, settings: int) -> Policy:
+def _best(
+    work: Workload, families: Sequence[Policy], promise: RiskControl, settings: int
+) -> Policy:
     """The family that would save most: by simulation where there is one, else by real runs."""
     if work.simulated:
         table = work.table()
@@ -259,7 +261,7 @@ def _best(work: Workload, families: Sequence[Policy], promise: Promise, settings
 def _cost(
     measure: MeasureOf,
     family: Policy,
-    promise: Promise,
+    promise: RiskControl,
     settings: int,
 ) -> float:
     """Multiply-accumulates at about the last setting that keeps the promise, found by halving."""
@@ -275,7 +277,9 @@ def _cost(
     return cost
 
 
-def _saving(table: ExitTable, family: Policy, promise: Promise, settings: int, texts: int) -> float:
+def _saving(
+    table: ExitTable, family: Policy, promise: RiskControl, settings: int, texts: int
+) -> float:
     """Depth over mean exit layer at the last setting that keeps the promise; 0 if none does."""
     top = table.said(table.logits[-1])
     means: list[float] = []

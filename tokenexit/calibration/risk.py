@@ -98,7 +98,7 @@ def conformal_bound(total: float, count: int) -> float:
 
 
 @dataclass(frozen=True)
-class Promise:
+class RiskControl:
     """At most ``risk`` of what is predicted differs from full depth.
 
     With ``delta``, this holds for the chosen setting with probability ``1 - delta`` over the

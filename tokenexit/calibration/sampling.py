@@ -9,7 +9,7 @@ from typing import TypeVar
 from tokenexit.calibration.config import CalibrateConfig
 from tokenexit.data.split import Split
 from tokenexit.evaluation.processes import is_main
-from tokenexit.wording.promises import FEW, few_texts
+from tokenexit.promises.sentences import FEW, few_texts
 
 logger = logging.getLogger(__name__)
 

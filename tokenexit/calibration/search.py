@@ -16,7 +16,7 @@ from tokenexit.calibration.clock.open import clock_of
 from tokenexit.calibration.clock.stopwatch import Stopwatch, stopwatch
 from tokenexit.calibration.config import CalibrateConfig
 from tokenexit.calibration.found import Calibration
-from tokenexit.calibration.goal import check_family
+from tokenexit.calibration.goal import check_family, check_promises
 from tokenexit.calibration.guarantee import certify
 from tokenexit.calibration.open import workload_of
 from tokenexit.calibration.promised import promised
@@ -62,6 +62,7 @@ def calibrate(
             does, or the split has no word or labels that the model does not know; a ``latency``
             that is out of reach.
     """
+    check_promises(config)
     work = workload_of(model, split, name, batch_size)
     policies = list(families or work.families(config.by_clock))
     for policy in policies:

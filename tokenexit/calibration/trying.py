@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from tokenexit.calibration.by_clock import Trial, check_reachable, choose, full_falls_short
+from tokenexit.calibration.by_clock import Trial, check_reachable, choose, warn_of_full_depth
 from tokenexit.calibration.clock.clock import Clock
 from tokenexit.calibration.config import CalibrateConfig
 from tokenexit.calibration.found import Calibration, Candidate, measured_of, verified
@@ -17,6 +17,7 @@ from tokenexit.evaluation.reference import in_full_precision, is_reduced
 from tokenexit.policies import Policy
 from tokenexit.policies.assigned_depth import AssignedDepth
 from tokenexit.policies.never import Never
+from tokenexit.promises import Seen
 
 
 class Search:
@@ -46,7 +47,7 @@ class Search:
         if confidence is not None:
             share = self.work.sure_share(trace, self.full, confidence)
         ms = self._foretold(policy, trace)
-        trial = Trial(result, ms, self.goal.keeps(share, result.depth_speedup, ms))
+        trial = Trial(result, ms, self.goal.keeps(_seen(result, share, ms)))
         self.trials.append(trial)
         return trial
 
@@ -101,7 +102,7 @@ class Search:
     def _saving_most(self) -> tuple[Result, bool]:
         """The best of what is as asked, without a clock, and whether anything is."""
         good = [trial for trial in self.trials if trial.keeps]
-        if self.goal.kind == "min_quality" and self.never.keeps:
+        if self.goal.strict_first and self.never.keeps:
             good = [self.never, *good]
         if good:
             return max(good, key=self.worth_of).result, True
@@ -114,10 +115,18 @@ class Search:
         model, (result, trace) = self.work.model, self.full
         if is_reduced(model):
             result, trace = self.work.evaluate(Never(), self.full)
-        short = self.goal.kind == "min_quality" and full_falls_short(
-            result, model.precision, self.goal.value
-        )
-        return Trial(result, self._foretold(Never(), trace), not short)
+        ms, goal = self._foretold(Never(), trace), self.goal
+        seen = _seen(result, result.relative_quality, ms)
+        keeps = goal.keeps(seen) if goal.strict_first else True
+        if goal.kind == "min_quality":
+            warn_of_full_depth(result, model.precision, goal.value)
+        return Trial(result, ms, keeps)
 
     def _foretold(self, policy: Policy, trace: Any) -> float | None:
         return None if self.clock is None else self.clock.ms(policy, self.work.exits(trace))
+
+
+def _seen(result: Result, share: float, ms: float | None) -> Seen:
+    """What is compared with what was asked."""
+    seen = Seen.of(result.to_json())
+    return replace(seen, kept=share, ms=ms)

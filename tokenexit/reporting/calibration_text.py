@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from tokenexit.promises.sentences import promise_sentences
 from tokenexit.wording.clock import chosen_ms
 from tokenexit.wording.held_to import full_depth, reference_of, within
 from tokenexit.wording.naming import metric_name, milliseconds, score
-from tokenexit.wording.promises import promise_sentences
 
 
 def calibration_text(calibration: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tokenexit.errors import UserError
+from tokenexit.promises import Seen, promises_of
 from tokenexit.wording.naming import policy_text
 
 
@@ -74,13 +75,9 @@ def _tried(row: Mapping[str, Any], calibration: Mapping[str, Any]) -> Tried:
     verified = bool(row.get("verified"))
     target = calibration.get("target") or {}
     relative, speedup = row.get("relative_quality"), row.get("depth_speedup")
-    kept = None
-    if verified and target.get("min_quality") is not None and relative is not None:
-        kept = relative >= target["min_quality"]
-    elif verified and target.get("speedup") is not None and speedup is not None:
-        kept = speedup >= target["speedup"]
-    elif verified and target.get("latency") is not None and row.get("ms") is not None:
-        kept = row["ms"] <= target["latency"]
+    seen = Seen(kept=relative, saved=speedup, ms=row.get("ms"))
+    found = (promise.keeps(target[promise.name], seen) for promise in promises_of(target))
+    kept = next((kept for kept in found if kept is not None), None) if verified else None
     return Tried(
         policy=policy_text(row.get("policy")),
         simulated=row.get("quality_simulated"),

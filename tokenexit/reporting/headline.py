@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tokenexit.promises.sentences import promise_sentences
 from tokenexit.reporting.files import known
 from tokenexit.reporting.run import RunData
 from tokenexit.reporting.text_figures import text_sentences
 from tokenexit.wording.naming import capital, metric_name, percent, score, times
-from tokenexit.wording.promises import promise_sentences
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from tokenexit.errors import UserError
 from tokenexit.files import write_text
+from tokenexit.promises.sentences import cautions, goal_text
 from tokenexit.reporting import palette
 from tokenexit.reporting.candidates import tried
 from tokenexit.reporting.classes import class_depths, entity_depths
@@ -30,7 +31,6 @@ from tokenexit.reporting.seeds import SEEDS, failures, seeds_note, seeds_table
 from tokenexit.reporting.text_figures import further_metrics, text_figures
 from tokenexit.reporting.text_map import text_map
 from tokenexit.wording.clock import timed_rows
-from tokenexit.wording.promises import cautions, goal_text
 
 SCRIPT = Path(__file__).parent / "templates" / "tooltip.js"
 

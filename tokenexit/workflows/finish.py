@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from tokenexit.evaluation.curve import save_curve
 from tokenexit.policies import Policy
+from tokenexit.promises.sentences import promise_sentences
 from tokenexit.reporting import write_report
 from tokenexit.reporting.tables import results_text
-from tokenexit.wording.promises import promise_sentences
 from tokenexit.workflows.choosing import choose_policy, curve_values
 from tokenexit.workflows.recipes import Recipe
 from tokenexit.workflows.recipes.base import Measured

@@ -10,9 +10,9 @@ import yaml
 
 from tokenexit.models.folders.card import TAGS, code_span, hub_id, pipeline
 from tokenexit.models.settings import ExitSettings
+from tokenexit.promises.sentences import promise_sentences
 from tokenexit.wording.held_to import held_to_sentence
 from tokenexit.wording.naming import metric_name
-from tokenexit.wording.promises import promise_sentences
 
 _CARD = """---
 {metadata}---

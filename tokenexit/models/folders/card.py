@@ -14,9 +14,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tokenexit.errors import printable
 from tokenexit.models.settings import ExitSettings, task_of
+from tokenexit.promises.sentences import promise_sentences
 from tokenexit.wording.held_to import full_depth, held_to_sentence
 from tokenexit.wording.naming import metric_name, scale
-from tokenexit.wording.promises import promise_sentences
 
 TAGS = ("early-exit", "adaptive-computation")
 NO_SOURCE = ("generated", "fresh")

@@ -17,9 +17,10 @@ from hypothesis import strategies as some
 from tokenexit.models.cascades.card import cascade_card
 from tokenexit.models.folders.card import model_card
 from tokenexit.models.settings import ExitSettings
+from tokenexit.promises.base import beside
+from tokenexit.promises.sentences import goal_text, promise_sentences
 from tokenexit.reporting import write_report
 from tokenexit.reporting.calibration_text import calibration_text
-from tokenexit.wording.promises import beside, goal_text, promise_sentences
 
 MARGIN = {"name": "margin", "threshold": 0.4}
 BARE = ExitSettings(

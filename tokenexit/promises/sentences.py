@@ -8,13 +8,13 @@ what was kept elsewhere.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from dataclasses import replace
+from typing import Any
 
+from tokenexit.promises.base import Seen, number, promises_of
 from tokenexit.wording.clock import chosen_ms, clock_sentences
-from tokenexit.wording.naming import milliseconds, percent, times, whole
+from tokenexit.wording.naming import whole
 
 FEW = 300
 """Texts below which a quality that was kept says little of other texts."""
@@ -24,57 +24,11 @@ _DRAWS = ((50, "7 in 10"), (FEW, "4 in 10"))
 calibrated by the default families (72 % of draws at 30 texts, 44 % at 200, 24 % at 1,000)."""
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What was measured on some texts; None for what is not known.
-
-    Attributes:
-        texts: How many.
-        kept: Share of full-depth quality; None where full depth scores nothing.
-        saved: Layers saved, as a factor.
-        changed: Share of texts that differ anywhere from full depth.
-        words: Share of a text's words that differ from full depth, mean over texts.
-        ms: Milliseconds a text.
-    """
-
-    texts: int | None = None
-    kept: float | None = None
-    saved: float | None = None
-    changed: float | None = None
-    words: float | None = None
-    ms: float | None = None
-
-    @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Self:
-        """Read a result, or what a calibration measured, as plain data."""
-        figures = row.get("figures") or {}
-        texts = _number(row.get("n_sentences"))
-        nothing = row.get("quality_full_depth") == 0 and not row.get("lower_is_better")
-        changed, same = (_number(figures.get(n)) for n in ("texts_changed", "agreement_exact"))
-        return cls(
-            texts=int(texts) if texts else None,
-            kept=None if nothing else _number(row.get("relative_quality")),
-            saved=_number(row.get("depth_speedup")),
-            changed=1 - same if changed is None and same is not None else changed,
-            words=_number(figures.get("words_changed")),
-        )
-
-
 def goal_text(target: Mapping[str, Any]) -> str:
     """What a calibration aimed at, to follow "the policy was chosen to ..."."""
-    parts = []
-    if target.get("min_quality") is not None:
-        parts.append(f"keep at least {100 * target['min_quality']:.4g}% of the full-depth quality")
-    if target.get("confidence") is not None:
-        parts[-1:] = [f"{''.join(parts)} in {percent(target['confidence'], 0)} of resamples"]
-    if target.get("speedup") is not None:
-        parts.append(f"save layers by a factor of {target['speedup']:.4g}")
-    if target.get("latency") is not None:
-        best = "" if parts else "keep the best quality that takes "
-        parts.append(f"{best or 'take '}at most {target['latency']:.4g} ms a text")
-    if target.get("risk") is not None:
-        what = "of a text's words" if target.get("risk_of") == "words" else "of unseen texts"
-        parts.append(f"let at most {100 * target['risk']:.4g}% {what} differ from full depth")
+    parts: list[str] = []
+    for promise in promises_of(target):
+        parts.append(promise.aim(target, alone=not parts))
     return " and ".join(parts) or "meet " + json.dumps(dict(target))
 
 
@@ -99,7 +53,7 @@ def promise_sentences(
     here, split = _measured(calibration), str(calibration.get("split", "validation"))
     found = [
         _choice(calibration, target, here, split),
-        *_grounds(calibration, target),
+        *(told for promise in promises_of(target) for told in promise.grounds(calibration)),
         *clock_sentences(calibration),
     ]
     for name, row in results.items():
@@ -164,67 +118,16 @@ def _why_never(calibration: Mapping[str, Any]) -> str:
     return "nothing that does is faster"
 
 
-def _grounds(calibration: Mapping[str, Any], target: Mapping[str, Any]) -> list[str]:
-    """What a promise about unseen texts says and rests on."""
-    promise = calibration.get("promise")
-    if target.get("risk") is None or not isinstance(promise, Mapping):
-        return []
-    never = (calibration.get("policy") or {}).get("name") == "never"
-    if never and calibration.get("reached"):
-        return ["Full depth keeps the promise."]
-    if not calibration.get("reached"):
-        return [f"Only full depth keeps the promise: {promise.get('promise')}."]
-    bound = _number(promise.get("bound"))
-    return [
-        f"The promise, for texts drawn as those were: {promise.get('promise')}. It rests on "
-        f"{promise.get('n')} texts, of which {promise.get('texts_changed')} differ (bound "
-        f"{percent(bound, 2)}; {promise.get('method')})."
-    ]
-
-
 def _elsewhere(target: Mapping[str, Any], seen: Seen, past: bool = False) -> str:
     """What was measured of each part of the target, and whether that is as asked."""
-    parts = []
-    asked = target.get("min_quality")
-    if asked is not None and seen.kept is not None:
-        verdict = "as asked" if seen.kept >= asked else "less than asked"
-        parts.append(f"it {'kept' if past else 'keeps'} {beside(seen.kept, asked)}, {verdict}")
-    elif asked is not None and seen.texts:
-        parts.append("full depth scores 0, so there was nothing to keep")
-    asked = target.get("speedup")
-    if asked is not None and seen.saved is not None:
-        verdict = "as asked" if seen.saved >= asked else "less than asked"
-        parts.append(f"it {'saved' if past else 'saves'} {times(seen.saved)}, {verdict}")
-    asked = target.get("latency")
-    if asked is not None and seen.ms is not None:
-        verdict = "as asked" if seen.ms <= asked else "more than asked"
-        parts.append(f"it took {milliseconds(seen.ms)} a text, {verdict}")
-    asked = target.get("risk")
-    by_words = target.get("risk_of") == "words"
-    lost = seen.words if by_words else seen.changed
-    if asked is not None and lost is not None and not past:
-        verdict = "within" if lost <= asked else "more than"
-        what = "of a text's words" if by_words else "of the texts"
-        parts.append(
-            f"{beside(lost, asked)} {what} differ from full depth, {verdict} the "
-            f"{100 * asked:.4g}% promised"
-        )
-    return "; ".join(parts)
-
-
-def beside(value: float, asked: float) -> str:
-    """A share with so many decimals that it is seen on which side of another it lies."""
-    for digits in (1, 2, 3, 4, 6, 9):
-        shown, target = round(100 * value, digits), round(100 * asked, 9)
-        if (shown < target, shown > target) == (value < asked, value > asked):
-            return percent(value, digits)
-    return percent(value, 1)  # the same but for rounding
+    told = (promise.verdict(target, seen, past) for promise in promises_of(target))
+    return "; ".join(filter(None, told))
 
 
 def _where(calibration: Mapping[str, Any], here: Seen, split: str) -> str:
     """The texts that were used, and of how many."""
     measured = calibration.get("measured") or {}
-    of, beside_them = (_number(measured.get(name)) for name in ("texts_in_split", "texts_choosing"))
+    of, beside_them = (number(measured.get(name)) for name in ("texts_in_split", "texts_choosing"))
     if here.texts is None:
         return f"the {split} split"
     if of is None:
@@ -250,9 +153,3 @@ def _size(seen: Seen) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
