@@ -51,7 +51,7 @@ def test_a_promise_of_ones_own_is_worded_and_judged_by_itself():
 
 
 def test_what_nobody_knows_is_refused_with_the_nearest_name():
-    with pytest.raises(UserError, match="min_qualty.*min_quality"):
+    with pytest.raises(UserError, match=r"min_qualty.*min_quality"):
         check_promises(CalibrateConfig(promises={"min_qualty": 0.9}))
     assert promises_of({"min_qualty": 0.9}) == []
 
