@@ -39,7 +39,7 @@ from tokenexit.models.fresh.encoder import train_tokenizer  # noqa: E402
 from tokenexit.objectives import from_config  # noqa: E402
 from tokenexit.training import TrainConfig, make_accelerator  # noqa: E402
 from tokenexit.training.batches import Step, steps  # noqa: E402
-from tokenexit.training.lesson import Classroom  # noqa: E402
+from tokenexit.training.encoder_loss import EncoderLossModule  # noqa: E402
 from tokenexit.training.optimizer import build_optimizer  # noqa: E402
 from tokenexit.training.step import one_step  # noqa: E402
 
@@ -90,7 +90,7 @@ def training_step(
     if accelerator.device.type != device:
         raise UserError(f"This process trains on {accelerator.device.type}, not on {device}.")
     model = _model(small, layers).to(accelerator.device).train()
-    lessons = Classroom(model, from_config(config.objective))
+    lessons = EncoderLossModule(model, from_config(config.objective))
     optimizer = build_optimizer(model, config)
     wrapped, optimizer = accelerator.prepare(lessons, optimizer)
     total = WARM + count + profiled

@@ -21,7 +21,7 @@ SCRIPTS = sorted(
 
 # Lowest first. A unit (a package or a single module) imports itself and lower floors only.
 FLOORS = (
-    ("errors",),
+    ("errors", "renamed"),
     ("extras",),
     ("config", "files", "kernels", "registry"),
     ("metrics",),

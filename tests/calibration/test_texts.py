@@ -19,7 +19,7 @@ from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.objectives import from_config as from_objective
 from tokenexit.policies import from_config
 from tokenexit.training.batches import MicroBatch
-from tokenexit.training.lesson_seq2seq import Seq2SeqClassroom
+from tokenexit.training.seq2seq_loss import Seq2SeqLossModule
 from tokenexit.workflows.recipes.pairs import training_pairs
 
 pytestmark = pytest.mark.slow
@@ -43,7 +43,7 @@ def model() -> ExitModelForSeq2SeqLM:
     }  # fmt: skip
     made = ExitModelForSeq2SeqLM.from_transformers(fresh_seq2seq(config, tokenizer), tokenizer)
     pairs = training_pairs(made, turned(ALL))
-    room, draw = Seq2SeqClassroom(made.train(), from_objective("joint")), random.Random(0)
+    room, draw = Seq2SeqLossModule(made.train(), from_objective("joint")), random.Random(0)
     optimizer = torch.optim.AdamW(made.parameters(), lr=2e-3)
     for step in range(STEPS):
         chosen = draw.sample(pairs, 24)

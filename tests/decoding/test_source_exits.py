@@ -13,11 +13,11 @@ from tokenexit import ExitModelForSeq2SeqLM, policies
 from tokenexit.decoders import DECODERS
 from tokenexit.decoding import decode_macs
 from tokenexit.decoding.source_exits import check_source_policy, encode_source
-from tokenexit.decoding.teach import Pair
+from tokenexit.decoding.teacher_forcing import Pair
 from tokenexit.errors import UserError
 from tokenexit.objectives import from_config
 from tokenexit.training.batches import MicroBatch
-from tokenexit.training.lesson_seq2seq import Seq2SeqClassroom
+from tokenexit.training.seq2seq_loss import Seq2SeqLossModule
 
 CLOSE: dict[str, Any] = {"atol": 1e-6, "rtol": 1e-6}
 BLIND = [
@@ -144,7 +144,7 @@ def test_training_sees_what_inference_does(sources):
     def learn() -> tuple[Any, Any]:
         model.zero_grad(set_to_none=True)
         with torch.enable_grad():
-            room = Seq2SeqClassroom(model.train(), from_config("joint"))
+            room = Seq2SeqLossModule(model.train(), from_config("joint"))
             total = room(MicroBatch(examples, [0, 1], 5), 0, 0.9, 0).total
             total.backward()
         encoder = model.network.get_encoder()

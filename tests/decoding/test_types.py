@@ -11,7 +11,7 @@ from transformers import AutoModelForSeq2SeqLM
 from tokenexit import ExitModelForSeq2SeqLM, policies
 from tokenexit.decoders import DECODERS
 from tokenexit.decoding.cache import DecoderCache
-from tokenexit.decoding.teach import Pair, PairBatch, teach
+from tokenexit.decoding.teacher_forcing import Pair, PairBatch, teacher_forcing
 
 HASH = policies.Hash(1, 4)
 FAMILIES = [name for name, _ in DECODERS.items()]
@@ -138,7 +138,7 @@ def test_teaching_under_autocast(build, family, leaving):
 
     pairs = [Pair([5, 6, 7], [8, 9, 2], [2, 8, 9]), Pair([9, 5], [7, 2], [2, 7])]
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        states = teach(
+        states = teacher_forcing(
             model.decoder, model.exits(model.decoder), PairBatch.of(pairs, 1, "cpu"), Watcher()
         )
     assert len(states) == 4

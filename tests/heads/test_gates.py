@@ -25,9 +25,9 @@ from tokenexit.objectives import OBJECTIVES, from_config
 from tokenexit.policies import LearnedGate
 from tokenexit.signals import Signals
 from tokenexit.training.batches import MicroBatch
-from tokenexit.training.gate_lesson import WithGate
-from tokenexit.training.lesson import Classroom
-from tokenexit.training.lesson_seq2seq import Seq2SeqClassroom
+from tokenexit.training.encoder_loss import EncoderLossModule
+from tokenexit.training.gate_loss import WithGate
+from tokenexit.training.seq2seq_loss import Seq2SeqLossModule
 
 NAMES = [name for name, _ in GATES.items()]
 every_gate = pytest.mark.parametrize("name", NAMES)
@@ -144,7 +144,7 @@ def test_what_a_gate_is_taught(name, wrong):
         given = {"head": lambda hidden, logits=logits: logits, "target": gold}
         shown = arrived(layer, 5, gate_head=lambda signals: signals.hidden[:, 0], **given)
         visitor.arrive(shown, torch.arange(5))
-    visitor.gate_loss()
+    visitor.loss()
     assert [truth.tolist() for truth in told] == [wrong]  # of labelled rows, at the exit alone
 
 
@@ -183,11 +183,11 @@ def test_objectives_ask_for_what_they_train(name, kind, toy, tmp_path):
     with pytest.raises(UserError, match=said):
         toy.fit(model, toy.sentences(model, 3), tmp_path, objective={"name": name})
     with pytest.raises(UserError, match=said):
-        Classroom(toy.build(gate=True), from_config(name))
+        EncoderLossModule(toy.build(gate=True), from_config(name))
     fits = {"head": {"head": wanted}, "gate": {"gate": {"name": wanted}}}[kind]
     model = toy.build(**fits)
     part = MicroBatch(toy.sentences(model, 3), [0, 1, 2], 1)
-    assert Classroom(model, from_config(name))(part, 0, 0.0, 0).total.isfinite()
+    assert EncoderLossModule(model, from_config(name))(part, 0, 0.0, 0).total.isfinite()
 
 
 @pytest.mark.parametrize("name", [*dict(DEMANDING), "frozen_distillation"])
@@ -196,4 +196,4 @@ def test_generators_have_no_such_heads(name):
     network = AutoModelForSeq2SeqLM.from_config(config)
     model = ExitModelForSeq2SeqLM.from_transformers(network)
     with pytest.raises(UserError, match=f"{name} trains heads or gates of their own"):
-        Seq2SeqClassroom(model, from_config(name))
+        Seq2SeqLossModule(model, from_config(name))

@@ -16,7 +16,7 @@ from torch import Tensor
 from tokenexit.halting import Sentence
 from tokenexit.objectives import Objective, from_config
 from tokenexit.training.batches import MicroBatch, labelled_words
-from tokenexit.training.lesson import Classroom
+from tokenexit.training.encoder_loss import EncoderLossModule
 
 Gradients = dict[str, Tensor | None]
 
@@ -83,7 +83,7 @@ def teach() -> Callable[..., Taught]:
         words = sum(labelled_words(sentence) for sentence in sentences)
         part = MicroBatch(sentences, places or list(range(len(sentences))), words)
         model.train()
-        losses = Classroom(model, objective, equilibrium)(part, step, progress, seed)
+        losses = EncoderLossModule(model, objective, equilibrium)(part, step, progress, seed)
         return Taught(losses.total, losses.by_layer, gradients_of(model, losses.total))
 
     return run

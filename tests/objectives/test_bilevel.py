@@ -21,7 +21,7 @@ from tokenexit.training import loop
 from tokenexit.training import step as step_module
 from tokenexit.training.batches import MicroBatch
 from tokenexit.training.bilevel import set_gradients, upper_gradients, upper_parameters
-from tokenexit.training.lesson import Classroom
+from tokenexit.training.encoder_loss import EncoderLossModule
 
 LEARNED = {"name": "mutual_distillation", "mode": "learned"}
 
@@ -93,7 +93,7 @@ def test_that_of_the_weights_of_terms(toy):
     """LeeBERT on a real network: steps are made in earnest, each with weights of terms moved."""
     model = toy.build(sharp=2.0, double=True).train()
     sentences, rate, reach = toy.sentences(model, 6), 5e-4, 0.05
-    room: Any = Classroom(model, from_config(LEARNED)).double()
+    room: Any = EncoderLossModule(model, from_config(LEARNED)).double()
     upper, before = room.learned.raw, toy.weights(model)
     part = MicroBatch(sentences, list(range(6)), 1)
     (got,) = upper_gradients(room, part, 0, 0.0, 0, rate)
@@ -181,7 +181,7 @@ def test_weights_of_terms_move_by_the_upper_level_alone(watch, toy, teach):
     # Without it they stay, although the loss of the network depends on them.
     assert not any(moves(watch(toy.build(), LEARNED, judged=False), "learned."))
     model = toy.build()
-    room: Any = Classroom(model, from_config(LEARNED))
+    room: Any = EncoderLossModule(model, from_config(LEARNED))
     part = MicroBatch(toy.sentences(model, 4), [0, 1, 2, 3], 9)
     assert torch.autograd.grad(room(part, 0, 0.0, 0).total, room.learned.raw)[0].any()
 

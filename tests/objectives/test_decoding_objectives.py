@@ -13,13 +13,13 @@ from torch.nn import functional as F
 from transformers import AutoModelForSeq2SeqLM
 
 from tokenexit.decoders import DECODERS
-from tokenexit.decoding.teach import Pair, PairBatch
-from tokenexit.decoding.teach import teach as run_decoder
+from tokenexit.decoding.teacher_forcing import Pair, PairBatch
+from tokenexit.decoding.teacher_forcing import teach as run_decoder
 from tokenexit.errors import UserError
 from tokenexit.halting import PolicyVisitor, encode, pack
 from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
-from tokenexit.objectives import OBJECTIVES, Occasion, from_config, joint
-from tokenexit.objectives.base import Lesson, layer_weights
+from tokenexit.objectives import OBJECTIVES, BatchInfo, from_config, joint
+from tokenexit.objectives.base import BatchLoss, layer_weights
 from tokenexit.objectives.joint import Joint, sample_exits
 from tokenexit.objectives.layer_skip import LayerSkip
 from tokenexit.objectives.mixed_depth import MixedDepth
@@ -28,8 +28,8 @@ from tokenexit.policies.never import Never
 from tokenexit.signals import Signals
 from tokenexit.training import TrainConfig
 from tokenexit.training.batches import MicroBatch, labelled_words
-from tokenexit.training.lesson import Classroom
-from tokenexit.training.lesson_seq2seq import Seq2SeqClassroom
+from tokenexit.training.encoder_loss import EncoderLossModule
+from tokenexit.training.seq2seq_loss import Seq2SeqLossModule
 
 DROPPED = {"name": "layer_skip", "dropout": 0.7}
 LOTS: list[dict[str, Any]] = [
@@ -103,15 +103,15 @@ def learn(gradients):
         part = MicroBatch(
             examples, places or list(range(len(examples))), sum(map(labelled_words, examples))
         )
-        room = Seq2SeqClassroom if isinstance(model, ExitModelForSeq2SeqLM) else Classroom
+        room = Seq2SeqLossModule if isinstance(model, ExitModelForSeq2SeqLM) else EncoderLossModule
         losses = room(model, objective)(part, step, progress, seed)
         return losses.total.detach(), losses.by_layer, gradients(model, losses.total)
 
     return run
 
 
-def occasion(count: int = 1, **changes: Any) -> Occasion:
-    made = Occasion(0, 0.9, 0, (1, 2, 3, 4), 1, torch.arange(count))
+def occasion(count: int = 1, **changes: Any) -> BatchInfo:
+    made = BatchInfo(0, 0.9, 0, (1, 2, 3, 4), 1, torch.arange(count))
     return replace(made, **changes)
 
 
@@ -441,7 +441,9 @@ def signals(layer: int, hidden: Tensor, logits: Tensor, target: list[int], top: 
     )
 
 
-def lesson_of(objective: ShallowDeep, states: list[Tensor], target: list[int], low=None) -> Lesson:
+def lesson_of(
+    objective: ShallowDeep, states: list[Tensor], target: list[int], low=None
+) -> BatchLoss:
     """A lesson that has seen every exit; logits are even, except ``low``."""
     exits = tuple(range(1, len(states) + 1))
     lesson = objective.start(occasion(exit_layers=exits))

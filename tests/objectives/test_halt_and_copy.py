@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from tokenexit.errors import UserError
 from tokenexit.halting import PolicyVisitor, Sentence, encode, encode_dense, pack
-from tokenexit.objectives import Lesson, Objective, Occasion, from_config
+from tokenexit.objectives import BatchInfo, BatchLoss, Objective, from_config
 from tokenexit.objectives.base import layer_weights
 from tokenexit.objectives.halt_and_copy import HaltAndCopy
 from tokenexit.policies import Entropy, MaxProb, Patience, Policy, Window
@@ -38,7 +38,7 @@ class Spy(Objective):
         self.lesson: Any = None
         self.exits = torch.empty(0)
 
-    def start(self, occasion: Occasion) -> Lesson:
+    def start(self, occasion: BatchInfo) -> BatchLoss:
         lesson: Any = self.inner.start(occasion)
         arrive, self.lesson = lesson.arrive, lesson
         self.exits = torch.full((occasion.num_words,), NEVER)
@@ -256,7 +256,7 @@ def test_neighbours_are_copied_states(sharp, teach, plain_logits, targets_of, ag
         agree(nobody.gradients, joint.gradients)
 
 
-def occasion(sentence: Tensor, **changes: Any) -> Occasion:
+def occasion(sentence: Tensor, **changes: Any) -> BatchInfo:
     facts: dict[str, Any] = {
         "step": 0,
         "progress": 0.9,
@@ -264,7 +264,7 @@ def occasion(sentence: Tensor, **changes: Any) -> Occasion:
         "exit_layers": (1, 2),
         "num_words": 1,
     }
-    return Occasion(sentence=sentence, **{**facts, **changes})
+    return BatchInfo(sentence=sentence, **{**facts, **changes})
 
 
 def start(objective: HaltAndCopy, count: int = 2000, **changes: Any) -> Any:

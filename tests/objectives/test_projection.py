@@ -16,7 +16,8 @@ from torch import Tensor
 from tokenexit.errors import UserError
 from tokenexit.objectives import from_config
 from tokenexit.training.batches import MicroBatch, labelled_words
-from tokenexit.training.lesson import Classroom, Losses
+from tokenexit.training.encoder_loss import EncoderLossModule
+from tokenexit.training.loss_module import Losses
 from tokenexit.training.projection import Projection, without_conflict
 
 GUIDED: list[dict[str, Any]] = [
@@ -69,7 +70,7 @@ def test_nothing_of_the_rest_opposes_the_guide(objective, toy, accelerator, plai
         said = plain_logits(model, sentences)
         best = iter((said[1] + said[2] + said[3]).argmax(-1).tolist())
         sentences = [replace(s, targets=[next(best) for _ in s.word_rows]) for s in sentences]
-    room = Classroom(model, from_config(objective))
+    room = EncoderLossModule(model, from_config(objective))
     weights = dict(room.named_parameters())
     (part,) = parts_of(sentences, 1)
     losses = room(part, 0, 0.0, 0)
@@ -113,7 +114,7 @@ def test_nothing_of_the_rest_opposes_the_guide(objective, toy, accelerator, plai
 def test_micro_batches_are_as_one(objective, toy, accelerator):
     model = toy.build(sharp=4.0, double=True).train()
     sentences = toy.sentences(model, 6)
-    room = Classroom(model, from_config(objective))
+    room = EncoderLossModule(model, from_config(objective))
     found = []
     for count in (1, 3):
         projection = Projection(room, accelerator)
@@ -151,7 +152,7 @@ def test_training_steps_with_what_is_left(objective, toy, tmp_path, monkeypatch)
     """The loop hands the optimiser the projected gradients of all micro-batches, clipped."""
     model = toy.build(sharp=4.0, double=True)
     sentences = toy.sentences(model, 7)
-    room = Classroom(toy.build(sharp=4.0, double=True).train(), from_config(objective))
+    room = EncoderLossModule(toy.build(sharp=4.0, double=True).train(), from_config(objective))
     (part,) = parts_of(sentences, 1)
     AcceleratorState._reset_state(True)
     projection = Projection(room, Accelerator(cpu=True))

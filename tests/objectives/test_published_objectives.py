@@ -15,7 +15,7 @@ from tokenexit.objectives import OBJECTIVES, from_config
 from tokenexit.objectives.learned_weights import RawWeights
 from tokenexit.objectives.mutual_distillation import TermWeights
 from tokenexit.training.batches import MicroBatch, labelled_words
-from tokenexit.training.lesson import Classroom
+from tokenexit.training.encoder_loss import EncoderLossModule
 
 Rows = dict[int, Tensor]
 Hand = Callable[[Any, Rows, Rows, Tensor, float], Any]
@@ -224,7 +224,7 @@ def test_loss_and_gradient_are_those_of_the_formula(
     name, (settings, hand) = case.split()[0], CASES[case]
     model, sentences = pupil(name)
     objective = from_config({"name": name, "label_smoothing": smooth, **settings})
-    room = Classroom(model.train(), objective)
+    room = EncoderLossModule(model.train(), objective)
     set_raw(room)
     words = sum(labelled_words(sentence) for sentence in sentences)
     part = MicroBatch(sentences, list(range(len(sentences))), words)
@@ -247,7 +247,7 @@ def test_loss_and_gradient_are_those_of_the_formula(
 
 def test_weights_of_exits_learn_and_sum_to_what_is_said(pupil):
     model, sentences = pupil("learned_weights")
-    room = Classroom(model, from_config("learned_weights"))
+    room = EncoderLossModule(model, from_config("learned_weights"))
     weights = room.learned
     assert isinstance(weights, RawWeights)
     optimizer = torch.optim.SGD(weights.parameters(), lr=0.05)
@@ -282,7 +282,7 @@ def test_weights_of_terms_are_one_on_average():
 def test_imitations_come_nearer_to_states_that_stay(pupil):
     """With the network fixed, the cosine distance falls; only imitators are told."""
     model, sentences = pupil("imitation")
-    room = Classroom(model.train(), from_config({"name": "imitation", "share": 0.99}))
+    room = EncoderLossModule(model.train(), from_config({"name": "imitation", "share": 0.99}))
     part = MicroBatch(sentences, list(range(6)), 1)
     states, _ = seen_by_exits(model, sentences)
     own = [w for n, w in model.named_parameters() if "imitators" in n]

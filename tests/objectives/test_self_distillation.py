@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tokenexit.objectives import Occasion
+from tokenexit.objectives import BatchInfo
 from tokenexit.objectives.self_distillation import SelfDistillation
 from tokenexit.signals import Signals
 
@@ -32,7 +32,7 @@ def signals(layer: int, logits: Tensor, target: list[int]) -> Signals:
 
 
 def loss(objective: SelfDistillation, low: Tensor, top: Tensor, target: list[int]) -> Tensor:
-    start: Any = objective.start(Occasion(0, 0.0, 0, (1, 2), 2, torch.zeros(1).long()))
+    start: Any = objective.start(BatchInfo(0, 0.0, 0, (1, 2), 2, torch.zeros(1).long()))
     assert start.arrive(signals(1, low, target), torch.arange(len(low))) is None
     start.arrive(signals(2, top, target), torch.arange(len(low)))
     return start.loss()

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import torch
 
 from tokenexit.errors import UserError
-from tokenexit.objectives import OBJECTIVES, Objective, Occasion, from_config
-from tokenexit.objectives.base import Lesson, draw, layer_weights
+from tokenexit.objectives import OBJECTIVES, BatchInfo, BatchLoss, Objective, from_config
+from tokenexit.objectives.base import draw, layer_weights
 from tokenexit.testing import check_objective
 
 
-def occasion(*, step: int = 0, seed: int = 0) -> Occasion:
-    return Occasion(step, 0.0, seed, (1, 2), 1, torch.zeros(1, dtype=torch.long))
+def occasion(*, step: int = 0, seed: int = 0) -> BatchInfo:
+    return BatchInfo(step, 0.0, seed, (1, 2), 1, torch.zeros(1, dtype=torch.long))
+
+
+@pytest.mark.parametrize("module", ["tokenexit.objectives", "tokenexit.objectives.base"])
+def test_names_of_before_still_work_and_say_what_they_are_called_now(module):
+    home: Any = importlib.import_module(module)
+    with pytest.warns(DeprecationWarning, match=r"Lesson is called BatchLoss now"):
+        assert home.Lesson is BatchLoss
+    with pytest.warns(DeprecationWarning, match=r"Occasion is called BatchInfo now"):
+        assert home.Occasion is BatchInfo
+    with pytest.raises(AttributeError, match="Lessen"):
+        _ = home.Lessen
 
 
 @pytest.mark.parametrize("name", [name for name, _ in OBJECTIVES.items()])
@@ -29,7 +42,7 @@ class Plain(Objective):
     def start(self, occasion):
         return type(self).Batch()
 
-    class Batch(Lesson):
+    class Batch(BatchLoss):
         def arrive(self, signals, words):
             self.cross_entropy(signals, 1.0)
 
@@ -37,7 +50,7 @@ class Plain(Objective):
 class PerRow(Plain):
     """Forgets to sum."""
 
-    class Batch(Lesson):
+    class Batch(BatchLoss):
         def arrive(self, signals, words):
             self.note(signals)
             self.total = torch.zeros(7)
@@ -46,7 +59,7 @@ class PerRow(Plain):
 class Averaged(Plain):
     """Divides by labelled words, of which there may be none."""
 
-    class Batch(Lesson):
+    class Batch(BatchLoss):
         def arrive(self, signals, words):
             self.add(self.note(signals) / (signals.target != -100).sum())
 
@@ -54,7 +67,7 @@ class Averaged(Plain):
 class Drawn(Plain):
     """Draws as it goes."""
 
-    class Batch(Lesson):
+    class Batch(BatchLoss):
         def arrive(self, signals, words):
             self.cross_entropy(signals, torch.rand(()))
 
@@ -62,7 +75,7 @@ class Drawn(Plain):
 class Greedy(Plain):
     """Learns from rows without a label."""
 
-    class Batch(Lesson):
+    class Batch(BatchLoss):
         def arrive(self, signals, words):
             self.add(self.note(signals) + signals.logits.square().sum())
 

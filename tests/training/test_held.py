@@ -10,15 +10,15 @@ from torch import Tensor
 from transformers import AutoModelForSeq2SeqLM
 
 from tokenexit.decoders import DECODERS
-from tokenexit.decoding.teach import Pair
+from tokenexit.decoding.teacher_forcing import Pair
 from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
-from tokenexit.objectives import Lesson, from_config
+from tokenexit.objectives import BatchLoss, from_config
 from tokenexit.policies import Policy, Vote
 from tokenexit.training import lesson, lesson_seq2seq
 from tokenexit.training.batches import MicroBatch
+from tokenexit.training.encoder_loss import EncoderLossModule
 from tokenexit.training.hold import holds
-from tokenexit.training.lesson import Classroom
-from tokenexit.training.lesson_seq2seq import Seq2SeqClassroom
+from tokenexit.training.seq2seq_loss import Seq2SeqLossModule
 
 SURE = {"name": "max_prob"}
 POLICIES: dict[str, dict[str, Any]] = {
@@ -34,7 +34,7 @@ POLICIES: dict[str, dict[str, Any]] = {
 COMMON = {"name": "halt_and_copy", "warmup": 0.0, "full": 0.3}
 
 
-def as_on_a_gpu(given: Lesson, device: torch.device, *rest: Any, **more: Any) -> bool:
+def as_on_a_gpu(given: BatchLoss, device: torch.device, *rest: Any, **more: Any) -> bool:
     return holds(given, torch.device("cuda"), *rest, **more)
 
 
@@ -82,7 +82,7 @@ def compare(room: Any, part: MicroBatch, hold: Any) -> list[int]:
 
 def test_a_text_alone(toy: Any, hold: Any) -> None:
     model = toy.build(sharp=3.0, double=True, layers=4)
-    room = Classroom(model, from_config({**COMMON, **POLICIES["window"], "full": 0.0}))
+    room = EncoderLossModule(model, from_config({**COMMON, **POLICIES["window"], "full": 0.0}))
     for number in range(5):
         compare(room, MicroBatch(toy.sentences(model, 1, seed=number), [0], 1), hold)
 
@@ -93,7 +93,7 @@ def test_taggers(name: str, pool: str, toy: Any, hold: Any) -> None:
     model = toy.build(sharp=3.0, double=True, gate=True, layers=4)
     model.heads.pool = pool
     examples = toy.sentences(model, 9, unlabelled=0.2)
-    room = Classroom(model, from_config({**COMMON, **POLICIES[name]}))
+    room = EncoderLossModule(model, from_config({**COMMON, **POLICIES[name]}))
     counts = compare(room, MicroBatch(examples, [*range(9)], 1), hold)
     assert counts == sorted(counts, reverse=True)
     assert 0 < counts[-1] < counts[0], "nobody left, or everybody did"
@@ -119,7 +119,7 @@ def test_generators(family: str, name: str, hold: Any) -> None:
     config.activation_dropout = 0.0
     network = AutoModelForSeq2SeqLM.from_config(config)
     model = ExitModelForSeq2SeqLM.from_transformers(network, gate=True, depth=True).double()
-    room = Seq2SeqClassroom(model, from_config({**COMMON, **POLICIES[name]}))
+    room = Seq2SeqLossModule(model, from_config({**COMMON, **POLICIES[name]}))
     counts = compare(room.train(), MicroBatch(pairs(8), [*range(8)], 1), hold)
     assert counts == sorted(counts, reverse=True)
     assert counts[-1] < counts[0], "nobody left"
@@ -133,7 +133,7 @@ def test_padding_to_multiples_teaches_the_same() -> None:
     model = ExitModelForSeq2SeqLM.from_transformers(network).double()
     part = MicroBatch(pairs(8), [*range(8)], 1)
     one, other = (
-        taught(Seq2SeqClassroom(model, from_config("joint"), pad_to=width).train(), part)
+        taught(Seq2SeqLossModule(model, from_config("joint"), pad_to=width).train(), part)
         for width in (1, 16)
     )
     torch.testing.assert_close(one[0].total, other[0].total)
@@ -143,7 +143,7 @@ def test_padding_to_multiples_teaches_the_same() -> None:
 
 def test_who_is_held(toy: Any) -> None:
     def asked(policy: Policy | None, device: str, **more: Any) -> bool:
-        given = Lesson()
+        given = BatchLoss()
         given.deciding = policy
         return holds(given, torch.device(device), 3, ("A", "B"), (1, 2), **more)
 

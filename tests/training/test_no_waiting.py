@@ -19,14 +19,14 @@ from torch.utils._pytree import tree_leaves
 from transformers import AutoModelForSeq2SeqLM, BertConfig, BertForTokenClassification
 
 from tokenexit.decoders import DECODERS
-from tokenexit.decoding.teach import Pair
+from tokenexit.decoding.teacher_forcing import Pair
 from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.objectives import OBJECTIVES, from_config
 from tokenexit.training import TrainConfig
 from tokenexit.training.batches import MicroBatch, steps
-from tokenexit.training.lesson import Classroom
-from tokenexit.training.lesson_seq2seq import Seq2SeqClassroom
+from tokenexit.training.encoder_loss import EncoderLossModule
 from tokenexit.training.optimizer import build_optimizer
+from tokenexit.training.seq2seq_loss import Seq2SeqLossModule
 from tokenexit.training.step import one_step
 from tokenexit.training.tracking import read_log
 
@@ -109,14 +109,14 @@ def plan(examples: Any, batch_size: int = 4, start: int = 1, stop: int = 2) -> I
 
 
 def tagger(toy: Any, name: str, device: str = "meta", **more: Any) -> tuple[Any, Any]:
-    """A classroom on a device, and sentences on the host."""
+    """A loss module on a device, and sentences on the host."""
     asks = OBJECTIVES.get(name).asks
     gate = {"name": asks["gate"]} if "gate" in asks else True
     given: dict[str, Any] = {"gate": gate, "head": asks.get("head", "linear"), **more}
     objective = {"name": name, **given.pop("objective", {})}
     model = toy.build(**given)
     examples = toy.sentences(model, 12, unlabelled=0.3)
-    return Classroom(model, from_config(objective)).to(device).train(), examples
+    return EncoderLossModule(model, from_config(objective)).to(device).train(), examples
 
 
 @pytest.mark.parametrize("name", OBJECTIVE_NAMES)
@@ -158,7 +158,7 @@ def generator(family: str, name: str, **more: Any) -> Any:
     config = DECODERS.get(family).example_config(family)
     network = AutoModelForSeq2SeqLM.from_config(config)
     model = ExitModelForSeq2SeqLM.from_transformers(network, gate=True, depth=True)
-    return Seq2SeqClassroom(model, from_config(name), **more).to("meta").train()
+    return Seq2SeqLossModule(model, from_config(name), **more).to("meta").train()
 
 
 @pytest.mark.parametrize("name", OF_GENERATORS)
@@ -306,7 +306,7 @@ def test_losses_are_fetched_for_log_entries_alone(
 def test_a_part_without_labels(toy: Any) -> None:
     model = toy.build(gate=True)
     (one,) = toy.sentences(model, 1)
-    room = Classroom(model, from_config("halt_and_copy")).to("meta").train()
+    room = EncoderLossModule(model, from_config("halt_and_copy")).to("meta").train()
     losses = room(MicroBatch([one.unlabelled()], [0], 0), 0, 0.9, 0)
     losses.total.backward()
     assert losses.total.is_meta

@@ -18,7 +18,7 @@ from accelerate import Accelerator
 from safetensors.torch import save_file
 
 from tokenexit.training import TrainConfig, make_accelerator
-from tokenexit.training.lesson import Classroom
+from tokenexit.training.encoder_loss import EncoderLossModule
 
 LONG: dict[str, Any] = {"max_steps": 30, "checkpoint_every": 1}
 STALL_AT = 4
@@ -75,14 +75,14 @@ def stall(folder: Path) -> None:
 
 def pair(folder: Path) -> None:
     depths: list[int] = []
-    forward = Classroom.forward
+    forward = EncoderLossModule.forward
 
     def noted(self: Any, *args: Any, **kwargs: Any) -> Any:
         losses = forward(self, *args, **kwargs)
         depths.append(max(losses.by_layer))
         return losses
 
-    Classroom.forward = noted
+    EncoderLossModule.forward = noted
     accelerator = make_accelerator(TrainConfig(), folder)
     told: dict[str, Any] = {"world": accelerator.num_processes, "depths": {}}
     for name, settings in PAIR.items():

@@ -162,12 +162,12 @@ def test_texts_of_unknown_value_count_for_nothing(model):
 def test_the_gate_learns_how_far_off_an_exit_is():
     """BERxiT's target: the absolute error, through tanh; of unknown values nothing."""
     from tokenexit.gates import build_gate
-    from tokenexit.objectives.joint import JointLesson
-    from tokenexit.training.gate_lesson import WithGate
+    from tokenexit.objectives.joint import JointLoss
+    from tokenexit.training.gate_loss import WithGate
 
     gate = build_gate(True, 4, 1, (1,))
     assert gate is not None
-    lesson = JointLesson({1: 1.0, 2: 1.0})
+    lesson = JointLoss({1: 1.0, 2: 1.0})
     visitor = WithGate(lesson, gate, 3)
     rows, hidden = torch.arange(3), torch.randn(3, 4, requires_grad=True)
     target = torch.tensor([0.5, -100.0, -2.0])
@@ -178,7 +178,7 @@ def test_the_gate_learns_how_far_off_an_exit_is():
     told = hidden[:, 0].detach()
     off = torch.tensor([(told[0] - 0.5).abs(), (told[2] + 2.0).abs()]).tanh()
     guess = gate.forward(signals)[[0, 2]]
-    loss: Any = visitor.gate_loss()
+    loss: Any = visitor.loss()
     torch.testing.assert_close(loss, (guess - off).square().sum())
     loss.backward()
     assert hidden.grad is None  # the gate leaves the network alone

@@ -3,6 +3,19 @@
 A token that left the decoder at layer e has keys and values up to there. Layers above it need
 them only once a later token of its sequence arrives, so each layer remembers how far it is
 filled, and each token its last state, from which what is missing can be made.
+
+One sequence, three layers with an exit after each, five tokens that leave after layers 3, 1, 2, 1
+and 3; ``=`` has keys and values since its own step, ``+`` got them when a later token came by::
+
+    place           0   1   2   3   4     filled before step 4   tokens that layer computes then
+    left after      3   1   2   1   3
+    layer 1         =   =   =   =   =              4              place 4
+    layer 2         =   +   =   +   =              3              places 3, 4
+    layer 3         =   +   +   +   =              1              places 1, 2, 3, 4
+
+So ``filled`` counts from the left without gaps, and ``place - filled + 1`` tokens meet a layer.
+With ``pending="lazy"`` the ``+`` are made from the states that the tokens left with; ``eager``
+makes them at once; ``parallel`` takes these tokens through the layer together with the newest.
 """
 
 from __future__ import annotations

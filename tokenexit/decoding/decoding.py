@@ -199,7 +199,12 @@ class Decoding(Sequences):
     def _joined(
         self, index: int, newest: Block, block: Block, hidden: Tensor, bias: Tensor | None
     ) -> tuple[Block, Tensor, Tensor | None]:
-        """The block with all pending tokens that have to go through the next layer with it."""
+        """The block with all pending tokens that have to go through the next layer with it.
+
+        In the example of ``cache``, at layer 3: the newest is at place 4 and ``filled`` 1, so that
+        four tokens go on: ``counts`` is ``[4]``, ``rows`` ``[0, 0, 0, 0]``, ``places``
+        ``[1, 2, 3, 4]``.
+        """
         filled = self.cache.filled[index][newest.rows]
         counts = newest.places - filled + 1
         if int(counts.sum()) == len(block):

@@ -75,6 +75,6 @@ class Outcome:
         self._logits.index_copy_(0, place, logits.to(self._logits.dtype))
 
     def step(self) -> Step:
-        """The whole step."""
+        """Scores and exit layers of all sequences, now that each has left."""
         assert self._logits is not None
         return Step(self._logits, self.layers)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tokenexit.data.pairs import PairSplit
-from tokenexit.decoding.teach import Pair, PairBatch, teach
+from tokenexit.decoding.teacher_forcing import Pair, PairBatch, teacher_forcing
 from tokenexit.evaluation.text_trace import TextTrace
 from tokenexit.models.generation.generate_texts import encode_texts
 from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
@@ -83,7 +83,7 @@ def _batch(model: ExitModelForSeq2SeqLM, pairs: Sequence[Pair]) -> list[list[int
     pad = model.network.config.pad_token_id or 0
     batch = PairBatch.of(pairs, pad, model.device)
     watcher = _Watcher()
-    teach(decoder, model.exits(decoder), batch, watcher)
+    teacher_forcing(decoder, model.exits(decoder), batch, watcher)
     named = torch.stack(list(watcher.named.values())).cpu().numpy()
     layers = oracle_layers(named, list(watcher.named))
     ends = np.cumsum([len(pair.targets) for pair in pairs])[:-1]

@@ -2,6 +2,22 @@
 
 A group is one attention call. Sentences of one length need no padding and no index at all;
 others are padded within their group only, never to the longest sentence of the batch.
+
+The five rows of ``packing``'s example on their way through three layers with an exit after each;
+rows that halted are read on (``halted="copy"``), and asked no more::
+
+    layer    rows that ask        asking   attended   one group of two sentences, padded to three
+      1      0 1 2 | 3 4          [3, 2]   [3, 2]     query_index = [[0, 1, 2], [3, 4, 4]]
+                                                      valid       = [0, 1, 2, 3, 4], not the 6th
+                                                      key_index   = [[0, 1, 2], [3, 4, 4]]
+                                                      key_mask    = [[1, 1, 1], [1, 1, 0]]
+             u halts (row 1)
+      2      0 2 | 3 4            [2, 2]   [3, 2]     query_slice = 0:4, of as many each;
+                                                      keys as above: row 1 is still read
+             w halts, and with it its sentence
+      3      0 2                  [2]      [3]        query_slice = 0:2, key_slice = 0:3
+
+Queries are numbered among the rows that ask, keys among those that are read.
 """
 
 from __future__ import annotations

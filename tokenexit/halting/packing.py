@@ -1,7 +1,19 @@
 """Packed batches: every token row of every sentence in one flat matrix, no padding.
 
 Index arithmetic is done here and in ``layout``, on the host in numpy; tensors are made from
-its results.
+its results. Two texts, ``[CLS] w`` and ``[CLS] u v`` (five rows, three words), the longer first::
+
+    row              0      1      2      3      4
+    token          [CLS]    u      v    [CLS]    w
+    row_sequence     0      0      0      1      1       order = [1, 0], lengths = [3, 2]
+    positions        0      1      2      0      1
+    row_word        -1      0      1     -1      2
+    word_of_row      3      0      1      3      2       W = 3 stands for "no word"
+
+    word             0      1      2
+    first_row        1      2      4                     where each word is classified
+    word_sequence    0      0      1
+    word_position    0      1      0
 """
 
 from __future__ import annotations

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion, from_config
+from typing import Any
 
-__all__ = ["OBJECTIVES", "Lesson", "Objective", "Occasion", "from_config"]
+from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective, from_config
+from tokenexit.renamed import renamed
+
+__all__ = ["OBJECTIVES", "BatchInfo", "BatchLoss", "Objective", "from_config"]
+
+
+def __getattr__(name: str) -> Any:
+    return renamed(__name__, name, {"Lesson": BatchLoss, "Occasion": BatchInfo})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion, layer_weights
-from tokenexit.objectives.joint import JointLesson
+from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective, layer_weights
+from tokenexit.objectives.joint import JointLoss
 
 
 @OBJECTIVES.register("alternating")
@@ -26,9 +26,9 @@ class Alternating(Objective):
     def __post_init__(self) -> None:
         layer_weights(self.weights, (1,))
 
-    def start(self, occasion: Occasion) -> Lesson:
+    def start(self, info: BatchInfo) -> BatchLoss:
         """Which turn it is depends on the step alone."""
-        if occasion.step % 2 == 0:
-            return JointLesson({occasion.exit_layers[-1]: 1.0})
-        weights = layer_weights(self.weights, occasion.exit_layers)
-        return JointLesson({layer: len(weights) * share for layer, share in weights.items()})
+        if info.step % 2 == 0:
+            return JointLoss({info.exit_layers[-1]: 1.0})
+        weights = layer_weights(self.weights, info.exit_layers)
+        return JointLoss({layer: len(weights) * share for layer, share in weights.items()})

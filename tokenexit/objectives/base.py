@@ -1,7 +1,7 @@
 """An objective: how are the exits trained?
 
-An objective is an immutable value. For each batch it starts a *lesson*: a visitor of the
-engine that may halt words, as inference would, and sums up a loss on the way.
+An objective is an immutable value. For each batch it starts a ``BatchLoss``: a visitor of
+the engine that may halt words, as inference would, and sums up a loss on the way.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from torch.nn import functional as F
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.policies import Policy
 from tokenexit.registry import Registry
+from tokenexit.renamed import renamed
 from tokenexit.signals import Signals
 
 OBJECTIVES: Registry[Objective] = Registry("objective", "tokenexit.objectives")
 
 
 @dataclass(frozen=True)
-class Occasion:
+class BatchInfo:
     """What an objective may know of the batch it starts on.
 
     Attributes:
@@ -55,13 +56,13 @@ class Occasion:
     word_place: Tensor | None = None
 
 
-class Lesson:
+class BatchLoss:
     """One batch under one objective: a visitor with a loss. Sums are over words.
 
     Attributes:
         label_smoothing: Of every cross-entropy; see ``Objective``.
         scored: Exits whose logits are wanted this step, None for all. Who teaches beside the
-            lesson keeps to them: with a large vocabulary, scoring is what takes the time.
+            loss keeps to them: with a large vocabulary, scoring is what takes the time.
         guide: Part of the loss whose gradient the rest must not oppose, summed over words; see
             ``training.projection``. None where all parts are equals.
         unlabelled: Whether words without a gold class teach in this step, too.
@@ -143,7 +144,7 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Objective(ABC):
-    """Starts a lesson for each batch. Subclasses are frozen, registered dataclasses.
+    """Starts a ``BatchLoss`` for each batch. Subclasses are frozen, registered dataclasses.
 
     Args:
         label_smoothing: Share of every target that is spread evenly over all classes, from 0
@@ -168,27 +169,27 @@ class Objective(ABC):
     """Kinds of ``head`` and ``gate`` that it trains, where it trains no other; encoders only."""
 
     projects: ClassVar[bool] = False
-    """Whether its lessons have a ``guide``."""
+    """Whether its losses have a ``guide``."""
 
     upper_every: ClassVar[int] = 0
-    """Steps between lessons of the upper level, see ``training.bilevel``; 0 for no such level."""
+    """Steps between those on the upper level, see ``training.bilevel``; 0 for no such level."""
 
     def learned(self, exit_layers: tuple[int, ...]) -> nn.Module | None:
         """Parameters of the objective's own, such as weights of the exits; none by default."""
         return None
 
-    def outer(self, occasion: Occasion) -> Lesson:
+    def outer(self, info: BatchInfo) -> BatchLoss:
         """By what the upper level is judged; as ``start`` by default."""
-        return self.start(occasion)
+        return self.start(info)
 
-    def begin(self, occasion: Occasion, outer: bool = False) -> Lesson:
+    def begin(self, info: BatchInfo, outer: bool = False) -> BatchLoss:
         """``start`` or ``outer``, with the settings that all objectives share."""
-        lesson = self.outer(occasion) if outer else self.start(occasion)
-        lesson.label_smoothing = self.label_smoothing
-        return lesson
+        loss = self.outer(info) if outer else self.start(info)
+        loss.label_smoothing = self.label_smoothing
+        return loss
 
     @abstractmethod
-    def start(self, occasion: Occasion) -> Lesson:
+    def start(self, info: BatchInfo) -> BatchLoss:
         """The visitor for one batch."""
 
 
@@ -313,9 +314,13 @@ def layer_weights(rule: str | float, exit_layers: tuple[int, ...]) -> dict[int, 
     return {**shared, top: share if lower else 1.0}
 
 
-def draw(occasion: Occasion, count: int, salt: int = 0) -> Tensor:
+def draw(info: BatchInfo, count: int, salt: int = 0) -> Tensor:
     """Uniform numbers in 0..1 that depend on seed and step alone, ``[count]``."""
     generator = torch.Generator().manual_seed(
-        (occasion.seed * 1_000_003 + occasion.step * 9_176 + salt) % (2**63 - 1)
+        (info.seed * 1_000_003 + info.step * 9_176 + salt) % (2**63 - 1)
     )
     return torch.rand(count, generator=generator)
+
+
+def __getattr__(name: str) -> Any:
+    return renamed(__name__, name, {"Lesson": BatchLoss, "Occasion": BatchInfo})

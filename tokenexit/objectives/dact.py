@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tokenexit.errors import UserError
-from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion, layer_weights
+from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective, layer_weights
 from tokenexit.signals import Signals
 
 
@@ -44,12 +44,12 @@ class DACT(Objective):
         if not 0 <= self.exits <= 1:
             raise UserError(f"dact.exits must be from 0 to 1, not {self.exits!r}.")
 
-    def start(self, occasion: Occasion) -> Lesson:
+    def start(self, info: BatchInfo) -> BatchLoss:
         """Mix the answers exit by exit."""
-        return _Mixing(self, layer_weights("uniform", occasion.exit_layers))
+        return _Mixing(self, layer_weights("uniform", info.exit_layers))
 
 
-class _Mixing(Lesson):
+class _Mixing(BatchLoss):
     def __init__(self, settings: DACT, weights: dict[int, float]) -> None:
         super().__init__()
         self._settings, self._weights = settings, weights

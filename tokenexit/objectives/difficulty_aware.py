@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tokenexit import scores
 from tokenexit.errors import UserError
-from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion, layer_weights
+from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective, layer_weights
 from tokenexit.signals import Signals
 
 
@@ -46,12 +46,12 @@ class DifficultyAware(Objective):
                 f"difficulty_aware.margin must be above 0 and up to 1, not {self.margin!r}."
             )
 
-    def start(self, occasion: Occasion) -> Lesson:
+    def start(self, info: BatchInfo) -> BatchLoss:
         """Every exit ranks the rows of the batch."""
-        return _Ranked(self, layer_weights(self.weights, occasion.exit_layers))
+        return _Ranked(self, layer_weights(self.weights, info.exit_layers))
 
 
-class _Ranked(Lesson):
+class _Ranked(BatchLoss):
     def __init__(self, settings: DifficultyAware, weights: dict[int, float]) -> None:
         super().__init__()
         self._settings, self._weights = settings, weights

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tokenexit import scores
 from tokenexit.errors import UserError
-from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion, layer_weights
+from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective, layer_weights
 from tokenexit.signals import Signals
 
 
@@ -39,12 +39,12 @@ class Diversity(Objective):
         if not self.share >= 0:
             raise UserError(f"diversity.share must be 0 or more, not {self.share!r}.")
 
-    def start(self, occasion: Occasion) -> Lesson:
+    def start(self, info: BatchInfo) -> BatchLoss:
         """Keep what earlier exits said."""
-        return _Diverse(layer_weights(self.weights, occasion.exit_layers), self.share)
+        return _Diverse(layer_weights(self.weights, info.exit_layers), self.share)
 
 
-class _Diverse(Lesson):
+class _Diverse(BatchLoss):
     def __init__(self, weights: dict[int, float], share: float) -> None:
         super().__init__()
         self._weights, self._share = weights, share

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tokenexit.errors import UserError
-from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion
-from tokenexit.objectives.joint import JointLesson
+from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective
+from tokenexit.objectives.joint import JointLoss
 from tokenexit.signals import Signals
 
 
@@ -39,14 +39,14 @@ class FrozenDistillation(Objective):
                 f"frozen_distillation.split must be between 0 and 1, not {self.split!r}."
             )
 
-    def start(self, occasion: Occasion) -> Lesson:
+    def start(self, info: BatchInfo) -> BatchLoss:
         """The top's cross-entropy before the split, imitation after it."""
-        if occasion.progress < self.split or len(occasion.exit_layers) == 1:
-            return JointLesson({occasion.exit_layers[-1]: 1.0})
-        return _Imitation(1 / (len(occasion.exit_layers) - 1))
+        if info.progress < self.split or len(info.exit_layers) == 1:
+            return JointLoss({info.exit_layers[-1]: 1.0})
+        return _Imitation(1 / (len(info.exit_layers) - 1))
 
 
-class _Imitation(Lesson):
+class _Imitation(BatchLoss):
     unlabelled = True
 
     def __init__(self, weight: float) -> None:

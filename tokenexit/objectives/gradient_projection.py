@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion
-from tokenexit.objectives.self_distillation import DistillationLesson, SelfDistillation
+from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective
+from tokenexit.objectives.self_distillation import DistillationLoss, SelfDistillation
 from tokenexit.signals import Signals
 
 
@@ -36,15 +36,15 @@ class GradientProjection(Objective):
     def __post_init__(self) -> None:
         self._distillation()
 
-    def start(self, occasion: Occasion) -> Lesson:
+    def start(self, info: BatchInfo) -> BatchLoss:
         """As self-distillation, with the top for a guide."""
-        return _Guided(self._distillation(), occasion)
+        return _Guided(self._distillation(), info)
 
     def _distillation(self) -> SelfDistillation:
         return SelfDistillation(self.share, self.temperature, self.weights)
 
 
-class _Guided(DistillationLesson):
+class _Guided(DistillationLoss):
     def top(self, signals: Signals, weight: float) -> Tensor:
         """The top's loss leads."""
         self.guide = super().top(signals, weight)

@@ -9,7 +9,14 @@ import torch
 from torch import Tensor
 
 from tokenexit.errors import UserError
-from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion, draw, layer_weights
+from tokenexit.objectives.base import (
+    OBJECTIVES,
+    BatchInfo,
+    BatchLoss,
+    Objective,
+    draw,
+    layer_weights,
+)
 from tokenexit.policies import Knob, Policy, PolicyLike, State, from_config, index_state
 from tokenexit.signals import Signals
 from tokenexit.transfer import send
@@ -82,31 +89,31 @@ class HaltAndCopy(Objective):
             )
         return self.policy, knob, strict, loose
 
-    def start(self, occasion: Occasion) -> Lesson:
+    def start(self, info: BatchInfo) -> BatchLoss:
         """Draw settings for the step and hand them to the sentences."""
         policy, knob, strict, loose = self._range()
-        points = draw(occasion, self.draws).tolist()[1:]
+        points = draw(info, self.draws).tolist()[1:]
         if knob.log:
             between = [exp(log(strict) + p * (log(loose) - log(strict))) for p in points]
         else:
             between = [strict + p * (loose - strict) for p in points]
         values = [loose, *between]
         # Which sentence gets which setting: -1 for full depth.
-        lot = draw(occasion, int(occasion.sentence.max()) + 1, salt=1)[occasion.sentence]
+        lot = draw(info, int(info.sentence.max()) + 1, salt=1)[info.sentence]
         choice = ((lot - self.full) / max(1 - self.full, 1e-9) * self.draws).floor().long()
         choice = choice.clamp_max(self.draws - 1)
         choice = choice.masked_fill(lot < self.full, -1)
-        if occasion.progress < self.warmup:
+        if info.progress < self.warmup:
             choice.fill_(-1)
-        return _HaltingLesson(
+        return _HaltingLoss(
             [policy.at(value) for value in values],
-            send([choice], occasion.device)[0],
-            layer_weights(self.weights, occasion.exit_layers),
-            occasion.num_words,
+            send([choice], info.device)[0],
+            layer_weights(self.weights, info.exit_layers),
+            info.num_words,
         )
 
 
-class _HaltingLesson(Lesson):
+class _HaltingLoss(BatchLoss):
     def __init__(
         self, policies: list[Policy], choice: Tensor, weights: dict[int, float], num_words: int
     ) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tokenexit.errors import UserError
-from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion, layer_weights
+from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective, layer_weights
 from tokenexit.signals import Signals
 
 
@@ -41,12 +41,12 @@ class Imitation(Objective):
         if not 0 <= self.share < 1:
             raise UserError(f"imitation.share must be from 0 to below 1, not {self.share!r}.")
 
-    def start(self, occasion: Occasion) -> Lesson:
+    def start(self, info: BatchInfo) -> BatchLoss:
         """Keep the guesses; each later state is compared when it is there."""
-        return _Imitating(layer_weights(self.weights, occasion.exit_layers), self.share)
+        return _Imitating(layer_weights(self.weights, info.exit_layers), self.share)
 
 
-class _Imitating(Lesson):
+class _Imitating(BatchLoss):
     def __init__(self, weights: dict[int, float], share: float) -> None:
         super().__init__()
         self._weights, self._share = weights, share

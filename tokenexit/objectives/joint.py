@@ -5,11 +5,20 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 from torch import Tensor
 
 from tokenexit.errors import UserError
-from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion, draw, layer_weights
+from tokenexit.objectives.base import (
+    OBJECTIVES,
+    BatchInfo,
+    BatchLoss,
+    Objective,
+    draw,
+    layer_weights,
+)
+from tokenexit.renamed import renamed
 from tokenexit.signals import Signals
 
 
@@ -37,16 +46,16 @@ class Joint(Objective):
         layer_weights(self.weights, (1,))
         check_count("joint.sampled", self.sampled)
 
-    def start(self, occasion: Occasion) -> Lesson:
+    def start(self, info: BatchInfo) -> BatchLoss:
         """Nobody halts; every exit of the step sees every word."""
-        weights = layer_weights(self.weights, occasion.exit_layers)
-        lesson = JointLesson(sample_exits(weights, occasion, self.sampled))
+        weights = layer_weights(self.weights, info.exit_layers)
+        loss = JointLoss(sample_exits(weights, info, self.sampled))
         if self.sampled is not None:
-            lesson.score_few()
-        return lesson
+            loss.score_few()
+        return loss
 
 
-class JointLesson(Lesson):
+class JointLoss(BatchLoss):
     """Cross-entropy at every exit.
 
     Args:
@@ -58,7 +67,7 @@ class JointLesson(Lesson):
         self._weights = weights
 
     def score_few(self) -> None:
-        """Ask others that teach beside this lesson not to score exits without a weight."""
+        """Ask others that teach beside this loss not to score exits without a weight."""
         self.scored = frozenset(self._weights)
 
     def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
@@ -68,9 +77,7 @@ class JointLesson(Lesson):
         return None
 
 
-def sample_exits(
-    weights: dict[int, float], occasion: Occasion, count: int | None
-) -> dict[int, float]:
+def sample_exits(weights: dict[int, float], info: BatchInfo, count: int | None) -> dict[int, float]:
     """Fewer exits of the same expected weights: the top, and lower ones drawn in proportion.
 
     Systematic sampling: ``count`` points at even distances along the lower exits' weights laid
@@ -79,14 +86,14 @@ def sample_exits(
 
     Args:
         weights: Weight of each exit.
-        occasion: The step, on which alone the draw depends.
+        info: The step, on which alone the draw depends.
         count: Points; None for all exits, as they are.
     """
     *lower, top = sorted(weights)
     if count is None or count >= len(lower):
         return weights
     ends = list(accumulate(weights[layer] for layer in lower))
-    start = float(draw(occasion, 1, salt=_SALT)[0])
+    start = float(draw(info, 1, salt=_SALT)[0])
     drawn: dict[int, float] = {}
     for number in range(count):
         place = bisect_right(ends, (number + start) / count * ends[-1])
@@ -106,3 +113,7 @@ def check_count(name: str, value: int | None) -> None:
     """
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
         raise UserError(f"{name} must be a whole number from 1, or null for all, not {value!r}.")
+
+
+def __getattr__(name: str) -> Any:
+    return renamed(__name__, name, {"JointLesson": JointLoss})

@@ -8,8 +8,8 @@ from math import expm1, log
 from torch import Tensor
 
 from tokenexit.errors import UserError, unknown_name
-from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion, draw
-from tokenexit.objectives.joint import JointLesson, check_count, sample_exits
+from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective, draw
+from tokenexit.objectives.joint import JointLoss, check_count, sample_exits
 from tokenexit.transfer import send
 
 CURRICULA = ("all", "gradual", "rotate")
@@ -82,34 +82,34 @@ class LayerSkip(Objective):
         steps = max(num_layers - 1, 1)
         return [grown * self.dropout * expm1(i * log(2) / steps) for i in range(num_layers)]
 
-    def weights(self, occasion: Occasion) -> dict[int, float]:
+    def weights(self, info: BatchInfo) -> dict[int, float]:
         """Weights of the exits that the curriculum has at this step, adding up to 1."""
-        *lower, top = occasion.exit_layers
+        *lower, top = info.exit_layers
         if self.curriculum == "rotate":
             every = self.every or max((len(lower) + 1) // 2, 1)
-            lower = lower[occasion.step % every :: every]
+            lower = lower[info.step % every :: every]
         elif self.curriculum == "gradual":
-            lower = [layer for layer in lower if occasion.progress >= (top - layer) / (2 * top)]
+            lower = [layer for layer in lower if info.progress >= (top - layer) / (2 * top)]
         raw = {layer: self.scale * layer * (layer + 1) / 2 for layer in lower}
         raw[top] = top + self.scale * top * (top - 1) / 2
         return {layer: weight / sum(raw.values()) for layer, weight in raw.items()}
 
-    def start(self, occasion: Occasion) -> Lesson:
+    def start(self, info: BatchInfo) -> BatchLoss:
         """Draw who leaves out what, by the place of each sentence in the step."""
-        places = occasion.sentence
+        places = info.sentence
         count = int(places.max()) + 1
-        rates = self.rates(occasion.exit_layers[-1], occasion.progress)
+        rates = self.rates(info.exit_layers[-1], info.progress)
         left_out = {
-            layer: draw(occasion, count, _SALT + layer)[places] < rate
+            layer: draw(info, count, _SALT + layer)[places] < rate
             for layer, rate in enumerate(rates, start=1)
             if rate > 0
         }
-        sent = send([*left_out.values()], occasion.device)
+        sent = send([*left_out.values()], info.device)
         skips = dict(zip(left_out, sent, strict=True))
-        return _LayerSkipLesson(sample_exits(self.weights(occasion), occasion, self.sampled), skips)
+        return _LayerSkipLoss(sample_exits(self.weights(info), info, self.sampled), skips)
 
 
-class _LayerSkipLesson(JointLesson):
+class _LayerSkipLoss(JointLoss):
     def __init__(self, weights: dict[int, float], skips: dict[int, Tensor]) -> None:
         super().__init__(weights)
         self.score_few()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tokenexit.errors import UserError
-from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion
+from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective
 from tokenexit.signals import Signals
 
 
@@ -38,11 +38,11 @@ class LearnedWeights(Objective):
         """One raw weight for each exit below the top."""
         return RawWeights(len(exit_layers) - 1)
 
-    def start(self, occasion: Occasion) -> Lesson:
+    def start(self, info: BatchInfo) -> BatchLoss:
         """All exits, by their present weights."""
-        assert occasion.learned is not None
-        lower = occasion.learned()
-        exits = len(occasion.exit_layers)
+        assert info.learned is not None
+        lower = info.learned()
+        exits = len(info.exit_layers)
         top = (self.total * exits - lower.sum()).clamp_min(0)
         return _Weighted(torch.cat([lower, top[None]]) / exits)
 
@@ -63,7 +63,7 @@ class RawWeights(nn.Module):
         return self.raw.sigmoid()
 
 
-class _Weighted(Lesson):
+class _Weighted(BatchLoss):
     def __init__(self, weights: Tensor) -> None:
         super().__init__()
         self._weights, self._place = weights, 0

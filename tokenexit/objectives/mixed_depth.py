@@ -9,7 +9,14 @@ import torch
 from torch import Tensor
 
 from tokenexit.errors import unknown_name
-from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion, draw, layer_weights
+from tokenexit.objectives.base import (
+    OBJECTIVES,
+    BatchInfo,
+    BatchLoss,
+    Objective,
+    draw,
+    layer_weights,
+)
 from tokenexit.signals import Signals
 from tokenexit.transfer import send
 
@@ -54,15 +61,15 @@ class MixedDepth(Objective):
         if self.per not in UNITS:
             raise unknown_name("mixed_depth.per", self.per, UNITS)
 
-    def start(self, occasion: Occasion) -> Lesson:
+    def start(self, info: BatchInfo) -> BatchLoss:
         """Exits are drawn by the place of a sentence in the step, and of a word in it."""
-        return _MixedLesson(self, occasion)
+        return _MixedLoss(self, info)
 
 
-class _MixedLesson(Lesson):
-    def __init__(self, settings: MixedDepth, occasion: Occasion) -> None:
+class _MixedLoss(BatchLoss):
+    def __init__(self, settings: MixedDepth, info: BatchInfo) -> None:
         super().__init__()
-        self._settings, self._occasion = settings, occasion
+        self._settings, self._occasion = settings, info
         self._leaves: Tensor | None = None
 
     def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
@@ -85,12 +92,12 @@ class _MixedLesson(Lesson):
 
     def _draw(self, extent: int) -> Tensor:
         """Exit layer of every place of every sentence, ``[S, extent]``."""
-        occasion, places = self._occasion, self._occasion.sentence.tolist()
+        info, places = self._occasion, self._occasion.sentence.tolist()
         if self._settings.per == "token":
-            lots = torch.stack([draw(occasion, extent, _SALT + place) for place in places])
+            lots = torch.stack([draw(info, extent, _SALT + place) for place in places])
         else:
-            lots = draw(occasion, max(places) + 1, _SALT)[places][:, None]
-        chances = layer_weights(self._settings.weights, occasion.exit_layers)
+            lots = draw(info, max(places) + 1, _SALT)[places][:, None]
+        chances = layer_weights(self._settings.weights, info.exit_layers)
         bounds = torch.tensor(list(accumulate(chances.values()))[:-1], dtype=lots.dtype)
         layers = torch.tensor(list(chances))
         return layers[torch.bucketize(lots, bounds, right=True)].expand(-1, extent)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tokenexit.errors import UserError, unknown_name
-from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion
+from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective
 from tokenexit.signals import Signals
 
 MODES = ("aligned", "learned")
@@ -57,20 +57,20 @@ class MutualDistillation(Objective):
 
     @property
     def upper_every(self) -> int:  # type: ignore[override]
-        """Steps between lessons on the weights."""
+        """Steps between those that train the weights."""
         return self.every if self.mode == "learned" else 0
 
     def learned(self, exit_layers: tuple[int, ...]) -> nn.Module | None:
         """Two weights an exit: of its labels and of its divergences."""
         return TermWeights(len(exit_layers)) if self.mode == "learned" else None
 
-    def start(self, occasion: Occasion) -> Lesson:
+    def start(self, info: BatchInfo) -> BatchLoss:
         """Collect every exit's answers; they are compared at the top."""
-        return _Mutual(self, occasion)
+        return _Mutual(self, info)
 
-    def outer(self, occasion: Occasion) -> Lesson:
+    def outer(self, info: BatchInfo) -> BatchLoss:
         """Labels alone judge the weights, all exits alike."""
-        return _Mutual(self, occasion, plain=True)
+        return _Mutual(self, info, plain=True)
 
 
 class TermWeights(nn.Module):
@@ -89,11 +89,11 @@ class TermWeights(nn.Module):
         return self.raw.flatten().softmax(dim=0).unflatten(0, (2, -1)) * self.raw.numel()
 
 
-class _Mutual(Lesson):
-    def __init__(self, settings: MutualDistillation, occasion: Occasion, plain: bool = False):
+class _Mutual(BatchLoss):
+    def __init__(self, settings: MutualDistillation, info: BatchInfo, plain: bool = False):
         super().__init__()
         self._settings, self._plain = settings, plain
-        exits, weights = len(occasion.exit_layers), occasion.learned
+        exits, weights = len(info.exit_layers), info.learned
         self._of_labels = torch.ones(exits) if plain or weights is None else weights()[0]
         self._of_others = torch.ones(exits) if plain or weights is None else weights()[1]
         self._logits: list[Tensor] = []

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tokenexit.errors import UserError
-from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion
+from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective
 from tokenexit.signals import Signals
 
 
@@ -43,12 +43,12 @@ class PALBERT(Objective):
         if not 0 < self.prior < 1:
             raise UserError(f"palbert.prior must be between 0 and 1, not {self.prior!r}.")
 
-    def start(self, occasion: Occasion) -> Lesson:
+    def start(self, info: BatchInfo) -> BatchLoss:
         """Follow what is left of every row."""
         return _Pondering(self)
 
 
-class _Pondering(Lesson):
+class _Pondering(BatchLoss):
     def __init__(self, settings: PALBERT) -> None:
         super().__init__()
         self._settings = settings

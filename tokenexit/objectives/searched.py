@@ -9,8 +9,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from tokenexit.errors import UserError
-from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion, layer_weights
-from tokenexit.objectives.joint import JointLesson
+from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective, layer_weights
+from tokenexit.objectives.joint import JointLoss
 from tokenexit.signals import Signals
 
 
@@ -44,13 +44,13 @@ class Searched(Objective):
         if not 0 < self.split < 1:
             raise UserError(f"searched.split must be between 0 and 1, not {self.split!r}.")
 
-    def start(self, occasion: Occasion) -> Lesson:
+    def start(self, info: BatchInfo) -> BatchLoss:
         """All exits; past the split their form is fixed."""
-        weights = layer_weights(self.weights, occasion.exit_layers)
-        return _SearchLesson(weights, occasion.progress >= self.split)
+        weights = layer_weights(self.weights, info.exit_layers)
+        return _SearchLoss(weights, info.progress >= self.split)
 
 
-class _SearchLesson(JointLesson):
+class _SearchLoss(JointLoss):
     def __init__(self, weights: dict[int, float], derived: bool) -> None:
         super().__init__(weights)
         self._derived = derived

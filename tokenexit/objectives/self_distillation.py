@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tokenexit.errors import UserError
-from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion, layer_weights
+from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective, layer_weights
 from tokenexit.signals import Signals
 
 
@@ -44,23 +44,23 @@ class SelfDistillation(Objective):
                 f"self_distillation.temperature must be above 0, not {self.temperature!r}."
             )
 
-    def start(self, occasion: Occasion) -> Lesson:
+    def start(self, info: BatchInfo) -> BatchLoss:
         """Collect every exit's logits; the divergences are added when the top is known."""
-        return DistillationLesson(self, occasion)
+        return DistillationLoss(self, info)
 
 
-class DistillationLesson(Lesson):
+class DistillationLoss(BatchLoss):
     """Cross-entropy everywhere, and the top's soft targets below it.
 
     Args:
         settings: The objective's.
-        occasion: The batch.
+        info: The batch.
     """
 
-    def __init__(self, settings: SelfDistillation, occasion: Occasion) -> None:
+    def __init__(self, settings: SelfDistillation, info: BatchInfo) -> None:
         super().__init__()
         self._settings = settings
-        self._weights = layer_weights(settings.weights, occasion.exit_layers)
+        self._weights = layer_weights(settings.weights, info.exit_layers)
         self._students: list[tuple[float, Tensor]] = []
 
     def top(self, signals: Signals, weight: float) -> Tensor:

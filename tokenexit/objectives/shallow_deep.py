@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tokenexit.errors import UserError, unknown_name
-from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion, layer_weights
-from tokenexit.objectives.joint import JointLesson
+from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective, layer_weights
+from tokenexit.objectives.joint import JointLoss
 from tokenexit.signals import Signals
 
 MAPPINGS = ("last", "nearest", "uniform")
@@ -55,12 +55,12 @@ class ShallowDeep(Objective):
         if not self.alpha >= 0:
             raise UserError(f"shallow_deep.alpha must be 0 or more, not {self.alpha!r}.")
 
-    def start(self, occasion: Occasion) -> Lesson:
+    def start(self, info: BatchInfo) -> BatchLoss:
         """Find the exits of both models, and the teachers."""
-        exits = occasion.exit_layers
+        exits = info.exit_layers
         *lower, top = exits
         if self.shallow is None and not lower:
-            return JointLesson({top: 1.0})
+            return JointLoss({top: 1.0})
         shallow = self.shallow
         if shallow is None:
             shallow = next((layer for layer in lower if 4 * layer >= top), lower[-1])
@@ -75,10 +75,10 @@ class ShallowDeep(Objective):
         teachers = [exits[-(-i * len(exits) // count) - 1] for i in range(1, count + 1)]
         if self.mapping == "last":
             students, teachers = [shallow], [top]
-        return _ShallowDeepLesson(self, layer_weights("depth", (shallow, top)), students, teachers)
+        return _ShallowDeepLoss(self, layer_weights("depth", (shallow, top)), students, teachers)
 
 
-class _ShallowDeepLesson(JointLesson):
+class _ShallowDeepLoss(JointLoss):
     def __init__(
         self,
         settings: ShallowDeep,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion
-from tokenexit.objectives.joint import JointLesson
+from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective
+from tokenexit.objectives.joint import JointLoss
 
 
 @OBJECTIVES.register("single")
@@ -15,6 +15,6 @@ class Single(Objective):
 
     regression = True
 
-    def start(self, occasion: Occasion) -> Lesson:
+    def start(self, info: BatchInfo) -> BatchLoss:
         """Only the top has a loss."""
-        return JointLesson({occasion.exit_layers[-1]: 1.0})
+        return JointLoss({info.exit_layers[-1]: 1.0})

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from tokenexit.errors import UserError
-from tokenexit.objectives.base import OBJECTIVES, Lesson, Objective, Occasion, layer_weights
-from tokenexit.objectives.joint import JointLesson
+from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective, layer_weights
+from tokenexit.objectives.joint import JointLoss
 from tokenexit.signals import Signals
 
 
@@ -32,15 +32,15 @@ class TwoStage(Objective):
         if not 0 < self.split < 1:
             raise UserError(f"two_stage.split must be between 0 and 1, not {self.split!r}.")
 
-    def start(self, occasion: Occasion) -> Lesson:
+    def start(self, info: BatchInfo) -> BatchLoss:
         """The top's loss before the split, the other exits' after it."""
-        *below, top = occasion.exit_layers
-        if occasion.progress < self.split or not below:
-            return JointLesson({top: 1.0})
+        *below, top = info.exit_layers
+        if info.progress < self.split or not below:
+            return JointLoss({top: 1.0})
         return _HeadsOnly(layer_weights("uniform", tuple(below)))
 
 
-class _HeadsOnly(JointLesson):
+class _HeadsOnly(JointLoss):
     def fork(self, layer: int, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Cut the gradient between head and network, which stays frozen."""
         return hidden.detach(), hidden.detach()

@@ -25,25 +25,25 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-def upper_parameters(lessons: nn.Module) -> list[nn.Parameter]:
+def upper_parameters(module: nn.Module) -> list[nn.Parameter]:
     """What the upper level sets: the objective's own parameters, and the heads' architecture.
 
     A form that has been derived is set no more.
     """
-    learned: nn.Module | None = getattr(lessons, "learned", None)
+    learned: nn.Module | None = getattr(module, "learned", None)
     found = [] if learned is None else list(learned.parameters())
-    return [*found, *_architecture(lessons)]
+    return [*found, *_architecture(module)]
 
 
-def _architecture(lessons: nn.Module) -> Iterator[nn.Parameter]:
-    for module in lessons.modules():
-        chosen = getattr(module, "architecture", None)
-        if isinstance(chosen, nn.Parameter) and getattr(module, "searching", True):
+def _architecture(module: nn.Module) -> Iterator[nn.Parameter]:
+    for part in module.modules():
+        chosen = getattr(part, "architecture", None)
+        if isinstance(chosen, nn.Parameter) and getattr(part, "searching", True):
             yield chosen
 
 
 def upper_gradients(
-    lessons: nn.Module,
+    module: nn.Module,
     part: MicroBatch,
     step: int,
     progress: float,
@@ -53,24 +53,24 @@ def upper_gradients(
     """Gradients of the upper level on one micro-batch, cut in two; nothing is changed.
 
     Args:
-        lessons: A classroom, not wrapped.
+        module: A ``LossModule``, not wrapped.
         part: Of two texts or more; with fewer, the gradients are zero.
         step: Optimiser step.
         progress: Share of the training that is done.
         seed: Seed of the run.
         rate: Length of the step of the weights that is looked through.
     """
-    upper = upper_parameters(lessons)
+    upper = upper_parameters(module)
     held, used = _halves(part)
     if not held.words or not used.words:
         return [torch.zeros_like(p) for p in upper]
     above = {id(p) for p in upper}
-    lower = [p for p in lessons.parameters() if p.requires_grad and id(p) not in above]
+    lower = [p for p in module.parameters() if p.requires_grad and id(p) not in above]
     told = (step, progress, seed)
     with sdpa_kernel(SDPBackend.MATH):  # the other kernels have no second derivative
-        judged = lessons(held, *told, outer=True).total / held.words
+        judged = module(held, *told, outer=True).total / held.words
         found = torch.autograd.grad(judged, [*upper, *lower], allow_unused=True)
-        taught = lessons(used, *told).total / used.words
+        taught = module(used, *told).total / used.words
         slopes = torch.autograd.grad(taught, lower, create_graph=True, allow_unused=True)
         # What a step on the one half takes off the loss on the other, per length of the step.
         pairs = zip(slopes, found[len(upper) :], strict=True)

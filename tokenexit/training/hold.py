@@ -1,4 +1,4 @@
-"""Whether words that halt in a lesson leave, or are held where they are.
+"""Whether words that halt in training leave, or are held where they are.
 
 Leaving saves work, and the host has to be told who leaves before it can go on: on a GPU it waits
 at every exit for whatever is still to be computed. Held words cost what words cost that stay, and
@@ -13,11 +13,11 @@ from collections.abc import Sequence
 import torch
 
 from tokenexit.gates import ExitGate
-from tokenexit.objectives import Lesson
+from tokenexit.objectives import BatchLoss
 
 
 def holds(
-    lesson: Lesson,
+    loss: BatchLoss,
     device: torch.device,
     num_layers: int,
     classes: Sequence[str] | int,
@@ -31,14 +31,14 @@ def holds(
     which do, nor beside a gate whose loss is no sum over rows.
 
     Args:
-        lesson: With the policy that decides, if there is one.
+        loss: With the policy that decides, if there is one.
         device: Where the batch is computed.
         num_layers: Depth of the network.
         classes: Their names, or how many there are where they have none.
         exits: Layers with an exit, the top excluded.
-        gate: What is taught beside the lesson.
+        gate: What is trained beside it.
     """
-    policy = lesson.deciding
+    policy = loss.deciding
     if device.type == "cpu" or policy is None:
         return False
     if gate is not None and type(gate).loss is not ExitGate.loss:

@@ -32,8 +32,8 @@ from tokenexit.training.checkpoint import (
     save_checkpoint,
 )
 from tokenexit.training.config import TrainConfig
+from tokenexit.training.encoder_loss import EncoderLossModule
 from tokenexit.training.finite import Finite
-from tokenexit.training.lesson import Classroom
 from tokenexit.training.optimizer import build_optimizer, build_schedule
 from tokenexit.training.patience import check_patience, judge, ran_out
 from tokenexit.training.step import Sums, one_step
@@ -59,7 +59,7 @@ def train(
     resume: bool = False,
     evaluate: Evaluate | None = None,
     chosen_on: int = 0,
-    classroom: Callable[[Any, Objective, bool], nn.Module] = Classroom,
+    loss_module: Callable[[Any, Objective, bool], nn.Module] = EncoderLossModule,
     bucket: bool = False,
 ) -> TrainerState:
     """Train a model in place; it ends with the weights of its best evaluation.
@@ -78,7 +78,7 @@ def train(
             an earlier training in ``folder`` are removed.
         evaluate: Called after each epoch; without it the last weights are kept.
         chosen_on: Texts that ``evaluate`` is dealt from, for the record.
-        classroom: Wraps model and objective as one module whose ``forward`` gives a loss.
+        loss_module: Wraps model and objective as one module whose ``forward`` gives a loss.
         bucket: Make up steps of examples of like length, unless ``config.bucket`` says otherwise.
 
     Returns:
@@ -107,9 +107,9 @@ def train(
     start_trackers(config, accelerator)
     accelerator.free_memory()  # of an earlier training with the same accelerator
     model.to(accelerator.device)
-    lessons = classroom(model, objective, config.gradient_equilibrium)
-    adam = build_optimizer(model, config, upper_parameters(lessons))
-    wrapped, optimizer = accelerator.prepare(lessons, adam)
+    module = loss_module(model, objective, config.gradient_equilibrium)
+    adam = build_optimizer(model, config, upper_parameters(module))
+    wrapped, optimizer = accelerator.prepare(module, adam)
     torch.manual_seed(seed + accelerator.process_index)
     begin = load_checkpoint if resume else clear_checkpoints
     state = begin(accelerator, checkpoints)

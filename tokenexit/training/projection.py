@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tokenexit.errors import UserError
-from tokenexit.training.lesson import Losses
+from tokenexit.training.loss_module import Losses
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tokenexit.context import Table
-from tokenexit.decoding.teach import Pair, PairBatch, teach
+from tokenexit.decoding.teacher_forcing import Pair, PairBatch, teacher_forcing
 from tokenexit.models.generation.encode_sources import encode_sources
 from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.signals import Signals
@@ -54,7 +54,7 @@ def read_steps(
     decoder = model.inference_decoder
     watcher = _Watcher(decoder.finish if states else None)
     memory = encode_sources(model, batch.input_ids, batch.attention_mask, decoder=decoder)[0]
-    teach(decoder, model.exits(decoder), batch, watcher, memory=memory)
+    teacher_forcing(decoder, model.exits(decoder), batch, watcher, memory=memory)
     assert watcher.seen is not None
     sequence = watcher.seen.sequence.cpu().clone()
     return Table(

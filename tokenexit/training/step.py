@@ -33,7 +33,7 @@ def one_step(
 
     Args:
         step: What is learned from.
-        wrapped: The classroom, as ``accelerator.prepare`` has wrapped it.
+        wrapped: The ``LossModule``, as ``accelerator.prepare`` has wrapped it.
         optimizer: Likewise.
         accelerator: Whose processes share the step.
         config: Settings.
@@ -77,16 +77,16 @@ def one_step(
             learn()
     if projection is not None:
         projection.finish()
-    lessons: Any = accelerator.unwrap_model(wrapped)
-    every = lessons.objective.upper_every
-    upper = upper_parameters(lessons) if every else []
+    module: Any = accelerator.unwrap_model(wrapped)
+    every = module.objective.upper_every
+    upper = upper_parameters(module) if every else []
     for parameter in upper:  # set by the upper level alone, not by the loss of the step
         parameter.grad = None
     if config.clip:
         accelerator.clip_grad_norm_(wrapped.parameters(), config.clip)
     if upper and step.number % every == 0:
         told = (step.number, progress, seed, rate)
-        found = upper_gradients(lessons, step.micro_batches[0], *told)
+        found = upper_gradients(module, step.micro_batches[0], *told)
         set_gradients(upper, found, accelerator)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)

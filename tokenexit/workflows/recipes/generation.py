@@ -27,7 +27,7 @@ from tokenexit.policies.never import Never
 from tokenexit.tasks import Unit, generation_task
 from tokenexit.tasks.generation import Generation
 from tokenexit.training.fit_gate_texts import fit_gate_texts, step_config
-from tokenexit.training.lesson_seq2seq import Seq2SeqClassroom
+from tokenexit.training.seq2seq_loss import Seq2SeqLossModule
 from tokenexit.workflows.folder import Demo, generated
 from tokenexit.workflows.recipes.base import Lessons, Measure, Measured, Recipe, Whole
 from tokenexit.workflows.recipes.generators import (
@@ -164,8 +164,8 @@ class GenerationRecipe(Recipe):
         config = self.config
         few = choosing.sample(config.validate_on)
         pairs = training_pairs(model, splits["train"], config.max_source, config.max_target)
-        classroom = partial(Seq2SeqClassroom, pad_to=config.train.pad_to)
-        options = {"classroom": classroom, "bucket": True}
+        loss_module = partial(Seq2SeqLossModule, pad_to=config.train.pad_to)
+        options = {"loss_module": loss_module, "bucket": True}
         return Lessons(pairs, partial(self.graded, few), options)
 
     def graded(self, split: PairSplit, model: ExitModelForSeq2SeqLM) -> dict[str, Any]:

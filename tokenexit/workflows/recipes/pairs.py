@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tokenexit.data.pairs import PairSplit
-from tokenexit.decoding.teach import Pair
+from tokenexit.decoding.teacher_forcing import Pair
 from tokenexit.errors import UserError
 from tokenexit.models.generation.generate_texts import encode_texts
 from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM

@@ -10,11 +10,11 @@ from torch.nn import functional as F
 from transformers import AutoModelForSeq2SeqLM
 
 from tokenexit.decoders import DECODERS
-from tokenexit.decoding.teach import Pair
+from tokenexit.decoding.teacher_forcing import Pair
 from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.objectives import from_config
 from tokenexit.training.batches import MicroBatch
-from tokenexit.training.lesson_seq2seq import Seq2SeqClassroom
+from tokenexit.training.seq2seq_loss import Seq2SeqLossModule
 
 PAIRS = [
     Pair([5, 6, 7], [8, 9, -100, 2], [0, 8, 9, 11]),
@@ -36,7 +36,7 @@ def build(depth: bool) -> ExitModelForSeq2SeqLM:
 
 def learn(model: Any, objective: str, progress: float = 0.9) -> tuple[float, dict[str, Any]]:
     batch = MicroBatch(PAIRS, [0, 1], 6)
-    losses = Seq2SeqClassroom(model, from_config(objective))(batch, 0, progress, 0)
+    losses = Seq2SeqLossModule(model, from_config(objective))(batch, 0, progress, 0)
     model.zero_grad(set_to_none=True)
     losses.total.backward()
     return float(losses.total.detach()), {n: w.grad for n, w in model.named_parameters()}
@@ -92,7 +92,7 @@ def test_tokens_that_never_reach_the_top_teach_nothing():
     everybody = {"name": "halt_and_copy", "policy": "margin", "full": 0.0, "warmup": 0.0,
                  "strict": 0.0, "loose": 0.0, "draws": 1}  # fmt: skip
     batch = MicroBatch(PAIRS, [0, 1], 6)
-    losses = Seq2SeqClassroom(model, from_config(everybody))(batch, 0, 0.9, 0)
+    losses = Seq2SeqLossModule(model, from_config(everybody))(batch, 0, 0.9, 0)
     model.zero_grad(set_to_none=True)
     losses.total.backward()
     assert model.depth is not None

@@ -9,7 +9,7 @@ import torch
 from torch.testing import assert_close
 
 from tokenexit import policies
-from tokenexit.decoding.teach import Pair, PairBatch, teach
+from tokenexit.decoding.teacher_forcing import Pair, PairBatch, teacher_forcing
 from tokenexit.errors import UserError
 from tokenexit.halting import PolicyVisitor
 from tokenexit.signals import Signals
@@ -53,7 +53,7 @@ def batch(pairs: list[Pair]) -> PairBatch:
 
 def run(model: Any, batch: PairBatch, pupil: Any, **options: Any) -> list[torch.Tensor]:
     with torch.no_grad():
-        return teach(model.decoder, model.exits(model.decoder), batch, pupil, **options)
+        return teacher_forcing(model.decoder, model.exits(model.decoder), batch, pupil, **options)
 
 
 def test_pairs_are_padded_to_one_shape(pairs, batch):

@@ -1,13 +1,12 @@
-"""Teach the first exit to predict the depth that a token needs (Depth-Adaptive Transformer)."""
+"""The first exit predicts how deep a token has to go (Depth-Adaptive Transformer): its loss."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tokenexit.halting import Visitor
 from tokenexit.signals import Signals
 
 
@@ -19,18 +18,18 @@ class WithDepth:
     depth; agreement is what calibration promises and needs no price.
 
     Args:
-        pupil: Who is taught beside it.
+        visitor: Who is shown the same exits.
         num_words: Words of the batch.
     """
 
-    def __init__(self, pupil: Any, num_words: int) -> None:
-        self._pupil, self._count = pupil, num_words
+    def __init__(self, visitor: Visitor, num_words: int) -> None:
+        self._visitor, self._count = visitor, num_words
         self._guess: tuple[Tensor, Tensor] | None = None
         self._choices: list[tuple[int, Tensor, Tensor]] = []
 
     def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
-        """Ask the pupil, and note what this exit would choose."""
-        halt = self._pupil.arrive(signals, words)
+        """Show the exit to the visitor, and keep which word it would choose."""
+        halt = self._visitor.arrive(signals, words)
         assert signals.depth_head is not None and signals.target is not None
         if self._guess is None:
             known = signals.known
@@ -45,10 +44,10 @@ class WithDepth:
         return halt
 
     def leave(self, halted: Tensor, staying: Tensor) -> None:
-        """Pass it on."""
-        self._pupil.leave(halted, staying)
+        """Tell the visitor."""
+        self._visitor.leave(halted, staying)
 
-    def depth_loss(self) -> Tensor | float:
+    def loss(self) -> Tensor | float:
         """Cross-entropy of the predicted depth, summed over words that reached the top."""
         if self._guess is None:
             return 0.0

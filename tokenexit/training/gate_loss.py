@@ -1,4 +1,4 @@
-"""Teaching a gate beside any objective."""
+"""The loss of a gate, beside that of any objective."""
 
 from __future__ import annotations
 
@@ -6,35 +6,35 @@ import torch
 from torch import Tensor
 
 from tokenexit.gates import ExitGate
-from tokenexit.objectives import Lesson
+from tokenexit.objectives import BatchLoss
 from tokenexit.signals import Signals
 
 
 class WithGate:
-    """Teaches the gate, beside any objective, to tell when an exit is not to be trusted.
+    """Trains the gate, beside any objective, to tell when an exit is not to be trusted.
 
     Args:
-        lesson: The objective's.
+        loss: The objective's.
         gate: What learns. Whether a right exit is one that agrees with the top (CALM, CAT), or
-            with the gold class (BERxiT), is the gate's to say.
+            with the gold class (BERxiT), ``ExitGate.taught`` says.
         num_words: Words of the batch.
         agree_with_top: The former, whatever the gate says.
     """
 
     def __init__(
-        self, lesson: Lesson, gate: ExitGate, num_words: int, agree_with_top: bool = False
+        self, loss: BatchLoss, gate: ExitGate, num_words: int, agree_with_top: bool = False
     ) -> None:
-        self._lesson, self._gate, self._num_words = lesson, gate, num_words
+        self._loss, self._gate, self._num_words = loss, gate, num_words
         self._agree = agree_with_top or gate.taught == "top"
         self._asked: list[tuple[Tensor, Tensor, Tensor, Tensor | None]] = []
         self._best: Tensor | None = None
         self._left = self._held = False
 
     def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
-        """Ask the lesson, and note what the gate and the exit say."""
-        halt = self._lesson.arrive(signals, words)
+        """Show the exit to the objective, and keep what the gate and the exit say."""
+        halt = self._loss.arrive(signals, words)
         assert signals.gate_head is not None and signals.target is not None
-        if self._lesson.scored is not None and signals.layer not in self._lesson.scored:
+        if self._loss.scored is not None and signals.layer not in self._loss.scored:
             return halt
         best = signals.logits.argmax(dim=-1)
         if signals.layer == signals.num_layers:
@@ -56,10 +56,10 @@ class WithGate:
         return halt
 
     def leave(self, halted: Tensor, staying: Tensor) -> None:
-        """Pass it on."""
-        self._lesson.leave(halted, staying)
+        """Tell the objective."""
+        self._loss.leave(halted, staying)
 
-    def gate_loss(self) -> Tensor | float:
+    def loss(self) -> Tensor | float:
         """The gate's loss over all exits that were asked, summed over words."""
         total: Tensor | float = 0.0
         for guess, words, truth, gone in self._asked:

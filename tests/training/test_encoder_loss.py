@@ -10,7 +10,7 @@ import torch
 from tokenexit.halting import encode, pack
 from tokenexit.objectives import from_config
 from tokenexit.training.batches import MicroBatch, labelled_words
-from tokenexit.training.lesson import Classroom
+from tokenexit.training.encoder_loss import EncoderLossModule
 
 
 def learn(model: Any, sentences: list[Any], objective: Any = "joint") -> tuple[Any, Any]:
@@ -20,7 +20,7 @@ def learn(model: Any, sentences: list[Any], objective: Any = "joint") -> tuple[A
     )
     model.train()
     model.zero_grad(set_to_none=True)
-    losses = Classroom(model, from_config(objective))(part, 0, 0.9, 0)
+    losses = EncoderLossModule(model, from_config(objective))(part, 0, 0.9, 0)
     losses.total.backward()
     return losses, {name: weight.grad for name, weight in model.named_parameters()}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Protocol, Self
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from tokenexit.decoders import Decoder
 from tokenexit.decoding.exits import Exits
 from tokenexit.decoding.work import DecodeWork
+from tokenexit.halting.visitor import Visitor
 from tokenexit.signals import Signals
 from tokenexit.transfer import send
 
@@ -44,18 +45,6 @@ class Pair:
     def length(self) -> int:
         """How much work it is, roughly: batches gather pairs of like length."""
         return len(self.targets) * 1000 + len(self.input_ids)
-
-
-class Pupil(Protocol):
-    """Told when tokens arrive at an exit: a lesson of an objective, or a visitor in tests."""
-
-    def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
-        """See ``halting.Visitor``; a word is a target token."""
-        ...
-
-    def leave(self, halted: Tensor, staying: Tensor) -> None:
-        """See ``halting.Visitor``."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,24 +123,24 @@ class PairBatch:
         return cls(*send(made, device), given_cells=cells, given_known=known)
 
 
-def teach(
+def teacher_forcing(
     decoder: Decoder,
     exits: Exits,
     batch: PairBatch,
-    pupil: Pupil,
+    visitor: Visitor,
     *,
     fork: Callable[[int, Tensor], tuple[Tensor, Tensor]] | None = None,
     skip: Callable[[int], Tensor | None] | None = None,
     memory: Tensor | None = None,
     compact: bool = True,
 ) -> list[Tensor]:
-    """Run whole targets through the decoder, showing every exit to a pupil.
+    """Run whole targets through the decoder, showing every exit to a visitor.
 
     Args:
         decoder: The network.
         exits: Where tokens may leave.
         batch: Pairs, padded.
-        pupil: Who sums up a loss, and may halt tokens.
+        visitor: Who sums up a loss, and may halt tokens; a word is a target token.
         fork: Splits states between the exit's head and the next layer, ``[B * T, H]``.
         skip: Which pairs leave out a layer (from 1), ``[B]`` bool, or None: layer dropout.
         memory: Encoder states, when they are there already.
@@ -212,18 +201,18 @@ def teach(
                 gone=gone,
                 **exits.heads(layer, work),
             )
-            halt = pupil.arrive(signals, shown.words)
+            halt = visitor.arrive(signals, shown.words)
             previous = partial(_same, seen)
             if top:
                 everybody = torch.arange(len(cell), device=cell.device)
-                pupil.leave(everybody, everybody[:0])
+                visitor.leave(everybody, everybody[:0])
             elif halt is not None and not compact:
                 out = halt if gone is None else halt | gone
                 halted, held = halted.index_copy(0, cell, out), True
             elif halt is not None:
                 left, stay = shown.retire(halt)
                 if len(left):
-                    pupil.leave(left, stay)
+                    visitor.leave(left, stay)
                     halted = halted.index_fill(0, cell[left], True)
                     previous = partial(torch.index_select, seen, 0, stay)
         states.append(hidden)

@@ -1,0 +1,76 @@
+"""The loss of taggers and text classifiers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from tokenexit.errors import UserError
+from tokenexit.gates import ExitGate
+from tokenexit.halting import Visitor, encode, pack
+from tokenexit.models.encoders.encoder_model import EncoderModel
+from tokenexit.objectives import Objective
+from tokenexit.objectives.base import check_heads, check_regression
+from tokenexit.training.batches import MicroBatch
+from tokenexit.training.loss_module import Laid, LossModule
+
+
+class EncoderLossModule(LossModule):
+    """Sentences are packed, and words may leave. Arguments are those of ``LossModule``."""
+
+    model: EncoderModel
+
+    def __init__(
+        self, model: EncoderModel, objective: Objective, gradient_equilibrium: bool = False
+    ) -> None:
+        check_heads(objective, model.settings.heads)
+        if model.scale is not None:
+            check_regression(objective)
+            if model.heads.gate is not None and model.heads.gate.taught != "gold":
+                raise UserError(
+                    f"The gate {model.settings.heads['gate']!r} learns from classes, and a "
+                    "regression has none; use heads.gate=true."
+                )
+        super().__init__(model, objective, gradient_equilibrium)
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """See ``LossModule``."""
+        return self.model.labels
+
+    @property
+    def gate(self) -> ExitGate | None:
+        """The model's, if anything teaches it."""
+        gate = self.model.heads.gate
+        return None if gate is None or gate.taught is None else gate
+
+    def lay(self, part: MicroBatch) -> Laid:
+        """See ``LossModule``."""
+        batch = pack(part.sentences, self.model.device)
+        text = torch.from_numpy(batch.row_sequence[batch.first_row])
+        place = torch.arange(len(text)) - torch.searchsorted(text, text)
+        texts = torch.tensor([part.places[i] for i in batch.order])
+        return Laid(batch, batch.num_words, texts, text, place)
+
+    def run(
+        self,
+        laid: Laid,
+        visitor: Visitor,
+        fork: Callable[[int, Tensor], tuple[Tensor, Tensor]],
+        skip: Callable[[int], Tensor | None],
+        compact: bool,
+    ) -> None:
+        """See ``LossModule``."""
+        model = self.model
+        encode(
+            model.backbone,
+            model.heads,
+            laid.batch,
+            visitor,
+            classes=model.labels,
+            fork=fork,
+            skip=skip,
+            compact=compact,
+        )

@@ -1,0 +1,146 @@
+"""One batch through a network under an objective, as one module for Accelerate to wrap."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from tokenexit.gates import ExitGate
+from tokenexit.halting import Visitor
+from tokenexit.objectives import BatchInfo, BatchLoss, Objective
+from tokenexit.objectives.equilibrium import balanced
+from tokenexit.training.batches import MicroBatch
+from tokenexit.training.depth_loss import WithDepth
+from tokenexit.training.gate_loss import WithGate
+from tokenexit.training.hold import holds
+
+
+@dataclass
+class Losses:
+    """What one micro-batch gave.
+
+    Attributes:
+        total: To be minimised; a sum over words.
+        by_layer: Sum of cross-entropy and number of labelled words at each exit that had a loss.
+        guide: Part of ``total`` whose gradient the rest must not oppose, if there is one.
+        unlabelled: Whether words without a gold class have a share in ``total``.
+    """
+
+    total: Tensor
+    by_layer: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    guide: Tensor | None = None
+    unlabelled: bool = False
+
+
+@dataclass(frozen=True)
+class Laid:
+    """A micro-batch as its network reads it.
+
+    Attributes:
+        batch: Packed or padded.
+        num_words: Words, or target tokens, ``W``.
+        texts: Place of each text in the step's whole batch, ``[S]``, on the host.
+        word_text: Text of each word, ``[W]``, on the host.
+        word_place: Place of each word in its text, likewise.
+    """
+
+    batch: Any
+    num_words: int
+    texts: Tensor
+    word_text: Tensor
+    word_place: Tensor
+
+
+class LossModule(nn.Module):
+    """Holds the model being trained; ``forward`` gives a loss. Subclasses run the network.
+
+    Args:
+        model: With exits.
+        objective: How they are trained.
+        gradient_equilibrium: Whether to balance the exits' gradients.
+    """
+
+    def __init__(
+        self, model: Any, objective: Objective, gradient_equilibrium: bool = False
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.learned = objective.learned(model.settings.exit_layers)
+        self.objective = objective
+        self._balance = gradient_equilibrium
+
+    @property
+    @abstractmethod
+    def classes(self) -> Sequence[str] | int:
+        """Names of the classes, or how many there are where they have none."""
+
+    @property
+    @abstractmethod
+    def gate(self) -> ExitGate | None:
+        """A gate that is trained beside the objective."""
+
+    @abstractmethod
+    def lay(self, part: MicroBatch) -> Laid:
+        """Make a micro-batch what the network reads."""
+
+    @abstractmethod
+    def run(
+        self,
+        laid: Laid,
+        visitor: Visitor,
+        fork: Callable[[int, Tensor], tuple[Tensor, Tensor]],
+        skip: Callable[[int], Tensor | None],
+        compact: bool,
+    ) -> None:
+        """Send it through, showing every exit to a visitor; see ``halting.encode``."""
+
+    def with_gate(self, loss: BatchLoss, gate: ExitGate, words: int) -> WithGate:
+        """The gate's loss beside that of the objective."""
+        return WithGate(loss, gate, words)
+
+    def with_depth(self, visitor: Visitor, words: int) -> WithDepth | None:
+        """The loss of a depth head beside that, if there is such a head."""
+        return None
+
+    def forward(
+        self, part: MicroBatch, step: int, progress: float, seed: int, outer: bool = False
+    ) -> Losses:
+        """Loss of one micro-batch, summed over words or target tokens.
+
+        Args:
+            part: Its sentences or pairs.
+            step: Optimiser step.
+            progress: Share of the training that is done.
+            seed: Seed of the run.
+            outer: By what the objective's upper level is judged, instead of the loss.
+        """
+        model, laid = self.model, self.lay(part)
+        exits, words = model.settings.exit_layers, laid.num_words
+        info = BatchInfo(
+            step=step,
+            progress=progress,
+            seed=seed,
+            exit_layers=exits,
+            num_words=words,
+            sentence=laid.texts,
+            learned=self.learned,
+            device=model.device,
+            word_sentence=laid.word_text,
+            word_place=laid.word_place,
+        )
+        loss = self.objective.begin(info, outer)
+        gate = self.gate
+        gated = None if gate is None else self.with_gate(loss, gate, words)
+        inner: Visitor = loss if gated is None else gated
+        deep = self.with_depth(inner, words)
+        held = holds(loss, model.device, max(exits), self.classes, exits[:-1], gate=gate)
+        fork = balanced(loss.fork, exits) if self._balance else loss.fork
+        self.run(laid, inner if deep is None else deep, fork, loss.skip, not held)
+        total = loss.loss()
+        for beside in (gated, deep):
+            total = total if beside is None else total + beside.loss()
+        return Losses(total, loss.by_layer, loss.guide, loss.unlabelled)
