@@ -14,7 +14,7 @@ from tokenexit.decoding.teacher_forcing import Pair
 from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.objectives import BatchLoss, from_config
 from tokenexit.policies import Policy, Vote
-from tokenexit.training import lesson, lesson_seq2seq
+from tokenexit.training import loss_module
 from tokenexit.training.batches import MicroBatch
 from tokenexit.training.encoder_loss import EncoderLossModule
 from tokenexit.training.hold import holds
@@ -43,8 +43,7 @@ def hold(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Hold words as on a GPU, or let them leave."""
 
     def choose(held: bool) -> None:
-        for module in (lesson, lesson_seq2seq):
-            monkeypatch.setattr(module, "holds", as_on_a_gpu if held else holds)
+        monkeypatch.setattr(loss_module, "holds", as_on_a_gpu if held else holds)
 
     return choose
 

@@ -4,7 +4,7 @@ A group is one attention call. Sentences of one length need no padding and no in
 others are padded within their group only, never to the longest sentence of the batch.
 
 The five rows of ``packing``'s example on their way through three layers with an exit after each;
-rows that halted are read on (``halted="copy"``), and asked no more::
+rows that halted are read on (``halted="copy"``), and ask no more (``fill=0.6``)::
 
     layer    rows that ask        asking   attended   one group of two sentences, padded to three
       1      0 1 2 | 3 4          [3, 2]   [3, 2]     query_index = [[0, 1, 2], [3, 4, 4]]
