@@ -14,12 +14,12 @@ from tokenexit.data.tagged import TaggedSplit
 from tokenexit.errors import UserError
 from tokenexit.evaluation.bootstrap import relative_quality_bound
 from tokenexit.evaluation.evaluate import check_answers, evaluate, trace_split
-from tokenexit.evaluation.quality import kept
 from tokenexit.halting import Trace
 from tokenexit.models.encoders.exit_table import ExitTable
 from tokenexit.models.encoders.labeller import Labeller
 from tokenexit.policies import Policy
 from tokenexit.policies.never import Never
+from tokenexit.results import kept
 from tokenexit.tasks import labelled_task
 from tokenexit.tasks.scoring.gold import class_numbers
 

@@ -97,7 +97,7 @@ class _Watcher:
         self.seen: Signals | None = None
 
     def arrive(self, signals: Signals, words: Tensor) -> None:
-        """See ``Pupil``."""
+        """See ``Visitor``."""
         self.answers.append(signals.logits.argmax(dim=-1).cpu())
         if self._finish is not None and signals.layer < signals.num_layers:
             # Half precision: a table of states is large, and a gate tells no finer.
@@ -105,4 +105,4 @@ class _Watcher:
         self.seen = signals
 
     def leave(self, halted: Tensor, staying: Tensor) -> None:
-        """See ``Pupil``."""
+        """See ``Visitor``."""
