@@ -15,7 +15,8 @@ from tokenexit.objectives import OBJECTIVES, Objective, from_config
 from tokenexit.testing.contract import Contract, require, require_raises
 from tokenexit.testing.tagger import tiny_sentences, tiny_tagger
 from tokenexit.training.batches import MicroBatch
-from tokenexit.training.lesson import Classroom, Losses
+from tokenexit.training.encoder_loss import EncoderLossModule
+from tokenexit.training.loss_module import Losses
 
 MOMENTS = ((0, 0.0), (1, 0.3), (7, 0.9))
 """Steps and shares of the training at which losses are computed: whatever an objective
@@ -47,7 +48,7 @@ class ObjectiveCase:
         self.tagger.zero_grad(set_to_none=True)
         words = sum(target != -100 for s in sentences for target in s.targets or ())
         part = MicroBatch(sentences, list(range(len(sentences))), words)
-        room = Classroom(self.tagger, self.objective)
+        room = EncoderLossModule(self.tagger, self.objective)
         losses = room(part, step, progress, 0, outer)
         require(
             isinstance(losses.total, Tensor) and losses.total.shape == (),
