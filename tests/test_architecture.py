@@ -50,14 +50,6 @@ FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
 ONLY = {"config": {"errors", "extras"}, "data": {"errors", "extras", "registry"}}
 WITHOUT_TRANSFORMERS = {unit for units in FLOORS[:9] for unit in units}
 
-# Files that still lead back to themselves; nothing may be added.
-CIRCLES = {
-    "tokenexit.models.cascades",
-    "tokenexit.models.encoders",
-    "tokenexit.models.generation",
-    "tokenexit.models.words",
-}
-
 LONGEST_FILE = 350
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 UNSAFE_CALLS = {"torch.save", "torch.load"}
@@ -139,8 +131,7 @@ def reached_from(name: str, below: dict[str, set[str]]) -> set[str]:
 
 
 def test_no_import_leads_back():
-    guilty = files_in_circles(SOURCES)
-    assert {name.rpartition(".")[0] for name in guilty} == CIRCLES, sorted(guilty)
+    assert not files_in_circles(SOURCES), "Move what both sides need below both."
 
 
 def test_the_circle_rule_sees_a_type_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -12,7 +12,6 @@ from tokenexit.policies.base import POLICIES, Policy
 from tokenexit.policies.short import read_short
 from tokenexit.policies.text import read_text
 
-
 PolicyLike = Policy | Mapping[str, Any] | str
 """What stands for a policy: itself, its name, or its settings as plain data or text."""
 
