@@ -9,7 +9,7 @@ import pytest
 from tokenexit.config import friendly_errors
 from tokenexit.errors import UserError, printable, unknown_name
 from tokenexit.reporting.tables import results_markdown, results_text
-from tokenexit.workflows.speaking import _Plain
+from tokenexit.workflows.logs import _Plain
 
 OBEYED = (
     "\x1b[31m", "\x07", "\x00", "\r", "\x7f", "\x9b2J", "\x85", "\u202e", "\u2066", "\u200f",

@@ -21,7 +21,7 @@ from tokenexit import (
 )
 from tokenexit.config import friendly_errors
 from tokenexit.errors import UserError
-from tokenexit.extras import LIBRARIES, require
+from tokenexit.extras import LIBRARIES, require_libraries
 from tokenexit.models.fresh.encoder import train_tokenizer
 from tokenexit.models.fresh.encoder_decoder import fresh_seq2seq, train_subword_tokenizer
 
@@ -142,7 +142,7 @@ def test_no_file_of_the_package_is_left_out_of_the_wheel():
 def test_what_is_missing_is_told_with_what_to_do_instead(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "torchcrf", None)
     with pytest.raises(UserError, match=r'pip install "tokenexit\[crf\]", or use decode=legal\.$'):
-        require("torchcrf", instead="use decode=legal")
+        require_libraries("torchcrf", instead="use decode=legal")
 
 
 def test_a_library_that_is_there_and_broken_is_no_missing_library(
@@ -152,7 +152,7 @@ def test_a_library_that_is_there_and_broken_is_no_missing_library(
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "torchcrf", raising=False)
     with pytest.raises(ModuleNotFoundError, match="what_is_not_there"):
-        require("torchcrf")
+        require_libraries("torchcrf")
 
 
 def test_a_program_ends_with_the_message_wherever_the_library_was_missed(

@@ -1,7 +1,7 @@
 """Libraries that not everybody needs: predicting does without them, training and the like do not.
 
 ``pyproject.toml`` has them under ``[project.optional-dependencies]``. They are imported where they
-are used, after ``require``.
+are used, after ``require_libraries``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LIBRARIES = {
 }
 
 
-def require(*modules: str, instead: str = "") -> None:
+def require_libraries(*modules: str, instead: str = "") -> None:
     """See that libraries are there, before they are imported.
 
     Args:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenexit.extras import require
+from tokenexit.extras import require_libraries
 
 Losses = NDArray[np.float64]
 """One number from 0 to 1 a text, ``[n]``."""
@@ -42,7 +42,7 @@ def text_losses(
 
 def _special() -> Any:
     """The functions of scipy that tests and bounds are made of."""
-    require("scipy")
+    require_libraries("scipy")
     from scipy import special
 
     return special

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenexit.data.table import ClassNames, Table
 from tokenexit.errors import UserError
-from tokenexit.extras import require
+from tokenexit.extras import require_libraries
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,7 +24,7 @@ def read_parquet(path: Path) -> Table:
     Raises:
         UserError: It is no parquet file, or a damaged or encrypted one.
     """
-    require("pyarrow")
+    require_libraries("pyarrow")
     # ParquetFile, not read_table: that one takes "a=b" in a path for a column.
     import pyarrow.parquet as pq
 
@@ -46,7 +46,7 @@ def read_arrow(path: Path) -> Table:
     Raises:
         UserError: It is neither, or a damaged one.
     """
-    require("pyarrow")
+    require_libraries("pyarrow")
     import pyarrow as pa
 
     def everything() -> pa.Table:
@@ -118,7 +118,7 @@ def _features(schema: pa.Schema) -> dict[str, Any]:
 def _names_in(features: dict[str, Any], name: str, path: Path) -> ClassNames | None:
     if name not in features:
         return None
-    require("datasets")
+    require_libraries("datasets")
     from datasets import Features
 
     try:

@@ -15,7 +15,7 @@ from tokenexit.data.layout import find_splits
 from tokenexit.data.memory import Memory
 from tokenexit.data.table import Table, joined, shown
 from tokenexit.errors import UserError
-from tokenexit.extras import require
+from tokenexit.extras import require_libraries
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 
@@ -116,7 +116,7 @@ def _load_folder(folder: Path, name: str | None) -> dict[str, Table]:
 
 
 def _load_saved(folder: Path) -> dict[str, Table]:
-    require("datasets")
+    require_libraries("datasets")
     from datasets import load_from_disk
 
     try:
@@ -137,7 +137,7 @@ def _tables(loaded: Mapping[Any, Any], source: str | Path) -> dict[str, Table]:
 
 
 def _load_hub(source: str, name: str | None, revision: str | None) -> dict[str, Table]:
-    require("datasets")
+    require_libraries("datasets")
     import datasets
 
     with explaining_hub(source, name):

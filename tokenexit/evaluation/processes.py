@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 
 from tokenexit.errors import UserError
-from tokenexit.extras import require
+from tokenexit.extras import require_libraries
 
 if TYPE_CHECKING:
     from accelerate import PartialState
@@ -42,7 +42,7 @@ def state() -> PartialState | Alone:
     """
     if find_spec("accelerate") is None and os.environ.get("WORLD_SIZE", "1") == "1":
         return Alone(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    require("accelerate")
+    require_libraries("accelerate")
     from accelerate import PartialState
 
     if torch.cuda.is_available():

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.evaluation.bootstrap import RESAMPLES
-from tokenexit.extras import require
+from tokenexit.extras import require_libraries
 from tokenexit.metrics import Metric
 from tokenexit.results import kept
 
@@ -87,7 +87,7 @@ def score_texts(
     Raises:
         UserError: Nothing to score, a text without references, or an unknown tokenizer.
     """
-    require("sacrebleu")
+    require_libraries("sacrebleu")
     from sacrebleu.metrics.chrf import CHRF
 
     check_texts(hypotheses, references)
@@ -213,7 +213,7 @@ def _drawn(counts: Sequence[NDArray[np.int64]], seed: int) -> list[NDArray[np.fl
 
 
 def _bleu(tokenize: str, by_text: bool = False) -> BLEU:
-    require("sacrebleu")
+    require_libraries("sacrebleu")
     from sacrebleu.metrics.bleu import BLEU
 
     if tokenize not in TOKENIZERS:
@@ -231,7 +231,7 @@ def _counts(
 
 
 def _score(counts: NDArray[np.int64]) -> float:
-    require("sacrebleu")
+    require_libraries("sacrebleu")
     from sacrebleu.metrics.bleu import BLEU
 
     length, reference, *rest = counts.tolist()

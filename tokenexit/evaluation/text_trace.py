@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tokenexit.decoding import DecodeWork
-from tokenexit.extras import require
+from tokenexit.extras import require_libraries
 from tokenexit.files import replacing
 from tokenexit.models.generation.generate_texts import GeneratedText
 
@@ -90,7 +90,7 @@ class TextTrace:
             full: What was generated at full depth for the same sources; its tokens are written too.
             oracle: Where the oracle lets each of those leave.
         """
-        require("pyarrow")
+        require_libraries("pyarrow")
         import pyarrow as pa
         import pyarrow.parquet as pq
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenexit.extras import require
+from tokenexit.extras import require_libraries
 from tokenexit.files import replacing
 
 
@@ -132,7 +132,7 @@ class Trace(WordRows):
             words: The words themselves.
             beside: Further columns, ``[W]`` each.
         """
-        require("pyarrow")
+        require_libraries("pyarrow")
         import pyarrow as pa
         import pyarrow.parquet as pq
 

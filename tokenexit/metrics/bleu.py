@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenexit.extras import require
+from tokenexit.extras import require_libraries
 from tokenexit.metrics.base import METRICS
 from tokenexit.metrics.by_sacrebleu import BySacreBleu
 
@@ -20,7 +20,7 @@ class Bleu(BySacreBleu):
     title = "BLEU"
 
     def __init__(self) -> None:
-        require("sacrebleu")
+        require_libraries("sacrebleu")
         from sacrebleu.metrics.bleu import BLEU
 
         super().__init__(BLEU())

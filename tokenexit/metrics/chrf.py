@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tokenexit.extras import require
+from tokenexit.extras import require_libraries
 from tokenexit.metrics.base import METRICS
 from tokenexit.metrics.by_sacrebleu import BySacreBleu
 
@@ -14,7 +14,7 @@ class Chrf(BySacreBleu):
     title = "chrF"
 
     def __init__(self) -> None:
-        require("sacrebleu")
+        require_libraries("sacrebleu")
         from sacrebleu.metrics.chrf import CHRF
 
         super().__init__(CHRF())

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenexit.extras import require
+from tokenexit.extras import require_libraries
 from tokenexit.metrics.base import METRICS, Metric
 
 _WORD = re.compile(r"[^\W_]+")
@@ -35,7 +35,7 @@ class _Rouge(Metric):
     kind: ClassVar[str]
 
     def __init__(self) -> None:
-        require("rouge_score", instead="choose another metric")
+        require_libraries("rouge_score", instead="choose another metric")
         from rouge_score.rouge_scorer import RougeScorer
 
         self._scorer = RougeScorer([self.kind], tokenizer=UnicodeWords())

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tokenexit.errors import UserError
-from tokenexit.extras import require
+from tokenexit.extras import require_libraries
 
 
 def equal_shares(ranked: Sequence[int], counts: Mapping[int, int], buckets: int) -> tuple[int, ...]:
@@ -108,7 +108,7 @@ def clusters(embeddings: Tensor, buckets: int, seed: int = 0) -> list[int]:
     Raises:
         UserError: ``buckets`` is no whole number from 1 to the number of tokens.
     """
-    require("sklearn")
+    require_libraries("sklearn")
     from sklearn.cluster import KMeans
 
     vectors = embeddings.detach().float().cpu()

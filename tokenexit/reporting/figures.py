@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenexit.errors import UserError, unknown_name
-from tokenexit.extras import require
+from tokenexit.extras import require_libraries
 from tokenexit.files import replacing
 from tokenexit.reporting import palette
 from tokenexit.reporting.curve import Curve, curve_of
@@ -58,7 +58,7 @@ def save_figures(run: str | Path, format: str = "pdf") -> list[Path]:
     """
     if format not in FORMATS:
         raise unknown_name("figure format", format, FORMATS)
-    require("matplotlib", instead="open the HTML report, which does without it")
+    require_libraries("matplotlib", instead="open the HTML report, which does without it")
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

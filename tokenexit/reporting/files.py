@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tokenexit.errors import UserError
-from tokenexit.extras import require
+from tokenexit.extras import require_libraries
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -103,7 +103,7 @@ def read_table(path: Path) -> pa.Table | None:
     """
     if not path.is_file():
         return None
-    require("pyarrow")
+    require_libraries("pyarrow")
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -18,9 +18,9 @@ from tokenexit.reporting.candidates import tried
 from tokenexit.reporting.classes import class_depths, entity_depths
 from tokenexit.reporting.curve import curve_of
 from tokenexit.reporting.files import AGAIN, read_json
-from tokenexit.reporting.gaps import gaps
 from tokenexit.reporting.headline import headline_figures, headline_sentences
 from tokenexit.reporting.heatmap import heat_map
+from tokenexit.reporting.missing_files import missing_files
 from tokenexit.reporting.panels import draw
 from tokenexit.reporting.panels.curve import curve_note
 from tokenexit.reporting.payers import payers
@@ -84,7 +84,7 @@ def page(run: RunData) -> str:
         "page.html.j2",
         run=run,
         metrics=run.metrics or {},
-        gaps=gaps(run),
+        missing_files=missing_files(run),
         layers=range(1, run.num_layers + 1),
         colours=_colours(run.num_layers),
         script=Markup(script),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tokenexit.data.corpus import Reads
 from tokenexit.errors import UserError
-from tokenexit.extras import require
+from tokenexit.extras import require_libraries
 from tokenexit.metrics import METRICS, build_metric
 from tokenexit.registry import Registry
 
@@ -115,7 +115,7 @@ class Task(ABC):
             UserError: There is no such metric; the message names those that there are. Or what
                 scoring needs is not installed.
         """
-        require(*self.libraries)
+        require_libraries(*self.libraries)
         if metric is None or metric in self.figures:
             return
         fitting = [name for name, cls in METRICS.items() if cls.of == self.of]

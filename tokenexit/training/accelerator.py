@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from tokenexit.errors import UserError
-from tokenexit.extras import require
+from tokenexit.extras import require_libraries
 from tokenexit.training.config import TrainConfig
 from tokenexit.training.tracking import check_trackers
 
@@ -27,7 +27,7 @@ def make_accelerator(config: TrainConfig, folder: Path) -> Accelerator:
         UserError: Accelerate or a tracker that is asked for is not installed, or fp16 without a
             GPU.
     """
-    require("accelerate")
+    require_libraries("accelerate")
     from accelerate import Accelerator
     from accelerate.utils import DistributedDataParallelKwargs
 

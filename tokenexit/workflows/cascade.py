@@ -18,9 +18,9 @@ from tokenexit.training import check_training, make_accelerator
 from tokenexit.workflows.config import ClassificationConfig
 from tokenexit.workflows.finish import finish
 from tokenexit.workflows.folder import Demo, begin, check_run, run_folder
+from tokenexit.workflows.logs import logger, quiet
 from tokenexit.workflows.recipes import Recipe, recipe_of
 from tokenexit.workflows.selection import COUNT, selection
-from tokenexit.workflows.speaking import logger, quiet
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -33,7 +33,7 @@ _OF_THE_CASCADE = ("output_dir", "data", "stages", "method", "policy", "calibrat
 """Keys that a stage cannot have of its own."""
 
 
-def run_cascade(
+def train_cascade(
     recipe: Recipe,
     policy: Policy | None,
     families: list[Policy],

@@ -9,9 +9,9 @@ from typing import Any
 from tokenexit.calibration.clock.saved import COSTS
 from tokenexit.files import write_json
 from tokenexit.policies import Policy, from_config
+from tokenexit.workflows.logs import logger
 from tokenexit.workflows.recipes import Recipe
 from tokenexit.workflows.selection import Selection
-from tokenexit.workflows.speaking import logger
 
 CURVE_FACTORS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 """Settings of the curve, as multiples of the calibrated one."""

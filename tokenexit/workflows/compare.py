@@ -23,8 +23,8 @@ from tokenexit.policies import Policy, from_config
 from tokenexit.reporting.policy_comparison import policies_table, write_policies
 from tokenexit.workflows.commands import Commands, open_model
 from tokenexit.workflows.comparison import comparison, refuse_others, without_fail
+from tokenexit.workflows.logs import logger
 from tokenexit.workflows.same_run import read_record, whole_path
-from tokenexit.workflows.speaking import logger
 from tokenexit.workflows.within_budget import Measure, measured_within, swept
 
 BLIND = ("assigned_depth",)

@@ -24,6 +24,7 @@ from tokenexit.results import lower_is_better
 from tokenexit.workflows.compare_methods_config import CompareMethodsConfig
 from tokenexit.workflows.comparison import comparison, refuse_others, without_fail
 from tokenexit.workflows.folder import Demo, generated
+from tokenexit.workflows.logs import logger
 from tokenexit.workflows.method_curve import measure
 from tokenexit.workflows.method_runs import (
     MethodRun,
@@ -34,7 +35,6 @@ from tokenexit.workflows.method_runs import (
 )
 from tokenexit.workflows.run import run_task
 from tokenexit.workflows.same_run import read_record, whole_path, with_whole_paths
-from tokenexit.workflows.speaking import logger
 
 
 def compare_methods(

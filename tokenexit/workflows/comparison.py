@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 from tokenexit.errors import UserError
-from tokenexit.extras import require
+from tokenexit.extras import require_libraries
 from tokenexit.workflows.lock import locked
-from tokenexit.workflows.speaking import logger, quiet
+from tokenexit.workflows.logs import logger, quiet
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def comparison(output_dir: str, threads: int | None, precision: str = "no") -> I
     """
     if threads is not None:
         torch.set_num_threads(threads)
-    require("accelerate")
+    require_libraries("accelerate")
     from accelerate import Accelerator
 
     accelerator = Accelerator(mixed_precision=precision)

@@ -11,11 +11,11 @@ from tokenexit.promises.sentences import promise_sentences
 from tokenexit.reporting import write_report
 from tokenexit.reporting.tables import results_text
 from tokenexit.workflows.choosing import choose_policy, curve_values
+from tokenexit.workflows.logs import logger
 from tokenexit.workflows.recipes import Recipe
 from tokenexit.workflows.recipes.base import Measured
 from tokenexit.workflows.record import for_model, training_record, write_metrics
 from tokenexit.workflows.selection import Selection
-from tokenexit.workflows.speaking import logger
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

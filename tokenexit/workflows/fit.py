@@ -19,12 +19,12 @@ from tokenexit.models.settings import task_of
 from tokenexit.tasks import TASKS, LabelledTask
 from tokenexit.training import check_training, make_accelerator
 from tokenexit.workflows.choosing import choose_policy
+from tokenexit.workflows.logs import quiet
 from tokenexit.workflows.method import load_with_method
 from tokenexit.workflows.plain import plain
 from tokenexit.workflows.recipes import RECIPES, Recipe
 from tokenexit.workflows.record import training_record
 from tokenexit.workflows.run import taught
-from tokenexit.workflows.speaking import quiet
 
 SETTINGS = (
     "train", "calibrate", "policy", "context_gate", "metric", "batch_size", "train_on",

@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tokenexit.extras import require
+from tokenexit.extras import require_libraries
 from tokenexit.policies import Policy
 from tokenexit.training import make_accelerator, train
-from tokenexit.workflows.cascade import run_cascade
+from tokenexit.workflows.cascade import train_cascade
 from tokenexit.workflows.finish import finish
 from tokenexit.workflows.folder import Demo, begin, run_folder
+from tokenexit.workflows.logs import logger, quiet
 from tokenexit.workflows.recipes import Recipe, recipe_of
 from tokenexit.workflows.seeds import run_seeds
 from tokenexit.workflows.selection import Selection, selection
-from tokenexit.workflows.speaking import logger, quiet
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -34,13 +34,13 @@ def run_task(config: Any, demo: Demo | None = None) -> Path:
     Raises:
         UserError: Anything wrong with the configuration, the data or the model.
     """
-    require("accelerate")
+    require_libraries("accelerate")
     if config.seeds:
         return run_seeds(config, lambda one: run_task(one, demo))
     recipe = recipe_of(config)
     policy, families = recipe.prepare()
     if getattr(config, "stages", ()):
-        return run_cascade(recipe, policy, families, run_task, demo)
+        return train_cascade(recipe, policy, families, run_task, demo)
     accelerator = make_accelerator(recipe.config.train, Path(config.output_dir))
     quiet(accelerator)
     with run_folder(recipe.config, accelerator.is_main_process):

@@ -15,7 +15,7 @@ from tokenexit.reporting.files import read_json
 from tokenexit.reporting.seeds import SEEDS, seeds_text, summary
 from tokenexit.training import make_accelerator
 from tokenexit.workflows.folder import begin, run_folder
-from tokenexit.workflows.speaking import quiet
+from tokenexit.workflows.logs import quiet
 
 logger = logging.getLogger("tokenexit")
 

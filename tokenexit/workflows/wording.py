@@ -9,7 +9,7 @@ from tokenexit.data.tagged import TaggedSplit
 from tokenexit.models.splitting.learn_splitter import agreement, learn_splitter
 from tokenexit.models.splitting.splitter import splitter
 from tokenexit.workflows.config import TaggingConfig
-from tokenexit.workflows.speaking import logger
+from tokenexit.workflows.logs import logger
 
 FEW = 0.8
 """Share of training texts below which the splitter is warned of."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenexit.calibration.clock.counts import Counts, resolved
-from tokenexit.extras import require
+from tokenexit.extras import require_libraries
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def fit(runs: Sequence[tuple[Counts, float]]) -> tuple[dict[str, Cost], float]:
     Returns:
         Costs by operation, and the median error of the runs as a share.
     """
-    require("scipy")
+    require_libraries("scipy")
     from scipy.optimize import nnls
 
     names = list(dict.fromkeys(name for counts, _ in runs for name in counts))

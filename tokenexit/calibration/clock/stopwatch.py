@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tokenexit.extras import require
+from tokenexit.extras import require_libraries
 
 LEAST, MOST = 5, 15
 """Passes over the texts in which contestants are timed."""
@@ -56,7 +56,7 @@ class Passes:
 
     def faster(self, which: int, than: int) -> bool:
         """Whether one is faster than another beyond the noise: in so many passes (a sign test)."""
-        require("scipy")
+        require_libraries("scipy")
         from scipy.special import bdtr
 
         won = int((self.seconds[which] < self.seconds[than]).sum())

@@ -12,7 +12,7 @@ from tokenexit.data.layout import split_of
 from tokenexit.data.source import explaining_hub, is_hub_id, local_path
 from tokenexit.data.table import listed
 from tokenexit.errors import UserError
-from tokenexit.extras import require
+from tokenexit.extras import require_libraries
 
 _ENDINGS = {
     ".parquet": "parquet",
@@ -144,7 +144,7 @@ def _split_of(folder: Path, path: PurePosixPath) -> str | None:
 
 
 def _on_hub(source: str, split: str | None, name: str | None, revision: str | None) -> list[str]:
-    require("datasets")
+    require_libraries("datasets")
     import datasets
 
     with explaining_hub(source, name):

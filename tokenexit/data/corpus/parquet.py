@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenexit.data.corpus.opening import DAMAGED, brief, open_file
 from tokenexit.errors import UserError
-from tokenexit.extras import require
+from tokenexit.extras import require_libraries
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -24,7 +24,7 @@ def open_parquet(path: str) -> Iterator[pq.ParquetFile]:
     Raises:
         UserError: It is none, or a damaged or encrypted one.
     """
-    require("pyarrow")
+    require_libraries("pyarrow")
     import pyarrow as pa
     import pyarrow.parquet as pq
 

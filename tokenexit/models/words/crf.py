@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tokenexit.errors import UserError
-from tokenexit.extras import require
+from tokenexit.extras import require_libraries
 
 
 class TagCRF(nn.Module):
@@ -29,7 +29,7 @@ class TagCRF(nn.Module):
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
-        require("torchcrf", instead="use decode=legal")
+        require_libraries("torchcrf", instead="use decode=legal")
         from torchcrf import CRF
 
         self.chain: Any = CRF(num_classes, batch_first=True)

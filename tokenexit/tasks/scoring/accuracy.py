@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenexit.extras import require
+from tokenexit.extras import require_libraries
 
 
 def accuracy_figures(
     prediction: NDArray[np.integer], gold: NDArray[np.integer]
 ) -> dict[str, float]:
     """Accuracy and macro F1 of classes, ``[W]`` each; 0 without rows."""
-    require("sklearn")
+    require_libraries("sklearn")
     from sklearn.metrics import f1_score
 
     if len(gold) == 0:

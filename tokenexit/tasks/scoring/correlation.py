@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenexit.errors import UserError
-from tokenexit.extras import require
+from tokenexit.extras import require_libraries
 
 
 def correlation(prediction: NDArray[np.floating], gold: NDArray[np.floating]) -> dict[str, float]:
@@ -23,7 +23,7 @@ def correlation(prediction: NDArray[np.floating], gold: NDArray[np.floating]) ->
     Raises:
         UserError: A number that was told is none.
     """
-    require("scipy")
+    require_libraries("scipy")
     from scipy.stats import rankdata
 
     prediction, gold = prediction.astype(np.float64), gold.astype(np.float64)

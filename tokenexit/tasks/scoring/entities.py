@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenexit.extras import require
+from tokenexit.extras import require_libraries
 from tokenexit.tasks.scoring.gold import entity_kinds
 
 
@@ -24,7 +24,7 @@ def entity_figures(
     labels: Sequence[str],
 ) -> dict[str, float]:
     """F1, precision, recall and strict F1 of entity spans; see ``fast_span_f1`` for arguments."""
-    require("seqeval")
+    require_libraries("seqeval")
     from seqeval.metrics import f1_score, precision_score, recall_score
     from seqeval.scheme import IOB2
 

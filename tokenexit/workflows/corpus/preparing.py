@@ -10,7 +10,7 @@ from tokenexit.data.corpus import Corpus, FileIndex, Found, choose_columns, find
 from tokenexit.data.corpus.opening import stamp_of
 from tokenexit.errors import UserError
 from tokenexit.evaluation.processes import agree, from_main, gather, is_main, my_share
-from tokenexit.extras import require
+from tokenexit.extras import require_libraries
 from tokenexit.files import clear_partials, write_json
 from tokenexit.workflows.corpus.config import CorpusConfig
 from tokenexit.workflows.corpus.manifest import check_same, manifest_of
@@ -67,7 +67,7 @@ def look_through(config: CorpusConfig, folder: Path | None) -> Corpus:
     Raises:
         UserError: One cannot be read, or pyarrow is not installed.
     """
-    require("pyarrow")  # whose types the answers have, whatever format they are written in
+    require_libraries("pyarrow")  # answers have its types, written as JSON too
     found = from_main(lambda: _find(config))
     known = from_main(lambda: _known(folder, found))
     if known is not None:

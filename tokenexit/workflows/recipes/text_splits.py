@@ -11,7 +11,7 @@ from tokenexit.errors import UserError
 from tokenexit.objectives import OBJECTIVES
 from tokenexit.tasks.texts import TextTask
 from tokenexit.workflows.config import ClassificationConfig
-from tokenexit.workflows.speaking import logger
+from tokenexit.workflows.logs import logger
 
 
 def read_text_splits(config: ClassificationConfig, task: TextTask, source: str) -> dict[str, Any]:

@@ -8,14 +8,14 @@ from tokenexit.reporting.run import CALIBRATION, LOG, METRICS, PARETO, TRACE, Ru
 
 
 @dataclass(frozen=True)
-class Gap:
+class MissingFile:
     """A missing file and its remedy."""
 
     file: str
     command: str
 
 
-def gaps(run: RunData) -> dict[str, Gap]:
+def missing_files(run: RunData) -> dict[str, MissingFile]:
     """Missing files by name."""
     task = run.task or (run.exits or {}).get("task") or "ner"
     again = f"python recipes/{task}.py RUN/config.yaml resume=true"
@@ -30,7 +30,7 @@ def gaps(run: RunData) -> dict[str, Gap]:
         CALIBRATION: run.calibration,
     }
     return {
-        name: Gap(name, calibrate if name == CALIBRATION else again)
+        name: MissingFile(name, calibrate if name == CALIBRATION else again)
         for name, data in held.items()
         if data is None
     }
