@@ -297,7 +297,7 @@ def test_a_missing_file_leaves_the_rest(make: Make, name: str):
     html = report(make(skip=(name,)))
     assert f"<code>{name}</code>" in html
     if name != "metrics.json":  # nothing else tells the task
-        assert "python recipes/data_to_text.py RUN/config.yaml resume=true" in html
+        assert "tokenexit train data_to_text RUN/config.yaml resume=true" in html
         assert "tokenexit calibrate" not in html
 
 

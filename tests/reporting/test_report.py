@@ -140,7 +140,7 @@ def test_a_missing_file_leaves_the_rest(make_run: Make, name: str):
 def test_a_missing_file_names_the_command_that_makes_it(make_run: Make):
     skipped = ("pareto.csv", "calibration.json")
     html = report(make_run(task="pos", skip=skipped))
-    assert "python recipes/pos.py RUN/config.yaml resume=true" in html
+    assert "tokenexit train pos RUN/config.yaml resume=true" in html
     assert "tokenexit calibrate RUN" in html
 
 

@@ -18,7 +18,7 @@ class MissingFile:
 def missing_files(run: RunData) -> dict[str, MissingFile]:
     """Missing files by name."""
     task = run.task or (run.exits or {}).get("task") or "ner"
-    again = f"python recipes/{task}.py RUN/config.yaml resume=true"
+    again = f"tokenexit train {task} RUN/config.yaml resume=true"
     calibrate = "tokenexit calibrate RUN --data DATA --split validation --min-quality 0.99"
     if run.generates:
         calibrate = again
