@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor
-from transformers.generation.logits_process import (
-    MinLengthLogitsProcessor,
-    MinNewTokensLengthLogitsProcessor,
-)
 
 from tokenexit.decoding.compiled import structs
 from tokenexit.decoding.compiled.cache import BLOCK
 from tokenexit.decoding.compiled.rule import TooLarge
 from tokenexit.decoding.compiled.sequences import CompiledSequences
+from tokenexit.decoding.held_back import held_back
 
 if TYPE_CHECKING:
     from tokenexit.decoding.search import Stopping
@@ -34,14 +31,14 @@ def greedy(
 ) -> tuple[Tensor, list[Tensor]] | None:
     """See ``Sequences.greedy``; None where somebody wants to see each step."""
     rule = decoding.rule_of(decoding.policy)
-    held = _held_back(process)
+    held = held_back(process)
     if rule is None or held is None or not stopping.simple or not stopping.most:
         return None
     try:
         table = rule.table(stopping.most)
     except TooLarge:
         return None
-    banned, free_from = held
+    banned = held.words.int().numpy()
     ends = np.array(stopping.end_tokens if stopping.pads else [], dtype=np.int32)
     rows = decoding.going(prompt[:, -1], None).copy()
     words = prompt[:, -1].to(torch.long, copy=True).contiguous()
@@ -52,7 +49,7 @@ def greedy(
         live=len(rows),
         num_ends=len(ends),
         stop_at=stopping.most - 1,  # the last token is not read
-        free_from=free_from,
+        free_from=held.until,
         padding=0 if pad is None else int(pad),
         ends=structs.address(ends),
         rows=structs.address(rows),
@@ -91,23 +88,3 @@ def _some_steps(
         model.kernels.decode_greedy(decoding.batch, structs.address(step), structs.address(run))
     )
     return tokens[:, : run.steps], layers[:, : run.steps]
-
-
-def _held_back(process: Iterable[Any]) -> tuple[np.ndarray, int] | None:
-    """Words that may not be written at first, and the length from which they may.
-
-    None if there are processors of another kind.
-    """
-    banned, until = np.zeros(0, dtype=np.int32), 0
-    for each in process:
-        if type(each) is MinLengthLogitsProcessor:
-            length = each.min_length
-        elif type(each) is MinNewTokensLengthLogitsProcessor:
-            length = each.prompt_length_to_skip + each.min_new_tokens
-        else:
-            return None
-        ends = each.eos_token_id.flatten().to(torch.int32).numpy()
-        if len(banned) and not np.array_equal(banned, ends):
-            return None
-        banned, until = ends, max(until, int(length))
-    return banned, until

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from tokenexit.decoding.held_back import held_back
 from tokenexit.decoding.static import upwards
-from tokenexit.decoding.static.choose import Choice, held_back
+from tokenexit.decoding.static.choose import Choice
 from tokenexit.decoding.static.climb import climb
 from tokenexit.decoding.static.form import Form
 from tokenexit.decoding.static.sequences import StaticSequences
