@@ -13,7 +13,7 @@ import torch
 
 pytestmark = pytest.mark.slow
 
-BATCHES = {"prediction": 1000, "bf16 prediction": 1000, "bf16 training": 250, "sources": 1000}
+BATCHES = {"prediction": 500, "bf16 prediction": 600, "bf16 training": 250, "sources": 500}
 # Importing takes longer than most of it, so it is done once for all: each kind is a fork.
 SCRIPT = """
 import json, os, random, sys
