@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tokenexit.extras import LIBRARIES
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "tokenexit"
@@ -202,6 +205,18 @@ def test_nothing_is_pickled():
             if isinstance(node, ast.Attribute) and ast.unparse(node) in UNSAFE_CALLS
         ]
     assert not guilty, "Save safetensors and JSON instead."
+
+
+def test_optional_libraries_are_imported_where_they_are_used():
+    guilty = [
+        f"{relative(path)} imports {library}"
+        for path in SOURCES
+        for library in re.findall(
+            r"^(?:import|from) (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE
+        )
+        if library in LIBRARIES
+    ]
+    assert not guilty, "Import them in functions, after require_libraries."
 
 
 @pytest.mark.parametrize("module", ["tokenexit", "tokenexit.config", "tokenexit.cli"])

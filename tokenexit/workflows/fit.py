@@ -9,8 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from accelerate.utils import set_seed
-
 from tokenexit.data.memory import ORIGIN, in_memory
 from tokenexit.data.pairs import PairSplit
 from tokenexit.data.tagged import TaggedSplit, with_validation
@@ -91,6 +89,8 @@ def _fitted(recipe: Recipe, model: Any, train: Any, validation: Any) -> Any:
     if config.metric is not None:
         model.configure(metric=config.metric)
     check_training(config.train, evaluated=True)
+    from accelerate.utils import set_seed
+
     set_seed(config.seed)
     held = taught(recipe, model, splits, policy, families, accelerator)
     record = training_record(config, held)
