@@ -14,7 +14,7 @@ from transformers import AutoModelForSeq2SeqLM
 
 from tokenexit.decoders import DECODERS
 from tokenexit.decoding.teacher_forcing import Pair, PairBatch
-from tokenexit.decoding.teacher_forcing import teach as run_decoder
+from tokenexit.decoding.teacher_forcing import teacher_forcing as run_decoder
 from tokenexit.errors import UserError
 from tokenexit.halting import PolicyVisitor, encode, pack
 from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
