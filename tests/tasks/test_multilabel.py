@@ -16,7 +16,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 import tokenexit
 from tokenexit.data.labels import UNLABELLED, Cell
 from tokenexit.errors import UserError
-from tokenexit.tasks import labelled_task
+from tokenexit.tasks import Rows, labelled_task
 from tokenexit.tasks.multilabel import LabelSetSplit, members, read_set
 from tokenexit.tasks.scoring.gold import class_numbers
 from tokenexit.workflows.commands import open_model
@@ -71,7 +71,7 @@ def test_figures_are_those_of_scikit_learn():
         wanted = f1_score(true, found, average=average, zero_division=0.0)  # type: ignore[arg-type]
         assert figures[f"{average}_f1"] == pytest.approx(wanted)
     assert figures["exact_match"] == 3 / 6
-    sums = TASK.parts(said, gold, text, labels, 6).sum(axis=0)
+    sums = TASK.parts(Rows(said, gold, text, labels), 6).sum(axis=0)
     assert sums[0] / sums[1] == pytest.approx(figures["micro_f1"])
 
 

@@ -28,11 +28,11 @@ class Fair(Classification):
     metric = "balanced_accuracy"
     figures = ("balanced_accuracy",)
 
-    def scored(self, prediction, gold, text, labels):
-        return {"balanced_accuracy": float(balanced_accuracy_score(gold, prediction))}
+    def scored(self, rows):
+        return {"balanced_accuracy": float(balanced_accuracy_score(rows.gold, rows.prediction))}
 
-    def quick(self, prediction, gold, text, labels):
-        return self.scored(prediction, gold, text, labels)["balanced_accuracy"]
+    def quick(self, rows):
+        return self.scored(rows)["balanced_accuracy"]
 """
 NETWORK = {
     "model_type": "bert", "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,

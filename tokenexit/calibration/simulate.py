@@ -10,7 +10,7 @@ from tokenexit.evaluation.processes import gather, my_share
 from tokenexit.models.encoders.exit_table import ExitTable
 from tokenexit.policies import Policy
 from tokenexit.policies.assigned_depth import AssignedDepth
-from tokenexit.tasks import LabelledTask, labelled_task
+from tokenexit.tasks import LabelledTask, Rows, labelled_task
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,7 @@ def _outcome(
     mine = table.mine & table.known
     if not mine.any():
         return Outcome(value, 0.0, 1.0)
-    prediction, gold = prediction[mine], gold[mine]
-    told = prediction, gold, table.text[mine], table.classes
-    quality = task.quick(*told) if metric is None else task.graded(*told, metric)["quality"]
+    rows = Rows(prediction[mine], gold[mine], table.text[mine], table.classes)
+    quality = task.quick(rows) if metric is None else task.graded(*rows, metric)["quality"]
     ms = None if clock is None else clock.ms(policy.at(value), layers[table.mine])
     return Outcome(value, float(quality), table.num_layers / float(layers[mine].mean()), ms)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenexit.halting import Trace
-from tokenexit.tasks import labelled_task
+from tokenexit.tasks import Rows, labelled_task
 
 RESAMPLES = 1000
 
@@ -48,5 +48,5 @@ def _counts(trace: Trace, labels: Sequence[str], task: str, texts: int) -> NDArr
     """Numerator and denominator of the quality of each text, ``[texts, 2]``; they add up."""
     of = labelled_task(task)
     known = of.known(trace.gold)
-    rows = trace.prediction[known], trace.gold[known], trace.text[known]
-    return of.parts(*rows, labels, texts)
+    rows = Rows(trace.prediction[known], trace.gold[known], trace.text[known], labels)
+    return of.parts(rows, texts)

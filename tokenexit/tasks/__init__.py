@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tokenexit.tasks.base import HOLDERS, TASKS, Task, Unit
-from tokenexit.tasks.labelled import LabelledTask
+from tokenexit.tasks.labelled import LabelledTask, Rows
 from tokenexit.tasks.naming import (
     generation_task,
     labelled_task,
@@ -17,6 +17,7 @@ __all__ = [
     "HOLDERS",
     "TASKS",
     "LabelledTask",
+    "Rows",
     "Task",
     "Unit",
     "generation_task",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenexit.tasks.labelled import Answers, LabelledTask
+from tokenexit.tasks.labelled import LabelledTask, Rows
 from tokenexit.tasks.scoring.accuracy import accuracy_figures, right_of
 
 
@@ -19,25 +18,14 @@ class ByAccuracy(LabelledTask):
     figures: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1")
     libraries: ClassVar[tuple[str, ...]] = ("sklearn",)
 
-    def scored(
-        self, prediction: Answers, gold: Answers, text: Answers, labels: Sequence[str]
-    ) -> dict[str, float]:
+    def scored(self, rows: Rows) -> dict[str, float]:
         """See ``LabelledTask``."""
-        return accuracy_figures(prediction, gold)
+        return accuracy_figures(rows.prediction, rows.gold)
 
-    def quick(
-        self, prediction: Answers, gold: Answers, text: Answers, labels: Sequence[str]
-    ) -> float:
+    def quick(self, rows: Rows) -> float:
         """See ``LabelledTask``."""
-        return float((prediction == gold).mean())
+        return float((rows.prediction == rows.gold).mean())
 
-    def parts(
-        self,
-        prediction: Answers,
-        gold: Answers,
-        text: Answers,
-        labels: Sequence[str],
-        texts: int,
-    ) -> NDArray[np.float64]:
+    def parts(self, rows: Rows, texts: int) -> NDArray[np.float64]:
         """See ``LabelledTask``."""
-        return right_of(prediction, gold, text, texts)
+        return right_of(rows.prediction, rows.gold, rows.text, texts)

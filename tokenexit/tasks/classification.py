@@ -14,7 +14,7 @@ from tokenexit.policies.margin import Margin
 from tokenexit.policies.pcee import PCEE
 from tokenexit.tasks.base import TASKS
 from tokenexit.tasks.by_accuracy import ByAccuracy
-from tokenexit.tasks.labelled import Answers, names_of
+from tokenexit.tasks.labelled import Rows
 from tokenexit.tasks.texts import TextTask
 
 
@@ -24,11 +24,9 @@ class Classification(ByAccuracy, TextTask):
 
     title: ClassVar[str] = "text classification"
 
-    def named(
-        self, prediction: Answers, gold: Answers, text: Answers, labels: Sequence[str]
-    ) -> tuple[list[Any], list[Any]]:
+    def named(self, rows: Rows) -> tuple[list[Any], list[Any]]:
         """One name a text."""
-        return names_of(prediction, labels).tolist(), names_of(gold, labels).tolist()
+        return rows.names(rows.prediction).tolist(), rows.names(rows.gold).tolist()
 
     def write_demo(self, folder: Path) -> None:
         """See ``Task``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,27 @@ UNKNOWN_NAME = "<unknown>"
 """Name of a label that the model does not know."""
 
 
+class Rows(NamedTuple):
+    """Rows with a gold answer, as a task scores them.
+
+    Attributes:
+        prediction: Answers, ``[W]``.
+        gold: True ones, ``[W]``.
+        text: Number of each row's text, ``[W]``.
+        labels: Names of the classes.
+    """
+
+    prediction: Answers
+    gold: Answers
+    text: Answers
+    labels: Sequence[str]
+
+    def names(self, classes: Answers) -> NDArray[np.object_]:
+        """Names of classes, ``[W]``."""
+        names = np.array([*self.labels, UNKNOWN_NAME], dtype=object)
+        return names[np.where(classes < 0, len(self.labels), classes)]
+
+
 class LabelledTask(Task):
     """A task whose rows get an answer each.
 
@@ -38,21 +59,15 @@ class LabelledTask(Task):
     """What its labels are, in the plural."""
 
     @abstractmethod
-    def scored(
-        self, prediction: Answers, gold: Answers, text: Answers, labels: Sequence[str]
-    ) -> dict[str, float]:
+    def scored(self, rows: Rows) -> dict[str, float]:
         """All figures of rows that have a gold answer."""
 
     @abstractmethod
-    def quick(
-        self, prediction: Answers, gold: Answers, text: Answers, labels: Sequence[str]
-    ) -> float:
+    def quick(self, rows: Rows) -> float:
         """The usual figure alone, for searches that score hundreds of settings."""
 
     @abstractmethod
-    def named(
-        self, prediction: Answers, gold: Answers, text: Answers, labels: Sequence[str]
-    ) -> tuple[list[Any], list[Any]]:
+    def named(self, rows: Rows) -> tuple[list[Any], list[Any]]:
         """Predictions and gold answers as a ``Metric`` of labels gets them."""
 
     @abstractmethod
@@ -64,21 +79,11 @@ class LabelledTask(Task):
             context: Whether the model has a context gate, which is then the first.
         """
 
-    def parts(
-        self,
-        prediction: Answers,
-        gold: Answers,
-        text: Answers,
-        labels: Sequence[str],
-        texts: int,
-    ) -> NDArray[np.float64]:
+    def parts(self, rows: Rows, texts: int) -> NDArray[np.float64]:
         """Numerator and denominator of the usual figure by text, ``[texts, 2]``; they add up.
 
         Args:
-            prediction: Of rows with a gold answer, as the rest.
-            gold: Likewise.
-            text: Likewise.
-            labels: Names of the classes.
+            rows: Those to score.
             texts: How many texts there are.
 
         Raises:
@@ -118,11 +123,11 @@ class LabelledTask(Task):
             UserError: The metric gives no quality.
         """
         known = self.known(gold)
-        told = (prediction[known], gold[known], text[known], labels)
-        figures: dict[str, Any] = self.scored(*told)
+        rows = Rows(prediction[known], gold[known], text[known], labels)
+        figures: dict[str, Any] = self.scored(rows)
         metric = metric or self.metric
         if metric not in self.figures:
-            figures[metric] = measure(build_metric(metric, "labels"), metric, *self.named(*told))
+            figures[metric] = measure(build_metric(metric, "labels"), metric, *self.named(rows))
         quality = figures[metric]
         if metric != self.metric:
             # A correlation that points the wrong way is worth no more than none.
@@ -153,9 +158,3 @@ class LabelledTask(Task):
         for name in ("validation", "test"):
             if name in splits:
                 check_labels(splits[name], labels, "keep")
-
-
-def names_of(classes: Answers, labels: Sequence[str]) -> NDArray[np.object_]:
-    """Names of classes, ``[W]``."""
-    names = np.array([*labels, UNKNOWN_NAME], dtype=object)
-    return names[np.where(classes < 0, len(labels), classes)]

@@ -30,7 +30,7 @@ from tokenexit.policies.entropy import Entropy
 from tokenexit.policies.margin import Margin
 from tokenexit.policies.pcee import PCEE
 from tokenexit.tasks.base import TASKS
-from tokenexit.tasks.labelled import Answers, names_of
+from tokenexit.tasks.labelled import Answers, Rows
 from tokenexit.tasks.scoring.gold import FIRST_UNSEEN, UNKNOWN
 from tokenexit.tasks.texts import TextTask
 
@@ -182,44 +182,31 @@ class Multilabel(TextTask):
             )
         return LabelSetsOutput(last, numbered(labels))
 
-    def scored(
-        self, prediction: Answers, gold: Answers, text: Answers, labels: Sequence[str]
-    ) -> dict[str, float]:
+    def scored(self, rows: Rows) -> dict[str, float]:
         """See ``LabelledTask``."""
-        found, true = (members(classes, labels) for classes in (prediction, gold))
+        found, true = (members(one, rows.labels) for one in (rows.prediction, rows.gold))
         right, both = (found & true).sum(axis=0), found.sum(axis=0) + true.sum(axis=0)
         there = both > 0
         return {
             "micro_f1": float(2 * right.sum() / max(both.sum(), 1)),
             "macro_f1": float((2 * right[there] / both[there]).mean()) if there.any() else 0.0,
-            "exact_match": float((found == true).all(axis=1).mean()) if len(gold) else 0.0,
+            "exact_match": float((found == true).all(axis=1).mean()) if len(rows.gold) else 0.0,
         }
 
-    def quick(
-        self, prediction: Answers, gold: Answers, text: Answers, labels: Sequence[str]
-    ) -> float:
+    def quick(self, rows: Rows) -> float:
         """See ``LabelledTask``."""
-        return self.scored(prediction, gold, text, labels)["micro_f1"]
+        return self.scored(rows)["micro_f1"]
 
-    def parts(
-        self,
-        prediction: Answers,
-        gold: Answers,
-        text: Answers,
-        labels: Sequence[str],
-        texts: int,
-    ) -> NDArray[np.float64]:
+    def parts(self, rows: Rows, texts: int) -> NDArray[np.float64]:
         """See ``LabelledTask``."""
-        found, true = (members(classes, labels) for classes in (prediction, gold))
+        found, true = (members(one, rows.labels) for one in (rows.prediction, rows.gold))
         sums = (2 * (found & true).sum(axis=1), found.sum(axis=1) + true.sum(axis=1))
-        counts = [np.bincount(text, one, texts) for one in sums]
+        counts = [np.bincount(rows.text, one, texts) for one in sums]
         return np.stack(counts, axis=1).astype(np.float64)
 
-    def named(
-        self, prediction: Answers, gold: Answers, text: Answers, labels: Sequence[str]
-    ) -> tuple[list[Any], list[Any]]:
+    def named(self, rows: Rows) -> tuple[list[Any], list[Any]]:
         """One name of a set a text."""
-        return names_of(prediction, labels).tolist(), names_of(gold, labels).tolist()
+        return rows.names(rows.prediction).tolist(), rows.names(rows.gold).tolist()
 
     def families(self, labels: Sequence[str], context: bool = False) -> list[Policy]:
         """All labels together (entropy), the slowest one alone, and sureness of the whole set."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from tokenexit.demo import tagging
 from tokenexit.tasks.base import TASKS
-from tokenexit.tasks.labelled import Answers
+from tokenexit.tasks.labelled import Rows
 from tokenexit.tasks.scoring.accuracy import accuracy_figures
 from tokenexit.tasks.scoring.entities import entity_figures
 from tokenexit.tasks.scoring.spans import fast_span_f1, span_starts
@@ -34,30 +33,18 @@ class NamedEntities(WordTask):
         """See ``Task``."""
         tagging.write(folder, self.name)
 
-    def scored(
-        self, prediction: Answers, gold: Answers, text: Answers, labels: Sequence[str]
-    ) -> dict[str, float]:
+    def scored(self, rows: Rows) -> dict[str, float]:
         """See ``LabelledTask``."""
-        spans = entity_figures(prediction, gold, text, labels)
-        return {**spans, **accuracy_figures(prediction, gold)}
+        spans = entity_figures(*rows)
+        return {**spans, **accuracy_figures(rows.prediction, rows.gold)}
 
-    def quick(
-        self, prediction: Answers, gold: Answers, text: Answers, labels: Sequence[str]
-    ) -> float:
+    def quick(self, rows: Rows) -> float:
         """See ``LabelledTask``."""
-        return fast_span_f1(prediction, gold, text, labels)
+        return fast_span_f1(*rows)
 
-    def parts(
-        self,
-        prediction: Answers,
-        gold: Answers,
-        text: Answers,
-        labels: Sequence[str],
-        texts: int,
-    ) -> NDArray[np.float64]:
+    def parts(self, rows: Rows, texts: int) -> NDArray[np.float64]:
         """See ``LabelledTask``."""
         found, true, both = (
-            np.bincount(text[starts], minlength=texts)
-            for starts in span_starts(prediction, gold, text, labels)
+            np.bincount(rows.text[starts], minlength=texts) for starts in span_starts(*rows)
         )
         return np.stack([2 * both, found + true], axis=1).astype(np.float64)

@@ -18,7 +18,7 @@ from tokenexit.policies import Policy
 from tokenexit.policies.value_patience import ValuePatience
 from tokenexit.tasks.answers import ScoredText
 from tokenexit.tasks.base import TASKS, Level
-from tokenexit.tasks.labelled import Answers
+from tokenexit.tasks.labelled import Answers, Rows
 from tokenexit.tasks.scoring.correlation import correlation
 from tokenexit.tasks.texts import TextTask
 
@@ -43,23 +43,17 @@ class Regression(TextTask):
     # The usual objective compares probabilities.
     usual: ClassVar[Mapping[str, Any]] = {"train": {"objective": {"name": "joint"}}}
 
-    def scored(
-        self, prediction: Answers, gold: Answers, text: Answers, labels: Sequence[str]
-    ) -> dict[str, float]:
+    def scored(self, rows: Rows) -> dict[str, float]:
         """See ``LabelledTask``."""
-        return correlation(prediction, gold)
+        return correlation(rows.prediction, rows.gold)
 
-    def quick(
-        self, prediction: Answers, gold: Answers, text: Answers, labels: Sequence[str]
-    ) -> float:
+    def quick(self, rows: Rows) -> float:
         """See ``LabelledTask``."""
-        return correlation(prediction, gold)["correlation"]
+        return self.scored(rows)["correlation"]
 
-    def named(
-        self, prediction: Answers, gold: Answers, text: Answers, labels: Sequence[str]
-    ) -> tuple[list[Any], list[Any]]:
+    def named(self, rows: Rows) -> tuple[list[Any], list[Any]]:
         """One number a text."""
-        return prediction.tolist(), gold.tolist()
+        return rows.prediction.tolist(), rows.gold.tolist()
 
     def families(self, labels: Sequence[str], context: bool = False) -> list[Policy]:
         """How little the number changes from exit to exit, once and twice in a row."""

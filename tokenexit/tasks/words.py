@@ -17,7 +17,7 @@ from tokenexit.policies.pcee import PCEE
 from tokenexit.policies.per_class import PerClass
 from tokenexit.policies.window import Window
 from tokenexit.tasks.base import Holder, Kind, Level, Unit
-from tokenexit.tasks.labelled import Answers, LabelledTask, names_of
+from tokenexit.tasks.labelled import LabelledTask, Rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,14 +55,12 @@ class WordTask(LabelledTask):
             fields["entities"] = pa.list_(pa.struct(list({**kinds, **places}.items())))
         return fields
 
-    def named(
-        self, prediction: Answers, gold: Answers, text: Answers, labels: Sequence[str]
-    ) -> tuple[list[Any], list[Any]]:
+    def named(self, rows: Rows) -> tuple[list[Any], list[Any]]:
         """One list of names a text."""
-        cuts = np.flatnonzero(np.diff(text)) + 1
+        cuts = np.flatnonzero(np.diff(rows.text)) + 1
         said, true = (
-            [part.tolist() for part in np.split(names_of(one, labels), cuts)]
-            for one in (prediction, gold)
+            [part.tolist() for part in np.split(rows.names(one), cuts)]
+            for one in (rows.prediction, rows.gold)
         )
         return said, true
 
