@@ -40,12 +40,12 @@ NEVER, ASKED, POLICY = "nobody asked", "asked, nobody leaves", "the policy"
 
 
 def rungs(policy: Policy) -> dict[str, Policy]:
-    """Nobody asked, everybody asked in vain where the policy has a knob, the policy."""
+    """Nobody asked, everybody asked in vain where the policy has a threshold, the policy."""
     found: dict[str, Policy] = {NEVER: Never()}
-    knob = policy.dial()
-    if knob is not None:
+    spec = policy.threshold_spec()
+    if spec is not None:
         # Beyond the strict end, where nobody is sure enough.
-        found[ASKED] = policy.at(0.0 if knob.strict < knob.loose else knob.strict)
+        found[ASKED] = policy.with_threshold(0.0 if spec.strict < spec.loose else spec.strict)
     return {**found, POLICY: policy}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 
@@ -24,3 +24,38 @@ def renamed(module: str, name: str, now: Mapping[str, Any]) -> Any:
         f"{module}.{name} is called {now[name].__name__} now.", DeprecationWarning, stacklevel=3
     )
     return now[name]
+
+
+class _Former:
+    """An attribute by its name of before, as the class that owns it has it."""
+
+    def __init__(self, owner: type, old: str, new: str) -> None:
+        self._value, self._told = vars(owner)[new], f"{owner.__name__}.{old} is called {new} now."
+
+    def __get__(self, one: Any, owner: type) -> Any:
+        warnings.warn(self._told, DeprecationWarning, stacklevel=2)
+        bind = getattr(type(self._value), "__get__", None)
+        return self._value if bind is None else bind(self._value, one, owner)
+
+
+def keep_former(
+    cls: type, now: Mapping[str, str], read: Callable[[Any], Any] = lambda value: value
+) -> None:
+    """Let both names of renamed attributes stand for whatever a class defines under either.
+
+    Call it for a base class, and from its ``__init_subclass__`` for those of plug-ins. Each class
+    keeps its own value, so that ``super()`` finds the next one by both names.
+
+    Args:
+        cls: The class.
+        now: What attributes are called now, by their name of before.
+        read: Makes of a value under an old name one under the new.
+    """
+    for old, new in now.items():
+        own = vars(cls)
+        if new in own and old not in own:
+            setattr(cls, old, _Former(cls, old, new))
+        elif old in own and new not in own:
+            told = f"{cls.__name__}.{old} is called {new} now."
+            warnings.warn(told, DeprecationWarning, stacklevel=3)
+            setattr(cls, new, read(own[old]))

@@ -121,7 +121,7 @@ class TestChoice:
     @pytest.mark.parametrize(
         ("given", "told"),
         [
-            ({"policy": Never()}, "no knob"),
+            ({"policy": Never()}, "no threshold"),
             ({"arms": (0.5,)}, "two or more"),
             ({"arms": (0.5, 0.5)}, "two or more different"),
             ({"arms": (0.5, 1.5)}, "from 0 to 1"),

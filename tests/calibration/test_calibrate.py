@@ -172,8 +172,8 @@ def test_both_targets_mean_quality(tagger, validation):
 @pytest.mark.parametrize(
     ("family", "message"),
     [
-        (Never(), "no knob to calibrate"),
-        (Oracle(), "no knob to calibrate"),
+        (Never(), "no threshold to calibrate"),
+        (Oracle(), "no threshold to calibrate"),
         (AllOf((Entropy(), Oracle())), "looks at gold labels"),
     ],
     ids=str,

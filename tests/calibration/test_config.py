@@ -75,7 +75,7 @@ def test_entities_get_families_of_their_own():
     assert per_class(("O", "B-PER", "I-PER"))
     assert not per_class(("NOUN", "VERB"))
     for labels in (("O", "B-PER", "I-PER"), ("NOUN", "VERB")):
-        assert all(family.dial() for family in labelled_task("ner").families(labels))
+        assert all(family.threshold_spec() for family in labelled_task("ner").families(labels))
 
 
 @pytest.mark.parametrize("task", ["ner", "classification"])

@@ -143,7 +143,7 @@ class TestTable:
     @pytest.mark.parametrize("risk", [0.05, 0.2])
     def test_the_setting_is_as_loose_as_may_be(self, policy, risk, classifier, texts, table):
         worst = worst_scores(table, policy, COUNT)
-        found = policy.at(conformal_setting(worst, policy, risk))
+        found = policy.with_threshold(conformal_setting(worst, policy, risk))
         allowed = round((COUNT + 1) * risk - 0.5) - 1
         lost = losses(classifier, texts, found)
         assert lost.sum() <= allowed
@@ -152,7 +152,7 @@ class TestTable:
         score = conformal_quantile(worst, risk)
         looser = score - abs(score) * 1e-3
         assert losses(
-            classifier, texts, policy.at(-looser if policy.sure_is_low else looser)
+            classifier, texts, policy.with_threshold(-looser if policy.sure_is_low else looser)
         ).sum() > min(lost.sum(), allowed - 1)
 
     def test_it_is_no_looser_than_risk_control_on_a_fine_grid(self, table):
@@ -172,8 +172,8 @@ class TestTable:
 
     def test_ends_of_the_dial(self):
         never_wrong = np.full(50, -np.inf)
-        assert conformal_setting(never_wrong, MaxProb(), 0.1) == MaxProb.knob.loose
-        assert conformal_setting(never_wrong, LearnedGate(), 0.1) == LearnedGate.knob.loose
+        assert conformal_setting(never_wrong, MaxProb(), 0.1) == MaxProb.own_threshold.loose
+        assert conformal_setting(never_wrong, LearnedGate(), 0.1) == LearnedGate.own_threshold.loose
         assert conformal_setting(never_wrong[:3], MaxProb(), 0.1) is None
         assert conformal_setting(np.ones(50), MaxProb(), 0.1) == 1  # never
         zero = conformal_setting(np.full(50, -0.0), LearnedGate(), 0.1)
@@ -198,7 +198,7 @@ class TestCalibration:
         assert found.promise["settings_run"] == 1
         worst = worst_scores(table, family, COUNT)
         setting = pytest.approx(conformal_setting(worst, family, 0.1), rel=1e-5)
-        assert from_config(found.policy).setting() == setting
+        assert from_config(found.policy).threshold_value() == setting
         lost = losses(classifier, texts, from_config(found.policy))
         assert found.promise["texts_changed"] == lost.sum()
         assert found.promise["bound"] == (lost.sum() + 1) / (COUNT + 1) <= 0.1

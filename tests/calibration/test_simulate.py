@@ -82,7 +82,7 @@ def test_an_outcome_is_what_evaluation_finds(task, table, tagger, splits):
     ],
     ids=str,
 )
-def test_the_grid_of_a_monotone_knob_gets_faster(policy, table):
+def test_the_grid_of_a_monotone_threshold_gets_faster(policy, table):
     [outcomes] = simulate(table, [policy], 8, "ner")
     speed = [o.depth_speedup for o in outcomes]
     assert speed == sorted(speed)
@@ -96,24 +96,26 @@ def test_families_keep_their_order(table):
 
 
 @pytest.mark.parametrize(
-    "policy", [p for _, cls in POLICIES.items() for p in cls.examples() if p.dial()], ids=str
+    "policy",
+    [p for _, cls in POLICIES.items() for p in cls.examples() if p.threshold_spec()],
+    ids=str,
 )
 def test_a_grid_runs_from_strict_to_loose(policy):
-    knob, values = policy.dial(), grid(policy, 16)
-    assert values[0] == pytest.approx(knob.strict)
-    assert values[-1] == pytest.approx(knob.loose)
-    assert values == sorted(values, reverse=knob.strict > knob.loose)
+    spec, values = policy.threshold_spec(), grid(policy, 16)
+    assert values[0] == pytest.approx(spec.strict)
+    assert values[-1] == pytest.approx(spec.loose)
+    assert values == sorted(values, reverse=spec.strict > spec.loose)
     assert len(set(values)) == len(values)
-    assert len(values) == 16 or (knob.integer and all(v == int(v) for v in values))
+    assert len(values) == 16 or (spec.integer and all(v == int(v) for v in values))
     for value in values:
-        assert policy.at(value).setting() == pytest.approx(value)
+        assert policy.with_threshold(value).threshold_value() == pytest.approx(value)
 
 
 @pytest.mark.parametrize("policy", [Margin(), Entropy(), Energy(), Patience()])
 def test_a_place_on_the_dial_and_its_setting_say_the_same(policy):
-    knob = policy.dial()
+    spec = policy.threshold_spec()
     for place in (0.0, 0.3, 0.7, 1.0):
-        assert knob.place(knob.value(place)) == pytest.approx(place)
+        assert spec.place(spec.value(place)) == pytest.approx(place)
 
 
 def test_probabilities_are_searched_most_closely_near_one():

@@ -131,8 +131,8 @@ def test_a_promise_about_texts_not_yet_written(model):
 @pytest.mark.parametrize(
     ("policy", "message"),
     [
-        (policies.Never(), "no knob"),
-        (policies.Oracle(), "knob|gold"),
+        (policies.Never(), "no threshold"),
+        (policies.Oracle(), "threshold|gold"),
         (policies.Window(), "no mean"),
     ],
     ids=repr,

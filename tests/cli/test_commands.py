@@ -200,7 +200,7 @@ class TestCalibrate:
             (["--min-quality", "1.2"], "at most 1, not 1.2"),
             (["--min-quality", "nan"], "at most 1, not nan"),
             (["--speedup", "0.5"], "1 or more, not 0.5"),
-            (["--policy", "never"], "no knob to calibrate"),
+            (["--policy", "never"], "no threshold to calibrate"),
             (["--split", "dev"], "train, validation, test"),
             (["--confidence", "1.5"], "between 0 and 1, not 1.5"),
             (["--minimise", "tiem"], "Did you mean 'time'?"),

@@ -90,7 +90,7 @@ def test_exits_at_some_layers_only(
     fewer = ExitModelForSeq2SeqLM.from_transformers(model.network, exit_layers=exits)
     policy = choose(model, name)
     if name == "saturation":  # over more layers a state turns further
-        policy = policy.at(policy.threshold - 0.1)
+        policy = policy.with_threshold(policy.threshold - 0.1)
     layers = check(fewer, sources, policy, pending, plain, feed)
     assert {*layers.flatten().tolist()} <= {*exits, 4}
     assert spread(layers) == depths
@@ -164,7 +164,8 @@ def test_a_stricter_threshold_lets_nobody_out_earlier_on_average(
     margin = choose(model, "margin")
     settings = [0.0, margin.threshold / 2, margin.threshold, (1 + margin.threshold) / 2, 1.0]
     depths = [
-        feed(model, sources, margin.at(value), pending)[1].double().mean() for value in settings
+        feed(model, sources, margin.with_threshold(value), pending)[1].double().mean()
+        for value in settings
     ]
     assert depths == sorted(depths)
     assert depths[0] < depths[2] < depths[-1] == 4

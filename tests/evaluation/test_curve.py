@@ -51,7 +51,7 @@ def test_every_point_can_be_measured_again(points, tagger, splits):
         assert result.relative_quality == pytest.approx(point.relative_quality)
 
 
-def test_a_policy_without_a_knob_gives_the_baselines_alone(tagger, splits):
+def test_a_policy_without_a_threshold_gives_the_baselines_alone(tagger, splits):
     points = trace_curve(tagger, splits["test"].head(4), "test", Never(), [1.0])
     assert [p.kind for p in points] == ["full", "static", "static"]
 
@@ -91,8 +91,12 @@ def test_names_of_families(policy, name):
 
 
 @pytest.mark.parametrize(
-    "policy", [p for _, cls in POLICIES.items() for p in cls.examples() if p.dial()], ids=str
+    "policy",
+    [p for _, cls in POLICIES.items() for p in cls.examples() if p.threshold_spec()],
+    ids=str,
 )
-def test_all_settings_of_a_knob_share_a_name(policy):
-    knob = policy.dial()
-    assert {family_name(policy.at(v)) for v in (knob.strict, knob.loose)} == {family_name(policy)}
+def test_all_settings_of_a_threshold_share_a_name(policy):
+    spec = policy.threshold_spec()
+    assert {family_name(policy.with_threshold(v)) for v in (spec.strict, spec.loose)} == {
+        family_name(policy)
+    }

@@ -114,7 +114,7 @@ class Unheard(Mine):
     ("broken", "told"),
     [
         (Ungated, "its policies read a gate"),
-        (Fixed, "no dial"),
+        (Fixed, "no threshold"),
         (Unheard, "Did you mean 'linear'"),
     ],
 )

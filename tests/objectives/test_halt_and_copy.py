@@ -307,7 +307,7 @@ def test_shares_at_their_ends():
     assert set(start(HaltAndCopy(full=0.0))._choice.tolist()) == {0, 1, 2}
     assert set(start(HaltAndCopy(full=0.0, draws=1))._choice.tolist()) == {0}
     only = start(HaltAndCopy(full=0.5, draws=1))._policies
-    assert only == [Window().at(0.9)]
+    assert only == [Window().with_threshold(0.9)]
 
 
 def test_nobody_halts_while_it_warms_up():
@@ -372,7 +372,7 @@ def test_mistakes_are_explained(settings, said):
         from_config({"name": "halt_and_copy", **settings})
 
 
-def test_any_policy_with_a_knob_will_do():
+def test_any_policy_with_a_threshold_will_do():
     for policy in (Entropy(0.3), MaxProb(0.7), Patience(2), Window(Entropy(0.2), 5)):
         assert HaltAndCopy(policy=policy).policy == policy
     given = from_config({"name": "halt_and_copy", "policy": {"name": "entropy"}, "loose": 0.5})

@@ -32,8 +32,8 @@ def test_energy_is_finite(value):
     [
         (lambda: policies.Patience(0), "whole number from 1 to 1000, not 0"),
         (lambda: policies.Patience(1.5), r"not 1\.5"),
-        (lambda: policies.Patience().at(math.nan), "not NaN"),
-        (lambda: policies.Patience().at(math.inf), "not inf"),
+        (lambda: policies.Patience().with_threshold(math.nan), "not NaN"),
+        (lambda: policies.Patience().with_threshold(math.inf), "not inf"),
         (lambda: policies.PCEE(policies.Entropy(), 0), r"PCEE\.times"),
         (lambda: policies.PCEE(0.1), r"PCEE\.policy must be a policy such as"),
         (lambda: policies.Divergence(0.1, 0), r"Divergence\.patience"),
@@ -109,12 +109,13 @@ def test_keys_of_a_json_table_are_text():
 
 
 def test_numpy_settings_become_plain_numbers():
-    turned = policies.Window(policies.Entropy()).at(np.float32(0.25))
+    turned = policies.Window(policies.Entropy()).with_threshold(np.float32(0.25))
     assert turned.to_json() == '{"name": "window", "policy": {"name": "entropy", ' + (
         '"threshold": 0.25}, "size": 3}'
     )
     assert (
-        policies.Patience().at(np.float64(3.2)).to_json() == '{"name": "patience", "patience": 3}'
+        policies.Patience().with_threshold(np.float64(3.2)).to_json()
+        == '{"name": "patience", "patience": 3}'
     )
 
 

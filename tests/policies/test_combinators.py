@@ -86,11 +86,11 @@ def test_sentence_leaves_as_one(trace_of):
     # mean entropies: 0, 0.5, 0
     mean = policies.PerSentence(policies.Entropy(0.51), how="mean")
     assert once(mean, trace) == [1, 1, 1, 1, 1]
-    assert once(mean.at(0.49), trace) == [1, 1, 0, 0, 1]
+    assert once(mean.with_threshold(0.49), trace) == [1, 1, 0, 0, 1]
     # mean probabilities: 1, 0.75, 1
     likely = policies.PerSentence(policies.MaxProb(0.74), how="mean")
     assert once(likely, trace) == [1, 1, 1, 1, 1]
-    assert once(likely.at(0.76), trace) == [1, 1, 0, 0, 1]
+    assert once(likely.with_threshold(0.76), trace) == [1, 1, 0, 0, 1]
 
 
 @pytest.mark.parametrize("how", ["max", "mean"])
@@ -123,15 +123,15 @@ def test_all_and_any(trace_of):
 
 def test_group_turns_the_first_dial_there_is():
     group = policies.AllOf([policies.Never(), policies.Entropy(0.1), policies.Entropy(0.2)])
-    assert group.setting() == 0.1
+    assert group.threshold_value() == 0.1
     expected = (policies.Never(), policies.Entropy(0.5), policies.Entropy(0.2))
-    assert group.at(0.5) == policies.AllOf(expected)
+    assert group.with_threshold(0.5) == policies.AllOf(expected)
     still = policies.AnyOf((policies.Never(),))
-    assert still.dial() is None
-    assert still.setting() is None
+    assert still.threshold_spec() is None
+    assert still.threshold_value() is None
     for nothing in (still, policies.PerLayer((policies.Never(),)), policies.Never()):
         with pytest.raises(UserError, match="no threshold"):
-            nothing.at(0.5)
+            nothing.with_threshold(0.5)
 
 
 def test_per_layer_asks_its_own_policy_and_then_the_last(trace_of):
@@ -147,9 +147,11 @@ def test_per_layer_asks_its_own_policy_and_then_the_last(trace_of):
 
 def test_per_layer_thresholds_keep_their_ratios():
     policy = policies.PerLayer.thresholds(policies.Window(policies.Entropy()), [0.1, 0.2, 0.5])
-    assert [part.setting() for part in policy.policies] == [0.1, 0.2, 0.5]
-    assert [part.setting() for part in policy.at(0.2).policies] == pytest.approx([0.2, 0.4, 0.9])
-    assert policy.at(policy.setting()) == policy
+    assert [part.threshold_value() for part in policy.policies] == [0.1, 0.2, 0.5]
+    assert [
+        part.threshold_value() for part in policy.with_threshold(0.2).policies
+    ] == pytest.approx([0.2, 0.4, 0.9])
+    assert policy.with_threshold(policy.threshold_value()) == policy
 
 
 def test_per_class_lets_the_prediction_choose(trace_of):
@@ -185,16 +187,16 @@ def test_per_class_scales_together():
         policies.Entropy(0.1),
         {"O": policies.Entropy(0.3), "B-*": policies.Entropy(0.05), "I-*": policies.Patience(2)},
     )
-    turned = policy.at(0.2)
-    assert turned.setting() == 0.2
+    turned = policy.with_threshold(0.2)
+    assert turned.threshold_value() == 0.2
     assert dict(turned.classes)["O"].threshold == pytest.approx(0.6)
     assert dict(turned.classes)["B-*"].threshold == pytest.approx(0.1)
     assert dict(turned.classes)["I-*"] == policies.Patience(2)
-    # beyond the range of the dial: as far as it goes
-    assert dict(policy.at(0.8).classes)["O"].threshold == pytest.approx(0.9)
-    assert dict(policy.at(1.0).classes)["O"].threshold == pytest.approx(1.0)
+    # beyond the range of the threshold: as far as it goes
+    assert dict(policy.with_threshold(0.8).classes)["O"].threshold == pytest.approx(0.9)
+    assert dict(policy.with_threshold(1.0).classes)["O"].threshold == pytest.approx(1.0)
     # never for one is never for all
-    assert dict(policy.at(0.0).classes)["O"].threshold == 0.0
+    assert dict(policy.with_threshold(0.0).classes)["O"].threshold == 0.0
 
 
 def test_per_class_takes_a_mapping_or_pairs_in_any_order():

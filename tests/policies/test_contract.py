@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tokenexit import policies
-from tokenexit.policies import POLICIES, Knob, Policy
+from tokenexit.policies import POLICIES, Policy, ThresholdSpec
 from tokenexit.testing import check_policy
 
 NESTED: list[Policy] = [
@@ -56,7 +56,7 @@ class Sure(Policy):
     """Halts rows whose probability is above a threshold; parts of it are broken below."""
 
     threshold: float = 0.5
-    knob = Knob("threshold", strict=1.0, loose=0.0)
+    own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.0)
 
     def step(self, signals, state):
         return self.probability(signals) > self.threshold, state

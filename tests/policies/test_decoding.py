@@ -99,9 +99,9 @@ def test_a_probability_that_rounds_to_one_is_not_above_one(dtype):
     for policy in (policies.Margin(), policies.MaxProb(), policies.Saturation()):
         score = policy.score(signals)
         assert (score == 1.0).sum() >= 2  # rounded: the case that this test is about
-        for strictest in (policy.at(1.0), policies.Decay(policy.at(1.0))):
+        for strictest in (policy.with_threshold(1.0), policies.Decay(policy.with_threshold(1.0))):
             assert once(strictest, signals) == [False] * 3
-        assert once(policy.at(0.999), signals) == [True] * 3
+        assert once(policy.with_threshold(0.999), signals) == [True] * 3
 
 
 @settings(max_examples=100, deadline=None)
@@ -188,7 +188,7 @@ def test_other_dials_decay_on_their_own_scale():
     logits = [[16.4], [16.6], [13.5], [13.6]]
     signals = rows_at(3, logits, step=torch.tensor([0, 0, 9, 9]), num_steps=9)
     assert once(decay, signals) == [False, True, False, True]
-    # The gate's dial runs from 1e-4 to 0.9 in logarithms: sqrt(0.9 * 1e-4) = 0.009487 is half-
+    # The gate's threshold runs from 1e-4 to 0.9 in logarithms: sqrt(0.9 * 1e-4) = 0.009487 is half-
     # way. At first 0.9 (1e-4 / 0.9)^0.55 = 0.00602, at the end 0.9 (1e-4 / 0.9)^0.45183 = 0.01471
     gate = torch.tensor([0.0059, 0.0061, 0.0146, 0.0148])
     signals = rows_at(
@@ -239,8 +239,8 @@ def test_decay_is_for_decoding_and_for_thresholds():
 
 def test_the_dial_of_decay_is_the_one_inside():
     decay = policies.Decay(policies.Margin(0.9), 2.0)
-    assert (decay.dial(), decay.setting()) == (policies.Margin.knob, 0.9)
-    assert decay.at(0.4) == policies.Decay(policies.Margin(0.4), 2.0)
+    assert (decay.threshold_spec(), decay.threshold_value()) == (policies.Margin.own_threshold, 0.9)
+    assert decay.with_threshold(0.4) == policies.Decay(policies.Margin(0.4), 2.0)
     written = (
         '{"name": "decay", "policy": {"name": "margin", "threshold": 0.9}, "temperature": 2.0}'
     )
@@ -348,16 +348,23 @@ def gathering() -> dict[str, Any]:
 
 def test_the_dial_of_two_stages_is_that_of_the_second():
     both = policies.TwoStage(policies.Saturation(0.9), policies.Margin(0.5))
-    assert (both.dial(), both.setting()) == (policies.Margin.knob, 0.5)
-    assert both.at(0.7) == policies.TwoStage(policies.Saturation(0.9), policies.Margin(0.7))
+    assert (both.threshold_spec(), both.threshold_value()) == (policies.Margin.own_threshold, 0.5)
+    assert both.with_threshold(0.7) == policies.TwoStage(
+        policies.Saturation(0.9), policies.Margin(0.7)
+    )
     first = policies.TwoStage(policies.Saturation(0.9), policies.Oracle())
-    assert (first.dial(), first.setting()) == (policies.Saturation.knob, 0.9)
-    assert first.at(0.7) == policies.TwoStage(policies.Saturation(0.7), policies.Oracle())
+    assert (first.threshold_spec(), first.threshold_value()) == (
+        policies.Saturation.own_threshold,
+        0.9,
+    )
+    assert first.with_threshold(0.7) == policies.TwoStage(
+        policies.Saturation(0.7), policies.Oracle()
+    )
     neither = policies.TwoStage(policies.Never(), policies.Never())
-    assert neither.dial() is None
-    assert neither.setting() is None
+    assert neither.threshold_spec() is None
+    assert neither.threshold_value() is None
     with pytest.raises(UserError, match="neither gate nor confirm"):
-        neither.at(0.5)
+        neither.with_threshold(0.5)
     for bad in ({"gate": 0.9}, {"confirm": "margin"}):
         with pytest.raises(UserError, match=rf"TwoStage\.{next(iter(bad))} must be a policy"):
             policies.TwoStage(**bad)
@@ -379,7 +386,7 @@ def test_shortlist_by_hand():
     # 1 : 9 and 1 : 1, margins 0.8 and 0
     signals = heads.signals(2, later)
     assert policy.step(signals, state)[0].tolist() == [True, False]
-    assert policy.at(0.81).step(signals, state)[0].tolist() == [False, False]
+    assert policy.with_threshold(0.81).step(signals, state)[0].tolist() == [False, False]
     assert (heads.rows, heads.words) == ([2], [(2, 2), (2, 2)])
     # What is predicted is not limited to the list.
     assert signals.logits.argmax(dim=-1).tolist() == [0, 1]
@@ -392,7 +399,7 @@ def test_entropy_of_a_shortlist_is_over_the_list():
     # 2 : 1 : 1 is 1.0397 nats, over log 3: 0.9464; word 3, which is certain, is not in the list.
     later = heads.signals(2, [[math.log(2.0), 0.0, 0.0, 50.0, 0.0, 0.0]])
     assert policy.step(later, state)[0].tolist() == [True]
-    assert policy.at(0.946).step(later, state)[0].tolist() == [False]
+    assert policy.with_threshold(0.946).step(later, state)[0].tolist() == [False]
 
 
 def test_a_shortlist_keeps_the_first_of_equal_words():
@@ -509,8 +516,8 @@ def test_token_frequency_by_hand(trace_of):
     # 99 is the most frequent, then 0, 9, 10; 100 is not listed.
     listed = policies.TokenFrequency((1, 3), 1, (99, 0, 9, 10))
     assert trace.exits(listed) == [2, 2, 3, 1, 3]
-    assert trace.exits(listed.at(4)) == [5, 5, 6, 4, 6]
-    assert trace.exits(listed.at(48)) == [6] * 5
+    assert trace.exits(listed.with_threshold(4)) == [5, 5, 6, 4, 6]
+    assert trace.exits(listed.with_threshold(48)) == [6] * 5
 
 
 def test_token_frequency_from_counts():

@@ -69,8 +69,8 @@ def test_a_broken_exit_votes_for_nobody(trace_of):
 
 def test_a_vote_needs_more_where_more_have_voted():
     # 48 exits of one mind: 48 / 48 ** 0.5, which is 6.93
-    assert policies.Vote(1.5, exponent=0.5).dial().strict == 7
-    assert policies.Vote(2, exponent=0).dial().strict == 48
+    assert policies.Vote(1.5, exponent=0.5).threshold_spec().strict == 7
+    assert policies.Vote(2, exponent=0).threshold_spec().strict == 48
 
 
 @settings(max_examples=80, deadline=None)
@@ -268,7 +268,7 @@ def test_asymmetric_from_two_thresholds():
     assert (policy.threshold, policy.positive) == (0.9, "relevant")
     assert policy.negative_threshold == pytest.approx(0.7)
     # Half as much doubt for both.
-    assert policy.at(0.95).negative_threshold == pytest.approx(0.85)
+    assert policy.with_threshold(0.95).negative_threshold == pytest.approx(0.85)
     assert policies.Asymmetric(0.5, 3.0).negative_threshold == 0.0
 
 
@@ -351,8 +351,8 @@ def test_token_buckets_by_hand(trace_of):
     trace = trace_of(torch.zeros(6, 4, 2), item_id=torch.tensor([5, 7, 8, 9]))
     policy = policies.TokenBuckets({5: 0, 7: 2, 9: 1}, first=2, others=3)
     assert trace.exits(policy) == [2, 4, 5, 3]
-    assert trace.exits(policy.at(1)) == [1, 3, 4, 2]
-    assert trace.exits(policy.at(48)) == [6] * 4
+    assert trace.exits(policy.with_threshold(1)) == [1, 3, 4, 2]
+    assert trace.exits(policy.with_threshold(48)) == [6] * 4
     assert trace.exits(policies.TokenBuckets()) == [1] * 4
 
 

@@ -45,7 +45,7 @@ def test_every_policy_is_read_as_it_prints(name):
         ("entropy:high", "cannot be read"),
         ("entropy:0.3x", "cannot be read"),
         ("entropy:2", "from 0 to 1, not 2"),
-        ("never:1", "no knob of its own"),
+        ("never:1", "no threshold of its own"),
         ("entrpy:0.3", "Did you mean 'entropy'"),
         ("window(entropy:0.3, 5, 6)", "2 setting"),
         ("window(entropy:0.3", "cannot be read|Unknown policy"),

@@ -26,13 +26,15 @@ class Unknown(PartsOfSpeech):
 
 
 class Idle(PartsOfSpeech):
-    """Searches a policy without a dial."""
+    """Searches a policy without a threshold."""
 
     def families(self, labels, context=False):
         return [Never()]
 
 
-@pytest.mark.parametrize(("broken", "told"), [(Unknown, "metric is 'brier'"), (Idle, "no dial")])
+@pytest.mark.parametrize(
+    ("broken", "told"), [(Unknown, "metric is 'brier'"), (Idle, "no threshold")]
+)
 def test_a_broken_task_is_told_what_to_mend(broken, told, monkeypatch):
     monkeypatch.setattr(TASKS, "_members", {**TASKS._members, "broken": broken})
     with pytest.raises(AssertionError, match=f"(?s){broken.__name__}.*{told}"):

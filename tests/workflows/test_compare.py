@@ -116,7 +116,7 @@ def test_families_are_those_the_model_can_serve(config):
     ]
     with pytest.raises(UserError, match=r"every_kth\(margin\) twice"):
         _families(config(policies=[every, {**every, "k": 2}]), open_model(given.run).model)
-    with pytest.raises(UserError, match="no knob"):
+    with pytest.raises(UserError, match="no threshold"):
         _families(config(policies=["never"]), open_model(given.run).model)
 
 

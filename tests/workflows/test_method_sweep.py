@@ -54,7 +54,7 @@ def test_the_widest_gap_is_parted_where_the_simulation_puts_its_middle():
     assert next_setting(Entropy(), points, [*expected, *others], 5) == 0.3
 
 
-def test_without_a_simulation_a_gap_is_halved_on_the_scale_of_the_knob():
+def test_without_a_simulation_a_gap_is_halved_on_the_scale_of_the_threshold():
     points = [ran(0.9, 0.2), ran(0.1, 0.9)]
     assert next_setting(Entropy(), points, [], 5) == pytest.approx(0.3)  # of 0.1 and 0.9
     parts = [ran(0.01, 0.2, "margin"), ran(0.8, 0.9, "margin")]
@@ -89,7 +89,7 @@ def test_what_was_run_counts():
     assert next_setting(Entropy(), [*points, ran(1, 0.1, "margin")], [], 4) is not None
 
 
-def test_the_knob_of_a_wrapped_policy():
+def test_the_threshold_of_a_wrapped_policy():
     family = from_config({"name": "pcee", "policy": {"name": "entropy"}, "times": 2})
     values = sweep(family, lambda value: 1.0 - 0.8 * value, 6)
     assert values[0] == 0.9

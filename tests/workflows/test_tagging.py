@@ -48,7 +48,7 @@ def untrained(monkeypatch):
         ({"policy": {"name": "oracle"}}, "looks at gold labels"),
         ({"policy": {"name": "per_class", "classes": {"B-PRE": {"name": "entropy"}}}}, "B-PRE"),
         ({"calibrate": CalibrateConfig(policies=[{"name": "entrpy"}])}, "'entropy'"),
-        ({"calibrate": CalibrateConfig(policies=[{"name": "never"}])}, "no knob to calibrate"),
+        ({"calibrate": CalibrateConfig(policies=[{"name": "never"}])}, "no threshold to calibrate"),
         ({"calibrate": CalibrateConfig(policies=[{"name": "learned_gate"}])}, "learned gate"),
         ({"task": "pos", "decode": "legal"}, "Legal decoding needs labels in the BIO scheme"),
         ({"batch_size": 0}, "batch_size"),
@@ -135,15 +135,15 @@ def test_the_model_follows_the_configuration(config, splits):
     ids=str,
 )
 def test_the_curve_is_drawn_around_the_choice(policy, values):
-    assert curve_values(policy, policy.setting()) == pytest.approx(values)
+    assert curve_values(policy, policy.threshold_value()) == pytest.approx(values)
 
 
-def test_a_linear_knob_is_drawn_around_the_choice():
+def test_a_linear_threshold_is_drawn_around_the_choice():
     policy = MaxProb(0.9)
-    knob, values = policy.dial(), curve_values(policy, 0.9)
-    assert knob is not None
-    assert not knob.log
-    low, high = sorted((knob.strict, knob.loose))
+    spec, values = policy.threshold_spec(), curve_values(policy, 0.9)
+    assert spec is not None
+    assert not spec.log
+    low, high = sorted((spec.strict, spec.loose))
     assert values == sorted(values)
     assert 0.9 in values
     assert all(low <= value <= high for value in values)

@@ -1,8 +1,8 @@
 """A threshold found on the stream that is served, without labels, by a bandit.
 
 What was calibrated on one kind of text may be too strict or too loose for another. Here every
-setting of a policy's dial is an arm of a bandit; each batch is served with one of them, and what
-is learned is whether the confidence that a deeper exit adds is worth its depth.
+setting of a policy's threshold is an arm of a bandit; each batch is served with one of them, and
+what is learned is whether the confidence that a deeper exit adds is worth its depth.
 """
 
 from __future__ import annotations
@@ -50,25 +50,26 @@ class BanditState:
 
 @dataclass(frozen=True)
 class OnlineThreshold:
-    """UCB1 (Auer et al. 2002) over settings of a policy's dial.
+    """UCB1 (Auer et al. 2002) over settings of a policy's threshold.
 
     After UEE-UCB (Narayan N U et al. 2022), which chooses exits on-line without labels, and SplitEE
     (Bajpai et al. 2023), which rewards the confidence of the answer less the cost of its depth.
     UEE-UCB's arms are exits, and its loss is estimated from how often exits disagree, under the
     assumption that deeper ones are right whenever shallower ones are; here the arms are settings
-    of any dial (those of ``assigned_depth`` are exits) and the reward has SplitEE's form. Neither
-    paper's constants, exact reward or figures were verified. Confidence stands in for being
+    of any threshold (those of ``assigned_depth`` are exits) and the reward has SplitEE's form.
+    Neither paper's constants, exact reward or figures were verified. Confidence stands in for being
     right: where shallow exits are over-confident, the bandit believes them.
 
     Args:
-        policy: Whose dial is turned.
-        arms: Settings of the dial, two or more.
+        policy: Whose threshold is turned.
+        arms: Settings of the threshold, two or more.
         cost: Confidence that the whole depth has to add to be worth its while.
         exploration: Weight of what is not known yet. UCB1 proves logarithmic regret with the
             square root of 2, for rewards within a range of 1; less tries less.
 
     Raises:
-        UserError: The policy has no dial, an arm is no setting of it, or a number is out of range.
+        UserError: The policy has no threshold, an arm is no setting of it, or a number is out of
+            range.
     """
 
     policy: Policy
@@ -77,8 +78,10 @@ class OnlineThreshold:
     exploration: float = math.sqrt(2)
 
     def __post_init__(self) -> None:
-        if self.policy.dial() is None:
-            raise UserError(f"{self.policy!r} has no knob, so it has no settings to choose from.")
+        if self.policy.threshold_spec() is None:
+            raise UserError(
+                f"{self.policy!r} has no threshold, so it has no settings to choose from."
+            )
         arms = tuple(float(arm) for arm in self.arms)
         object.__setattr__(self, "arms", arms)
         if len(set(arms)) < max(len(arms), 2):
@@ -87,7 +90,7 @@ class OnlineThreshold:
                 "(0.7, 0.8, 0.9)."
             )
         for arm in arms:
-            self.policy.at(arm)  # refuses what is no setting
+            self.policy.with_threshold(arm)  # refuses what is no setting
         for name in ("cost", "exploration"):
             value = getattr(self, name)
             if not (value >= 0 and math.isfinite(value)):
@@ -110,7 +113,7 @@ class OnlineThreshold:
 
     def choose(self, state: BanditState) -> Policy:
         """The policy to serve the next texts with."""
-        return self.policy.at(self.arms[self.arm(state)])
+        return self.policy.with_threshold(self.arms[self.arm(state)])
 
     def observe(self, state: BanditState, arm: int, reward: float) -> BanditState:
         """The state after one text was served with an arm."""
@@ -124,7 +127,7 @@ class OnlineThreshold:
         if not any(state.pulls):
             raise UserError("Nothing has been served yet, so no setting is known to be best.")
         tried = [m if n else -math.inf for m, n in zip(state.means, state.pulls, strict=True)]
-        return self.policy.at(self.arms[tried.index(max(tried))])
+        return self.policy.with_threshold(self.arms[tried.index(max(tried))])
 
     def rewards(self, trace: Trace) -> NDArray[np.float64]:
         """Reward of each text that has words: confidence less the cost of its depth.
@@ -146,7 +149,7 @@ class Step:
 
     Attributes:
         arm: Its number.
-        setting: Of the dial.
+        setting: Of the threshold.
         texts: Texts in the batch.
         reward: Mean reward of the texts that have words.
         mean_exit_layer: Mean depth of a word.

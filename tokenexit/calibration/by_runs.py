@@ -1,4 +1,4 @@
-"""Families searched by real runs alone: each one's dial is halved."""
+"""Families searched by real runs alone: the range of each one's threshold is halved."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tokenexit.policies import Policy
 from tokenexit.policies.assigned_depth import AssignedDepth
 
 RUNS = 6
-"""Settings of a family that are run: its dial is halved so often."""
+"""Settings of a family that are run: the range of its threshold is halved so often."""
 FEWER = 4
 """By the clock, families are compared first on a part of the texts: one in so many of them."""
 LEAST = 50
@@ -32,16 +32,16 @@ def search_by_runs(search: Search, families: Sequence[Policy]) -> list[Candidate
 
 
 def _bisect(search: Search, family: Policy) -> None:
-    """Halve a family's dial: looser while the target holds, stricter while it does not."""
-    knob = family.dial()
-    assert knob is not None
+    """Halve the range of a threshold: looser while the target holds, else stricter."""
+    spec = family.threshold_spec()
+    assert spec is not None
     # Probabilities, too, evenly: margins at which generators may leave are far from one.
-    knob = replace(knob, near_one=False)
+    spec = replace(spec, near_one=False)
     strict, loose = 0.0, 1.0
     for _ in range(RUNS):
         middle = (strict + loose) / 2
         # Looser while the quality holds; stricter while the speed does.
-        if search.run(family.at(knob.value(middle))).keeps == search.goal.strict_first:
+        if search.run(family.with_threshold(spec.value(middle))).keeps == search.goal.strict_first:
             strict = middle
         else:
             loose = middle

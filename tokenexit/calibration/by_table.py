@@ -46,7 +46,7 @@ def search_by_table(search: Search, families: Sequence[Policy]) -> list[Candidat
         find_last(
             _ordered(search, entrant.outcomes),
             entrant.place,
-            lambda value, family=entrant.family: search.run(family.at(value)).keeps,
+            lambda value, family=entrant.family: search.run(family.with_threshold(value)).keeps,
         )
     return _settings(simulated)
 
@@ -119,7 +119,7 @@ def find_last(outcomes: Sequence[Outcome], start: int, keeps: Callable[[float], 
 def _settings(entrants: Sequence[Entrant]) -> list[Candidate]:
     return [
         Candidate(
-            entrant.family.at(one.value).to_config(),
+            entrant.family.with_threshold(one.value).to_config(),
             one.quality,
             one.depth_speedup,
             ms_foretold=one.ms,

@@ -73,7 +73,7 @@ class CalibrateConfig:
         metadata={"help": "families to search; a default few when empty"},
     )
     verify: int = field(default=3, metadata={"help": "families to verify by real runs"})
-    grid: int = field(default=32, metadata={"help": "settings of a knob to simulate"})
+    grid: int = field(default=32, metadata={"help": "settings of a threshold to simulate"})
 
     def __post_init__(self) -> None:
         for promise in promises_of(self._given):
@@ -156,7 +156,7 @@ class CalibrateConfig:
 
     @property
     def asked(self) -> bool:
-        """Whether any promise was asked for, so that a policy with a knob is to be calibrated."""
+        """Whether any promise was asked for, so that a policy's threshold is to be calibrated."""
         return bool(self._given) or self.minimise is not None
 
     @property

@@ -84,16 +84,16 @@ def conformal_setting(
         The setting, or None where there are too few texts for any.
     """
     found = conformal_quantile(worst, risk)
-    knob = policy.dial()
-    assert knob is not None
+    spec = policy.threshold_spec()
+    assert spec is not None
     if found is None or found == -np.inf:
-        return None if found is None else knob.loose
+        return None if found is None else spec.loose
     above = worst[worst > found]
     gap = float(above.min()) - found if len(above) else np.inf
     strict = found + min(HAIR * abs(found), gap / 2)
     if policy.sure_is_low:
-        return min(-strict, knob.loose)
-    return max(min(strict, max(found, knob.strict)), knob.loose)
+        return min(-strict, spec.loose)
+    return max(min(strict, max(found, spec.strict)), spec.loose)
 
 
 @dataclass(frozen=True)

@@ -105,10 +105,10 @@ def check_family(policy: Policy) -> None:
     """Refuse a policy that cannot be calibrated.
 
     Raises:
-        UserError: It has no knob, or looks at gold labels.
+        UserError: It has no threshold, or looks at gold labels.
     """
-    if policy.dial() is None:
-        raise UserError(f"{policy!r} has no knob to calibrate; use it as it is.")
+    if policy.threshold_spec() is None:
+        raise UserError(f"{policy!r} has no threshold to calibrate; use it as it is.")
     if any(part.needs_target for part in walk(policy)):
         raise UserError(f"{policy!r} looks at gold labels; it serves analysis only.")
 

@@ -73,10 +73,10 @@ def certify(
 
     Args:
         work: The model and texts that it was not trained on; right answers are not needed.
-        families: Policies with a knob.
+        families: Policies with a threshold.
         promise: What has to hold.
         min_quality: Share of full-depth quality to keep on these texts as well; needs answers.
-        settings: Of a family's knob.
+        settings: Of a family's threshold.
         design: Further texts that choose the family, in place of a half of those. They may have
             served for choosing before, such as the epoch; the texts of ``work`` must not.
     """
@@ -103,7 +103,7 @@ def certify(
 
 
 def _runner(work: Workload, promise: RiskControl) -> tuple[Result, MeasureOf]:
-    """Figures of full depth, and what runs a family at a setting of its knob."""
+    """Figures of full depth, and what runs a family at a setting of its threshold."""
     with in_full_precision(work.model):
         work = work if work.labelled else work.answered()
         reference = work.evaluate(Never())
@@ -112,7 +112,7 @@ def _runner(work: Workload, promise: RiskControl) -> tuple[Result, MeasureOf]:
         full, _ = work.evaluate(Never(), reference)
 
     def measure(family: Policy, value: float) -> tuple[Result, Losses]:
-        result, trace = work.evaluate(family.at(value), reference)
+        result, trace = work.evaluate(family.with_threshold(value), reference)
         return result, work.losses(trace, deep, promise.of)
 
     return full, measure
@@ -236,7 +236,7 @@ def _conformal(
     if value is None:
         return None
     result, losses = measure(family, value)
-    _, foretold = table.simulate(family.at(value))
+    _, foretold = table.simulate(family.with_threshold(value))
     deep = table.said(table.logits[-1])
     expected = text_losses(foretold != deep, table.text, texts)
     if not (promise.keeps(losses) and np.array_equal(losses, expected)):
@@ -286,7 +286,7 @@ def _saving(
 
     def one_by_one() -> Any:
         for value in grid(family, settings):
-            layers, prediction = table.simulate(family.at(value))
+            layers, prediction = table.simulate(family.with_threshold(value))
             means.append(float(layers[table.mine].mean()) if table.mine.any() else 1.0)
             differs = (prediction != top) & table.mine
             yield text_losses(differs, table.text, texts, promise.of)

@@ -50,7 +50,7 @@ def calibrate(
             ``PairSplit``; ``risk`` alone needs no answers.
         config: The promise; quality is the model's metric.
         name: Name of the split.
-        families: Policies whose knobs are turned; a few that suit the model when None.
+        families: Policies whose thresholds are turned; a few that suit the model when None.
         batch_size: Texts a batch; by the clock, those that will run.
         on_unknown: ``error`` or ``keep`` labels outside the training set, as wrong.
         design: For ``risk``: further texts that choose the family, see ``certify``.
@@ -58,9 +58,9 @@ def calibrate(
         watch: By the clock: measures.
 
     Raises:
-        UserError: A family has no knob, looks at gold labels or has no meaning for what the model
-            does, or the split has no word or labels that the model does not know; a ``latency``
-            that is out of reach.
+        UserError: A family has no threshold, looks at gold labels or has no meaning for what the
+            model does, or the split has no word or labels that the model does not know; a
+            ``latency`` that is out of reach.
     """
     check_promises(config)
     work = workload_of(model, split, name, batch_size)

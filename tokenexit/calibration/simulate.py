@@ -18,7 +18,7 @@ class Outcome:
     """One simulated setting.
 
     Attributes:
-        value: Of the knob.
+        value: Of the threshold.
         quality: 0 to 1.
         depth_speedup: Depth over mean exit layer.
         ms: Milliseconds a text, where a clock foretells them.
@@ -31,11 +31,11 @@ class Outcome:
 
 
 def grid(policy: Policy, count: int) -> list[float]:
-    """Settings of a policy's knob, from strict to loose."""
-    knob = policy.dial()
-    assert knob is not None
-    values = [knob.value(i / (count - 1)) for i in range(count)]
-    shown = [float(round(v)) if knob.integer else float(f"{v:.4g}") for v in values]
+    """Settings of a policy's threshold, from strict to loose."""
+    spec = policy.threshold_spec()
+    assert spec is not None
+    values = [spec.value(i / (count - 1)) for i in range(count)]
+    shown = [float(round(v)) if spec.integer else float(f"{v:.4g}") for v in values]
     return list(dict.fromkeys(shown))
 
 
@@ -51,8 +51,8 @@ def simulate(
 
     Args:
         table: What every exit says of every word; the same on every process.
-        families: Policies with a knob; processes share them out.
-        count: Settings of a knob.
+        families: Policies with a threshold; processes share them out.
+        count: Settings of a threshold.
         task: Name of the task.
         metric: Which figure is the quality; the task's usual one when None.
         clock: Foretells times; None where nobody asks.
@@ -85,12 +85,12 @@ def _outcome(
     metric: str | None,
     clock: Clock | None,
 ) -> Outcome:
-    layers, prediction = table.simulate(policy.at(value))
+    layers, prediction = table.simulate(policy.with_threshold(value))
     gold = table.gold.numpy()
     mine = table.mine & table.known
     if not mine.any():
         return Outcome(value, 0.0, 1.0)
     rows = Rows(prediction[mine], gold[mine], table.text[mine], table.classes)
     quality = task.quick(rows) if metric is None else task.graded(*rows, metric)["quality"]
-    ms = None if clock is None else clock.ms(policy.at(value), layers[table.mine])
+    ms = None if clock is None else clock.ms(policy.with_threshold(value), layers[table.mine])
     return Outcome(value, float(quality), table.num_layers / float(layers[mine].mean()), ms)

@@ -61,7 +61,7 @@ class Workload(ABC):
 
         Args:
             config: What is asked.
-            families: Policies whose knobs are turned.
+            families: Policies whose thresholds are turned.
             on_unknown: ``error`` or ``keep`` labels outside the training set, as wrong.
         """
 

@@ -49,13 +49,13 @@ def methods() -> None:
 
     for name, cls in METHODS.items():
         summary = (cls.__doc__ or "").strip().splitlines()[0]
-        knobs = []
+        thresholds = []
         for family in cls.policies:
             policy = from_config(family)
-            dial = policy.dial()
-            knobs.append(f"{policy!r}" + (f" by {dial.field}" if dial else ""))
+            spec = policy.threshold_spec()
+            thresholds.append(f"{policy!r}" + (f" by {spec.field}" if spec else ""))
         typer.echo(f"{name:<16}{summary}")
-        typer.echo(f"{'':<16}{cls.paper}; levels: {', '.join(cls.levels)}; {'; '.join(knobs)}")
+        typer.echo(f"{'':<16}{cls.paper}; levels: {', '.join(cls.levels)}; {'; '.join(thresholds)}")
         if cls.regression is not None:
             told = "; ".join(repr(from_config(family)) for family in cls.regression)
             typer.echo(f"{'':<16}regression: {told or 'nobody leaves early'}")

@@ -38,15 +38,15 @@ MEASURED = [field.name for field in fields(Point)][4:]
 
 
 def family_name(policy: Policy) -> str:
-    """A readable name that all settings of one knob share: ``window(entropy, 3)``."""
+    """A readable name that all settings of one threshold share: ``window(entropy, 3)``."""
     return _described(policy.to_config())
 
 
 def _described(value: Any) -> str:
-    """A policy's plain data, or a part of it, without what a knob changes."""
+    """A policy's plain data, or a part of it, without what a threshold changes."""
     if isinstance(value, Mapping) and "name" in value:
-        knob = POLICIES.get(str(value["name"])).knob
-        hidden = ("name", "" if knob is None else knob.field)
+        spec = POLICIES.get(str(value["name"])).own_threshold
+        hidden = ("name", "" if spec is None else spec.field)
         inner = [_described(v) for k, v in value.items() if k not in hidden and v not in ([], ())]
         return f"{value['name']}({', '.join(inner)})" if inner else str(value["name"])
     if not isinstance(value, list):
@@ -83,8 +83,8 @@ def trace_curve(
         model: The tagger.
         split: Labelled texts.
         name: Name of the split.
-        policy: Whose knob is turned; none is if it has none.
-        values: Settings of the knob.
+        policy: Whose threshold is turned; none is if it has none.
+        values: Settings of the threshold.
         batch_size: Texts a batch.
         on_unknown: See ``evaluate``.
     """
@@ -114,15 +114,15 @@ def measured_curve(
         measure: Runs one policy.
         full: The result at full depth.
         exit_layers: Layers with an exit, the top included.
-        policy: Whose knob is turned.
-        values: Settings of the knob.
+        policy: Whose threshold is turned.
+        values: Settings of the threshold.
     """
     points = [point("full", Never(), None, full)]
     for layer in exit_layers[:-1]:
         fixed = AssignedDepth(layer)
         points.append(point("static", fixed, layer, measure(fixed)))
-    for value in values if policy.dial() is not None else ():
-        setting = policy.at(value)
+    for value in values if policy.threshold_spec() is not None else ():
+        setting = policy.with_threshold(value)
         points.append(point("engine", setting, value, measure(setting)))
     return points
 

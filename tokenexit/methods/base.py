@@ -23,7 +23,7 @@ class Method:
         heads: Exit heads, as ``heads`` of a recipe; generators share their vocabulary head and
             take only ``gate`` of it.
         train: As ``train`` of a recipe: the objective, and whatever else it sets.
-        policies: Families whose dial is calibrated; none where everybody runs to the top.
+        policies: Families whose threshold is calibrated; none where everybody runs to the top.
         recipe: Other keys of a recipe, such as the layers that a network keeps.
         stages: For a cascade, keys of each model's own recipe, the cheapest first; the policies
             then say who is done after which model.

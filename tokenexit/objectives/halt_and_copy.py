@@ -17,7 +17,7 @@ from tokenexit.objectives.base import (
     draw,
     layer_weights,
 )
-from tokenexit.policies import Knob, Policy, PolicyLike, State, from_config, index_state
+from tokenexit.policies import Policy, PolicyLike, State, ThresholdSpec, from_config, index_state
 from tokenexit.signals import Signals
 from tokenexit.transfer import send
 
@@ -34,7 +34,7 @@ class HaltAndCopy(Objective):
     exits once from a frozen earlier model, and trains every head on halted words as well.
 
     Args:
-        policy: Whose knob is drawn.
+        policy: Whose threshold is drawn.
         strict: Strictest setting drawn; the policy's own strict end when None.
         loose: Loosest setting drawn; the policy's own loose end when None.
         draws: Settings a step, the loosest one included.
@@ -43,7 +43,7 @@ class HaltAndCopy(Objective):
         weights: ``depth``, ``top``, ``uniform`` or the top's share over exits.
 
     Raises:
-        UserError: The policy has no knob, or a setting is out of range.
+        UserError: The policy has no threshold, or a setting is out of range.
     """
 
     policy: PolicyLike = "window"
@@ -66,34 +66,34 @@ class HaltAndCopy(Objective):
                     f"halt_and_copy.{name} must be from 0 to 1, not {getattr(self, name)!r}."
                 )
 
-    def _range(self) -> tuple[Policy, Knob, float, float]:
+    def _range(self) -> tuple[Policy, ThresholdSpec, float, float]:
         assert isinstance(self.policy, Policy)
-        knob = self.policy.dial()
-        if knob is None:
+        spec = self.policy.threshold_spec()
+        if spec is None:
             raise UserError(
-                f"halt_and_copy draws settings of a policy's knob, and {self.policy!r} has none."
+                f"halt_and_copy draws a policy's threshold, and {self.policy!r} has none."
             )
-        strict = knob.strict if self.strict is None else self.strict
-        loose = knob.loose if self.loose is None else self.loose
+        strict = spec.strict if self.strict is None else self.strict
+        loose = spec.loose if self.loose is None else self.loose
         for value in (strict, loose):
-            self.policy.at(value)  # refuses what is out of range
-        if (loose - strict) * (knob.loose - knob.strict) < 0:
+            self.policy.with_threshold(value)  # refuses what is out of range
+        if (loose - strict) * (spec.loose - spec.strict) < 0:
             raise UserError(
                 f"halt_and_copy.strict={strict:g} is looser than halt_and_copy.loose={loose:g}; "
                 "swap them."
             )
-        if knob.log and min(strict, loose) <= 0:
+        if spec.log and min(strict, loose) <= 0:
             raise UserError(
                 "halt_and_copy draws this policy's settings on a logarithmic scale, so strict "
                 f"and loose must be above 0, not {strict:g} and {loose:g}."
             )
-        return self.policy, knob, strict, loose
+        return self.policy, spec, strict, loose
 
     def start(self, info: BatchInfo) -> BatchLoss:
         """Draw settings for the step and hand them to the sentences."""
-        policy, knob, strict, loose = self._range()
+        policy, spec, strict, loose = self._range()
         points = draw(info, self.draws).tolist()[1:]
-        if knob.log:
+        if spec.log:
             between = [exp(log(strict) + p * (log(loose) - log(strict))) for p in points]
         else:
             between = [strict + p * (loose - strict) for p in points]
@@ -106,7 +106,7 @@ class HaltAndCopy(Objective):
         if info.progress < self.warmup:
             choice.fill_(-1)
         return _HaltingLoss(
-            [policy.at(value) for value in values],
+            [policy.with_threshold(value) for value in values],
             send([choice], info.device)[0],
             layer_weights(self.weights, info.exit_layers),
             info.num_words,

@@ -7,17 +7,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from tokenexit.policies.base import POLICIES, Knob, Policy, State, index_state
+from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec, index_state
 from tokenexit.policies.build import PolicyLike, from_config
+from tokenexit.renamed import renamed
 
-__all__ = ["POLICIES", "Knob", "Policy", "PolicyLike", "State", "from_config", "index_state"]
+__all__ = [
+    "POLICIES",
+    "Policy",
+    "PolicyLike",
+    "State",
+    "ThresholdSpec",
+    "from_config",
+    "index_state",
+]
 
 
 def __getattr__(name: str) -> Any:
     members = _by_class_name()
-    if name not in members:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return members[name]
+    return members[name] if name in members else renamed(__name__, name, {"Knob": ThresholdSpec})
 
 
 def __dir__() -> list[str]:

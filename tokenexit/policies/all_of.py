@@ -22,7 +22,7 @@ class AllOf(GroupPolicy):
     All are asked each time, so that those which count see every exit.
 
     Args:
-        policies: Who has to agree; the first with a dial is the one that calibration turns.
+        policies: Who has to agree; the first with a threshold is the one that calibration turns.
 
     Raises:
         UserError: ``policies`` is empty or holds something else.

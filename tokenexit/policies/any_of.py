@@ -22,7 +22,7 @@ class AnyOf(GroupPolicy):
     All are asked each time, so that those which count see every exit.
 
     Args:
-        policies: Who may let a row out; the first with a dial is the one that calibration
+        policies: Who may let a row out; the first with a threshold is the one that calibration
             turns.
 
     Raises:

@@ -12,7 +12,14 @@ import torch
 from torch import Tensor
 
 from tokenexit.errors import UserError
-from tokenexit.policies.base import POLICIES, Knob, Policy, State, check_number, check_pairs
+from tokenexit.policies.base import (
+    POLICIES,
+    Policy,
+    State,
+    ThresholdSpec,
+    check_number,
+    check_pairs,
+)
 from tokenexit.policies.rule import Network, Rule
 from tokenexit.policies.rule_depth import assigned
 from tokenexit.signals import Signals
@@ -42,7 +49,7 @@ class AssignedDepth(Policy):
     depth: int = 3
     by_item: Mapping[int, int] | tuple[tuple[int, int], ...] = ()
     levels = ("token", "step", "sentence", "value")
-    knob = Knob("depth", strict=48, loose=1, integer=True, log=True)
+    own_threshold = ThresholdSpec("depth", strict=48, loose=1, integer=True, log=True)
 
     def __post_init__(self) -> None:
         check_number(self, "depth", 1, MAX_DEPTH, integer=True)

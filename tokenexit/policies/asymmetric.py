@@ -8,7 +8,7 @@ from typing import Self
 from torch import Tensor
 
 from tokenexit.errors import UserError, unknown_name
-from tokenexit.policies.base import POLICIES, Knob, Policy, State, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec, check_number
 from tokenexit.signals import Signals
 
 
@@ -19,7 +19,8 @@ class Asymmetric(Policy):
 
     Early exiting BERT for document ranking (Xin et al. 2020): the many irrelevant documents may
     be given up on with less certainty than relevant ones are accepted, or the other way round.
-    The paper has two free thresholds; here the second is tied to the first, so that one dial moves
+    The paper has two free thresholds; here the second is tied to the first, so that one threshold
+    moves
     both: a negative may leave with ``ratio`` times the doubt (1 minus the threshold) of a positive.
 
     Args:
@@ -35,7 +36,7 @@ class Asymmetric(Policy):
     threshold: float = 0.9
     ratio: float = 2.0
     positive: int | str = 1
-    knob = Knob("threshold", strict=1.0, loose=0.0, near_one=True)
+    own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.0, near_one=True)
     levels = ("sentence",)
     num_classes = 2
 

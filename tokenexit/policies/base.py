@@ -18,15 +18,23 @@ import torch
 from torch import Tensor
 
 from tokenexit.errors import UserError
-from tokenexit.policies.knob import Knob
 from tokenexit.policies.rule import Network, Rule
+from tokenexit.policies.threshold_spec import ThresholdSpec
 from tokenexit.registry import Registry
+from tokenexit.renamed import keep_former, renamed
 from tokenexit.signals import Signals
 
 State = Any
 """None, a tensor whose first axis is rows, or a (nested) tuple of states."""
 
 POLICIES: Registry[Policy] = Registry("policy", "tokenexit.policies")
+
+_FORMER = {
+    "knob": "own_threshold",
+    "dial": "threshold_spec",
+    "setting": "threshold_value",
+    "at": "with_threshold",
+}
 
 # What decides in a policy; whoever overrides one of these has another rule.
 _DECIDING = ("init", "step", "score", "sure", "draw")
@@ -38,15 +46,15 @@ class Policy(ABC):
     Subclasses are frozen dataclasses registered under a name in a file of their own.
     """
 
-    knob: ClassVar[Knob | None] = None
-    """The main dial; a stricter value must never let a row out earlier."""
+    own_threshold: ClassVar[ThresholdSpec | None] = None
+    """What calibration turns; a stricter value must never let a row out earlier."""
 
     levels: ClassVar[tuple[str, ...]] = ("token", "step", "sentence")
     """Kinds of rows for which the policy has a meaning. Those of the kind ``value`` are texts of
     which exits tell a number, and no probabilities."""
 
     monotone: ClassVar[bool] = True
-    """Whether a stricter knob never lets a row out earlier, whatever that does to other rows."""
+    """Whether a stricter threshold never lets a row out earlier, whatever other rows do."""
 
     needs_target: ClassVar[bool] = False
     """Whether the decision looks at gold labels, so that it serves analysis only."""
@@ -60,6 +68,10 @@ class Policy(ABC):
 
     waits: ClassVar[bool] = False
     """Whether a step has to look at values on the host, and so waits for the device."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        keep_former(cls, _FORMER)
 
     def init(self, num_rows: int, device: torch.device | str = "cpu") -> State:
         """State before the first layer, for ``num_rows`` rows."""
@@ -104,25 +116,27 @@ class Policy(ABC):
         """A few small instances: contract tests and the list of policies use them."""
         return [cls()]
 
-    def dial(self) -> Knob | None:
-        """The knob calibration may turn, here or in a wrapped policy."""
-        return self.knob
+    def threshold_spec(self) -> ThresholdSpec | None:
+        """The threshold calibration may turn, here or in a wrapped policy."""
+        return self.own_threshold
 
-    def setting(self) -> float | None:
-        """Where the dial stands now, or None without one."""
-        return None if self.knob is None else getattr(self, self.knob.field)
+    def threshold_value(self) -> float | None:
+        """Where the threshold stands now, or None without one."""
+        return None if self.own_threshold is None else getattr(self, self.own_threshold.field)
 
-    def at(self, value: float) -> Self:
-        """The same policy with its knob set to ``value``.
+    def with_threshold(self, value: float) -> Self:
+        """The same policy with its threshold set to ``value``.
 
         Raises:
-            UserError: The policy has no knob, or the value is out of range.
+            UserError: The policy has no threshold, or the value is out of range.
         """
-        if self.knob is None:
+        if self.own_threshold is None:
             raise UserError(f"{type(self).__name__} has no threshold to set.")
         # Plain numbers only, so that a NumPy scalar never reaches the configuration.
-        setting = round(value) if self.knob.integer and math.isfinite(value) else float(value)
-        return dataclasses.replace(self, **{self.knob.field: setting})  # type: ignore[type-var]
+        setting = (
+            round(value) if self.own_threshold.integer and math.isfinite(value) else float(value)
+        )
+        return dataclasses.replace(self, **{self.own_threshold.field: setting})  # type: ignore[type-var]
 
     def to_config(self) -> dict[str, Any]:
         """The policy as plain data, ready for JSON or YAML."""
@@ -132,6 +146,13 @@ class Policy(ABC):
     def to_json(self) -> str:
         """The policy as one line of JSON; ``from_config`` reads it back."""
         return json.dumps(self.to_config())
+
+
+keep_former(Policy, _FORMER)
+
+
+def __getattr__(name: str) -> Any:
+    return renamed(__name__, name, {"Knob": ThresholdSpec})
 
 
 def rule_of(policy: Policy, network: Network) -> Rule | None:

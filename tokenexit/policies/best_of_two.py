@@ -7,7 +7,7 @@ from typing import Self
 
 from torch import Tensor
 
-from tokenexit.policies.base import POLICIES, Knob, check_number
+from tokenexit.policies.base import POLICIES, ThresholdSpec, check_number
 from tokenexit.policies.threshold import ThresholdPolicy
 from tokenexit.signals import Signals
 
@@ -28,7 +28,7 @@ class BestOfTwo(ThresholdPolicy):
     """
 
     threshold: float = 0.9
-    knob = Knob("threshold", strict=1.0, loose=0.51, near_one=True)
+    own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.51, near_one=True)
     sure_is_low = False
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tokenexit import scores
 from tokenexit.errors import unknown_name
-from tokenexit.policies.base import POLICIES, Knob, Policy, State, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec, check_number
 from tokenexit.signals import Signals
 
 RULES = ("side", "rising", "steady")
@@ -31,8 +31,8 @@ class ConfidenceWindow(Policy):
     The code looks at one probability of two classes, on either side of one half; for two classes
     this is the same, and for more a class has to beat all others together. Its defaults are kept,
     but for ``bias``, which it does not give. The window is over exits, not over words as in
-    ``Window``. The dial is ``threshold``: what the window lets out leaves at any setting, later
-    with a larger ``size``.
+    ``Window``. The threshold is ``threshold``: what the window lets out leaves at any setting,
+    later with a larger ``size``.
 
     Args:
         threshold: Of normalised entropy; 0 leaves everything to the window.
@@ -50,7 +50,7 @@ class ConfidenceWindow(Policy):
     rule: str = "side"
     margin: float = 0.0
     bias: float = 0.1
-    knob = Knob("threshold", strict=1e-4, loose=0.9, log=True)
+    own_threshold = ThresholdSpec("threshold", strict=1e-4, loose=0.9, log=True)
 
     def __post_init__(self) -> None:
         check_number(self, "threshold", 0.0, 1.0)

@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 from torch import Tensor
 
 from tokenexit.errors import UserError
-from tokenexit.policies.base import POLICIES, Knob, Policy, State, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec, check_number
 from tokenexit.policies.rule import Network, Rule, one_score
 from tokenexit.signals import Signals
 
@@ -35,7 +35,7 @@ class ContextGate(Policy):
 
     threshold: float = 0.02
     levels = ("token", "step", "sentence")
-    knob = Knob("threshold", strict=1e-4, loose=0.5, log=True)
+    own_threshold = ThresholdSpec("threshold", strict=1e-4, loose=0.5, log=True)
     monotone: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

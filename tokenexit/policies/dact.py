@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tokenexit import scores
-from tokenexit.policies.base import POLICIES, Knob, Policy, State, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec, check_number
 from tokenexit.signals import Signals
 
 
@@ -42,7 +42,7 @@ class DACT(Policy):
     """
 
     horizon: float = 1.0
-    knob = Knob("horizon", strict=4.0, loose=0.0)
+    own_threshold = ThresholdSpec("horizon", strict=4.0, loose=0.0)
 
     def __post_init__(self) -> None:
         check_number(self, "horizon", 0.0, 100.0)

@@ -28,9 +28,9 @@ class Decay(WrapperPolicy):
     """The inner policy's threshold is strict at the first decoding steps and loosens later.
 
     CALM (Schuster et al. 2022): an early mistake harms all that follows. At step ``t`` of ``N``
-    the threshold ``v`` becomes ``clip(0.9 v + 0.1 exp(-temperature * t / N))``. Other dials than
-    probabilities are first mapped to 0 (loose end) .. 1 (strict end), on a logarithmic scale
-    where the dial has one; that mapping is ours.
+    the threshold ``v`` becomes ``clip(0.9 v + 0.1 exp(-temperature * t / N))``. Other thresholds
+    than probabilities are first mapped to 0 (loose end) .. 1 (strict end), on a logarithmic scale
+    where the threshold has one; that mapping is ours.
 
     Two deviations: at the strict end nobody leaves at any step, where the formula would fall to
     0.902 and break "the strictest setting is the full model"; and the released t5x code, whose
@@ -52,7 +52,7 @@ class Decay(WrapperPolicy):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_number(self, "temperature", 0.0, 1000.0)
-        if not isinstance(self.policy, ThresholdPolicy) or self.policy.knob is None:
+        if not isinstance(self.policy, ThresholdPolicy) or self.policy.own_threshold is None:
             raise UserError(
                 "Decay loosens a threshold and needs a policy that compares a score with one, "
                 f"such as Margin(0.9), not {self.policy!r}; put a combinator around it instead: "
@@ -98,19 +98,19 @@ class Decay(WrapperPolicy):
         return replace(inner, schedule=self.thresholds)
 
     def _ends(self) -> tuple[float, float, bool]:
-        """Loose and strict end of the inner dial, and whether they are logarithms."""
-        assert self.policy.knob is not None
-        knob = self.policy.knob
-        if knob.log:
-            return math.log(knob.loose), math.log(knob.strict), True
+        """Loose and strict end of the inner threshold, and whether they are logarithms."""
+        assert self.policy.own_threshold is not None
+        spec = self.policy.own_threshold
+        if spec.log:
+            return math.log(spec.loose), math.log(spec.strict), True
         # A probability counts as it is, so that the published formula holds to the digit.
-        probability = knob.strict == 1.0 and knob.loose >= 0.0
-        return 0.0 if probability else knob.loose, knob.strict, False
+        probability = spec.strict == 1.0 and spec.loose >= 0.0
+        return 0.0 if probability else spec.loose, spec.strict, False
 
     def _strictness(self) -> float:
         """Where the inner threshold stands: 0 is the loose end, 1 the strict one."""
         loose, strict, log = self._ends()
-        value = self.setting()
+        value = self.threshold_value()
         assert value is not None
         if log:
             value = math.log(value) if value > 0 else -math.inf
@@ -124,5 +124,5 @@ class Decay(WrapperPolicy):
 
     @classmethod
     def examples(cls) -> list[Self]:
-        """CALM's own, and a dial that is strict at its lower end."""
+        """CALM's own, and a threshold that is strict at its lower end."""
         return [cls(Margin(0.6)), cls(Entropy(0.3), 1.0)]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tokenexit import scores
-from tokenexit.policies.base import POLICIES, Knob, Policy, State, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec, check_number
 from tokenexit.signals import Signals
 
 
@@ -33,7 +33,7 @@ class Divergence(Policy):
 
     threshold: float = 0.01
     patience: int = 1
-    knob = Knob("threshold", strict=1e-6, loose=0.9, log=True)
+    own_threshold = ThresholdSpec("threshold", strict=1e-6, loose=0.9, log=True)
 
     def __post_init__(self) -> None:
         check_number(self, "threshold", 0.0, 1.0)

@@ -8,7 +8,7 @@ from typing import Self
 from torch import Tensor
 
 from tokenexit import scores
-from tokenexit.policies.base import POLICIES, Knob, check_number
+from tokenexit.policies.base import POLICIES, ThresholdSpec, check_number
 from tokenexit.policies.rule import Network, Rule, one_score
 from tokenexit.policies.threshold import ThresholdPolicy
 from tokenexit.signals import Signals
@@ -30,7 +30,7 @@ class Entropy(ThresholdPolicy):
     """
 
     threshold: float = 0.1
-    knob = Knob("threshold", strict=1e-4, loose=0.9, log=True)
+    own_threshold = ThresholdSpec("threshold", strict=1e-4, loose=0.9, log=True)
 
     def __post_init__(self) -> None:
         check_number(self, "threshold", 0.0, 1.0)

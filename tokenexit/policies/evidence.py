@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tokenexit import scores
-from tokenexit.policies.base import POLICIES, Knob, Policy, State, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec, check_number
 from tokenexit.signals import Signals
 
 
@@ -35,7 +35,7 @@ class Evidence(Policy):
 
     threshold: float = 0.9
     memory: float = 0.5
-    knob = Knob("threshold", strict=1.0, loose=0.0, near_one=True)
+    own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.0, near_one=True)
 
     def __post_init__(self) -> None:
         check_number(self, "threshold", 0.0, 1.0)

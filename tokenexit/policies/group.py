@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from tokenexit.errors import UserError
-from tokenexit.policies.base import Knob, Policy, State, check_policies
+from tokenexit.policies.base import Policy, State, ThresholdSpec, check_policies
 from tokenexit.signals import Signals
 
 
 class GroupPolicy(Policy):
-    """A policy that asks several; its dial is that of the first member which has one.
+    """A policy that asks several; its threshold is that of the first member which has one.
 
     Subclasses are frozen dataclasses with a field ``policies``. The state is a tuple with one
     entry for each member.
@@ -30,17 +30,17 @@ class GroupPolicy(Policy):
         """States of all members."""
         return tuple(policy.init(num_rows, device) for policy in self.policies)
 
-    def dial(self) -> Knob | None:
-        """The knob of the first member that has one."""
+    def threshold_spec(self) -> ThresholdSpec | None:
+        """The threshold of the first member that has one."""
         leader = self.leader()
-        return None if leader is None else self.policies[leader].dial()
+        return None if leader is None else self.policies[leader].threshold_spec()
 
-    def setting(self) -> float | None:
-        """Where that member's dial stands."""
+    def threshold_value(self) -> float | None:
+        """Where that member's threshold stands."""
         leader = self.leader()
-        return None if leader is None else self.policies[leader].setting()
+        return None if leader is None else self.policies[leader].threshold_value()
 
-    def at(self, value: float) -> Self:
+    def with_threshold(self, value: float) -> Self:
         """The same group with that member set to ``value``, the others as they are."""
         leader = self.leader()
         if leader is None:
@@ -48,13 +48,15 @@ class GroupPolicy(Policy):
                 f"{type(self).__name__} has no threshold to set: none of its policies has one."
             )
         members = list(self.policies)
-        members[leader] = members[leader].at(value)
+        members[leader] = members[leader].with_threshold(value)
         return dataclasses.replace(self, policies=tuple(members))  # type: ignore[call-arg]
 
     def leader(self) -> int | None:
-        """Number of the first member with a dial."""
-        dials = (n for n, policy in enumerate(self.policies) if policy.dial() is not None)
-        return next(dials, None)
+        """Number of the first member with a threshold."""
+        with_one = (
+            n for n, policy in enumerate(self.policies) if policy.threshold_spec() is not None
+        )
+        return next(with_one, None)
 
 
 def ask_each(
@@ -70,16 +72,16 @@ def ask_each(
 
 
 def at_same_ratio(policy: Policy, reference: Policy, value: float) -> Policy:
-    """Turn a policy's dial so that it keeps its ratio to a reference set to ``value``.
+    """Turn a policy's threshold so that it keeps its ratio to a reference set to ``value``.
 
-    A policy with another kind of dial than the reference's, or with no positive ratio to it,
+    A policy with another kind of threshold than the reference's, or with no positive ratio to it,
     stays as it is: a number would not mean the same to both.
     """
-    knob, now, base = policy.dial(), policy.setting(), reference.setting()
-    if knob is None or knob != reference.dial() or now is None or base is None:
+    spec, now, base = policy.threshold_spec(), policy.threshold_value(), reference.threshold_value()
+    if spec is None or spec != reference.threshold_spec() or now is None or base is None:
         return policy
     if now * base <= 0 or value == base:
         return policy
-    # The knob's ends, where it stands and what the reference takes are all legal settings.
-    legal = (knob.strict, knob.loose, now, value)
-    return policy.at(min(max(value * now / base, min(legal)), max(legal)))
+    # The threshold's ends, where it stands and what the reference takes are all legal settings.
+    legal = (spec.strict, spec.loose, now, value)
+    return policy.with_threshold(min(max(value * now / base, min(legal)), max(legal)))

@@ -8,7 +8,7 @@ from typing import Self
 from torch import Tensor
 
 from tokenexit.errors import UserError
-from tokenexit.policies.base import POLICIES, Knob, Policy, State, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec, check_number
 from tokenexit.policies.rule import Network, Rule
 from tokenexit.policies.rule_depth import assigned
 from tokenexit.signals import Signals
@@ -40,7 +40,7 @@ class Hash(Policy):
     min_layer: int = 1
     max_layer: int = 6
     seed: int = 0
-    knob = Knob("max_layer", strict=MAX_LAYER, loose=1, integer=True, log=True)
+    own_threshold = ThresholdSpec("max_layer", strict=MAX_LAYER, loose=1, integer=True, log=True)
     reads_logits = False
 
     def __post_init__(self) -> None:
@@ -67,9 +67,9 @@ class Hash(Policy):
         span = int(self.max_layer) - int(self.min_layer) + 1
         return int(self.min_layer) + ((bits * span) >> 32)
 
-    def dial(self) -> Knob:
+    def threshold_spec(self) -> ThresholdSpec:
         """``max_layer``, down to ``min_layer``."""
-        return Knob("max_layer", MAX_LAYER, self.min_layer, integer=True, log=True)
+        return ThresholdSpec("max_layer", MAX_LAYER, self.min_layer, integer=True, log=True)
 
     def rule_for(self, network: Network) -> Rule:
         """A layer for each row."""

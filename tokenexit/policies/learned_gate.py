@@ -7,7 +7,7 @@ from typing import Self
 
 from torch import Tensor
 
-from tokenexit.policies.base import POLICIES, Knob, check_number
+from tokenexit.policies.base import POLICIES, ThresholdSpec, check_number
 from tokenexit.policies.rule import Network, Rule, one_score
 from tokenexit.policies.threshold import ThresholdPolicy
 from tokenexit.signals import Signals
@@ -33,7 +33,7 @@ class LearnedGate(ThresholdPolicy):
 
     threshold: float = 0.1
     levels = ("token", "step", "sentence", "value")
-    knob = Knob("threshold", strict=1e-4, loose=0.9, log=True)
+    own_threshold = ThresholdSpec("threshold", strict=1e-4, loose=0.9, log=True)
     reads_logits = False
 
     def __post_init__(self) -> None:

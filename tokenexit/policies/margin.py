@@ -8,7 +8,7 @@ from typing import Self
 from torch import Tensor
 
 from tokenexit import scores
-from tokenexit.policies.base import POLICIES, Knob, check_number
+from tokenexit.policies.base import POLICIES, ThresholdSpec, check_number
 from tokenexit.policies.rule import Network, Rule, one_score
 from tokenexit.policies.threshold import ThresholdPolicy
 from tokenexit.signals import Signals
@@ -30,7 +30,7 @@ class Margin(ThresholdPolicy):
     """
 
     threshold: float = 0.8
-    knob = Knob("threshold", strict=1.0, loose=0.01, near_one=True)
+    own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.01, near_one=True)
     sure_is_low = False
 
     def __post_init__(self) -> None:

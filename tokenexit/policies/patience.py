@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tokenexit import scores
-from tokenexit.policies.base import POLICIES, Knob, Policy, State, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec, check_number
 from tokenexit.policies.rule import Network, Rule, one_score
 from tokenexit.signals import Signals
 
@@ -30,7 +30,7 @@ class Patience(Policy):
     """
 
     patience: int = 2
-    knob = Knob("patience", strict=48, loose=1, integer=True, log=True)
+    own_threshold = ThresholdSpec("patience", strict=48, loose=1, integer=True, log=True)
 
     def __post_init__(self) -> None:
         check_number(self, "patience", 1, 1000, integer=True)

@@ -14,9 +14,9 @@ from tokenexit import scores
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.policies.base import (
     POLICIES,
-    Knob,
     Policy,
     State,
+    ThresholdSpec,
     check_pairs,
     check_policy,
     rule_of,
@@ -38,8 +38,8 @@ class PerClass(Policy):
     ``"O"`` protects the recall of rare entities. All policies see every exit.
 
     Args:
-        otherwise: Decides for all classes that are not named; its dial is the one to turn,
-            and the named policies with the same dial keep their ratio to it.
+        otherwise: Decides for all classes that are not named; its threshold is the one to turn,
+            and the named policies with the same kind of threshold keep their ratio to it.
         classes: ``{class name: policy}`` or pairs of the same; kept as a sorted tuple of
             pairs. A name that ends in ``*`` stands for all classes which begin like it; an
             exact name goes before, and among those the longest.
@@ -90,21 +90,21 @@ class PerClass(Policy):
         who = charge[scores.predicted(signals.logits)]
         return decisions.gather(0, who[None])[0], state
 
-    def dial(self) -> Knob | None:
-        """The knob of ``otherwise``."""
-        return self.otherwise.dial()
+    def threshold_spec(self) -> ThresholdSpec | None:
+        """The threshold of ``otherwise``."""
+        return self.otherwise.threshold_spec()
 
-    def setting(self) -> float | None:
-        """Where that knob stands."""
-        return self.otherwise.setting()
+    def threshold_value(self) -> float | None:
+        """Where that threshold stands."""
+        return self.otherwise.threshold_value()
 
-    def at(self, value: float) -> Self:
+    def with_threshold(self, value: float) -> Self:
         """``otherwise`` at ``value``, and the others at their ratio to it."""
         turned = {
             name: at_same_ratio(policy, self.otherwise, value)
             for name, policy in dict(self.classes).items()
         }
-        return replace(self, otherwise=self.otherwise.at(value), classes=turned)
+        return replace(self, otherwise=self.otherwise.with_threshold(value), classes=turned)
 
     def rule_for(self, network: Network) -> Rule | None:
         """Those of all policies in one, as long as they differ in thresholds only."""

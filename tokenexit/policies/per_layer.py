@@ -26,8 +26,9 @@ class PerLayer(GroupPolicy):
     """The exit at layer ``l`` asks the ``l``-th policy, and later ones the last.
 
     Each policy sees only its own layers; one that compares exits starts with the first of
-    them. The dial is that of the first policy which has one, and turning it keeps the ratio
-    of the others that have the same dial, as in TOKEE's doubled threshold in the upper half.
+    them. The threshold is that of the first policy which has one, and turning it keeps the ratio
+    of the others that have the same kind of threshold, as in TOKEE's doubled threshold in the upper
+    half.
 
     Args:
         policies: One for each layer, from layer 1.
@@ -43,10 +44,10 @@ class PerLayer(GroupPolicy):
         """One kind of policy with a list of thresholds, from layer 1.
 
         Args:
-            policy: Whose dial is set to each of the values.
-            values: Settings of its dial.
+            policy: Whose threshold is set to each of the values.
+            values: Settings of its threshold.
         """
-        return cls(tuple(policy.at(value) for value in values))
+        return cls(tuple(policy.with_threshold(value) for value in values))
 
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
         """Ask the layer's policy."""
@@ -54,14 +55,14 @@ class PerLayer(GroupPolicy):
         halt, own = self.policies[turn].step(signals, state[turn])
         return halt, (*state[:turn], own, *state[turn + 1 :])
 
-    def at(self, value: float) -> Self:
-        """All policies with the same dial turned together, keeping their ratios."""
+    def with_threshold(self, value: float) -> Self:
+        """All policies with the same kind of threshold turned together, keeping their ratios."""
         leader = self.leader()
         if leader is None:
             raise UserError("PerLayer has no threshold to set: none of its policies has one.")
         first = self.policies[leader]
         members = [at_same_ratio(policy, first, value) for policy in self.policies]
-        members[leader] = first.at(value)
+        members[leader] = first.with_threshold(value)
         return dataclasses.replace(self, policies=tuple(members))
 
     def rule_for(self, network: Network) -> Rule | None:

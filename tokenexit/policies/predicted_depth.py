@@ -7,7 +7,7 @@ from typing import Self
 
 from torch import Tensor
 
-from tokenexit.policies.base import POLICIES, Knob, Policy, State, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec, check_number
 from tokenexit.signals import Signals
 
 
@@ -18,8 +18,8 @@ class PredictedDepth(Policy):
 
     The multinomial halting distribution of the Depth-Adaptive Transformer (Elbayad et al.
     2020): a linear map of the state at the first exit says how likely each layer is to be the
-    first that suffices. The paper stops at the likeliest layer, which leaves no dial; here it is
-    the first layer that suffices with probability ``threshold``. The paper's geometric-like
+    first that suffices. The paper stops at the likeliest layer, which leaves no threshold; here it
+    is the first layer that suffices with probability ``threshold``. The paper's geometric-like
     distribution, which asks again at every layer, is ``LearnedGate``. No logits are read.
 
     Args:
@@ -30,7 +30,7 @@ class PredictedDepth(Policy):
     """
 
     threshold: float = 0.9
-    knob = Knob("threshold", strict=1.0, loose=0.0)
+    own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.0)
     levels = ("step",)
     reads_logits = False
 

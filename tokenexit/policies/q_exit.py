@@ -8,7 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from tokenexit.policies.base import POLICIES, Knob, Policy, State, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec, check_number
 from tokenexit.signals import Signals
 
 
@@ -34,7 +34,7 @@ class QExit(Policy):
     """
 
     threshold: float = 0.5
-    knob = Knob("threshold", strict=1.0, loose=0.0)
+    own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.0)
     reads_logits = False
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from tokenexit.policies.base import POLICIES, Knob, Policy, State, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec, check_number
 from tokenexit.policies.hash import hash_bits
 from tokenexit.policies.rule import Network, Rule
 from tokenexit.policies.rule_depth import assigned
@@ -38,7 +38,7 @@ class RandomExit(Policy):
 
     rate: float = 0.2
     seed: int = 0
-    knob = Knob("rate", strict=0.001, loose=1.0, log=True)
+    own_threshold = ThresholdSpec("rate", strict=0.001, loose=1.0, log=True)
     reads_logits = False
 
     def __post_init__(self) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tokenexit.policies.base import POLICIES, Knob, check_number
+from tokenexit.policies.base import POLICIES, ThresholdSpec, check_number
 from tokenexit.policies.rule import Network, Rule, one_score
 from tokenexit.policies.threshold import ThresholdPolicy
 from tokenexit.signals import Signals
@@ -34,7 +34,7 @@ class Saturation(ThresholdPolicy):
     """
 
     threshold: float = 0.95
-    knob = Knob("threshold", strict=1.0, loose=0.0, near_one=True)
+    own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.0, near_one=True)
     sure_is_low = False
 
     def __post_init__(self) -> None:

@@ -11,14 +11,14 @@ from tokenexit.errors import UserError
 from tokenexit.policies.base import POLICIES, Policy
 
 _SHORT = re.compile(r"\s*[A-Za-z_]\w*(?::\S.*|\(.*\))\s*", re.DOTALL)
-_KNOB = re.compile(r"([A-Za-z_]\w*):(-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?!\w)")
+_THRESHOLD = re.compile(r"([A-Za-z_]\w*):(-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?!\w)")
 
 
 def read_short(text: str) -> dict[str, Any] | None:
     """The plain data of a policy in short form; None for text in another form.
 
-    ``name:number`` turns the policy's own knob. Arguments in brackets stand in the order of its
-    settings, or have their names.
+    ``name:number`` turns the policy's own threshold. Arguments in brackets stand in the order of
+    its settings, or have their names.
 
     Raises:
         UserError: It begins like a short form and cannot be read.
@@ -26,7 +26,7 @@ def read_short(text: str) -> dict[str, Any] | None:
     if _SHORT.fullmatch(text) is None:
         return None
     try:
-        tree = ast.parse(_KNOB.sub(r"\1(_knob=\2)", text.strip()), mode="eval")
+        tree = ast.parse(_THRESHOLD.sub(r"\1(_threshold=\2)", text.strip()), mode="eval")
         found = _value(tree.body)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         if isinstance(error, UserError):
@@ -56,17 +56,19 @@ def _policy(name: str, call: ast.Call) -> dict[str, Any]:
         raise UserError(f"{name} has {len(fields)} setting(s), not {len(call.args)}.")
     config = {"name": name, **dict(zip(fields, map(_value, call.args), strict=False))}
     for word in call.keywords:
-        field = _knob(name, cls) if word.arg == "_knob" else str(word.arg)
+        field = _threshold(name, cls) if word.arg == "_threshold" else str(word.arg)
         if field in config:
             raise UserError(f"{name} is told its {field} twice.")
         config[field] = _value(word.value)
     return config
 
 
-def _knob(name: str, cls: type[Policy]) -> str:
-    if cls.knob is None:
-        raise UserError(f"The policy {name!r} has no knob of its own that name:number could turn.")
-    return cls.knob.field
+def _threshold(name: str, cls: type[Policy]) -> str:
+    if cls.own_threshold is None:
+        raise UserError(
+            f"The policy {name!r} has no threshold of its own that name:number could turn."
+        )
+    return cls.own_threshold.field
 
 
 def _name(given: str) -> str:

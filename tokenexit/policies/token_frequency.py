@@ -25,7 +25,7 @@ from tokenexit.signals import Signals
 class TokenFrequency(TokenTable):
     """A token's depth is ``first``, and one more for each boundary its frequency rank reaches.
 
-    HashEE by frequency (Sun et al. 2022). Against ``AssignedDepth`` with a table it has a dial
+    HashEE by frequency (Sun et al. 2022). Against ``AssignedDepth`` with a table it has a threshold
     that moves all tokens, and needs no table where ids are sorted by frequency themselves, as
     those of most SentencePiece vocabularies nearly are. When decoding, a row's token is the
     one that was read, not the one to be predicted. No logits are read.

@@ -9,19 +9,19 @@ from functools import cached_property
 from torch import Tensor
 
 from tokenexit.policies.assigned_depth import MAX_DEPTH, AssignedDepth
-from tokenexit.policies.base import Knob, Policy, State, check_number
+from tokenexit.policies.base import Policy, State, ThresholdSpec, check_number
 from tokenexit.policies.rule import Network, Rule
 from tokenexit.signals import Signals
 
 
 class TokenTable(Policy):
-    """A token's depth is ``first`` plus its bucket, so that one dial moves all tokens.
+    """A token's depth is ``first`` plus its bucket, so that one threshold moves all tokens.
 
     Subclasses are frozen dataclasses with a field ``first``. No logits are read.
     """
 
     first: int
-    knob = Knob("first", strict=48, loose=1, integer=True, log=True)
+    own_threshold = ThresholdSpec("first", strict=48, loose=1, integer=True, log=True)
 
     def __post_init__(self) -> None:
         check_number(self, "first", 1, MAX_DEPTH, integer=True)

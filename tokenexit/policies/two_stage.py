@@ -10,7 +10,14 @@ import torch
 from torch import Tensor
 
 from tokenexit.errors import UserError
-from tokenexit.policies.base import POLICIES, Knob, Policy, State, check_policy, index_state
+from tokenexit.policies.base import (
+    POLICIES,
+    Policy,
+    State,
+    ThresholdSpec,
+    check_policy,
+    index_state,
+)
 from tokenexit.policies.divergence import Divergence
 from tokenexit.policies.margin import Margin
 from tokenexit.policies.saturation import Saturation
@@ -32,16 +39,16 @@ class TwoStage(Policy):
     (ISCA 2025) checks a cheap predictor with the full head in the same way; nothing else of it
     is meant, and its numbers were not verified here.
 
-    The dial is that of ``confirm``: who is proposed does not depend on it, so a stricter setting
-    never lets anybody out earlier, whatever ``confirm`` remembers. A stricter ``gate`` would
-    not promise that, and mainly sets how often ``confirm`` costs something.
+    The threshold is that of ``confirm``: who is proposed does not depend on it, so a stricter
+    setting never lets anybody out earlier, whatever ``confirm`` remembers. A stricter ``gate``
+    would not promise that, and mainly sets how often ``confirm`` costs something.
 
     Finding the proposed rows waits for the device, once an exit (once more for a ``confirm``
     whose state takes shape only when it is first asked, as with ``Divergence``).
 
     Args:
         gate: Proposes; asked about all rows at every exit.
-        confirm: Decides; where it has no dial, that of ``gate`` is turned.
+        confirm: Decides; where it has no threshold, that of ``gate`` is turned.
 
     Raises:
         UserError: One of them is no policy.
@@ -78,23 +85,25 @@ class TwoStage(Policy):
                 filed = _file(filed, rows, new, len(signals))
         return halt, (gate, filed)
 
-    def dial(self) -> Knob | None:
-        """The knob of ``confirm``, or else of ``gate``."""
-        return getattr(self, self._turned).dial()
+    def threshold_spec(self) -> ThresholdSpec | None:
+        """The threshold of ``confirm``, or else of ``gate``."""
+        return getattr(self, self._turned).threshold_spec()
 
-    def setting(self) -> float | None:
-        """Where that knob stands."""
-        return getattr(self, self._turned).setting()
+    def threshold_value(self) -> float | None:
+        """Where that threshold stands."""
+        return getattr(self, self._turned).threshold_value()
 
-    def at(self, value: float) -> Self:
-        """The same two with that knob set to ``value``."""
-        if self.dial() is None:
+    def with_threshold(self, value: float) -> Self:
+        """The same two with that threshold set to ``value``."""
+        if self.threshold_spec() is None:
             raise UserError("TwoStage has no threshold to set: neither gate nor confirm has one.")
-        return dataclasses.replace(self, **{self._turned: getattr(self, self._turned).at(value)})
+        return dataclasses.replace(
+            self, **{self._turned: getattr(self, self._turned).with_threshold(value)}
+        )
 
     @property
     def _turned(self) -> str:
-        return "gate" if self.confirm.dial() is None else "confirm"
+        return "gate" if self.confirm.threshold_spec() is None else "confirm"
 
     @classmethod
     def examples(cls) -> list[Self]:

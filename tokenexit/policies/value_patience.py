@@ -9,7 +9,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from tokenexit.policies.base import POLICIES, Knob, Policy, State, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec, check_number
 from tokenexit.policies.rule import Network, Rule, one_score
 from tokenexit.signals import Signals
 
@@ -34,7 +34,7 @@ class ValuePatience(Policy):
     threshold: float = 0.1
     times: int = 1
     levels = ("value",)
-    knob = Knob("threshold", strict=1e-4, loose=3.0, log=True)
+    own_threshold = ThresholdSpec("threshold", strict=1e-4, loose=3.0, log=True)
 
     def __post_init__(self) -> None:
         check_number(self, "threshold", 0.0, math.inf)

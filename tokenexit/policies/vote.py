@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from tokenexit import scores
-from tokenexit.policies.base import POLICIES, Knob, Policy, State, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec, check_number
 from tokenexit.signals import Signals
 
 DEEPEST = 48
-"""Exits that can vote at the strict end of the dial and still let nobody out."""
+"""Exits that can vote at the strict end of the threshold and still let nobody out."""
 
 
 @POLICIES.register("vote")
@@ -41,7 +41,7 @@ class Vote(Policy):
 
     threshold: float = 1.5
     exponent: float = 0.5
-    knob = Knob("threshold", strict=DEEPEST, loose=1.0, log=True)
+    own_threshold = ThresholdSpec("threshold", strict=DEEPEST, loose=1.0, log=True)
 
     def __post_init__(self) -> None:
         check_number(self, "threshold", 0.0, 1000.0)
@@ -69,10 +69,10 @@ class Vote(Policy):
         needed = max(math.ceil(self.threshold * cast.shape[1] ** self.exponent), 1)
         return (count == lead) & (count >= needed), (cast, lead)
 
-    def dial(self) -> Knob:
+    def threshold_spec(self) -> ThresholdSpec:
         """``threshold``, from what a unanimous vote of many exits would not reach."""
         most = math.ceil(DEEPEST ** (1.0 - self.exponent))
-        return Knob("threshold", float(most), 1.0, log=True)
+        return ThresholdSpec("threshold", float(most), 1.0, log=True)
 
     @classmethod
     def examples(cls) -> list[Self]:

@@ -7,11 +7,11 @@ from typing import Self
 
 import torch
 
-from tokenexit.policies.base import Knob, Policy, State, check_policy
+from tokenexit.policies.base import Policy, State, ThresholdSpec, check_policy
 
 
 class WrapperPolicy(Policy):
-    """A policy that asks one inner policy, keeps its state and turns its dial.
+    """A policy that asks one inner policy, keeps its state and turns its threshold.
 
     Subclasses are frozen dataclasses with a field ``policy``.
     """
@@ -25,14 +25,14 @@ class WrapperPolicy(Policy):
         """State of the inner policy."""
         return self.policy.init(num_rows, device)
 
-    def dial(self) -> Knob | None:
-        """The inner policy's knob."""
-        return self.policy.dial()
+    def threshold_spec(self) -> ThresholdSpec | None:
+        """The inner policy's threshold."""
+        return self.policy.threshold_spec()
 
-    def setting(self) -> float | None:
-        """Where the inner policy's dial stands."""
-        return self.policy.setting()
+    def threshold_value(self) -> float | None:
+        """Where the inner policy's threshold stands."""
+        return self.policy.threshold_value()
 
-    def at(self, value: float) -> Self:
+    def with_threshold(self, value: float) -> Self:
         """The same wrapping around a stricter or looser policy."""
-        return dataclasses.replace(self, policy=self.policy.at(value))  # type: ignore[call-arg]
+        return dataclasses.replace(self, policy=self.policy.with_threshold(value))  # type: ignore[call-arg]

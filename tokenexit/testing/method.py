@@ -56,7 +56,10 @@ def is_made_of_what_there_is(name: str) -> None:
         for family in settings["calibrate"]["policies"]:
             policy = policies.from_config(family)
             check_level(policy, level)
-            require(policy.dial() is not None, f"{policy!r} has no dial for calibration to turn.")
+            require(
+                policy.threshold_spec() is not None,
+                f"{policy!r} has no threshold for calibration to turn.",
+            )
         if "heads" in settings:
             heads = {k: v for k, v in settings["heads"].items() if k not in BESIDE}
             build_head(heads, 8, 3)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from tokenexit.policies import Policy
 from tokenexit.testing.contract import require
-from tokenexit.testing.policy_dial import DIAL
 from tokenexit.testing.policy_promises import POLICY
+from tokenexit.testing.policy_threshold import THRESHOLD
 
 
 def check_policy(policy: Policy | type[Policy]) -> None:
-    """Check that a policy keeps the promises of ``policy_promises`` and ``policy_dial``.
+    """Check that a policy keeps the promises of ``policy_promises`` and ``policy_threshold``.
 
     Args:
         policy: A policy, or a registered class, whose ``examples`` are all checked.
@@ -19,8 +19,8 @@ def check_policy(policy: Policy | type[Policy]) -> None:
     """
     if isinstance(policy, Policy):
         POLICY.hold(policy, repr(policy))
-        if policy.dial() is not None:
-            DIAL.hold(policy, repr(policy))
+        if policy.threshold_spec() is not None:
+            THRESHOLD.hold(policy, repr(policy))
         return
     examples = policy.examples()
     require(examples, f"{policy.__name__}.examples() is empty: give one instance or more.")

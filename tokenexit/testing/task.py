@@ -68,12 +68,12 @@ def answers_have_columns(task: Task) -> None:
 
 @TASK.promise
 def families_have_a_meaning(task: Task) -> None:
-    """Policies that are searched by default have a dial and serve the task's level."""
+    """Policies that are searched by default have a threshold and serve the task's level."""
     if not isinstance(task, LabelledTask):
         return
     for context in (False, task.countable):
         families = task.families(LABELS, context)
         require(families, "families() is empty: name one policy or more.")
         for family in families:
-            require(family.dial() is not None, f"{family!r} has no dial to search.")
+            require(family.threshold_spec() is not None, f"{family!r} has no threshold to search.")
             require(task.level in family.levels, f"{family!r} does not serve {task.level!r}.")

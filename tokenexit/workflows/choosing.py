@@ -34,7 +34,7 @@ def choose_policy(
     if main:
         for name in ("calibration.json", COSTS):
             (run / name).unlink(missing_ok=True)  # of an earlier policy
-    if policy is not None and not (asked and policy.dial() is not None):
+    if policy is not None and not (asked and policy.threshold_spec() is not None):
         return policy
     if recipe.fixed(model):
         return from_config("never")  # nothing to choose among
@@ -54,16 +54,16 @@ def choose_policy(
 
 
 def curve_values(policy: Policy, setting: float | None) -> list[float]:
-    """Settings of a policy's knob around the one that was chosen."""
-    knob = policy.dial()
-    if knob is None or setting is None:
+    """Settings of a policy's threshold around the one that was chosen."""
+    spec = policy.threshold_spec()
+    if spec is None or setting is None:
         return []
-    low, high = sorted((knob.strict, knob.loose))
-    if knob.integer:
+    low, high = sorted((spec.strict, spec.loose))
+    if spec.integer:
         around = {setting + d for d in (-2, -1, 0, 1, 2)}
-    elif knob.log:
+    elif spec.log:
         around = {setting * f for f in CURVE_FACTORS}
-    elif knob.near_one:
+    elif spec.near_one:
         around = {1 - (1 - setting) * f for f in CURVE_FACTORS}
     else:
         around = {setting + (high - low) * d for d in (-0.2, -0.1, -0.05, 0, 0.05, 0.1)}

@@ -158,7 +158,7 @@ def _name(policy: Policy) -> str:
 
     Settings at their defaults are left out, and the one that calibration turns.
     """
-    turned = None if policy.knob is None else policy.knob.field
+    turned = None if policy.own_threshold is None else policy.own_threshold.field
     inside = []
     for item in fields(policy):  # type: ignore[arg-type]
         value = getattr(policy, item.name)

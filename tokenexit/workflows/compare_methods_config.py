@@ -77,7 +77,7 @@ class CompareMethodsConfig(BaseConfig):
     settings: int = field(
         default=12,
         metadata=about(
-            "settings of a policy's knob to run at most, the loosest in any case", low=1
+            "settings of a policy's threshold to run at most, the loosest in any case", low=1
         ),
     )
     clock: bool = field(default=True, metadata=about("time a few settings as well"))

@@ -60,7 +60,7 @@ def finish(
     assert last is not None
     name = last.result.split
     model.configure(results=for_model(results))
-    setting = chosen.setting() if chosen.dial() is not None else None
+    setting = chosen.threshold_value() if chosen.threshold_spec() is not None else None
     points = recipe.curve(model, splits[name], name, last, curve_values(chosen, setting))
     if main:
         model.save_pretrained(run)

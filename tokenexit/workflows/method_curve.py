@@ -93,10 +93,10 @@ def _saved_points(folder: Path) -> list[dict[str, Any]]:
 
 
 def _family(run: MethodRun, calibrated: Mapping[str, Any]) -> Policy | None:
-    """Whose knob is turned: the family that calibration chose, else the first that it tried."""
+    """Whose threshold is turned: the family that was chosen, else the first that was tried."""
     tried = [*run.config.calibrate.policies, *(one["policy"] for one in _candidates(run.folder))]
     families = map(from_config, [calibrated["policy"], *tried])
-    return next((family for family in families if family.dial() is not None), None)
+    return next((family for family in families if family.threshold_spec() is not None), None)
 
 
 def _candidates(folder: Path) -> list[dict[str, Any]]:
@@ -114,7 +114,7 @@ def _sweep(
         value = next_setting(family, found["points"], candidates, count)
         if value is None:
             return
-        policy = family.at(value)
+        policy = family.with_threshold(value)
         found["points"].append(asdict(point("engine", policy, value, run_one(policy))))
         write_json(folder / STORE, found)
 

@@ -1,4 +1,4 @@
-"""Which setting of a knob to run next, so that few runs show the whole curve."""
+"""Which setting of a threshold to run next, so that few runs show the whole curve."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 from tokenexit.evaluation.curve import family_name
 from tokenexit.policies import Policy, from_config
-from tokenexit.policies.base import Knob
+from tokenexit.policies.base import ThresholdSpec
 
 CLOSE = 1e-3
-"""Settings nearer than this share of the knob's range are not parted further."""
+"""Settings nearer than this share of the threshold's range are not parted further."""
 
 
 def next_setting(
@@ -26,7 +26,7 @@ def next_setting(
     have.
 
     Args:
-        family: Whose knob is turned.
+        family: Whose threshold is turned.
         points: What was run, as in ``pareto.csv``; those of other families are left out.
         candidates: Of a calibration. It has simulated settings on the validation split, which
             says about where each lies.
@@ -36,24 +36,24 @@ def next_setting(
         The setting; None when enough were run, or no gap is wider than one part in ``count`` of
         the depth.
     """
-    knob, name = family.dial(), family_name(family)
-    assert knob is not None
+    spec, name = family.threshold_spec(), family_name(family)
+    assert spec is not None
     done = {p["value"]: 1 / p["depth_speedup"] for p in points if p["family"] == name}
-    loosest = _exact(family, knob.loose)
+    loosest = _exact(family, spec.loose)
     if loosest not in done:
         return loosest  # however many were run: a curve that ends early has too small an area
     if len(done) >= count:
         return None
     # At the strict end nobody leaves, which needs no run.
     known = sorted(
-        {_exact(family, knob.strict): 1.0, **done}.items(), key=lambda e: knob.place(e[0])
+        {_exact(family, spec.strict): 1.0, **done}.items(), key=lambda e: spec.place(e[0])
     )
     gaps = [(b[1] - a[1], a, b) for a, b in pairwise(known)]
     simulated = _simulated(family, candidates)
     for width, before, after in sorted(gaps, key=lambda gap: (-abs(gap[0]), gap[1])):
         if abs(width) <= 1 / count:
             break
-        value = _between(family, knob, before, after, simulated)
+        value = _between(family, spec, before, after, simulated)
         if value is not None and value not in done:
             return value
     return None
@@ -61,31 +61,31 @@ def next_setting(
 
 def _between(
     family: Policy,
-    knob: Knob,
+    spec: ThresholdSpec,
     before: tuple[float, float],
     after: tuple[float, float],
     simulated: Mapping[float, float],
 ) -> float | None:
     """The simulated setting nearest to the middle of a gap, else the middle of its ends."""
-    low, high = knob.place(before[0]), knob.place(after[0])
+    low, high = spec.place(before[0]), spec.place(after[0])
     if high - low <= CLOSE:
         return None
     middle = (before[1] + after[1]) / 2
-    inside = {v: s for v, s in simulated.items() if low + CLOSE < knob.place(v) < high - CLOSE}
+    inside = {v: s for v, s in simulated.items() if low + CLOSE < spec.place(v) < high - CLOSE}
     useful = {v: s for v, s in inside.items() if after[1] < s < before[1]}
     if useful:
         return min(useful, key=lambda value: (abs(useful[value] - middle), value))
-    value = _exact(family, _round(knob, knob.value((low + high) / 2)))
-    return value if low < knob.place(value) < high else None
+    value = _exact(family, _round(spec, spec.value((low + high) / 2)))
+    return value if low < spec.place(value) < high else None
 
 
-def _round(knob: Knob, value: float) -> float:
-    return float(round(value)) if knob.integer else float(f"{value:.4g}")
+def _round(spec: ThresholdSpec, value: float) -> float:
+    return float(round(value)) if spec.integer else float(f"{value:.4g}")
 
 
 def _exact(family: Policy, value: float) -> float:
     """The setting as the policy will hold it."""
-    setting = family.at(value).setting()
+    setting = family.with_threshold(value).threshold_value()
     return float(value if setting is None else setting)
 
 
@@ -96,7 +96,7 @@ def _simulated(family: Policy, candidates: Iterable[Mapping[str, Any]]) -> dict[
         policy = from_config(candidate["policy"])
         speedup = candidate["depth_speedup_simulated"]
         if speedup and family_name(policy) == family_name(family):
-            setting = policy.setting()
+            setting = policy.threshold_value()
             if setting is not None:
                 found[float(setting)] = 1 / speedup
     return found

@@ -10,14 +10,14 @@ from tokenexit.evaluation.evaluate import Result
 from tokenexit.policies import Policy, from_config
 
 SETTINGS = 24
-"""Settings of a knob that are run on the validation split."""
+"""Settings of a threshold that are run on the validation split."""
 
 Measure = Callable[[Policy], Result]
 
 
 def swept(family: Policy, run: Measure) -> list[dict[str, Any]]:
     """Settings of a family, run from strict to loose."""
-    return [_figures(run(family.at(value))) for value in grid(family, SETTINGS)]
+    return [_figures(run(family.with_threshold(value))) for value in grid(family, SETTINGS)]
 
 
 def within(settings: Sequence[Mapping[str, Any]], speedup: float) -> Mapping[str, Any] | None:

@@ -45,7 +45,7 @@ def the_chosen(found):
 
 
 def test_cheap_questions_make_a_policy_the_choice(fast, tagger, tagged):
-    assert from_config(fast.policy).dial() is not None
+    assert from_config(fast.policy).threshold_spec() is not None
     assert fast.policy["name"] != "assigned_depth"
     assert fast.reached
     assert fast.timing["pays"]

@@ -54,7 +54,7 @@ def test_fewer_exits_are_tried_each_once_and_never_none():
     asked = [asked_at(policy, (1, 2, 3, 4, 5)) for policy in less]
     assert asked == [(2, 4), (3,), (2, 3, 4, 5), (3, 4, 5)]
     assert asked_less(Margin(), (1, 2)) == []
-    assert all(policy.dial() == Margin().dial() for policy in less)
+    assert all(policy.threshold_spec() == Margin().threshold_spec() for policy in less)
     kept = [asked_at(p, (1, 2, 3, 4, 5)) for p in asked_less(EveryKth(Margin(), 2), range(1, 7))]
     assert kept == [(4,)]
 

@@ -83,7 +83,7 @@ def test_replays_give_what_work_gives(begin, decoder, build, choose, pending):
     static = decoder(Graphs(recorder))
     margin = choose(build("t5"), "margin")
     draw = torch.Generator().manual_seed(0)
-    for policy in (margin, margin.at(0.1), policies.Hash(1, 4), margin):
+    for policy in (margin, margin.with_threshold(0.1), policies.Hash(1, 4), margin):
         decoding, sources = begin(static, policy, pending=pending, max_steps=40)
         other = eager(build("t5"), sources, policy, pending=pending, max_steps=40)
         for number, tokens in enumerate(sources.tokens.T[:36]):

@@ -20,7 +20,7 @@ FEWEST = 4
 MOST = 8
 """Times that a run is repeated at most."""
 STRICT, MIDDLE, LOOSE = 0.02, 0.5, 1.0
-"""Places of a dial: (almost) nobody leaves, some do, all do at once."""
+"""Places of a threshold: (almost) nobody leaves, some do, all do at once."""
 
 
 def learn(
@@ -86,9 +86,9 @@ def _policies(timed: Timed, families: Sequence[Policy]) -> list[Policy]:
     found: list[Policy] = [Never(), AssignedDepth(timed.exit_layers[0])]
     kinds = {kind_of(family): family for family in families}
     for kind, family in kinds.items():
-        knob = family.dial()
-        if kind is not None and knob is not None:
+        spec = family.threshold_spec()
+        if kind is not None and spec is not None:
             # A loose one tells heads from questions; once is enough.
             places = (STRICT, MIDDLE, LOOSE) if len(found) == 2 else (STRICT, MIDDLE)
-            found += [family.at(knob.value(place)) for place in places]
+            found += [family.with_threshold(spec.value(place)) for place in places]
     return found

@@ -268,7 +268,7 @@ class Recipe(ABC):
             split: To measure on.
             name: Its name.
             last: The model's own policy on it.
-            values: Of the knob.
+            values: Of the threshold.
         """
 
     # --- comparisons -----------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The dial of a policy."""
+"""What calibration may set of a policy."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ NEAREST = 1e-4
 
 
 @dataclass(frozen=True)
-class Knob:
-    """The dial that calibration turns: one number from strict to loose.
+class ThresholdSpec:
+    """What calibration turns of a policy, whatever its field is called: from strict to loose.
 
     Attributes:
         field: Name of the policy's field.

@@ -1,0 +1,76 @@
+"""What plug-ins of before call things still works, and says what they are called now."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tokenexit import policies
+from tokenexit.policies import Policy, ThresholdSpec, base
+from tokenexit.policies.wrapper import WrapperPolicy
+
+
+def now(name: str, called: str) -> Any:
+    return pytest.warns(DeprecationWarning, match=f"{name} is called {called} now")
+
+
+def test_a_policy_with_a_knob_can_be_turned():
+    with now(r"\.Knob", "ThresholdSpec"):
+        knob = policies.Knob("limit", 1.0, 0.0)
+    with now(r"base\.Knob", "ThresholdSpec"):
+        assert base.Knob is ThresholdSpec
+    with now("Mine.knob", "own_threshold"):
+
+        @dataclass(frozen=True)
+        class Mine(Policy):
+            limit: float = 0.5
+            knob = base.ThresholdSpec("limit", 1.0, 0.0)
+
+            def step(self, signals, state):
+                return signals.none(), state
+
+    assert Mine().threshold_spec() == knob
+    assert policies.Window(Mine()).with_threshold(0.2).threshold_value() == 0.2
+    with now("Policy.at", "with_threshold"):
+        assert Mine().at(0.3) == Mine(0.3)
+    assert Mine.own_threshold is Mine.knob
+
+
+def test_methods_of_before_are_asked_and_reach_those_above_them():
+    with pytest.warns(DeprecationWarning, match=r"Halved\.") as told:
+
+        @dataclass(frozen=True)
+        class Halved(WrapperPolicy):
+            policy: Policy = dataclasses.field(default=policies.Margin(0.4))
+
+            def dial(self):
+                return super().dial()
+
+            def setting(self):
+                return 2 * super().setting()
+
+            def at(self, value):
+                return super().at(value / 2)
+
+            def step(self, signals, state):
+                return self.policy.step(signals, state)
+
+    assert [str(one.message).split()[0] for one in told] == [
+        "Halved.dial", "Halved.setting", "Halved.at"
+    ]  # fmt: skip
+    with now("WrapperPolicy.dial", "threshold_spec"):
+        assert Halved().threshold_spec() == policies.Margin.own_threshold
+    with now("WrapperPolicy.at", "with_threshold"):
+        assert Halved().with_threshold(0.6).policy == policies.Margin(0.3)
+    with now("WrapperPolicy.setting", "threshold_value"):
+        assert policies.Window(Halved()).threshold_value() == 0.8
+
+
+def test_both_names_in_one_class_are_left_alone(recwarn):
+    class Both(policies.Never):
+        own_threshold = knob = None
+
+    assert (Both().threshold_spec(), len(recwarn)) == (None, 0)
