@@ -50,7 +50,7 @@ def test_columns_of_other_names(write):
     [
         ({"words": "a", "label": "x"}, "no column for the texts"),
         ({"sentence": "a"}, "no column for the labels"),
-        ({"sentence": 7, "label": "x"}, "row 0, column 'sentence': 7 is no text"),
+        ({"sentence": 7, "label": "x"}, "row 0, column 'sentence': expected text, not int '7'"),
         ({"sentence": "a", "label": 0.5}, "a number with a fraction"),
         ({"sentence": "a", "label": -1}, "never published"),
         ({"sentence": "a", "label": True}, "is no label"),

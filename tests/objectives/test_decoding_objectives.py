@@ -19,11 +19,12 @@ from tokenexit.errors import UserError
 from tokenexit.halting import PolicyVisitor, encode, pack
 from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.objectives import OBJECTIVES, BatchInfo, from_config, joint
-from tokenexit.objectives.base import BatchLoss, layer_weights
+from tokenexit.objectives.base import BatchLoss
 from tokenexit.objectives.joint import Joint, sample_exits
 from tokenexit.objectives.layer_skip import LayerSkip
 from tokenexit.objectives.mixed_depth import MixedDepth
 from tokenexit.objectives.shallow_deep import ShallowDeep
+from tokenexit.objectives.weights import layer_weights
 from tokenexit.policies.never import Never
 from tokenexit.signals import Signals
 from tokenexit.training import TrainConfig

@@ -18,8 +18,8 @@ from torch.nn import functional as F
 from tokenexit.errors import UserError
 from tokenexit.halting import PolicyVisitor, Sentence, encode, encode_dense, pack
 from tokenexit.objectives import BatchInfo, BatchLoss, Objective, from_config
-from tokenexit.objectives.base import layer_weights
 from tokenexit.objectives.halt_and_copy import HaltAndCopy
+from tokenexit.objectives.weights import layer_weights
 from tokenexit.policies import Entropy, MaxProb, Patience, Policy, Window
 
 NEVER = 99

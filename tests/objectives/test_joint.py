@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tokenexit.objectives.base import layer_weights
+from tokenexit.objectives.weights import layer_weights
 
 
 @pytest.mark.parametrize("exit_layers", [None, (2,)], ids=["all", "some"])

@@ -11,7 +11,8 @@ import torch
 
 from tokenexit.errors import UserError
 from tokenexit.objectives import OBJECTIVES, BatchInfo, BatchLoss, Objective, from_config
-from tokenexit.objectives.base import draw, layer_weights
+from tokenexit.objectives.base import draw
+from tokenexit.objectives.weights import layer_weights
 from tokenexit.testing import check_objective
 
 

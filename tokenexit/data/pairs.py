@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tokenexit.data.split import Split
-from tokenexit.data.table import Table, check_apart, described, listed, shown
+from tokenexit.data.table import Table, check_apart, check_texts, described, listed, shown
 from tokenexit.errors import UserError
 
 SOURCE_COLUMNS = (
@@ -209,12 +209,7 @@ def _texts(table: Table, side: _Side, origin: str) -> list[str]:
             )
     if language is not None:
         values = [value.get(language) for value in values]
-    for row, value in enumerate(values):
-        if not isinstance(value, str):
-            raise UserError(
-                f"{origin}, row {row}, {place}: expected text, not {described(value)}. "
-                "Mend or drop this row."
-            )
+    check_texts(values, origin, place)
     return values
 
 

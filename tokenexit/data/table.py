@@ -29,6 +29,26 @@ def described(value: Any) -> str:
     return f"{type(value).__name__} {shown(text)}"
 
 
+def check_texts(values: Sequence[Any], origin: str, place: str, more: str = "") -> None:
+    """Refuse anything but text.
+
+    Args:
+        values: Of a column, by row.
+        origin: Where the table came from, for messages.
+        place: Where in its rows they stand, likewise.
+        more: What else to say.
+
+    Raises:
+        UserError: Says where, and what stands there.
+    """
+    for row, value in enumerate(values):
+        if not isinstance(value, str):
+            raise UserError(
+                f"{origin}, row {row}, {place}: expected text, not {described(value)}. "
+                f"Mend or drop this row{more}."
+            )
+
+
 def check_apart(columns: Mapping[str, str | None], origin: str) -> None:
     """Refuse to take one column for two things, of which one would be learned by copying.
 

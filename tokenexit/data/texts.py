@@ -14,7 +14,7 @@ from tokenexit.data.labels import (
     number_label,
     read_labels,
 )
-from tokenexit.data.table import Table, check_apart, listed, shown
+from tokenexit.data.table import Table, check_apart, check_texts, listed
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.errors import UserError
 
@@ -139,10 +139,5 @@ def _column(table: Table, names: tuple[str, ...], what: str, origin: str) -> str
 
 def _strings(table: Table, column: str, origin: str) -> list[str]:
     values = table.column(column)
-    for row, value in enumerate(values):
-        if not isinstance(value, str):
-            raise UserError(
-                f"{origin}, row {row}, column {column!r}: {shown(value)} is no text. Mend or drop "
-                "this row; of pairs, every row needs both."
-            )
+    check_texts(values, origin, f"column {column!r}", "; of pairs, every row needs both")
     return values

@@ -13,7 +13,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from tokenexit.demo.texts import ENDS, STARTS, WANTED
+from tokenexit.demo.texts import ENDS, STARTS, WANTED, splits_of
 from tokenexit.files import replacing
 
 KINDS = sorted(WANTED)[:5]
@@ -23,12 +23,7 @@ FINE = ("the {0} is fine", "I have no question about the {0}", "forget the {0}")
 
 def make(texts: int = 4000, seed: int = 0) -> dict[str, list[dict[str, Any]]]:
     """Rows of every split: ``texts`` to train on, an eighth as many in each of the others."""
-    rng = random.Random(seed)
-    sizes = {"train": texts, "validation": max(texts // 8, 1), "test": max(texts // 8, 1)}
-    return {
-        split: [_row(rng, "train" if split == "train" else "other") for _ in range(size)]
-        for split, size in sizes.items()
-    }
+    return splits_of(_row, texts, seed)
 
 
 def _row(rng: random.Random, names: str) -> dict[str, Any]:

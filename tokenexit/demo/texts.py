@@ -12,9 +12,13 @@ Validation and test hold names that training does not.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from tokenexit.files import replacing
+
+T = TypeVar("T")
 
 WANTED = {
     "card": "card plastic chip pin contactless",
@@ -55,10 +59,15 @@ ENDS = {"train": "na bert dia lo mer".split(), "other": "vin sa rik tus".split()
 
 def make(texts: int = 4000, seed: int = 0) -> dict[str, list[dict[str, str]]]:
     """Rows of every split: ``texts`` to train on, an eighth as many in each of the others."""
+    return splits_of(_row, texts, seed)
+
+
+def splits_of(row: Callable[[random.Random, str], T], texts: int, seed: int) -> dict[str, list[T]]:
+    """Rows of every split; ``row`` draws one with the names of ``train`` or of ``other``."""
     rng = random.Random(seed)
     sizes = {"train": texts, "validation": max(texts // 8, 1), "test": max(texts // 8, 1)}
     return {
-        split: [_row(rng, "train" if split == "train" else "other") for _ in range(size)]
+        split: [row(rng, "train" if split == "train" else "other") for _ in range(size)]
         for split, size in sizes.items()
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tokenexit.halting.engine import Fork, encode
+from tokenexit.halting.engine import Fork, Skip, encode
 from tokenexit.halting.packing import PackedBatch, pack
 from tokenexit.halting.reference import encode_dense
 from tokenexit.halting.rows import HALTED, Halted
@@ -19,6 +19,7 @@ __all__ = [
     "PackedBatch",
     "PolicyVisitor",
     "Sentence",
+    "Skip",
     "Trace",
     "Visitor",
     "Work",

@@ -31,6 +31,9 @@ from tokenexit.halting.visitor import Visitor
 from tokenexit.heads import ExitHeads
 from tokenexit.signals import Signals
 
+Skip = Callable[[int], Tensor | None]
+"""Sequences that leave out a layer (from 1), ``[S]`` bool, or None (training only)."""
+
 
 class Fork(Protocol):
     """Splits a state between an exit head and the rest of the network (training only)."""
@@ -50,7 +53,7 @@ def encode(
     absorb: bool = True,
     classes: Sequence[str] = (),
     fork: Fork | None = None,
-    skip: Callable[[int], Tensor | None] | None = None,
+    skip: Skip | None = None,
     states: list[Tensor] | None = None,
     compact: bool = True,
 ) -> Work:

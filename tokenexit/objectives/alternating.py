@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective, layer_weights
+from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective
 from tokenexit.objectives.joint import JointLoss
+from tokenexit.objectives.weights import layer_weights
 
 
 @OBJECTIVES.register("alternating")

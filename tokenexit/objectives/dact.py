@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from tokenexit.errors import UserError
-from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective, layer_weights
+from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective
+from tokenexit.objectives.weights import layer_weights
 from tokenexit.signals import Signals
 
 

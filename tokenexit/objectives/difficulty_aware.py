@@ -9,7 +9,8 @@ from torch import Tensor
 
 from tokenexit import scores
 from tokenexit.errors import UserError
-from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective, layer_weights
+from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective
+from tokenexit.objectives.weights import layer_weights
 from tokenexit.signals import Signals
 
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional as F
 
-from tokenexit.errors import UserError
-from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective
+from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss
 from tokenexit.objectives.joint import JointLoss
+from tokenexit.objectives.staged import Staged
 from tokenexit.signals import Signals
 
 
 @OBJECTIVES.register("frozen_distillation")
 @dataclass(frozen=True)
-class FrozenDistillation(Objective):
+class FrozenDistillation(Staged):
     """FastBERT (Liu et al. 2020): train the top, freeze it, and let every exit copy its answers.
 
     The second stage minimises the sum of ``KL(p_i || p_top)`` over exits. It needs no labels: words
@@ -28,16 +28,8 @@ class FrozenDistillation(Objective):
         UserError: ``split`` is not between 0 and 1.
     """
 
-    split: float = 0.6
     unlabelled = True
-    staged = True
     own_heads = True
-
-    def __post_init__(self) -> None:
-        if not 0 < self.split < 1:
-            raise UserError(
-                f"frozen_distillation.split must be between 0 and 1, not {self.split!r}."
-            )
 
     def start(self, info: BatchInfo) -> BatchLoss:
         """The top's cross-entropy before the split, imitation after it."""

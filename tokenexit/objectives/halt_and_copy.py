@@ -9,14 +9,8 @@ import torch
 from torch import Tensor
 
 from tokenexit.errors import UserError
-from tokenexit.objectives.base import (
-    OBJECTIVES,
-    BatchInfo,
-    BatchLoss,
-    Objective,
-    draw,
-    layer_weights,
-)
+from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective, draw
+from tokenexit.objectives.weights import layer_weights
 from tokenexit.policies import Policy, PolicyLike, State, ThresholdSpec, from_config, index_state
 from tokenexit.signals import Signals
 from tokenexit.transfer import send

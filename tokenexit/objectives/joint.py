@@ -10,14 +10,8 @@ from typing import Any
 from torch import Tensor
 
 from tokenexit.errors import UserError
-from tokenexit.objectives.base import (
-    OBJECTIVES,
-    BatchInfo,
-    BatchLoss,
-    Objective,
-    draw,
-    layer_weights,
-)
+from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective, draw
+from tokenexit.objectives.weights import layer_weights
 from tokenexit.renamed import renamed
 from tokenexit.signals import Signals
 

@@ -9,8 +9,9 @@ from typing import ClassVar
 from torch import Tensor
 
 from tokenexit.errors import UserError
-from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective, layer_weights
+from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective
 from tokenexit.objectives.joint import JointLoss
+from tokenexit.objectives.weights import layer_weights
 from tokenexit.signals import Signals
 
 

@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tokenexit.errors import UserError, unknown_name
-from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective, layer_weights
+from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective
 from tokenexit.objectives.joint import JointLoss
+from tokenexit.objectives.weights import layer_weights
 from tokenexit.signals import Signals
 
 MAPPINGS = ("last", "nearest", "uniform")

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from tokenexit.errors import UserError
-from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective, layer_weights
+from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss
 from tokenexit.objectives.joint import JointLoss
+from tokenexit.objectives.staged import Staged
+from tokenexit.objectives.weights import layer_weights
 from tokenexit.signals import Signals
 
 
 @OBJECTIVES.register("two_stage")
 @dataclass(frozen=True)
-class TwoStage(Objective):
+class TwoStage(Staged):
     """DeeBERT (Xin et al. 2020): fine-tune the top, then train exits with the rest frozen.
 
     Args:
@@ -24,13 +25,7 @@ class TwoStage(Objective):
         UserError: ``split`` is not between 0 and 1.
     """
 
-    split: float = 0.6
     regression = True
-    staged = True
-
-    def __post_init__(self) -> None:
-        if not 0 < self.split < 1:
-            raise UserError(f"two_stage.split must be between 0 and 1, not {self.split!r}.")
 
     def start(self, info: BatchInfo) -> BatchLoss:
         """The top's loss before the split, the other exits' after it."""

@@ -23,9 +23,7 @@ def check_precision(given: str) -> str:
     Raises:
         UserError: It is none; names the nearest.
     """
-    if given not in PRECISIONS:
-        raise unknown_name("precision", given, PRECISIONS)
-    return given
+    return _known("precision", given, PRECISIONS)
 
 
 def check_runtime(given: str) -> str:
@@ -34,8 +32,12 @@ def check_runtime(given: str) -> str:
     Raises:
         UserError: It is none; names the nearest.
     """
-    if given not in RUNTIMES:
-        raise unknown_name("runtime", given, RUNTIMES)
+    return _known("runtime", given, RUNTIMES)
+
+
+def _known(kind: str, given: str, names: tuple[str, ...]) -> str:
+    if given not in names:
+        raise unknown_name(kind, given, names)
     return given
 
 

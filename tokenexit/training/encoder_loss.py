@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor
 
 from tokenexit.errors import UserError
 from tokenexit.gates import ExitGate
-from tokenexit.halting import Visitor, encode, pack
+from tokenexit.halting import Fork, Skip, Visitor, encode, pack
 from tokenexit.models.encoders.encoder_model import EncoderModel
 from tokenexit.objectives import Objective
 from tokenexit.objectives.base import check_heads, check_regression
@@ -54,14 +53,7 @@ class EncoderLossModule(LossModule):
         texts = torch.tensor([part.places[i] for i in batch.order])
         return Laid(batch, batch.num_words, texts, text, place)
 
-    def run(
-        self,
-        laid: Laid,
-        visitor: Visitor,
-        fork: Callable[[int, Tensor], tuple[Tensor, Tensor]],
-        skip: Callable[[int], Tensor | None],
-        compact: bool,
-    ) -> None:
+    def run(self, laid: Laid, visitor: Visitor, fork: Fork, skip: Skip, compact: bool) -> None:
         """See ``LossModule``."""
         model = self.model
         encode(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
 
 from tokenexit.gates import ExitGate
-from tokenexit.halting import Visitor
+from tokenexit.halting import Fork, Skip, Visitor
 from tokenexit.objectives import BatchInfo, BatchLoss, Objective
 from tokenexit.objectives.equilibrium import balanced
 from tokenexit.training.batches import MicroBatch
@@ -88,14 +88,7 @@ class LossModule(nn.Module):
         """Make a micro-batch what the network reads."""
 
     @abstractmethod
-    def run(
-        self,
-        laid: Laid,
-        visitor: Visitor,
-        fork: Callable[[int, Tensor], tuple[Tensor, Tensor]],
-        skip: Callable[[int], Tensor | None],
-        compact: bool,
-    ) -> None:
+    def run(self, laid: Laid, visitor: Visitor, fork: Fork, skip: Skip, compact: bool) -> None:
         """Send it through, showing every exit to a visitor; see ``halting.encode``."""
 
     def with_gate(self, loss: BatchLoss, gate: ExitGate, words: int) -> WithGate:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
-from torch import Tensor
 
 from tokenexit.decoding.teacher_forcing import PairBatch, teacher_forcing
 from tokenexit.gates import ExitGate
-from tokenexit.halting import Visitor
+from tokenexit.halting import Fork, Skip, Visitor
 from tokenexit.models.generation.encode_sources import encode_sources
 from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.objectives import BatchLoss, Objective
@@ -71,14 +68,7 @@ class Seq2SeqLossModule(LossModule):
         texts = torch.tensor(part.places)
         return Laid((batch, padded), batch.num_words, texts, cells // extent, cells % extent)
 
-    def run(
-        self,
-        laid: Laid,
-        visitor: Visitor,
-        fork: Callable[[int, Tensor], tuple[Tensor, Tensor]],
-        skip: Callable[[int], Tensor | None],
-        compact: bool,
-    ) -> None:
+    def run(self, laid: Laid, visitor: Visitor, fork: Fork, skip: Skip, compact: bool) -> None:
         """See ``LossModule``."""
         model, (batch, padded) = self.model, laid.batch
         sources = batch.input_ids, batch.attention_mask

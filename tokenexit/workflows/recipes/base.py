@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
-from tokenexit.calibration.found import Calibration
+from tokenexit.calibration import Calibration, calibrate
 from tokenexit.calibration.goal import check_family
 from tokenexit.context import ContextGate
 from tokenexit.errors import unknown_name
@@ -238,11 +238,19 @@ class Recipe(ABC):
 
     # --- after -----------------------------------------------------------------------------
 
-    @abstractmethod
     def calibrate(
         self, model: Any, held: Selection[Any], families: Sequence[Policy] | None
     ) -> Calibration:
         """Choose a policy."""
+        return calibrate(
+            model,
+            held.calibrating,
+            self.config.calibrate,
+            families=families,
+            batch_size=self.config.batch_size,
+            on_unknown="keep",
+            design=held.design,
+        )
 
     def fixed(self, model: Any) -> bool:
         """Whether nobody can leave below the top, so that there is no policy to choose."""

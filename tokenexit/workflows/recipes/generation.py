@@ -7,8 +7,6 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tokenexit.calibration.found import Calibration
-from tokenexit.calibration.search import calibrate
 from tokenexit.context import ContextGate
 from tokenexit.data.pairs import PairSplit, read_pairs
 from tokenexit.decoding import REHEARSAL, check_settings, plain_decode_macs
@@ -37,7 +35,7 @@ from tokenexit.workflows.recipes.generators import (
 )
 from tokenexit.workflows.recipes.pairs import training_pairs
 from tokenexit.workflows.recipes.presets import DEMO_OF_GENERATION, GENERATION
-from tokenexit.workflows.selection import Selection, uses_of
+from tokenexit.workflows.selection import uses_of
 from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
 
 
@@ -190,22 +188,6 @@ class GenerationRecipe(Recipe):
         return fit_gate_texts(model, split.sources, **settings)
 
     # --- after -----------------------------------------------------------------------------
-
-    def calibrate(
-        self,
-        model: ExitModelForSeq2SeqLM,
-        held: Selection[Any],
-        families: Sequence[Policy] | None,
-    ) -> Calibration:
-        """See ``Recipe``."""
-        return calibrate(
-            model,
-            held.calibrating,
-            self.config.calibrate,
-            families=families,
-            batch_size=self.config.batch_size,
-            design=held.design,
-        )
 
     def decide(self, model: ExitModelForSeq2SeqLM, split: PairSplit) -> None:
         """Nothing: tokens are chosen by the settings of generation."""

@@ -12,8 +12,6 @@ from typing import Any
 
 import torch
 
-from tokenexit.calibration import calibrate
-from tokenexit.calibration.found import Calibration
 from tokenexit.calibration.goal import check_goals
 from tokenexit.context import ContextGate
 from tokenexit.data.tagged import TaggedSplit
@@ -38,7 +36,7 @@ from tokenexit.training.fit import fit_heads
 from tokenexit.training.fit_gate import fit_gate, gate_config
 from tokenexit.workflows.folder import Demo, generated
 from tokenexit.workflows.recipes.base import Lessons, Measure, Measured, Recipe, Whole
-from tokenexit.workflows.selection import Selection, uses_of
+from tokenexit.workflows.selection import uses_of
 
 
 class LabelRecipe(Recipe):
@@ -183,20 +181,6 @@ class LabelRecipe(Recipe):
         return fit_gate(model, split.tokens, class_numbers(split, model.labels), **settings)
 
     # --- after -----------------------------------------------------------------------------
-
-    def calibrate(
-        self, model: Any, held: Selection[Any], families: Sequence[Policy] | None
-    ) -> Calibration:
-        """See ``Recipe``."""
-        return calibrate(
-            model,
-            held.calibrating,
-            self.config.calibrate,
-            families=families,
-            batch_size=self.config.batch_size,
-            on_unknown="keep",
-            design=held.design,
-        )
 
     def decide(self, model: Any, split: Any) -> None:
         """See ``Recipe``; the best score decides."""
