@@ -314,6 +314,21 @@ def test_help_lists_every_key_and_exits_with_0(flag, capsys):
     assert "Passes over the training split. [a whole number]" in text
 
 
+@pytest.mark.parametrize(
+    ("started", "told"),
+    [
+        (["recipes/ner.py", "--help"], "python recipes/ner.py"),
+        (["/usr/bin/tokenexit", "train", "ner", "--help"], "tokenexit train ner"),
+        (["/x/tokenexit/__main__.py", "train", "ner", "--help"], "python -m tokenexit train ner"),
+    ],
+)
+def test_help_says_how_it_was_started(started, told, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", started)
+    with pytest.raises(SystemExit):
+        load_config(Needy, ["--help"])
+    assert capsys.readouterr().out.startswith(f"Usage: {told} [CONFIG.yaml] [key=value ...]\n")
+
+
 def test_help_marks_required_keys(capsys):
     with pytest.raises(SystemExit):
         load_config(Needy, ["--help"])

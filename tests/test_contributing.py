@@ -14,6 +14,7 @@ from tokenexit.methods import METHODS
 from tokenexit.metrics import METRICS
 from tokenexit.objectives import OBJECTIVES
 from tokenexit.policies import POLICIES
+from tokenexit.promises import PROMISES
 from tokenexit.reporting.panels import PANELS
 from tokenexit.reporting.run import RunData
 from tokenexit.reporting.words import words_of
@@ -45,6 +46,7 @@ CHECKS = {
     "PANELS": (PANELS, lambda panel: testing.check_panel(panel, made_up())),
     "OBJECTIVES": (OBJECTIVES, testing.check_objective),
     "POLICIES": (POLICIES, testing.check_policy),
+    "PROMISES": (PROMISES, testing.check_promise),
     "TASKS": (TASKS, testing.check_task),
 }
 

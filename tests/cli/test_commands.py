@@ -130,7 +130,32 @@ class TestEvaluate:
         assert "first_words" in ok("policies", "--plugin", plugin)
 
 
+PROMISE = '''
+from tokenexit.promises import PROMISES, Promise
+
+@PROMISES.register("same_words")
+class SameWords(Promise):
+    """Words with the label of full depth."""
+
+    def measured(self, seen):
+        return None if seen.words is None else 1 - seen.words
+
+    def aim(self, target, alone):
+        return f"keep {target['same_words']:g} of the words"
+
+    def told(self, value, asked, past):
+        return f"it kept {value:g} of the words"
+'''
+
+
 class TestCalibrate:
+    def test_a_promise_of_the_users_own(self, ok, trained_run, corpus, tmp_path):
+        plugin = tmp_path / "promise.py"
+        plugin.write_text(PROMISE, encoding="utf-8")
+        args = ["--data", corpus, "--policy", "entropy", "--limit", 10, "--dry-run"]
+        told = ok("calibrate", trained_run, *args, "--plugin", plugin, "--promise", "same_words=1")
+        assert "to keep 1 of the words; there it kept 1 of the words, as asked" in told
+
     def test_updates_the_folder(self, ok, own_run, corpus, tmp_path, tagger):
         before = {p.name: load_file(p) for p in own_run.glob("*.safetensors")}
         args = ["--data", corpus, "--min-quality", 0.9, "--policy", "margin"]
@@ -211,6 +236,8 @@ class TestCalibrate:
             (["--latency", "1", "--risk", "0.1"], "leave one out"),
             (["--latency", "1", "--confidence", "0.9"], "give that as well"),
             (["--speedup", "2", "--minimise", "time"], "leave one out"),
+            (["--promise", "same_tags"], "NAME=NUMBER, such as"),
+            (["--promise", "latncy=2"], "Did you mean 'latency'?"),
         ],
     )
     def test_impossible_wishes(self, option, told, cli, trained_run, corpus):

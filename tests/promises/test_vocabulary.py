@@ -13,6 +13,7 @@ from tokenexit.errors import UserError
 from tokenexit.promises import PROMISES, Promise, Seen, promises_of
 from tokenexit.promises.sentences import goal_text, promise_sentences
 from tokenexit.reporting.candidates import tried
+from tokenexit.testing import check_promise
 
 
 class FewTags(Promise):
@@ -68,3 +69,53 @@ def test_what_has_a_key_of_its_own_is_given_there():
         CalibrateConfig(promises={"latency": 2.0})
     with pytest.raises(UserError, match="leave one out"):
         CalibrateConfig(risk=0.1, promises={"few_tags": 0.1})
+
+
+OWN = [name for name, cls in PROMISES.items() if cls.__module__.startswith("tokenexit.")]
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_promise_keeps_what_all_keep(name: str):
+    check_promise(name)
+
+
+class Backwards(FewTags):
+    """Asks for few, and says that strict settings break it."""
+
+    strict_first: ClassVar[bool] = False
+
+
+class Sure(FewTags):
+    """Knows what nobody measured."""
+
+    def measured(self, seen: Seen) -> float | None:
+        return seen.words or 0.0
+
+
+class Vague(FewTags):
+    """Does not say how many."""
+
+    def aim(self, target: Mapping[str, Any], alone: bool) -> str:
+        return "change few of the tags"
+
+
+class Lenient(FewTags):
+    """Lets one more pass than it says."""
+
+    def keeps(self, asked: float, seen: Seen) -> bool | None:
+        return None if seen.words is None else seen.words <= asked + 1
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        (Backwards, "strict_first = True"),
+        (Sure, r"measured\(\) gives 0.0, not None"),
+        (Vague, "name the number"),
+        (Lenient, "at_least = False"),
+    ],
+)
+def test_a_broken_promise_is_told_what_to_mend(broken, told, monkeypatch):
+    monkeypatch.setitem(PROMISES._members, "few_tags", broken)
+    with pytest.raises(AssertionError, match=f"(?s){broken.__name__}.*{told}"):
+        check_promise(broken)

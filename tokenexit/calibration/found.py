@@ -103,9 +103,18 @@ def verified(result: Result, foretold: float | None = None) -> Candidate:
     )
 
 
-def measured_of(best: Result, texts_in_split: int, texts_choosing: int = 0) -> dict[str, Any]:
-    """What a choice rests on, as plain data."""
-    return {
+def measured_of(
+    best: Result, texts_in_split: int, texts_choosing: int = 0, figures: bool = False
+) -> dict[str, Any]:
+    """What a choice rests on, as plain data.
+
+    Args:
+        best: Of the choice.
+        texts_in_split: Of the whole split.
+        texts_choosing: Further texts, which chose among policies.
+        figures: Whether to keep all of them: a promise of one's own may be about any.
+    """
+    found = {
         "n_sentences": best.n_sentences,
         "texts_in_split": texts_in_split,
         "texts_choosing": texts_choosing,
@@ -114,3 +123,4 @@ def measured_of(best: Result, texts_in_split: int, texts_choosing: int = 0) -> d
         "metric": best.metric,
         "lower_is_better": best.lower_is_better,
     }
+    return {**found, "figures": dict(best.figures)} if figures else found

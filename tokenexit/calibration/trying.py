@@ -84,7 +84,7 @@ class Search:
             best, reached, timing = chosen.result, chosen.reached, chosen.timing
             candidates = chosen.timed(candidates)
         return Calibration(
-            measured=measured_of(best, count),
+            measured=measured_of(best, count, figures=bool(self.config.promises)),
             target=target_of(self.config),
             split=self.work.name,
             policy=dict(best.policy),

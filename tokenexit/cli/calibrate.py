@@ -62,6 +62,10 @@ def calibrate(
         RiskOf,
         typer.Option(help="What may differ: anything in a text, or the share of its words."),
     ] = RiskOf.TEXT,
+    promise: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=NUMBER", help="A further promise, such as one of a plug-in."),
+    ] = None,
     policy: Annotated[
         str | None, typer.Option(help="Family to calibrate; a few by default.")
     ] = None,
@@ -99,6 +103,7 @@ def calibrate(
         risk=risk,
         delta=delta,
         risk_of=risk_of.value,  # type: ignore[arg-type]
+        promises=dict(read_promise(told) for told in promise or []),
         limit=limit,
     )
     if not dry_run and is_main():
@@ -124,3 +129,18 @@ def calibrate(
             record[COSTS] = files.to_json(found.cost_model, indent=2) + "\n"
         save_settings(opened.model, Path(model), record)
     write_json(json_file, data_out)
+
+
+def read_promise(told: str) -> tuple[str, float]:
+    """The name of a promise and what is asked of it.
+
+    Raises:
+        UserError: It is not ``NAME=NUMBER``.
+    """
+    name, _, asked = told.partition("=")
+    try:
+        return name.strip(), float(asked)
+    except ValueError:
+        raise UserError(
+            f"--promise takes NAME=NUMBER, such as min_share=0.9, not {told!r}."
+        ) from None

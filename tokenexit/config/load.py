@@ -47,6 +47,7 @@ def load_config(
     values: dict[str, Any] = {}
     _put_layer(values, keys, (defaults or {}).items())
     if {"-h", "--help"} & set(argv):
+        sys.stdout.write(f"Usage: {_program(argv)} [CONFIG.yaml] [key=value ...]\n\n")
         sys.stdout.write(_help_text(schema, keys, values))
         raise SystemExit(0)
     rest = list(argv)
@@ -176,11 +177,20 @@ def _checked(keys: Mapping[str, Key], values: Mapping[str, Any]) -> dict[str, An
     return result
 
 
+def _program(argv: Sequence[str]) -> str:
+    """How this was started, up to the arguments: ``tokenexit train ner``."""
+    path = Path(sys.argv[0])
+    if path.name == "__main__.py":
+        start = f"python -m {path.parent.name}"
+    else:
+        start = f"python {path}" if path.suffix == ".py" else path.name
+    return " ".join([start, *sys.argv[1 : max(1, len(sys.argv) - len(argv))]])
+
+
 def _help_text(schema: type, keys: Mapping[str, Key], values: Mapping[str, Any]) -> str:
     about = inspect.cleandoc(schema.__doc__ or "").split("\n\n")[0]
-    lines = [f"Usage: python {sys.argv[0]} [CONFIG.yaml] [key=value ...]", ""]
-    if not about.startswith(f"{schema.__name__}("):  # the signature that dataclass puts there
-        lines += [about, ""]
+    # Without a docstring, dataclass puts the signature there.
+    lines = [] if about.startswith(f"{schema.__name__}(") else [about, ""]
     lines.append("Keys and their defaults:")
     for name, key in keys.items():
         value = values.get(name, key.default)

@@ -107,7 +107,7 @@ class Promise(ABC):
 
     @abstractmethod
     def told(self, value: float, asked: float, past: bool) -> str:
-        """What was measured: ``it keeps 99.3%``.
+        """What was measured, a clause of its own: ``it keeps 99.3%``.
 
         Args:
             value: That.

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tokenexit.testing.objective import check_objective
     from tokenexit.testing.panel import check_panel
     from tokenexit.testing.policy import check_policy
+    from tokenexit.testing.promise import check_promise
     from tokenexit.testing.task import check_task
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "check_objective",
     "check_panel",
     "check_policy",
+    "check_promise",
     "check_target",
     "check_task",
 ]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from tokenexit.policies import Policy
+from tokenexit.policies import POLICIES, Policy
 from tokenexit.testing.contract import require
 from tokenexit.testing.policy_promises import POLICY
 from tokenexit.testing.policy_threshold import THRESHOLD
 
 
-def check_policy(policy: Policy | type[Policy]) -> None:
+def check_policy(policy: str | Policy | type[Policy]) -> None:
     """Check that a policy keeps the promises of ``policy_promises`` and ``policy_threshold``.
 
     Args:
-        policy: A policy, or a registered class, whose ``examples`` are all checked.
+        policy: A policy, or a registered class or its name, whose ``examples`` are all checked.
 
     Raises:
         AssertionError: It breaks one; the message says which, and how to mend it.
@@ -22,7 +22,8 @@ def check_policy(policy: Policy | type[Policy]) -> None:
         if policy.threshold_spec() is not None:
             THRESHOLD.hold(policy, repr(policy))
         return
-    examples = policy.examples()
-    require(examples, f"{policy.__name__}.examples() is empty: give one instance or more.")
+    cls = POLICIES.get(policy) if isinstance(policy, str) else policy
+    examples = cls.examples()
+    require(examples, f"{cls.__name__}.examples() is empty: give one instance or more.")
     for example in examples:
         check_policy(example)
