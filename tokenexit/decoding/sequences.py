@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -38,6 +39,9 @@ class Sequences(ABC):
 
     uneven = False
     """Whether each sequence may undo steps of its own."""
+
+    _greedy: ClassVar[Callable[..., tuple[Tensor, list[Tensor]] | None] | None] = None
+    """Carries out ``greedy``, if anything does."""
 
     def __init__(
         self,
@@ -140,7 +144,10 @@ class Sequences(ABC):
             stopping: When rows end.
             pad: What rows write after their end.
         """
-        return None
+        if self._greedy is None:
+            return None
+        with torch.inference_mode():
+            return self._greedy(self, prompt, process, stopping, pad)
 
     @abstractmethod
     def forget(self, length: int) -> None:

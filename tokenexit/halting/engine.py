@@ -154,11 +154,9 @@ def encode(
         if gone is not None and gone.any():
             left, stay = rows.retire(gone)
             visitor.leave(left, stay)
-        kept = same if stay is None else partial(torch.index_select, dim=0, index=stay)
-        previous = partial(kept, seen)
+        previous = partial(of_staying, seen, stay)
         if reads_past and not top:
-            past = seen[:, None] if past is None else torch.cat([past, seen[:, None]], dim=1)
-            past = kept(past)
+            past = with_newest(past, seen, stay)
         work[layer - 1] += LayerWork(**counts)
     return tuple(work)
 
@@ -220,6 +218,12 @@ def judged(
     return gate.step(signals, memory)
 
 
-def same(hidden: Tensor) -> Tensor:
-    """The states as they are."""
-    return hidden
+def of_staying(states: Tensor, stay: Tensor | None) -> Tensor:
+    """The states of words that go on, by their places; all of them where nobody left."""
+    return states if stay is None else states.index_select(0, stay)
+
+
+def with_newest(past: Tensor | None, seen: Tensor, stay: Tensor | None) -> Tensor:
+    """States at all exits so far, the newest last, of words that go on."""
+    newest = seen[:, None]
+    return of_staying(newest if past is None else torch.cat([past, newest], dim=1), stay)

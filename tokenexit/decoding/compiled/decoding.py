@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -20,6 +18,8 @@ class CompiledDecoding(CompiledSequences):
 
     A policy that states a rule is carried out inside a step; others are asked layer by layer.
     """
+
+    _greedy = staticmethod(greedy)
 
     def _step(self, token_ids: Tensor, policy: Policy, live: Tensor | None) -> Step:
         rows = self.going(token_ids, live)
@@ -43,13 +43,6 @@ class CompiledDecoding(CompiledSequences):
             )
         )
         return Step(logits, layers)
-
-    def greedy(
-        self, prompt: Tensor, process: Any, stopping: Any, pad: Tensor | None
-    ) -> tuple[Tensor, list[Tensor]] | None:
-        """See ``Sequences.greedy``."""
-        with torch.inference_mode():
-            return greedy(self, prompt, process, stopping, pad)
 
     def _verify(self, token_ids: Tensor) -> Tensor:
         rows = self.going(token_ids, None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,6 +22,8 @@ from tokenexit.static.buckets import power
 class StaticDecoding(StaticSequences):
     """As ``Decoding``, of a decoder whose steps are planned on the device."""
 
+    _greedy = staticmethod(greedy)
+
     def _step(self, token_ids: Tensor, policy: Policy, live: Tensor | None) -> Step:
         wanted = self._wanted(token_ids, live)
         asked = self.asked(policy)
@@ -32,13 +33,6 @@ class StaticDecoding(StaticSequences):
         if not wanted.all():
             logits.masked_fill_(~self.room.live[: self._num_rows, None], 0.0)
         return Step(logits, torch.from_numpy(layers))
-
-    def greedy(
-        self, prompt: Tensor, process: Any, stopping: Any, pad: Tensor | None
-    ) -> tuple[Tensor, list[Tensor]] | None:
-        """See ``Sequences.greedy``."""
-        with torch.inference_mode():
-            return greedy(self, prompt, process, stopping, pad)
 
     def _verify(self, token_ids: Tensor) -> Tensor:
         if self.pending != "parallel":

@@ -16,7 +16,7 @@ from tokenexit.backbones import Backbone
 from tokenexit.halting.compiled.encoder import CompiledEncoder
 from tokenexit.halting.compiled.run import Calls
 from tokenexit.halting.compiled.structs import address
-from tokenexit.halting.engine import counted, judged, same
+from tokenexit.halting.engine import counted, judged, of_staying, with_newest
 from tokenexit.halting.flat import FlatTexts
 from tokenexit.halting.rows import Halted
 from tokenexit.halting.trace import Work
@@ -99,11 +99,9 @@ def run_visitor(
             steps.retire(halt)
             words = words.select(stay)
             visitor.leave(left, stay)
-        kept = same if stay is None else partial(torch.index_select, dim=0, index=stay)
-        previous = partial(kept, seen)
+        previous = partial(of_staying, seen, stay)
         if reads_past and not top:
-            past = seen[:, None] if past is None else torch.cat([past, seen[:, None]], dim=1)
-            past = kept(past)
+            past = with_newest(past, seen, stay)
         work = steps.calls.work[layer - 1]
         work[_HEAD] += counts["head"]
         work[_CONTEXT] += counts["context"]
