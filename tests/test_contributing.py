@@ -17,7 +17,7 @@ from tokenexit.policies import POLICIES
 from tokenexit.promises import PROMISES
 from tokenexit.reporting.panels import PANELS
 from tokenexit.reporting.run import RunData
-from tokenexit.reporting.words import words_of
+from tokenexit.reporting.word_trace import word_trace_of
 from tokenexit.tasks import TASKS
 
 ROOT = Path(__file__).parent.parent
@@ -35,7 +35,7 @@ def made_up() -> RunData:
     columns |= {"prediction": [0, 1, 0], "gold": [0, 1, 1]}
     more = {"confidence": pa.array([0.9, 0.8, 0.7]), "word": ["a", "b", "c"]}
     here = Path("made-up")
-    words = words_of(pa.table({**columns, **more}), here)
+    words = word_trace_of(pa.table({**columns, **more}), here)
     return RunData(here, None, {}, None, None, words, None, None, None, None)
 
 

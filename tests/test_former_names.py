@@ -11,6 +11,8 @@ import pytest
 from tokenexit import policies
 from tokenexit.policies import Policy, ThresholdSpec, base
 from tokenexit.policies.wrapper import WrapperPolicy
+from tokenexit.reporting.run import load_run
+from tokenexit.testing.gate import arrived
 
 
 def now(name: str, called: str) -> Any:
@@ -74,3 +76,11 @@ def test_both_names_in_one_class_are_left_alone(recwarn):
         own_threshold = knob = None
 
     assert (Both().threshold_spec(), len(recwarn)) == (None, 0)
+
+
+def test_signals_and_runs_have_their_names_of_before(tmp_path):
+    with now("Signals.apart", "detached"):
+        assert not arrived().apart().hidden.requires_grad
+    (tmp_path / "metrics.json").write_text("{}", encoding="utf-8")
+    with now("RunData.written", "generated_trace"):
+        assert load_run(tmp_path).written is None

@@ -7,6 +7,7 @@ network, ``C`` classes, ``S`` sequences of the batch, ``L`` layers, ``T`` token 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -190,19 +191,24 @@ class Signals:
                 part.__dict__[name] = value[rows]
         return part
 
-    def apart(self) -> Signals:
+    def detached(self) -> Signals:
         """The same signals without gradients: what learns from them leaves the network alone."""
         part = replace(
             self,
             hidden=self.hidden.detach(),
-            previous=None if self.previous is None else self._previous_apart,
+            previous=None if self.previous is None else self._previous_detached,
             past=None if self.past is None else self.past.detach(),
         )
         if "logits" in self.__dict__:
             part.__dict__["logits"] = self.logits.detach()
         return part
 
-    def _previous_apart(self) -> Tensor:
+    def apart(self) -> Signals:
+        """The name of before for ``detached``."""
+        warnings.warn("Signals.apart is called detached now.", DeprecationWarning, stacklevel=2)
+        return self.detached()
+
+    def _previous_detached(self) -> Tensor:
         assert self.previous_hidden is not None
         return self.previous_hidden.detach()
 

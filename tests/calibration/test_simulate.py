@@ -25,8 +25,8 @@ from tokenexit.tasks.scoring.gold import class_numbers
 @pytest.fixture(scope="module")
 def table(tagger, splits):
     split = splits["validation"]
-    pieces = tagger.encoder.encode(split.tokens, class_numbers(split, tagger.labels))
-    return collect_exits(tagger, pieces, 16)
+    windows = tagger.encoder.encode(split.tokens, class_numbers(split, tagger.labels))
+    return collect_exits(tagger, windows, 16)
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,8 @@ def test_what_halts_sentences_whole_is_simulated_exactly(policy, table, tagger, 
 def test_the_policies_above_let_sentences_out_at_different_layers(table):
     layers, _ = table.simulate(PerSentence(Entropy(0.3)))
     assert len(set(layers)) > 1
-    for piece in range(int(table.piece.max()) + 1):
-        assert len(set(layers[table.piece.numpy() == piece])) == 1
+    for window in range(int(table.window.max()) + 1):
+        assert len(set(layers[table.window.numpy() == window])) == 1
 
 
 @pytest.mark.parametrize("task", ["ner", "pos"])

@@ -10,10 +10,10 @@ import torch
 
 from tokenexit.context import TARGETS, GateConfig, fit_table
 from tokenexit.context.fit import staying
-from tokenexit.context.learn import Lessons
+from tokenexit.context.learn import FitOptions
 from tokenexit.errors import UserError
 
-QUICK = Lessons(epochs=1, steps=200, dropout=0.0)
+QUICK = FitOptions(epochs=1, steps=200, dropout=0.0)
 
 
 def config(table, **changes):

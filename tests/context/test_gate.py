@@ -40,8 +40,8 @@ def test_pieces_do_not_hear_of_each_other(make_gate, make_table):
     gate, table = make_gate(4, CLASSES, inner=8), make_table(6)
     together = exits_of(gate, table)
     assert len(set(together)) > 1
-    for piece in range(6):
-        rows = slice(5 * piece, 5 * piece + 5)
+    for window in range(6):
+        rows = slice(5 * window, 5 * window + 5)
         alone = type(table)(
             table.logits[:, rows], table.sequence[rows], table.position[rows], table.gold[rows],
             table.layers, table.classes,

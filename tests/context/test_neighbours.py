@@ -21,7 +21,7 @@ def test_neighbours_are_words_of_the_same_piece(make_table):
     read, _ = look(*rows_of(make_table(2), 0, [*range(10)]), 2, None)
     numbers, there, left = parts(read, 4)
     assert there[0].tolist() == [0, 0, 1, 1]  # the first word: nobody to its left
-    assert there[4].tolist() == [1, 1, 0, 0]  # the last: the next piece is none of its business
+    assert there[4].tolist() == [1, 1, 0, 0]  # the last: the next window is none of its business
     assert there[5].tolist() == [0, 0, 1, 1]
     assert numbers[2].tolist() == [0, 1, 3, 4]
     assert numbers[5].tolist() == [0, 0, 6, 7]

@@ -84,11 +84,11 @@ def test_empty_texts_are_not_timed(tagger):
 
 def test_the_baseline_is_the_model_itself_under_padding(tagger, splits):
     texts = splits["test"].tokens[:9]
-    pieces = tagger.encoder.encode(texts)
-    together = plain_forward(tagger, [piece.sentence for piece in pieces])
+    windows = tagger.encoder.encode(texts)
+    together = plain_forward(tagger, [window.sentence for window in windows])
     engine = tagger.tag(texts, policy=Never(), decode="argmax")
-    for number, piece in enumerate(pieces):
-        sentence = piece.sentence
+    for number, window in enumerate(windows):
+        sentence = window.sentence
         with torch.inference_mode():
             alone = tagger.network(input_ids=torch.tensor([sentence.input_ids])).logits[0]
         padded = together[number, : len(sentence.input_ids)]
@@ -96,7 +96,7 @@ def test_the_baseline_is_the_model_itself_under_padding(tagger, splits):
         first = [rows[0] for rows in sentence.word_rows]
         words = engine.prediction[engine.text == number]
         assert np.array_equal(padded[first].numpy(), words)
-    assert len({len(piece.sentence.input_ids) for piece in pieces}) > 1  # there was padding
+    assert len({len(window.sentence.input_ids) for window in windows}) > 1  # there was padding
 
 
 def test_both_of_ours_run_in_the_models_precision(tagger, splits):

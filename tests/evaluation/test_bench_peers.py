@@ -30,7 +30,7 @@ class _Parrot(Contender):
     def answers(self, batch, output):
         if output == "nonsense":
             raise IndexError("list index out of range")
-        return {(piece.text, 0): output for piece in batch}
+        return {(window.text, 0): output for window in batch}
 
 
 @PEERS.register("test_parrot")
@@ -39,8 +39,8 @@ class _ParrotPeer(Peer):
     packages = ("json",)
     precisions = ("fp32", "int8", "fp16", "bf16")
 
-    def encoder(self, model, pieces, precision, folder):
-        assert pieces
+    def encoder(self, model, windows, precision, folder):
+        assert windows
         assert list(folder.iterdir()) == []
         if precision == "int8":
             raise RuntimeError("\nOperator Gelu is not implemented.\nMore of it.")

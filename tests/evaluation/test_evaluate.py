@@ -252,7 +252,7 @@ def test_texts_longer_than_the_model_keep_every_word(tagger, test_split):
     words = [word for text in test_split.tokens for word in text]
     tags = [tag for text in test_split.tags for tag in text]
     result, trace = evaluate(tagger, TaggedSplit([words], [tags], "long"), "test", MIXED)
-    assert len(trace.lengths) > 5  # pieces
+    assert len(trace.lengths) > 5  # windows
     assert max(trace.lengths) <= 64
     assert (result.n_sentences, result.n_rows) == (1, len(words))
     assert np.array_equal(trace.position, np.arange(len(words)))

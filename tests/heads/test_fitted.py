@@ -212,9 +212,9 @@ def test_states_are_those_of_inference(model, toy, monkeypatch):
     monkeypatch.setattr(_Watching, "arrive", asked)
     monkeypatch.setattr(Temperature, "finalize", lambda self: None)
     monkeypatch.setattr(PrototypeHead, "finalize", lambda self: None)
-    pieces = model.encoder.encode(words, [[0, 1, 2], [1, 1]])
+    windows = model.encoder.encode(words, [[0, 1, 2], [1, 1]])
     model.train()
-    split = [piece.sentence for piece in pieces]
+    split = [window.sentence for window in windows]
     fit_heads(model, {"train": split, "validation": split})
     key = "tag"
     model.eval().tag(words, policy={"name": "entropy", "threshold": 0.0})

@@ -79,7 +79,7 @@ def build() -> Callable[..., Model]:
 
 
 def texts() -> list[Sentence]:
-    """Sentences of different lengths; every third word is of two pieces."""
+    """Sentences of different lengths; every third word is of two sub-words."""
     made = []
     for seed, length in enumerate((9, 4, 1, 12)):
         draw = torch.Generator().manual_seed(seed)

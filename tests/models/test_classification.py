@@ -78,19 +78,19 @@ def test_full_depth_gives_what_transformers_gives(model, tokenizer, data):
 @pytest.mark.parametrize("kind", SEGMENTED)
 def test_second_sentences_have_segments_of_their_own(build, kind):
     model = build(kind)
-    pieces = model.encoder.encode(PAIRS)
-    segments = [[0] * (len(p.sentence.input_ids) - 2) + [1, 1] for p in pieces]
+    windows = model.encoder.encode(PAIRS)
+    segments = [[0] * (len(p.sentence.input_ids) - 2) + [1, 1] for p in windows]
     marked = [
         type(p)(p.text, p.first, p.keep, type(p.sentence)(
             p.sentence.input_ids, p.sentence.word_rows, None, row))
-        for p, row in zip(pieces, segments, strict=True)
+        for p, row in zip(windows, segments, strict=True)
     ]  # fmt: skip
     from tokenexit.models.encoders.run import run
 
     with_segments = run(model, marked, policies.Never())
-    without = run(model, pieces, policies.Never())
+    without = run(model, windows, policies.Never())
     assert not np.allclose(with_segments.log_probs, without.log_probs, atol=1e-3)
-    sentences = [piece.sentence for piece in marked]
+    sentences = [window.sentence for window in marked]
     assert plain_forward(model, sentences).tolist() == with_segments.prediction.tolist()
 
 

@@ -91,7 +91,7 @@ def test_tables_of_exits(heads: Any, make_tagger: Any, texts: Any):
     plain, fast = make_tagger(heads=heads), make_tagger(heads=heads).use(precision="fp32")
     wanted, found = plain.exit_table(texts, batch_size=2), fast.exit_table(texts, batch_size=3)
     torch.testing.assert_close(found.logits, wanted.logits, atol=2e-4, rtol=1e-4)
-    for column in ("piece", "position", "item_id", "gold"):
+    for column in ("window", "position", "item_id", "gold"):
         assert torch.equal(getattr(found, column), getattr(wanted, column))
     assert (found.gate is None) == (wanted.gate is None)
     if wanted.gate is not None:

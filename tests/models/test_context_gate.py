@@ -83,7 +83,9 @@ def test_its_work_is_counted(gated, texts):
     asked = [int((run.exit_layer >= layer).sum()) for layer in (1, 2, 3)]
     counted = [work.context for work in run.work]
     assert counted[3] == 0
-    assert all(many >= few for many, few in zip(counted, asked, strict=False))  # overlaps of pieces
+    assert all(
+        many >= few for many, few in zip(counted, asked, strict=False)
+    )  # overlaps of windows
     free = replace(run, work=tuple(work._replace(context=0) for work in run.work))
     more = tagger.mac_ratio(run) - tagger.mac_ratio(free)
     none = tuple(work._replace(**dict.fromkeys(work._fields, 0)) for work in run.work)

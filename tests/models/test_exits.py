@@ -12,8 +12,8 @@ from tokenexit.models.encoders.exits import collect_exits
 
 
 def test_the_table_holds_what_full_depth_runs_say(family_tagger, texts):
-    pieces = family_tagger.encoder.encode(texts)
-    table = collect_exits(family_tagger, pieces, batch_size=3)
+    windows = family_tagger.encoder.encode(texts)
+    table = collect_exits(family_tagger, windows, batch_size=3)
     trace = family_tagger.tag(texts)
     np.testing.assert_array_equal(table.text[table.mine], trace.text)
     top = table.log_probs[-1][torch.from_numpy(table.mine)]

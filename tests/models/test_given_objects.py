@@ -185,11 +185,11 @@ def test_a_network_made_in_inference_mode_predicts(wordpiece, tmp_path):
     with torch.inference_mode():
         given.classifier.bias[1] += 1
     assert abs(model.tag(WORDS).log_probs - before).max() > 1e-4
-    pieces = model.encoder.encode(WORDS, [[0] * 5, [1]])
+    windows = model.encoder.encode(WORDS, [[0] * 5, [1]])
     with pytest.raises(UserError, match=r"built inside torch.inference_mode\(\)"):
         train(
             model,
-            [piece.sentence for piece in pieces],
+            [window.sentence for window in windows],
             TrainConfig(),
             accelerator=make_accelerator(TrainConfig(), tmp_path),
             folder=tmp_path,

@@ -39,11 +39,11 @@ def model(kind: str, model_type: str, tokenizer: Any) -> Any:
 def plain(made: Any, kind: str, texts: list[list[str]]) -> np.ndarray:
     """Log-probabilities of the transformers model, one text after the other, ``[W, C]``."""
     found = []
-    for piece in made.encoder.encode(texts):
-        ids = torch.tensor([piece.sentence.input_ids])
+    for window in made.encoder.encode(texts):
+        ids = torch.tensor([window.sentence.input_ids])
         with torch.inference_mode():
             logits = made.network(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0]
-        first = [rows[0] for rows in piece.sentence.word_rows]
+        first = [rows[0] for rows in window.sentence.word_rows]
         found.append(logits[first] if kind == "words" else logits[None])
     return torch.cat(found).float().log_softmax(dim=-1).numpy()
 

@@ -41,12 +41,12 @@ def test_every_word_gets_one_answer(family_tagger, texts):
 def test_full_depth_is_the_plain_model(family_tagger, texts):
     words = [text for text in texts if 0 < len(text) < 20]
     trace = family_tagger.tag(words)
-    pieces = family_tagger.encoder.encode(words)
-    for number, piece in enumerate(pieces):
+    windows = family_tagger.encoder.encode(words)
+    for number, window in enumerate(windows):
         with torch.no_grad():
-            ids = torch.tensor([piece.sentence.input_ids])
+            ids = torch.tensor([window.sentence.input_ids])
             logits = family_tagger.network(input_ids=ids).logits[0]
-        first = [rows[0] for rows in piece.sentence.word_rows]
+        first = [rows[0] for rows in window.sentence.word_rows]
         expected = logits.log_softmax(-1)[first].numpy()
         np.testing.assert_allclose(trace.log_probs[trace.text == number], expected, atol=1e-4)
 
@@ -261,5 +261,5 @@ def test_bytes_are_the_same_for_a_model_in_memory_and_a_loaded_one(
         model.save_pretrained(tmp_path / model_type)
         loaded = type(model).from_pretrained(tmp_path / model_type)
         same(loaded.tag(words, policy=POLICY), model.tag(words, policy=POLICY))
-        pieces = [tagger.encoder.encode(words)[0] for tagger in (model, loaded)]
-        assert pieces[0].sentence.input_ids == pieces[1].sentence.input_ids
+        windows = [tagger.encoder.encode(words)[0] for tagger in (model, loaded)]
+        assert windows[0].sentence.input_ids == windows[1].sentence.input_ids

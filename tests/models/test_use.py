@@ -160,9 +160,9 @@ def test_a_policy_of_another_precision_is_told_once(
 
 
 def test_training_is_refused_and_possible_again(tagger: Any, tmp_path: Path) -> None:
-    pieces = tagger.encoder.encode(TEXTS, [[0] * len(text) for text in TEXTS])
+    windows = tagger.encoder.encode(TEXTS, [[0] * len(text) for text in TEXTS])
     given: Any = {
-        "sentences": [piece.sentence for piece in pieces],
+        "sentences": [window.sentence for window in windows],
         "config": TrainConfig(max_steps=1, batch_size=3),
         "accelerator": Accelerator(cpu=True),
         "folder": tmp_path,

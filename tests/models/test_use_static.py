@@ -73,9 +73,9 @@ def test_loaded_so(own: Any, tmp_path: Path) -> None:
 def test_auto_is_eager_until_static_has_been_timed(
     own: Any, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    backbone, pieces = own.for_inference(), own.encoder.encode(TEXTS)
+    backbone, windows = own.for_inference(), own.encoder.encode(TEXTS)
     monkeypatch.setattr(type(own), "device", torch.device(device))
-    assert planned(own, backbone, pieces, ENTROPY, 32) is None
+    assert planned(own, backbone, windows, ENTROPY, 32) is None
 
 
 def test_auto_goes_by_device_and_batch_once_they_are_timed(
@@ -87,14 +87,14 @@ def test_auto_goes_by_device_and_batch_once_they_are_timed(
     ]  # fmt: skip
     assert choose.usual("tpu", 8, table) == "eager"
     monkeypatch.setattr(run_static, "usual", lambda *given: choose.usual(*given, table))
-    backbone, pieces = own.for_inference(), own.encoder.encode(TEXTS)
-    assert planned(own, backbone, pieces, ENTROPY, 4) is None
-    assert planned(own, backbone, pieces, ENTROPY, 8) is not None
-    assert planned(own, backbone, pieces, policies.Vote(2), 8) is None  # not served: eager
+    backbone, windows = own.for_inference(), own.encoder.encode(TEXTS)
+    assert planned(own, backbone, windows, ENTROPY, 4) is None
+    assert planned(own, backbone, windows, ENTROPY, 8) is not None
+    assert planned(own, backbone, windows, policies.Vote(2), 8) is None  # not served: eager
     monkeypatch.setattr(buckets, "MOST_ROWS", 3)
-    assert planned(own, backbone, pieces, ENTROPY, 8) is None
+    assert planned(own, backbone, windows, ENTROPY, 8) is None
     with pytest.raises(UserError, match="holds 3 tokens"):
-        planned(own.use(runtime="static"), backbone, pieces, ENTROPY, 8)
+        planned(own.use(runtime="static"), backbone, windows, ENTROPY, 8)
     monkeypatch.undo()
     same(own.use(runtime="auto").tag(TEXTS, policy=ENTROPY), own.tag(TEXTS, policy=ENTROPY))
 

@@ -20,7 +20,7 @@ from tokenexit.models.generation.generate_texts import GeneratedText
 from tokenexit.reporting import results_markdown, results_text, save_figures, write_report
 from tokenexit.reporting.run import load_run
 from tokenexit.reporting.text_map import Passage, text_map
-from tokenexit.wording.pieces import _bytes_of
+from tokenexit.wording.subwords import _bytes_of
 
 LAYERS = 6
 POLICY = {"name": "decay", "policy": {"name": "margin", "threshold": 0.505}, "temperature": 4.0}
@@ -281,7 +281,7 @@ def test_depth_along_the_text_leaves_out_rare_places(tmp_path: Path):
     outputs = [GeneratedText("", ["▁a"] * n, [n] * n, []) for n in [1] * 30 + [2] * 10 + [3]]
     trace = TextTrace(list(range(41)), outputs, [1] * 41, DecodeWork(4), 4)
     trace.save(tmp_path / "traces" / "test.parquet")
-    written = load_run(tmp_path).written
+    written = load_run(tmp_path).generated_trace
     assert written is not None
     places = written.by_position()
     assert [(place, count) for place, _, count in places] == [(1, 41), (2, 11)]

@@ -20,15 +20,15 @@ from tokenexit.reporting.heatmap import heat_map
 from tokenexit.reporting.progress import MOST, progress_of
 from tokenexit.reporting.reliability import reliability
 from tokenexit.reporting.run import load_run
-from tokenexit.reporting.words import Words
+from tokenexit.reporting.word_trace import WordTrace
 from tokenexit.wording.naming import policy_text
 
 Make = Callable[..., Path]
 
 
-def words(confidence: list[float], right: list[bool], layer: list[int] | None = None) -> Words:
+def words(confidence: list[float], right: list[bool], layer: list[int] | None = None) -> WordTrace:
     count = len(confidence)
-    return Words(
+    return WordTrace(
         text=np.zeros(count, dtype=np.int64),
         position=np.arange(count),
         exit_layer=np.array(layer or [1] * count),

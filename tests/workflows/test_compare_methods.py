@@ -130,7 +130,7 @@ def test_every_point_can_be_measured_again(pair, data):
 def test_asking_costs_every_head_once(pair, data):
     model = ExitModelForSequenceClassification.from_pretrained(pair / "pabee-seed0")
     texts = read_texts(str(data))["test"].tokens
-    lengths = [len(piece.sentence.input_ids) for piece in model.encoder.encode(texts)]
+    lengths = [len(window.sentence.input_ids) for window in model.encoder.encode(texts)]
     asked = sum(model.heads.at(layer).macs + len(model.labels) for layer in (1, 2, 3))
     expected = len(texts) * asked / plain_macs(model.backbone, lengths, batches=len(texts))
     found = read(pair)

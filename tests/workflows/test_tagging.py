@@ -85,19 +85,19 @@ def test_the_best_weights_have_trained_exits(name, wanted, config, monkeypatch):
 
 
 def test_a_word_is_learned_once(config, splits):
-    """Where pieces overlap, only the one that answers for a word has its label."""
+    """Where windows overlap, only the one that answers for a word has its label."""
     model = recipe_of(config).build(splits["train"])
     words = [word for text in splits["train"].tokens[:20] for word in text]
     gold = [number % len(model.labels) for number in range(len(words))]
-    pieces = model.encoder.encode([words], [gold])
+    windows = model.encoder.encode([words], [gold])
     learned = [
-        (piece.first + place, target)
-        for piece, sentence in zip(pieces, training_sentences(pieces), strict=True)
+        (window.first + place, target)
+        for window, sentence in zip(windows, training_sentences(windows), strict=True)
         for place, target in enumerate(sentence.targets or ())
         if target != -100
     ]
-    assert len(pieces) > 2
-    assert sum(len(piece.sentence.word_rows) for piece in pieces) > len(words)  # they do overlap
+    assert len(windows) > 2
+    assert sum(len(window.sentence.word_rows) for window in windows) > len(words)  # they do overlap
     assert learned == list(enumerate(gold))
 
 

@@ -53,17 +53,17 @@ def worst_scores(table: ExitTable, policy: ThresholdPolicy, texts: int) -> NDArr
     """
     recorder = _Recorder(policy)
     table.simulate(recorder)
-    piece, top = table.piece.numpy(), table.said(table.logits[-1])
+    window, top = table.window.numpy(), table.said(table.logits[-1])
     worst = np.full(texts, -np.inf)
-    pieces = int(piece.max(initial=-1)) + 1
+    windows = int(window.max(initial=-1)) + 1
     for number, score in enumerate(recorder.scores):
         sure = score.double().cpu().numpy() * (-1.0 if policy.sure_is_low else 1.0)
-        least = np.full(pieces, np.inf)
+        least = np.full(windows, np.inf)
         # A score that is no number is below every threshold.
-        np.minimum.at(least, piece, np.where(np.isnan(sure), -np.inf, sure))
+        np.minimum.at(least, window, np.where(np.isnan(sure), -np.inf, sure))
         said = table.said(table.logits[number])
         wrong = (said != top) & table.mine
-        np.maximum.at(worst, table.text[wrong], least[piece[wrong]])
+        np.maximum.at(worst, table.text[wrong], least[window[wrong]])
     return worst
 
 

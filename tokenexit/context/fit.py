@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tokenexit.context.config import GateConfig
 from tokenexit.context.gate import ContextGate
-from tokenexit.context.learn import Lessons, projection, teach
+from tokenexit.context.learn import FitOptions, fit_exit, projection
 from tokenexit.context.table import Table
 from tokenexit.context.targets import TARGETS
 from tokenexit.errors import UserError
@@ -51,72 +51,71 @@ class Arrived:
         return cls(exit, torch.cat(rows), torch.cat(numbers), torch.cat(named))
 
 
-def fit_table(table: Table, config: GateConfig, lessons: Lessons | None = None) -> ContextGate:
+def fit_table(table: Table, config: GateConfig, options: FitOptions | None = None) -> ContextGate:
     """Fit a gate on what exits say when nobody leaves, rows leaving in simulation.
 
     Args:
         table: Training rows.
         config: What the gate looks at.
-        lessons: How it is taught.
+        options: How it is fitted.
 
     Raises:
         UserError: Too few rows, rows with a NaN, or a target without labels.
     """
     gate = ContextGate(config, 0 if table.hidden is None else table.hidden.shape[-1])
     check_enough(gate, table)
-    teacher = Teacher(gate, table, lessons)
+    fitter = GateFitter(gate, table, options)
     if config.shared:
-        teacher.project(range(len(config.exits)), [torch.arange(len(table))] * len(config.exits))
-        teacher.teach(simulated(gate, table, None))
-        teacher.teach(simulated(gate, table, HALTING))
+        fitter.project(range(len(config.exits)), [torch.arange(len(table))] * len(config.exits))
+        fitter.fit(simulated(gate, table, None))
+        fitter.fit(simulated(gate, table, HALTING))
         return gate
     rows, memory = torch.arange(len(table)), None
     for exit, layer in enumerate(config.exits):
-        teacher.project([exit], [rows])
+        fitter.project([exit], [rows])
         numbers, memory = gate.numbers(table.signals(exit, rows), memory)
-        teacher.teach([Arrived(exit, rows, numbers, table.said[exit][rows])])
+        fitter.fit([Arrived(exit, rows, numbers, table.said[exit][rows])])
         stay = staying(gate.judge(layer, numbers), HALTING, rows_needed(gate))
         rows, memory = rows[stay], index_state(memory, stay)
     return gate
 
 
-class Teacher:
-    """Teaches a gate about rows that were drawn with exits on.
+class GateFitter:
+    """Fits a gate to rows that were drawn with exits on.
 
     Args:
         gate: Its weights change in place.
         table: What every exit says when nobody leaves; tells the top's answers.
-        lessons: How it is taught.
+        options: How it is fitted.
 
     Raises:
         UserError: The target asks for labels, and there are none.
     """
 
-    def __init__(self, gate: ContextGate, table: Table, lessons: Lessons | None = None) -> None:
+    def __init__(self, gate: ContextGate, table: Table, options: FitOptions | None = None) -> None:
         name = gate.config.target
-        self._gate, self._table, self._lessons = gate, table, lessons or Lessons()
+        self._gate, self._table, self._options = gate, table, options or FitOptions()
         self._target = TARGETS.get(name)()
         if self._target.needs_gold and not bool((table.gold >= 0).any()):
             raise UserError(f"The target {name!r} needs labelled texts to fit a gate on.")
         self._weight = self._target.weight(table.said, table.gold, table.classes)
 
-    def teach(self, arrived: Sequence[Arrived]) -> None:
-        """Teach the gates of some exits; of a shared gate those of all at once.
+    def fit(self, arrived: Sequence[Arrived]) -> None:
+        """Fit the gates of some exits; of a shared gate those of all at once.
 
         Raises:
             UserError: Numbers of a row are none.
         """
-        lessons = []
+        parts = []
         for part in arrived:
             check_numbers(part.numbers, self._table.layers[part.exit])
-            lessons.append((part.numbers, self._wrong(part), self._weights(part.rows)))
+            parts.append((part.numbers, self._wrong(part), self._weights(part.rows)))
         if self._gate.config.shared:
-            columns = [torch.cat(column) for column in zip(*lessons, strict=True)]
-            teach(self._gate, 0, columns[0], columns[1], columns[2], self._lessons)
+            columns = [torch.cat(column) for column in zip(*parts, strict=True)]
+            fit_exit(self._gate, 0, columns[0], columns[1], columns[2], self._options)
             return
-        for part, lesson in zip(arrived, lessons, strict=True):
-            numbers, wrong, weight = lesson
-            teach(self._gate, part.exit, numbers, wrong, weight, self._lessons)
+        for part, (numbers, wrong, weight) in zip(arrived, parts, strict=True):
+            fit_exit(self._gate, part.exit, numbers, wrong, weight, self._options)
 
     def project(self, exits: Sequence[int], rows: Sequence[Tensor]) -> None:
         """Learn the matrix by which states of some rows become a few numbers, if there is one."""
@@ -132,7 +131,7 @@ class Teacher:
         wrong = torch.cat([self._wrong(part) for part in parts])
         place = self._gate.place(table.layers[exits[0]])
         self._gate.project[place] = projection(
-            states, wrong, self._gate.config.projection, self._lessons
+            states, wrong, self._gate.config.projection, self._options
         )
 
     def _wrong(self, part: Arrived) -> Tensor:

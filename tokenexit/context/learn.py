@@ -17,8 +17,8 @@ BATCH = 1024
 
 
 @dataclass(frozen=True)
-class Lessons:
-    """How a gate is taught.
+class FitOptions:
+    """How a gate is fitted.
 
     Attributes:
         epochs: Times it sees every row, more often where that makes fewer than ``steps`` steps.
@@ -39,13 +39,13 @@ class Lessons:
     seed: int = 0
 
 
-def teach(
+def fit_exit(
     gate: ContextGate,
     place: int,
     numbers: Tensor,
     wrong: Tensor,
     weight: Tensor,
-    lessons: Lessons,
+    options: FitOptions,
 ) -> None:
     """Fit the gate of one exit; numbers are standardised meanwhile, which its weights take over.
 
@@ -55,15 +55,15 @@ def teach(
         numbers: ``[N, F]``.
         wrong: ``[N]`` bool.
         weight: Of each row, ``[N]``.
-        lessons: How.
+        options: How.
     """
     mean, spread = numbers.mean(dim=0), numbers.std(dim=0)
     # What never varies says nothing, and must not when it does one day: a class never seen.
     scale = torch.where(spread < 1e-6, 0.0, spread.clamp_min(LEAST_SPREAD).reciprocal())
-    net = _network(numbers.shape[1], gate.config.inner, lessons.seed)
+    net = _network(numbers.shape[1], gate.config.inner, options.seed)
     if not gate.config.inner:
-        lessons = replace(lessons, dropout=0.0)
-    _optimise(net, (numbers - mean) * scale, wrong.float(), weight, lessons)
+        options = replace(options, dropout=0.0)
+    _optimise(net, (numbers - mean) * scale, wrong.float(), weight, options)
     first = net[0]
     assert isinstance(first, nn.Linear)
     with torch.no_grad():
@@ -76,7 +76,7 @@ def teach(
             gate.out[place], gate.out_bias[place] = last.weight[0], last.bias[0]
 
 
-def projection(states: Tensor, wrong: Tensor, count: int, lessons: Lessons) -> Tensor:
+def projection(states: Tensor, wrong: Tensor, count: int, options: FitOptions) -> Tensor:
     """The matrix that leaves of a state what tells most about its exit, ``[P, H]``.
 
     The first layer of a small network that learns to tell from states alone.
@@ -85,10 +85,10 @@ def projection(states: Tensor, wrong: Tensor, count: int, lessons: Lessons) -> T
         states: ``[N, H]``.
         wrong: ``[N]`` bool.
         count: Numbers that are left, ``P``.
-        lessons: How.
+        options: How.
     """
-    net = _network(states.shape[1], count, lessons.seed)
-    _optimise(net, states, wrong.float(), torch.ones(len(states)), lessons)
+    net = _network(states.shape[1], count, options.seed)
+    _optimise(net, states, wrong.float(), torch.ones(len(states)), options)
     first = net[0]
     assert isinstance(first, nn.Linear)
     return first.weight.detach()
@@ -103,21 +103,21 @@ def _network(inputs: int, inner: int, seed: int) -> nn.Sequential:
 
 
 def _optimise(
-    net: nn.Sequential, numbers: Tensor, wrong: Tensor, weight: Tensor, lessons: Lessons
+    net: nn.Sequential, numbers: Tensor, wrong: Tensor, weight: Tensor, options: FitOptions
 ) -> None:
-    draw = torch.Generator().manual_seed(lessons.seed)
+    draw = torch.Generator().manual_seed(options.seed)
     batches = -(-len(numbers) // BATCH)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=lessons.rate, weight_decay=lessons.decay)
-    epochs = max(lessons.epochs, -(-lessons.steps // batches))
+    optimizer = torch.optim.AdamW(net.parameters(), lr=options.rate, weight_decay=options.decay)
+    epochs = max(options.epochs, -(-options.steps // batches))
     cycle = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, lessons.rate, total_steps=epochs * batches
+        optimizer, options.rate, total_steps=epochs * batches
     )
     for _ in range(epochs):
         for rows in torch.randperm(len(numbers), generator=draw).split(BATCH):
             seen = numbers[rows]
-            if lessons.dropout:
-                kept = torch.rand(seen.shape, generator=draw) >= lessons.dropout
-                seen = seen * kept / (1.0 - lessons.dropout)
+            if options.dropout:
+                kept = torch.rand(seen.shape, generator=draw) >= options.dropout
+                seen = seen * kept / (1.0 - options.dropout)
             guess = net(seen)[:, 0]
             loss = F.binary_cross_entropy_with_logits(guess, wrong[rows], weight[rows])
             optimizer.zero_grad()

@@ -16,7 +16,7 @@ def look(
 ) -> tuple[Tensor, Around]:
     """Look at the words around; those that do not arrive any more stay as they were.
 
-    Neighbours are words of the same piece, ``reach`` on either side, from the left. Who they are
+    Neighbours are words of the same window, ``reach`` on either side, from the left. Who they are
     is known at the first exit, where all arrive.
 
     Args:

@@ -16,7 +16,7 @@ class Table:
 
     Attributes:
         logits: ``[E, N, C]``, the top's last; None where there are too many classes to keep them.
-        sequence: Piece of each row, ``[N]``.
+        sequence: Window of each row, ``[N]``.
         position: Its place there, ``[N]``.
         gold: Its class, ``[N]``, -100 where unknown.
         layers: Of the exits, ``[E]``.

@@ -6,8 +6,8 @@ from tokenexit.decoding.decoding import Decoding
 from tokenexit.decoding.exits import Exits, check_policy
 from tokenexit.decoding.generation_settings import (
     CALLBACKS,
+    DRY_RUN,
     MODES,
-    REHEARSAL,
     GenerationSettings,
     check_settings,
 )
@@ -20,9 +20,9 @@ from tokenexit.decoding.work import DecodeWork, decode_bytes, decode_macs, plain
 
 __all__ = [
     "CALLBACKS",
+    "DRY_RUN",
     "MODES",
     "PENDING",
-    "REHEARSAL",
     "Acceptance",
     "DecodeWork",
     "Decoding",

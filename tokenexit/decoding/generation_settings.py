@@ -54,7 +54,7 @@ REFUSED = (
 CALLBACKS = ("logits_processor", "stopping_criteria", "streamer", "prefix_allowed_tokens_fn")
 """Arguments with which code of the caller's runs between steps."""
 
-REHEARSAL: dict[str, Any] = {"max_new_tokens": 2, "min_new_tokens": None, "min_length": None}
+DRY_RUN: dict[str, Any] = {"max_new_tokens": 2, "min_new_tokens": None, "min_length": None}
 """Over other settings: enough to see whether they work."""
 
 _OBJECTS = (*CALLBACKS, "generation_config", "decoder_input_ids", "tokenizer", "trust_remote_code")

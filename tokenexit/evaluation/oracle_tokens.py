@@ -17,7 +17,7 @@ from tokenexit.oracle import Account, account, oracle_layers, token_rows
 from tokenexit.oracle.tokens import Text, token_kinds
 from tokenexit.scores import predicted
 from tokenexit.signals import Signals
-from tokenexit.wording.pieces import marking
+from tokenexit.wording.subwords import marking
 
 
 @torch.inference_mode()

@@ -39,7 +39,7 @@ class ExitModel(SavedModel):
     auto_class: ClassVar[Any]
     """transformers' class that builds the network."""
 
-    rehearsal: ClassVar[Mapping[str, Any]] = {}
+    dry_run_settings: ClassVar[Mapping[str, Any]] = {}
     """Of ``predict``, when a folder is tried that does not say whether it was changed."""
 
     def __init__(self, network: PreTrainedModel, tokenizer: Any, settings: ExitSettings) -> None:
@@ -190,7 +190,7 @@ class ExitModel(SavedModel):
         loaded = folders.load_kind(folder, cls.loader, cls.auto_class, use.precision, **hub)
         with loaded.building():
             model = cls._built(loaded).eval()
-        loaded.rehearse(partial(model.predict, **cls.rehearsal))
+        loaded.dry_run(partial(model.predict, **cls.dry_run_settings))
         return model.use(use.precision, use.runtime, free=use.free)
 
     @classmethod

@@ -52,7 +52,7 @@ class _Imitation(BatchLoss):
 
     def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
         if signals.layer < signals.num_layers:
-            signals = signals.apart()  # from the norm before the heads, too
+            signals = signals.detached()  # from the norm before the heads, too
         log_probs = F.log_softmax(signals.logits.float(), dim=-1)
         if signals.layer < signals.num_layers:
             self._students.append(log_probs)

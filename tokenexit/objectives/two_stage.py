@@ -42,4 +42,4 @@ class _HeadsOnly(JointLoss):
 
     def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
         """As ever, apart from the norm before the heads, too."""
-        return super().arrive(signals.apart(), words)
+        return super().arrive(signals.detached(), words)

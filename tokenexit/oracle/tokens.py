@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tokenexit.oracle.rows import Rows
-from tokenexit.wording.pieces import Marking, Piece, pieces
+from tokenexit.wording.subwords import Marking, Subword, subwords
 
 KINDS = ("capitalised word", "word", "inside a word", "number", "punctuation", "special", "space")
 
@@ -58,21 +58,23 @@ def token_rows(texts: Sequence[Text]) -> Rows:
 def token_kinds(texts: Sequence[Text], marked: Marking) -> list[str]:
     """Kind of each token that can be compared, as full depth writes it; one of ``KINDS``."""
     return [
-        _kind(piece, place)
+        _kind(subword, place)
         for text in texts
-        for place, piece in enumerate(pieces(text.full, marked)[: compared(text.tokens, text.full)])
+        for place, subword in enumerate(
+            subwords(text.full, marked)[: compared(text.tokens, text.full)]
+        )
     ]
 
 
-def _kind(piece: Piece, place: int) -> str:
-    if piece.special:
+def _kind(subword: Subword, place: int) -> str:
+    if subword.special:
         return "special"
-    if not piece.text.strip():
+    if not subword.text.strip():
         return "space"
-    if any(letter.isdigit() for letter in piece.text):
+    if any(letter.isdigit() for letter in subword.text):
         return "number"
-    if not any(letter.isalpha() for letter in piece.text):
+    if not any(letter.isalpha() for letter in subword.text):
         return "punctuation"
-    if place and not piece.spaced:
+    if place and not subword.spaced:
         return "inside a word"
-    return "capitalised word" if piece.text[0].isupper() else "word"
+    return "capitalised word" if subword.text[0].isupper() else "word"

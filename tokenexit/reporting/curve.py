@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tokenexit.reporting.curve_point import CurvePoint
 from tokenexit.reporting.files import known
-from tokenexit.reporting.measured import Measured
 from tokenexit.reporting.run import RunData
 from tokenexit.wording.naming import policy_text, scale
 
@@ -34,10 +34,10 @@ class Curve:
         lower: Whether a lower quality is the better one.
     """
 
-    families: Mapping[str, list[Measured]]
-    static: list[Measured]
-    full: Measured | None
-    chosen: Measured | None
+    families: Mapping[str, list[CurvePoint]]
+    static: list[CurvePoint]
+    full: CurvePoint | None
+    chosen: CurvePoint | None
     kept: float | None
     metric: str
     split: str
@@ -61,7 +61,7 @@ class Curve:
         return whole / self.kept if self.lower else self.kept * whole
 
     @property
-    def points(self) -> list[Measured]:
+    def points(self) -> list[CurvePoint]:
         """All of them."""
         single = [point for point in (self.full, self.chosen) if point is not None]
         return [*(p for points in self.families.values() for p in points), *self.static, *single]
@@ -91,7 +91,7 @@ def curve_of(run: RunData) -> Curve | None:
     headline = run.headline
     split = rows[0].split if rows else headline.split if headline else "test"
     here = run.results.get(split) or (headline if headline and headline.split == split else None)
-    families: dict[str, list[Measured]] = {}
+    families: dict[str, list[CurvePoint]] = {}
     for row in sorted(rows, key=lambda row: row.depth or 0.0):
         if row.kind == "engine" and row.split == split:
             families.setdefault(row.family or "engine", []).append(row)
@@ -100,12 +100,12 @@ def curve_of(run: RunData) -> Curve | None:
     chosen = None
     if here is not None:
         name = policy_text(here.policy) if here.policy else ""
-        chosen = Measured(
+        chosen = CurvePoint(
             "chosen", name, name, here.quality, here.mean_exit_layer, known(here.mac_ratio), split
         )
         whole = known(here.quality_full_depth)
         if full is None and whole is not None:
-            full = Measured("full", "full", "", whole, float(here.num_layers), 1.0, split)
+            full = CurvePoint("full", "full", "", whole, float(here.num_layers), 1.0, split)
     if not (families or static or full or chosen):
         return None
     asked = ((run.calibration or {}).get("target") or {}).get("min_quality")
@@ -125,13 +125,13 @@ def curve_of(run: RunData) -> Curve | None:
     )
 
 
-def _static(run: RunData, split: str) -> list[Measured]:
+def _static(run: RunData, split: str) -> list[CurvePoint]:
     """The baseline as the metrics hold it, measured on the split that counts."""
     if run.headline is None or split != run.headline.split:
         return []
     entries: list[Mapping[str, Any]] = (run.metrics or {}).get("static") or []
     return [
-        Measured(
+        CurvePoint(
             "static",
             "static",
             f"all {run.unit}s stop at layer {entry['layer']}",

@@ -11,7 +11,7 @@ from tokenexit.extras import require_libraries
 from tokenexit.files import replacing
 from tokenexit.reporting import palette
 from tokenexit.reporting.curve import Curve, curve_of
-from tokenexit.reporting.measured import Measured
+from tokenexit.reporting.curve_point import CurvePoint
 from tokenexit.reporting.panels.histogram import histogram_of
 from tokenexit.reporting.panels.reliability import lowest
 from tokenexit.reporting.reliability import Reliability, reliability
@@ -88,7 +88,7 @@ def save_figures(run: str | Path, format: str = "pdf") -> list[Path]:
 
 
 def _curve(axes: Any, curve: Curve) -> None:
-    def draw(points: list[Measured], *style: Any, **options: Any) -> None:
+    def draw(points: list[CurvePoint], *style: Any, **options: Any) -> None:
         shown = [(p.mac_ratio, curve.scale * p.quality) for p in points if p.mac_ratio is not None]
         if shown:
             axes.plot(*zip(*shown, strict=True), *style, **options)

@@ -9,7 +9,7 @@ import numpy as np
 
 from tokenexit.reporting.run import RunData
 from tokenexit.reporting.sample import sample
-from tokenexit.reporting.words import Words
+from tokenexit.reporting.word_trace import WordTrace
 from tokenexit.wording.naming import fixed
 
 LONGEST = 70
@@ -75,12 +75,12 @@ def heat_map(run: RunData) -> list[Group]:
     return [Group(title, [_line(run, words, r) for r in rows]) for title, rows in chosen.items()]
 
 
-def _depth(words: Words, start: int, end: int) -> float:
+def _depth(words: WordTrace, start: int, end: int) -> float:
     """Mean depth of the three deepest words: one deep word in a long text is what we look for."""
     return float(np.sort(words.exit_layer[start:end])[-3:].mean())
 
 
-def _line(run: RunData, words: Words, row: int) -> Line:
+def _line(run: RunData, words: WordTrace, row: int) -> Line:
     start, end = words.bounds[row]
     shown = range(start, min(end, start + LONGEST))
     return Line(
@@ -91,7 +91,7 @@ def _line(run: RunData, words: Words, row: int) -> Line:
     )
 
 
-def _cell(run: RunData, words: Words, place: int) -> Cell:
+def _cell(run: RunData, words: WordTrace, place: int) -> Cell:
     label = fixed if words.numbers else run.label
     predicted = label(words.prediction[place].item())
     gold = label(words.gold[place].item()) if words.known[place] else None

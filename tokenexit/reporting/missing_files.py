@@ -25,7 +25,7 @@ def missing_files(run: RunData) -> dict[str, MissingFile]:
     held = {
         METRICS: run.metrics,
         PARETO: run.pareto,
-        TRACE: run.written if run.generates else run.words,
+        TRACE: run.generated_trace if run.generates else run.words,
         LOG: run.log,
         CALIBRATION: run.calibration,
     }

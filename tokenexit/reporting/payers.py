@@ -11,7 +11,7 @@ import numpy as np
 from tokenexit.oracle import Rows, Tally, tallies, tally, token_rows
 from tokenexit.oracle.tokens import Text, compared, token_kinds
 from tokenexit.reporting.run import RunData
-from tokenexit.wording.pieces import Piece, pieces
+from tokenexit.wording.subwords import Subword, subwords
 
 MOST = 12
 """Examples shown of each kind."""
@@ -114,7 +114,7 @@ def _of_words(run: RunData) -> tuple[Rows, _Told, int] | None:
 
 
 def _of_tokens(run: RunData) -> tuple[Rows, _Told, int] | None:
-    written = run.written
+    written = run.generated_trace
     if written is None:
         return None
     texts = [
@@ -127,19 +127,19 @@ def _of_tokens(run: RunData) -> tuple[Rows, _Told, int] | None:
     said: list[str] = []
     for text in texts:
         count = compared(text.tokens, text.full)
-        shown += _readable(pieces(text.full, marked)[:count])
-        said += _readable(pieces(text.tokens, marked)[:count])
+        shown += _readable(subwords(text.full, marked)[:count])
+        said += _readable(subwords(text.tokens, marked)[:count])
     told = _Told(token_kinds(texts, marked), shown, shown, said)
     return rows, told, len(written) - len(rows)
 
 
-def _readable(shown: Sequence[Piece]) -> list[str]:
+def _readable(shown: Sequence[Subword]) -> list[str]:
     """Tokens of a text, with dots in front of the rest of a word."""
     inside = [
-        place > 0 and not piece.spaced and not piece.special and piece.text[:1].isalnum()
-        for place, piece in enumerate(shown)
+        place > 0 and not subword.spaced and not subword.special and subword.text[:1].isalnum()
+        for place, subword in enumerate(shown)
     ]
-    texts = [piece.text or "·" for piece in shown]
+    texts = [subword.text or "·" for subword in shown]
     return [f"…{text}" if rest else text for rest, text in zip(inside, texts, strict=True)]
 
 

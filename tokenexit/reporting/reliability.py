@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenexit.reporting.words import Words
+from tokenexit.reporting.word_trace import WordTrace
 
 BINS = 15
 """As in Guo et al. (2017)."""
@@ -57,7 +57,7 @@ class Reliability:
         return [b for b in self.bins if b.count >= ENOUGH] or list(self.bins)
 
 
-def reliability(words: Words) -> list[Reliability]:
+def reliability(words: WordTrace) -> list[Reliability]:
     """All exits together, then each one; only words with a gold label count."""
     if words.numbers:
         return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from tokenexit.errors import UserError
+from tokenexit.reporting.curve_point import CurvePoint, read_curve_points
 from tokenexit.reporting.files import AGAIN, number, read_json, read_jsonl, read_table, read_text
-from tokenexit.reporting.measured import Measured, read_measured
+from tokenexit.reporting.generated_trace import GeneratedTrace, generated_trace_of, is_generated
 from tokenexit.reporting.result import DEEPEST, read_result
-from tokenexit.reporting.words import Words, words_of
-from tokenexit.reporting.written import Written, is_written, written_of
+from tokenexit.reporting.word_trace import WordTrace, word_trace_of
 from tokenexit.results import Result
 from tokenexit.tasks import unit_of
 
@@ -34,7 +35,7 @@ class RunData:
         calibration: ``calibration.json``.
         pareto: ``pareto.csv``.
         words: ``traces/test.parquet``, or the validation trace where data has no test split.
-        written: The same of a generator.
+        generated_trace: The same of a generator.
         log: ``train_log.jsonl``.
         config: ``config.yaml``, as text.
         exits: ``exit_config.json`` of the model.
@@ -45,9 +46,9 @@ class RunData:
     metrics: Mapping[str, Any] | None
     results: Mapping[str, Result]
     calibration: Mapping[str, Any] | None
-    pareto: list[Measured] | None
-    words: Words | None
-    written: Written | None
+    pareto: list[CurvePoint] | None
+    words: WordTrace | None
+    generated_trace: GeneratedTrace | None
     log: list[dict[str, Any]] | None
     config: str | None
     exits: Mapping[str, Any] | None
@@ -68,8 +69,8 @@ class RunData:
         """Whether the model generates texts, rather than labelling words."""
         if self.headline is not None:
             return self.headline.generates
-        if self.words is not None or self.written is not None:
-            return self.written is not None
+        if self.words is not None or self.generated_trace is not None:
+            return self.generated_trace is not None
         return self.exits is not None and not self.exits.get("labels")
 
     @property
@@ -96,7 +97,9 @@ class RunData:
         told = [int(number(self.metrics or {}, "num_layers", origin) or 0)]
         told += [max(r.num_layers, len(r.exit_histogram)) for r in self.results.values()]
         told += [
-            int(t.exit_layer.max()) for t in (self.words, self.written) if t is not None and len(t)
+            int(t.exit_layer.max())
+            for t in (self.words, self.generated_trace)
+            if t is not None and len(t)
         ]
         found = max(1, *told, *((self.exits or {}).get("exit_layers") or [1]))
         if found > DEEPEST:
@@ -107,6 +110,13 @@ class RunData:
     def exit_layers(self) -> list[int]:
         """Layers with an exit."""
         return list((self.exits or {}).get("exit_layers") or range(1, self.num_layers + 1))
+
+    @property
+    def written(self) -> GeneratedTrace | None:
+        """The name of before for ``generated_trace``."""
+        told = "RunData.written is called generated_trace now."
+        warnings.warn(told, DeprecationWarning, stacklevel=2)
+        return self.generated_trace
 
     def label(self, number: int) -> str:
         """Name of a class."""
@@ -132,15 +142,15 @@ def load_run(folder: str | Path) -> RunData:
         )
     metrics = read_json(folder / METRICS)
     results = _results(metrics, folder / METRICS)
-    words, written = _trace(folder, labelled=any(not r.generates for r in results.values()))
+    words, generated = _trace(folder, labelled=any(not r.generates for r in results.values()))
     return RunData(
         folder=folder,
         metrics=metrics,
         results=results,
         calibration=read_json(folder / CALIBRATION),
-        pareto=read_measured(folder / PARETO),
+        pareto=read_curve_points(folder / PARETO),
         words=words,
-        written=written,
+        generated_trace=generated,
         log=read_jsonl(folder / LOG),
         config=read_text(folder / CONFIG),
         exits=read_json(folder / EXITS),
@@ -148,16 +158,16 @@ def load_run(folder: str | Path) -> RunData:
     )
 
 
-def _trace(folder: Path, labelled: bool) -> tuple[Words | None, Written | None]:
+def _trace(folder: Path, labelled: bool) -> tuple[WordTrace | None, GeneratedTrace | None]:
     """The words of a tagger or the texts of a generator; what it is the columns tell."""
     path = folder / TRACE
     path = path if path.is_file() else folder / TRACE_WITHOUT_TEST
     table = read_table(path)
     if table is None:
         return None, None
-    if is_written(table) and not labelled:
-        return None, written_of(table, path)
-    return words_of(table, path), None
+    if is_generated(table) and not labelled:
+        return None, generated_trace_of(table, path)
+    return word_trace_of(table, path), None
 
 
 def _results(metrics: Mapping[str, Any] | None, path: Path) -> dict[str, Result]:

@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
+from tokenexit.reporting.generated_trace import GeneratedText, GeneratedTrace
 from tokenexit.reporting.heatmap import Cell, Group, Line
 from tokenexit.reporting.run import RunData
 from tokenexit.reporting.sample import sample
-from tokenexit.reporting.written import Written, WrittenText
-from tokenexit.wording.pieces import Piece, joined, pieces
+from tokenexit.wording.subwords import Subword, joined, subwords
 
 LONGEST = 160
 """Tokens shown of one text."""
@@ -54,7 +54,7 @@ class Passage(Line):
 
 def text_map(run: RunData) -> list[Group]:
     """Choose texts: unlike the full depth's, with deep tokens, and a draw at even distances."""
-    written = run.written
+    written = run.generated_trace
     if written is None or not len(written):
         return []
     wanted = {"Texts with the deepest tokens": [_depth(text) for text in written.texts]}
@@ -68,27 +68,27 @@ def text_map(run: RunData) -> list[Group]:
     ]
 
 
-def _depth(text: WrittenText) -> float:
+def _depth(text: GeneratedText) -> float:
     """Mean depth of the three deepest tokens."""
     deepest = sorted(text.exit_layers)[-3:]
     return sum(deepest) / len(deepest)
 
 
-def _unlike(text: WrittenText) -> float:
+def _unlike(text: GeneratedText) -> float:
     """Share of tokens that only one of the two texts has."""
     ours, deep = Counter(text.tokens), Counter(text.full or text.tokens)
     apart = (ours - deep).total() + (deep - ours).total()
     return apart / (ours.total() + deep.total())
 
 
-def _passage(written: Written, text: WrittenText, layers: int) -> Passage:
-    shown = pieces(text.tokens, written.marking)
+def _passage(written: GeneratedTrace, text: GeneratedText, layers: int) -> Passage:
+    shown = subwords(text.tokens, written.marking)
     notes = _notes(written, text)
     cells = [
-        _cell(text, place, piece, notes[place], layers)
-        for place, piece in enumerate(shown[:LONGEST])
+        _cell(text, place, subword, notes[place], layers)
+        for place, subword in enumerate(shown[:LONGEST])
     ]
-    deep = None if text.full is None else joined(pieces(text.full, written.marking))
+    deep = None if text.full is None else joined(subwords(text.full, written.marking))
     return Passage(
         number=text.number,
         depth=sum(text.exit_layers) / len(text.exit_layers),
@@ -101,22 +101,24 @@ def _passage(written: Written, text: WrittenText, layers: int) -> Passage:
     )
 
 
-def _cell(text: WrittenText, place: int, piece: Piece, note: str | None, layers: int) -> Token:
+def _cell(
+    text: GeneratedText, place: int, subword: Subword, note: str | None, layers: int
+) -> Token:
     tip = [text.tokens[place], f"left at layer {text.exit_layers[place]} of {layers}"]
     if text.full is not None:
         tip.append(note or "as at full depth")
     return Token(
-        word=piece.text or EMPTY,
+        word=subword.text or EMPTY,
         layer=text.exit_layers[place],
         wrong=note is not None,
         strong=False,
         tip="\n".join(tip),
-        spaced=piece.spaced,
-        special=piece.special,
+        spaced=subword.spaced,
+        special=subword.special,
     )
 
 
-def _notes(written: Written, text: WrittenText) -> list[str | None]:
+def _notes(written: GeneratedTrace, text: GeneratedText) -> list[str | None]:
     """What the full depth writes instead of each token; None where it writes the same.
 
     Tokens are aligned: one that was put in does not make all later ones differ.
@@ -127,7 +129,7 @@ def _notes(written: Written, text: WrittenText) -> list[str | None]:
     matcher = SequenceMatcher(None, text.tokens, text.full, autojunk=False)
     for kind, start, end, deep_start, deep_end in matcher.get_opcodes():
         if kind != "equal":
-            instead = joined(pieces(text.full[deep_start:deep_end], written.marking))
+            instead = joined(subwords(text.full[deep_start:deep_end], written.marking))
             note = f"full depth writes: {_short(instead, 80)}" if instead else "not at full depth"
             notes[start:end] = [note] * (end - start)
     return notes

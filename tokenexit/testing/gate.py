@@ -79,14 +79,14 @@ def leaves_the_network_alone(name: str) -> None:
     states = signals.hidden, signals.previous_hidden
     logits = signals.logits
     logits.retain_grad()
-    gate(signals.apart()).sum().backward()
+    gate(signals.detached()).sum().backward()
     reached = [x for x in (*states, logits) if x is not None and x.grad is not None]
-    require(not reached, "signals.apart() has a gradient: read states from the signals given.")
+    require(not reached, "signals.detached() has a gradient: read states from the signals given.")
     require(
         any(weight.grad is not None and weight.grad.any() for weight in gate.parameters()),
         "it has no weight that learns.",
     )
-    require_close(gate(signals.apart()), gate(signals), "held apart it says something else")
+    require_close(gate(signals.detached()), gate(signals), "held apart it says something else")
     gate(signals).sum().backward()
     require(
         signals.hidden.grad is not None and signals.hidden.grad.any(),

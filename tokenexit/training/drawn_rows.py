@@ -13,7 +13,7 @@ from tokenexit.context.fit import Arrived
 from tokenexit.context.gate import Memory
 from tokenexit.halting import encode, pack
 from tokenexit.models.encoders.encoder_model import EncoderModel
-from tokenexit.models.encoders.encoding import Piece
+from tokenexit.models.encoders.encoding import TextWindow
 from tokenexit.models.progress import tracked
 from tokenexit.policies import index_state
 from tokenexit.scores import predicted
@@ -24,27 +24,27 @@ from tokenexit.signals import Signals
 def drawn_rows(
     model: EncoderModel,
     gate: ContextGate,
-    pieces: Sequence[Piece],
+    windows: Sequence[TextWindow],
     halting: float,
     batch_size: int = 32,
 ) -> list[Arrived]:
-    """Run pieces with exits on and note what the gate read of whoever arrived.
+    """Run windows with exits on and note what the gate read of whoever arrived.
 
     Args:
         model: The model.
         gate: Who halts.
-        pieces: In the order of the table that the gate was fitted on.
+        windows: In the order of the table that the gate was fitted on.
         halting: Rows less likely wrong than this leave.
-        batch_size: Pieces a batch.
+        batch_size: Windows a batch.
     """
     backbone, heads = model.inference_backbone, model.inference_heads
-    words = [len(piece.sentence.word_rows) for piece in pieces]
+    words = [len(window.sentence.word_rows) for window in windows]
     starts = torch.from_numpy(np.cumsum([0, *words]))
     gate = gate.to(model.device)
     parts: list[list[Arrived]] = [[] for _ in gate.config.exits]
-    for start in tracked(range(0, len(pieces), batch_size), "texts"):
-        chunk = pieces[start : start + batch_size]
-        batch = pack([piece.sentence for piece in chunk], model.device)
+    for start in tracked(range(0, len(windows), batch_size), "texts"):
+        chunk = windows[start : start + batch_size]
+        batch = pack([window.sentence for window in chunk], model.device)
         sequence = torch.from_numpy(batch.order)[batch.word_sequence.cpu()] + start
         visitor = _Drawing(gate, halting, starts[sequence] + batch.word_position.cpu())
         halted = model.settings.halted

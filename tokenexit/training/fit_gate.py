@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from tokenexit.context import ContextGate, GateConfig, Table, fit_table
-from tokenexit.context.fit import HALTING, Teacher, rows_needed
+from tokenexit.context.fit import HALTING, GateFitter, rows_needed
 from tokenexit.errors import UserError
 from tokenexit.models.context_gate import mark_of
 from tokenexit.models.encoders.encoder_model import EncoderModel
@@ -48,14 +48,14 @@ def fit_gate(
     config = gate_config(model, asked)
     chosen = asked.chosen(len(texts), seed)
     gold = None if targets is None else [targets[number] for number in chosen]
-    pieces = model.encoder.encode([texts[number] for number in chosen], gold)
-    table = as_table(collect_exits(model, pieces, batch_size, states=config.reads_states))
-    lessons = asked.lessons(seed)
-    gate = fit_table(table, config, lessons)
+    windows = model.encoder.encode([texts[number] for number in chosen], gold)
+    table = as_table(collect_exits(model, windows, batch_size, states=config.reads_states))
+    options = asked.fit_options(seed)
+    gate = fit_table(table, config, options)
     for _ in range(1, asked.rounds):
-        arrived = drawn_rows(model, gate, pieces, HALTING, batch_size)
+        arrived = drawn_rows(model, gate, windows, HALTING, batch_size)
         needed = rows_needed(gate)
-        Teacher(gate.cpu(), table, lessons).teach([a for a in arrived if len(a.rows) >= needed])
+        GateFitter(gate.cpu(), table, options).fit([a for a in arrived if len(a.rows) >= needed])
     return gate
 
 
@@ -92,10 +92,10 @@ def gate_config(model: EncoderModel, asked: ContextGateConfig) -> GateConfig:
 
 
 def as_table(found: ExitTable) -> Table:
-    """What exits said, as gates are fitted on it; words that two pieces see count once for each."""
+    """What exits said, as gates are fitted on it; words of two windows count twice."""
     return Table(
         logits=found.logits,
-        sequence=found.piece,
+        sequence=found.window,
         position=found.position,
         gold=found.gold,
         layers=found.exit_layers,

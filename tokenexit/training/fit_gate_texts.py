@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from tokenexit.context import FEATURES, ContextGate, GateConfig, Table, fit_table
-from tokenexit.context.fit import HALTING, Teacher, rows_needed
+from tokenexit.context.fit import HALTING, GateFitter, rows_needed
 from tokenexit.errors import UserError
 from tokenexit.models.context_gate import mark_of
 from tokenexit.models.generation.generate import Generated
@@ -52,12 +52,12 @@ def fit_gate_texts(
     if asked.noise:
         ids += strange(ids, asked.noise, seed)
     table = draw_texts(model, ids, batch_size)
-    lessons = asked.lessons(seed)
-    gate = fit_table(table, config, lessons)
+    options = asked.fit_options(seed)
+    gate = fit_table(table, config, options)
     for _ in range(1, asked.rounds):
         arrived, table = drawn_steps(model, gate, ids, HALTING, batch_size)
         needed = rows_needed(gate)
-        Teacher(gate.cpu(), table, lessons).teach([a for a in arrived if len(a.rows) >= needed])
+        GateFitter(gate.cpu(), table, options).fit([a for a in arrived if len(a.rows) >= needed])
     return gate
 
 

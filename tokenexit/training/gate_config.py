@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from tokenexit.config.limits import about, check_limits
 from tokenexit.context.config import AROUND, OF_STATES, OF_TEXTS, OWN, GateConfig
-from tokenexit.context.learn import Lessons
+from tokenexit.context.learn import FitOptions
 from tokenexit.errors import UserError, unknown_name
 
 
@@ -116,9 +116,9 @@ class ContextGateConfig:
             return list(range(count))
         return sorted(random.Random(seed).sample(range(count), self.limit))
 
-    def lessons(self, seed: int) -> Lessons:
-        """How it is taught."""
-        return Lessons(epochs=self.epochs, dropout=self.dropout, seed=seed)
+    def fit_options(self, seed: int) -> FitOptions:
+        """How it is fitted."""
+        return FitOptions(epochs=self.epochs, dropout=self.dropout, seed=seed)
 
 
 @dataclass(frozen=True)

@@ -47,10 +47,10 @@ class WithGate:
         gone = None if signals.gone is None else signals.gone[known]
         if signals.target.is_floating_point():  # BERxiT's target for regression
             off = (signals.logits.detach()[:, 0].float() - signals.target).abs()
-            guess = signals.gate_head(signals.apart().select(known))
+            guess = signals.gate_head(signals.detached().select(known))
             self._asked.append((guess, words[known], off[known].tanh(), gone))
             return halt
-        guess = signals.gate_head(signals.apart().select(known))
+        guess = signals.gate_head(signals.detached().select(known))
         truth = best if self._agree else (best != signals.target).long()
         self._asked.append((guess, words[known], truth[known], gone))
         return halt

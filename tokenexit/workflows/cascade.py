@@ -84,18 +84,18 @@ def _run(
     with accelerator.main_process_first():
         splits = recipe.read(run, demo if main else None)
     trained = [recipe_of(stage) for stage in stages]
-    rehearsed = CascadeForSequenceClassification(
+    tried_out = CascadeForSequenceClassification(
         [one.build(splits["train"]).eval() for one in trained]
     )
     for tried in [*families, *([policy] if policy else [])]:
-        rehearsed.trace(splits["train"].tokens[:1], policy=tried)
-    uses = [one.uses(m) for one, m in zip(trained, rehearsed.stages, strict=True)]
+        tried_out.trace(splits["train"].tokens[:1], policy=tried)
+    uses = [one.uses(m) for one, m in zip(trained, tried_out.stages, strict=True)]
     held = selection(
         splits["validation"],
         config.calibrate,
         list(dict.fromkeys(u for part in uses for u in part)),
     )
-    del rehearsed
+    del tried_out
     for stage in stages:
         check_training(stage.train, evaluated=True)
     begin(config, accelerator)

@@ -97,28 +97,28 @@ def taught(
         begins: Called when all is checked and before anything is written.
     """
     config = recipe.config
-    recipe.rehearse(model, splits["train"], [*families, *([policy] if policy else [])])
+    recipe.dry_run(model, splits["train"], [*families, *([policy] if policy else [])])
     say = logger.info if accelerator.is_main_process else logger.debug
     say("%s", recipe.described(splits, model, accelerator))
     if hint := recipe.hint(model):
         say("%s", hint)
     held = selection(splits["validation"], config.calibrate, recipe.uses(model))
-    lessons = recipe.lessons(model, splits, held.choosing)
+    data = recipe.training_data(model, splits, held.choosing)
     if begins is not None:
         begins()
     state = train(
         model,
-        lessons.examples,
+        data.examples,
         config.train,
         accelerator=accelerator,
         folder=Path(config.output_dir),
         seed=config.seed,
         resume=config.resume,
-        evaluate=lessons.evaluate,
+        evaluate=data.evaluate,
         chosen_on=len(held.choosing),
-        **lessons.options,
+        **data.options,
     )
-    recipe.fit_heads(model, lessons)
+    recipe.fit_heads(model, data)
     model.use(config.precision)
     if config.context_gate.fit:
         model.use_context(recipe.fitted_gate(model, splits["train"]))

@@ -112,4 +112,4 @@ class TimedCascade(Timed):
 
     def _batch(self, places: Sequence[int]) -> Batch:
         read = Reading(self.model, [self._texts[place] for place in places])
-        return Batch(read, np.array([piece.sentence.length for piece in read.last]))
+        return Batch(read, np.array([window.sentence.length for window in read.last]))

@@ -11,7 +11,7 @@ from tokenexit.context.seen import Seen
 
 @FEATURES.register("length")
 class Length(Feature):
-    """Logarithm of the words of a piece, counted when all of them arrive at the first exit."""
+    """Logarithm of the words of a window, counted when all of them arrive at the first exit."""
 
     of_logits = False
     remembers = True

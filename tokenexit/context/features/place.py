@@ -10,7 +10,7 @@ from tokenexit.context.seen import Seen
 
 @FEATURES.register("place")
 class Place(Plain):
-    """Logarithm of a word's number in its piece, or of the decoding step; the first is 1."""
+    """Logarithm of a word's number in its window, or of the decoding step; the first is 1."""
 
     of_logits = False
 

@@ -13,11 +13,11 @@ from tokenexit.evaluation.bench.peers import Peer
 from tokenexit.evaluation.bench.plain_encoder import PlainEncoder
 from tokenexit.evaluation.bench.race import Timed
 from tokenexit.halting.trace import merge
-from tokenexit.models.encoders.encoding import Piece
+from tokenexit.models.encoders.encoding import TextWindow
 from tokenexit.policies import Policy
 
 
-class EncoderField(Field[Piece]):
+class EncoderField(Field[TextWindow]):
     """Words, or whole texts, get labels."""
 
     asked = "text with a word"
@@ -46,7 +46,7 @@ class EncoderField(Field[Piece]):
         """See ``Field``."""
         return peer.encoder(self.network, self.items, precision, folder)
 
-    def length(self, item: Piece) -> int:
+    def length(self, item: TextWindow) -> int:
         """See ``Field``."""
         return item.sentence.length
 

@@ -11,7 +11,7 @@ from tokenexit.halting import Trace
 from tokenexit.models.cascades.cascade import CascadeForSequenceClassification
 from tokenexit.models.cascades.run import Reading, run_cascade
 from tokenexit.models.encoders.encoder_model import EncoderModel
-from tokenexit.models.encoders.encoding import Piece
+from tokenexit.models.encoders.encoding import TextWindow
 from tokenexit.models.encoders.run import run
 from tokenexit.policies import Policy
 
@@ -39,11 +39,11 @@ class OurEncoder(Contender):
         self.name, self._model, self._policy = name, model, policy
         self.precision = model.precision
 
-    def run(self, batch: Sequence[Piece]) -> Trace:
+    def run(self, batch: Sequence[TextWindow]) -> Trace:
         """Where words left, and as what."""
         return run(self._model, batch, self._policy, batch_size=len(batch))
 
-    def answers(self, batch: Sequence[Piece], output: Trace) -> Answers:
+    def answers(self, batch: Sequence[TextWindow], output: Trace) -> Answers:
         """Classes of words or texts."""
         return trace_answers(output, self._model)
 
@@ -80,11 +80,11 @@ class OurCascade(Contender):
         self._reading = Reading(model, texts)
         self.precision = model.precision
 
-    def run(self, batch: Sequence[Piece]) -> Trace:
+    def run(self, batch: Sequence[TextWindow]) -> Trace:
         """After which model texts were done, and as what."""
         return run_cascade(self._model, self._reading, self._policy, self._size)
 
-    def answers(self, batch: Sequence[Piece], output: Trace) -> Answers:
+    def answers(self, batch: Sequence[TextWindow], output: Trace) -> Answers:
         """Classes of texts."""
         return trace_answers(output, self._model.stages[-1])
 

@@ -14,13 +14,13 @@ from tokenexit.backbones import evaluated
 from tokenexit.evaluation.bench.contender import Answers, PlainModel
 from tokenexit.halting import Sentence
 from tokenexit.models.encoders.encoder_model import EncoderModel
-from tokenexit.models.encoders.encoding import Piece
+from tokenexit.models.encoders.encoding import TextWindow
 
 
 class PlainEncoder(PlainModel):
     """The transformers model of a tagger or classifier."""
 
-    def run(self, batch: Sequence[Piece]) -> NDArray[Any]:
+    def run(self, batch: Sequence[TextWindow]) -> NDArray[Any]:
         """Output of each token, or text."""
         return self._read(plain_logits(self._model, [p.sentence for p in batch], self._network))
 
@@ -29,19 +29,19 @@ class PlainEncoder(PlainModel):
             return logits.float().cpu().numpy()
         return logits.argmax(dim=-1).cpu().numpy()
 
-    def answers(self, batch: Sequence[Piece], output: NDArray[Any]) -> Answers:
+    def answers(self, batch: Sequence[TextWindow], output: NDArray[Any]) -> Answers:
         """Classes of words or texts."""
         return word_answers(self._model, batch, output)
 
 
 def word_answers(
-    model: EncoderModel, batch: Sequence[Piece], output: NDArray[Any]
+    model: EncoderModel, batch: Sequence[TextWindow], output: NDArray[Any]
 ) -> dict[Any, Any]:
-    """What a padded batch says of the words that its pieces answer for.
+    """What a padded batch says of the words that its windows answer for.
 
     Args:
         model: The model, for its scale.
-        batch: Pieces of texts.
+        batch: Windows of texts.
         output: Classes of tokens ``[B, M]`` or of texts ``[B]``; scores ``[B, 1]`` of a
             regression.
 
@@ -49,13 +49,13 @@ def word_answers(
         By text and word; values of a regression are told to a hundredth of a deviation.
     """
     found = {}
-    for piece, row in zip(batch, output, strict=True):
-        for word in range(*(place - piece.first for place in piece.keep)):
-            key = (piece.text, piece.first + word)
+    for window, row in zip(batch, output, strict=True):
+        for word in range(*(place - window.first for place in window.keep)):
+            key = (window.text, window.first + word)
             if model.scale is not None:
                 found[key] = round(float(row[0]), 2)
             else:
-                place = piece.sentence.word_rows[word][0]
+                place = window.sentence.word_rows[word][0]
                 found[key] = int(row[place] if row.ndim else row)
     return found
 

@@ -16,7 +16,7 @@ class Row:
     Attributes:
         name: What it is.
         precision: What it computed in.
-        ms_per_text: Milliseconds a text (a piece of a long one), median of the passes.
+        ms_per_text: Milliseconds a text (a window of a long one), median of the passes.
         per_second: Texts a second; of generators tokens.
         speedup_median: Time of the plain model, padded, over its own; median of the passes.
         speedup_p10: Its 10th percentile.
@@ -73,7 +73,7 @@ class BenchResult:
         precision: What ours computes in.
         runtime: Who plans ours: ``eager``, ``static`` or ``kernels``.
         repeats: Passes over the texts.
-        n_sentences: Texts (pieces of long ones).
+        n_sentences: Texts (windows of long ones).
         policy: Who halts.
         speedup_median: Time of the baseline over ours with the policy, median of the passes.
         speedup_p10: Its 10th percentile.

@@ -18,10 +18,10 @@ from tokenexit.backbones import Backbone
 from tokenexit.errors import UserError
 from tokenexit.halting import LayerWork, Trace, Work, add_work, encode, pack
 from tokenexit.models.cascades.stages import Stages
-from tokenexit.models.encoders.encoding import Piece
+from tokenexit.models.encoders.encoding import TextWindow
 from tokenexit.models.encoders.exit_encoder import ExitEncoder
 from tokenexit.models.encoders.exit_table import ExitTable
-from tokenexit.models.encoders.vocabulary import check_pieces
+from tokenexit.models.encoders.vocabulary import check_windows
 from tokenexit.models.inputs import read_parts
 from tokenexit.models.progress import tracked
 from tokenexit.policies import Policy, State, index_state
@@ -61,11 +61,11 @@ def run_cascade(model: Stages, read: Reading, policy: Policy, batch_size: int) -
         if number < first or not len(waiting):
             work += [LayerWork()] * stage.backbone.num_layers
             continue
-        pieces = read.by(number, waiting.tolist())
+        windows = read.by(number, waiting.tolist())
         backbone = stage.inference_backbone
-        hidden, done = top_states(stage, backbone, pieces, batch_size)
+        hidden, done = top_states(stage, backbone, windows, batch_size)
         scored: list[int] = []
-        signals = _signals(model, number, backbone, hidden, pieces, scored)
+        signals = _signals(model, number, backbone, hidden, windows, scored)
         halt = signals.none().logical_not()
         if number < depth:
             halt, state = policy.step(signals, state)
@@ -98,10 +98,10 @@ def _logits(model: Stages, read: Reading, batch_size: int) -> list[Tensor]:
     count = len(read.last)
     logits = []
     for number, stage in enumerate(model.stages, start=1):
-        pieces = read.by(number, list(range(count)))
+        windows = read.by(number, list(range(count)))
         backbone = stage.inference_backbone
-        hidden, _ = top_states(stage, backbone, pieces, batch_size)
-        logits.append(_signals(model, number, backbone, hidden, pieces, []).logits.float().cpu())
+        hidden, _ = top_states(stage, backbone, windows, batch_size)
+        logits.append(_signals(model, number, backbone, hidden, windows, []).logits.float().cpu())
     return logits
 
 
@@ -111,7 +111,7 @@ def cascade_exits(model: Stages, read: Reading, batch_size: int) -> ExitTable:
     return ExitTable(
         logits=torch.stack(_logits(model, read, batch_size)),
         gate=None,
-        piece=torch.arange(count),
+        window=torch.arange(count),
         position=torch.zeros(count, dtype=torch.long),
         item_id=_items(read.last),
         gold=read.gold,
@@ -126,7 +126,7 @@ def cascade_exits(model: Stages, read: Reading, batch_size: int) -> ExitTable:
 def top_states(
     stage: ExitEncoder,
     backbone: Backbone,
-    pieces: Sequence[Piece],
+    windows: Sequence[TextWindow],
     batch_size: int,
 ) -> tuple[Tensor, Work]:
     """Run texts to the top of one model, those of like length together.
@@ -134,13 +134,13 @@ def top_states(
     Returns:
         Their states there, ``[N, H]``, and the work done, the head's not yet.
     """
-    check_pieces(stage, pieces)
+    check_windows(stage, windows)
     heads = stage.inference_heads
-    order = sorted(range(len(pieces)), key=lambda n: -pieces[n].sentence.length)
+    order = sorted(range(len(windows)), key=lambda n: -windows[n].sentence.length)
     states, places, work = [], [], []
     for start in tracked(range(0, len(order), batch_size), "texts"):
         chunk = order[start : start + batch_size]
-        batch = pack([pieces[n].sentence for n in chunk], stage.device)
+        batch = pack([windows[n].sentence for n in chunk], stage.device)
         top = _Top()
         work.append(encode(backbone, heads, batch, top, classes=stage.labels))
         states.append(top.hidden)
@@ -177,19 +177,19 @@ class Reading:
     def __init__(self, model: Stages, texts: Texts, targets: Targets = None) -> None:
         texts = list(read_parts(texts, "trace"))
         self._model, self._texts = model, texts
-        self._own: dict[tuple[int, int], Piece] = {}
+        self._own: dict[tuple[int, int], TextWindow] = {}
         self.last = model.stages[-1].encoder.encode(texts, targets)
         flat = None if targets is None else [target for row in targets for target in row]
         self.gold = torch.tensor([-100] * len(texts) if flat is None else flat, dtype=torch.long)
 
-    def by(self, number: int, rows: list[int]) -> list[Piece]:
+    def by(self, number: int, rows: list[int]) -> list[TextWindow]:
         """Some texts as stage ``number`` reads them."""
         if self._model.reads_as_last(number):
             return [self.last[row] for row in rows]
         new = [row for row in rows if (number, row) not in self._own]
         encoder = self._model.stages[number - 1].encoder
-        pieces = encoder.encode([self._texts[row] for row in new])
-        self._own |= {(number, row): piece for row, piece in zip(new, pieces, strict=True)}
+        windows = encoder.encode([self._texts[row] for row in new])
+        self._own |= {(number, row): window for row, window in zip(new, windows, strict=True)}
         return [self._own[number, row] for row in rows]
 
 
@@ -198,7 +198,7 @@ def _signals(
     number: int,
     backbone: Backbone,
     hidden: Tensor,
-    pieces: Sequence[Piece],
+    windows: Sequence[TextWindow],
     scored: list[int],
 ) -> Signals:
     """What a policy may see of the texts that reached a model; rows scored are noted."""
@@ -210,7 +210,7 @@ def _signals(
         logits = backbone.classify(states)
         return logits if columns is None else logits[:, columns]
 
-    gold = [p.sentence.targets for p in pieces]
+    gold = [p.sentence.targets for p in windows]
     known = [row[0] for row in gold if row]
     return Signals(
         layer=number,
@@ -218,7 +218,7 @@ def _signals(
         hidden=hidden,
         sequence=torch.arange(count, device=hidden.device),
         position=torch.zeros(count, dtype=torch.long, device=hidden.device),
-        item_id=_items(pieces).to(hidden.device),
+        item_id=_items(windows).to(hidden.device),
         num_sequences=count,
         extent=1,
         head=head,
@@ -228,8 +228,8 @@ def _signals(
     )
 
 
-def _items(pieces: Sequence[Piece]) -> Tensor:
-    known = [(p.sentence.item, p.sentence.input_ids[0]) for p in pieces]
+def _items(windows: Sequence[TextWindow]) -> Tensor:
+    known = [(p.sentence.item, p.sentence.input_ids[0]) for p in windows]
     return torch.tensor([first if item is None else item for item, first in known]).long()
 
 

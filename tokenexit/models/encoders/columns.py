@@ -7,19 +7,19 @@ from collections.abc import Sequence
 import numpy as np
 
 from tokenexit.halting import Decisions, PackedBatch
-from tokenexit.models.encoders.encoding import Piece
+from tokenexit.models.encoders.encoding import TextWindow
 from tokenexit.scores import log_probabilities
 
 
 def columns_of(
-    batch: PackedBatch, decided: Decisions, chunk: Sequence[Piece], regression: bool
+    batch: PackedBatch, decided: Decisions, chunk: Sequence[TextWindow], regression: bool
 ) -> dict[str, np.ndarray]:
-    """The words of one batch that its pieces answer for, in order of text and position.
+    """The words of one batch that its windows answer for, in order of text and position.
 
     Args:
         batch: What was computed.
         decided: Where its words left.
-        chunk: The pieces it was packed from.
+        chunk: The windows it was packed from.
         regression: Whether exits predict numbers, which have no probabilities.
     """
     scores = decided.logits.float() if regression else log_probabilities(decided.logits)
@@ -37,9 +37,9 @@ def columns_of(
             "gold": gold,
         }
     sequence = batch.order[batch.word_sequence.cpu().numpy()]
-    first = np.array([piece.first for piece in chunk])
-    keep = np.array([piece.keep for piece in chunk]).reshape(-1, 2)
-    text = np.array([piece.text for piece in chunk])
+    first = np.array([window.first for window in chunk])
+    keep = np.array([window.keep for window in chunk]).reshape(-1, 2)
+    text = np.array([window.text for window in chunk])
     position = place + first[sequence]
     mine = (position >= keep[sequence, 0]) & (position < keep[sequence, 1])
     order = np.lexsort((position, text[sequence]))

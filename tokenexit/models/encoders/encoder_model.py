@@ -16,7 +16,7 @@ from tokenexit.heads import ExitHeads, check_exit_layers
 from tokenexit.models import folders
 from tokenexit.models.chosen import chosen_policy
 from tokenexit.models.encoders.classifier import with_classifier
-from tokenexit.models.encoders.encoding import Piece
+from tokenexit.models.encoders.encoding import TextWindow
 from tokenexit.models.encoders.exit_encoder import ExitEncoder
 from tokenexit.models.encoders.exit_table import ExitTable
 from tokenexit.models.encoders.exits import collect_exits
@@ -52,7 +52,7 @@ class EncoderModel(ExitEncoder, Labeller):
     """Makes what ``forward`` gives."""
 
     encoder: Any
-    """Turns texts into pieces."""
+    """Turns texts into windows."""
 
     # --- building, loading -----------------------------------------------------------------
 
@@ -79,7 +79,7 @@ class EncoderModel(ExitEncoder, Labeller):
 
     # --- labelling -------------------------------------------------------------------------
 
-    def _read(self, texts: Any, targets: Any) -> list[Piece]:
+    def _read(self, texts: Any, targets: Any) -> list[TextWindow]:
         return self.encoder.encode(texts, targets)
 
     def _run(self, read: Any, policy: Policy, batch_size: int, halted: Halted) -> Trace:
@@ -118,9 +118,9 @@ class EncoderModel(ExitEncoder, Labeller):
         check_level(chosen, self.level)
         rows = read_rows(self, input_ids, attention_mask, token_type_ids)
 
-        def label(pieces: Sequence[Piece]) -> Trace:
+        def label(windows: Sequence[TextWindow]) -> Trace:
             halted = self._halted(None, None)
-            return self.decided(self._run(pieces, chosen, max(len(rows), 1), halted))
+            return self.decided(self._run(windows, chosen, max(len(rows), 1), halted))
 
         return type(self).answer(self, rows, input_ids.shape, labels, label)
 

@@ -17,13 +17,13 @@ from tokenexit.models.tokenizing import tokenized
 
 
 @dataclass(frozen=True)
-class Piece:
+class TextWindow:
     """A stretch of one text that fits the model.
 
     Attributes:
         text: Number of the text it belongs to.
         first: Its first word.
-        keep: Words of the text that this piece answers for, as ``(start, end)``; the others
+        keep: Words of the text that this window answers for, as ``(start, end)``; the others
             are there for context.
         sentence: What the model reads.
     """
@@ -35,17 +35,17 @@ class Piece:
 
 
 class WordEncoder:
-    """Turns lists of words into pieces.
+    """Turns lists of words into windows.
 
     Every word keeps at least one sub-word: one the tokenizer would make vanish (zero-width
     characters, some emoji) becomes the unknown token. Texts longer than the model are cut at
-    word borders into overlapping pieces; each word is answered for by the piece in which it
+    word borders into overlapping windows; each word is answered for by the window in which it
     stands farther from a cut.
 
     Args:
         tokenizer: A fast transformers tokenizer.
         max_length: Tokens the model can read, special tokens included.
-        overlap: Share of a piece that it has in common with the next.
+        overlap: Share of a window that it has in common with the next.
 
     Raises:
         UserError: The tokenizer is a slow one or has no unknown token, or the model has no
@@ -71,8 +71,8 @@ class WordEncoder:
 
     def encode(
         self, texts: Sequence[Sequence[str]], targets: Sequence[Sequence[int]] | None = None
-    ) -> list[Piece]:
-        """Cut texts into pieces; a text without words has none.
+    ) -> list[TextWindow]:
+        """Cut texts into windows; a text without words has none.
 
         Args:
             texts: Words of each text.
@@ -84,7 +84,7 @@ class WordEncoder:
         """
         split = list(read_words(texts))
         targets = None if targets is None else read_targets(targets, len(split))
-        pieces: list[Piece] = []
+        windows: list[TextWindow] = []
         for number, subwords in enumerate(self._subwords(split)):
             gold = None if targets is None else targets[number]
             if gold is not None and len(gold) != len(subwords):
@@ -93,8 +93,8 @@ class WordEncoder:
                     "there must be one label a word."
                 )
             for (start, end), keep in self._windows([len(w) for w in subwords]):
-                pieces.append(
-                    Piece(
+                windows.append(
+                    TextWindow(
                         text=number,
                         first=start,
                         keep=keep,
@@ -103,7 +103,7 @@ class WordEncoder:
                         ),
                     )
                 )
-        return pieces
+        return windows
 
     def _subwords(self, texts: Sequence[list[str]]) -> list[list[list[int]]]:
         filled = [words for words in texts if words]

@@ -1,4 +1,4 @@
-"""An encoder with exits, in the pieces that inference and training ask for."""
+"""An encoder with exits, in the parts that inference and training ask for."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tokenexit.static import StaticEncoder, check_network
 
 
 class ExitEncoder(Judged, ExitModel):
-    """The part of a model that has to do with its network: what is run on pieces of texts.
+    """The part of a model that has to do with its network: what is run on windows of texts.
 
     What labels texts stands above it, in ``EncoderModel``; the functions between take one of these.
     """

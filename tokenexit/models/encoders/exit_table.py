@@ -19,17 +19,17 @@ from tokenexit.signals import Signals
 
 @dataclass(frozen=True, eq=False)
 class ExitTable:
-    """Scores of all exits for all words of all pieces, at full depth.
+    """Scores of all exits for all words of all windows, at full depth.
 
     Attributes:
-        logits: ``[E, W, C]`` in float32, exits from the first, words by piece and position.
+        logits: ``[E, W, C]`` in float32, exits from the first, words by window and position.
         gate: Of the exits below the top, ``[E - 1, W]``, or None.
-        piece: Piece of each word, ``[W]``.
-        position: Place of the word in its piece, ``[W]``.
+        window: Window of each word, ``[W]``.
+        position: Place of the word in its window, ``[W]``.
         item_id: Vocabulary id of its first sub-word, ``[W]``.
         gold: As in a `Trace`, ``[W]``.
         text: Text of each word, ``[W]``.
-        mine: Whether the piece answers for the word, ``[W]``.
+        mine: Whether the window answers for the word, ``[W]``.
         exit_layers: Depth of each exit.
         num_layers: Depth of the network.
         classes: Names of the classes.
@@ -41,7 +41,7 @@ class ExitTable:
 
     logits: Tensor
     gate: Tensor | None
-    piece: Tensor
+    window: Tensor
     position: Tensor
     item_id: Tensor
     gold: Tensor
@@ -90,7 +90,7 @@ class ExitTable:
         layers = np.full(num_words, self.exit_layers[-1])
         scores = self.logits[-1].clone()
         extent = int(self.position.max()) + 1 if num_words else 0
-        pieces = int(self.piece.max()) + 1 if num_words else 0
+        windows = int(self.window.max()) + 1 if num_words else 0
         for number, layer in enumerate(self.exit_layers[:-1]):
             if len(words) == 0:
                 break
@@ -101,10 +101,10 @@ class ExitTable:
                     layer=layer,
                     num_layers=self.num_layers,
                     hidden=logits if self.hidden is None else self.hidden[number][words],
-                    sequence=self.piece[words],
+                    sequence=self.window[words],
                     position=self.position[words],
                     item_id=self.item_id[words],
-                    num_sequences=pieces,
+                    num_sequences=windows,
                     extent=extent,
                     head=lambda _, logits=logits: logits,
                     gate_head=None if gate is None else lambda _, gate=gate: gate,

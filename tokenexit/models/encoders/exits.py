@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from tokenexit.halting import encode, pack
-from tokenexit.models.encoders.encoding import Piece
+from tokenexit.models.encoders.encoding import TextWindow
 from tokenexit.models.encoders.exit_encoder import ExitEncoder
 from tokenexit.models.encoders.exit_table import ExitTable
 from tokenexit.models.encoders.run_compiled import exits_compiled
-from tokenexit.models.encoders.vocabulary import check_pieces
+from tokenexit.models.encoders.vocabulary import check_windows
 from tokenexit.models.progress import tracked
 from tokenexit.signals import Signals
 
@@ -41,20 +41,20 @@ class _Collector:
 
 @torch.inference_mode()
 def _columns(
-    model: ExitEncoder, pieces: Sequence[Piece], batch_size: int, states: bool
+    model: ExitEncoder, windows: Sequence[TextWindow], batch_size: int, states: bool
 ) -> dict[str, list[Tensor]]:
     """What every exit says of each batch, by name."""
-    check_pieces(model, pieces)
+    check_windows(model, windows)
     backbone, heads = model.inference_backbone, model.inference_heads
     compiled = model.compiled(backbone)
     if compiled is not None:
         return exits_compiled(
-            model, compiled, pieces, batch_size, lambda: _Collector(states), states
+            model, compiled, windows, batch_size, lambda: _Collector(states), states
         )
     columns: dict[str, list[Tensor]] = {}
-    for start in tracked(range(0, len(pieces), batch_size), "texts"):
-        chunk = pieces[start : start + batch_size]
-        batch = pack([piece.sentence for piece in chunk], model.device)
+    for start in tracked(range(0, len(windows), batch_size), "texts"):
+        chunk = windows[start : start + batch_size]
+        batch = pack([window.sentence for window in chunk], model.device)
         collector = _Collector(states)
         encode(backbone, heads, batch, collector, classes=model.labels)
         number = torch.from_numpy(batch.order)[batch.word_sequence.cpu()] + start
@@ -62,7 +62,7 @@ def _columns(
         gold = batch.word_target
         found = {
             "logits": torch.stack(collector.logits, dim=1)[order],
-            "piece": number[order],
+            "window": number[order],
             "position": batch.word_position.cpu()[order],
             "item_id": batch.word_item.cpu()[order],
             "gold": (torch.full_like(number, -100) if gold is None else gold.cpu())[order],
@@ -78,41 +78,41 @@ def _columns(
 
 def collect_exits(
     model: ExitEncoder,
-    pieces: Sequence[Piece],
+    windows: Sequence[TextWindow],
     batch_size: int = 32,
     states: bool | None = None,
 ) -> ExitTable:
-    """Run pieces to full depth and keep what every exit said.
+    """Run windows to full depth and keep what every exit said.
 
     The table is made of ordinary tensors, which may be changed and learned from.
 
     Args:
         model: The model.
-        pieces: From its encoder.
-        batch_size: Pieces a batch.
+        windows: From its encoder.
+        batch_size: Windows a batch.
         states: Whether to keep states below the top; where the context gate reads them when None.
     """
     context = model.heads.context
     if states is None:
         states = context is not None and context.config.reads_states
-    columns = _columns(model, pieces, batch_size, states)
+    columns = _columns(model, windows, batch_size, states)
     joined = {key: torch.cat(values) for key, values in columns.items()}
-    piece = joined["piece"].numpy()
-    first = np.array([p.first for p in pieces])
-    keep = np.array([p.keep for p in pieces]).reshape(-1, 2)
-    place = joined["position"].numpy() + first[piece]
+    window = joined["window"].numpy()
+    first = np.array([p.first for p in windows])
+    keep = np.array([p.keep for p in windows]).reshape(-1, 2)
+    place = joined["position"].numpy() + first[window]
     gate, gold, hidden = joined.get("gate"), joined["gold"], joined.get("hidden")
     if model.scale is not None:
         gold = gold.float().masked_fill(gold == -100, torch.nan)
     return ExitTable(
         logits=joined["logits"].transpose(0, 1).contiguous(),
         gate=None if gate is None else gate.transpose(0, 1).contiguous(),
-        piece=joined["piece"],
+        window=joined["window"],
         position=joined["position"],
         item_id=joined["item_id"],
         gold=gold,
-        text=np.array([p.text for p in pieces])[piece],
-        mine=(place >= keep[piece, 0]) & (place < keep[piece, 1]),
+        text=np.array([p.text for p in windows])[window],
+        mine=(place >= keep[window, 0]) & (place < keep[window, 1]),
         exit_layers=model.settings.exit_layers,
         num_layers=model.backbone.num_layers,
         classes=model.labels,

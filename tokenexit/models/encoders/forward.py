@@ -20,17 +20,17 @@ from transformers.utils.generic import ModelOutput
 
 from tokenexit.errors import UserError
 from tokenexit.halting import Sentence, Trace
-from tokenexit.models.encoders.encoding import Piece, special_affixes
+from tokenexit.models.encoders.encoding import TextWindow, special_affixes
 from tokenexit.models.encoders.exit_encoder import ExitEncoder
 
 _SPACE = "Ġ▁"
-"""What stands for the space before a word, in tokenizers of bytes and of pieces."""
+"""What stands for the space before a word, in tokenizers of bytes and of sentence pieces."""
 
 Row = tuple[list[int], list[int], list[int] | None]
 """Of a text: ids without padding, their columns, and segments where they tell anything."""
 
 Size = Sequence[int]
-Label = Callable[[Sequence[Piece]], Trace]
+Label = Callable[[Sequence[TextWindow]], Trace]
 
 _OUT = -1e4
 """Logit of a class that is ruled out: no probability, in half precision as well."""
@@ -78,17 +78,17 @@ def forward_words(
         rows: From ``read_rows``.
         shape: Of the ids, ``(B, S)``.
         labels: Gold classes, ``[B, S]``, -100 for none.
-        label: Runs the model on pieces.
+        label: Runs the model on windows.
     """
-    pieces, places = [], []
+    windows, places = [], []
     for number, (ids, where, segments) in enumerate(rows):
         words = _words(model, ids)
         if not words:
             continue
         sentence = Sentence(ids, words, segments=segments)
-        pieces.append(Piece(number, 0, (0, len(words)), sentence))
+        windows.append(TextWindow(number, 0, (0, len(words)), sentence))
         places += [[where[place] for place in word] for word in words]
-    trace = label(pieces)
+    trace = label(windows)
     scores = torch.from_numpy(_chosen_best(trace))
     logits = scores.new_zeros(*shape, len(model.labels))
     exits = torch.zeros(*shape, dtype=torch.long)
@@ -107,11 +107,11 @@ def forward_texts(
     model: ExitEncoder, rows: Sequence[Row], shape: Size, labels: Tensor | None, label: Label
 ) -> ExitOutput:
     """Classify texts, or tell their numbers; see ``forward_words``."""
-    pieces = [
-        Piece(number, 0, (0, 1), Sentence(ids, [range(len(ids))], None, segments, _item(ids)))
+    windows = [
+        TextWindow(number, 0, (0, 1), Sentence(ids, [range(len(ids))], None, segments, _item(ids)))
         for number, (ids, _, segments) in enumerate(rows)
     ]
-    trace = label(pieces)
+    trace = label(windows)
     if model.scale is None:
         logits = torch.from_numpy(trace.log_probs.copy())
         loss = None if labels is None else F.cross_entropy(logits, labels.cpu().flatten())

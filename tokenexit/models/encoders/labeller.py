@@ -63,7 +63,7 @@ class Labeller(SavedModel):
             targets: Gold class of each word, or of each text in a list of one, or its value: for
                 policies that need it; else carried along.
             policy: Who halts; the model's own policy when None.
-            batch_size: Texts (or pieces of long texts) a batch.
+            batch_size: Texts (or windows of long texts) a batch.
             halted: Of taggers: ``copy``, ``drop`` or ``restore``; the model's own when None.
                 Nothing is left to read a text that has gone.
             decode: Of taggers: ``argmax``, ``legal`` (the best sequence in the BIO scheme) or

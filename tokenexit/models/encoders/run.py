@@ -1,4 +1,4 @@
-"""Run an encoder with exits over texts: pieces in, one trace out."""
+"""Run an encoder with exits over texts: windows in, one trace out."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from tokenexit.halting.by_rule import RuleVisitor, stated
 from tokenexit.halting.trace import LayerWork
 from tokenexit.models.context_gate import check_asked
 from tokenexit.models.encoders.columns import columns_of
-from tokenexit.models.encoders.encoding import Piece
+from tokenexit.models.encoders.encoding import TextWindow
 from tokenexit.models.encoders.exit_encoder import ExitEncoder
 from tokenexit.models.encoders.run_compiled import run_compiled
 from tokenexit.models.encoders.run_static import planned, run_static
-from tokenexit.models.encoders.vocabulary import check_pieces
+from tokenexit.models.encoders.vocabulary import check_windows
 from tokenexit.models.progress import tracked
 from tokenexit.policies import Policy
 
@@ -33,46 +33,46 @@ from tokenexit.policies import Policy
 @torch.inference_mode()
 def run(
     model: ExitEncoder,
-    pieces: Sequence[Piece],
+    windows: Sequence[TextWindow],
     policy: Policy,
     *,
     batch_size: int = 32,
     halted: Halted = "copy",
     absorb: bool = True,
 ) -> Trace:
-    """Label pieces in their order, ``batch_size`` at a time.
+    """Label windows in their order, ``batch_size`` at a time.
 
     Args:
         model: The model, in whatever mode; it computes as in evaluation and is left as it is.
-        pieces: From its encoder.
+        windows: From its encoder.
         policy: Who halts.
-        batch_size: Pieces a batch.
+        batch_size: Windows a batch.
         halted: What halted words still give to the others.
         absorb: See ``halting.encode``.
 
     Returns:
-        One entry for each word that some piece answers for.
+        One entry for each word that some window answers for.
     """
     check_asked(model, policy)
-    backbone = model.for_inference(sum(len(piece.sentence.input_ids) for piece in pieces))
-    static = planned(model, backbone, pieces, policy, batch_size)
+    backbone = model.for_inference(sum(len(window.sentence.input_ids) for window in windows))
+    static = planned(model, backbone, windows, policy, batch_size)
     compiled = None if static is not None else model.compiled(backbone)
-    check_pieces(model, pieces, None if compiled is None else compiled.entries)
+    check_windows(model, windows, None if compiled is None else compiled.entries)
     if compiled is not None:
-        columns, work = run_compiled(model, backbone, compiled, pieces, policy, batch_size, halted)
-        return _trace([columns], pieces, work, model)
+        columns, work = run_compiled(model, backbone, compiled, windows, policy, batch_size, halted)
+        return _trace([columns], windows, work, model)
     if static is not None:
-        parts, work = run_static(model, *static, pieces, batch_size, halted)
-        return _trace(parts, pieces, work, model)
+        parts, work = run_static(model, *static, windows, batch_size, halted)
+        return _trace(parts, windows, work, model)
     heads = model.inference_heads
     work: Work = tuple(LayerWork() for _ in range(model.backbone.num_layers))
     rule = None
     if model.precision == "int8" and halted != "restore":
         rule = stated(policy, backbone.num_layers, model.labels, heads.layers)
     parts: list[dict[str, np.ndarray]] = []
-    for start in tracked(range(0, len(pieces), batch_size), "texts"):
-        chunk = pieces[start : start + batch_size]
-        batch = pack([piece.sentence for piece in chunk], model.device)
+    for start in tracked(range(0, len(windows), batch_size), "texts"):
+        chunk = windows[start : start + batch_size]
+        batch = pack([window.sentence for window in chunk], model.device)
         visitor = (
             PolicyVisitor(
                 policy,
@@ -98,12 +98,12 @@ def run(
             done = (*done[:-1], done[-1] + LayerWork(head=batch.num_words))
         work = add_work(work, done)
         parts.append(columns_of(batch, visitor.decisions(), chunk, model.scale is not None))
-    return _trace(parts, pieces, work, model)
+    return _trace(parts, windows, work, model)
 
 
 def _trace(
     parts: list[dict[str, np.ndarray]],
-    pieces: Sequence[Piece],
+    windows: Sequence[TextWindow],
     work: Work,
     model: ExitEncoder,
 ) -> Trace:
@@ -139,7 +139,7 @@ def _trace(
         confidence=confidence,
         gold=gold,
         log_probs=log_probs,
-        lengths=np.array([len(p.sentence.input_ids) for p in pieces], dtype=np.int64),
+        lengths=np.array([len(p.sentence.input_ids) for p in windows], dtype=np.int64),
         work=work,
         num_layers=model.backbone.num_layers,
     )

@@ -1,4 +1,4 @@
-"""Run an encoder over texts by compiled kernels: pieces in, columns of a trace out."""
+"""Run an encoder over texts by compiled kernels: windows in, columns of a trace out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tokenexit.halting.compiled import (
     run_visitor,
 )
 from tokenexit.halting.flat import FlatTexts, lay
-from tokenexit.models.encoders.encoding import Piece
+from tokenexit.models.encoders.encoding import TextWindow
 from tokenexit.models.encoders.exit_encoder import ExitEncoder
 from tokenexit.models.progress import tracked
 from tokenexit.policies import Policy
@@ -32,14 +32,14 @@ def run_compiled(
     model: ExitEncoder,
     backbone: Backbone,
     compiled: CompiledEncoder,
-    pieces: Sequence[Piece],
+    windows: Sequence[TextWindow],
     policy: Policy,
     batch_size: int,
     halted: Halted,
 ) -> tuple[dict[str, np.ndarray], Work]:
-    """Columns of the words that pieces answer for, and the work done; see ``run.run``."""
-    texts = lay([piece.sentence for piece in pieces])
-    batches = _batches(len(pieces), batch_size)
+    """Columns of the words that windows answer for, and the work done; see ``run.run``."""
+    texts = lay([window.sentence for window in windows])
+    batches = _batches(len(windows), batch_size)
     rule = compiled_rule(policy, compiled, model.labels, model.inference_heads.context)
     if rule is None:
         decided = _visited(model, backbone, compiled, texts, policy, batches, halted)
@@ -49,18 +49,18 @@ def run_compiled(
     scores = logits if model.scale is not None else log_probabilities(logits)
     gold = np.full(texts.num_words, -100) if texts.target is None else texts.target
     columns = {
-        **_place(pieces, texts),
+        **_place(windows, texts),
         "exit_layer": decided.exit_layers.astype(np.int64),
         "log_probs": scores.numpy(),
         "gold": gold,
     }
-    return _answered(columns, pieces, texts), decided.work
+    return _answered(columns, windows, texts), decided.work
 
 
 def exits_compiled(
     model: ExitEncoder,
     compiled: CompiledEncoder,
-    pieces: Sequence[Piece],
+    windows: Sequence[TextWindow],
     batch_size: int,
     collector: Callable[[], Any],
     states: bool = False,
@@ -70,17 +70,17 @@ def exits_compiled(
     Args:
         model: The model.
         compiled: Its network.
-        pieces: From its encoder.
-        batch_size: Pieces a batch.
+        windows: From its encoder.
+        batch_size: Windows a batch.
         collector: Makes visitors that keep ``logits``, ``gates`` and ``hidden``, for heads or
             gates that kernels do not know.
         states: Whether states are kept, which kernels do not show.
     """
-    texts = lay([piece.sentence for piece in pieces])
-    batches = _batches(len(pieces), batch_size)
+    texts = lay([window.sentence for window in windows])
+    batches = _batches(len(windows), batch_size)
     gold = texts.target
     columns = {
-        "piece": [torch.from_numpy(texts.sequence)],
+        "window": [torch.from_numpy(texts.sequence)],
         "position": [torch.from_numpy(texts.position)],
         "item_id": [torch.from_numpy(texts.item)],
         "gold": [torch.from_numpy(np.full(texts.num_words, -100) if gold is None else gold)],
@@ -142,33 +142,33 @@ def _visited(
     return Decided(np.concatenate(logits), np.concatenate(layers), reduce(add_work, work))
 
 
-def _place(pieces: Sequence[Piece], texts: FlatTexts) -> dict[str, np.ndarray]:
+def _place(windows: Sequence[TextWindow], texts: FlatTexts) -> dict[str, np.ndarray]:
     """Text of each word and its place there, ``[W]``; nothing to look up for one text."""
-    if len(pieces) == 1:
-        text, first = np.zeros(texts.num_words, dtype=np.int64), pieces[0].first
-        text += pieces[0].text
+    if len(windows) == 1:
+        text, first = np.zeros(texts.num_words, dtype=np.int64), windows[0].first
+        text += windows[0].text
         return {"text": text, "position": texts.position + first if first else texts.position}
     sequence = texts.sequence
-    text = np.array([piece.text for piece in pieces], dtype=np.int64)[sequence]
-    first = np.array([piece.first for piece in pieces], dtype=np.int64)[sequence]
+    text = np.array([window.text for window in windows], dtype=np.int64)[sequence]
+    first = np.array([window.first for window in windows], dtype=np.int64)[sequence]
     return {"text": text, "position": texts.position + first}
 
 
-def _whole(piece: Piece, words: int) -> bool:
-    """Whether a piece answers for all of its words."""
-    start, end = piece.keep
-    return start <= piece.first and piece.first + words <= end
+def _whole(window: TextWindow, words: int) -> bool:
+    """Whether a window answers for all of its words."""
+    start, end = window.keep
+    return start <= window.first and window.first + words <= end
 
 
 def _answered(
-    columns: dict[str, np.ndarray], pieces: Sequence[Piece], texts: FlatTexts
+    columns: dict[str, np.ndarray], windows: Sequence[TextWindow], texts: FlatTexts
 ) -> dict[str, np.ndarray]:
-    """Columns of the words that their piece answers for; of overlapping pieces one each."""
-    if len(pieces) == 1 and _whole(pieces[0], texts.num_words):
+    """Columns of the words that their window answers for; of overlapping windows one each."""
+    if len(windows) == 1 and _whole(windows[0], texts.num_words):
         return columns
     sizes = np.diff(texts.word_start)
-    keep = np.array([piece.keep for piece in pieces]).reshape(-1, 2)
-    first = np.array([piece.first for piece in pieces])
+    keep = np.array([window.keep for window in windows]).reshape(-1, 2)
+    first = np.array([window.first for window in windows])
     if ((keep[:, 0] <= first) & (first + sizes <= keep[:, 1])).all():
         return columns
     position, sequence = columns["position"], texts.sequence

@@ -10,7 +10,7 @@ from tokenexit.backbones import Backbone
 from tokenexit.errors import UserError
 from tokenexit.halting import Halted, LayerWork, Work, add_work, pack
 from tokenexit.models.encoders.columns import columns_of
-from tokenexit.models.encoders.encoding import Piece
+from tokenexit.models.encoders.encoding import TextWindow
 from tokenexit.models.encoders.exit_encoder import ExitEncoder
 from tokenexit.models.progress import tracked
 from tokenexit.policies import Policy
@@ -23,7 +23,7 @@ from tokenexit.static.choose import usual
 def planned(
     model: ExitEncoder,
     backbone: Backbone,
-    pieces: Sequence[Piece],
+    windows: Sequence[TextWindow],
     policy: Policy,
     batch_size: int,
 ) -> tuple[StaticEncoder, Rule] | None:
@@ -34,9 +34,9 @@ def planned(
     Args:
         model: The model.
         backbone: Its network, from ``for_inference``.
-        pieces: From its encoder.
+        windows: From its encoder.
         policy: Who halts.
-        batch_size: Pieces a batch.
+        batch_size: Windows a batch.
 
     Raises:
         UserError: ``static`` was asked for and does not serve the model, the policy or the size.
@@ -49,8 +49,8 @@ def planned(
     try:
         check_network(backbone, model.heads)
         rule = static_rule(policy, backbone, model.heads, model.labels)
-        for start in range(0, len(pieces), batch_size):
-            room_for(sum(p.sentence.length for p in pieces[start : start + batch_size]))
+        for start in range(0, len(windows), batch_size):
+            room_for(sum(p.sentence.length for p in windows[start : start + batch_size]))
     except UserError:
         if model.runtime == "auto":
             return None
@@ -62,16 +62,16 @@ def run_static(
     model: ExitEncoder,
     encoder: StaticEncoder,
     rule: Rule,
-    pieces: Sequence[Piece],
+    windows: Sequence[TextWindow],
     batch_size: int,
     halted: Halted,
 ) -> tuple[list[dict[str, np.ndarray]], Work]:
-    """Columns of the words that pieces answer for, batch by batch, and the work done."""
+    """Columns of the words that windows answer for, batch by batch, and the work done."""
     work: Work = (LayerWork(),) * len(rule.asked)
     parts: list[dict[str, np.ndarray]] = []
-    for start in tracked(range(0, len(pieces), batch_size), "texts"):
-        chunk = pieces[start : start + batch_size]
-        batch = pack([piece.sentence for piece in chunk])
+    for start in tracked(range(0, len(windows), batch_size), "texts"):
+        chunk = windows[start : start + batch_size]
+        batch = pack([window.sentence for window in chunk])
         done = encoder.encode(batch, rule, halted)
         work = add_work(work, done.work)
         if halted == "restore":  # the top head scored every word, wherever it left

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tokenexit.errors import UserError
-from tokenexit.models.encoders.encoding import Piece
+from tokenexit.models.encoders.encoding import TextWindow
 from tokenexit.models.encoders.exit_encoder import ExitEncoder
 
 
@@ -34,19 +34,21 @@ def embeddings(network: Any) -> int:
     return int(network.get_input_embeddings().num_embeddings)
 
 
-def check_pieces(model: ExitEncoder, pieces: Sequence[Piece], entries: int | None = None) -> None:
+def check_windows(
+    model: ExitEncoder, windows: Sequence[TextWindow], entries: int | None = None
+) -> None:
     """Refuse texts with tokens that the network has no embedding of.
 
     Args:
         model: The model.
-        pieces: Its texts.
+        windows: Its texts.
         entries: Entries of its vocabulary, where they are known already.
 
     Raises:
         UserError: A token has none, as after tokens were added to the tokenizer.
     """
     entries = embeddings(model.network) if entries is None else entries
-    most = max((max(piece.sentence.input_ids) for piece in pieces), default=0)
+    most = max((max(window.sentence.input_ids) for window in windows), default=0)
     if most >= entries:  # first, because counting a tokenizer's entries takes longer
         check_vocabulary(model.tokenizer, entries)
         raise UserError(

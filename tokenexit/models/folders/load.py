@@ -22,7 +22,7 @@ from tokenexit.models.folders.kinds import check_kind, read_all
 from tokenexit.models.folders.names import CONFIG, WEIGHTS
 from tokenexit.models.folders.network import check_finite, first_line, load_finished
 from tokenexit.models.folders.source import resolve
-from tokenexit.models.folders.tokenizer import load_tokenizer, rehearse
+from tokenexit.models.folders.tokenizer import check_tokenizer, load_tokenizer
 from tokenexit.models.settings import ExitSettings
 from tokenexit.precision import check_precision
 
@@ -84,7 +84,7 @@ class Loaded:
                 f"({type(error).__name__}: {first_line(error)}) Copy the folder again."
             ) from error
 
-    def rehearse(self, predict: Callable[[list[str]], Any]) -> None:
+    def dry_run(self, predict: Callable[[list[str]], Any]) -> None:
         """Last of all: refuse changed files, and where none are known let the model work once.
 
         Args:
@@ -148,7 +148,7 @@ def load(source: str | Path, auto_class: Any, **options: Any) -> Loaded:
     tokenizer = None
     if settings.labels or any(folder.glob("tokenizer*")):
         tokenizer = load_tokenizer(folder, split_words=bool(settings.labels))
-        rehearse(tokenizer, folder)
+        check_tokenizer(tokenizer, folder)
     path = folder / WEIGHTS
     return Loaded(network, tokenizer, settings, _read_weights(path), path, changed)
 

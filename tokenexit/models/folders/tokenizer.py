@@ -41,7 +41,7 @@ def load_tokenizer(source: str | Path, *, split_words: bool = True) -> Any:
     return tokenizer
 
 
-def rehearse(tokenizer: Any, folder: Path) -> None:
+def check_tokenizer(tokenizer: Any, folder: Path) -> None:
     """Let a tokenizer read a word, so that damage shows before there is work to lose.
 
     Raises:

@@ -11,7 +11,7 @@ from transformers import AutoModelForSeq2SeqLM, PreTrainedModel
 
 from tokenexit.backbones.given import unwrapped
 from tokenexit.decoders import adapt_decoder
-from tokenexit.decoding import REHEARSAL, Sequences
+from tokenexit.decoding import DRY_RUN, Sequences
 from tokenexit.heads import check_exit_layers
 from tokenexit.models import folders
 from tokenexit.models.chosen import chosen_policy
@@ -56,7 +56,7 @@ class ExitModelForSeq2SeqLM(ExitSeq2Seq, tags=["early-exit", "text2text-generati
 
     loader = "ExitModelForSeq2SeqLM"
     auto_class = AutoModelForSeq2SeqLM
-    rehearsal = REHEARSAL
+    dry_run_settings = DRY_RUN
     read = staticmethod(read_strings)
 
     # --- building, loading, saving ---------------------------------------------------------

@@ -9,7 +9,7 @@ from zlib import crc32
 
 from tokenexit.errors import UserError
 from tokenexit.halting import Sentence
-from tokenexit.models.encoders.encoding import Piece
+from tokenexit.models.encoders.encoding import TextWindow
 from tokenexit.models.inputs import read_parts, read_targets
 from tokenexit.models.scale import Scale
 from tokenexit.models.tokenizing import tokenized
@@ -21,7 +21,7 @@ Parts = Sequence[str]
 
 
 class TextEncoder:
-    """Turns texts into pieces of one word each, decided by the text's first token.
+    """Turns texts into windows of one word each, decided by the text's first token.
 
     A text that leaves takes all its tokens with it. Texts longer than the model are cut, of a
     pair the longer one first, and counted in a warning.
@@ -46,8 +46,8 @@ class TextEncoder:
 
     def encode(
         self, texts: Sequence[Parts], targets: Sequence[Sequence[float]] | None = None
-    ) -> list[Piece]:
-        """One piece a text; an empty string is a text like others.
+    ) -> list[TextWindow]:
+        """One window a text; an empty string is a text like others.
 
         Args:
             texts: One or two strings each.
@@ -74,7 +74,7 @@ class TextEncoder:
         found = tokenized(self._tokenizer, firsts, seconds, truncation=True, max_length=self._limit)
         segments = found.get("token_type_ids")
         return [
-            Piece(
+            TextWindow(
                 text=number,
                 first=0,
                 keep=(0, 1),

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 
 from tokenexit.reporting.charts import SHAPES, Key, Line, Point, axis, line_chart
 from tokenexit.reporting.curve import Curve, curve_of
-from tokenexit.reporting.measured import Measured
+from tokenexit.reporting.curve_point import CurvePoint
 from tokenexit.reporting.palette import FAMILIES_LIGHT
 from tokenexit.reporting.panels.base import PANELS, Panel
 from tokenexit.reporting.panels.picture import Picture
 from tokenexit.reporting.run import RunData
 from tokenexit.wording.naming import capital, fixed, metric_name, policy_text, score
 
-Compute = Callable[[Measured], float | None]
+Compute = Callable[[CurvePoint], float | None]
 
 
 @PANELS.register("curve")
@@ -113,7 +113,9 @@ def _picture(
     return Picture(compute.split(",")[0], chart)
 
 
-def _points(curve: Curve, points: Sequence[Measured], of: Compute, size: float = 4) -> list[Point]:
+def _points(
+    curve: Curve, points: Sequence[CurvePoint], of: Compute, size: float = 4
+) -> list[Point]:
     found = []
     for p in points:
         value = of(p)
@@ -125,7 +127,7 @@ def _points(curve: Curve, points: Sequence[Measured], of: Compute, size: float =
     return found
 
 
-def _name(curve: Curve, point: Measured) -> str:
+def _name(curve: Curve, point: CurvePoint) -> str:
     if point.kind == "static":
         return f"all {curve.unit}s stop at layer {fixed(point.depth, 0)}"
     return policy_text(point.policy) if point.kind in ("engine", "chosen") else "full depth"

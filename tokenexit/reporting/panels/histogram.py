@@ -35,7 +35,7 @@ def histogram_of(run: RunData) -> list[int] | None:
     headline = run.headline
     if headline is not None:
         return list(headline.exit_histogram)
-    trace = run.words if run.words is not None else run.written
+    trace = run.words if run.words is not None else run.generated_trace
     if trace is not None and len(trace):
         layers = trace.exit_layer.tolist()
         return [layers.count(layer) for layer in range(1, run.num_layers + 1)]

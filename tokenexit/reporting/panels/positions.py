@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from tokenexit.reporting.charts import Line, Point, axis, line_chart
+from tokenexit.reporting.generated_trace import RARE
 from tokenexit.reporting.panels.base import PANELS, Panel
 from tokenexit.reporting.panels.picture import Picture
 from tokenexit.reporting.run import RunData
-from tokenexit.reporting.written import RARE
 from tokenexit.wording.naming import percent, whole
 
 FEW = 60
@@ -24,7 +24,7 @@ class Positions(Panel):
 
     def draw(self, run: RunData) -> list[Picture]:
         """See ``Panel``."""
-        written, layers = run.written, run.num_layers
+        written, layers = run.generated_trace, run.num_layers
         if written is None or not len(written):
             return []
         places = written.by_position()

@@ -48,7 +48,7 @@ class Whole:
 
 
 @dataclass(frozen=True)
-class Lessons:
+class TrainingData:
     """What training is given.
 
     Attributes:
@@ -180,7 +180,7 @@ class Recipe(ABC):
         return policies or [model.policy]
 
     @abstractmethod
-    def rehearse(self, model: Any, split: Any, policies: Sequence[Policy]) -> None:
+    def dry_run(self, model: Any, split: Any, policies: Sequence[Policy]) -> None:
         """Run a text before training, so that no mistake in the settings shows only after it."""
 
     @abstractmethod
@@ -207,7 +207,7 @@ class Recipe(ABC):
         """What the validation split serves for until the policy is calibrated."""
 
     @abstractmethod
-    def lessons(self, model: Any, splits: Mapping[str, Any], choosing: Any) -> Lessons:
+    def training_data(self, model: Any, splits: Mapping[str, Any], choosing: Any) -> TrainingData:
         """What training is given.
 
         Args:
@@ -217,7 +217,7 @@ class Recipe(ABC):
         """
 
     @abstractmethod
-    def fit_heads(self, model: Any, lessons: Lessons) -> None:
+    def fit_heads(self, model: Any, data: TrainingData) -> None:
         """After training: let heads look at a split once more, those that want it."""
 
     @abstractmethod

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from tokenexit.context import ContextGate
 from tokenexit.data.pairs import PairSplit, read_pairs
-from tokenexit.decoding import REHEARSAL, check_settings, plain_decode_macs
+from tokenexit.decoding import DRY_RUN, check_settings, plain_decode_macs
 from tokenexit.decoding.source_exits import check_source_policy
 from tokenexit.errors import UserError
 from tokenexit.evaluation.curve import Point, measured_curve
@@ -27,7 +27,7 @@ from tokenexit.tasks.generation import Generation
 from tokenexit.training.fit_gate_texts import fit_gate_texts, step_config
 from tokenexit.training.seq2seq_loss import Seq2SeqLossModule
 from tokenexit.workflows.folder import Demo, generated
-from tokenexit.workflows.recipes.base import Lessons, Measure, Measured, Recipe, Whole
+from tokenexit.workflows.recipes.base import Measure, Measured, Recipe, TrainingData, Whole
 from tokenexit.workflows.recipes.generators import (
     build_generator,
     usual_prefixes,
@@ -129,11 +129,11 @@ class GenerationRecipe(Recipe):
         if config.encoder_policy:
             model.configure(encoder_policy=from_config(config.encoder_policy))
 
-    def rehearse(
+    def dry_run(
         self, model: ExitModelForSeq2SeqLM, split: PairSplit, policies: Sequence[Policy]
     ) -> None:
         """Generate a token."""
-        told = {**self.config.generation, **REHEARSAL}
+        told = {**self.config.generation, **DRY_RUN}
         for policy in self.asking(model, policies):
             model.predict(split.sources[:1], policy=policy, **told)
 
@@ -155,16 +155,16 @@ class GenerationRecipe(Recipe):
         """See ``Recipe``."""
         return uses_of(self.config.train)
 
-    def lessons(
+    def training_data(
         self, model: ExitModelForSeq2SeqLM, splits: Mapping[str, Any], choosing: PairSplit
-    ) -> Lessons:
+    ) -> TrainingData:
         """See ``Recipe``."""
         config = self.config
         few = choosing.sample(config.validate_on)
         pairs = training_pairs(model, splits["train"], config.max_source, config.max_target)
         loss_module = partial(Seq2SeqLossModule, pad_to=config.train.pad_to)
         options = {"loss_module": loss_module, "bucket": True}
-        return Lessons(pairs, partial(self.graded, few), options)
+        return TrainingData(pairs, partial(self.graded, few), options)
 
     def graded(self, split: PairSplit, model: ExitModelForSeq2SeqLM) -> dict[str, Any]:
         """Quality by which the best weights are chosen: BLEU at full depth."""
@@ -174,7 +174,7 @@ class GenerationRecipe(Recipe):
         bleu = result.figures.get("bleu", result.quality)
         return {"quality": bleu, "chrf": result.figures["chrf"]}
 
-    def fit_heads(self, model: ExitModelForSeq2SeqLM, lessons: Lessons) -> None:
+    def fit_heads(self, model: ExitModelForSeq2SeqLM, data: TrainingData) -> None:
         """Nothing: all exits share the vocabulary's head."""
 
     def check_gate(self, model: ExitModelForSeq2SeqLM) -> None:

@@ -35,7 +35,7 @@ from tokenexit.tasks.scoring.gold import class_numbers
 from tokenexit.training.fit import fit_heads
 from tokenexit.training.fit_gate import fit_gate, gate_config
 from tokenexit.workflows.folder import Demo, generated
-from tokenexit.workflows.recipes.base import Lessons, Measure, Measured, Recipe, Whole
+from tokenexit.workflows.recipes.base import Measure, Measured, Recipe, TrainingData, Whole
 from tokenexit.workflows.selection import uses_of
 
 
@@ -129,7 +129,7 @@ class LabelRecipe(Recipe):
     def few(self, text: Sequence[str]) -> Sequence[str]:
         """As much of a text as is enough to try a policy."""
 
-    def rehearse(self, model: EncoderModel, split: Any, policies: Sequence[Policy]) -> None:
+    def dry_run(self, model: EncoderModel, split: Any, policies: Sequence[Policy]) -> None:
         """See ``Recipe``."""
         text = next(words for words in split.tokens if words)
         for policy in self.asking(model, policies):
@@ -145,14 +145,16 @@ class LabelRecipe(Recipe):
         """See ``Recipe``."""
         return uses_of(self.config.train, model.heads)
 
-    def lessons(self, model: EncoderModel, splits: Mapping[str, Any], choosing: Any) -> Lessons:
+    def training_data(
+        self, model: EncoderModel, splits: Mapping[str, Any], choosing: Any
+    ) -> TrainingData:
         """See ``Recipe``."""
 
         def labelled(split: TaggedSplit) -> list[Sentence]:
             numbers = class_numbers(split, model.labels)
             return training_sentences(model.encoder.encode(split.tokens, numbers))
 
-        return Lessons(
+        return TrainingData(
             labelled(splits["train"]), partial(self.graded, choosing), held_out=labelled(choosing)
         )
 
@@ -167,9 +169,9 @@ class LabelRecipe(Recipe):
             found["quality"] = sum(found["by_exit"]) / len(found["by_exit"])
         return found
 
-    def fit_heads(self, model: EncoderModel, lessons: Lessons) -> None:
+    def fit_heads(self, model: EncoderModel, data: TrainingData) -> None:
         """See ``Recipe``."""
-        sentences = {"train": lessons.examples, "validation": lessons.held_out}
+        sentences = {"train": data.examples, "validation": data.held_out}
         fit_heads(model, sentences, self.config.batch_size)
 
     def check_gate(self, model: EncoderModel) -> None:
@@ -217,7 +219,9 @@ class LabelRecipe(Recipe):
     def whole(self, model: Any, split: TaggedSplit) -> Whole:
         """See ``Recipe``."""
         network = model.last_stage
-        lengths = [len(piece.sentence.input_ids) for piece in network.encoder.encode(split.tokens)]
+        lengths = [
+            len(window.sentence.input_ids) for window in network.encoder.encode(split.tokens)
+        ]
         costs = plain_macs(network.backbone, lengths, batches=len(lengths))
         return Whole(network.backbone.num_layers, costs, model.uniform_depth)
 
@@ -242,17 +246,17 @@ class LabelRecipe(Recipe):
         )[0]  # fmt: skip
 
 
-def training_sentences(pieces: Any) -> list[Sentence]:
-    """Pieces as training examples; a word is learned only where its piece answers for it.
+def training_sentences(windows: Any) -> list[Sentence]:
+    """Windows as training examples; a word is learned only where its window answers for it.
 
     Labels that the model does not know, whose numbers lie below -100, are not learned.
     """
     sentences = []
-    for piece in pieces:
-        start, end = (place - piece.first for place in piece.keep)
+    for window in windows:
+        start, end = (place - window.first for place in window.keep)
         targets = [
             max(target, -100) if start <= place < end else -100
-            for place, target in enumerate(piece.sentence.targets)
+            for place, target in enumerate(window.sentence.targets)
         ]
-        sentences.append(replace(piece.sentence, targets=targets))
+        sentences.append(replace(window.sentence, targets=targets))
     return sentences

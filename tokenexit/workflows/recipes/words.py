@@ -77,11 +77,11 @@ class WordRecipe(LabelRecipe):
         """See ``LabelRecipe``."""
         return text[:8]
 
-    def rehearse(self, model: EncoderModel, split: Any, policies: Sequence[Policy]) -> None:
+    def dry_run(self, model: EncoderModel, split: Any, policies: Sequence[Policy]) -> None:
         """See ``Recipe``."""
         if self.config.decode == CRF:
             TagCRF(len(model.labels))
-        super().rehearse(model, split, policies)
+        super().dry_run(model, split, policies)
 
     def decide(self, model: Any, split: TaggedSplit) -> None:
         """See ``Recipe``."""

@@ -17,7 +17,7 @@ import torch
 
 from tokenexit.evaluation.bench.contender import Contender, Missing, because
 from tokenexit.models.encoders.encoder_model import EncoderModel
-from tokenexit.models.encoders.encoding import Piece
+from tokenexit.models.encoders.encoding import TextWindow
 from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 
 
@@ -39,13 +39,13 @@ class Peer(ABC):
     precisions: ClassVar[tuple[str, ...]] = ("fp32", "int8")
 
     def encoder(
-        self, model: EncoderModel, pieces: Sequence[Piece], precision: str, folder: Path
+        self, model: EncoderModel, windows: Sequence[TextWindow], precision: str, folder: Path
     ) -> Contender:
         """Make a contender of a tagger or classifier.
 
         Args:
             model: The model; only read.
-            pieces: What it will be asked, at least one.
+            windows: What it will be asked, at least one.
             precision: One of ``precisions``.
             folder: An empty folder of its own, the same for all precisions, gone after the race.
 

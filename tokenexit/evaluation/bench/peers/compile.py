@@ -13,7 +13,7 @@ from tokenexit.evaluation.bench.peers.base import Peer
 from tokenexit.evaluation.bench.peers.registry import PEERS
 from tokenexit.evaluation.bench.plain_encoder import PlainEncoder
 from tokenexit.models.encoders.encoder_model import EncoderModel
-from tokenexit.models.encoders.encoding import Piece
+from tokenexit.models.encoders.encoding import TextWindow
 
 
 @PEERS.register("compile")
@@ -25,7 +25,7 @@ class Compile(Peer):
     precisions = ("fp32",)
 
     def encoder(
-        self, model: EncoderModel, pieces: Sequence[Piece], precision: str, folder: Path
+        self, model: EncoderModel, windows: Sequence[TextWindow], precision: str, folder: Path
     ) -> Contender:
         """Compile it when it is first asked."""
         return _CompiledEncoder(self.title, model)

@@ -18,7 +18,7 @@ from tokenexit.evaluation.bench.contender import Answers, Contender
 from tokenexit.evaluation.bench.peers.ct2_convert import TYPES, convert, names_of
 from tokenexit.evaluation.bench.plain_encoder import word_answers
 from tokenexit.models.encoders.encoder_model import EncoderModel
-from tokenexit.models.encoders.encoding import Piece
+from tokenexit.models.encoders.encoding import TextWindow
 
 
 class CTranslate2Encoder(Contender):
@@ -50,9 +50,9 @@ class CTranslate2Encoder(Contender):
             intra_threads=torch.get_num_threads(),
         )
 
-    def run(self, batch: Sequence[Piece]) -> NDArray[Any]:
+    def run(self, batch: Sequence[TextWindow]) -> NDArray[Any]:
         """Output of each token, or text."""
-        sentences = [piece.sentence for piece in batch]
+        sentences = [window.sentence for window in batch]
         options: dict[str, Any] = {}
         if any(sentence.segments is not None for sentence in sentences):
             longest = max(sentence.length for sentence in sentences)
@@ -66,7 +66,7 @@ class CTranslate2Encoder(Contender):
             logits = self._plain.classify(hidden.flatten(0, 1)).unflatten(0, hidden.shape[:2])
         return logits.numpy() if self._model.scale is not None else logits.argmax(-1).numpy()
 
-    def answers(self, batch: Sequence[Piece], output: NDArray[Any]) -> Answers:
+    def answers(self, batch: Sequence[TextWindow], output: NDArray[Any]) -> Answers:
         """Classes of words or texts."""
         return word_answers(self._model, batch, output)
 

@@ -11,7 +11,7 @@ from tokenexit.evaluation.bench.peers.ct2_encoder import CTranslate2Encoder
 from tokenexit.evaluation.bench.peers.ct2_generator import CTranslate2Generator
 from tokenexit.evaluation.bench.peers.registry import PEERS
 from tokenexit.models.encoders.encoder_model import EncoderModel
-from tokenexit.models.encoders.encoding import Piece
+from tokenexit.models.encoders.encoding import TextWindow
 from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 
 
@@ -23,7 +23,7 @@ class CTranslate2(Peer):
     packages = ("ctranslate2",)
 
     def encoder(
-        self, model: EncoderModel, pieces: Sequence[Piece], precision: str, folder: Path
+        self, model: EncoderModel, windows: Sequence[TextWindow], precision: str, folder: Path
     ) -> Contender:
         """Convert all but the head, which torch computes."""
         return CTranslate2Encoder(self.title, precision, model, folder)

@@ -18,7 +18,7 @@ from tokenexit.evaluation.bench.peers.base import Peer
 from tokenexit.evaluation.bench.peers.registry import PEERS
 from tokenexit.evaluation.bench.plain_encoder import padded, word_answers
 from tokenexit.models.encoders.encoder_model import EncoderModel
-from tokenexit.models.encoders.encoding import Piece
+from tokenexit.models.encoders.encoding import TextWindow
 
 
 @PEERS.register("onnxruntime")
@@ -29,12 +29,12 @@ class OnnxRuntime(Peer):
     packages = ("onnxruntime", "onnx")
 
     def encoder(
-        self, model: EncoderModel, pieces: Sequence[Piece], precision: str, folder: Path
+        self, model: EncoderModel, windows: Sequence[TextWindow], precision: str, folder: Path
     ) -> Contender:
         """Export it, once for both precisions, and open a session."""
         plain = folder / "fp32.onnx"
         if not plain.exists():
-            _export(model, pieces, plain)
+            _export(model, windows, plain)
         path = plain
         if precision == "int8":
             quantization: Any = import_module("onnxruntime.quantization")
@@ -60,13 +60,13 @@ class _OnnxEncoder(Contender):
         )
         self._wanted = {one.name for one in self._session.get_inputs()}
 
-    def run(self, batch: Sequence[Piece]) -> NDArray[Any]:
-        inputs = padded(self._model, [piece.sentence for piece in batch])
+    def run(self, batch: Sequence[TextWindow]) -> NDArray[Any]:
+        inputs = padded(self._model, [window.sentence for window in batch])
         given = {name: value for name, value in inputs.items() if name in self._wanted}
         logits: NDArray[np.float32] = self._session.run(None, given)[0]
         return logits if self._model.scale is not None else logits.argmax(axis=-1)
 
-    def answers(self, batch: Sequence[Piece], output: NDArray[Any]) -> Answers:
+    def answers(self, batch: Sequence[TextWindow], output: NDArray[Any]) -> Answers:
         return word_answers(self._model, batch, output)
 
 
@@ -81,9 +81,9 @@ class _Logits(nn.Module):
         return self.network(**dict(zip(self.names, inputs, strict=True))).logits
 
 
-def _export(model: EncoderModel, pieces: Sequence[Piece], path: Path) -> None:
+def _export(model: EncoderModel, windows: Sequence[TextWindow], path: Path) -> None:
     # Two texts: a batch of one would be taken for a constant.
-    example = padded(model, [(piece or pieces[0]).sentence for piece in [*pieces, None][:2]])
+    example = padded(model, [(window or windows[0]).sentence for window in [*windows, None][:2]])
     names = list(example)
     network = _Logits(evaluated(model.network), names).eval()
     axes = {0: "texts", 1: "tokens"}

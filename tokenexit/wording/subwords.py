@@ -16,8 +16,8 @@ _SPECIAL = re.compile(r"<[^<>\s]+>|\[[A-Z]+\]|[a-z]{2}_[A-Z]{2}")
 
 
 @dataclass(frozen=True)
-class Piece:
-    """One token.
+class Subword:
+    """One token as a reader sees it.
 
     Attributes:
         text: Readable, without a space in front; empty for a lone space, or a token that ends
@@ -44,23 +44,23 @@ def marking(tokens: Iterable[str]) -> Marking:
     return "wordpiece" if any(token.startswith("##") for token in different) else "words"
 
 
-def pieces(tokens: Sequence[str], marked: Marking) -> list[Piece]:
-    """Make the tokens of one text readable; each keeps a piece of its own."""
+def subwords(tokens: Sequence[str], marked: Marking) -> list[Subword]:
+    """Make the tokens of one text readable; one sub-word each."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    found: list[Piece] = []
+    found: list[Subword] = []
     for token in tokens:
         if _SPECIAL.fullmatch(token) and not _BYTE.fullmatch(token):
             decoder.reset()
-            found.append(Piece(token, spaced=bool(found), special=True))
+            found.append(Subword(token, spaced=bool(found), special=True))
             continue
         text = decoder.decode(_raw(token, marked))
         spaced = text.startswith(" ") and bool(found)
-        found.append(Piece(text.removeprefix(" ").replace("\n", "↵"), spaced))
+        found.append(Subword(text.removeprefix(" ").replace("\n", "↵"), spaced))
     return found
 
 
-def joined(parts: Iterable[Piece]) -> str:
-    """The text of pieces, special tokens left out."""
+def joined(parts: Iterable[Subword]) -> str:
+    """The text of sub-words, special tokens left out."""
     return "".join(" " * part.spaced + part.text for part in parts if not part.special).strip()
 
 

@@ -9,7 +9,7 @@ from tokenexit.reporting.files import number, read_csv
 
 
 @dataclass(frozen=True)
-class Measured:
+class CurvePoint:
     """One setting on the quality-against-compute plane.
 
     Attributes:
@@ -31,7 +31,7 @@ class Measured:
     split: str = "test"
 
 
-def read_measured(path: Path) -> list[Measured] | None:
+def read_curve_points(path: Path) -> list[CurvePoint] | None:
     """The points of a ``pareto.csv``.
 
     Raises:
@@ -46,7 +46,7 @@ def read_measured(path: Path) -> list[Measured] | None:
         quality = number(row, "quality", origin)
         if quality is not None:
             points.append(
-                Measured(
+                CurvePoint(
                     kind=row["kind"],
                     family=row["family"],
                     policy=row.get("policy", ""),

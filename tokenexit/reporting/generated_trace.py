@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenexit.reporting.files import check_columns, whole_column
-from tokenexit.reporting.words import MOST
-from tokenexit.wording.pieces import Marking, marking
+from tokenexit.reporting.word_trace import MOST
+from tokenexit.wording.subwords import Marking, marking
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,7 +27,7 @@ RARE = 0.05
 
 
 @dataclass(frozen=True)
-class WrittenText:
+class GeneratedText:
     """One text.
 
     Attributes:
@@ -50,7 +50,7 @@ class WrittenText:
 
 
 @dataclass(frozen=True, eq=False)
-class Written:
+class GeneratedTrace:
     """All texts, by number.
 
     Attributes:
@@ -59,7 +59,7 @@ class Written:
         exit_layer: Layer at which each one left.
     """
 
-    texts: Sequence[WrittenText]
+    texts: Sequence[GeneratedText]
     position: NDArray[np.int64]
     exit_layer: NDArray[np.int64]
 
@@ -87,12 +87,12 @@ class Written:
         ]
 
 
-def is_written(table: pa.Table) -> bool:
+def is_generated(table: pa.Table) -> bool:
     """Whether a trace is a generator's."""
     return not set(LABELLED) & set(table.column_names)
 
 
-def written_of(table: pa.Table, path: Path) -> Written:
+def generated_trace_of(table: pa.Table, path: Path) -> GeneratedTrace:
     """Sort out a trace.
 
     Raises:
@@ -113,7 +113,7 @@ def written_of(table: pa.Table, path: Path) -> Written:
     starts = np.flatnonzero(np.diff(text, prepend=-1)).tolist()
     ends = [*starts, len(rows)][1:]
     texts = [
-        WrittenText(
+        GeneratedText(
             number=int(text[start]),
             tokens=[str(beside["word"][row]) for row in rows[start:end]],
             exit_layers=layers[start:end],
@@ -124,4 +124,4 @@ def written_of(table: pa.Table, path: Path) -> Written:
         )
         for start, end in zip(starts, ends, strict=True)
     ]
-    return Written(texts, position, layer)
+    return GeneratedTrace(texts, position, layer)

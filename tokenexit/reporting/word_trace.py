@@ -28,7 +28,7 @@ UNKNOWN = -100
 
 
 @dataclass(frozen=True, eq=False)
-class Words(WordRows):
+class WordTrace(WordRows):
     """Words of a trace, sorted by text and position; unknown labels are all -1.
 
     Attributes:
@@ -67,7 +67,7 @@ class Words(WordRows):
         return list(zip([0, *cuts], [*cuts, len(self)], strict=True))
 
 
-def words_of(table: pa.Table, path: Path) -> Words:
+def word_trace_of(table: pa.Table, path: Path) -> WordTrace:
     """Sort out a trace.
 
     Raises:
@@ -96,7 +96,7 @@ def words_of(table: pa.Table, path: Path) -> Words:
     if set(BESIDE) <= set(table.column_names):
         columns |= {n: whole_column(table, n, n == BESIDE[0], MOST, path) for n in BESIDE}
     real = ("confidence", "prediction", "gold") if numbers else ("confidence",)
-    return Words(
+    return WordTrace(
         **{
             name: values[order].astype(np.float64 if name in real else np.int64)
             for name, values in columns.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tokenizers.pre_tokenizers import ByteLevel
 
-from tokenexit.wording.pieces import Piece, _bytes_of, joined, marking, pieces
+from tokenexit.wording.subwords import Subword, _bytes_of, joined, marking, subwords
 
 
 @pytest.mark.parametrize(
@@ -24,31 +24,31 @@ from tokenexit.wording.pieces import Piece, _bytes_of, joined, marking, pieces
 )  # fmt: skip
 def test_text_is_put_together(tokens: list[str], marked: str, text: str):
     assert marking(tokens) == marked
-    found = pieces(tokens, marking(tokens))
+    found = subwords(tokens, marking(tokens))
     assert len(found) == len(tokens)
     assert joined(found) == text
 
 
 def test_each_token_keeps_its_piece():
-    found = pieces(["<s>", "Ġcaf", "Ã", "©", "Ċ", "</s>"], "bytes")
+    found = subwords(["<s>", "Ġcaf", "Ã", "©", "Ċ", "</s>"], "bytes")
     assert found == [
-        Piece("<s>", spaced=False, special=True),
-        Piece("caf", spaced=True),
-        Piece("", spaced=False),  # the first half of a letter
-        Piece("é", spaced=False),
-        Piece("↵", spaced=False),
-        Piece("</s>", spaced=True, special=True),
+        Subword("<s>", spaced=False, special=True),
+        Subword("caf", spaced=True),
+        Subword("", spaced=False),  # the first half of a letter
+        Subword("é", spaced=False),
+        Subword("↵", spaced=False),
+        Subword("</s>", spaced=True, special=True),
     ]
 
 
 def test_a_text_cut_inside_a_letter_can_be_read():
-    assert joined(pieces(["ok", "Ã"], "bytes")) == "ok"
-    assert joined(pieces(["Ã", "</s>", "ok"], "bytes")) == "ok"
-    assert joined(pieces(["Ã", "Ġok"], "bytes")) == "\ufffd ok"
+    assert joined(subwords(["ok", "Ã"], "bytes")) == "ok"
+    assert joined(subwords(["Ã", "</s>", "ok"], "bytes")) == "ok"
+    assert joined(subwords(["Ã", "Ġok"], "bytes")) == "\ufffd ok"
 
 
 def test_the_alphabet_is_that_of_the_library():
     assert set(ByteLevel.alphabet()) == set(_bytes_of())
     text = "Grüße — “naïve” 你好 😀\ttab"
     split = ByteLevel(add_prefix_space=False).pre_tokenize_str(text)
-    assert joined(pieces([token for token, _ in split], "bytes")) == text
+    assert joined(subwords([token for token, _ in split], "bytes")) == text
