@@ -30,7 +30,7 @@ FLOORS = (
     ("metrics",),
     ("signals", "scores", "transfer", "wording", "demo"),
     ("policies", "gates", "precision", "oracle", "promises"),
-    ("context", "results"),
+    ("context", "reducers", "results"),
     ("heads",),
     ("objectives", "methods"),
     ("backbones",),

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from tokenexit import policies
+from tokenexit import policies, reducers
 from tokenexit.halting import LayerWork, PolicyVisitor, Work, add_work, encode, pack
 from tokenexit.halting.cost import macs, plain_macs
 from tokenexit.policies import Policy
@@ -31,6 +31,23 @@ def counted(network: Any, sentence: Any, policy: Policy, **options: Any) -> tupl
     flops = whole.get_total_flops() - embedding.get_total_flops()
     assert flops % 2 == 0
     return flops // 2, work
+
+
+@pytest.mark.parametrize(
+    "reducer",
+    [
+        reducers.Significance(0.6),
+        reducers.Significance(0.6, own=False, fate="copy", layers=(2, 6)),
+        reducers.ByPolicy(policies.Hash(1, 6)),
+        reducers.CoreSet(0.6, fate="restore"),
+    ],
+    ids=repr,
+)
+def test_rows_taken_out_cost_what_torch_says(eager_network, make_sentence, reducer):
+    given = {"absorb": False, "reducer": reducer}
+    expected, work = counted(eager_network, make_sentence(SIZES), policies.Entropy(0.3), **given)
+    assert without_scores(eager_network, work) == expected
+    assert sum(layer.spared for layer in work) > 0 or reducer.place == "before"
 
 
 def without_scores(network: Any, work: Work) -> int:

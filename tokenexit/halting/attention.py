@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from tokenexit.backbones import Absorbable, Backbone
 from tokenexit.errors import UserError
-from tokenexit.halting.layout import Group, Layout
+from tokenexit.halting.layout import Group, Layout, take
+from tokenexit.halting.received import Received
 
 FEW = 48
 """So many rows more in a product take no longer than making another."""
@@ -25,6 +29,7 @@ def attend(
     *,
     asking: Tensor | None = None,
     eager: bool = False,
+    received: Received | None = None,
 ) -> Tensor:
     """What the active rows read from their sentences at one layer, ``[A, H] -> [A, H]``.
 
@@ -38,6 +43,7 @@ def attend(
         layout: Who meets whom.
         asking: Which of all rows ask, ``[A]``; None for all, or if unknown.
         eager: Products and softmax one by one, as transformers' eager attention.
+        received: If given, is told all weights, and ``eager`` is meant; nothing is absorbed.
     """
     keys = values = key_pos = None
     if (
@@ -59,24 +65,26 @@ def attend(
     parts = []
     placed = type(backbone).bias is not Backbone.bias
     for group in layout.groups:
-        asked = _take(queries, group.query_slice, group.query_index, group.size)
+        asked = take(queries, group.query_slice, group.query_index, group.size)
         if group.absorbed:
             weights = backbone.absorbable(index)
             if weights is None:
                 raise UserError("This family cannot read unprojected states.")
-            source = _take(rows, group.key_slice, group.key_index, group.size)
+            source = take(rows, group.key_slice, group.key_index, group.size)
             read = _absorbed(backbone, index, weights, asked, source, group)
         else:
             assert keys is not None and values is not None and key_pos is not None
-            key = _take(keys, group.key_slice, group.key_index, group.size)
-            value = _take(values, group.key_slice, group.key_index, group.size)
+            key = take(keys, group.key_slice, group.key_index, group.size)
+            value = take(values, group.key_slice, group.key_index, group.size)
             places = None
             if placed:
                 places = (
-                    _take(active_pos, group.query_slice, group.query_index, group.size),
-                    _take(key_pos, group.key_slice, group.key_index, group.size),
+                    take(active_pos, group.query_slice, group.query_index, group.size),
+                    take(key_pos, group.key_slice, group.key_index, group.size),
                 )
-            read = read_projected(backbone, index, asked, key, value, places, group.key_mask, eager)
+            note = None if received is None else partial(received.add, group)
+            how = group.key_mask, eager, note
+            read = read_projected(backbone, index, asked, key, value, places, *how)
         read = read.reshape(group.size * group.queries, -1)
         parts.append(read if group.valid is None else read.index_select(0, group.valid))
     joined = parts[0] if len(parts) == 1 else torch.cat(parts)
@@ -86,15 +94,6 @@ def attend(
 def _joint(backbone: Backbone, index: int, active: Tensor, rows: Tensor) -> bool:
     """Whether queries that nobody needs cost less than one more product."""
     return len(rows) - len(active) <= FEW and backbone.joint(index)
-
-
-def _take(rows: Tensor, span: slice | None, index: Tensor | None, size: int) -> Tensor:
-    """Rows of a group, ``[S, A or M, ...]``; a view wherever the rows lie together."""
-    if span is not None:
-        return rows[span].view(size, -1, *rows.shape[1:])
-    assert index is not None
-    # Whose backward pass is one kernel; that of indexing sorts the rows first.
-    return rows.index_select(0, index.flatten()).view(*index.shape, *rows.shape[1:])
 
 
 def _heads(rows: Tensor, heads: int) -> Tensor:
@@ -110,6 +109,7 @@ def read_projected(
     places: tuple[Tensor, Tensor] | None,
     mask: Tensor | None,
     eager: bool,
+    note: Callable[[Tensor], None] | None = None,
 ) -> Tensor:
     """Attention of padded sentences, ``[S, A, H] -> [S, A, heads, H / heads]``.
 
@@ -123,6 +123,7 @@ def read_projected(
             family does not ask.
         mask: Which keys are real, ``[S, 1, 1, M]`` bool, or None when all are.
         eager: Products and softmax one by one.
+        note: Is told the weights, ``[S, heads, A, M]``, for which ``eager`` is meant.
     """
     heads = backbone.num_heads
     asked, key, value = _heads(asked, heads), _heads(key, heads), _heads(value, heads)
@@ -130,13 +131,16 @@ def read_projected(
     if bias is not None:
         mask = bias if mask is None else bias.masked_fill(~mask, float("-inf"))
     dropout, scale = backbone.attention_dropout(index), backbone.scaling(index)
-    if eager:
+    if eager or note is not None:
         scores = torch.matmul(asked, key.transpose(2, 3)) * scale
         if mask is not None and mask.dtype == torch.bool:
             scores = scores.masked_fill(~mask, float("-inf"))
         elif mask is not None:
             scores = scores + mask
-        weights = F.dropout(scores.softmax(dim=-1), dropout, training=dropout > 0)
+        weights = scores.softmax(dim=-1)
+        if note is not None:
+            note(weights)
+        weights = F.dropout(weights, dropout, training=dropout > 0)
         read = torch.matmul(weights, value)
     else:
         read = F.scaled_dot_product_attention(

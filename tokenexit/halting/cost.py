@@ -26,7 +26,7 @@ def macs(backbone: Backbone, heads: ExitHeads, work: Work) -> int:
     for index, done in enumerate(work):
         cost = backbone.cost(index)
         top = index + 1 == backbone.num_layers
-        total += done.active * (cost.query + cost.combine)
+        total += done.active * cost.query + (done.active - done.spared) * cost.combine
         total += done.projected * cost.key_value + done.pairs * cost.pair
         total += done.absorbed * 2 * width * width
         total += done.absorbed_pairs * 2 * width * num_heads

@@ -2,7 +2,8 @@
 
 All token rows of the batch live in one flat matrix. At each exit the words that arrived are
 shown to a visitor; those it halts keep their state, which later layers still read (``copy``)
-or not (``drop``, ``restore``). A sentence whose words have all halted leaves altogether.
+or not (``drop``, ``restore``). A sentence whose words have all halted leaves altogether. Beside
+that a reducer may take rows out of the middle of a text; see ``reduction``.
 
 One device-to-host transfer is made per exit where somebody may halt: the decision. All index
 arithmetic follows from it on the host. With ``compact=False`` none is made: words that halt are
@@ -25,10 +26,13 @@ from tokenexit.errors import unknown_name
 from tokenexit.halting.attention import attend
 from tokenexit.halting.layout import FILL, FILL_LAUNCHED
 from tokenexit.halting.packing import Mask, PackedBatch
+from tokenexit.halting.received import Received
+from tokenexit.halting.reduction import Reduction
 from tokenexit.halting.rows import HALTED, Halted, LiveRows
 from tokenexit.halting.trace import LayerWork, Work
 from tokenexit.halting.visitor import Visitor
 from tokenexit.heads import ExitHeads
+from tokenexit.reducers import Reducer
 from tokenexit.signals import Signals
 
 Skip = Callable[[int], Tensor | None]
@@ -56,6 +60,7 @@ def encode(
     skip: Skip | None = None,
     states: list[Tensor] | None = None,
     compact: bool = True,
+    reducer: Reducer | None = None,
 ) -> Work:
     """Run a packed batch, letting words leave as the visitor says.
 
@@ -76,16 +81,18 @@ def encode(
         compact: Whether words that halt leave. Otherwise they are computed on and held where
             they are, and shown to the visitor as ``gone``: more work, and no host that waits for
             a decision. For training on a GPU; with ``copy`` only.
+        reducer: Takes rows out between layers or within them; with ``compact`` only. Where it
+            keeps everybody nothing is changed, to the last bit unless it reads the attention.
 
     Returns:
         The work done at each layer.
 
     Raises:
-        UserError: ``halted`` is unknown.
+        UserError: ``halted`` is unknown, or the reducer would drop words.
     """
     if halted not in HALTED:
         raise unknown_name("rule for halted states", halted, HALTED)
-    assert compact or halted == "copy", "held rows are always read"
+    assert compact or (halted == "copy" and reducer is None), "held rows are always read"
     num_layers = backbone.num_layers
     absorb = absorb and not torch.is_grad_enabled()
     absorb = absorb and all(backbone.absorbable(index) for index in range(num_layers))
@@ -96,6 +103,7 @@ def encode(
     launched = torch.is_grad_enabled() and embedded.device.type != "cpu"
     fill = FILL_LAUNCHED if launched else FILL
     rows = LiveRows(batch, embedded, halted, alike=backbone.rounds, fill=fill)
+    reduction = None if reducer is None else Reduction(reducer, batch, num_layers)
     previous: Callable[[], Tensor] | None = None
     past: Tensor | None = None
     reads_past = heads.reads_past
@@ -105,13 +113,17 @@ def encode(
         if len(rows.words) == 0:
             break
         top = layer == num_layers
-        if top and states is None and backbone.row_by_row:
+        if reduction is not None:
+            reduction.before(layer, rows)
+        within = reduction if reduction is not None and reduction.asks(layer, "within") else None
+        if top and within is not None and within.of_first_rows:
+            within = None  # the rows that stay are all that is read
+        if top and states is None and within is None and backbone.row_by_row:
             rows.only_first_rows()
         left_out = None if skip is None else skip(layer)
-        _run_layer(backbone, layer - 1, rows, absorb, eager, left_out)
+        work[layer - 1] = _run_layer(backbone, layer - 1, rows, absorb, eager, left_out, within)
         if states is not None:
             _record(states, rows, embedded)
-        work[layer - 1] = _rows_worked(rows)
         if not top and layer not in heads.layers:
             continue
         hidden = rows.hidden
@@ -168,12 +180,26 @@ def _run_layer(
     absorb: bool,
     eager: bool,
     left_out: Tensor | None,
-) -> None:
+    within: Reduction | None,
+) -> LayerWork:
     """One layer on the active rows; those of sequences that leave it out stay as they are."""
-    rows.plan(backbone.hidden_size, backbone.num_heads, absorb)
+    weighed = within is not None and within.reducer.reads == "attention"
+    rows.plan(backbone.hidden_size, backbone.num_heads, absorb and not weighed)
+    if not rows.num_active:
+        return LayerWork()
     active, places = rows.asking()
-    at = rows.hidden, places, rows.positions, rows.layout
-    read = attend(backbone, index, active, *at, asking=rows.asking_index, eager=eager)
+    states, positions, asking = rows.read_by(active, places)
+    received = Received(states, asking) if weighed else None
+    at = states, places, positions, rows.layout
+    read = attend(backbone, index, active, *at, asking=asking, eager=eager, received=received)
+    work = _rows_worked(rows)
+    if within is not None:
+        keep = within.keep(index + 1, rows, received)
+        if not keep.all():
+            rows.thin(keep, within.reducer.fate)
+            stay = torch.from_numpy(np.flatnonzero(keep)).to(read.device)
+            active, read = active.index_select(0, stay), read.index_select(0, stay)
+            work += LayerWork(spared=work.active - rows.num_active)
     new = backbone.combine(index, active, read)
     held = rows.held()
     if held is not None:
@@ -182,6 +208,7 @@ def _run_layer(
         here = left_out[rows.asking_sequence()]
         new = torch.where(here[:, None], active, new)
     rows.write(new)
+    return work
 
 
 def _rows_worked(rows: LiveRows) -> LayerWork:

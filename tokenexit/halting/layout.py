@@ -74,6 +74,15 @@ class Group:
     valid: Tensor | None
 
 
+def take(rows: Tensor, span: slice | None, index: Tensor | None, size: int) -> Tensor:
+    """Rows of a group, ``[S, A or M, ...]``; a view wherever the rows lie together."""
+    if span is not None:
+        return rows[span].view(size, -1, *rows.shape[1:])
+    assert index is not None
+    # Whose backward pass is one kernel; that of indexing sorts the rows first.
+    return rows.index_select(0, index.flatten()).view(*index.shape, *rows.shape[1:])
+
+
 @dataclass(frozen=True, eq=False)
 class Layout:
     """All groups of one layer.

@@ -14,9 +14,11 @@ from torch import Tensor
 
 from tokenexit.backbones import Backbone
 from tokenexit.halting.packing import PackedBatch
+from tokenexit.halting.reference_reduction import DenseReduction
 from tokenexit.halting.rows import Halted
 from tokenexit.halting.visitor import Visitor
 from tokenexit.heads import ExitHeads
+from tokenexit.reducers import Reducer
 from tokenexit.signals import Signals
 
 
@@ -28,6 +30,7 @@ def encode_dense(
     *,
     halted: Halted = "copy",
     classes: Sequence[str] = (),
+    reducer: Reducer | None = None,
 ) -> list[Tensor]:
     """Run a batch at full width and mask what has halted.
 
@@ -38,6 +41,7 @@ def encode_dense(
         visitor: Who decides.
         halted: What halted rows still give to the others.
         classes: Names of the classes.
+        reducer: Takes rows out, text by text.
 
     Returns:
         States of all token rows after each layer, ``[T, H]`` each.
@@ -61,13 +65,22 @@ def encode_dense(
 
     word_done = torch.zeros(batch.num_words, dtype=torch.bool, device=device)
     halted_row = torch.zeros(shape, dtype=torch.bool, device=device)
+    kept_row = real  # by the reducer
+    asked = None if reducer is None else DenseReduction(backbone, reducer, ids, batch.lengths)
     previous: Tensor | None = None
     past: list[Tensor] = []
     states = []
     for layer in range(1, backbone.num_layers + 1):
+        if asked is not None and asked.reducer.place == "before":
+            kept_row = asked.keep(layer, hidden, kept_row, halted_row, real)
         attended = real if halted == "copy" else real & ~halted_row
+        if asked is not None and asked.reducer.fate != "copy":
+            attended = attended & kept_row
         new = backbone.layer(layer - 1, hidden, backbone.context(hidden, attended.long()))
-        hidden = torch.where(halted_row[..., None], hidden, new)
+        if asked is not None and asked.reducer.place == "within":
+            kept_row = asked.keep(layer, hidden, kept_row, halted_row, attended)
+        still = halted_row | ~kept_row
+        hidden = torch.where(still[..., None], hidden, new)
         states.append(hidden[cell])
         top = layer == backbone.num_layers
         if not top and layer not in heads.layers:
@@ -80,6 +93,8 @@ def encode_dense(
             pooled = rows[first_row]
         else:
             of_words = torch.nn.functional.one_hot(row_word + 1, batch.num_words + 1)[:, 1:]
+            if reducer is not None and reducer.fate == "drop":
+                of_words = of_words * kept_row[cell][:, None]
             shares = of_words.to(rows.dtype)
             pooled = (shares.T @ rows) / shares.sum(dim=0)[:, None]
         seen = backbone.finish(pooled)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tokenexit.halting.layout import FILL, Layout, alone, arrange, cheaper_absorbed
 from tokenexit.halting.packing import Index, Mask, PackedBatch
+from tokenexit.reducers.base import Fate
 from tokenexit.transfer import send
 
 Halted = Literal["copy", "drop", "restore"]
@@ -67,6 +68,10 @@ class LiveRows:
         self._word_of_row = batch.word_of_row
         self._held: Tensor | None = None
         self._asking_sequence: Tensor | None = None
+        self._read: Mask | None = None
+        self._read_index: Tensor | None = None
+        self._asking_read: Tensor | None = None
+        self._absorbs = False
         self.num_active = len(self.active)
         wordless = np.bincount(self._sequence_of, minlength=batch.num_sequences) == 0
         if wordless.any():
@@ -129,16 +134,17 @@ class LiveRows:
             heads: Its attention heads.
             absorb: Whether sentences may read unprojected states where that is cheaper.
         """
-        if self._layout is not None:
+        if self._layout is not None and self._absorbs == absorb:
             return
-        self._asking_sequence = None
-        if self.batch.num_sequences == 1:
+        self._asking_sequence, self._absorbs = None, absorb
+        if self._read is None and self.batch.num_sequences == 1:
             self._plan_one(width, heads, absorb)
             return
-        sentences = np.bincount(self._row_sequence)
-        present = np.flatnonzero(sentences)
-        attended = sentences[present]
-        asking = np.bincount(self._row_sequence[self.active], minlength=len(sentences))[present]
+        asking = np.bincount(self._row_sequence[self.active], minlength=self.batch.num_sequences)
+        present, read = np.flatnonzero(asking), self._readable(asking)
+        sequence = self._row_sequence if read is None else self._row_sequence[read]
+        attended = np.bincount(sequence, minlength=len(asking))[present]
+        asking = asking[present]
         absorbed = (
             cheaper_absorbed(asking, attended, width, heads)
             if absorb
@@ -146,29 +152,77 @@ class LiveRows:
         )
         how = self._alike, self._fill
         self._layout = arrange(asking, attended, absorbed, self.hidden.device, *how)
-        self.num_active = int(asking.sum())
-        everybody = self.num_active == len(self.active)
-        self._index = None if everybody else self._tensor(np.flatnonzero(self.active))
+        self._number()
 
     def _plan_one(self, width: int, heads: int, absorb: bool) -> None:
         """``plan`` for a sentence alone: plain numbers instead of arrays."""
         asking, attended = int(self.active.sum()), len(self.active)
         absorbed = absorb and bool(cheaper_absorbed(asking, attended, width, heads))
         self._layout = alone(asking, attended, absorbed)
-        self.num_active = asking
-        everybody = asking == attended
+        self._number()
+
+    def _number(self) -> None:
+        """Say where the active rows lie."""
+        self.num_active = int(self.active.sum())
+        everybody = self.num_active == len(self.active)
         self._index = None if everybody else self._tensor(np.flatnonzero(self.active))
 
-    @property
-    def asking_index(self) -> Tensor | None:
-        """Which rows are active, ``[A]``; None if all are."""
-        return self._index
+    def _readable(self, asking: Index) -> Mask | None:
+        """Which rows the next layer reads, ``[R]`` bool: those that somebody asks; None for all.
+
+        Args:
+            asking: Active rows of each sentence of the batch, ``[S]``.
+        """
+        self._read_index = None
+        read = (asking > 0)[self._row_sequence]
+        if self._read is not None:
+            read &= self._read
+        if read.all():
+            return None
+        self._read_index = self._tensor(np.flatnonzero(read))
+        self._asking_read = self._tensor((np.cumsum(read) - 1)[self.active])
+        return read
 
     def asking(self) -> tuple[Tensor, Tensor]:
         """States and positions of the active rows, ``[A, H]`` and ``[A]``."""
         if self._index is None:
             return self.hidden, self.positions
         return self.hidden.index_select(0, self._index), self.positions[self._index]
+
+    def read_by(self, active: Tensor, places: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """States and positions of the rows that are read, and which of them ask, ``[A]``.
+
+        Args:
+            active: From ``asking``.
+            places: Likewise.
+
+        Returns:
+            The same two, and None, where all that are read ask.
+        """
+        if self._read_index is None:
+            return self.hidden, self.positions, self._index
+        if len(self._read_index) == self.num_active:
+            return active, places, None
+        states = self.hidden.index_select(0, self._read_index)
+        return states, self.positions[self._read_index], self._asking_read
+
+    def thin(self, keep: Mask, fate: Fate) -> None:
+        """Compute some of the active rows no further; their words remain.
+
+        Args:
+            keep: Which of the active rows go on, ``[A]`` bool.
+            fate: What becomes of the others; see ``reducers.FATES``.
+        """
+        stay = self.active.copy()
+        stay[self.active] = keep
+        gone, self.active = self.active & ~stay, stay
+        if fate == "restore":
+            read = np.ones(len(stay), dtype=bool) if self._read is None else self._read
+            self._read = read & ~gone
+        elif fate == "drop":
+            self._keep(~gone)
+        self._layout = self._asking_sequence = None
+        self._number()
 
     def write(self, new: Tensor) -> None:
         """Replace the states of the active rows; nothing else is touched."""
@@ -185,8 +239,9 @@ class LiveRows:
 
     def only_first_rows(self) -> None:
         """Before the top layer: nobody will read sub-words or special tokens above it."""
-        self.active = np.zeros(len(self.active), dtype=bool)
-        self.active[self.first_row] = True
+        first = np.zeros(len(self.active), dtype=bool)
+        first[self.first_row] = True
+        self.active &= first  # but for those that a reducer has taken out
         self._layout = None
 
     def first_states(self, hidden: Tensor) -> Tensor:
@@ -227,23 +282,28 @@ class LiveRows:
         left, staying = send([left, torch.from_numpy(stay)], self.hidden.device)
         finished = np.zeros(self.batch.num_words + 1, dtype=bool)
         finished[self.words[gone]] = True  # the extra entry serves special tokens, word -1
-        self.active &= ~finished[self._row_word]
+        done = finished[self._row_word]
+        self.active &= ~done
         self.words, self.first_row = self.words[stay], self.first_row[stay]
         self._first = self._known = self._parts = None
         self._keep_words(staying)
         self._layout = None
         if self.batch.num_sequences > 1 or self._halted != "copy":
-            self._drop_finished()
+            self._drop_finished(done)
         return left, staying
 
-    def _drop_finished(self) -> None:
-        """Remove the rows that nobody will read any more."""
+    def _drop_finished(self, done: Mask) -> None:
+        """Remove the rows that nobody will read any more.
+
+        Args:
+            done: Rows of the words that have just halted, ``[R]`` bool.
+        """
         unfinished = np.bincount(
             self._sequence_of[self.words], minlength=self.batch.num_sequences
         ).astype(bool)
         keep = unfinished[self._row_sequence]
         if self._halted != "copy":
-            keep &= self.active
+            keep &= ~done
         if not keep.all():
             self._keep(keep)
 
@@ -262,6 +322,7 @@ class LiveRows:
         self.hidden, self.positions = self.hidden.index_select(0, rows), self.positions[rows]
         self._word_of_row = self._word_of_row[rows]
         self.original, self.active = self.original[mask], self.active[mask]
+        self._read = None if self._read is None else self._read[mask]
         self._row_word, self._row_sequence = self._row_word[mask], self._row_sequence[mask]
         self.first_row = (np.cumsum(mask) - 1)[self.first_row]
         self._first = self._parts = None

@@ -28,6 +28,8 @@ class LayerWork(NamedTuple):
         gate: Rows seen by the learned gate.
         calls: Times the layer ran at all.
         context: Rows judged by the context gate.
+        spared: Active rows that a reducer took out after they had asked, so that neither
+            attention output nor feed-forward block was computed of them.
     """
 
     active: int = 0
@@ -39,6 +41,7 @@ class LayerWork(NamedTuple):
     gate: int = 0
     calls: int = 0
     context: int = 0
+    spared: int = 0
 
     def __add__(self, other: LayerWork) -> LayerWork:  # type: ignore[override]
         return LayerWork(
@@ -51,6 +54,7 @@ class LayerWork(NamedTuple):
             self.gate + other.gate,
             self.calls + other.calls,
             self.context + other.context,
+            self.spared + other.spared,
         )
 
 

@@ -179,7 +179,7 @@ def index_state(state: State, rows: Tensor) -> State:
 
 
 def check_number(
-    policy: Policy, field: str, low: float, high: float, *, integer: bool = False
+    policy: Any, field: str, low: float, high: float, *, integer: bool = False
 ) -> None:
     """Refuse a field that is not a number in ``low..high``.
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tokenexit.testing.panel import check_panel
     from tokenexit.testing.policy import check_policy
     from tokenexit.testing.promise import check_promise
+    from tokenexit.testing.reducer import check_reducer
     from tokenexit.testing.task import check_task
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "check_panel",
     "check_policy",
     "check_promise",
+    "check_reducer",
     "check_target",
     "check_task",
 ]

@@ -1,0 +1,48 @@
+"""The attention that rows receive in one layer, gathered from its groups."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tokenexit.halting.layout import Group, take
+
+
+class Received:
+    """Sums over all rows that ask, of the mean over heads.
+
+    Padding has no part in it: padded keys have no weight, and padded queries, which repeat a real
+    one, are left out.
+
+    Args:
+        like: States of the rows that are read, ``[R, H]``.
+        asking: Which of them ask, ``[A]``; None for all.
+
+    Attributes:
+        total: What each row receives, ``[R]``.
+        own: The part of it that comes from itself, ``[R]``.
+    """
+
+    def __init__(self, like: Tensor, asking: Tensor | None) -> None:
+        kind = torch.promote_types(like.dtype, torch.float32)
+        self.total = like.new_zeros(len(like), dtype=kind)
+        self.own = torch.zeros_like(self.total)
+        self._rows = torch.arange(len(like), device=like.device)
+        self._asking = self._rows if asking is None else asking
+
+    def add(self, group: Group, weights: Tensor) -> None:
+        """Add the weights of one group, ``[S, heads, A, M]``."""
+        size, _, queries, _ = weights.shape
+        shares = weights.detach().to(self.total.dtype).mean(dim=1)
+        if group.valid is not None:
+            real = shares.new_zeros(size * queries).index_fill(0, group.valid, 1.0)
+            shares = shares * real.view(size, queries, 1)
+        asking = take(self._asking, group.query_slice, group.query_index, size)
+        read = take(self._rows, group.key_slice, group.key_index, size)
+        same = asking[:, :, None] == read[:, None, :]
+        self.total.index_add_(0, read.flatten(), shares.sum(dim=1).flatten())
+        self.own.index_add_(0, read.flatten(), (shares * same).sum(dim=1).flatten())
+
+    def of_asking(self) -> tuple[Tensor, Tensor]:
+        """Both for the rows that ask, ``[A]`` each."""
+        return self.total[self._asking], self.own[self._asking]

@@ -1,0 +1,94 @@
+"""A reducer at work on one batch of the engine."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from tokenexit.errors import UserError
+from tokenexit.halting.packing import Index, Mask, PackedBatch
+from tokenexit.halting.received import Received
+from tokenexit.halting.rows import LiveRows
+from tokenexit.policies import State, index_state
+from tokenexit.reducers import Reducer, Rows
+from tokenexit.transfer import send
+
+
+class Reduction:
+    """Asks a reducer about the active rows, and keeps its state beside them.
+
+    Args:
+        reducer: Who decides.
+        batch: Packed sentences.
+        num_layers: Depth of the network.
+
+    Raises:
+        UserError: Words would be dropped that nothing could label.
+    """
+
+    def __init__(self, reducer: Reducer, batch: PackedBatch, num_layers: int) -> None:
+        starts = np.cumsum(batch.lengths) - batch.lengths
+        self.of_first_rows = bool(np.isin(batch.first_row, starts).all())
+        """Whether every word is labelled by the first row of its text, which always stays."""
+        if reducer.fate == "drop" and not self.of_first_rows:
+            raise UserError(
+                f"{reducer!r} drops rows, and words whose rows are gone cannot be labelled: use "
+                'fate="restore" or fate="copy" for them.'
+            )
+        self.reducer = reducer
+        self._batch, self._num_layers = batch, num_layers
+        device = batch.input_ids.device
+        self._longest = int(batch.lengths.max(initial=0))
+        self._lengths, self._text = send(
+            [torch.from_numpy(batch.lengths), torch.from_numpy(batch.row_sequence)], device
+        )
+        self._state: State = reducer.init(len(batch.row_word), device)
+        self._seen: Index = np.arange(len(batch.row_word))
+
+    def asks(self, layer: int, place: str) -> bool:
+        """Whether rows may be taken out at a layer, from 1, before or within it."""
+        reducer = self.reducer
+        return reducer.place == place and reducer.asked(layer, self._num_layers, self._longest)
+
+    def before(self, layer: int, rows: LiveRows) -> None:
+        """Take out rows before a layer, if this is the place."""
+        if self.asks(layer, "before") and rows.active.any():
+            keep = self.keep(layer, rows, None)
+            if not keep.all():
+                rows.thin(keep, self.reducer.fate)
+
+    def keep(self, layer: int, rows: LiveRows, received: Received | None) -> Mask:
+        """Which of the active rows are computed on, ``[A]`` bool.
+
+        Args:
+            layer: From 1.
+            rows: All that are there, at least one of them active.
+            received: The attention of the layer, if it is read.
+        """
+        batch, index = self._batch, np.flatnonzero(rows.active)
+        original = rows.original[index]
+        parts = [torch.from_numpy(part) for part in (index, original, self._stayed(original))]
+        place, number, stayed = send(parts, rows.hidden.device)
+        total = own = None
+        if received is not None:
+            total, own = received.of_asking()
+        shown = Rows(
+            layer=layer,
+            num_layers=self._num_layers,
+            text=self._text[number],
+            lengths=self._lengths,
+            position=batch.positions[number],
+            item_id=batch.input_ids[number],
+            pinned=batch.positions[number] == 0,
+            hidden=rows.hidden.index_select(0, place),
+            received=total,
+            own=own,
+        )
+        keep, self._state = self.reducer.keep(shown, index_state(self._state, stayed))
+        return (keep | shown.pinned).cpu().numpy()  # the one transfer
+
+    def _stayed(self, original: Index) -> Index:
+        """Places of rows among those that the last call saw."""
+        stayed = np.searchsorted(self._seen, original)
+        self._seen = original
+        return stayed

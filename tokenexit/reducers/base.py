@@ -1,0 +1,134 @@
+"""A reducer: which rows of a text are computed no further?
+
+A reducer is an immutable value, as a policy is. Its fields are its whole configuration; what it
+remembers between layers is an explicit *state*, indexed to the rows that are left.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal, Self
+
+import torch
+from torch import Tensor
+
+from tokenexit.errors import UserError, unknown_name
+from tokenexit.policies import Knob, Policy, State
+from tokenexit.reducers.rows import Rows
+from tokenexit.registry import Registry
+
+REDUCERS: Registry[Reducer] = Registry("reducer", "tokenexit.reducers")
+
+Place = Literal["before", "within"]
+PLACES: tuple[Place, ...] = ("before", "within")
+"""Where rows are taken out: ``before`` a layer, or ``within`` it, between its attention, which
+still reads them, and its feed-forward block, which does not compute them."""
+
+Fate = Literal["copy", "drop", "restore"]
+FATES: tuple[Fate, ...] = ("copy", "drop", "restore")
+"""What becomes of the rows taken out.
+
+``copy``: their state stays as it entered the layer, and later layers read it.
+``drop``: they are gone, for later layers and for exits.
+``restore``: later layers do not read them; exits and the top find the state with which they
+entered the layer. Words can be labelled so.
+"""
+
+
+class Reducer(ABC):
+    """Decides at layers which rows are computed on; the first row of a text always is.
+
+    Subclasses are frozen dataclasses registered under a name in a file of their own, with the
+    fields ``place`` and ``fate``.
+    """
+
+    place: str
+    fate: str
+
+    knob: ClassVar[Knob | None] = None
+    """The main dial; a stricter value must never keep fewer rows."""
+
+    reads: ClassVar[str] = "nothing"
+    """What of a layer is read: ``nothing``, ``states``, or ``attention``, which is then computed
+    product by product in layers where the reducer is asked."""
+
+    def __post_init__(self) -> None:
+        for field, allowed in (("place", PLACES), ("fate", FATES)):
+            if getattr(self, field) not in allowed:
+                name = f"{field} of {type(self).__name__}"
+                raise unknown_name(name, getattr(self, field), allowed)
+        if self.reads == "attention" and self.place == "before":
+            raise UserError(
+                f"{type(self).__name__} reads the attention of the layer in which it takes rows "
+                'out, so its place is "within".'
+            )
+
+    def init(self, num_rows: int, device: torch.device | str = "cpu") -> State:
+        """State before the first layer, for ``num_rows`` rows."""
+        return None
+
+    @abstractmethod
+    def keep(self, rows: Rows, state: State) -> tuple[Tensor, State]:
+        """Decide at one layer.
+
+        Args:
+            rows: Those still computed.
+            state: What the last call (or ``init``) returned, indexed to the same rows.
+
+        Returns:
+            Which rows are computed on, ``[R]`` bool, and the state for the next layer. Texts do
+            not look at each other: what is said of a row does not depend on who shares its batch.
+        """
+
+    def asked(self, layer: int, num_layers: int, longest: int) -> bool:
+        """Whether it may take out anybody at a layer; where not, nothing is computed for it.
+
+        Args:
+            layer: From 1.
+            num_layers: Depth of the network.
+            longest: Tokens of the longest text of the batch.
+        """
+        return True
+
+    @classmethod
+    def examples(cls) -> Sequence[Self]:
+        """A few small instances: contract tests and the list of reducers use them."""
+        return [cls()]
+
+    def dial(self) -> Knob | None:
+        """The knob that may be turned, here or in what is inside."""
+        return self.knob
+
+    def setting(self) -> float | None:
+        """Where the dial stands now, or None without one."""
+        return None if self.knob is None else getattr(self, self.knob.field)
+
+    def at(self, value: float) -> Self:
+        """The same reducer with its knob set to ``value``.
+
+        Raises:
+            UserError: It has no knob, or the value is out of range.
+        """
+        if self.knob is None:
+            raise UserError(f"{type(self).__name__} has no threshold to set.")
+        setting = round(value) if self.knob.integer and math.isfinite(value) else float(value)
+        return dataclasses.replace(self, **{self.knob.field: setting})  # type: ignore[type-var]
+
+    def to_config(self) -> dict[str, Any]:
+        """The reducer as plain data, ready for JSON or YAML."""
+        fields = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
+        return {"name": REDUCERS.name_of(type(self)), **fields}
+
+    def to_json(self) -> str:
+        """The reducer as one line of JSON; ``from_config`` reads it back."""
+        return json.dumps(self.to_config())
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Policy):
+        return value.to_config()
+    return [_plain(one) for one in value] if isinstance(value, tuple) else value

@@ -1,0 +1,68 @@
+"""Reducers from plain data: mappings, JSON, YAML, or as one types them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from tokenexit.errors import UserError, unknown_name
+from tokenexit.policies.text import read_text
+from tokenexit.reducers.base import REDUCERS, Reducer
+
+ReducerLike = Reducer | Mapping[str, Any] | str
+"""What stands for a reducer: itself, its name, or its settings as plain data or text."""
+
+
+def from_config(config: ReducerLike) -> Reducer:
+    """Build a reducer from plain data.
+
+    Args:
+        config: ``{"name": "significance", "ratio": 0.8}``, the same as JSON or YAML text, a
+            name, ``significance:0.8``, or a reducer (returned as it is).
+
+    Raises:
+        UserError: Unknown reducer or setting (the nearest name is given), or a bad value.
+    """
+    if isinstance(config, Reducer):
+        return config
+    given: Any = config
+    if isinstance(given, str):
+        name, colon, number = given.strip().partition(":")
+        if colon and name.isidentifier():
+            return _at(REDUCERS.get(name)(), number)
+        parsed = read_text(given)
+        given = {"name": parsed} if isinstance(parsed, str) else parsed
+    if not isinstance(given, Mapping) or "name" not in given:
+        raise UserError(
+            f"A reducer is a name or a mapping with a 'name', not {config!r}; for example "
+            '{"name": "significance", "ratio": 0.8}.'
+        )
+    cls = REDUCERS.get(str(given["name"]))
+    allowed = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    for key in given:
+        if key != "name" and key not in allowed:
+            raise unknown_name(f"setting of reducer {given['name']}", key, allowed)
+    values = {key: _revive(value) for key, value in given.items() if key != "name"}
+    try:
+        return cls(**values)
+    except TypeError as error:
+        raise UserError(
+            f"Reducer {given['name']!r} cannot be built from {values}: {error}. "
+            f"Its settings are: {', '.join(allowed) or 'none'}."
+        ) from error
+
+
+def _at(reducer: Reducer, number: str) -> Reducer:
+    try:
+        value = float(number)
+    except ValueError as error:
+        raise UserError(
+            f"What follows the colon of a reducer is a number, as in significance:0.8, not "
+            f"{number.strip()!r}."
+        ) from error
+    return reducer.at(value)
+
+
+def _revive(value: Any) -> Any:
+    return tuple(_revive(one) for one in value) if isinstance(value, list | tuple) else value

@@ -1,0 +1,98 @@
+"""Take rows out at depths that their tokens had beforehand (HashEE on texts)."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from tokenexit.errors import UserError
+from tokenexit.policies import Knob, Policy, PolicyLike, State, from_config
+from tokenexit.policies.assigned_depth import AssignedDepth
+from tokenexit.policies.hash import Hash
+from tokenexit.policies.rule import Rule
+from tokenexit.reducers.base import REDUCERS, Reducer
+from tokenexit.reducers.rows import Rows
+
+
+@REDUCERS.register("by_policy")
+@dataclass(frozen=True)
+class ByPolicy(Reducer):
+    """A row is computed as deep as a policy of token ids says.
+
+    HashEE (Sun et al. 2022) as its released code classifies texts: a row whose token has depth
+    ``d`` runs through layers 1 to ``d``, and later layers read the state it has then (``copy``);
+    the network's top classifies the first row. There special and unseen tokens have the largest
+    depth; here the first row is always computed, and the others are as the table says. There
+    padding is attended to, here there is none.
+
+    Args:
+        policy: One that knows the layer of each token beforehand: ``hash``, ``assigned_depth``,
+            ``token_buckets``, ``token_frequency``.
+        fate: What becomes of the rows.
+        place: ``before`` a layer; there is nothing of it to read.
+
+    Raises:
+        UserError: The policy looks at more than tokens, or a setting is unknown.
+    """
+
+    policy: PolicyLike = dataclasses.field(default_factory=Hash)
+    fate: str = "copy"
+    place: str = "before"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        policy = from_config(self.policy)
+        if _rule(policy, 12) is None:
+            raise UserError(
+                "by_policy wants a policy that knows each token's layer beforehand: hash, "
+                f"assigned_depth, token_buckets or token_frequency, not {policy!r}."
+            )
+        object.__setattr__(self, "policy", policy)
+
+    def keep(self, rows: Rows, state: State) -> tuple[Tensor, State]:
+        """Those that the policy would not have let out at the layer before."""
+        if rows.num_layers not in self._rules:
+            self._rules[rows.num_layers] = _rule(from_config(self.policy), rows.num_layers)
+        rule = self._rules[rows.num_layers]
+        assert rule is not None and rule.depths is not None
+        past = rows.layer - 2
+        if past < 0 or not rule.asked[past]:
+            return torch.ones_like(rows.pinned), state
+        return rule.depths(rows.item_id, rows.position) >= rule.thresholds[past][0], state
+
+    def asked(self, layer: int, num_layers: int, longest: int) -> bool:
+        """Not before the first layer, through which every row runs."""
+        return layer > 1
+
+    def dial(self) -> Knob | None:
+        """That of the policy."""
+        return from_config(self.policy).dial()
+
+    def setting(self) -> float | None:
+        """That of the policy."""
+        return from_config(self.policy).setting()
+
+    def at(self, value: float) -> Self:
+        """With the policy's knob set."""
+        return dataclasses.replace(self, policy=from_config(self.policy).at(value))
+
+    @cached_property
+    def _rules(self) -> dict[int, Rule | None]:
+        return {}
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """A hash, and a small table."""
+        return [cls(Hash(1, 5)), cls(AssignedDepth(4, ((5, 1), (7, 2))), fate="drop")]
+
+
+def _rule(policy: Policy, num_layers: int) -> Rule | None:
+    """The rule of a policy that goes by tokens alone, one line a layer; else None."""
+    rule = policy.as_rule(num_layers, 2)
+    plain = rule is not None and rule.score == "depth" and len(rule.thresholds[0]) == 1
+    return rule if plain and not rule.counts and not rule.pools else None

@@ -1,0 +1,84 @@
+"""Keep rows that stand for the others (after Pyramid-BERT)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from tokenexit.policies import State
+from tokenexit.reducers.base import REDUCERS
+from tokenexit.reducers.counts import Counted
+from tokenexit.reducers.rows import Rows, place_in_text
+
+
+@REDUCERS.register("core_set")
+@dataclass(frozen=True)
+class CoreSet(Counted):
+    """Of each text a core set is computed on: from the first row, ever the one farthest off.
+
+    After Pyramid-BERT (Huang et al. 2022): the greedy choice of k centres among the states, where
+    no row is far from a centre. There is no score to learn. Its full text and code could not be
+    read: that rows leave before a layer, how many, and Euclidean distance are ours.
+
+    Args:
+        ratio: As in ``Counted``.
+        counts: As there.
+        layers: As there.
+        least: As there.
+        fate: What becomes of the rows.
+        place: ``before`` a layer, or ``within`` it; the states that enter it are compared.
+
+    Raises:
+        UserError: A setting is unknown or out of range.
+    """
+
+    ratio: float = 0.8
+    counts: tuple[int, ...] = ()
+    layers: tuple[int, ...] = ()
+    least: int = 1
+    fate: str = "drop"
+    place: str = "before"
+    reads = "states"
+
+    def keep(self, rows: Rows, state: State) -> tuple[Tensor, State]:
+        """The centres of each text."""
+        text, number = rows.text.unique_consecutive(return_inverse=True)
+        place = place_in_text(rows.text)
+        shape = len(text), int(place.max()) + 1
+        cell = number, place
+        real = torch.zeros(shape, dtype=torch.bool, device=text.device)
+        real[cell] = True
+        states = rows.hidden.new_zeros(*shape, rows.hidden.shape[1])
+        states[cell] = rows.hidden
+        limits = self.limits(rows.layer, rows.lengths)[text]
+        return centres(states, real, limits)[cell], state
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """Shares, and given numbers of rows that go back in the end."""
+        return [cls(0.7), cls(1.0, (14, 9, 6, 4), fate="restore", place="within")]
+
+
+def centres(states: Tensor, real: Tensor, counts: Tensor) -> Tensor:
+    """Greedy centres of padded texts, ``[B, M]`` bool; of equals the earlier row.
+
+    Args:
+        states: ``[B, M, H]``; the first row of each is its first centre.
+        real: Which are no padding, ``[B, M]`` bool, from the left.
+        counts: How many of each text, ``[B]``; all where it has fewer.
+    """
+    counts = torch.minimum(counts, real.sum(dim=1))
+    chosen = torch.zeros_like(real)
+    chosen[:, 0] = True
+    apart = torch.full(real.shape, float("inf"), dtype=states.dtype, device=states.device)
+    newest = states[:, :1]
+    for size in range(2, int(counts.max()) + 1):
+        apart = torch.minimum(apart, (states - newest).square().sum(dim=-1))
+        apart = apart.masked_fill(chosen | ~real, -1.0)
+        farthest = apart.argmax(dim=1, keepdim=True)
+        newest = states.gather(1, farthest[..., None].expand(-1, 1, states.shape[2]))
+        chosen = chosen.scatter(1, farthest, chosen.gather(1, farthest) | (counts >= size)[:, None])
+    return chosen

@@ -1,0 +1,148 @@
+"""The check of a reducer."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from tokenexit.policies import State, index_state
+from tokenexit.reducers import Reducer, Rows, from_config
+from tokenexit.testing.contract import Contract, require, require_raises
+
+NUM_LAYERS = 6
+LENGTHS = (7, 5, 5, 1)
+REDUCER: Contract[Reducer] = Contract("reducer")
+
+
+def check_reducer(reducer: Reducer | type[Reducer]) -> None:
+    """Check that a reducer keeps its promises.
+
+    Args:
+        reducer: A reducer, or a registered class, whose ``examples`` are all checked.
+
+    Raises:
+        AssertionError: It breaks one; the message says which, and how to mend it.
+    """
+    if isinstance(reducer, Reducer):
+        REDUCER.hold(reducer, repr(reducer))
+        return
+    examples = reducer.examples()
+    require(examples, f"{reducer.__name__}.examples() is empty: give one instance or more.")
+    for example in examples:
+        check_reducer(example)
+
+
+def shown(reducer: Reducer, layer: int, chosen: Tensor) -> Rows:
+    """Some of the rows of four texts at a layer, always the same.
+
+    Args:
+        reducer: Who will see them, and attention if it reads that.
+        layer: From 1.
+        chosen: Their numbers, ``[R]``, of ``sum(LENGTHS)``.
+    """
+    draw = torch.Generator().manual_seed(layer)
+    text = torch.repeat_interleave(torch.arange(len(LENGTHS)), torch.tensor(LENGTHS))
+    position = torch.cat([torch.arange(length) for length in LENGTHS])
+    attention = torch.rand(2, len(text), generator=draw)
+    received = own = None
+    if reducer.reads == "attention":
+        received, own = (attention.sum(dim=0)[chosen], attention[0][chosen])
+    return Rows(
+        layer=layer,
+        num_layers=NUM_LAYERS,
+        text=text[chosen],
+        lengths=torch.tensor(LENGTHS),
+        position=position[chosen],
+        item_id=torch.randint(5, 30, (len(text),), generator=draw)[chosen],
+        pinned=position[chosen] == 0,
+        hidden=torch.randn(len(text), 8, generator=draw)[chosen],
+        received=received,
+        own=own,
+    )
+
+
+def through(reducer: Reducer, rows: Tensor) -> list[Tensor]:
+    """Which of some rows are left after each layer, by their numbers."""
+    state: State = index_state(reducer.init(sum(LENGTHS)), rows)
+    left = []
+    for layer in range(1, NUM_LAYERS + 1):
+        if reducer.asked(layer, NUM_LAYERS, max(LENGTHS)):
+            seen = shown(reducer, layer, rows)
+            keep, state = reducer.keep(seen, state)
+            stay = keep | seen.pinned
+            rows, state = rows[stay], index_state(state, stay)
+        left.append(rows)
+    return left
+
+
+@REDUCER.promise
+def decides_about_every_row(reducer: Reducer) -> None:
+    """``keep`` gives one bool a row, and changes nothing that it was shown."""
+    rows = shown(reducer, 2, torch.arange(sum(LENGTHS)))
+    before = {key: value.clone() for key, value in vars(rows).items() if torch.is_tensor(value)}
+    keep, _ = reducer.keep(rows, reducer.init(len(rows)))
+    require(
+        keep.dtype == torch.bool and keep.shape == rows.text.shape,
+        f"it gave {keep.dtype} of shape {list(keep.shape)}, not torch.bool of {len(rows)} rows.",
+    )
+    for key, value in before.items():
+        require(torch.equal(value, getattr(rows, key)), f"it changed rows.{key}: copy it first.")
+
+
+@REDUCER.promise
+def texts_do_not_look_at_each_other(reducer: Reducer) -> None:
+    """What is said of a row does not depend on who shares its batch."""
+    text = torch.repeat_interleave(torch.arange(len(LENGTHS)), torch.tensor(LENGTHS))
+    together = through(reducer, torch.arange(len(text)))
+    for number in range(len(LENGTHS)):
+        alone = through(reducer, (text == number).nonzero().squeeze(-1))
+        for layer, (left, found) in enumerate(zip(together, alone, strict=True), 1):
+            require(
+                torch.equal(left[text[left] == number], found),
+                f"after layer {layer} other rows of text {number} are left when it is alone.",
+            )
+
+
+@REDUCER.promise
+def says_where_it_is_asked(reducer: Reducer) -> None:
+    """Where ``asked`` says no, ``keep`` would have kept everybody."""
+    rows = torch.arange(sum(LENGTHS))
+    for layer in range(1, NUM_LAYERS + 1):
+        if not reducer.asked(layer, NUM_LAYERS, max(LENGTHS)):
+            seen = shown(reducer, layer, through(reducer, rows)[layer - 1])
+            keep, _ = reducer.keep(seen, index_state(reducer.init(len(rows)), seen.position))
+            require((keep | seen.pinned).all(), f"at layer {layer} it takes rows out all the same.")
+
+
+@REDUCER.promise
+def is_plain_data(reducer: Reducer) -> None:
+    """It is frozen, and the same again after a trip through JSON."""
+    require(type(reducer).__doc__, "give the class a docstring.")
+    require(
+        from_config(reducer.to_json()) == reducer,
+        f"from_config makes another of it: {from_config(reducer.to_json())!r}.",
+    )
+    field = dataclasses.fields(reducer)[0].name  # type: ignore[arg-type]
+    require_raises(
+        dataclasses.FrozenInstanceError,
+        lambda: setattr(reducer, field, None),
+        "its fields can be set: declare it with @dataclass(frozen=True).",
+    )
+
+
+@REDUCER.promise
+def a_stricter_dial_keeps_more(reducer: Reducer) -> None:
+    """Turned to its strict end the dial keeps no fewer rows of any text."""
+    knob = reducer.dial()
+    if knob is None:
+        return
+    rows = torch.arange(sum(LENGTHS))
+    loose, strict = (through(reducer.at(value), rows) for value in (knob.loose, knob.strict))
+    for layer, (few, many) in enumerate(zip(loose, strict, strict=True), 1):
+        require(
+            len(few) <= len(many),
+            f"after layer {layer} the strict end keeps {len(many)} rows "
+            f"and the loose one {len(few)}: swap the ends of the knob.",
+        )
