@@ -105,6 +105,6 @@ def test_bad_settings_are_told(text, message):
         reducers.from_config(text)
 
 
-def test_one_number_after_a_colon_sets_the_dial():
+def test_one_number_after_a_colon_sets_the_threshold():
     assert reducers.from_config("significance:0.5") == reducers.Significance(0.5)
     assert reducers.from_config("by_policy:4") == reducers.ByPolicy(policies.Hash(1, 4))

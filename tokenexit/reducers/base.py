@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from tokenexit.errors import UserError, unknown_name
-from tokenexit.policies import Knob, Policy, State
+from tokenexit.policies import Policy, State, ThresholdSpec
 from tokenexit.reducers.rows import Rows
 from tokenexit.registry import Registry
 
@@ -49,8 +49,8 @@ class Reducer(ABC):
     place: str
     fate: str
 
-    knob: ClassVar[Knob | None] = None
-    """The main dial; a stricter value must never keep fewer rows."""
+    own_threshold: ClassVar[ThresholdSpec | None] = None
+    """The main threshold; a stricter value must never keep fewer rows."""
 
     reads: ClassVar[str] = "nothing"
     """What of a layer is read: ``nothing``, ``states``, or ``attention``, which is then computed
@@ -99,24 +99,26 @@ class Reducer(ABC):
         """A few small instances: contract tests and the list of reducers use them."""
         return [cls()]
 
-    def dial(self) -> Knob | None:
-        """The knob that may be turned, here or in what is inside."""
-        return self.knob
+    def threshold_spec(self) -> ThresholdSpec | None:
+        """The threshold that may be turned, here or in what is inside."""
+        return self.own_threshold
 
-    def setting(self) -> float | None:
-        """Where the dial stands now, or None without one."""
-        return None if self.knob is None else getattr(self, self.knob.field)
+    def threshold_value(self) -> float | None:
+        """Where the threshold stands now, or None without one."""
+        return None if self.own_threshold is None else getattr(self, self.own_threshold.field)
 
-    def at(self, value: float) -> Self:
-        """The same reducer with its knob set to ``value``.
+    def with_threshold(self, value: float) -> Self:
+        """The same reducer with its threshold set to ``value``.
 
         Raises:
-            UserError: It has no knob, or the value is out of range.
+            UserError: It has no threshold, or the value is out of range.
         """
-        if self.knob is None:
+        if self.own_threshold is None:
             raise UserError(f"{type(self).__name__} has no threshold to set.")
-        setting = round(value) if self.knob.integer and math.isfinite(value) else float(value)
-        return dataclasses.replace(self, **{self.knob.field: setting})  # type: ignore[type-var]
+        setting = (
+            round(value) if self.own_threshold.integer and math.isfinite(value) else float(value)
+        )
+        return dataclasses.replace(self, **{self.own_threshold.field: setting})  # type: ignore[type-var]
 
     def to_config(self) -> dict[str, Any]:
         """The reducer as plain data, ready for JSON or YAML."""

@@ -61,7 +61,7 @@ def _at(reducer: Reducer, number: str) -> Reducer:
             f"What follows the colon of a reducer is a number, as in significance:0.8, not "
             f"{number.strip()!r}."
         ) from error
-    return reducer.at(value)
+    return reducer.with_threshold(value)
 
 
 def _revive(value: Any) -> Any:

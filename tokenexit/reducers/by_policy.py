@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tokenexit.errors import UserError
-from tokenexit.policies import Knob, Policy, PolicyLike, State, from_config
+from tokenexit.policies import Policy, PolicyLike, State, ThresholdSpec, from_config
 from tokenexit.policies.assigned_depth import AssignedDepth
 from tokenexit.policies.hash import Hash
 from tokenexit.policies.rule import Rule
@@ -69,17 +69,17 @@ class ByPolicy(Reducer):
         """Not before the first layer, through which every row runs."""
         return layer > 1
 
-    def dial(self) -> Knob | None:
+    def threshold_spec(self) -> ThresholdSpec | None:
         """That of the policy."""
-        return from_config(self.policy).dial()
+        return from_config(self.policy).threshold_spec()
 
-    def setting(self) -> float | None:
+    def threshold_value(self) -> float | None:
         """That of the policy."""
-        return from_config(self.policy).setting()
+        return from_config(self.policy).threshold_value()
 
-    def at(self, value: float) -> Self:
-        """With the policy's knob set."""
-        return dataclasses.replace(self, policy=from_config(self.policy).at(value))
+    def with_threshold(self, value: float) -> Self:
+        """With the policy's threshold set."""
+        return dataclasses.replace(self, policy=from_config(self.policy).with_threshold(value))
 
     @cached_property
     def _rules(self) -> dict[int, Rule | None]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tokenexit.errors import UserError
-from tokenexit.policies import Knob
+from tokenexit.policies import ThresholdSpec
 from tokenexit.policies.base import check_number
 from tokenexit.reducers.base import Reducer
 
@@ -35,7 +35,7 @@ class Counted(Reducer):
     counts: Sequence[int]
     layers: Sequence[int]
     least: int
-    knob = Knob("ratio", strict=1.0, loose=0.05)
+    own_threshold = ThresholdSpec("ratio", strict=1.0, loose=0.05)
 
     def __post_init__(self) -> None:
         super().__post_init__()

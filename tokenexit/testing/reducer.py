@@ -133,16 +133,18 @@ def is_plain_data(reducer: Reducer) -> None:
 
 
 @REDUCER.promise
-def a_stricter_dial_keeps_more(reducer: Reducer) -> None:
-    """Turned to its strict end the dial keeps no fewer rows of any text."""
-    knob = reducer.dial()
-    if knob is None:
+def a_stricter_threshold_keeps_more(reducer: Reducer) -> None:
+    """At its strict end the threshold keeps no fewer rows of any text."""
+    spec = reducer.threshold_spec()
+    if spec is None:
         return
     rows = torch.arange(sum(LENGTHS))
-    loose, strict = (through(reducer.at(value), rows) for value in (knob.loose, knob.strict))
+    loose, strict = (
+        through(reducer.with_threshold(value), rows) for value in (spec.loose, spec.strict)
+    )
     for layer, (few, many) in enumerate(zip(loose, strict, strict=True), 1):
         require(
             len(few) <= len(many),
             f"after layer {layer} the strict end keeps {len(many)} rows "
-            f"and the loose one {len(few)}: swap the ends of the knob.",
+            f"and the loose one {len(few)}: swap the two ends.",
         )
