@@ -46,8 +46,8 @@ class Reducer(ABC):
     fields ``place`` and ``fate``.
     """
 
-    place: str
-    fate: str
+    place: Place
+    fate: Fate
 
     own_threshold: ClassVar[ThresholdSpec | None] = None
     """The main threshold; a stricter value must never keep fewer rows."""

@@ -15,7 +15,7 @@ from tokenexit.policies import Policy, PolicyLike, State, ThresholdSpec, from_co
 from tokenexit.policies.assigned_depth import AssignedDepth
 from tokenexit.policies.hash import Hash
 from tokenexit.policies.rule import Rule
-from tokenexit.reducers.base import REDUCERS, Reducer
+from tokenexit.reducers.base import REDUCERS, Fate, Place, Reducer
 from tokenexit.reducers.rows import Rows
 
 
@@ -41,8 +41,8 @@ class ByPolicy(Reducer):
     """
 
     policy: PolicyLike = dataclasses.field(default_factory=Hash)
-    fate: str = "copy"
-    place: str = "before"
+    fate: Fate = "copy"
+    place: Place = "before"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -94,5 +94,6 @@ class ByPolicy(Reducer):
 def _rule(policy: Policy, num_layers: int) -> Rule | None:
     """The rule of a policy that goes by tokens alone, one line a layer; else None."""
     rule = policy.as_rule(num_layers, 2)
-    plain = rule is not None and rule.score == "depth" and len(rule.thresholds[0]) == 1
-    return rule if plain and not rule.counts and not rule.pools else None
+    if rule is None or rule.score != "depth" or rule.counts or rule.pools:
+        return None
+    return rule if len(rule.thresholds[0]) == 1 else None

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tokenexit.policies import State
-from tokenexit.reducers.base import REDUCERS
+from tokenexit.reducers.base import REDUCERS, Fate, Place
 from tokenexit.reducers.counts import Counted
 from tokenexit.reducers.rows import Rows, place_in_text
 
@@ -39,8 +39,8 @@ class CoreSet(Counted):
     counts: tuple[int, ...] = ()
     layers: tuple[int, ...] = ()
     least: int = 1
-    fate: str = "drop"
-    place: str = "before"
+    fate: Fate = "drop"
+    place: Place = "before"
     reads = "states"
 
     def keep(self, rows: Rows, state: State) -> tuple[Tensor, State]:

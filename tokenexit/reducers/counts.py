@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 
 import torch
@@ -32,8 +31,8 @@ class Counted(Reducer):
     """
 
     ratio: float
-    counts: Sequence[int]
-    layers: Sequence[int]
+    counts: tuple[int, ...]
+    layers: tuple[int, ...]
     least: int
     own_threshold = ThresholdSpec("ratio", strict=1.0, loose=0.05)
 
@@ -65,7 +64,7 @@ class Counted(Reducer):
         return not self.layers or layer in self.layers
 
     @cached_property
-    def _given(self) -> Sequence[int]:
+    def _given(self) -> tuple[int, ...]:
         return self.counts or (MOST,)
 
 
@@ -76,9 +75,10 @@ def _whole(reducer: Counted, field: str) -> tuple[int, ...]:
         UserError: It is none.
     """
     value = getattr(reducer, field)
-    numbers = tuple(value) if isinstance(value, list | tuple) else (None,)
-    if all(isinstance(n, int) and not isinstance(n, bool) and 1 <= n <= MOST for n in numbers):
-        return numbers
+    if isinstance(value, list | tuple):
+        numbers = tuple(n for n in value if type(n) is int and 1 <= n <= MOST)
+        if len(numbers) == len(value):
+            return numbers
     raise UserError(
         f"{type(reducer).__name__}.{field} must be whole numbers from 1, such as [64, 48, 32], "
         f"not {value!r}."

@@ -8,7 +8,7 @@ from typing import Self
 from torch import Tensor
 
 from tokenexit.policies import State
-from tokenexit.reducers.base import REDUCERS
+from tokenexit.reducers.base import REDUCERS, Fate, Place
 from tokenexit.reducers.counts import Counted
 from tokenexit.reducers.rows import Rows
 
@@ -44,8 +44,8 @@ class Significance(Counted):
     own: bool = True
     layers: tuple[int, ...] = ()
     least: int = 2
-    fate: str = "restore"
-    place: str = "within"
+    fate: Fate = "restore"
+    place: Place = "within"
     reads = "attention"
 
     def keep(self, rows: Rows, state: State) -> tuple[Tensor, State]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tokenexit.policies import State, index_state
-from tokenexit.reducers import Reducer, Rows, from_config
+from tokenexit.reducers import REDUCERS, Reducer, Rows, from_config
 from tokenexit.testing.contract import Contract, require, require_raises
 
 NUM_LAYERS = 6
@@ -16,11 +16,11 @@ LENGTHS = (7, 5, 5, 1)
 REDUCER: Contract[Reducer] = Contract("reducer")
 
 
-def check_reducer(reducer: Reducer | type[Reducer]) -> None:
+def check_reducer(reducer: str | Reducer | type[Reducer]) -> None:
     """Check that a reducer keeps its promises.
 
     Args:
-        reducer: A reducer, or a registered class, whose ``examples`` are all checked.
+        reducer: A reducer, or a registered class or its name, whose ``examples`` are all checked.
 
     Raises:
         AssertionError: It breaks one; the message says which, and how to mend it.
@@ -28,8 +28,9 @@ def check_reducer(reducer: Reducer | type[Reducer]) -> None:
     if isinstance(reducer, Reducer):
         REDUCER.hold(reducer, repr(reducer))
         return
-    examples = reducer.examples()
-    require(examples, f"{reducer.__name__}.examples() is empty: give one instance or more.")
+    cls = REDUCERS.get(reducer) if isinstance(reducer, str) else reducer
+    examples = cls.examples()
+    require(examples, f"{cls.__name__}.examples() is empty: give one instance or more.")
     for example in examples:
         check_reducer(example)
 
