@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -84,3 +85,22 @@ def test_signals_and_runs_have_their_names_of_before(tmp_path):
     (tmp_path / "metrics.json").write_text("{}", encoding="utf-8")
     with now("RunData.written", "generated_trace"):
         assert load_run(tmp_path).written is None
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "called"),
+    [
+        ("calibration.texts", "calibrate_texts", "calibrate"),
+        ("calibration.risk", "Promise", "RiskControl"),
+        ("evaluation.bench", "bench_texts", "bench"),
+        ("evaluation.bench_texts", "bench_texts", "bench"),
+        ("objectives.base", "Lesson", "BatchLoss"),
+        ("objectives.base", "Occasion", "BatchInfo"),
+        ("objectives.base", "layer_weights", "layer_weights"),  # of another module now
+        ("objectives.joint", "JointLesson", "JointLoss"),
+        ("objectives.self_distillation", "DistillationLesson", "DistillationLoss"),
+    ],
+)
+def test_what_was_imported_from_modules(place, name, called):
+    with pytest.warns(DeprecationWarning, match=f"{name} is"):
+        assert getattr(import_module(f"tokenexit.{place}"), name).__name__ == called

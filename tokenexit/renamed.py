@@ -20,10 +20,10 @@ def renamed(module: str, name: str, now: Mapping[str, Any]) -> Any:
     """
     if name not in now:
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
-    warnings.warn(
-        f"{module}.{name} is called {now[name].__name__} now.", DeprecationWarning, stacklevel=3
-    )
-    return now[name]
+    found = now[name]
+    new = found.__name__ if found.__name__ != name else f"{found.__module__}.{name}"
+    warnings.warn(f"{module}.{name} is called {new} now.", DeprecationWarning, stacklevel=3)
+    return found
 
 
 class _Former:

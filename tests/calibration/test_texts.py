@@ -11,6 +11,7 @@ import torch
 from tokenexit import policies
 from tokenexit.calibration import CalibrateConfig, calibrate
 from tokenexit.calibration.by_runs import RUNS
+from tokenexit.calibration.guarantee_texts import certify_texts
 from tokenexit.data.pairs import PairSplit
 from tokenexit.errors import UserError
 from tokenexit.evaluation.generation import evaluate_texts
@@ -122,6 +123,9 @@ def test_a_promise_about_texts_not_yet_written(model):
     assert found.promise["bound"] <= 0.3
     assert not found.promise["labelled"]
     assert found.chosen["depth_speedup"] > 1
+    with pytest.warns(DeprecationWarning, match="certify now"):
+        former = certify_texts(model, bare, FAMILIES[:1], config.promise, settings=6)
+    assert former.promise == found.promise
     several = calibrate(model, turned(ALL[:120]), config, families=FAMILIES)
     assert (several.promise["family_chosen_on"], several.promise["n"]) == (60, 60)
     with pytest.raises(UserError, match="risk_of=text"):

@@ -26,7 +26,7 @@ from transformers import (
 
 from tokenexit import ExitModelForSeq2SeqLM, ExitModelForTokenClassification
 from tokenexit.errors import UserError
-from tokenexit.evaluation.bench import bench, bench_texts
+from tokenexit.evaluation.bench import bench
 from tokenexit.evaluation.bench.peers import PEERS
 from tokenexit.kernels import library
 from tokenexit.models.fresh.encoder import train_tokenizer
@@ -77,7 +77,7 @@ def writer(family: str) -> ExitModelForSeq2SeqLM:
 
 
 def test_generators_have_the_same_rows():
-    found = bench_texts(writer("t5"), TEXTS, AssignedDepth(1), batch_size=3, repeats=2)
+    found = bench(writer("t5"), TEXTS, AssignedDepth(1), batch_size=3, repeats=2)
     data = json.loads(json.dumps(found.to_json(), allow_nan=False))
     rows = {row["name"]: row for row in data["rows"]}
     assert list(rows) == ["plain transformers", "plain, sorted", "ours, full depth", "ours, policy"]
@@ -94,7 +94,7 @@ def test_generators_have_the_same_rows():
 
 
 def test_rows_that_wait_for_others_take_part():
-    found = bench_texts(
+    found = bench(
         writer("t5"), TEXTS, AssignedDepth(1), batch_size=2, repeats=3, batching="by_depth",
         max_wait=3,
     )  # fmt: skip
@@ -114,16 +114,16 @@ def test_rows_that_wait_for_others_take_part():
 
 def test_what_fixed_batches_have_no_use_for():
     with pytest.raises(UserError, match="max_wait has a meaning"):
-        bench_texts(writer("t5"), TEXTS, Never(), max_wait=3)
+        bench(writer("t5"), TEXTS, Never(), max_wait=3)
     with pytest.raises(UserError, match="by_depth, fixed"):
-        bench_texts(writer("t5"), TEXTS, Never(), batching="depth")
-    assert bench_texts(writer("t5"), TEXTS, Never(), repeats=1).batching is None
+        bench(writer("t5"), TEXTS, Never(), batching="depth")
+    assert bench(writer("t5"), TEXTS, Never(), repeats=1).batching is None
 
 
 @pytest.mark.parametrize("precision", [None, "int8"])
 def test_which_runtime_ran_is_said(precision):
     model = writer("t5").use(precision)
-    found = bench_texts(model, TEXTS, Never(), batch_size=2, repeats=1, batching="by_depth")
+    found = bench(model, TEXTS, Never(), batch_size=2, repeats=1, batching="by_depth")
     told = found.to_json()
     kernels = precision == "int8" and library() is not None
     assert told["runtime"] == ("kernels" if kernels else "eager")
@@ -133,11 +133,11 @@ def test_which_runtime_ran_is_said(precision):
 
 def test_nothing_to_write_from():
     with pytest.raises(UserError, match="no text to time"):
-        bench_texts(writer("t5"), [], Never())
+        bench(writer("t5"), [], Never())
 
 
 def test_an_engine_for_other_models():
-    found = bench_texts(writer("t5"), TEXTS[:1], Never(), batch_size=1, against="onnxruntime")
+    found = bench(writer("t5"), TEXTS[:1], Never(), batch_size=1, against="onnxruntime")
     for row in found.rows[-2:]:
         assert "text classifiers only" in row.reason or "not installed" in row.reason
 
@@ -149,7 +149,7 @@ def test_ctranslate2_writes_the_same(family):
     before = {name: value.clone() for name, value in model.network.state_dict().items()}
     told = model.network.config.to_json_string()
     options = {"batch_size": 4, "repeats": 1, "against": "ctranslate2"}
-    found = bench_texts(model, TEXTS, Never(), **options)
+    found = bench(model, TEXTS, Never(), **options)
     fp32, int8 = found.rows[-2:]
     assert (fp32.reason, int8.reason) == (None, None)
     assert fp32.same_texts == 1

@@ -230,13 +230,16 @@ def test_nothing_to_fit(toy):
 
 
 def test_a_head_may_still_call_it_settle():
-    class Mine(LinearHead):
-        settled = False
+    with pytest.warns(DeprecationWarning, match=r"Mine\.settle is called finalize now"):
 
-        def settle(self) -> None:
-            self.settled = True
+        class Mine(LinearHead):
+            settled = False
+
+            def settle(self) -> None:
+                with pytest.warns(DeprecationWarning, match=r"Fitted\.settle"):
+                    super().settle()
+                self.settled = True
 
     head = Mine(4, 2)
-    with pytest.warns(DeprecationWarning, match=r"Mine\.settle is now called finalize"):
-        head.finalize()
+    head.finalize()
     assert head.settled

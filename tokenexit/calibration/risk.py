@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenexit.extras import require_libraries
+from tokenexit.renamed import renamed
 
 Losses = NDArray[np.float64]
 """One number from 0 to 1 a text, ``[n]``."""
@@ -192,3 +193,7 @@ class RiskControl:
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
         return {"risk": self.risk, "delta": self.delta, "of": self.of, "method": self.method}
+
+
+def __getattr__(name: str) -> Any:
+    return renamed(__name__, name, {"Promise": RiskControl})

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
-from tokenexit.calibration.search import calibrate as calibrate_texts
+from typing import Any
 
-__all__ = ["calibrate_texts"]
+from tokenexit.calibration.search import calibrate
+from tokenexit.renamed import renamed
+
+
+def __getattr__(name: str) -> Any:
+    return renamed(__name__, name, {"calibrate_texts": calibrate})

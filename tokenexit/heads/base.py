@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.registry import Registry
+from tokenexit.renamed import keep_former
 from tokenexit.signals import Signals
 
 HEADS: Registry[ExitHead] = Registry("exit head", "tokenexit.heads")
@@ -31,13 +31,16 @@ class Fitted(nn.Module):
     def observe(self, signals: Signals) -> None:
         """Look at labelled rows of the split ``fitted_on``; by default there is nothing to see."""
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        keep_former(cls, _FORMER)
+
     def finalize(self) -> None:
         """Learn from the rows observed, which were all."""
-        former = getattr(self, "settle", None)
-        if former is not None:
-            told = f"{type(self).__name__}.settle is now called finalize."
-            warnings.warn(told, DeprecationWarning, stacklevel=2)
-            former()
+
+
+_FORMER = {"settle": "finalize"}
+keep_former(Fitted, _FORMER)
 
 
 class ExitHead(Fitted, ABC):

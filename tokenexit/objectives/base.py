@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tokenexit.errors import UserError, unknown_name
+from tokenexit.objectives.weights import layer_weights as _layer_weights
 from tokenexit.policies import Policy
 from tokenexit.registry import Registry
 from tokenexit.renamed import renamed
@@ -293,5 +294,8 @@ def draw(info: BatchInfo, count: int, salt: int = 0) -> Tensor:
     return torch.rand(count, generator=generator)
 
 
+_FORMER = {"Lesson": BatchLoss, "Occasion": BatchInfo, "layer_weights": _layer_weights}
+
+
 def __getattr__(name: str) -> Any:
-    return renamed(__name__, name, {"Lesson": BatchLoss, "Occasion": BatchInfo})
+    return renamed(__name__, name, _FORMER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -10,6 +11,7 @@ from torch.nn import functional as F
 from tokenexit.errors import UserError
 from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective
 from tokenexit.objectives.weights import layer_weights
+from tokenexit.renamed import renamed
 from tokenexit.signals import Signals
 
 
@@ -84,3 +86,7 @@ class DistillationLoss(BatchLoss):
             gap = F.kl_div(student, teacher, log_target=True, reduction="sum")
             self.add(scale * heat**2 * gap)
         return None
+
+
+def __getattr__(name: str) -> Any:
+    return renamed(__name__, name, {"DistillationLesson": DistillationLoss})

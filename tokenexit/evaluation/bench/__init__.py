@@ -10,12 +10,16 @@ compared with those of the plain model.
 
 from __future__ import annotations
 
+from typing import Any
+
 from tokenexit.evaluation.bench.peers import chosen_peers as check_peers
 from tokenexit.evaluation.bench.plain_encoder import plain_forward
 from tokenexit.evaluation.bench.result import BenchResult, Row
 from tokenexit.evaluation.bench.run import bench
+from tokenexit.renamed import renamed
 
-bench_texts = bench
-"""The name that benches of generators had."""
+__all__ = ["BenchResult", "Row", "bench", "check_peers", "plain_forward"]
 
-__all__ = ["BenchResult", "Row", "bench", "bench_texts", "check_peers", "plain_forward"]
+
+def __getattr__(name: str) -> Any:
+    return renamed(__name__, name, {"bench_texts": bench})
