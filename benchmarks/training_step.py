@@ -38,7 +38,7 @@ from tokenexit.halting import Sentence  # noqa: E402
 from tokenexit.models.fresh.encoder import train_tokenizer  # noqa: E402
 from tokenexit.objectives import from_config  # noqa: E402
 from tokenexit.training import TrainConfig, make_accelerator  # noqa: E402
-from tokenexit.training.batches import Step, steps  # noqa: E402
+from tokenexit.training.batches import TrainingStep, steps  # noqa: E402
 from tokenexit.training.encoder_loss import EncoderLossModule  # noqa: E402
 from tokenexit.training.optimizer import build_optimizer  # noqa: E402
 from tokenexit.training.step import one_step  # noqa: E402
@@ -191,7 +191,7 @@ def _model(small: bool, layers: int) -> ExitModelForTokenClassification:
     )
 
 
-def _plan(batch_size: int, tokens: int, total: int) -> Iterator[Step]:
+def _plan(batch_size: int, tokens: int, total: int) -> Iterator[TrainingStep]:
     """Steps on texts of random words, each word one token or two."""
     random = torch.Generator().manual_seed(0)
     spread = max(tokens // 3, 1)

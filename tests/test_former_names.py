@@ -94,6 +94,8 @@ def test_signals_and_runs_have_their_names_of_before(tmp_path):
         ("calibration.risk", "Promise", "RiskControl"),
         ("evaluation.bench", "bench_texts", "bench"),
         ("evaluation.bench_texts", "bench_texts", "bench"),
+        ("decoding", "check_policy", "check_generator_policy"),
+        ("policies.base", "check_policy", "check_inner_policy"),
         ("objectives.base", "Lesson", "BatchLoss"),
         ("objectives.base", "Occasion", "BatchInfo"),
         ("objectives.base", "layer_weights", "layer_weights"),  # of another module now

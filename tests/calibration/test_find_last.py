@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenexit.calibration.by_table import RUNS, find_last
-from tokenexit.calibration.simulate import Outcome
+from tokenexit.calibration.simulate import SimulatedSetting
 
 
 def runs(count, start, last):
@@ -17,7 +17,7 @@ def runs(count, start, last):
         tried.append(int(value))
         return value <= last
 
-    find_last([Outcome(float(i), 0.0, 1.0) for i in range(count)], start, keeps)
+    find_last([SimulatedSetting(float(i), 0.0, 1.0) for i in range(count)], start, keeps)
     return tried
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tokenexit.halting import Sentence
-from tokenexit.training.batches import Step, labelled_words, steps, steps_per_epoch
+from tokenexit.training.batches import TrainingStep, labelled_words, steps, steps_per_epoch
 
 
 def corpus(count: int) -> list[Sentence]:
@@ -20,12 +20,12 @@ def corpus(count: int) -> list[Sentence]:
     return made
 
 
-def plan(sentences: list[Sentence], **changes: int) -> list[Step]:
+def plan(sentences: list[Sentence], **changes: int) -> list[TrainingStep]:
     settings: dict[str, int] = {"batch_size": 4, "accumulation": 1, "seed": 0, "start": 0}
     return list(steps(sentences, **{**settings, "stop": 6, **changes}))  # type: ignore[arg-type]
 
 
-def dealt(step: Step) -> dict[int, int]:
+def dealt(step: TrainingStep) -> dict[int, int]:
     """Place in the step to sentence, over the parts that weigh something."""
     found: dict[int, int] = {}
     for part in step.micro_batches:

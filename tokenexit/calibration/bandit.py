@@ -144,7 +144,7 @@ class OnlineThreshold:
 
 
 @dataclass(frozen=True)
-class Step:
+class BanditStep:
     """One batch that was served.
 
     Attributes:
@@ -179,7 +179,7 @@ class History:
     arms: tuple[float, ...]
     cost: float
     exploration: float
-    steps: tuple[Step, ...]
+    steps: tuple[BanditStep, ...]
     state: BanditState
 
     def to_json(self) -> dict[str, Any]:
@@ -237,7 +237,7 @@ def adapt(
         for reward in rewards:
             state = bandit.observe(state, arm, reward)
         mean = float(rewards.mean()) if len(rewards) else 0.0
-        steps.append(Step(arm, bandit.arms[arm], len(part), mean, trace.mean_exit_layer))
+        steps.append(BanditStep(arm, bandit.arms[arm], len(part), mean, trace.mean_exit_layer))
         traces.append(replace(trace, text=trace.text + start))
     history = History(
         policy=bandit.policy.to_config(),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tokenexit.calibration.clock.choices import asked_less
 from tokenexit.calibration.found import Candidate
-from tokenexit.calibration.simulate import Outcome, simulate
+from tokenexit.calibration.simulate import SimulatedSetting, simulate
 from tokenexit.calibration.trying import Search
 from tokenexit.policies import Policy
 from tokenexit.policies.assigned_depth import AssignedDepth
@@ -34,7 +34,7 @@ class Entrant:
     """
 
     family: Policy
-    outcomes: Sequence[Outcome]
+    outcomes: Sequence[SimulatedSetting]
     place: int
     worth: float
 
@@ -69,7 +69,7 @@ def _simulated(search: Search, families: Sequence[Policy]) -> list[Entrant]:
     return found + entrants([*less, AssignedDepth()])
 
 
-def _entrant(search: Search, family: Policy, found: Sequence[Outcome]) -> Entrant:
+def _entrant(search: Search, family: Policy, found: Sequence[SimulatedSetting]) -> Entrant:
     goal = search.goal
     ordered = _ordered(search, found)
     seen = [Seen(kept=goal.share(o.quality), saved=o.depth_speedup, ms=o.ms) for o in ordered]
@@ -80,7 +80,7 @@ def _entrant(search: Search, family: Policy, found: Sequence[Outcome]) -> Entran
     return Entrant(family, found, place, worth if keeps[place] else float("-inf"))
 
 
-def _ordered(search: Search, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+def _ordered(search: Search, outcomes: Sequence[SimulatedSetting]) -> Sequence[SimulatedSetting]:
     """Settings that keep the target before those that break it."""
     return outcomes if search.goal.strict_first else outcomes[::-1]
 
@@ -95,7 +95,9 @@ def _promising(search: Search, entrants: Sequence[Entrant]) -> list[Entrant]:
     return [*others[: search.config.verify], *fixed]
 
 
-def find_last(outcomes: Sequence[Outcome], start: int, keeps: Callable[[float], bool]) -> None:
+def find_last(
+    outcomes: Sequence[SimulatedSetting], start: int, keeps: Callable[[float], bool]
+) -> None:
     """Real runs towards the last setting that keeps the promise: gallop, then bisect.
 
     Args:

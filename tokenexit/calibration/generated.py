@@ -19,7 +19,7 @@ from tokenexit.evaluation.text_metrics import check_parts, relative_bound
 from tokenexit.evaluation.text_trace import TextTrace
 from tokenexit.metrics import build_metric
 from tokenexit.metrics.base import Metric
-from tokenexit.models.generation.generate import check_policy
+from tokenexit.models.generation.generate import check_generator_policy
 from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.policies import Policy
 from tokenexit.policies.never import Never
@@ -61,7 +61,7 @@ class Generating(Workload):
     def check(self, config: CalibrateConfig, families: Sequence[Policy], on_unknown: str) -> None:
         """See ``Workload``."""
         for policy in families:
-            check_policy(policy)
+            check_generator_policy(policy)
         if config.confidence is not None:
             check_parts(self._metric)
         if config.promise is not None and config.promise.of != "text":

@@ -94,7 +94,7 @@ def certify(
     if found is None:
         values = grid(family, settings)
         given = partial(measure, family)
-        found = walk(promise, values, given, full, min_quality, set_aside=len(design))
+        found = run_until_failure(promise, values, given, full, min_quality, set_aside=len(design))
     facts = {"family_chosen_on": len(design), "labelled": work.labelled}
     best = found.best
     if not work.labelled:
@@ -118,7 +118,7 @@ def _runner(work: Workload, promise: RiskControl) -> tuple[Result, MeasureOf]:
     return full, measure
 
 
-def walk(
+def run_until_failure(
     promise: RiskControl,
     values: Sequence[float],
     measure: Measure,
@@ -241,7 +241,7 @@ def _conformal(
     expected = text_losses(foretold != deep, table.text, texts)
     if not (promise.keeps(losses) and np.array_equal(losses, expected)):
         return None
-    found = walk(promise, [value], lambda _: (result, losses), full)
+    found = run_until_failure(promise, [value], lambda _: (result, losses), full)
     method = "conformal threshold (CAT)"
     return replace(found, promise={**found.promise, "method": method})
 

@@ -14,7 +14,7 @@ from tokenexit.tasks import LabelledTask, Rows, labelled_task
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SimulatedSetting:
     """One simulated setting.
 
     Attributes:
@@ -46,7 +46,7 @@ def simulate(
     task: str,
     metric: str | None = None,
     clock: Clock | None = None,
-) -> list[list[Outcome]]:
+) -> list[list[SimulatedSetting]]:
     """Outcomes of each family, from strict to loose.
 
     Args:
@@ -84,13 +84,15 @@ def _outcome(
     task: LabelledTask,
     metric: str | None,
     clock: Clock | None,
-) -> Outcome:
+) -> SimulatedSetting:
     layers, prediction = table.simulate(policy.with_threshold(value))
     gold = table.gold.numpy()
     mine = table.mine & table.known
     if not mine.any():
-        return Outcome(value, 0.0, 1.0)
+        return SimulatedSetting(value, 0.0, 1.0)
     rows = Rows(prediction[mine], gold[mine], table.text[mine], table.classes)
     quality = task.quick(rows) if metric is None else task.graded(*rows, metric)["quality"]
     ms = None if clock is None else clock.ms(policy.with_threshold(value), layers[table.mine])
-    return Outcome(value, float(quality), table.num_layers / float(layers[mine].mean()), ms)
+    return SimulatedSetting(
+        value, float(quality), table.num_layers / float(layers[mine].mean()), ms
+    )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tokenexit.decoding.decoding import Decoding
-from tokenexit.decoding.exits import Exits, check_policy
+from tokenexit.decoding.exits import Exits, check_generator_policy
 from tokenexit.decoding.generation_settings import (
     CALLBACKS,
     DRY_RUN,
@@ -17,6 +19,7 @@ from tokenexit.decoding.outcome import Step
 from tokenexit.decoding.sequences import Sequences
 from tokenexit.decoding.verify import Acceptance
 from tokenexit.decoding.work import DecodeWork, decode_bytes, decode_macs, plain_decode_macs
+from tokenexit.renamed import renamed
 
 __all__ = [
     "CALLBACKS",
@@ -34,9 +37,13 @@ __all__ = [
     "Sequences",
     "Step",
     "VerifyingGenerator",
-    "check_policy",
+    "check_generator_policy",
     "check_settings",
     "decode_bytes",
     "decode_macs",
     "plain_decode_macs",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    return renamed(__name__, name, {"check_policy": check_generator_policy})

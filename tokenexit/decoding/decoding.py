@@ -14,7 +14,7 @@ from tokenexit.decoding.block import Block
 from tokenexit.decoding.cache import DecoderCache, Index
 from tokenexit.decoding.exits import Exits
 from tokenexit.decoding.layer import Pending, propagate, run_layer
-from tokenexit.decoding.outcome import Outcome, Rows, Step
+from tokenexit.decoding.outcome import Rows, Step, StepOutcome
 from tokenexit.decoding.sequences import Sequences
 from tokenexit.decoding.source import Source
 from tokenexit.decoding.trail import last_tokens
@@ -121,7 +121,7 @@ class Decoding(Sequences):
         self, block: Block, hidden: Tensor, tokens: Tensor, at: Tensor, policy: Policy
     ) -> Step:
         """Up the layers, until everybody has left."""
-        outcome = Outcome(self._num_rows, self._resident)
+        outcome = StepOutcome(self._num_rows, self._resident)
         state = policy.init(len(tokens), tokens.device)
         newest, bias = block, block.bias_of(self.decoder)
         exits = () if isinstance(policy, Never) else self.exits.layers

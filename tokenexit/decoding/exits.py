@@ -20,7 +20,7 @@ from tokenexit.policies.base import walk
 from tokenexit.signals import Signals
 
 
-def check_policy(policy: Policy) -> None:
+def check_generator_policy(policy: Policy) -> None:
     """Refuse policies that have no meaning for generated tokens.
 
     Raises:

@@ -53,7 +53,7 @@ class Rows:
         )
 
 
-class Outcome:
+class StepOutcome:
     """Collects scores and exit layers of all sequences over the layers of a step."""
 
     def __init__(self, num_rows: int, resident: Index) -> None:

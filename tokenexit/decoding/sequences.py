@@ -13,7 +13,7 @@ from torch import Tensor
 from tokenexit.decoders import Decoder
 from tokenexit.decoding.border import ordinary
 from tokenexit.decoding.cache import Index
-from tokenexit.decoding.exits import Exits, check_policy
+from tokenexit.decoding.exits import Exits, check_generator_policy
 from tokenexit.decoding.layer import PENDING, Pending
 from tokenexit.decoding.outcome import Step
 from tokenexit.decoding.trail import Trail
@@ -54,7 +54,7 @@ class Sequences(ABC):
     ) -> None:
         if pending not in PENDING:
             raise unknown_name("rule for pending tokens", pending, PENDING)
-        check_policy(policy)
+        check_generator_policy(policy)
         self.decoder, self.exits, self.policy = decoder, exits, policy
         self.pending: Pending = pending
         self.max_steps = max_steps
@@ -108,7 +108,7 @@ class Sequences(ABC):
         if policy is None:
             return self.policy
         chosen = from_config(policy)
-        check_policy(chosen)
+        check_generator_policy(chosen)
         return chosen
 
     @abstractmethod

@@ -18,7 +18,7 @@ from tokenexit.policies.never import Never
 
 
 @dataclass(frozen=True)
-class Point:
+class CurveRow:
     """One point of the curve; a row of ``pareto.csv``."""
 
     kind: str
@@ -33,7 +33,7 @@ class Point:
     mac_ratio: float
 
 
-MEASURED = [field.name for field in fields(Point)][4:]
+MEASURED = [field.name for field in fields(CurveRow)][4:]
 """What a point has of a result as it is."""
 
 
@@ -59,10 +59,10 @@ def _described(value: Any) -> str:
     return f"{len(value)} entries"
 
 
-def point(kind: str, policy: Policy, value: float | None, result: Result) -> Point:
+def point(kind: str, policy: Policy, value: float | None, result: Result) -> CurveRow:
     """A measured result as a point."""
     measured = {name: getattr(result, name) for name in MEASURED}
-    return Point(
+    return CurveRow(
         kind=kind, policy=policy.to_json(), family=family_name(policy), value=value, **measured
     )
 
@@ -76,7 +76,7 @@ def trace_curve(
     *,
     batch_size: int = 32,
     on_unknown: str | None = "error",
-) -> list[Point]:
+) -> list[CurveRow]:
     """Measure full depth, "stop everybody at layer k", and a policy at several settings.
 
     Args:
@@ -107,7 +107,7 @@ def measured_curve(
     exit_layers: Sequence[int],
     policy: Policy,
     values: Sequence[float],
-) -> list[Point]:
+) -> list[CurveRow]:
     """The same with any way of measuring a policy.
 
     Args:
@@ -127,6 +127,6 @@ def measured_curve(
     return points
 
 
-def save_curve(points: Sequence[Point], path: Path) -> None:
+def save_curve(points: Sequence[CurveRow], path: Path) -> None:
     """Write ``pareto.csv``."""
     write_csv(path, list(asdict(points[0])), (asdict(p) for p in points))

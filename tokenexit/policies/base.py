@@ -152,7 +152,7 @@ keep_former(Policy, _FORMER)
 
 
 def __getattr__(name: str) -> Any:
-    return renamed(__name__, name, {"Knob": ThresholdSpec})
+    return renamed(__name__, name, {"Knob": ThresholdSpec, "check_policy": check_inner_policy})
 
 
 def rule_of(policy: Policy, network: Network) -> Rule | None:
@@ -199,7 +199,7 @@ def check_number(
         raise UserError(f"{wanted}, not {value!r}.")
 
 
-def check_policy(policy: Policy, field: str) -> None:
+def check_inner_policy(policy: Policy, field: str) -> None:
     """Refuse a field that should hold a policy and does not."""
     value = getattr(policy, field)
     if not isinstance(value, Policy):

@@ -17,8 +17,8 @@ from tokenexit.policies.base import (
     Policy,
     State,
     ThresholdSpec,
+    check_inner_policy,
     check_pairs,
-    check_policy,
     rule_of,
 )
 from tokenexit.policies.entropy import Entropy
@@ -53,7 +53,7 @@ class PerClass(Policy):
     classes: Mapping[str, Policy] | tuple[tuple[str, Policy], ...] = ()
 
     def __post_init__(self) -> None:
-        check_policy(self, "otherwise")
+        check_inner_policy(self, "otherwise")
         pairs = check_pairs(self, "classes", '{"O": Entropy(0.3)}')
         for name, policy in pairs:
             if not isinstance(name, str) or not isinstance(policy, Policy):

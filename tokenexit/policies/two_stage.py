@@ -15,7 +15,7 @@ from tokenexit.policies.base import (
     Policy,
     State,
     ThresholdSpec,
-    check_policy,
+    check_inner_policy,
     index_state,
 )
 from tokenexit.policies.divergence import Divergence
@@ -59,8 +59,8 @@ class TwoStage(Policy):
     waits = True
 
     def __post_init__(self) -> None:
-        check_policy(self, "gate")
-        check_policy(self, "confirm")
+        check_inner_policy(self, "gate")
+        check_inner_policy(self, "confirm")
 
     def init(self, num_rows: int, device: torch.device | str = "cpu") -> State:
         """State of the gate, and one group of all rows with the first state of ``confirm``."""

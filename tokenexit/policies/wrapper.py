@@ -7,7 +7,7 @@ from typing import Self
 
 import torch
 
-from tokenexit.policies.base import Policy, State, ThresholdSpec, check_policy
+from tokenexit.policies.base import Policy, State, ThresholdSpec, check_inner_policy
 
 
 class WrapperPolicy(Policy):
@@ -19,7 +19,7 @@ class WrapperPolicy(Policy):
     policy: Policy
 
     def __post_init__(self) -> None:
-        check_policy(self, "policy")
+        check_inner_policy(self, "policy")
 
     def init(self, num_rows: int, device: torch.device | str = "cpu") -> State:
         """State of the inner policy."""

@@ -42,7 +42,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Line:
+class HeatmapLine:
     """One text: its number, its mean exit layer, its words, and how many more there are."""
 
     number: int
@@ -56,7 +56,7 @@ class Group:
     """Texts chosen for the same reason."""
 
     title: str
-    lines: Sequence[Line]
+    lines: Sequence[HeatmapLine]
 
 
 def heat_map(run: RunData) -> list[Group]:
@@ -80,10 +80,10 @@ def _depth(words: WordTrace, start: int, end: int) -> float:
     return float(np.sort(words.exit_layer[start:end])[-3:].mean())
 
 
-def _line(run: RunData, words: WordTrace, row: int) -> Line:
+def _line(run: RunData, words: WordTrace, row: int) -> HeatmapLine:
     start, end = words.bounds[row]
     shown = range(start, min(end, start + LONGEST))
-    return Line(
+    return HeatmapLine(
         number=int(words.text[start]),
         depth=float(words.exit_layer[start:end].mean()),
         cells=[_cell(run, words, place) for place in shown],

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from tokenexit.reporting.generated_trace import GeneratedText, GeneratedTrace
-from tokenexit.reporting.heatmap import Cell, Group, Line
+from tokenexit.reporting.heatmap import Cell, Group, HeatmapLine
 from tokenexit.reporting.run import RunData
 from tokenexit.reporting.sample import sample
 from tokenexit.wording.subwords import Subword, joined, subwords
@@ -36,7 +36,7 @@ class Token(Cell):
 
 
 @dataclass(frozen=True)
-class Passage(Line):
+class Passage(HeatmapLine):
     """One generated text.
 
     Attributes:

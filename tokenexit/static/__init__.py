@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tokenexit.static.encode import Outcome, StaticEncoder
+from tokenexit.static.encode import EncodedBatch, StaticEncoder
 from tokenexit.static.served import check_network, static_rule
 
-__all__ = ["Outcome", "StaticEncoder", "check_network", "static_rule"]
+__all__ = ["EncodedBatch", "StaticEncoder", "check_network", "static_rule"]

@@ -32,7 +32,7 @@ MOST_ROOMS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class EncodedBatch:
     """What became of a batch.
 
     Attributes:
@@ -79,7 +79,7 @@ class StaticEncoder:
             self._numbers = backbone.embed(nothing, nothing).dtype
 
     @torch.inference_mode()
-    def encode(self, batch: PackedBatch, rule: Rule, halted: Halted = "copy") -> Outcome:
+    def encode(self, batch: PackedBatch, rule: Rule, halted: Halted = "copy") -> EncodedBatch:
         """Run a packed batch, letting words leave as a rule says.
 
         Args:
@@ -94,12 +94,12 @@ class StaticEncoder:
             raise unknown_name("rule for halted states", halted, HALTED)
         if not batch.num_words:
             none = torch.zeros(0, 0), torch.zeros(0, dtype=torch.long)
-            return Outcome(Decisions(*none), (LayerWork(),) * self._backbone.num_layers)
+            return EncodedBatch(Decisions(*none), (LayerWork(),) * self._backbone.num_layers)
         network = Network(self._backbone, self._heads, _form(rule), halted, self._fuse)
         with self._lock:
             return self._run(network, batch, rule)
 
-    def _run(self, network: Network, batch: PackedBatch, rule: Rule) -> Outcome:
+    def _run(self, network: Network, batch: PackedBatch, rule: Rule) -> EncodedBatch:
         room = self._room(network, batch)
         depth = None
         if rule.depths is not None:
@@ -124,7 +124,7 @@ class StaticEncoder:
             part[1 : words + 1].to("cpu", copy=True) for part in (room.logits, room.exit_layer)
         )
         counts = [room.counts.exact(number, start) for number in range(done)]
-        return Outcome(Decisions(logits, layers), _work(network, segments(rule.asked), counts))
+        return EncodedBatch(Decisions(logits, layers), _work(network, segments(rule.asked), counts))
 
     def _room(self, network: Network, batch: PackedBatch) -> Room:
         backbone, rule = self._backbone, network.rule

@@ -51,7 +51,7 @@ class MicroBatch:
 
 
 @dataclass(frozen=True)
-class Step:
+class TrainingStep:
     """One optimiser step.
 
     Attributes:
@@ -90,7 +90,7 @@ def steps(
     rank: int = 0,
     world: int = 1,
     bucket: bool = False,
-) -> Iterator[Step]:
+) -> Iterator[TrainingStep]:
     """Yield steps ``start`` to ``stop``; starting late gives the same steps as ever.
 
     Args:
@@ -125,7 +125,7 @@ def steps(
             counts = sum(words[i] for i in mine), sum(rows[i] for i in mine)
             part = MicroBatch([sentences[i] for i in mine], places, *counts)
             parts.append(part if mine else MicroBatch([sentences[chosen[0]].unlabelled()], [0], 0))
-        yield Step(
+        yield TrainingStep(
             number, epoch, parts, sum(words[i] for i in chosen), sum(rows[i] for i in chosen)
         )
 

@@ -21,7 +21,7 @@ from tokenexit.errors import UserError
 from tokenexit.files import replacing
 from tokenexit.objectives import Objective, from_config
 from tokenexit.training.accelerator import start_trackers
-from tokenexit.training.batches import Example, Step, labelled_words, steps, steps_per_epoch
+from tokenexit.training.batches import Example, TrainingStep, labelled_words, steps, steps_per_epoch
 from tokenexit.training.bilevel import upper_parameters
 from tokenexit.training.checkpoint import (
     BEST,
@@ -194,7 +194,7 @@ def _entry(
     sums: Sums,
     model: Any,
     accelerator: Accelerator,
-    step: Step,
+    step: TrainingStep,
 ) -> dict[str, Any]:
     """Mean cross-entropy of each exit, and the share of labelled words that reached it."""
     exits = model.settings.exit_layers

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from tokenexit.training.batches import Step
+from tokenexit.training.batches import TrainingStep
 from tokenexit.training.bilevel import set_gradients, upper_gradients, upper_parameters
 from tokenexit.training.config import TrainConfig
 from tokenexit.training.projection import Projection
@@ -20,7 +20,7 @@ Sums = dict[int, tuple[torch.Tensor, torch.Tensor]]
 
 
 def one_step(
-    step: Step,
+    step: TrainingStep,
     wrapped: nn.Module,
     optimizer: Any,
     accelerator: Accelerator,

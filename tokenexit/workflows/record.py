@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenexit.config import dump_config
-from tokenexit.evaluation.curve import Point
+from tokenexit.evaluation.curve import CurveRow
 from tokenexit.files import write_json
 from tokenexit.workflows.reading import GENERATED, reading_of
 from tokenexit.workflows.selection import COUNT, RECORD, Selection
@@ -44,7 +44,7 @@ def write_metrics(
     run: Path,
     config: Any,
     results: Mapping[str, Any],
-    points: Sequence[Point],
+    points: Sequence[CurveRow],
     num_layers: int,
     num_processes: int,
     labels: Sequence[str] = (),

@@ -14,7 +14,7 @@ from tokenexit.decoding.by_depth.kept import Kept
 from tokenexit.decoding.by_depth.lanes import Lanes, Left, Pick
 from tokenexit.decoding.by_depth.source import SlotSource
 from tokenexit.decoding.cache import DecoderCache, Index
-from tokenexit.decoding.exits import Exits, check_policy
+from tokenexit.decoding.exits import Exits, check_generator_policy
 from tokenexit.decoding.layer import propagate, run_layer
 from tokenexit.decoding.trail import Trail, last_tokens
 from tokenexit.decoding.work import DecodeWork
@@ -49,7 +49,7 @@ class EagerLanes(Lanes):
         eager: bool = False,
         max_steps: int | None = None,
     ) -> None:
-        check_policy(policy)
+        check_generator_policy(policy)
         self._decoder, self._exits, self._policy = decoder, exits, policy
         self._eager, self._max_steps, self._device = eager, max_steps, device
         asked = () if isinstance(policy, Never) else exits.layers

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from tokenexit.decoding.compiled.heads import compiled_heads
 from tokenexit.decoding.compiled.sequences import CompiledSequences
-from tokenexit.decoding.outcome import Outcome, Step
 from tokenexit.decoding.outcome import Rows as Known
+from tokenexit.decoding.outcome import Step, StepOutcome
 from tokenexit.decoding.trail import last_tokens
 from tokenexit.policies import Policy, index_state
 from tokenexit.policies.never import Never
@@ -101,7 +101,7 @@ def climb(decoding: CompiledSequences, token_ids: Tensor, rows: Index, policy: P
     model, depth = decoding.model, decoding.model.decoder.num_layers
     tokens = token_ids.long()[torch.from_numpy(rows)]
     climbers = begin(decoding, tokens, rows)
-    outcome = Outcome(decoding.num_rows, np.arange(decoding.num_rows))
+    outcome = StepOutcome(decoding.num_rows, np.arange(decoding.num_rows))
     state = policy.init(len(tokens))
     exits = () if isinstance(policy, Never) else decoding.exits.layers
     known = Known.of(tokens, decoding.length - 1)

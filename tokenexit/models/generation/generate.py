@@ -20,7 +20,7 @@ from tokenexit.decoding import (
     GenerationSettings,
     Generator,
     VerifyingGenerator,
-    check_policy,
+    check_generator_policy,
     check_settings,
 )
 from tokenexit.decoding.border import ordinary
@@ -71,7 +71,7 @@ def generate(
     sources = {name: given.pop(name, None) for name in SOURCES}
     own: Any = model.network.generation_config
     chosen = checked(model, given, own)
-    check_policy(policy)
+    check_generator_policy(policy)
     if pending == "verify":
         _check_greedy(chosen)
     elif given.pop("draft_tokens", None) is not None:

@@ -12,13 +12,13 @@ from tokenexit.data.pairs import PairSplit, read_pairs
 from tokenexit.decoding import DRY_RUN, check_settings, plain_decode_macs
 from tokenexit.decoding.source_exits import check_source_policy
 from tokenexit.errors import UserError
-from tokenexit.evaluation.curve import Point, measured_curve
+from tokenexit.evaluation.curve import CurveRow, measured_curve
 from tokenexit.evaluation.generation import evaluate_texts, trace_texts
 from tokenexit.evaluation.oracle_tokens import oracle_exits
 from tokenexit.evaluation.reference import in_full_precision, is_reduced
 from tokenexit.evaluation.text_metrics import check_parts
 from tokenexit.metrics import build_metric
-from tokenexit.models.generation.generate import check_policy
+from tokenexit.models.generation.generate import check_generator_policy
 from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.policies import Policy, from_config
 from tokenexit.policies.never import Never
@@ -78,7 +78,7 @@ class GenerationRecipe(Recipe):
     def check_policies(self, policies: Sequence[Policy]) -> None:
         """See ``Recipe``."""
         for policy in policies:
-            check_policy(policy)
+            check_generator_policy(policy)
 
     def check(self) -> None:
         """See ``Recipe``."""
@@ -211,7 +211,7 @@ class GenerationRecipe(Recipe):
         name: str,
         last: Measured,
         values: Sequence[float],
-    ) -> list[Point]:
+    ) -> list[CurveRow]:
         """See ``Recipe``."""
 
         def run(policy: Policy) -> Any:

@@ -16,7 +16,7 @@ from tokenexit.calibration.goal import check_goals
 from tokenexit.context import ContextGate
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.errors import UserError
-from tokenexit.evaluation.curve import Point, trace_curve
+from tokenexit.evaluation.curve import CurveRow, trace_curve
 from tokenexit.evaluation.evaluate import evaluate
 from tokenexit.evaluation.exits import exit_quality
 from tokenexit.evaluation.oracle_words import oracle_words
@@ -202,7 +202,7 @@ class LabelRecipe(Recipe):
 
     def curve(
         self, model: Any, split: Any, name: str, last: Measured, values: Sequence[float]
-    ) -> list[Point]:
+    ) -> list[CurveRow]:
         """See ``Recipe``."""
         return trace_curve(
             model,
