@@ -411,6 +411,22 @@ def test_policies_are_listed_with_their_settings(ok):
     assert decided["divergence"] == "kernels: asked in Python at every exit"
 
 
+def test_reducers_are_listed_and_used(ok, cli, folder):
+    shown = ok("reducers")
+    assert "\nsignificance " in f"\n{shown}"
+    assert "reads: attention; ratio=0.8" in shown
+    told = "predict", folder, "-", "--policy", "never"
+    text = b"Ada was born in London and she was in Paris .\n"
+    plain, fewer, none = (
+        ok(*told, "--reducer", given, stdin=text)
+        for given in ("significance:1", "significance:0.3", "none")
+    )
+    assert plain == none != fewer
+    done = cli(*told, "--reducer", "core_set", stdin=text)
+    assert done.code == 2
+    assert 'fate="restore"' in done.err
+
+
 def test_backbones_are_listed(ok):
     from tokenexit.backbones import BACKBONES
     from tokenexit.decoders import DECODERS

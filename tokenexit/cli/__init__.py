@@ -14,7 +14,7 @@ from tokenexit.cli.bench import bench
 from tokenexit.cli.calibrate import calibrate
 from tokenexit.cli.evaluate import evaluate
 from tokenexit.cli.fit_gate import fit_gate
-from tokenexit.cli.lists import backbones, methods, policies
+from tokenexit.cli.lists import backbones, methods, policies, reducers
 from tokenexit.cli.predict import predict
 from tokenexit.cli.report import report
 from tokenexit.cli.train import OPEN, train
@@ -57,6 +57,7 @@ for command in (
     predict,
     report,
     policies,
+    reducers,
     methods,
     backbones,
 ):

@@ -106,6 +106,13 @@ class Loading(Machine):
             "GPU captures, for taggers and classifiers; auto, which is eager."
         ),
     ] = None
+    reducer: Annotated[
+        str | None,
+        typer.Option(
+            help="What takes rows out of the middle of texts, of taggers and classifiers: a name, "
+            "name:threshold such as significance:0.8, JSON, or none; the model's own by default."
+        ),
+    ] = None
 
 
 def flat(command: Callable[..., None]) -> Callable[..., None]:

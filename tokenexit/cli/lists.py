@@ -1,4 +1,4 @@
-"""``tokenexit policies``, ``methods`` and ``backbones``: what there is."""
+"""``tokenexit policies``, ``reducers``, ``methods``, ``backbones``: what there is."""
 
 from __future__ import annotations
 
@@ -29,6 +29,24 @@ def policies(plugin: Plugin = None) -> None:
         typer.echo(f"{name:<18}{summary}")
         typer.echo(f"{'':<18}levels: {', '.join(cls.levels)}" + (f"; {fields}" if fields else ""))
         typer.echo(f"{'':<18}kernels: {_decided(cls)}")
+
+
+def reducers(plugin: Plugin = None) -> None:
+    """What reducers exist, with their settings: which rows of a text are computed no further."""
+    import dataclasses
+
+    from tokenexit.reducers import REDUCERS
+
+    load_plugins(plugin)
+    for name, cls in REDUCERS.items():
+        example = cls.examples()[0]
+        fields = ", ".join(
+            f"{f.name}={getattr(example, f.name)!r}"
+            for f in dataclasses.fields(cls)  # type: ignore[arg-type]
+        )
+        summary = (cls.__doc__ or "").strip().splitlines()[0]
+        typer.echo(f"{name:<16}{summary}")
+        typer.echo(f"{'':<16}reads: {cls.reads}; {fields}")
 
 
 def _decided(cls: type[Policy]) -> str:

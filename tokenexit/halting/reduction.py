@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from tokenexit.errors import UserError
 from tokenexit.halting.packing import Index, Mask, PackedBatch
 from tokenexit.halting.received import Received
 from tokenexit.halting.rows import LiveRows
 from tokenexit.policies import State, index_state
 from tokenexit.reducers import Reducer, Rows
+from tokenexit.reducers.base import check_fate
 from tokenexit.transfer import send
 
 
@@ -30,11 +30,7 @@ class Reduction:
         starts = np.cumsum(batch.lengths) - batch.lengths
         self.of_first_rows = bool(np.isin(batch.first_row, starts).all())
         """Whether every word is labelled by the first row of its text, which always stays."""
-        if reducer.fate == "drop" and not self.of_first_rows:
-            raise UserError(
-                f"{reducer!r} drops rows, and words whose rows are gone cannot be labelled: use "
-                'fate="restore" or fate="copy" for them.'
-            )
+        check_fate(reducer, words=not self.of_first_rows)
         self.reducer = reducer
         self._batch, self._num_layers = batch, num_layers
         device = batch.input_ids.device

@@ -16,6 +16,8 @@ def products_of(model: Any) -> str:
     precision = model._inference.precision
     if precision not in kernels.KINDS or model.device.type != "cpu" or model.runtime == "static":
         return "torch"
+    if getattr(model, "reducer", None) is not None:
+        return "torch: kernels do not know reducers"
     status = kernels.status()
     if kernels.library() is None or _known(model):
         return status

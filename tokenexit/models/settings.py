@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tokenexit import reducers
 from tokenexit.decoding import PENDING
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.halting import Halted
@@ -36,6 +37,7 @@ class ExitSettings:
         halted: What halted rows still give to the others.
         decode: How labels are chosen from scores.
         splitter: How a tagger splits raw text into words, ``words+clitics`` for example.
+        reducer: Which rows are computed no further, as plain data; nothing is taken out when None.
         encoder_policy: When generating, the policy of the source's tokens.
         pending: When generating, what tokens that left early give to later ones.
         generation: When generating, arguments of ``generate`` that go with the model.
@@ -68,10 +70,14 @@ class ExitSettings:
     scale: Mapping[str, float] | None = None
     training: Mapping[str, Any] | None = None
     results: Mapping[str, Any] | None = None
+    reducer: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain data, with the format version."""
-        return {"format_version": FORMAT_VERSION, **asdict(self)}
+        data = {"format_version": FORMAT_VERSION, **asdict(self)}
+        if self.reducer is None:  # as folders were before there were any
+            del data["reducer"]
+        return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], origin: str) -> ExitSettings:
@@ -122,4 +128,6 @@ def _check(settings: ExitSettings) -> None:
     Scale.saved(settings.scale)
     from_config(settings.policy)
     from_config(settings.encoder_policy)
+    if settings.reducer is not None:
+        reducers.from_config(settings.reducer)
     check_told(settings.training, settings.calibration, settings.results)

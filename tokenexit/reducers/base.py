@@ -130,6 +130,23 @@ class Reducer(ABC):
         return json.dumps(self.to_config())
 
 
+def check_fate(reducer: Reducer, words: bool) -> None:
+    """Refuse to drop rows by which words would have been labelled.
+
+    Args:
+        reducer: The reducer.
+        words: Whether words are labelled, each by its own row, not texts by their first.
+
+    Raises:
+        UserError: Says what to use instead.
+    """
+    if words and reducer.fate == "drop":
+        raise UserError(
+            f"{reducer!r} drops rows, and words whose rows are gone cannot be labelled: use "
+            'fate="restore" or fate="copy" for them.'
+        )
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Policy):
         return value.to_config()

@@ -48,7 +48,8 @@ def drawn_rows(
         sequence = torch.from_numpy(batch.order)[batch.word_sequence.cpu()] + start
         visitor = _Drawing(gate, halting, starts[sequence] + batch.word_position.cpu())
         halted = model.settings.halted
-        encode(backbone, heads, batch, visitor, halted=halted, classes=model.labels)
+        told = {"halted": halted, "classes": model.labels, "reducer": model.reducer}
+        encode(backbone, heads, batch, visitor, **told)
         for part, found in zip(parts, visitor.arrived, strict=False):
             part.append(found)
     return [Arrived.joined(exit, part) for exit, part in enumerate(parts) if part]

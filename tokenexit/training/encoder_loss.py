@@ -64,5 +64,6 @@ class EncoderLossModule(LossModule):
             classes=model.labels,
             fork=fork,
             skip=skip,
-            compact=compact,
+            compact=compact or model.reducer is not None,
+            reducer=model.reducer,
         )

@@ -43,7 +43,7 @@ def fit_heads(
             batch = pack(sentences[start : start + batch_size], model.device)
             encode(
                 backbone, evaluating, batch, _Watching(heads, str(name)),
-                classes=model.labels,
+                classes=model.labels, reducer=model.reducer,
             )  # fmt: skip
         for head in heads.values():
             if head.fitted_on == name:

@@ -142,7 +142,9 @@ def top_states(
         chunk = order[start : start + batch_size]
         batch = pack([windows[n].sentence for n in chunk], stage.device)
         top = _Top()
-        work.append(encode(backbone, heads, batch, top, classes=stage.labels))
+        work.append(
+            encode(backbone, heads, batch, top, classes=stage.labels, reducer=stage.reducer)
+        )
         states.append(top.hidden)
         places.append(torch.tensor(chunk)[batch.order])
     if not states:

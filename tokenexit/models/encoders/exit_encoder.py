@@ -11,12 +11,15 @@ from transformers import PreTrainedModel
 from tokenexit import kernels
 from tokenexit.backbones import Backbone, Inference, adapt
 from tokenexit.context import ContextGate
+from tokenexit.errors import UserError
 from tokenexit.halting.compiled import CompiledEncoder, compile_encoder
 from tokenexit.heads import ExitHeads, check_top
 from tokenexit.models.context_gate import Judged, named_weights
 from tokenexit.models.exit_model import ExitModel
 from tokenexit.models.scale import Scale
 from tokenexit.models.settings import ExitSettings
+from tokenexit.reducers import Reducer, ReducerLike, from_config
+from tokenexit.reducers.base import check_fate
 from tokenexit.static import StaticEncoder, check_network
 
 
@@ -35,6 +38,7 @@ class ExitEncoder(Judged, ExitModel):
         super().__init__(network, tokenizer, settings)
         self.heads = heads
         self._backbone = adapt(network)
+        self._reducer: tuple[Any, Reducer | None] = (None, None)
 
     def _new_inference(self) -> Inference[Backbone]:
         return Inference(adapt)
@@ -82,11 +86,11 @@ class ExitEncoder(Judged, ExitModel):
             backbone: From ``for_inference``.
 
         Returns:
-            None where there are no kernels, or they do not know the family or what has been done
-            to it: torch's operators compute the same.
+            None where there are no kernels, a reducer is used, or they do not know the family or
+            what has been done to it: torch's operators compute the same.
         """
         precision = self._inference.precision
-        if precision not in kernels.KINDS:
+        if precision not in kernels.KINDS or self.reducer is not None:
             return None
 
         def make() -> CompiledEncoder | None:
@@ -94,7 +98,43 @@ class ExitEncoder(Judged, ExitModel):
 
         return self._inference.keep(backbone, "kernels", make, self.heads, in_place=True)
 
+    @property
+    def reducer(self) -> Reducer | None:
+        """What takes rows out of the middle of texts, if ``use_reducer`` was told one."""
+        told = self.settings.reducer
+        if self._reducer[0] is not told:  # made once: it may hold a large table
+            self._reducer = told, None if told is None else from_config(told)
+        return self._reducer[1]
+
+    def use_reducer(self, reducer: ReducerLike | None) -> Self:
+        """Compute fewer rows of each text from now on, in training as well; None for all.
+
+        It is saved with the model. Torch's operators compute it, also where ``use`` was told a
+        precision for which there are compiled kernels.
+
+        Args:
+            reducer: Such as ``significance:0.8``, ``{"name": "core_set", "ratio": 0.7}`` or a
+                value of ``tokenexit.reducers``.
+
+        Returns:
+            This model.
+
+        Raises:
+            UserError: There is no such reducer, it would drop words of a tagger, or the model is
+                used with the runtime ``static``.
+        """
+        chosen = None if reducer is None else from_config(reducer)
+        if chosen is not None:
+            check_fate(chosen, words=not self.backbone.of_texts)
+            if self.runtime == "static":
+                raise without_static(chosen)
+        model: Any = self
+        model.configure(reducer=None if chosen is None else chosen.to_config())
+        return self
+
     def _check_static(self, inference: Inference[Any]) -> None:
+        if self.reducer is not None:
+            raise without_static(self.reducer)
         check_network(inference.get(self.network), self.heads)
 
     def static(self, backbone: Backbone) -> StaticEncoder:
@@ -141,3 +181,11 @@ class ExitEncoder(Judged, ExitModel):
         """Parameters that start from nothing: those of the heads, the top's included."""
         yield from self.backbone.final_head().parameters()
         yield from self.heads.parameters()
+
+
+def without_static(reducer: Reducer) -> UserError:
+    """The error for a reducer where work is planned on the device."""
+    return UserError(
+        f"The runtime 'static' does not know reducers, and the model has {reducer!r}: use "
+        'model.use(runtime="eager"), or model.use_reducer(None).'
+    )

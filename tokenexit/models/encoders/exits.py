@@ -56,7 +56,7 @@ def _columns(
         chunk = windows[start : start + batch_size]
         batch = pack([window.sentence for window in chunk], model.device)
         collector = _Collector(states)
-        encode(backbone, heads, batch, collector, classes=model.labels)
+        encode(backbone, heads, batch, collector, classes=model.labels, reducer=model.reducer)
         number = torch.from_numpy(batch.order)[batch.word_sequence.cpu()] + start
         order = number.argsort(stable=True)
         gold = batch.word_target

@@ -93,6 +93,7 @@ def run(
             halted=halted,
             absorb=absorb,
             classes=model.labels,
+            reducer=model.reducer,
         )
         if halted == "restore":  # the top head scored every word, wherever it left
             done = (*done[:-1], done[-1] + LayerWork(head=batch.num_words))

@@ -11,7 +11,7 @@ from tokenexit.errors import UserError
 from tokenexit.halting import Halted, LayerWork, Work, add_work, pack
 from tokenexit.models.encoders.columns import columns_of
 from tokenexit.models.encoders.encoding import TextWindow
-from tokenexit.models.encoders.exit_encoder import ExitEncoder
+from tokenexit.models.encoders.exit_encoder import ExitEncoder, without_static
 from tokenexit.models.progress import tracked
 from tokenexit.policies import Policy
 from tokenexit.policies.rule import Rule
@@ -47,6 +47,8 @@ def planned(
     if asked != "static":
         return None
     try:
+        if model.reducer is not None:
+            raise without_static(model.reducer)
         check_network(backbone, model.heads)
         rule = static_rule(policy, backbone, model.heads, model.labels)
         for start in range(0, len(windows), batch_size):

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from tokenexit.errors import UserError, unknown_name
+from tokenexit.models.encoders.encoder_model import EncoderModel
 from tokenexit.models.folders import is_cascade, kind_of, read_settings, resolve
 from tokenexit.precision import check_precision, check_runtime
 from tokenexit.workflows.commands.base import Commands
@@ -23,6 +24,7 @@ def open_model(
     dtype: str | None = None,
     precision: str | None = None,
     runtime: str | None = None,
+    reducer: str | None = None,
 ) -> Commands:
     """Load a model folder of either kind.
 
@@ -32,6 +34,7 @@ def open_model(
         dtype: ``float32``, ``bfloat16`` or ``float16``; as it was saved when None.
         precision: ``int8``, ``bf16``, ``fp16`` or ``fp32``; as the weights are when None.
         runtime: ``auto``, ``eager`` or ``static``; None is ``auto``.
+        reducer: What takes rows out of texts; ``none`` for nothing, None for the model's own.
 
     Raises:
         UserError: It is none, there is no such device or name, or it is not served so.
@@ -52,8 +55,24 @@ def open_model(
     kind = Cascade if is_cascade(folder) else kinds[kind_of(read_settings(folder))[1]]
     build: Any = kind
     opened: Commands = build(folder, place, dtype, precision, runtime)
+    if reducer is not None:
+        _reduce(opened.model, reducer)
     opened.reading = remembered(folder, opened.model.settings.training)
     return opened
+
+
+def _reduce(model: Any, reducer: str) -> None:
+    """Use a reducer as it was told.
+
+    Raises:
+        UserError: There is none such, or the model has no use for any.
+    """
+    if not isinstance(model, EncoderModel):
+        raise UserError(
+            "Reducers take rows out of the texts that taggers and classifiers read; this model, "
+            f"of the kind {type(model).__name__}, has no use for --reducer."
+        )
+    model.use_reducer(None if reducer == "none" else reducer)
 
 
 def _device(name: str) -> torch.device:

@@ -72,6 +72,9 @@ class CorpusConfig:
         default=None, metadata=about("int8, bf16, fp16 or fp32; as the weights are by default")
     )
     runtime: str | None = field(default=None, metadata=about("who plans the work"))
+    reducer: str | None = field(
+        default=None, metadata=about("what takes rows out of texts, or none; the model's own")
+    )
     dtype: str | None = field(default=None, metadata=about("type of the weights"))
     device: str | None = field(
         default=None, metadata=about("cpu, cuda, ...; an accelerator a process by default")

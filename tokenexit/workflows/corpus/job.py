@@ -134,4 +134,5 @@ def load_model(config: CorpusConfig) -> Commands:
     logging.disable_progress_bar()
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    return open_model(config.model, config.device, config.dtype, config.precision, config.runtime)
+    how = config.device, config.dtype, config.precision, config.runtime, config.reducer
+    return open_model(config.model, *how)

@@ -38,6 +38,7 @@ def manifest_of(plan: Plan, config: CorpusConfig, served: Served) -> dict[str, A
             "columns": asdict(plan.columns) | {"keep": list(plan.columns.keep)},
             "policy": policy,
             **{name: getattr(config, name) for name in _SETTINGS},
+            **({} if config.reducer is None else {"reducer": config.reducer}),
         },
         "corpus": {"source": whole_path(config.data), "files": files},
     }
