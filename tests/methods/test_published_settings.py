@@ -33,6 +33,7 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any], list[dict[str, Any]]]] = {
         "linear", {"name": "halt_and_copy", "policy": "hash", "loose": 2, "strict": 12},
         [{"name": "hash"}],
     ),
+    "hash_ee_texts": ("linear", {"name": "single"}, []),
     "leco": ("searched", {"name": "searched"}, [{"name": "divergence"}]),
     "leebert": (
         "linear", {"name": "mutual_distillation", "mode": "learned"}, [{"name": "patience"}],

@@ -26,6 +26,10 @@ class EncoderConfig(RunConfig):
     heads: dict[str, Any] = field(
         default_factory=lambda: {"name": "linear"}, metadata=about("kind of exit heads")
     )
+    reducer: dict[str, Any] | None = field(
+        default=None,
+        metadata=about("what takes rows out of texts, in training and after: tokenexit reducers"),
+    )
     context_gate: ContextGateConfig = field(default_factory=ContextGateConfig)
 
 

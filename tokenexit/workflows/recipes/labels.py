@@ -124,6 +124,7 @@ class LabelRecipe(Recipe):
         """See ``Recipe``."""
         told = self.wording(split, model.labels)
         model.configure(halted=self.config.halted, metric=self.config.metric, **told)
+        model.use_reducer(self.config.reducer)
 
     @abstractmethod
     def few(self, text: Sequence[str]) -> Sequence[str]:
