@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from accelerate import Accelerator
 
 from tokenexit import files
 from tokenexit.errors import UserError
@@ -157,7 +158,7 @@ def test_torchs_own_word_for_a_full_disk(toy, tmp_path, monkeypatch):
     def full(*args: Any, **options: Any) -> None:
         raise RuntimeError("[enforce fail at inline_container.cc] unexpected pos 257088 vs 256976")
 
-    monkeypatch.setattr(module.Accelerator, "save_state", full)
+    monkeypatch.setattr(Accelerator, "save_state", full)
     monkeypatch.setattr(files, "_space", lambda path: 4096)
     with pytest.raises(UserError, match="the disk is full"):
         fit(toy, tmp_path)
