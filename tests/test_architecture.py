@@ -24,7 +24,7 @@ SCRIPTS = sorted(
 
 # Lowest first. A unit (a package or a single module) imports itself and lower floors only.
 FLOORS = (
-    ("errors", "renamed"),
+    ("errors", "renamed", "units"),
     ("extras",),
     ("config", "files", "kernels", "registry"),
     ("metrics",),

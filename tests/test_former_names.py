@@ -10,9 +10,14 @@ from typing import Any
 import pytest
 
 from tokenexit import policies
+from tokenexit.context.config import GateConfig
+from tokenexit.errors import UserError
+from tokenexit.methods import Method
 from tokenexit.policies import Policy, ThresholdSpec, base
+from tokenexit.policies.base import check_unit
 from tokenexit.policies.wrapper import WrapperPolicy
 from tokenexit.reporting.run import load_run
+from tokenexit.tasks.texts import TextTask
 from tokenexit.testing.gate import arrived
 
 
@@ -106,3 +111,35 @@ def test_signals_and_runs_have_their_names_of_before(tmp_path):
 def test_what_was_imported_from_modules(place, name, called):
     with pytest.warns(DeprecationWarning, match=f"{name} is"):
         assert getattr(import_module(f"tokenexit.{place}"), name).__name__ == called
+
+
+def test_levels_of_before_mean_the_units_they_meant():
+    with now("Old.levels", "units"):
+
+        class Old(policies.Never):
+            levels = ("token", "step")
+
+    assert Old.units == ("word", "token")
+    check_unit(Old(), "word")
+    with pytest.raises(UserError, match="no meaning for texts: it works for words, tokens"):
+        check_unit(Old(), "text")
+    with now("Decay.levels", "units"):
+        assert policies.Decay.levels == ("step",)
+    with now("Preset.levels", "units"):
+
+        class Preset(Method):
+            levels = "sentence"
+
+    assert Preset.units == ("text",)
+    with now("Rating.level", "policy_unit"):
+
+        class Rating(TextTask):
+            level = "value"
+
+    assert Rating.policy_unit == "number"
+
+
+def test_a_context_gate_keeps_its_level_in_files():
+    gate = GateConfig((1,), 2, 3, unit="token")
+    assert gate.to_json()["level"] == "step"
+    assert GateConfig.from_json(gate.to_json()) == gate

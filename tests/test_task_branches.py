@@ -11,9 +11,9 @@ PACKAGE = Path(__file__).parents[1] / "tokenexit"
 TASKS = frozenset(
     "ner pos classification regression translation data_to_text summarization text2text".split()
 )
-LEVELS = frozenset("token step sentence value word text".split())
+LEVELS = frozenset("token step sentence value word text number".split())
 KINDS = frozenset("tagger classifier generator cascade".split())
-ASKED = frozenset("task level unit kind".split())
+ASKED = frozenset("task level unit policy_unit row_unit kind".split())
 CLASSES = frozenset(
     "ExitModelForTokenClassification ExitModelForSequenceClassification ExitModelForSeq2SeqLM "
     "EncoderModel CascadeForSequenceClassification ClassificationConfig TaggingConfig "

@@ -29,8 +29,8 @@ def renamed(module: str, name: str, now: Mapping[str, Any]) -> Any:
 class _Former:
     """An attribute by its name of before, as the class that owns it has it."""
 
-    def __init__(self, owner: type, old: str, new: str) -> None:
-        self._value, self._told = vars(owner)[new], f"{owner.__name__}.{old} is called {new} now."
+    def __init__(self, owner: type, old: str, new: str, value: Any) -> None:
+        self._value, self._told = value, f"{owner.__name__}.{old} is called {new} now."
 
     def __get__(self, one: Any, owner: type) -> Any:
         warnings.warn(self._told, DeprecationWarning, stacklevel=2)
@@ -38,8 +38,15 @@ class _Former:
         return self._value if bind is None else bind(self._value, one, owner)
 
 
+def _same(value: Any) -> Any:
+    return value
+
+
 def keep_former(
-    cls: type, now: Mapping[str, str], read: Callable[[Any], Any] = lambda value: value
+    cls: type,
+    now: Mapping[str, str],
+    read: Callable[[Any], Any] = _same,
+    write: Callable[[Any], Any] = _same,
 ) -> None:
     """Let both names of renamed attributes stand for whatever a class defines under either.
 
@@ -50,11 +57,12 @@ def keep_former(
         cls: The class.
         now: What attributes are called now, by their name of before.
         read: Makes of a value under an old name one under the new.
+        write: The other way round.
     """
     for old, new in now.items():
         own = vars(cls)
         if new in own and old not in own:
-            setattr(cls, old, _Former(cls, old, new))
+            setattr(cls, old, _Former(cls, old, new, write(own[new])))
         elif old in own and new not in own:
             told = f"{cls.__name__}.{old} is called {new} now."
             warnings.warn(told, DeprecationWarning, stacklevel=3)

@@ -204,9 +204,9 @@ class TestServing:
             adapt(tagger, stream, bandit, state=BanditState((1, 1), (0.5, 0.5)))
 
 
-@pytest.mark.parametrize("level", ["sentence", "token"])
-def test_the_preset_gives_a_family_with_arms(level):
-    settings = settings_of("uee", level)
+@pytest.mark.parametrize("unit", ["text", "word"])
+def test_the_preset_gives_a_family_with_arms(unit):
+    settings = settings_of("uee", unit)
     [family] = settings["calibrate"]["policies"]
     assert OnlineThreshold(from_config(family), ARMS).policy == MaxProb()
     assert settings["train"]["gradient_equilibrium"]

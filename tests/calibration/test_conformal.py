@@ -235,8 +235,8 @@ class TestCalibration:
         assert found.promise["bound"] <= 0.1
 
 
-@pytest.mark.parametrize("level", ["sentence", "token"])
-def test_the_preset_asks_for_it(level):
-    settings = settings_of("cat", level)
+@pytest.mark.parametrize("unit", ["text", "word"])
+def test_the_preset_asks_for_it(unit):
+    settings = settings_of("cat", unit)
     assert settings["calibrate"] == {"risk": 0.05, "policies": [{"name": "learned_gate"}]}
     assert CalibrateConfig(**settings["calibrate"]).promise == RiskControl(0.05)

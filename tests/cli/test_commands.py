@@ -403,7 +403,7 @@ def test_policies_are_listed_with_their_settings(ok):
     for name in dict(POLICIES.items()):
         assert f"\n{name} " in f"\n{shown}"
     assert "threshold=0.1" in shown
-    assert "levels: token, step, sentence" in shown
+    assert "units: word, token, text" in shown
     lines = shown.splitlines()
     decided = {line.split()[0]: lines[n + 2].strip() for n, line in enumerate(lines[:-2])}
     assert decided["entropy"] == "kernels: a rule"

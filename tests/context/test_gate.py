@@ -61,7 +61,7 @@ def test_neighbours_and_history_are_looked_at(make_gate, make_table):
 
 
 def test_a_text_that_leaves_as_a_whole_has_no_neighbours(make_gate, make_table):
-    gate = make_gate(4, CLASSES, level="sentence")
+    gate = make_gate(4, CLASSES, unit="text")
     assert gate.inputs == 4
     _, memory = gate.step(make_table(2).signals(0, torch.arange(10)))
     assert memory[1] is None
@@ -106,11 +106,11 @@ def test_other_classes_than_it_was_fitted_to(make_gate, make_table):
         ({"target": "agree"}, "Did you mean 'agreement'"),
         ({"reach": -1}, "reach must be a whole number from 0 to 16"),
         ({"inner": 1.5}, "inner must be a whole number"),
-        ({"level": "tokens"}, "Did you mean 'token'"),
+        ({"unit": "tokens"}, "Did you mean 'token'"),
         ({"features": ("projection",)}, "projection=16"),
-        ({"features": ("last_depths",), "level": "step", "reach": 0}, "reach=4, say"),
+        ({"features": ("last_depths",), "unit": "token", "reach": 0}, "reach=4, say"),
         ({"features": ("last_doubts",)}, "are not written one after the other"),
-        ({"neighbours": ("last_depths",), "level": "step"}, "are features, not neighbours"),
+        ({"neighbours": ("last_depths",), "unit": "token"}, "are features, not neighbours"),
     ],
 )
 def test_settings_that_mean_nothing(changes, told):

@@ -79,7 +79,7 @@ def _context(model: ExitModelForSeq2SeqLM, features: tuple[str, ...] = LOOKS) ->
         exits=exits[:-1],
         num_layers=exits[-1],
         num_classes=model.decoder.vocab_size,
-        level="step",
+        unit="token",
         features=features,
         neighbours=(),
         reach=3 if features == LOOKS else 0,

@@ -209,7 +209,7 @@ def test_unknown_rule_for_pending_tokens(bart, way, pending, message):
 @pytest.mark.parametrize(
     ("policy", "message"),
     [
-        (policies.Window(), r"Window.* no meaning for generated tokens.*levels token"),
+        (policies.Window(), r"Window.* no meaning for generated tokens.*works for words"),
         ("per_sentence", r"PerSentence.* no meaning for generated tokens"),
         (policies.FromLayer(policies.Window(), 2), r"^Window.* no meaning"),
         (policies.AnyOf((policies.Margin(0.3), policies.Window())), r"^Window.* no meaning"),

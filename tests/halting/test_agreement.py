@@ -16,9 +16,9 @@ from tokenexit.errors import UserError
 from tokenexit.halting import HALTED, pack
 from tokenexit.policies import POLICIES, Policy
 
-FIRST: list[Policy] = [cls.examples()[0] for _, cls in POLICIES.items() if "token" in cls.levels]
+FIRST: list[Policy] = [cls.examples()[0] for _, cls in POLICIES.items() if "word" in cls.units]
 OTHERS: list[Policy] = [
-    one for _, cls in POLICIES.items() if "token" in cls.levels for one in cls.examples()[1:]
+    one for _, cls in POLICIES.items() if "word" in cls.units for one in cls.examples()[1:]
 ]
 NESTED: list[Policy] = [
     policies.PCEE(policies.Window(policies.Entropy(0.5), 3), 2),

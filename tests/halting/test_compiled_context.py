@@ -149,7 +149,7 @@ def test_what_is_done_to_a_gate_is_seen(gated: Any, sentences: Any):
 
 def test_texts_that_leave_as_a_whole(gated: Any, run: Any, sentences: Any):
     """Whose gates have no neighbours."""
-    network, encoder = gated({"features": ("entropy", "margin"), "level": "sentence"})
+    network, encoder = gated({"features": ("entropy", "margin"), "unit": "text"})
     policy = policies.ContextGate(0.4)
     wanted = run(network, sentences, policy, absorb=False)
     found = ruled(network, encoder, sentences, policy)

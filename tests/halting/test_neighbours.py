@@ -13,7 +13,7 @@ from tokenexit import policies
 from tokenexit.halting import HALTED
 from tokenexit.policies import POLICIES, Policy
 
-FIRST: list[Policy] = [cls.examples()[0] for _, cls in POLICIES.items() if "token" in cls.levels]
+FIRST: list[Policy] = [cls.examples()[0] for _, cls in POLICIES.items() if "word" in cls.units]
 
 
 def by_sentence(outcome: Any, sentences: Any) -> list[tuple[Tensor, Tensor]]:

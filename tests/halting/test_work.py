@@ -19,7 +19,7 @@ from tokenexit.halting.cost import macs
 from tokenexit.halting.layout import ABSORB_MARGIN, cheaper_absorbed
 from tokenexit.policies import POLICIES, Policy
 
-FIRST: list[Policy] = [cls.examples()[0] for _, cls in POLICIES.items() if "token" in cls.levels]
+FIRST: list[Policy] = [cls.examples()[0] for _, cls in POLICIES.items() if "word" in cls.units]
 
 
 def expected_work(sentences: Any, exits: list[int], layers: int, halted: str) -> list[LayerWork]:

@@ -29,7 +29,7 @@ GATES: list[dict[str, Any]] = [
     {"features": ("agreement", "entropy"), "neighbours": (), "history": 0, "inner": 17},
     {"features": ("place", "length", "depth"), "neighbours": ("projection",), "projection": 2},
     {"features": ("margin", "earlier_margin"), "reach": 0, "history": 6},
-    {"features": ("probabilities",), "level": "sentence"},
+    {"features": ("probabilities",), "unit": "text"},
 ]
 
 

@@ -1,4 +1,4 @@
-"""Every published method is a preset that trains, calibrates and runs at each of its levels."""
+"""Every published method is a preset that trains, calibrates and runs for each of its units."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from tokenexit.errors import UserError
-from tokenexit.methods import LEVELS, METHODS, Method, settings_of
+from tokenexit.methods import METHODS, UNITS, Method, settings_of
 from tokenexit.testing import check_method
 from tokenexit.workflows.config import ClassificationConfig, TaggingConfig
 from tokenexit.workflows.method import load_with_method
@@ -18,7 +18,7 @@ from tokenexit.workflows.seq2seq_config import Seq2SeqConfig
 
 pytestmark = pytest.mark.slow
 
-PLACES = [(name, level) for name, cls in METHODS.items() for level in cls.levels]
+PLACES = [(name, unit) for name, cls in METHODS.items() for unit in cls.units]
 ENCODER = {
     "model_type": "bert", "hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2,
     "intermediate_size": 16, "max_position_embeddings": 32,
@@ -30,9 +30,9 @@ DECODER = {
 TRAIN = {"max_steps": 4, "batch_size": 6, "epochs": 5}
 COMMON = {"train": TRAIN, "calibrate": {"grid": 4, "verify": 1, "limit": 4}}
 SCHEMAS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
-    "sentence": (ClassificationConfig, run_task, {**COMMON, "model": ENCODER}),
-    "token": (TaggingConfig, run_task, {**COMMON, "model": ENCODER}),
-    "step": (
+    "text": (ClassificationConfig, run_task, {**COMMON, "model": ENCODER}),
+    "word": (TaggingConfig, run_task, {**COMMON, "model": ENCODER}),
+    "token": (
         Seq2SeqConfig,
         run_task,
         {**COMMON, "model": DECODER, "generation": {"max_new_tokens": 3}, "validate_on": 3},
@@ -54,25 +54,25 @@ ROWS = [
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: Any) -> dict[str, Path]:
     columns = {
-        "sentence": ("sentence", "label"),
-        "token": ("tokens", "ner_tags"),
-        "step": ("source", "target"),
+        "text": ("sentence", "label"),
+        "word": ("tokens", "ner_tags"),
+        "token": ("source", "target"),
     }
     folders = {}
-    for level, names in columns.items():
-        folders[level] = tmp_path_factory.mktemp(level)
+    for unit, names in columns.items():
+        folders[unit] = tmp_path_factory.mktemp(unit)
         for split, times in (("train", 4), ("validation", 2), ("test", 2)):
             rows = [{name: row[name] for name in names} for row in ROWS * times]
-            (folders[level] / f"{split}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+            (folders[unit] / f"{split}.jsonl").write_text("\n".join(map(json.dumps, rows)))
     return folders
 
 
-@pytest.mark.parametrize(("name", "level"), PLACES)
-def test_a_method_trains_calibrates_and_runs(name, level, data, tmp_path):
-    schema, run, defaults = SCHEMAS[level]
+@pytest.mark.parametrize(("name", "unit"), PLACES)
+def test_a_method_trains_calibrates_and_runs(name, unit, data, tmp_path):
+    schema, run, defaults = SCHEMAS[unit]
     if METHODS.get(name).stages:  # models of two, four and all layers
         defaults = {**defaults, "model": {**ENCODER, "num_hidden_layers": 5}}
-    argv = [f"data={data[level]}", f"output_dir={tmp_path / 'run'}", f"method={name}"]
+    argv = [f"data={data[unit]}", f"output_dir={tmp_path / 'run'}", f"method={name}"]
     config = load_with_method(schema, argv, defaults)
     metrics = json.loads((run(config) / "metrics.json").read_text())
     found = metrics["splits"]["test"]["policy"]["name"]
@@ -141,9 +141,9 @@ def test_a_method_that_does_not_exist(data):
         load_with_method(ClassificationConfig, ["output_dir=x", "method=pabe"], {})
 
 
-@pytest.mark.parametrize("name", [n for n, cls in METHODS.items() if set(cls.levels) < set(LEVELS)])
+@pytest.mark.parametrize("name", [n for n, cls in METHODS.items() if set(cls.units) < set(UNITS)])
 def test_a_level_that_a_method_has_not(name):
-    levels = METHODS.get(name).levels
-    for level in set(LEVELS) - set(levels):
-        with pytest.raises(UserError, match=f"it has: {levels[0]}"):
-            settings_of(name, level)
+    units = METHODS.get(name).units
+    for unit in set(UNITS) - set(units):
+        with pytest.raises(UserError, match=f"one for {UNITS[units[0]]}"):
+            settings_of(name, unit)

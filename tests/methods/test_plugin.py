@@ -17,7 +17,7 @@ class Mine(Method):
     "Patience on plain heads."
 
     paper = "mine"
-    levels = ("sentence",)
+    units = ("text",)
     train = {train}
     policies = ({{"name": "patience"}},)
 """
@@ -35,7 +35,7 @@ def write(tmp_path, monkeypatch):
     return made
 
 
-def load(name: str, path: str, schema=ClassificationConfig, level="sentence"):
+def load(name: str, path: str, schema=ClassificationConfig, unit="text"):
     argv = ["output_dir=x", f"method={name}", f"plugins=[{path}]"]
     return load_with_method(schema, argv, {})
 
@@ -45,7 +45,7 @@ def test_a_method_in_a_file_of_ones_own(write):
     assert config.train.objective == {"name": "joint"}
     assert config.train.lr == 1e-4
     assert config.calibrate.policies == [{"name": "patience"}]
-    with pytest.raises(UserError, match=r"no form at the level 'token'.*it has: sentence"):
+    with pytest.raises(UserError, match=r"no form for words.*one for texts"):
         load("mine", write("mine", "{}"), TaggingConfig, "token")
 
 

@@ -71,7 +71,7 @@ STAGES = {
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_method_is_as_published(name):
     head, objective, families = PUBLISHED[name]
-    settings = settings_of(name, METHODS.get(name).levels[0])
+    settings = settings_of(name, METHODS.get(name).units[0])
     heads = METHODS.get(name).heads
     assert (heads["name"], heads.get("gate", False)) == (head, GATES.get(name, False))
     assert settings["train"]["objective"] == objective
@@ -81,7 +81,7 @@ def test_a_method_is_as_published(name):
 
 
 def test_calm_decays_its_margin():
-    settings = settings_of("calm", "step")
+    settings = settings_of("calm", "token")
     assert settings["gate"]
     assert settings["train"]["objective"] == JOINT
     decayed, *others = settings["calibrate"]["policies"]

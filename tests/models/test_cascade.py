@@ -323,7 +323,7 @@ def test_what_is_no_cascade(stages, make):
         CascadeForSequenceClassification(stages[:1])
     with pytest.raises(UserError, match="Stage 2 is a BertForSequenceClassification"):
         CascadeForSequenceClassification([stages[0], stages[1].network])
-    with pytest.raises(UserError, match="works at the levels token"):
+    with pytest.raises(UserError, match="works for words"):
         CascadeForSequenceClassification(stages, policy=policies.Window())
 
 

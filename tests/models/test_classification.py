@@ -172,7 +172,7 @@ def test_texts_that_are_none(build, texts, message):
 
 def test_what_has_no_meaning_for_texts(build):
     model = build("bert")
-    with pytest.raises(UserError, match="works at the levels token"):
+    with pytest.raises(UserError, match="works for words"):
         model.trace(TEXTS, policy=policies.Window())
     with pytest.raises(UserError, match="no meaning for text classifiers"):
         model.trace(TEXTS, halted="drop")

@@ -153,8 +153,8 @@ def test_of_other_classes(gated, make_tagger):
 
 def test_of_another_level(gated, make_gate):
     tagger, gate = gated
-    other = make_gate(4, tagger.labels, level="sentence", fingerprint=gate.config.fingerprint)
-    with pytest.raises(UserError, match=r"level 'sentence', and the model's rows are of.*'token'"):
+    other = make_gate(4, tagger.labels, unit="text", fingerprint=gate.config.fingerprint)
+    with pytest.raises(UserError, match=r"judges texts, and the model's rows are words"):
         tagger.use_context(other)
 
 

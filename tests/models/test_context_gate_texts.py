@@ -53,7 +53,7 @@ def texts() -> list[list[str]]:
 def test_texts_leave_alone(make, texts, tmp_path):
     model = make(["yes", "no", "maybe"])
     gate = fit_gate(model, texts, rounds=2, **SMALL)
-    assert gate.config.level == "sentence"
+    assert gate.config.unit == "text"
     assert gate.inputs == 1 + 1 + 2 + 1
     model.use_context(gate)
     table = model.exit_table(texts)
@@ -93,5 +93,5 @@ def test_numbers_have_no_gate(make, texts):
     model = make(["value"], scale=Scale(0.0, 1.0))
     with pytest.raises(UserError, match="tell numbers"):
         fit_gate(model, texts, **SMALL)
-    with pytest.raises(UserError, match="no meaning at the level 'value'"):
+    with pytest.raises(UserError, match="no meaning for numbers"):
         model.trace(texts, policy="context_gate")

@@ -246,7 +246,7 @@ def test_the_dial_of_decay_is_the_one_inside():
     )
     assert decay.to_json() == written
     assert from_config(written) == decay
-    assert policies.Decay.levels == ("step",)
+    assert policies.Decay.units == ("token",)
 
 
 # --- two stages ------------------------------------------------------------------------------

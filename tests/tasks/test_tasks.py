@@ -9,7 +9,7 @@ import pytest
 from tokenexit.errors import UserError
 from tokenexit.models.settings import ExitSettings, task_of
 from tokenexit.policies import Never
-from tokenexit.tasks import TASKS, Task, labelled_task, task_named, tasks_at, unit_of
+from tokenexit.tasks import TASKS, Task, labelled_task, task_named, tasks_by_policy_unit, unit_of
 from tokenexit.tasks.pos import PartsOfSpeech
 from tokenexit.testing import check_task
 
@@ -42,7 +42,7 @@ def test_a_broken_task_is_told_what_to_mend(broken, told, monkeypatch):
 
 
 def test_names():
-    assert tasks_at("token") == ["ner", "pos"]
+    assert tasks_by_policy_unit("word") == ["ner", "pos"]
     assert isinstance(task_named("my_own", labelled=False), Task)
     assert task_named("my_own", labelled=False).name == "my_own"
     assert unit_of("my_own", generates=True) == "token"

@@ -180,7 +180,7 @@ def test_a_cascade_of_ones_own(data, tmp_path):
         (['stages=[{"keep_layer": 2}, {}]'], "keep_layers"),
         (['stages=[{"policy": {"name": "never"}}, {}]'], r"stages\[0\] sets 'policy'"),
         (['stages=[{"keep_layers": 9}, {}]'], r"keep_layers=9 names no layers.* which has 3"),
-        (["policy.name=window"], "works at the levels token"),
+        (["policy.name=window"], "works for words"),
         (["policy.name=saturation"], "cannot be compared"),
         (["policy.name=oracle"], "looks at gold labels"),
     ],

@@ -98,4 +98,4 @@ def test_policies_are_compared_on_texts_as_on_words(finished, data, tmp_path):
         )
     ).read_text()  # fmt: skip
     assert "| `patience` |" in table
-    assert "works at the levels token" in table
+    assert "works for words" in table

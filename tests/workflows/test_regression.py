@@ -21,7 +21,7 @@ from tokenexit.evaluation.evaluate import evaluate
 from tokenexit.methods import METHODS
 from tokenexit.models.scale import Scale
 from tokenexit.models.words.token_classification import ExitModelForTokenClassification
-from tokenexit.policies.base import check_level
+from tokenexit.policies.base import check_unit
 from tokenexit.reporting import write_report
 from tokenexit.signals import Signals
 from tokenexit.tasks.answers import ScoredText
@@ -195,7 +195,7 @@ def test_a_method_with_a_form_for_regression(name, data, tmp_path):
     families = METHODS.get(name).regression or ()
     assert found in {family["name"] for family in families} | {"never"}
     for family in families:
-        check_level(policies.from_config(family), "value")
+        check_unit(policies.from_config(family), "number")
 
 
 def test_methods_without_one_are_refused(data, tmp_path):
@@ -216,7 +216,7 @@ def test_without_a_method_exits_are_trained_together(data, tmp_path):
         (["train.objective.name=halt_and_copy"], r"halt_and_copy compares.*one of alternating"),
         (["train.label_smoothing=0.1"], "label_smoothing spreads"),
         (["calibrate.risk=0.1"], "near or far"),
-        (["policy.name=entropy"], r"'value'.*assigned_depth.*learned_gate.*value_patience"),
+        (["policy.name=entropy"], r"for numbers.*assigned_depth.*learned_gate.*value_patience"),
         (["heads.name=prototype"], "fitted to classes"),
         (["heads.gate.name=meta"], "learns from classes"),
         (["stages=[{}, {}]"], "leave stages out"),
@@ -245,7 +245,7 @@ def test_numbers_and_classes_do_not_mix(model, data, tmp_path):
     with pytest.raises(UserError, match=r"here holds numbers.*the model names classes"):
         evaluate(classifier, numbers, "test")
     for other, texts in ((classifier, [["a"]]), (tagger_like(model), [["a"]])):
-        with pytest.raises(UserError, match=r"ValuePatience.*works at the levels value"):
+        with pytest.raises(UserError, match=r"ValuePatience.*works for numbers"):
             other.trace(texts, policy="value_patience")
 
 

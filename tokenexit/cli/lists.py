@@ -27,7 +27,7 @@ def policies(plugin: Plugin = None) -> None:
         )
         summary = (cls.__doc__ or "").strip().splitlines()[0]
         typer.echo(f"{name:<18}{summary}")
-        typer.echo(f"{'':<18}levels: {', '.join(cls.levels)}" + (f"; {fields}" if fields else ""))
+        typer.echo(f"{'':<18}units: {', '.join(cls.units)}" + (f"; {fields}" if fields else ""))
         typer.echo(f"{'':<18}kernels: {_decided(cls)}")
 
 
@@ -61,7 +61,7 @@ def _decided(cls: type[Policy]) -> str:
 
 
 def methods() -> None:
-    """What published methods there are, and at which levels: for method= of the recipes."""
+    """What published methods there are, and for what: for method= of the recipes."""
     from tokenexit.methods import METHODS
     from tokenexit.policies import from_config
 
@@ -73,7 +73,7 @@ def methods() -> None:
             spec = policy.threshold_spec()
             thresholds.append(f"{policy!r}" + (f" by {spec.field}" if spec else ""))
         typer.echo(f"{name:<16}{summary}")
-        typer.echo(f"{'':<16}{cls.paper}; levels: {', '.join(cls.levels)}; {'; '.join(thresholds)}")
+        typer.echo(f"{'':<16}{cls.paper}; units: {', '.join(cls.units)}; {'; '.join(thresholds)}")
         if cls.regression is not None:
             told = "; ".join(repr(from_config(family)) for family in cls.regression)
             typer.echo(f"{'':<16}regression: {told or 'nobody leaves early'}")

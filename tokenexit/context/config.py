@@ -9,6 +9,7 @@ from typing import Any, Self
 from tokenexit.context.features import FEATURES, Feature, Shape
 from tokenexit.context.targets import TARGETS
 from tokenexit.errors import UserError, unknown_name
+from tokenexit.units import LEVEL_OF, UNIT_OF
 
 OWN = (
     "entropy", "log_entropy", "margin", "log_probabilities",
@@ -25,8 +26,8 @@ OF_STATES = ("state", "change", "likeness", "place")
 AROUND = ("entropy", "margin", "probabilities")
 """Features of its neighbours."""
 
-LEVELS = ("token", "step", "sentence")
-"""Kinds of rows: words, decoding steps, whole texts."""
+UNITS = ("word", "token", "text")
+"""Kinds of rows: words, generated tokens, whole texts."""
 
 MOST = {"reach": 16, "history": 16, "inner": 1024, "projection": 256}
 
@@ -40,7 +41,7 @@ class GateConfig:
         num_layers: Depth of the network.
         num_classes: Of the exits, or words of the vocabulary.
         classes: Their names, where they have names.
-        level: Kind of the rows: ``token``, ``step`` or ``sentence``.
+        unit: Kind of the rows: ``word``, ``token`` or ``text``.
         features: Names of the features of a row.
         neighbours: Names of those that are known of its neighbours.
         reach: Neighbours on either side; steps before. 0 for none.
@@ -56,7 +57,7 @@ class GateConfig:
     num_layers: int
     num_classes: int
     classes: tuple[str, ...] = ()
-    level: str = "token"
+    unit: str = "word"
     features: tuple[str, ...] = OWN
     neighbours: tuple[str, ...] = AROUND
     reach: int = 1
@@ -73,8 +74,8 @@ class GateConfig:
             if isinstance(value, str) or not isinstance(value, Sequence):
                 raise UserError(f"A context gate's {name} must be a list, not {value!r}.")
             object.__setattr__(self, name, tuple(value))
-        if self.level not in LEVELS:
-            raise unknown_name("level of a context gate", self.level, LEVELS)
+        if self.unit not in UNITS:
+            raise unknown_name("unit of a context gate", self.unit, UNITS)
         for name, most in MOST.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
@@ -99,10 +100,10 @@ class GateConfig:
         if any(FEATURES.get(name).of_steps for name in self.neighbours):
             raise UserError("What is known of the steps before are features, not neighbours.")
         before = [name for name in self.features if FEATURES.get(name).of_steps]
-        if before and self.level != "step":
+        if before and self.unit != "token":
             raise UserError(
-                f"The feature {before[0]!r} looks at the tokens that were written before; rows of "
-                f"the level {self.level!r} are not written one after the other."
+                f"The feature {before[0]!r} looks at the tokens that were written before; "
+                f"{self.unit}s are not written one after the other."
             )
         if before and not self.reach:
             raise UserError(f"The feature {before[0]!r} needs reach=4, say: how many steps before.")
@@ -133,7 +134,7 @@ class GateConfig:
     @property
     def around(self) -> bool:
         """Whether it looks at neighbours: words of a text have some."""
-        return self.reach > 0 and self.level == "token"
+        return self.reach > 0 and self.unit == "word"
 
     @property
     def steps(self) -> int:
@@ -142,8 +143,9 @@ class GateConfig:
         return self.reach if seen else 0
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data."""
-        return asdict(self)
+        """As plain data; the unit by its name of before, which earlier versions read."""
+        data = {**asdict(self), "unit": LEVEL_OF[self.unit]}
+        return {"level" if key == "unit" else key: value for key, value in data.items()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -153,6 +155,8 @@ class GateConfig:
             UserError: Something is missing or of another kind.
         """
         known = {one.name for one in fields(cls)}
+        if "level" in data:
+            data = {**data, "unit": UNIT_OF.get(str(data["level"]), data["level"])}
         try:
             return cls(**{key: value for key, value in data.items() if key in known})
         except TypeError as error:

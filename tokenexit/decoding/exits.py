@@ -16,7 +16,7 @@ from tokenexit.decoding.work import DecodeWork
 from tokenexit.errors import UserError
 from tokenexit.gates import LinearGate
 from tokenexit.policies import Policy
-from tokenexit.policies.base import walk
+from tokenexit.policies.base import walk, works_for
 from tokenexit.signals import Signals
 
 
@@ -24,14 +24,11 @@ def check_generator_policy(policy: Policy) -> None:
     """Refuse policies that have no meaning for generated tokens.
 
     Raises:
-        UserError: Names the part and the levels it works at.
+        UserError: Names the part and what it works for.
     """
     for part in walk(policy):
-        if "step" not in part.levels:
-            raise UserError(
-                f"{part!r} has no meaning for generated tokens: it works at the levels "
-                f"{', '.join(part.levels)}."
-            )
+        if "token" not in part.units:
+            raise UserError(f"{part!r} has no meaning for generated tokens: {works_for(part)}.")
         if part.needs_target:
             raise UserError(f"{part!r} looks at gold labels; it serves analysis only.")
 

@@ -12,7 +12,7 @@ from tokenexit.decoders.source_encoder import NoHeads, SourceEncoder
 from tokenexit.errors import UserError
 from tokenexit.halting import Sentence, Work, encode, pack
 from tokenexit.policies import Policy, State, index_state
-from tokenexit.policies.base import walk
+from tokenexit.policies.base import walk, works_for
 from tokenexit.signals import Signals
 
 
@@ -35,13 +35,13 @@ def check_source_policy(policy: Policy) -> None:
     """Refuse policies that have no meaning for tokens of a source.
 
     Raises:
-        UserError: Names the part and the levels it works at.
+        UserError: Names the part and what it works for.
     """
     for part in walk(policy):
-        if "token" not in part.levels or part.needs_target:
+        if "word" not in part.units or part.needs_target:
             raise UserError(
-                f"{part!r} has no meaning for tokens of a source: it works at the levels "
-                f"{', '.join(part.levels)}{' and needs gold labels' * part.needs_target}."
+                f"{part!r} has no meaning for tokens of a source: {works_for(part)}"
+                f"{' and needs gold labels' * part.needs_target}."
             )
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tokenexit.methods.base import LEVELS, METHODS, Method, settings_of
+from tokenexit.methods.base import METHODS, UNITS, Method, settings_of
 
-__all__ = ["LEVELS", "METHODS", "Method", "settings_of"]
+__all__ = ["METHODS", "UNITS", "Method", "settings_of"]

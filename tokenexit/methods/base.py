@@ -7,11 +7,16 @@ from typing import Any, ClassVar
 
 from tokenexit.errors import UserError
 from tokenexit.registry import Registry
+from tokenexit.renamed import keep_former
+from tokenexit.units import levels_of, units_of
 
 METHODS: Registry[Method] = Registry("method", "tokenexit.methods")
 
-LEVELS = {"sentence": "texts", "token": "words", "step": "generated tokens"}
-"""What leaves, by level."""
+UNITS = {"text": "texts", "word": "words", "token": "generated tokens"}
+"""What leaves, in words for messages."""
+
+
+_FORMER = {"levels": "units"}
 
 
 class Method:
@@ -19,7 +24,7 @@ class Method:
 
     Attributes:
         paper: Authors and year.
-        levels: ``sentence``, ``token``, ``step``: where it has a meaning.
+        units: ``text``, ``word``, ``token``: for what it has a meaning.
         heads: Exit heads, as ``heads`` of a recipe; generators share their vocabulary head and
             take only ``gate`` of it.
         train: As ``train`` of a recipe: the objective, and whatever else it sets.
@@ -33,7 +38,7 @@ class Method:
     """
 
     paper: ClassVar[str]
-    levels: ClassVar[tuple[str, ...]] = ("sentence", "token", "step")
+    units: ClassVar[tuple[str, ...]] = ("text", "word", "token")
     heads: ClassVar[Mapping[str, Any]] = {"name": "linear"}
     train: ClassVar[Mapping[str, Any]]
     policies: ClassVar[tuple[Mapping[str, Any], ...]]
@@ -42,28 +47,35 @@ class Method:
     calibrate: ClassVar[Mapping[str, Any]] = {}
     regression: ClassVar[tuple[Mapping[str, Any], ...] | None] = None
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        keep_former(cls, _FORMER, units_of, levels_of)
 
-def settings_of(name: str, level: str) -> dict[str, Any]:
+
+keep_former(Method, _FORMER, units_of, levels_of)
+
+
+def settings_of(name: str, unit: str) -> dict[str, Any]:
     """What a method sets in a recipe's configuration.
 
     Args:
         name: Of the method.
-        level: Of the recipe; ``value`` for texts that get numbers.
+        unit: What leaves; ``number`` for texts that get numbers.
 
     Raises:
-        UserError: No such method, or none at this level.
+        UserError: No such method, or none for this unit.
     """
     method = METHODS.get(name)
     policies = method.policies
-    if level == "value":
+    if unit == "number":
         if method.regression is None:
             served = ", ".join(key for key, cls in METHODS.items() if cls.regression is not None)
             raise UserError(f"{name} has no form for regression; these have: {served}.")
         policies = method.regression
-    elif level not in method.levels:
-        served = ", ".join(f"{key} ({LEVELS[key]})" for key in method.levels)
+    elif unit not in method.units:
+        served = " and ".join(UNITS[key] for key in method.units)
         raise UserError(
-            f"{name} has no form at the level {level!r} ({LEVELS[level]}); it has: {served}. "
+            f"{name} has no form for {UNITS[unit]}; it has one for {served}. "
             "tokenexit methods lists them all."
         )
     settings: dict[str, Any] = {
@@ -76,6 +88,6 @@ def settings_of(name: str, level: str) -> dict[str, Any]:
     }
     if method.stages:
         settings["stages"] = [dict(stage) for stage in method.stages]
-    if level == "step":
+    if unit == "token":
         return settings | ({"gate": True} if method.heads.get("gate") else {})
     return settings | {"heads": dict(method.heads)}

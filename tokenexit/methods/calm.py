@@ -15,7 +15,7 @@ class CALM(Method):
     """
 
     paper = "Schuster et al. 2022"
-    levels = ("step",)
+    units = ("token",)
     heads = {"name": "linear", "gate": True}
     train = {"objective": {"name": "joint", "weights": "depth"}}
     policies = (

@@ -13,7 +13,7 @@ class CascadeBERT(Method):
     """
 
     paper = "Li et al. 2021"
-    levels = ("sentence",)
+    units = ("text",)
     train = {"objective": {"name": "difficulty_aware"}}
     stages = ({"keep_layers": 2}, {})
     policies = ({"name": "max_prob"},)

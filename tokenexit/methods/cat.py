@@ -17,7 +17,7 @@ class CAT(Method):
     """
 
     paper = "Schuster et al. 2021"
-    levels = ("sentence", "token")
+    units = ("text", "word")
     heads = {"name": "linear", "gate": {"name": "meta"}}
     train = {"objective": {"name": "joint", "weights": "depth"}}
     policies = ({"name": "learned_gate"},)

@@ -14,7 +14,7 @@ class ClassMeans(Method):
     """
 
     paper = "Görmez et al. 2022"
-    levels = ("sentence", "token")
+    units = ("text", "word")
     heads = {"name": "prototype"}
     train = {"objective": {"name": "single"}}
     policies = ({"name": "max_prob"},)

@@ -10,7 +10,7 @@ class DACTBERT(Method):
     """Leave when no later exit could change the mixed answer (Eyzaguirre et al. 2021)."""
 
     paper = "Eyzaguirre et al. 2021"
-    levels = ("sentence", "token")
+    units = ("text", "word")
     heads = {"name": "linear", "gate": {"name": "units"}}
     train = {"objective": {"name": "dact"}}
     policies = ({"name": "dact"},)

@@ -14,7 +14,7 @@ class DeeBERT(Method):
     """
 
     paper = "Xin et al. 2020"
-    levels = ("sentence", "token")  # a generator's exits have no heads of their own to train
+    units = ("text", "word")  # a generator's exits have no heads of their own to train
     heads = {"name": "pooled"}
     train = {"objective": {"name": "two_stage"}}
     policies = ({"name": "entropy"},)

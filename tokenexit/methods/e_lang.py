@@ -15,7 +15,7 @@ class ELANG(Method):
     """
 
     paper = "Akbari et al. 2022"
-    levels = ("sentence",)
+    units = ("text",)
     train = {"objective": {"name": "single"}}
     stages = ({"keep_layers": 2}, {})
     policies = ({"name": "energy"},)

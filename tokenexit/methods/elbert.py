@@ -15,7 +15,7 @@ class ELBERT(Method):
     """
 
     paper = "Xie et al. 2021"
-    levels = ("sentence", "token")
+    units = ("text", "word")
     heads = {"name": "pooled"}
     train = {"objective": {"name": "learned_weights"}}
     policies = ({"name": "confidence_window", "size": 3},)

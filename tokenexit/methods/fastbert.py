@@ -15,7 +15,7 @@ class FastBERT(Method):
     """
 
     paper = "Liu et al. 2020"
-    levels = ("sentence", "token")
+    units = ("text", "word")
     heads = {"name": "mlp", "inner": 128}
     train = {"objective": {"name": "frozen_distillation"}}
     policies = ({"name": "entropy"},)

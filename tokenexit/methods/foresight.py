@@ -17,7 +17,7 @@ class Foresight(Method):
     """
 
     paper = "this project"
-    levels = ("sentence", "token")
+    units = ("text", "word")
     heads = {"name": "past_future", "pool": "mean"}
     train = {
         "objective": {"name": "imitation", "weights": "uniform"},

@@ -17,7 +17,7 @@ class HashEE(Method):
     """
 
     paper = "Sun et al. 2022"
-    levels = ("token", "step")
+    units = ("word", "token")
     heads = {"name": "linear"}
     train = {"objective": {"name": "halt_and_copy", "policy": "hash", "loose": 2, "strict": 12}}
     policies = ({"name": "hash"},)

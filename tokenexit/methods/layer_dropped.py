@@ -15,7 +15,7 @@ class LayerDropped(Method):
     """
 
     paper = "static baseline"
-    levels = ("sentence", "token")  # of a generator the layers cannot be chosen
+    units = ("text", "word")  # of a generator the layers cannot be chosen
     train = {"objective": {"name": "single"}}
     recipe = {"keep_layers": "alternate", "exit_layers": []}
     policies = ()

@@ -10,7 +10,7 @@ class LECO(Method):
     """A head of its own form for every exit; comparison-based exits (Zhang et al. 2023)."""
 
     paper = "Zhang et al. 2023"
-    levels = ("sentence", "token")
+    units = ("text", "word")
     heads = {"name": "searched"}
     train = {"objective": {"name": "searched"}}
     policies = ({"name": "divergence"},)

@@ -10,7 +10,7 @@ class LeeBERT(Method):
     """Mutual distillation with weights learned by cross-level optimisation; patience (Zhu 2021)."""
 
     paper = "Zhu 2021"
-    levels = ("sentence", "token")  # two levels of learning would double a generator's cost
+    units = ("text", "word")  # two levels of learning would double a generator's cost
     heads = {"name": "linear"}
     train = {"objective": {"name": "mutual_distillation", "mode": "learned"}}
     policies = ({"name": "patience"},)

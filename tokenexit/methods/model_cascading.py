@@ -15,7 +15,7 @@ class ModelCascading(Method):
     """
 
     paper = "Varshney and Baral 2022"
-    levels = ("sentence",)
+    units = ("text",)
     train = {"objective": {"name": "single"}}
     stages = ({"keep_layers": 2}, {"keep_layers": 4}, {})
     policies = ({"name": "max_prob"},)

@@ -13,7 +13,7 @@ class MonoBERT(Method):
     """
 
     paper = "Xin et al. 2020 (ranking)"
-    levels = ("sentence",)
+    units = ("text",)
     heads = {"name": "pooled"}
     train = {"objective": {"name": "joint", "weights": "uniform"}}
     policies = ({"name": "asymmetric"},)

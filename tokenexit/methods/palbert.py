@@ -13,7 +13,7 @@ class PALBERT(Method):
     """
 
     paper = "Balagansky and Gavrilov 2022"
-    levels = ("sentence", "token")
+    units = ("text", "word")
     heads = {"name": "linear", "gate": {"name": "pair"}}
     train = {"objective": {"name": "palbert"}}
     policies = ({"name": "q_exit"},)

@@ -13,7 +13,7 @@ class PastFuture(Method):
     """
 
     paper = "Liao et al. 2021"
-    levels = ("sentence", "token")
+    units = ("text", "word")
     heads = {"name": "past_future"}
     train = {"objective": {"name": "imitation"}}
     policies = ({"name": "entropy"},)

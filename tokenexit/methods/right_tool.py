@@ -15,7 +15,7 @@ class RightTool(Method):
     """
 
     paper = "Schwartz et al. 2020"
-    levels = ("sentence", "token")  # a generator's exits have no heads of their own
+    units = ("text", "word")  # a generator's exits have no heads of their own
     heads = {"name": "mixed"}
     train = {"objective": {"name": "joint", "weights": "uniform"}}
     policies = ({"name": "max_prob"},)

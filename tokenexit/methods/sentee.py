@@ -13,7 +13,7 @@ class SENTEE(Method):
     """
 
     paper = "Li et al. 2021"
-    levels = ("token",)
+    units = ("word",)
     heads = {"name": "linear"}
     train = {"objective": {"name": "joint", "weights": "depth"}}
     policies = ({"name": "per_sentence", "policy": {"name": "entropy"}},)

@@ -10,7 +10,7 @@ class Single(Method):
     """The top head alone is trained, and nobody leaves early."""
 
     paper = "plain fine-tuning"
-    levels = ("sentence", "token", "step")
+    units = ("text", "word", "token")
     heads = {"name": "linear"}
     train = {"objective": {"name": "single"}}
     recipe = {"exit_layers": []}

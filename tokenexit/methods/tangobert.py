@@ -15,7 +15,7 @@ class TangoBERT(Method):
     """
 
     paper = "Mamou et al. 2022"
-    levels = ("sentence",)
+    units = ("text",)
     train = {"objective": {"name": "single"}}
     stages = ({"keep_layers": 2}, {})
     policies = ({"name": "max_prob"},)

@@ -15,7 +15,7 @@ class TOKEE(Method):
     """
 
     paper = "Li et al. 2021"
-    levels = ("token",)
+    units = ("word",)
     heads = {"name": "linear"}
     policies = ({"name": "window", "policy": {"name": "entropy"}, "size": 5},)
     train = {"objective": {"name": "halt_and_copy", "policy": policies[0], "weights": "depth"}}

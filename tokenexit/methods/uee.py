@@ -22,7 +22,7 @@ class UEE(Method):
     """
 
     paper = "Narayan N U et al. 2022"
-    levels = ("sentence", "token")
+    units = ("text", "word")
     heads = {"name": "pooled"}
     train = {
         "objective": {"name": "joint", "weights": "uniform"},

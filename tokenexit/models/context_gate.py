@@ -24,8 +24,8 @@ class Judged(ABC):
 
     settings: ExitSettings
 
-    rows_level: ClassVar[str] | property = ""
-    """Kind of the rows that leave: ``token``, ``step`` or ``sentence``."""
+    row_unit: ClassVar[str] | property = ""
+    """Rows that leave: ``word``, ``token`` or ``text``."""
 
     @property
     @abstractmethod
@@ -76,11 +76,10 @@ def check_own(model: Judged, gate: ContextGate) -> None:
         UserError: Says what differs.
     """
     config, settings = gate.config, model.settings
-    level = model.rows_level
-    if config.level != level:
+    unit = model.row_unit
+    if config.unit != unit:
         raise UserError(
-            f"This context gate judges rows of the level {config.level!r}, and the model's rows "
-            f"are of the level {level!r}. {AGAIN}"
+            f"This context gate judges {config.unit}s, and the model's rows are {unit}s. {AGAIN}"
         )
     exits = settings.exit_layers
     if (*config.exits, config.num_layers) != exits:

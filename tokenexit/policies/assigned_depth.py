@@ -48,7 +48,7 @@ class AssignedDepth(Policy):
 
     depth: int = 3
     by_item: Mapping[int, int] | tuple[tuple[int, int], ...] = ()
-    levels = ("token", "step", "sentence", "value")
+    units = ("word", "token", "text", "number")
     own_threshold = ThresholdSpec("depth", strict=48, loose=1, integer=True, log=True)
 
     def __post_init__(self) -> None:

@@ -37,7 +37,7 @@ class Asymmetric(Policy):
     ratio: float = 2.0
     positive: int | str = 1
     own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.0, near_one=True)
-    levels = ("sentence",)
+    units = ("text",)
     num_classes = 2
 
     def __post_init__(self) -> None:

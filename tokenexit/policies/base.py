@@ -23,6 +23,7 @@ from tokenexit.policies.threshold_spec import ThresholdSpec
 from tokenexit.registry import Registry
 from tokenexit.renamed import keep_former, renamed
 from tokenexit.signals import Signals
+from tokenexit.units import levels_of, units_of
 
 State = Any
 """None, a tensor whose first axis is rows, or a (nested) tuple of states."""
@@ -49,9 +50,9 @@ class Policy(ABC):
     own_threshold: ClassVar[ThresholdSpec | None] = None
     """What calibration turns; a stricter value must never let a row out earlier."""
 
-    levels: ClassVar[tuple[str, ...]] = ("token", "step", "sentence")
-    """Kinds of rows for which the policy has a meaning. Those of the kind ``value`` are texts of
-    which exits tell a number, and no probabilities."""
+    units: ClassVar[tuple[str, ...]] = ("word", "token", "text")
+    """Rows for which the policy has a meaning: words, generated tokens, texts; ``number`` for
+    texts of which exits tell a number, and no probabilities."""
 
     monotone: ClassVar[bool] = True
     """Whether a stricter threshold never lets a row out earlier, whatever other rows do."""
@@ -71,7 +72,7 @@ class Policy(ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        keep_former(cls, _FORMER)
+        _keep_former(cls)
 
     def init(self, num_rows: int, device: torch.device | str = "cpu") -> State:
         """State before the first layer, for ``num_rows`` rows."""
@@ -148,7 +149,12 @@ class Policy(ABC):
         return json.dumps(self.to_config())
 
 
-keep_former(Policy, _FORMER)
+def _keep_former(cls: type[Policy]) -> None:
+    keep_former(cls, _FORMER)
+    keep_former(cls, {"levels": "units"}, units_of, levels_of)
+
+
+_keep_former(Policy)
 
 
 def __getattr__(name: str) -> Any:
@@ -208,28 +214,32 @@ def check_inner_policy(policy: Policy, field: str) -> None:
         )
 
 
-def check_level(policy: Policy, level: str) -> None:
+def check_unit(policy: Policy, unit: str) -> None:
     """Refuse a policy with a part that has no meaning for rows of a kind.
 
     Args:
         policy: The policy.
-        level: ``token``, ``step``, ``sentence`` or ``value``.
+        unit: ``word``, ``token``, ``text`` or ``number``.
 
     Raises:
-        UserError: Names the part and the levels it works at.
+        UserError: Names the part and what it works for.
     """
     for part in walk(policy):
-        if level not in part.levels:
+        if unit not in part.units:
             raise UserError(
-                f"{part!r} has no meaning at the level {level!r}: it works at the levels "
-                f"{', '.join(part.levels)}.{_serving_values(level)}"
+                f"{part!r} has no meaning for {unit}s: {works_for(part)}.{_serving_numbers(unit)}"
             )
 
 
-def _serving_values(level: str) -> str:
-    if level != "value":
+def works_for(policy: Policy) -> str:
+    """What a policy serves, for messages."""
+    return f"it works for {', '.join(f'{unit}s' for unit in policy.units)}"
+
+
+def _serving_numbers(unit: str) -> str:
+    if unit != "number":
         return ""
-    names = [name for name, policy in POLICIES.items() if level in policy.levels]
+    names = [name for name, policy in POLICIES.items() if unit in policy.units]
     return f" Exits of a regression tell numbers; policies for them are {', '.join(names)}."
 
 

@@ -34,7 +34,7 @@ class ContextGate(Policy):
     """
 
     threshold: float = 0.02
-    levels = ("token", "step", "sentence")
+    units = ("word", "token", "text")
     own_threshold = ThresholdSpec("threshold", strict=1e-4, loose=0.5, log=True)
     monotone: ClassVar[bool] = False
 

@@ -47,7 +47,7 @@ class Decay(WrapperPolicy):
 
     policy: Policy = field(default=Margin(0.9))
     temperature: float = 4.0
-    levels = ("step",)
+    units = ("token",)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -33,7 +33,7 @@ class EveryKth(WrapperPolicy):
 
     policy: Policy = field(default=Entropy(0.1))
     k: int = 2
-    levels = ("token", "step", "sentence", "value")
+    units = ("word", "token", "text", "number")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -32,7 +32,7 @@ class LearnedGate(ThresholdPolicy):
     """
 
     threshold: float = 0.1
-    levels = ("token", "step", "sentence", "value")
+    units = ("word", "token", "text", "number")
     own_threshold = ThresholdSpec("threshold", strict=1e-4, loose=0.9, log=True)
     reads_logits = False
 

@@ -16,7 +16,7 @@ from tokenexit.signals import Signals
 class Never(Policy):
     """Nobody halts before the last layer."""
 
-    levels = ("token", "step", "sentence", "value")
+    units = ("word", "token", "text", "number")
     reads_logits = False
 
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:

@@ -37,7 +37,7 @@ class PerSentence(WrapperPolicy):
 
     policy: Policy = field(default=Entropy(0.1))
     how: str = "max"
-    levels = ("token",)
+    units = ("word",)
 
     def __post_init__(self) -> None:
         super().__post_init__()

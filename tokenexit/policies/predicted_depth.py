@@ -31,7 +31,7 @@ class PredictedDepth(Policy):
 
     threshold: float = 0.9
     own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.0)
-    levels = ("step",)
+    units = ("token",)
     reads_logits = False
 
     def __post_init__(self) -> None:

@@ -33,7 +33,7 @@ class ValuePatience(Policy):
 
     threshold: float = 0.1
     times: int = 1
-    levels = ("value",)
+    units = ("number",)
     own_threshold = ThresholdSpec("threshold", strict=1e-4, loose=3.0, log=True)
 
     def __post_init__(self) -> None:

@@ -37,7 +37,7 @@ class Window(WrapperPolicy):
 
     policy: Policy = field(default=Entropy(0.1))
     size: int = 3
-    levels = ("token",)
+    units = ("word",)
 
     def __post_init__(self) -> None:
         super().__post_init__()

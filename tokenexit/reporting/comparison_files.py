@@ -8,10 +8,11 @@ from typing import Any
 
 from tokenexit.evaluation.frontier import HIGH, LOW
 from tokenexit.files import write_csv, write_text
-from tokenexit.methods import LEVELS
+from tokenexit.methods import UNITS
 from tokenexit.reporting.comparison import KEPT, means, measured, suggested, summaries
 from tokenexit.reporting.comparison_figure import comparison_figure
 from tokenexit.reporting.comparison_lead import lead
+from tokenexit.units import UNIT_OF
 from tokenexit.wording.naming import NOTHING, counted, metric_name
 
 TABLE, FIGURE = "README.md", "comparison.svg"
@@ -115,7 +116,7 @@ def _protocol(content: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> 
         length += f" over {counted(settings['train_on'], 'training text')}, in batches"
     seeds = sorted({row["seed"] for row in rows})
     sizes = {run["calibrated"]["n_rows"] for run in measured(content["runs"]).values()}
-    unit = LEVELS[settings["level"]]
+    unit = UNITS[UNIT_OF[settings["level"]]]
     measured_on = f"; measured on {', '.join(map(str, sorted(sizes)))} test {unit}" if sizes else ""
     return (
         f"Model `{name}`, data `{settings['data'] or 'generated'}`, {length} of "

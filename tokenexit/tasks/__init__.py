@@ -8,7 +8,7 @@ from tokenexit.tasks.naming import (
     generation_task,
     labelled_task,
     task_named,
-    tasks_at,
+    tasks_by_policy_unit,
     tasks_of,
     unit_of,
 )
@@ -23,7 +23,7 @@ __all__ = [
     "generation_task",
     "labelled_task",
     "task_named",
-    "tasks_at",
+    "tasks_by_policy_unit",
     "tasks_of",
     "unit_of",
 ]

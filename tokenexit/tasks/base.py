@@ -12,6 +12,8 @@ from tokenexit.errors import UserError
 from tokenexit.extras import require_libraries
 from tokenexit.metrics import METRICS, build_metric
 from tokenexit.registry import Registry
+from tokenexit.renamed import keep_former
+from tokenexit.units import PolicyUnit, levels_of, units_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,7 +23,6 @@ TASKS: Registry[Task] = Registry("task", "tokenexit.tasks")
 
 Unit = Literal["word", "text", "token"]
 Holder = Literal["sentence", "text"]
-Level = Literal["token", "sentence", "value", "step"]
 Kind = Literal["tagger", "classifier", "generator"]
 Scored = Literal["labels", "texts"]
 
@@ -39,8 +40,8 @@ class Task(ABC):
         title: What is done, in words, for cards.
         unit: What leaves at an exit: a word, a text, or a token that is generated.
         holder: What rows are part of, and is counted beside them.
-        level: What policies and methods call that: ``token``, ``sentence``, ``value`` for texts
-            that get numbers, ``step``.
+        policy_unit: What policies and methods call that: the same, but ``number`` for texts that
+            get numbers.
         loader: Name of the class that loads its models.
         kind: What its models are: ``tagger``, ``classifier`` or ``generator``.
         made: The same in words.
@@ -58,7 +59,7 @@ class Task(ABC):
     title: ClassVar[str]
     unit: ClassVar[Unit]
     holder: ClassVar[Holder]
-    level: ClassVar[Level]
+    policy_unit: ClassVar[PolicyUnit]
     loader: ClassVar[str]
     kind: ClassVar[Kind]
     made: ClassVar[str]
@@ -71,6 +72,15 @@ class Task(ABC):
     reads: ClassVar[Reads]
     example: ClassVar[str]
     usual: ClassVar[Mapping[str, Any]] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        keep_former(
+            cls,
+            {"level": "policy_unit"},
+            lambda level: units_of(level)[0],
+            lambda unit: levels_of(unit)[0],
+        )
 
     def __init__(self, name: str | None = None) -> None:
         self.name = name or TASKS.name_of(type(self))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 from tokenexit.data.corpus import SOURCES, Reads
 from tokenexit.demo import pairs
 from tokenexit.metrics.rouge import installed
-from tokenexit.tasks.base import TASKS, Holder, Kind, Level, Scored, Task, Unit
+from tokenexit.tasks.base import TASKS, Holder, Kind, Scored, Task, Unit
+from tokenexit.units import PolicyUnit
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,7 +23,7 @@ class Generation(Task):
     title: ClassVar[str] = "text-to-text generation"
     unit: ClassVar[Unit] = "token"
     holder: ClassVar[Holder] = "text"
-    level: ClassVar[Level] = "step"
+    policy_unit: ClassVar[PolicyUnit] = "token"
     loader: ClassVar[str] = "ExitModelForSeq2SeqLM"
     kind: ClassVar[Kind] = "generator"
     made: ClassVar[str] = "a model that generates text"

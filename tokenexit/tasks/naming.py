@@ -83,6 +83,6 @@ def tasks_of(unit: Unit) -> list[str]:
     return [name for name, task in TASKS.items() if task.unit == unit]
 
 
-def tasks_at(*levels: str) -> list[str]:
-    """Names of the tasks at levels, such as ``token``."""
-    return [name for name, task in TASKS.items() if task.level in levels]
+def tasks_by_policy_unit(*units: str) -> list[str]:
+    """Names of the tasks that policies for words, texts, numbers or tokens serve."""
+    return [name for name, task in TASKS.items() if task.policy_unit in units]

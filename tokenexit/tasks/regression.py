@@ -17,10 +17,11 @@ from tokenexit.objectives.base import check_regression
 from tokenexit.policies import Policy
 from tokenexit.policies.value_patience import ValuePatience
 from tokenexit.tasks.answers import ScoredText
-from tokenexit.tasks.base import TASKS, Level
+from tokenexit.tasks.base import TASKS
 from tokenexit.tasks.labelled import Answers, Rows
 from tokenexit.tasks.scoring.correlation import correlation
 from tokenexit.tasks.texts import TextTask
+from tokenexit.units import PolicyUnit
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,7 +35,7 @@ class Regression(TextTask):
     """Each text gets a number."""
 
     title: ClassVar[str] = "scoring texts"
-    level: ClassVar[Level] = "value"
+    policy_unit: ClassVar[PolicyUnit] = "number"
     metric: ClassVar[str] = "correlation"
     figures: ClassVar[tuple[str, ...]] = ("correlation", "pearson", "spearman", "mse")
     libraries: ClassVar[tuple[str, ...]] = ("scipy",)

@@ -11,8 +11,9 @@ from tokenexit.data.corpus import TEXTS, Reads
 from tokenexit.data.texts import UNLABELLED, TextSplit
 from tokenexit.halting import Trace
 from tokenexit.tasks.answers import ClassifiedText
-from tokenexit.tasks.base import Holder, Kind, Level, Unit
+from tokenexit.tasks.base import Holder, Kind, Unit
 from tokenexit.tasks.labelled import LabelledTask
+from tokenexit.units import PolicyUnit
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,7 +24,7 @@ class TextTask(LabelledTask):
 
     unit: ClassVar[Unit] = "text"
     holder: ClassVar[Holder] = "text"
-    level: ClassVar[Level] = "sentence"
+    policy_unit: ClassVar[PolicyUnit] = "text"
     loader: ClassVar[str] = "ExitModelForSequenceClassification"
     kind: ClassVar[Kind] = "classifier"
     made: ClassVar[str] = "a text classifier"

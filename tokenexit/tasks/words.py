@@ -16,8 +16,9 @@ from tokenexit.policies.margin import Margin
 from tokenexit.policies.pcee import PCEE
 from tokenexit.policies.per_class import PerClass
 from tokenexit.policies.window import Window
-from tokenexit.tasks.base import Holder, Kind, Level, Unit
+from tokenexit.tasks.base import Holder, Kind, Unit
 from tokenexit.tasks.labelled import LabelledTask, Rows
+from tokenexit.units import PolicyUnit
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,7 +29,7 @@ class WordTask(LabelledTask):
 
     unit: ClassVar[Unit] = "word"
     holder: ClassVar[Holder] = "sentence"
-    level: ClassVar[Level] = "token"
+    policy_unit: ClassVar[PolicyUnit] = "word"
     loader: ClassVar[str] = "ExitModelForTokenClassification"
     kind: ClassVar[Kind] = "tagger"
     made: ClassVar[str] = "a tagger"

@@ -7,10 +7,10 @@ from torch import Tensor
 from tokenexit import objectives, policies
 from tokenexit.heads import build_head
 from tokenexit.heads.stack import BESIDE
-from tokenexit.methods import LEVELS, METHODS, Method, settings_of
+from tokenexit.methods import METHODS, UNITS, Method, settings_of
 from tokenexit.objectives.base import check_heads, check_regression
 from tokenexit.policies import Policy
-from tokenexit.policies.base import check_level
+from tokenexit.policies.base import check_unit
 from tokenexit.signals import Signals
 from tokenexit.testing.contract import Contract, require
 from tokenexit.testing.policy_promises import trace_for
@@ -33,29 +33,26 @@ def check_method(method: str | type[Method]) -> None:
 
 @METHOD.promise
 def says_where_it_comes_from(name: str) -> None:
-    """It has a docstring, its paper, and levels that exist."""
+    """It has a docstring, its paper, and units that exist."""
     method = METHODS.get(name)
     require(method.__doc__, "give the class a docstring.")
     require(getattr(method, "paper", ""), 'say who published it: paper = "Xin et al. 2020".')
-    strange = set(method.levels) - set(LEVELS)
-    require(
-        method.levels and not strange, f"levels are some of {', '.join(LEVELS)}, not {strange}."
-    )
+    strange = set(method.units) - set(UNITS)
+    require(method.units and not strange, f"units are some of {', '.join(UNITS)}, not {strange}.")
 
 
 @METHOD.promise
 def is_made_of_what_there_is(name: str) -> None:
-    """Its objective, heads and policies exist, and policies have a meaning at its levels."""
+    """Its objective, heads and policies exist, and policies have a meaning for its units."""
     method = METHODS.get(name)
-    levels = [*method.levels, *(["value"] if method.regression is not None else [])]
-    for level in levels:
-        settings = settings_of(name, level)
+    for unit in (*method.units, *(["number"] if method.regression is not None else [])):
+        settings = settings_of(name, unit)
         objective = objectives.from_config(settings["train"].get("objective", "joint"))
-        if level == "value":
+        if unit == "number":
             check_regression(objective)
         for family in settings["calibrate"]["policies"]:
             policy = policies.from_config(family)
-            check_level(policy, level)
+            check_unit(policy, unit)
             require(
                 policy.threshold_spec() is not None,
                 f"{policy!r} has no threshold for calibration to turn.",

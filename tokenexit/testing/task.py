@@ -8,8 +8,9 @@ from typing import Any, get_args
 from tokenexit.errors import UserError
 from tokenexit.metrics import METRICS
 from tokenexit.tasks import TASKS, LabelledTask, Task, task_named
-from tokenexit.tasks.base import Holder, Kind, Level, Scored, Unit
+from tokenexit.tasks.base import Holder, Kind, Scored, Unit
 from tokenexit.testing.contract import Contract, require, require_raises
+from tokenexit.units import PolicyUnit
 
 TASK: Contract[Task] = Contract("task")
 LABELS = ("O", "B-X", "I-X")
@@ -32,7 +33,8 @@ def check_task(task: str | type[Task]) -> None:
 def says_what_it_is(task: Task) -> None:
     """It says what leaves at an exit, what its models are, and how they are shown."""
     for field, kind in (
-        ("unit", Unit), ("holder", Holder), ("level", Level), ("kind", Kind), ("of", Scored),
+        ("unit", Unit), ("holder", Holder), ("policy_unit", PolicyUnit), ("kind", Kind),
+        ("of", Scored),
     ):  # fmt: skip
         value: Any = getattr(task, field, None)
         allowed = get_args(kind)
@@ -68,7 +70,7 @@ def answers_have_columns(task: Task) -> None:
 
 @TASK.promise
 def families_have_a_meaning(task: Task) -> None:
-    """Policies that are searched by default have a threshold and serve the task's level."""
+    """Policies that are searched by default have a threshold and serve what the task lets leave."""
     if not isinstance(task, LabelledTask):
         return
     for context in (False, task.countable):
@@ -76,4 +78,5 @@ def families_have_a_meaning(task: Task) -> None:
         require(families, "families() is empty: name one policy or more.")
         for family in families:
             require(family.threshold_spec() is not None, f"{family!r} has no threshold to search.")
-            require(task.level in family.levels, f"{family!r} does not serve {task.level!r}.")
+            unit = task.policy_unit
+            require(unit in family.units, f"{family!r} does not serve {unit}s.")

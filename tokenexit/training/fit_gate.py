@@ -65,7 +65,7 @@ def asked_of(model: EncoderModel, labelled: bool, settings: Mapping[str, Any]) -
     Raises:
         UserError: There is no such setting, or it has no such value.
     """
-    if model.rows_level != "sentence":
+    if model.row_unit != "text":
         return ContextGateConfig.of({**settings})
     usual = {} if labelled else {"target": "agreement"}  # which asks for no labels
     return TextGateConfig.of({**usual, **settings})
@@ -85,7 +85,7 @@ def gate_config(model: EncoderModel, asked: ContextGateConfig) -> GateConfig:
     return asked.looking(
         model.settings.exit_layers,
         len(model.labels),
-        model.rows_level,
+        model.row_unit,
         mark_of(model),
         model.labels,
     )

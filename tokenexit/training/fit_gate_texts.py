@@ -68,7 +68,7 @@ def step_config(model: ExitModelForSeq2SeqLM, asked: ContextGateConfig) -> GateC
         UserError: See ``fit_gate_texts``.
     """
     config = asked.looking(
-        model.settings.exit_layers, model.decoder.vocab_size, model.rows_level, mark_of(model)
+        model.settings.exit_layers, model.decoder.vocab_size, model.row_unit, mark_of(model)
     )
     if config.neighbours:
         raise UserError(

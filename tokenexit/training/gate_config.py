@@ -75,7 +75,7 @@ class ContextGateConfig:
         self,
         exits: Sequence[int],
         num_classes: int,
-        level: str,
+        unit: str,
         fingerprint: Mapping[str, Any],
         classes: tuple[str, ...] = (),
     ) -> GateConfig:
@@ -84,7 +84,7 @@ class ContextGateConfig:
         Args:
             exits: Layers with an exit, the top's last.
             num_classes: Of the exits, or words of the vocabulary.
-            level: Kind of the rows.
+            unit: Kind of the rows.
             fingerprint: Of the heads.
             classes: Their names, where they have names.
 
@@ -98,7 +98,7 @@ class ContextGateConfig:
             num_layers=exits[-1],
             num_classes=num_classes,
             classes=classes,
-            level=level,
+            unit=unit,
             features=tuple(self.features),
             neighbours=tuple(self.neighbours),
             reach=self.reach,

@@ -8,8 +8,9 @@ from typing import Any, Literal
 from tokenexit.config import dump_config
 from tokenexit.config.limits import SEED, about
 from tokenexit.errors import UserError
-from tokenexit.tasks import task_named, tasks_at
+from tokenexit.tasks import task_named, tasks_by_policy_unit
 from tokenexit.training import TrainConfig
+from tokenexit.units import LEVEL_OF, UNIT_OF
 from tokenexit.workflows.base_config import BaseConfig
 from tokenexit.workflows.recipes import RECIPES, Recipe
 
@@ -100,26 +101,30 @@ class CompareMethodsConfig(BaseConfig):
         super().__post_init__()
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise UserError(f"seeds must be one or more different numbers, not {self.seeds!r}.")
-        level = self.level or (task_named(self.task).level if self.task else "sentence")
-        served = ", ".join(tasks_at(level))
-        if level not in RECIPES:
+        unit = UNIT_OF[self.level] if self.level else self._unit_of_task()
+        level, tasks = LEVEL_OF[unit], tasks_by_policy_unit(unit)
+        served = ", ".join(tasks)
+        if unit not in RECIPES:
             raise UserError(f"There is no comparison for {self.task}; there is for {served}.")
-        task = self.task or RECIPES[level].schema.task
-        if task not in tasks_at(level):
+        task = self.task or RECIPES[unit].schema.task
+        if task not in tasks:
             raise UserError(f"There is no {task} at the level {level!r}; it has: {served}.")
         object.__setattr__(self, "level", level)
         object.__setattr__(self, "task", task)
         if self.model is None:
-            object.__setattr__(self, "model", RECIPES[level].usual_model)
+            object.__setattr__(self, "model", RECIPES[unit].usual_model)
         taken = sorted(self.recipe.keys() & {field.name for field in fields(self)})
         if taken:
             raise UserError(f"recipe.{taken[0]} is a key of the comparison itself: {taken[0]}=...")
+
+    def _unit_of_task(self) -> str:
+        return task_named(self.task).policy_unit if self.task else "text"
 
     @property
     def trains(self) -> type[Recipe]:
         """The recipe of the task."""
         assert self.level is not None
-        return RECIPES[self.level]
+        return RECIPES[UNIT_OF[self.level]]
 
     @property
     def wanted(self) -> list[str] | None:

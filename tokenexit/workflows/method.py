@@ -26,7 +26,7 @@ def load_with_method(schema: type[T], argv: Sequence[str], defaults: Mapping[str
         defaults: Of the recipe.
 
     Raises:
-        UserError: As ``load_config``; no such task or method, none at this level, or a preset with
+        UserError: As ``load_config``; no such task or method, none for the task, or a preset with
             keys that recipes do not have.
     """
     config: Any = load_config(schema, argv, defaults)
@@ -36,7 +36,7 @@ def load_with_method(schema: type[T], argv: Sequence[str], defaults: Mapping[str
     defaults = merged(task.usual, defaults)
     if config.method is None:
         return load_config(schema, argv, defaults) if task.usual else config
-    settings = settings_of(config.method, task.level)
+    settings = settings_of(config.method, task.policy_unit)
     try:
         load_config(schema, ["output_dir=."], settings)
     except UserError as error:

@@ -87,7 +87,7 @@ class MethodRun:
 def plan(config: CompareMethodsConfig) -> list[MethodRun]:
     """The runs of a comparison, baselines first.
 
-    A method that has no form at the level is a run with an error.
+    A method that has no form for what leaves is a run with an error.
 
     Raises:
         UserError: Unknown method or part of a training, with the nearest name; a key that has no

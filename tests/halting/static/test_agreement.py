@@ -30,7 +30,7 @@ def served(policy: Policy) -> bool:
 RULED: list[Policy] = [
     policy
     for _, kind in POLICIES.items()
-    if "token" in kind.levels
+    if "word" in kind.units
     for policy in kind.examples()
     if served(policy)
 ]

@@ -84,7 +84,7 @@ def compiled_context(
     names = (*config.features, *(config.neighbours if config.around else ()))
     fits = (config.num_layers, config.num_classes) == (encoder.num_layers, encoder.classes)
     layers = [layer for layer, ask in enumerate(asked, 1) if ask]
-    if not fits or config.level == "step" or not {*names} <= {*CODES}:
+    if not fits or config.unit == "token" or not {*names} <= {*CODES}:
         return None
     if not {*layers} <= {*config.exits}:
         return None

@@ -21,7 +21,7 @@ from tokenexit.models.sequences.sequence_classification import ExitModelForSeque
 from tokenexit.models.sequences.text_labeller import TextLabeller
 from tokenexit.models.settings import ExitSettings
 from tokenexit.policies import PolicyLike, from_config
-from tokenexit.policies.base import check_level
+from tokenexit.policies.base import check_unit
 
 
 class Stages(TextLabeller):
@@ -48,7 +48,7 @@ class Stages(TextLabeller):
         if not allow_different_tokenizers:
             check_tokenizers(stages)
         chosen = from_config("never" if policy is None else policy)
-        check_level(chosen, "sentence")
+        check_unit(chosen, "text")
         self.models = nn.ModuleList(stages)
         self.allow_different_tokenizers = allow_different_tokenizers
         self.settings = ExitSettings(

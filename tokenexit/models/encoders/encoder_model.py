@@ -25,7 +25,7 @@ from tokenexit.models.encoders.labeller import Labeller
 from tokenexit.models.encoders.run import run
 from tokenexit.models.encoders.vocabulary import check_vocabulary, embeddings
 from tokenexit.policies import Policy, PolicyLike
-from tokenexit.policies.base import check_level
+from tokenexit.policies.base import check_unit
 
 
 class EncoderModel(ExitEncoder, Labeller):
@@ -115,7 +115,7 @@ class EncoderModel(ExitEncoder, Labeller):
         """
         check_unserved(others)
         chosen = chosen_policy(self, policy)
-        check_level(chosen, self.level)
+        check_unit(chosen, self.policy_unit)
         rows = read_rows(self, input_ids, attention_mask, token_type_ids)
 
         def label(windows: Sequence[TextWindow]) -> Trace:

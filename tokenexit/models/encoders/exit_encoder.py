@@ -164,9 +164,9 @@ class ExitEncoder(Judged, ExitModel):
         return self
 
     @property
-    def rows_level(self) -> str:
+    def row_unit(self) -> str:
         """Kind of the rows that leave: words, or whole texts."""
-        return "sentence" if self.backbone.of_texts else "token"
+        return "text" if self.backbone.of_texts else "word"
 
     def judged_weights(self) -> dict[str, Tensor]:
         """Weights of all exits, the top's included, by name: what a context gate is fitted to."""

@@ -12,7 +12,7 @@ from tokenexit.models.encoders.exit_table import ExitTable
 from tokenexit.models.predict_iter import check_batch_size
 from tokenexit.models.saved_model import SavedModel
 from tokenexit.policies import PolicyLike
-from tokenexit.policies.base import check_level
+from tokenexit.policies.base import check_unit
 
 
 class Labeller(SavedModel):
@@ -43,7 +43,7 @@ class Labeller(SavedModel):
 
     @property
     @abstractmethod
-    def level(self) -> str:
+    def policy_unit(self) -> str:
         """Kind of the rows that leave, as policies call it."""
 
     def trace(
@@ -79,7 +79,7 @@ class Labeller(SavedModel):
         check_batch_size(batch_size)
         states = self._halted(halted, decode)
         chosen = chosen_policy(self, policy)
-        check_level(chosen, self.level)
+        check_unit(chosen, self.policy_unit)
         return self.decided(
             self._run(self._read(texts, targets), chosen, batch_size, states), decode
         )

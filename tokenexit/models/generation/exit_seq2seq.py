@@ -36,7 +36,7 @@ class ExitSeq2Seq(Judged, ExitModel):
     What generates stands above it, in ``ExitModelForSeq2SeqLM``, and takes one of these.
     """
 
-    rows_level = "step"
+    row_unit = "token"
 
     def __init__(
         self,

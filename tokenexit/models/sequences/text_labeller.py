@@ -24,9 +24,9 @@ class TextLabeller(Labeller):
     read = staticmethod(read_parts)
 
     @property
-    def level(self) -> str:
+    def policy_unit(self) -> str:
         """Texts, or numbers of them."""
-        return "sentence" if self.scale is None else "value"
+        return "text" if self.scale is None else "number"
 
     def predict(
         self, texts: Texts, *, policy: PolicyLike | None = None, batch_size: int = 32

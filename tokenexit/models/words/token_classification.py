@@ -126,9 +126,9 @@ class ExitModelForTokenClassification(EncoderModel, tags=["early-exit", "token-c
     tag = Labeller.trace
 
     @property
-    def level(self) -> str:
+    def policy_unit(self) -> str:
         """Words."""
-        return "token"
+        return "word"
 
     def _halted(self, halted: Halted | None, decode: str | None) -> Halted:
         if decode is not None and decode not in DECODE:

@@ -14,11 +14,11 @@ from tokenexit.workflows.recipes.words import WordRecipe
 __all__ = ["RECIPES", "Measure", "Recipe", "recipe_for", "recipe_of", "trainable"]
 
 RECIPES: dict[str, type[Recipe]] = {
-    "sentence": TextRecipe,
-    "token": WordRecipe,
-    "step": GenerationRecipe,
+    "text": TextRecipe,
+    "word": WordRecipe,
+    "token": GenerationRecipe,
 }
-"""By the level at which a method leaves."""
+"""By what leaves."""
 
 
 def trainable() -> dict[str, type[Recipe]]:
