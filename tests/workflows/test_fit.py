@@ -47,7 +47,7 @@ def classifier(labels: tuple[str, ...] = ("cold", "warm"), **more: Any) -> Any:
 
 def test_a_classifier_learns_from_a_list(tmp_path):
     model = classifier()
-    assert tokenexit.fit(model, ROWS, ROWS[:8], **SETTINGS) is model
+    assert model.fit(ROWS, ROWS[:8], **SETTINGS) is model
     found = model.predict([row["sentence"] for row in ROWS[:4]])
     assert [one.label for one in found] == [row["label"] for row in ROWS[:4]]
     assert model.settings.calibration is not None
@@ -81,7 +81,7 @@ def test_a_regression_and_a_tagger_learn_from_splits_of_ours():
     tokenizer = train_tokenizer(words.tokens, 100, False)
     network = fresh_encoder(NETWORK, tokenizer, len(labels))
     tagger = tokenexit.ExitModelForTokenClassification.from_transformers(network, tokenizer, labels)
-    tokenexit.fit(tagger, words, **FEW)
+    tagger.fit(words, **FEW)
     assert tagger.settings.training is not None
     assert len(tagger.predict([["it", "is"]])[0].labels) == 2
 
@@ -94,7 +94,7 @@ def test_a_generator_learns_from_a_list():
     split: Any = read_pairs(in_memory(rows))["train"]  # type: ignore[arg-type]
     model = recipe_of(config).build(split)
     model.configure(generation={"max_new_tokens": 4})
-    tokenexit.fit(model, rows, rows[:2], **FEW, max_target=8)
+    model.fit(rows, rows[:2], **FEW, max_target=8)
     assert model.settings.training is not None
     assert model.settings.task == "data_to_text"
     with pytest.raises(UserError, match="Give a validation split"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
@@ -47,6 +48,20 @@ class SavedModel(Predicts, nn.Module, ModelHubMixin, library_name="tokenexit"):
             if isinstance(settings.get(name), Policy):
                 settings[name] = settings[name].to_config()
         self.settings = replace(self.settings, **settings)
+
+    def fit(self, train: Any, validation: Any = None, /, **settings: Any) -> Self:
+        """Train this model in place, and choose its policy; see ``tokenexit.fit``.
+
+        Args:
+            train: Lists of dictionaries, a data frame, a data set, or splits.
+            validation: The same, to choose weights and policy by.
+            settings: Keys of the task's configuration, such as ``train={"epochs": 3}``.
+
+        Raises:
+            UserError: Anything wrong with the settings, the data or the model.
+        """
+        # Training stands above models, which know it by name alone and only when asked.
+        return import_module("tokenexit.workflows.fit").fit(self, train, validation, **settings)
 
     @abstractmethod
     def settings_files(self) -> dict[str, str]:
