@@ -64,6 +64,6 @@ def keep_former(
         if new in own and old not in own:
             setattr(cls, old, _Former(cls, old, new, write(own[new])))
         elif old in own and new not in own:
-            told = f"{cls.__name__}.{old} is called {new} now."
+            told = f"{cls.__module__}.{cls.__name__}.{old} is called {new} now."
             warnings.warn(told, DeprecationWarning, stacklevel=3)
             setattr(cls, new, read(own[old]))
