@@ -15,6 +15,7 @@ from tokenexit.metrics import METRICS
 from tokenexit.objectives import OBJECTIVES
 from tokenexit.policies import POLICIES
 from tokenexit.promises import PROMISES
+from tokenexit.reducers import REDUCERS
 from tokenexit.reporting.panels import PANELS
 from tokenexit.reporting.run import RunData
 from tokenexit.reporting.word_trace import word_trace_of
@@ -47,6 +48,7 @@ CHECKS = {
     "OBJECTIVES": (OBJECTIVES, testing.check_objective),
     "POLICIES": (POLICIES, testing.check_policy),
     "PROMISES": (PROMISES, testing.check_promise),
+    "REDUCERS": (REDUCERS, testing.check_reducer),
     "TASKS": (TASKS, testing.check_task),
 }
 

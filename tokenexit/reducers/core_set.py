@@ -71,14 +71,14 @@ def centres(states: Tensor, real: Tensor, counts: Tensor) -> Tensor:
         counts: How many of each text, ``[B]``; all where it has fewer.
     """
     counts = torch.minimum(counts, real.sum(dim=1))
+    states = states.detach().to(torch.promote_types(states.dtype, torch.float32))
+    distance = torch.cdist(states, states)
     chosen = torch.zeros_like(real)
     chosen[:, 0] = True
-    apart = torch.full(real.shape, float("inf"), dtype=states.dtype, device=states.device)
-    newest = states[:, :1]
+    apart, text = distance[:, 0], torch.arange(len(real), device=real.device)
     for size in range(2, int(counts.max()) + 1):
-        apart = torch.minimum(apart, (states - newest).square().sum(dim=-1))
         apart = apart.masked_fill(chosen | ~real, -1.0)
-        farthest = apart.argmax(dim=1, keepdim=True)
-        newest = states.gather(1, farthest[..., None].expand(-1, 1, states.shape[2]))
-        chosen = chosen.scatter(1, farthest, chosen.gather(1, farthest) | (counts >= size)[:, None])
+        farthest = apart.argmax(dim=1)
+        chosen[text, farthest] |= counts >= size
+        apart = torch.minimum(apart, distance[text, farthest])
     return chosen
