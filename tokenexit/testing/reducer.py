@@ -67,9 +67,11 @@ def shown(reducer: Reducer, layer: int, chosen: Tensor) -> Rows:
 def through(reducer: Reducer, rows: Tensor) -> list[Tensor]:
     """Which of some rows are left after each layer, by their numbers."""
     state: State = index_state(reducer.init(sum(LENGTHS)), rows)
+    seen = shown(reducer, 1, rows)
+    longest = int(seen.lengths[seen.text].max())
     left = []
     for layer in range(1, NUM_LAYERS + 1):
-        if reducer.asked(layer, NUM_LAYERS, max(LENGTHS)):
+        if reducer.asked(layer, NUM_LAYERS, longest):
             seen = shown(reducer, layer, rows)
             keep, state = reducer.keep(seen, state)
             stay = keep | seen.pinned
@@ -104,17 +106,6 @@ def texts_do_not_look_at_each_other(reducer: Reducer) -> None:
                 torch.equal(left[text[left] == number], found),
                 f"after layer {layer} other rows of text {number} are left when it is alone.",
             )
-
-
-@REDUCER.promise
-def says_where_it_is_asked(reducer: Reducer) -> None:
-    """Where ``asked`` says no, ``keep`` would have kept everybody."""
-    rows = torch.arange(sum(LENGTHS))
-    for layer in range(1, NUM_LAYERS + 1):
-        if not reducer.asked(layer, NUM_LAYERS, max(LENGTHS)):
-            seen = shown(reducer, layer, through(reducer, rows)[layer - 1])
-            keep, _ = reducer.keep(seen, index_state(reducer.init(len(rows)), seen.position))
-            require((keep | seen.pinned).all(), f"at layer {layer} it takes rows out all the same.")
 
 
 @REDUCER.promise
