@@ -81,6 +81,16 @@ def test_every_section_is_there(make_run: Make, task: str):
     assert page.tags.count("desc") == html.count('role="img"')
 
 
+@pytest.mark.parametrize(
+    ("task", "counted"),
+    [("ner", ["Split", "Sentences", "Words"]), ("multilabel", ["Split", "Texts"])],
+)
+def test_rows_that_are_whole_texts_are_counted_once(make_run: Make, task: str, counted: list[str]):
+    html = report(make_run(task=task))
+    heads = re.findall(r"<th[^>]*>([^<]*)</th>", html)
+    assert heads[: len(counted) + 1] == [*counted, "Metric"]
+
+
 def test_nothing_is_fetched(run: Path):
     html = report(run)
     page = Page(html)

@@ -16,7 +16,7 @@ from tokenexit.reporting.generated_trace import GeneratedTrace, generated_trace_
 from tokenexit.reporting.result import DEEPEST, read_result
 from tokenexit.reporting.word_trace import WordTrace, word_trace_of
 from tokenexit.results import Result
-from tokenexit.tasks import unit_of
+from tokenexit.tasks import HOLDERS, unit_of
 
 METRICS, CALIBRATION, PARETO = "metrics.json", "calibration.json", "pareto.csv"
 TRACE, TRACE_WITHOUT_TEST = "traces/test.parquet", "traces/validation.parquet"
@@ -84,6 +84,11 @@ class RunData:
         if self.headline is not None:
             return self.headline.unit
         return unit_of(self.task, self.generates)
+
+    @property
+    def holder(self) -> str:
+        """What its rows are part of."""
+        return HOLDERS[self.unit]
 
     @property
     def step(self) -> str:
