@@ -11,9 +11,12 @@ import pytest
 from tokenexit import ExitModelForSequenceClassification
 from tokenexit.config import load_config
 from tokenexit.errors import UserError
+from tokenexit.policies import Hash
+from tokenexit.reducers import ByPolicy
 from tokenexit.workflows.commands import open_model
 from tokenexit.workflows.compare import CompareConfig, compare
 from tokenexit.workflows.config import ClassificationConfig
+from tokenexit.workflows.method import load_with_method
 from tokenexit.workflows.run import run_task
 
 pytestmark = pytest.mark.slow
@@ -99,3 +102,15 @@ def test_policies_are_compared_on_texts_as_on_words(finished, data, tmp_path):
     ).read_text()  # fmt: skip
     assert "| `patience` |" in table
     assert "works for words" in table
+
+
+def test_rows_are_taken_out_in_training_and_after(data, tmp_path):
+    told = [f"data={data}", f"output_dir={tmp_path / 'run'}", "method=hash_ee_texts"]
+    run = run_task(
+        load_with_method(ClassificationConfig, told, {**SMALL, "heads": {"name": "linear"}})
+    )
+    model = ExitModelForSequenceClassification.from_pretrained(run)
+    assert model.reducer == ByPolicy(Hash(1, 6))
+    figures = json.loads((run / "metrics.json").read_text())["splits"]["test"]
+    assert figures["quality"] > 0.8
+    assert figures["mac_ratio"] < 0.95

@@ -12,8 +12,8 @@ class HashEE(Method):
     The paper trains with the one table that serves. Here a token keeps its place in the order of
     hashes, but each step draws the largest depth and half of the texts run to the top, so that
     one training serves every setting. This is the random hash; ``token_frequency`` and the
-    tables of ``policies.hash_tables`` are the others. Texts as a whole
-    have no token to hash; their tokens do, in ``hash_ee_texts``.
+    tables of ``policies.hash_tables`` are the others. Texts as a whole have no token to hash;
+    their tokens do, in ``hash_ee_texts``.
     """
 
     paper = "Sun et al. 2022"

@@ -17,7 +17,7 @@ class HashEETexts(Method):
     """
 
     paper = "Sun et al. 2022"
-    levels = ("sentence",)
+    units = ("text",)
     heads = {"name": "linear"}
     train = {"objective": {"name": "single"}}
     recipe = {
