@@ -197,7 +197,7 @@ def test_what_fails_is_told_and_tried_again_only_when_asked(config, tmp_path, mo
     table = compare_methods(mine).read_text(encoding="utf-8")
     found = read(tmp_path / "out")
     assert "no_such_rule" in found["broken-seed0"]["error"]
-    assert "it has: token (words)" in found["sentee-seed0"]["error"]
+    assert "it has one for words" in found["sentee-seed0"]["error"]
     assert found["pabee-seed0"]["error"].startswith("RuntimeError: out of memory (")
     assert "points" in found["first_layers-seed0"]
     for name in ("broken", "sentee", "pabee"):
