@@ -411,6 +411,18 @@ def test_policies_are_listed_with_their_settings(ok):
     assert decided["divergence"] == "kernels: asked in Python at every exit"
 
 
+def test_methods_are_listed_with_what_departs_from_their_papers(ok):
+    shown = ok("methods")
+    entry = """
+past_future     States of earlier exits, imitations of later ones; entropy (Liao et al. 2021).
+                Liao et al. 2021; units: text, word; Entropy(threshold=0.1) by threshold
+                fidelity: imitators of each exit, one gate on its state; released: shared, a gate a
+                class on all so far
+"""
+    assert entry in shown
+    assert max(map(len, shown.splitlines())) <= 100
+
+
 def test_reducers_are_listed_and_used(ok, cli, folder):
     shown = ok("reducers")
     assert "\nsignificance " in f"\n{shown}"

@@ -88,6 +88,7 @@ class Mine(Method):
     """Patience on plain heads; parts of it are broken below."""
 
     paper = "mine"
+    fidelity = "own"
     train: ClassVar[Any] = {"objective": {"name": "joint"}}
     policies = ({"name": "patience"},)
 
@@ -104,6 +105,18 @@ class Fixed(Mine):
     policies = ({"name": "every_kth", "policy": {"name": "never"}},)
 
 
+class Untold(Mine):
+    """Is silent about its paper, as plug-ins of before are."""
+
+    fidelity = Method.fidelity
+
+
+class Wordy(Mine):
+    """Says more than a line."""
+
+    fidelity = "heads are wider, " * 8
+
+
 class Unheard(Mine):
     """Asks for a head that there is not."""
 
@@ -115,6 +128,8 @@ class Unheard(Mine):
     [
         (Ungated, "its policies read a gate"),
         (Fixed, "no threshold"),
+        (Untold, "at most 110 characters, not 'not said'"),
+        (Wordy, "at most 110 characters, not 'heads are wider"),
         (Unheard, "Did you mean 'linear'"),
     ],
 )

@@ -59,6 +59,7 @@ GATES: dict[str, Any] = {
     "dact_bert": {"name": "units"},
     "palbert": {"name": "pair"},
 }
+AS_PUBLISHED = {"sentee"}
 BALANCED = {"elasticbert", "uee"}
 STAGES = {
     "cascadebert": [{"keep_layers": 2}, {}],
@@ -78,6 +79,18 @@ def test_a_method_is_as_published(name):
     assert settings["train"].get("gradient_equilibrium", False) == (name in BALANCED)
     assert settings["calibrate"]["policies"] == families
     assert settings.get("stages", []) == STAGES.get(name, [])
+
+
+def test_only_what_was_checked_is_said_to_be_as_published():
+    told = {name: cls.fidelity for name, cls in METHODS.items()}
+    plain = {n: line for n, line in told.items() if line in ("as published", "baseline", "own")}
+    assert plain == {
+        **dict.fromkeys(AS_PUBLISHED, "as published"),
+        **dict.fromkeys(("first_layers", "layer_dropped", "random_exit", "single"), "baseline"),
+        "foresight": "own",
+    }
+    unread = {name for name, line in told.items() if line.startswith("after the abstract")}
+    assert unread == {"ensemble", "f_pabee", "gaml_bert", "leco", "leebert"}
 
 
 def test_calm_decays_its_margin():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import typer
@@ -11,6 +12,8 @@ from tokenexit.cli.options import Plugin
 
 if TYPE_CHECKING:
     from tokenexit.policies import Policy
+
+_PAGE = textwrap.TextWrapper(100, subsequent_indent=" " * 16, break_on_hyphens=False)
 
 
 def policies(plugin: Plugin = None) -> None:
@@ -61,7 +64,7 @@ def _decided(cls: type[Policy]) -> str:
 
 
 def methods() -> None:
-    """What published methods there are, and for what: for method= of the recipes."""
+    """What published methods there are, for what, and what departs from their papers."""
     from tokenexit.methods import METHODS
     from tokenexit.policies import from_config
 
@@ -72,11 +75,12 @@ def methods() -> None:
             policy = from_config(family)
             spec = policy.threshold_spec()
             thresholds.append(f"{policy!r}" + (f" by {spec.field}" if spec else ""))
-        typer.echo(f"{name:<16}{summary}")
-        typer.echo(f"{'':<16}{cls.paper}; units: {', '.join(cls.units)}; {'; '.join(thresholds)}")
+        facts = "; ".join([cls.paper, f"units: {', '.join(cls.units)}", *thresholds])
+        lines = [f"{name:<15} {summary}", f"{'':<16}{facts}", f"{'':<16}fidelity: {cls.fidelity}"]
         if cls.regression is not None:
             told = "; ".join(repr(from_config(family)) for family in cls.regression)
-            typer.echo(f"{'':<16}regression: {told or 'nobody leaves early'}")
+            lines.append(f"{'':<16}regression: {told or 'nobody leaves early'}")
+        typer.echo("\n".join(map(_PAGE.fill, lines)))
 
 
 def backbones() -> None:

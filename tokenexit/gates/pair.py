@@ -24,7 +24,7 @@ class PairGate(ExitGate):
         width: Width of the states, ``H``.
         num_classes: Not looked at.
         exits: Layers with an exit, the top excluded.
-        inner: Width of the hidden layers.
+        inner: Width of the hidden layers; twice that of the states in the released code.
     """
 
     taught = None

@@ -14,8 +14,9 @@ class PastFutureHead(ExitHead):
 
     ``2 g W [h_1..h_i] + 2 (1 - g) V [f_i+1..f_L]`` where ``f_j`` is a dense layer with tanh that
     imitates the state of exit ``j`` and ``g`` a gate on the state. The objective ``imitation``
-    trains the imitations. The paper's matrices of classes are shared among exits and its
-    states pass a pooler first; here each exit has its own and reads states as they are.
+    trains the imitations. The released imitators and matrices of classes are shared among
+    exits, its states pass a pooler first and its gate, one a class, reads all of them so far; here
+    each exit has its own and reads states as they are.
 
     Args:
         width: Width of the states, ``H``.

@@ -24,6 +24,9 @@ class Method:
 
     Attributes:
         paper: Authors and year.
+        fidelity: ``as published``, ``own``, ``baseline``, or in one line what departs from the
+            paper or its released code. Thresholds by calibration, a given number of steps and units
+            that a paper has not go without saying; the docstring says the rest.
         units: ``text``, ``word``, ``token``: for what it has a meaning.
         heads: Exit heads, as ``heads`` of a recipe; generators share their vocabulary head and
             take only ``gate`` of it.
@@ -38,6 +41,7 @@ class Method:
     """
 
     paper: ClassVar[str]
+    fidelity: ClassVar[str] = "not said"
     units: ClassVar[tuple[str, ...]] = ("text", "word", "token")
     heads: ClassVar[Mapping[str, Any]] = {"name": "linear"}
     train: ClassVar[Mapping[str, Any]]

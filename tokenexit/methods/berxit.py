@@ -11,9 +11,14 @@ class BERxiT(Method):
 
     Steps train the top alone and all exits in turn; beside them the gate learns, by squared
     error, whether each exit is wrong. It reads the state itself; the released one reads it pooled.
+    The paper's poolers start from the backbone's, ours from the identity.
     """
 
     paper = "Xin et al. 2021"
+    fidelity = (
+        "the gate reads the bare state, the released one a pooled one; poolers "
+        "start from the identity"
+    )
     heads = {"name": "pooled", "gate": True}
     train = {"objective": {"name": "alternating"}}
     policies = ({"name": "learned_gate"},)

@@ -11,10 +11,14 @@ class CALM(Method):
 
     Exits share the vocabulary head and are trained together, weighted by depth. The paper's
     other two confidences are ``saturation`` and ``learned_gate``. Its classifier learns by
-    cross-entropy on the finished model, ours beside the exits by squared error.
+    cross-entropy on the finished model, ours beside the exits by squared error. The paper chooses
+    thresholds that keep a promise about unseen texts: set ``calibrate.risk`` for one.
     """
 
     paper = "Schuster et al. 2022"
+    fidelity = (
+        "the gate learns beside the exits by squared error, the paper's after them; no risk is set"
+    )
     units = ("token",)
     heads = {"name": "linear", "gate": True}
     train = {"objective": {"name": "joint", "weights": "depth"}}

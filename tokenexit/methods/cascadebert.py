@@ -7,12 +7,22 @@ from tokenexit.methods.base import METHODS, Method
 
 @METHODS.register("cascadebert")
 class CascadeBERT(Method):
-    """Complete models of two and of all layers, whose confidence is trained (Li et al. 2021).
+    """A small model before the whole one, whose confidence is trained (Li et al. 2021).
 
     Beside the cross-entropy, a margin keeps the confidence on easy texts above that on hard ones.
+    The paper takes complete models, each pre-trained at its own depth, and argues against cutting
+    one: lowest layers lack what a whole network knows. Here the first is nevertheless the lowest
+    two layers of the network, unless ``stages`` names a complete ``model``. The released code
+    trains the confidence of the small model only, draws one hard text for each easy one, and reads
+    from a file which texts are hard, by the errors of five seeds; here each model ranks all pairs
+    of a batch, and hard is what it gets wrong itself.
     """
 
     paper = "Li et al. 2021"
+    fidelity = (
+        "first model: two layers cut from the network, unless stages names one; "
+        "hard is what each gets wrong"
+    )
     units = ("text",)
     train = {"objective": {"name": "difficulty_aware"}}
     stages = ({"keep_layers": 2}, {})

@@ -10,10 +10,12 @@ class ClassMeans(Method):
     """The nearest class mean, once it is near enough (Görmez et al. 2022).
 
     Only the top is trained; the means are taken from the training split afterwards. The paper also
-    allows a threshold an exit: the policy ``per_layer`` does.
+    allows a threshold an exit: the policy ``per_layer`` does. How the paper scales distances
+    could not be verified; here it is as the head ``prototype`` says.
     """
 
     paper = "Görmez et al. 2022"
+    fidelity = "the scale of distances is ours, the paper's unverified; one threshold for all exits"
     units = ("text", "word")
     heads = {"name": "prototype"}
     train = {"objective": {"name": "single"}}

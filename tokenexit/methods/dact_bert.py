@@ -7,9 +7,17 @@ from tokenexit.methods.base import METHODS, Method
 
 @METHODS.register("dact_bert")
 class DACTBERT(Method):
-    """Leave when no later exit could change the mixed answer (Eyzaguirre et al. 2021)."""
+    """Leave when no later exit could change the mixed answer (Eyzaguirre et al. 2021).
+
+    No code is public. The bound is that of the authors' method before it (2020). The paper gives
+    out the mixed answer; here it is the exit's own, which is trained beside the mixture and leaves
+    only where both agree.
+    """
 
     paper = "Eyzaguirre et al. 2021"
+    fidelity = (
+        "gives out the exit's own class, and trains it; halts by the bound of the method before it"
+    )
     units = ("text", "word")
     heads = {"name": "linear", "gate": {"name": "units"}}
     train = {"objective": {"name": "dact"}}

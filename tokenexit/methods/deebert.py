@@ -14,6 +14,9 @@ class DeeBERT(Method):
     """
 
     paper = "Xin et al. 2020"
+    fidelity = (
+        "both stages share one schedule; poolers start from the identity, not from the backbone's"
+    )
     units = ("text", "word")  # a generator's exits have no heads of their own to train
     heads = {"name": "pooled"}
     train = {"objective": {"name": "two_stage"}}

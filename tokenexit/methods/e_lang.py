@@ -15,6 +15,9 @@ class ELANG(Method):
     """
 
     paper = "Akbari et al. 2022"
+    fidelity = (
+        "first model: two layers cut from the network, unless stages names one; no generation"
+    )
     units = ("text",)
     train = {"objective": {"name": "single"}}
     stages = ({"keep_layers": 2}, {})

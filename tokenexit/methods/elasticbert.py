@@ -14,6 +14,7 @@ class ElasticBERT(Method):
     """
 
     paper = "Liu et al. 2022"
+    fidelity = "fine-tuning only: its multi-exit pre-training is in the weights one starts from"
     heads = {"name": "pooled"}
     train = {
         "objective": {"name": "joint", "weights": "uniform"},

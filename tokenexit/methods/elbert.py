@@ -15,6 +15,9 @@ class ELBERT(Method):
     """
 
     paper = "Xie et al. 2021"
+    fidelity = (
+        "a head for each exit, where the paper shares one; a window of three exits, not eight"
+    )
     units = ("text", "word")
     heads = {"name": "pooled"}
     train = {"objective": {"name": "learned_weights"}}

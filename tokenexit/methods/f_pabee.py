@@ -7,9 +7,16 @@ from tokenexit.methods.base import METHODS, Method
 
 @METHODS.register("f_pabee")
 class FPABEE(Method):
-    """Flexible patience: successive exits diverge little, twice in a row (Gao et al. 2023)."""
+    """Flexible patience: successive exits diverge little, twice in a row (Gao et al. 2023).
+
+    So says the abstract. The released code compares with a second stream, which runs beside the
+    network from the embeddings and is not counted, by a measure without the entropies.
+    """
 
     paper = "Gao et al. 2023"
+    fidelity = (
+        "after the abstract; the released code compares with a second stream of layers instead"
+    )
     heads = {"name": "pooled"}
     train = {"objective": {"name": "joint", "weights": "depth"}}
     policies = ({"name": "divergence", "patience": 2},)

@@ -11,10 +11,15 @@ class FastBERT(Method):
 
     The paper's student classifiers narrow the state to 128 numbers and attend over all tokens;
     here they narrow it and read their own row only, so that a row's answer does not hang on rows
-    that have left.
+    that have left. Both stages share one schedule, three fifths to the first, where the paper's run
+    one after the other.
     """
 
     paper = "Liu et al. 2020"
+    fidelity = (
+        "students read their own row, the paper's attend over tokens; both stages "
+        "share one schedule"
+    )
     units = ("text", "word")
     heads = {"name": "mlp", "inner": 128}
     train = {"objective": {"name": "frozen_distillation"}}

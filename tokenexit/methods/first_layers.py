@@ -10,6 +10,7 @@ class FirstLayers(Method):
     """Everybody stops at the same exit of a network whose exits were trained together."""
 
     paper = "static baseline"
+    fidelity = "baseline"
     heads = {"name": "linear"}
     train = {"objective": {"name": "joint", "weights": "uniform"}}
     policies = ({"name": "assigned_depth"},)

@@ -17,6 +17,7 @@ class Foresight(Method):
     """
 
     paper = "this project"
+    fidelity = "own"
     units = ("text", "word")
     heads = {"name": "past_future", "pool": "mean"}
     train = {

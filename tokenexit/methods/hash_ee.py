@@ -13,10 +13,13 @@ class HashEE(Method):
     hashes, but each step draws the largest depth and half of the texts run to the top, so that
     one training serves every setting. This is the random hash; ``token_frequency`` and the
     tables of ``policies.hash_tables`` are the others. Texts as a whole have no token to hash;
-    their tokens do, in ``hash_ee_texts``.
+    their tokens do, in ``hash_ee_texts``. The released code has texts only.
     """
 
     paper = "Sun et al. 2022"
+    fidelity = (
+        "trained over drawn depths, so that one training serves all; the paper with the one table"
+    )
     units = ("word", "token")
     heads = {"name": "linear"}
     train = {"objective": {"name": "halt_and_copy", "policy": "hash", "loose": 2, "strict": 12}}

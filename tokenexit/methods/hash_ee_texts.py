@@ -13,10 +13,14 @@ class HashEETexts(Method):
     are read on, the first token runs to the top, and the top alone is trained, with the one table
     that serves. This is its random hash into six depths; its network has six layers, which of a
     deeper one are had by ``keep_layers=6``, and special tokens beside the first, here hashed as
-    all are, run to its top. ``reducer`` takes its other tables.
+    all are, run to its top. It attends to padding, of which there is none here. ``reducer`` takes
+    its other tables.
     """
 
     paper = "Sun et al. 2022"
+    fidelity = (
+        "the released code; special tokens after the first are hashed too, padding is not read"
+    )
     units = ("text",)
     heads = {"name": "linear"}
     train = {"objective": {"name": "single"}}

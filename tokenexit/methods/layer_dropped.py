@@ -15,6 +15,7 @@ class LayerDropped(Method):
     """
 
     paper = "static baseline"
+    fidelity = "baseline"
     units = ("text", "word")  # of a generator the layers cannot be chosen
     train = {"objective": {"name": "single"}}
     recipe = {"keep_layers": "alternate", "exit_layers": []}

@@ -7,9 +7,16 @@ from tokenexit.methods.base import METHODS, Method
 
 @METHODS.register("leebert")
 class LeeBERT(Method):
-    """Mutual distillation with weights learned by cross-level optimisation; patience (Zhu 2021)."""
+    """Mutual distillation with weights learned by cross-level optimisation; patience (Zhu 2021).
+
+    No code is public, and only the abstract was read. How often weights are learned and where
+    they start is ours; the paper splits the training set for it, here each batch is halved.
+    """
 
     paper = "Zhu 2021"
+    fidelity = (
+        "after the abstract: when and on which texts weights are learned, and their start, are ours"
+    )
     units = ("text", "word")  # two levels of learning would double a generator's cost
     heads = {"name": "linear"}
     train = {"objective": {"name": "mutual_distillation", "mode": "learned"}}

@@ -15,6 +15,10 @@ class ModelCascading(Method):
     """
 
     paper = "Varshney and Baral 2022"
+    fidelity = (
+        "models: two and four layers cut from the network, unless stages names "
+        "others; one threshold"
+    )
     units = ("text",)
     train = {"objective": {"name": "single"}}
     stages = ({"keep_layers": 2}, {"keep_layers": 4}, {})

@@ -9,10 +9,16 @@ from tokenexit.methods.base import METHODS, Method
 class MonoBERT(Method):
     """Asymmetric thresholds for relevant and irrelevant (Xin et al. 2020), two classes only.
 
-    For taggers, and for more classes, the policy ``per_class`` does the same.
+    Its two thresholds are free; here one is tied to the other by ``ratio``, so that one number is
+    calibrated. There poolers start from the backbone's, ours from the identity. For taggers, and
+    for more classes, the policy ``per_class`` does the same.
     """
 
     paper = "Xin et al. 2020 (ranking)"
+    fidelity = (
+        "the two thresholds are tied by a ratio, the paper's are free; poolers "
+        "start from the identity"
+    )
     units = ("text",)
     heads = {"name": "pooled"}
     train = {"objective": {"name": "joint", "weights": "uniform"}}

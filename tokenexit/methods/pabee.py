@@ -14,6 +14,7 @@ class PABEE(Method):
     """
 
     paper = "Zhou et al. 2020"
+    fidelity = "a pooler for each exit, where the released code shares one"
     heads = {"name": "pooled"}
     train = {"objective": {"name": "joint", "weights": "depth"}}
     policies = ({"name": "patience"},)

@@ -9,10 +9,18 @@ from tokenexit.methods.base import METHODS, Method
 class PastFuture(Method):
     """States of earlier exits, imitations of later ones; entropy (Liao et al. 2021).
 
-    Imitation costs a product as wide as the state for each exit to come, which is counted.
+    Imitation costs a product as wide as the state for each exit to come, which is counted. In the
+    released code all exits share imitators and matrices of classes, each class has a gate that
+    reads all states so far, states are pooled, later exits pass no gradient to earlier states, and
+    gradients of lower layers are dropped at random. Here each exit has its own parts, with one
+    gate on its own state, and gradients flow.
     """
 
     paper = "Liao et al. 2021"
+    fidelity = (
+        "imitators of each exit, one gate on its state; released: shared, a gate a "
+        "class on all so far"
+    )
     units = ("text", "word")
     heads = {"name": "past_future"}
     train = {"objective": {"name": "imitation"}}

@@ -9,10 +9,12 @@ from tokenexit.methods.base import METHODS, Method
 class PCEEBERT(Method):
     """Patient and confident: low entropy at several successive exits (Zhang et al. 2022).
 
-    Two exits in a row; the entropy that counts as low is calibrated.
+    Two exits in a row; the entropy that counts as low is calibrated. The released code shares one
+    pooler among all exits; here each has its own.
     """
 
     paper = "Zhang et al. 2022"
+    fidelity = "a pooler for each exit, where the released code shares one"
     heads = {"name": "pooled"}
     train = {"objective": {"name": "joint", "weights": "depth"}}
     policies = ({"name": "pcee", "policy": {"name": "entropy"}, "times": 2},)

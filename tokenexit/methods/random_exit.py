@@ -10,6 +10,7 @@ class RandomExit(Method):
     """Every row leaves at each exit with the same chance, whatever it says."""
 
     paper = "static baseline"
+    fidelity = "baseline"
     heads = {"name": "linear"}
     train = {"objective": {"name": "joint", "weights": "uniform"}}
     policies = ({"name": "random_exit"},)

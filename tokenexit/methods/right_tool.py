@@ -11,10 +11,15 @@ class RightTool(Method):
 
     Every exit reads a learned mixture of the layers so far; its temperature is fitted to the
     validation split after training. The paper places exits at a few layers only: set
-    ``exit_layers`` for that.
+    ``exit_layers`` for that. The released code makes the mixture anew at every step, so that it
+    never learns; the paper is followed.
     """
 
     paper = "Schwartz et al. 2020"
+    fidelity = (
+        "the paper's learned mixture, which the released code never trains; exits "
+        "wherever they are set"
+    )
     units = ("text", "word")  # a generator's exits have no heads of their own
     heads = {"name": "mixed"}
     train = {"objective": {"name": "joint", "weights": "uniform"}}

@@ -13,6 +13,7 @@ class SENTEE(Method):
     """
 
     paper = "Li et al. 2021"
+    fidelity = "as published"
     units = ("word",)
     heads = {"name": "linear"}
     train = {"objective": {"name": "joint", "weights": "depth"}}

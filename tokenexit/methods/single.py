@@ -10,6 +10,7 @@ class Single(Method):
     """The top head alone is trained, and nobody leaves early."""
 
     paper = "plain fine-tuning"
+    fidelity = "baseline"
     units = ("text", "word", "token")
     heads = {"name": "linear"}
     train = {"objective": {"name": "single"}}

@@ -15,6 +15,7 @@ class TangoBERT(Method):
     """
 
     paper = "Mamou et al. 2022"
+    fidelity = "first model: two layers cut from the network, unless stages names one"
     units = ("text",)
     train = {"objective": {"name": "single"}}
     stages = ({"keep_layers": 2}, {})

@@ -12,9 +12,15 @@ class TOKEE(Method):
     The paper draws exits once from an earlier model; here they are drawn on-line from the model
     being trained. Its released code doubles the threshold in the upper half of the layers, which
     the paper does not say; here it is the same everywhere. Its flooding of the loss is left out.
+    Its README copies states from before a layer's norm and gives them each later layer's; here they
+    are copied as that layer finished them, which is the other form that the code has.
     """
 
     paper = "Li et al. 2021"
+    fidelity = (
+        "exits drawn on-line, one threshold at all layers, no flooding, states "
+        "copied after the norm"
+    )
     units = ("word",)
     heads = {"name": "linear"}
     policies = ({"name": "window", "policy": {"name": "entropy"}, "size": 5},)

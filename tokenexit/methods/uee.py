@@ -22,6 +22,9 @@ class UEE(Method):
     """
 
     paper = "Narayan N U et al. 2022"
+    fidelity = (
+        "calibrated first; then arms are thresholds paid by confidence, the paper's are exits"
+    )
     units = ("text", "word")
     heads = {"name": "pooled"}
     train = {

@@ -21,8 +21,9 @@ class PALBERT(Objective):
     """PonderNet on a pre-trained network (Balagansky and Gavrilov 2022).
 
     The gate gives each exit's chance ``l_i`` of being the one at which a row leaves, once it has
-    come so far; ``q_i = l_i (1 - l_1) ... (1 - l_{i-1})`` and the top takes what is left. The
-    loss is ``sum_i q_i CE_i + beta KL(prior || q)``, the prior being geometric and cut at the top.
+    come so far; ``q_i = l_i (1 - l_1) ... (1 - l_{i-1})`` and the top takes what is left; in
+    the released code it has a gate too, and takes that gate's share only. The loss is
+    ``sum_i q_i CE_i + beta KL(prior || q)``, the prior being geometric and cut at the top.
 
     Args:
         beta: Weight of the prior, 0 or more.

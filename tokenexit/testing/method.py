@@ -17,6 +17,9 @@ from tokenexit.testing.policy_promises import trace_for
 
 METHOD: Contract[str] = Contract("method")
 
+LONGEST = 110
+"""Characters in which a method says what departs from its paper."""
+
 
 def check_method(method: str | type[Method]) -> None:
     """Check that a method keeps its promises: that all it names is there and fits together.
@@ -39,6 +42,18 @@ def says_where_it_comes_from(name: str) -> None:
     require(getattr(method, "paper", ""), 'say who published it: paper = "Xin et al. 2020".')
     strange = set(method.units) - set(UNITS)
     require(method.units and not strange, f"units are some of {', '.join(UNITS)}, not {strange}.")
+
+
+@METHOD.promise
+def says_what_departs(name: str) -> None:
+    """It says in one short line how it keeps to its paper."""
+    told: object = METHODS.get(name).fidelity
+    short = isinstance(told, str) and " ".join(told.split()) == told and 0 < len(told) <= LONGEST
+    require(
+        short and told != Method.fidelity,
+        'say fidelity = "as published", "own", "baseline", or what departs from the paper or its '
+        f"released code, in one line of at most {LONGEST} characters, not {told!r}.",
+    )
 
 
 @METHOD.promise

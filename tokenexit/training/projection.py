@@ -19,8 +19,8 @@ class Projection:
     """Adds up two gradients of a step, and leaves their sum without a conflict.
 
     For each parameter, what opposes the guide's gradient is taken out of the gradient of the rest:
-    RomeBERT's gradient regularisation (Geng et al. 2021), where the top is the guide. Whether the
-    paper compares whole networks or single matrices could not be verified; here it is matrices.
+    RomeBERT's gradient regularisation (Geng et al. 2021), where the top is the guide. Its released
+    code compares all matrices below the last layer as one; here each parameter is compared alone.
 
     Args:
         module: What is trained, as wrapped for training.
