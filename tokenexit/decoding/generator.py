@@ -221,7 +221,6 @@ class Prepared(Generator):
         input_ids: Tensor,
         logits_processor: Callable[[Tensor, Tensor], Tensor],
         stopping_criteria: Any,
-        generation_config: Any,
         **kwargs: Any,
     ) -> GenerateEncoderDecoderOutput:
         self.processors, self.criteria = logits_processor, stopping_criteria

@@ -10,7 +10,7 @@ from typing import Any
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.policies.base import POLICIES, Policy
 from tokenexit.policies.short import read_short
-from tokenexit.policies.text import read_text
+from tokenexit.policies.text import named_settings, read_text
 
 PolicyLike = Policy | Mapping[str, Any] | str
 """What stands for a policy: itself, its name, or its settings as plain data or text."""
@@ -37,13 +37,8 @@ def _built(config: Any) -> Policy:
     if isinstance(config, Policy):
         return config
     if isinstance(config, str):
-        parsed = read_short(config) or read_text(config)
-        config = {"name": parsed} if isinstance(parsed, str) else parsed
-    if not isinstance(config, Mapping) or "name" not in config:
-        raise UserError(
-            f"A policy is a name or a mapping with a 'name', not {config!r}; for example "
-            '{"name": "entropy", "threshold": 0.1}.'
-        )
+        config = read_short(config) or read_text(config)
+    config = named_settings(config, "policy", '{"name": "entropy", "threshold": 0.1}')
     cls = POLICIES.get(str(config["name"]))
     types = {f.name: f.type for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     allowed = list(types)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from tokenexit.config import from_yaml
@@ -40,3 +41,22 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key in keys if keys.count(key) > 1)
         raise UserError(f"A policy gives {twice!r} twice in one place; give it once.")
     return read
+
+
+def named_settings(given: Any, what: str, example: str) -> Mapping[str, Any]:
+    """A name, or settings with a name, as settings.
+
+    Args:
+        given: As parsed.
+        what: What is named.
+        example: Settings that would do.
+
+    Raises:
+        UserError: It is neither.
+    """
+    settings = {"name": given} if isinstance(given, str) else given
+    if not isinstance(settings, Mapping) or "name" not in settings:
+        raise UserError(
+            f"A {what} is a name or a mapping with a 'name', not {given!r}; for example {example}."
+        )
+    return settings

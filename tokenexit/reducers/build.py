@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tokenexit.errors import UserError, unknown_name
-from tokenexit.policies.text import read_text
+from tokenexit.policies.text import named_settings, read_text
 from tokenexit.reducers.base import REDUCERS, Reducer
 
 ReducerLike = Reducer | Mapping[str, Any] | str
@@ -31,13 +31,8 @@ def from_config(config: ReducerLike) -> Reducer:
         name, colon, number = given.strip().partition(":")
         if colon and name.isidentifier():
             return _at(REDUCERS.get(name)(), number)
-        parsed = read_text(given)
-        given = {"name": parsed} if isinstance(parsed, str) else parsed
-    if not isinstance(given, Mapping) or "name" not in given:
-        raise UserError(
-            f"A reducer is a name or a mapping with a 'name', not {config!r}; for example "
-            '{"name": "significance", "ratio": 0.8}.'
-        )
+        given = read_text(given)
+    given = named_settings(given, "reducer", '{"name": "significance", "ratio": 0.8}')
     cls = REDUCERS.get(str(given["name"]))
     allowed = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
     for key in given:

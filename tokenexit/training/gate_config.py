@@ -13,6 +13,15 @@ from tokenexit.context.learn import FitOptions
 from tokenexit.errors import UserError, unknown_name
 
 
+def _rounds(default: int) -> int:
+    told = "1 on full-depth states; each more on states drawn with exits on"
+    return field(default=default, metadata=about(told, low=1))
+
+
+def _epochs(default: int) -> int:
+    return field(default=default, metadata=about("times it sees every row", low=1))
+
+
 @dataclass(frozen=True)
 class ContextGateConfig:
     """A context gate, fitted after training to what the exits say of training texts."""
@@ -39,11 +48,8 @@ class ContextGateConfig:
         default=32, metadata=about("units of its hidden layer; 0 for a linear gate", low=0)
     )
     shared: bool = field(default=False, metadata=about("one gate for all exits"))
-    rounds: int = field(
-        default=2,
-        metadata=about("1 on full-depth states; each more on states drawn with exits on", low=1),
-    )
-    epochs: int = field(default=12, metadata=about("times it sees every row", low=1))
+    rounds: int = _rounds(2)
+    epochs: int = _epochs(12)
     dropout: float = field(
         default=0.2,
         metadata=about(
@@ -161,11 +167,8 @@ class StepGateConfig(ContextGateConfig):
         default=0,
         metadata=about("last tokens, for last_depths and last_doubts", low=0, high=16),
     )
-    rounds: int = field(
-        default=1,
-        metadata=about("1 on full-depth states; each more on states drawn with exits on", low=1),
-    )
-    epochs: int = field(default=24, metadata=about("times it sees every row", low=1))
+    rounds: int = _rounds(1)
+    epochs: int = _epochs(24)
     noise: float = field(
         default=0.15,
         metadata=about(
