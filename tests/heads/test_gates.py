@@ -24,6 +24,7 @@ from tokenexit.models.words.token_classification import ExitModelForTokenClassif
 from tokenexit.objectives import OBJECTIVES, from_config
 from tokenexit.policies import LearnedGate
 from tokenexit.signals import Signals
+from tokenexit.testing import gate as promises
 from tokenexit.training.batches import MicroBatch
 from tokenexit.training.encoder_loss import EncoderLossModule
 from tokenexit.training.gate_loss import WithGate
@@ -41,24 +42,7 @@ def make(name: str, **settings: Any) -> Any:
 
 def arrived(layer: int = 3, count: int = 7, **changes: Any) -> Signals:
     """Rows at an exit, with states of the exit before and an exit head."""
-    torch.manual_seed(1)
-    place = torch.arange(count)
-    before = torch.randn(count, WIDTH, requires_grad=True)
-    weight = torch.randn(WIDTH, CLASSES, requires_grad=True)
-    signals = Signals(
-        layer=layer,
-        num_layers=6,
-        hidden=torch.randn(count, WIDTH, requires_grad=True),
-        sequence=torch.zeros_like(place),
-        position=place,
-        item_id=place,
-        num_sequences=1,
-        extent=count,
-        head=lambda hidden: hidden @ weight,
-        previous=lambda: before,
-        target=place % CLASSES,
-    )
-    return replace(signals, **changes)
+    return replace(promises.arrived(count), layer=layer, **changes)
 
 
 @every_gate
