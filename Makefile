@@ -1,4 +1,4 @@
-.PHONY: help install test test-fast lint format types docs bench
+.PHONY: help install test test-fast lint format types docs systems bench
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,10 @@ types: ## types of the package
 
 docs: ## README, CONTRIBUTING and docs/: their code runs, their links lead somewhere
 	python -m pytest -n 0 tests/test_readme.py tests/test_contributing.py
+
+systems: ## the table of docs/systems.md, from what the methods say of themselves
+	{ sed '/^| method /,$$d' docs/systems.md; python -m tokenexit methods --table; } > docs/systems.new
+	mv docs/systems.new docs/systems.md
 
 bench: ## the clocks of the README, into benchmarks/results; can be stopped and goes on
 	python benchmarks/run.py

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -63,11 +63,22 @@ def _decided(cls: type[Policy]) -> str:
     return "a rule where what is inside has one" if around else "a rule"
 
 
-def methods() -> None:
+def methods(
+    table: Annotated[
+        bool, typer.Option("--table", help="As a Markdown table, with what was checked.")
+    ] = False,
+    plugin: Plugin = None,
+) -> None:
     """What published methods there are, for what, and what departs from their papers."""
     from tokenexit.methods import METHODS
     from tokenexit.policies import from_config
 
+    load_plugins(plugin)
+    if table:
+        from tokenexit.reporting.systems import systems_table
+
+        typer.echo(systems_table(), nl=False)
+        return
     for name, cls in METHODS.items():
         summary = (cls.__doc__ or "").strip().splitlines()[0]
         thresholds = []

@@ -27,6 +27,7 @@ class Method:
         fidelity: ``as published``, ``own``, ``baseline``, or in one line what departs from the
             paper or its released code. Thresholds by calibration, a given number of steps and units
             that a paper has not go without saying; the docstring says the rest.
+        checked: In one line what was checked by hand, and by which tests; empty for nothing.
         units: ``text``, ``word``, ``token``: for what it has a meaning.
         heads: Exit heads, as ``heads`` of a recipe; generators share their vocabulary head and
             take only ``gate`` of it.
@@ -42,6 +43,7 @@ class Method:
 
     paper: ClassVar[str]
     fidelity: ClassVar[str] = "not said"
+    checked: ClassVar[str] = ""
     units: ClassVar[tuple[str, ...]] = ("text", "word", "token")
     heads: ClassVar[Mapping[str, Any]] = {"name": "linear"}
     train: ClassVar[Mapping[str, Any]]

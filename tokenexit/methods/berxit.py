@@ -19,6 +19,10 @@ class BERxiT(Method):
         "the gate reads the bare state, the released one a pooled one; poolers "
         "start from the identity"
     )
+    checked = (
+        "odd and even steps: tests/objectives/test_joint.py; what the gate is taught: "
+        "tests/heads/test_gates.py"
+    )
     heads = {"name": "pooled", "gate": True}
     train = {"objective": {"name": "alternating"}}
     policies = ({"name": "learned_gate"},)

@@ -19,6 +19,10 @@ class CALM(Method):
     fidelity = (
         "the gate learns beside the exits by squared error, the paper's after them; no risk is set"
     )
+    checked = (
+        "decaying thresholds: tests/policies/test_decoding.py; weights by depth: "
+        "tests/objectives/test_joint.py"
+    )
     units = ("token",)
     heads = {"name": "linear", "gate": True}
     train = {"objective": {"name": "joint", "weights": "depth"}}

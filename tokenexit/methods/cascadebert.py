@@ -23,6 +23,10 @@ class CascadeBERT(Method):
         "first model: two layers cut from the network, unless stages names one; "
         "hard is what each gets wrong"
     )
+    checked = (
+        "margin loss by formula: tests/objectives/test_published_objectives.py; serving: "
+        "tests/models/test_cascade.py"
+    )
     units = ("text",)
     train = {"objective": {"name": "difficulty_aware"}}
     stages = ({"keep_layers": 2}, {})

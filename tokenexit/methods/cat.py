@@ -25,6 +25,10 @@ class CAT(Method):
         "network, exits and gate learn together, released: one after another, "
         "frozen; no class history"
     )
+    checked = (
+        "quantile by hand, promise in simulation: tests/calibration/test_conformal.py; gate: "
+        "tests/heads/test_gates.py"
+    )
     units = ("text", "word")
     heads = {"name": "linear", "gate": {"name": "meta"}}
     train = {"objective": {"name": "joint", "weights": "depth"}}

@@ -16,6 +16,7 @@ class ClassMeans(Method):
 
     paper = "Görmez et al. 2022"
     fidelity = "the scale of distances is ours, the paper's unverified; one threshold for all exits"
+    checked = "class means and their scale: tests/heads/test_fitted.py"
     units = ("text", "word")
     heads = {"name": "prototype"}
     train = {"objective": {"name": "single"}}

@@ -18,6 +18,10 @@ class DACTBERT(Method):
     fidelity = (
         "gives out the exit's own class, and trains it; halts by the bound of the method before it"
     )
+    checked = (
+        "halting by hand and by a plain loop: tests/policies/test_published.py; loss: "
+        "tests/objectives/test_published_objectives.py"
+    )
     units = ("text", "word")
     heads = {"name": "linear", "gate": {"name": "units"}}
     train = {"objective": {"name": "dact"}}

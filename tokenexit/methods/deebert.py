@@ -17,6 +17,10 @@ class DeeBERT(Method):
     fidelity = (
         "both stages share one schedule; poolers start from the identity, not from the backbone's"
     )
+    checked = (
+        "the first stage frozen bit for bit in the second: "
+        "tests/objectives/test_two_stage.py; entropy: tests/policies/test_criteria.py"
+    )
     units = ("text", "word")  # a generator's exits have no heads of their own to train
     heads = {"name": "pooled"}
     train = {"objective": {"name": "two_stage"}}

@@ -18,6 +18,7 @@ class ELANG(Method):
     fidelity = (
         "first model: two layers cut from the network, unless stages names one; no generation"
     )
+    checked = "energies and who is asked next: tests/models/test_cascade.py"
     units = ("text",)
     train = {"objective": {"name": "single"}}
     stages = ({"keep_layers": 2}, {})

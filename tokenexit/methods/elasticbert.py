@@ -15,6 +15,10 @@ class ElasticBERT(Method):
 
     paper = "Liu et al. 2022"
     fidelity = "fine-tuning only: its multi-exit pre-training is in the weights one starts from"
+    checked = (
+        "gradients divided by exits ahead, by a chain of numbers: "
+        "tests/objectives/test_equilibrium.py"
+    )
     heads = {"name": "pooled"}
     train = {
         "objective": {"name": "joint", "weights": "uniform"},

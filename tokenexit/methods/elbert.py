@@ -18,6 +18,10 @@ class ELBERT(Method):
     fidelity = (
         "a head for each exit, where the paper shares one; a window of three exits, not eight"
     )
+    checked = (
+        "windows by hand and the published loop: tests/policies/test_published.py; weights: "
+        "tests/objectives/test_published_objectives.py"
+    )
     units = ("text", "word")
     heads = {"name": "pooled"}
     train = {"objective": {"name": "learned_weights"}}

@@ -18,6 +18,10 @@ class Ensemble(Method):
         "after the abstract: diversity and the vote's settings are ours; gives out "
         "the exit's own class"
     )
+    checked = (
+        "votes by hand and by a plain loop: tests/policies/test_published.py; diversity: "
+        "tests/objectives/test_published_objectives.py"
+    )
     heads = {"name": "linear"}
     train = {"objective": {"name": "diversity"}}
     policies = ({"name": "vote"},)

@@ -17,6 +17,7 @@ class FPABEE(Method):
     fidelity = (
         "after the abstract; the released code compares with a second stream of layers instead"
     )
+    checked = "divergence of following exits by hand: tests/policies/test_criteria.py"
     heads = {"name": "pooled"}
     train = {"objective": {"name": "joint", "weights": "depth"}}
     policies = ({"name": "divergence", "patience": 2},)

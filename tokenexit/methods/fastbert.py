@@ -20,6 +20,10 @@ class FastBERT(Method):
         "students read their own row, the paper's attend over tokens; both stages "
         "share one schedule"
     )
+    checked = (
+        "the frozen network, loss by formula: tests/objectives/test_staged_objectives.py, "
+        "tests/objectives/test_published_objectives.py"
+    )
     units = ("text", "word")
     heads = {"name": "mlp", "inner": 128}
     train = {"objective": {"name": "frozen_distillation"}}

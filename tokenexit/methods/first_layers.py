@@ -11,6 +11,7 @@ class FirstLayers(Method):
 
     paper = "static baseline"
     fidelity = "baseline"
+    checked = "a depth for all: tests/policies/test_criteria.py"
     heads = {"name": "linear"}
     train = {"objective": {"name": "joint", "weights": "uniform"}}
     policies = ({"name": "assigned_depth"},)

@@ -18,6 +18,7 @@ class Foresight(Method):
 
     paper = "this project"
     fidelity = "own"
+    checked = "its heads by hand: tests/heads/test_past.py"
     units = ("text", "word")
     heads = {"name": "past_future", "pool": "mean"}
     train = {

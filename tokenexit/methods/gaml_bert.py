@@ -15,6 +15,7 @@ class GAMLBERT(Method):
 
     paper = "Zhu et al. 2021"
     fidelity = "after the abstract: who teaches whom, temperature and alignment by matrix are ours"
+    checked = "loss and gradient by formula: tests/objectives/test_published_objectives.py"
     heads = {"name": "pooled"}
     train = {"objective": {"name": "mutual_distillation", "mode": "aligned"}}
     policies = ({"name": "patience"},)

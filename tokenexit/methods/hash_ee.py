@@ -20,6 +20,7 @@ class HashEE(Method):
     fidelity = (
         "trained over drawn depths, so that one training serves all; the paper with the one table"
     )
+    checked = "one hash everywhere, in 32-bit arithmetic, even: tests/policies/test_criteria.py"
     units = ("word", "token")
     heads = {"name": "linear"}
     train = {"objective": {"name": "halt_and_copy", "policy": "hash", "loose": 2, "strict": 12}}

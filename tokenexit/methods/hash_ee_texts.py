@@ -21,6 +21,7 @@ class HashEETexts(Method):
     fidelity = (
         "the released code; special tokens after the first are hashed too, padding is not read"
     )
+    checked = "engine and dense reference agree, two ids a depth: tests/reducers/test_reducers.py"
     units = ("text",)
     heads = {"name": "linear"}
     train = {"objective": {"name": "single"}}

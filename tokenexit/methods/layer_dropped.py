@@ -16,6 +16,7 @@ class LayerDropped(Method):
 
     paper = "static baseline"
     fidelity = "baseline"
+    checked = "every other layer as a network of its own: tests/workflows/test_cascade.py"
     units = ("text", "word")  # of a generator the layers cannot be chosen
     train = {"objective": {"name": "single"}}
     recipe = {"keep_layers": "alternate", "exit_layers": []}

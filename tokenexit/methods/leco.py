@@ -18,6 +18,7 @@ class LECO(Method):
         "after the abstract: the heads' forms and the search are ours; trained on, "
         "not anew, after it"
     )
+    checked = "forms are searched, derived and kept: tests/objectives/test_bilevel.py"
     units = ("text", "word")
     heads = {"name": "searched"}
     train = {"objective": {"name": "searched"}}

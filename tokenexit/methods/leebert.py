@@ -17,6 +17,10 @@ class LeeBERT(Method):
     fidelity = (
         "after the abstract: when and on which texts weights are learned, and their start, are ours"
     )
+    checked = (
+        "the gradient through one step: tests/objectives/test_bilevel.py; loss by formula: "
+        "tests/objectives/test_published_objectives.py"
+    )
     units = ("text", "word")  # two levels of learning would double a generator's cost
     heads = {"name": "linear"}
     train = {"objective": {"name": "mutual_distillation", "mode": "learned"}}

@@ -19,6 +19,7 @@ class ModelCascading(Method):
         "models: two and four layers cut from the network, unless stages names "
         "others; one threshold"
     )
+    checked = "each text by the first model that is sure: tests/models/test_cascade.py"
     units = ("text",)
     train = {"objective": {"name": "single"}}
     stages = ({"keep_layers": 2}, {"keep_layers": 4}, {})

@@ -19,6 +19,7 @@ class MonoBERT(Method):
         "the two thresholds are tied by a ratio, the paper's are free; poolers "
         "start from the identity"
     )
+    checked = "two thresholds by hand: tests/policies/test_published.py"
     units = ("text",)
     heads = {"name": "pooled"}
     train = {"objective": {"name": "joint", "weights": "uniform"}}

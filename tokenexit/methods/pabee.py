@@ -15,6 +15,7 @@ class PABEE(Method):
 
     paper = "Zhou et al. 2020"
     fidelity = "a pooler for each exit, where the released code shares one"
+    checked = "patience by hand and by a plain loop: tests/policies/test_criteria.py"
     heads = {"name": "pooled"}
     train = {"objective": {"name": "joint", "weights": "depth"}}
     policies = ({"name": "patience"},)

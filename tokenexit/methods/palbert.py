@@ -20,6 +20,10 @@ class PALBERT(Method):
         "class heads not shared, a gate 64 wide; the top takes what is left "
         "(released: its gate's share)"
     )
+    checked = (
+        "loss by formula: tests/objectives/test_published_objectives.py; exit by hand: "
+        "tests/policies/test_published.py"
+    )
     units = ("text", "word")
     heads = {"name": "linear", "gate": {"name": "pair"}}
     train = {"objective": {"name": "palbert"}}

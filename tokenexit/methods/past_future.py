@@ -21,6 +21,10 @@ class PastFuture(Method):
         "imitators of each exit, one gate on its state; released: shared, a gate a "
         "class on all so far"
     )
+    checked = (
+        "heads by hand: tests/heads/test_past.py; imitation: "
+        "tests/objectives/test_published_objectives.py"
+    )
     units = ("text", "word")
     heads = {"name": "past_future"}
     train = {"objective": {"name": "imitation"}}

@@ -15,6 +15,7 @@ class PCEEBERT(Method):
 
     paper = "Zhang et al. 2022"
     fidelity = "a pooler for each exit, where the released code shares one"
+    checked = "a count of sure exits by a plain loop: tests/policies/test_criteria.py"
     heads = {"name": "pooled"}
     train = {"objective": {"name": "joint", "weights": "depth"}}
     policies = ({"name": "pcee", "policy": {"name": "entropy"}, "times": 2},)

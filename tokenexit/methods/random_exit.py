@@ -11,6 +11,7 @@ class RandomExit(Method):
 
     paper = "static baseline"
     fidelity = "baseline"
+    checked = "exits are geometric: tests/policies/test_published.py"
     heads = {"name": "linear"}
     train = {"objective": {"name": "joint", "weights": "uniform"}}
     policies = ({"name": "random_exit"},)

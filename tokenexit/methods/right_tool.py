@@ -20,6 +20,10 @@ class RightTool(Method):
         "the paper's learned mixture, which the released code never trains; exits "
         "wherever they are set"
     )
+    checked = (
+        "temperatures: tests/heads/test_fitted.py; the mixture of layers by hand: "
+        "tests/heads/test_past.py"
+    )
     units = ("text", "word")  # a generator's exits have no heads of their own
     heads = {"name": "mixed"}
     train = {"objective": {"name": "joint", "weights": "uniform"}}

@@ -19,6 +19,7 @@ class RomeBERT(Method):
         "conflicts go matrix by matrix and the top leads; released: all at once, "
         "led by the task's choice"
     )
+    checked = "nothing opposes the guide, by hand: tests/objectives/test_projection.py"
     heads = {"name": "pooled"}
     train = {"objective": {"name": "gradient_projection"}}
     policies = ({"name": "entropy"},)

@@ -14,6 +14,7 @@ class SENTEE(Method):
 
     paper = "Li et al. 2021"
     fidelity = "as published"
+    checked = "a sentence leaves as one: tests/policies/test_combinators.py"
     units = ("word",)
     heads = {"name": "linear"}
     train = {"objective": {"name": "joint", "weights": "depth"}}

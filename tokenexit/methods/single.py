@@ -11,6 +11,7 @@ class Single(Method):
 
     paper = "plain fine-tuning"
     fidelity = "baseline"
+    checked = "ordinary fine-tuning, gradient by gradient: tests/objectives/test_joint.py"
     units = ("text", "word", "token")
     heads = {"name": "linear"}
     train = {"objective": {"name": "single"}}

@@ -16,6 +16,7 @@ class TangoBERT(Method):
 
     paper = "Mamou et al. 2022"
     fidelity = "first model: two layers cut from the network, unless stages names one"
+    checked = "each text by the first model that is sure: tests/models/test_cascade.py"
     units = ("text",)
     train = {"objective": {"name": "single"}}
     stages = ({"keep_layers": 2}, {})

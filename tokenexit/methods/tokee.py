@@ -21,6 +21,10 @@ class TOKEE(Method):
         "exits drawn on-line, one threshold at all layers, no flooding, states "
         "copied after the norm"
     )
+    checked = (
+        "windows of words: tests/policies/test_combinators.py; copied states in training: "
+        "tests/objectives/test_halt_and_copy.py"
+    )
     units = ("word",)
     heads = {"name": "linear"}
     policies = ({"name": "window", "policy": {"name": "entropy"}, "size": 5},)

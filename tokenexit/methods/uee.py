@@ -25,6 +25,7 @@ class UEE(Method):
     fidelity = (
         "calibrated first; then arms are thresholds paid by confidence, the paper's are exits"
     )
+    checked = "regret and bounds of known arms: tests/calibration/test_bandit.py"
     units = ("text", "word")
     heads = {"name": "pooled"}
     train = {

@@ -20,6 +20,9 @@ METHOD: Contract[str] = Contract("method")
 LONGEST = 110
 """Characters in which a method says what departs from its paper."""
 
+LONGEST_CHECKED = 160
+"""Characters in which it says what was checked."""
+
 
 def check_method(method: str | type[Method]) -> None:
     """Check that a method keeps its promises: that all it names is there and fits together.
@@ -53,6 +56,12 @@ def says_what_departs(name: str) -> None:
         short and told != Method.fidelity,
         'say fidelity = "as published", "own", "baseline", or what departs from the paper or its '
         f"released code, in one line of at most {LONGEST} characters, not {told!r}.",
+    )
+    checked: object = METHODS.get(name).checked
+    require(
+        isinstance(checked, str) and "\n" not in checked and len(checked) <= LONGEST_CHECKED,
+        f"say in checked what was checked, in one line of at most {LONGEST_CHECKED} characters, "
+        f"not {checked!r}.",
     )
 
 
