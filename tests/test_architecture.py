@@ -29,7 +29,7 @@ FLOORS = (
     ("config", "files", "kernels", "registry"),
     ("metrics",),
     ("signals", "scores", "transfer", "wording", "demo"),
-    ("policies", "gates", "precision", "oracle", "promises"),
+    ("policies", "gates", "scorers", "precision", "oracle", "promises"),
     ("context", "reducers", "results"),
     ("heads",),
     ("objectives", "methods"),

@@ -15,6 +15,7 @@ from tokenexit.backbones import BACKBONES, Backbone, adapt
 from tokenexit.halting import PolicyVisitor, Sentence, Work, encode, encode_dense, pack
 from tokenexit.heads import ExitHeads
 from tokenexit.policies import Policy
+from tokenexit.scorers import RowScorers
 
 CLASSES = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
 DEPTH = 6
@@ -61,7 +62,21 @@ def _build(make_gate: Any, model_type: str, attention: str, dtype: torch.dtype) 
     heads.context = make_gate(DEPTH, CLASSES)
     heads = heads.to(dtype).eval().requires_grad_(False)
     _settle(backbone, heads)
+    heads.scorers = _scorers(dtype)
     return Network(backbone, heads)
+
+
+def _scorers(dtype: torch.dtype) -> RowScorers:
+    """Scorers before three layers that are not of one mind about rows."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        scorers = RowScorers({"name": "mlp", "layers": [2, 3, 5], "bar": 0.8}, 32, DEPTH)
+        with torch.no_grad():
+            for layer in scorers.layers:
+                made: Any = scorers.at(layer)
+                made.project.weight.mul_(20)
+                made.project.bias.zero_()
+    return scorers.to(dtype).eval().requires_grad_(False)
 
 
 def _settle(backbone: Backbone, heads: ExitHeads) -> None:

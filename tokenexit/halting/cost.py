@@ -1,7 +1,7 @@
 """Multiply-accumulates in closed form, from the rows a run really worked on.
 
 Embeddings, norms, activations and softmax are not multiply-accumulates and count nothing,
-here as in torch's counter. Exit heads, gates and the confidence score count.
+here as in torch's counter. Exit heads, gates, scorers and the confidence score count.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ def macs(backbone: Backbone, heads: ExitHeads, work: Work) -> int:
             scored = backbone.classify_cost() if top else heads.at(index + 1).macs
             total += done.head * (scored + (0 if top else classes))
         total += done.gate * (0 if heads.gate is None else heads.gate.macs)
+        if done.scored:
+            assert heads.scorers is not None
+            total += done.scored * heads.scorers.at(index + 1).macs
         total += done.context * (0 if heads.context is None else heads.context.macs)
     return total
 

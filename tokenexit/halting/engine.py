@@ -103,7 +103,9 @@ def encode(
     launched = torch.is_grad_enabled() and embedded.device.type != "cpu"
     fill = FILL_LAUNCHED if launched else FILL
     rows = LiveRows(batch, embedded, halted, alike=backbone.rounds, fill=fill)
-    reduction = None if reducer is None else Reduction(reducer, batch, num_layers)
+    reduction = None
+    if reducer is not None:
+        reduction = Reduction(reducer, batch, num_layers, heads.scorers)
     previous: Callable[[], Tensor] | None = None
     past: Tensor | None = None
     reads_past = heads.reads_past
@@ -122,6 +124,8 @@ def encode(
             rows.only_first_rows()
         left_out = None if skip is None else skip(layer)
         work[layer - 1] = _run_layer(backbone, layer - 1, rows, absorb, eager, left_out, within)
+        if reduction is not None:
+            work[layer - 1] += LayerWork(scored=reduction.scored[layer])
         if states is not None:
             _record(states, rows, embedded)
         if not top and layer not in heads.layers:

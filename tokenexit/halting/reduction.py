@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import torch
 
@@ -10,7 +12,8 @@ from tokenexit.halting.received import Received
 from tokenexit.halting.rows import LiveRows
 from tokenexit.policies import State, index_state
 from tokenexit.reducers import Reducer, Rows
-from tokenexit.reducers.base import check_fate
+from tokenexit.reducers.base import check_fate, check_scorers
+from tokenexit.scorers import RowScorers
 from tokenexit.transfer import send
 
 
@@ -21,17 +24,30 @@ class Reduction:
         reducer: Who decides.
         batch: Packed sentences.
         num_layers: Depth of the network.
+        scorers: Those of the model, if it has any.
+
+    Attributes:
+        scored: Rows that scorers have judged at each layer.
 
     Raises:
-        UserError: Words would be dropped that nothing could label.
+        UserError: Words would be dropped that nothing could label, or there are no scorers to read.
     """
 
-    def __init__(self, reducer: Reducer, batch: PackedBatch, num_layers: int) -> None:
+    def __init__(
+        self,
+        reducer: Reducer,
+        batch: PackedBatch,
+        num_layers: int,
+        scorers: RowScorers | None = None,
+    ) -> None:
         starts = np.cumsum(batch.lengths) - batch.lengths
         self.of_first_rows = bool(np.isin(batch.first_row, starts).all())
         """Whether every word is labelled by the first row of its text, which always stays."""
         check_fate(reducer, words=not self.of_first_rows)
+        check_scorers(reducer, scorers)
         self.reducer = reducer
+        self._scorers = scorers if reducer.reads == "scores" else None
+        self.scored: Counter[int] = Counter()
         self._batch, self._num_layers = batch, num_layers
         device = batch.input_ids.device
         self._longest = int(batch.lengths.max(initial=0))
@@ -44,6 +60,8 @@ class Reduction:
     def asks(self, layer: int, place: str) -> bool:
         """Whether rows may be taken out at a layer, from 1, before or within it."""
         reducer = self.reducer
+        if self._scorers is not None and layer not in self._scorers.layers:
+            return False
         return reducer.place == place and reducer.asked(layer, self._num_layers, self._longest)
 
     def before(self, layer: int, rows: LiveRows) -> None:
@@ -68,6 +86,10 @@ class Reduction:
         total = own = None
         if received is not None:
             total, own = received.of_asking()
+        hidden, score, bar = rows.hidden.index_select(0, place), None, None
+        if self._scorers is not None:
+            score, bar = self._scorers(layer, hidden)
+            self.scored[layer] += len(hidden)
         shown = Rows(
             layer=layer,
             num_layers=self._num_layers,
@@ -76,9 +98,11 @@ class Reduction:
             position=batch.positions[number],
             item_id=batch.input_ids[number],
             pinned=batch.positions[number] == 0,
-            hidden=rows.hidden.index_select(0, place),
+            hidden=hidden,
             received=total,
             own=own,
+            score=score,
+            bar=bar,
         )
         keep, self._state = self.reducer.keep(shown, index_state(self._state, stayed))
         return (keep | shown.pinned).cpu().numpy()  # the one transfer

@@ -66,7 +66,9 @@ def encode_dense(
     word_done = torch.zeros(batch.num_words, dtype=torch.bool, device=device)
     halted_row = torch.zeros(shape, dtype=torch.bool, device=device)
     kept_row = real  # by the reducer
-    asked = None if reducer is None else DenseReduction(backbone, reducer, ids, batch.lengths)
+    asked = None
+    if reducer is not None:
+        asked = DenseReduction(backbone, reducer, ids, batch.lengths, heads.scorers)
     previous: Tensor | None = None
     past: list[Tensor] = []
     states = []

@@ -9,6 +9,7 @@ from tokenexit.backbones import Backbone
 from tokenexit.halting.packing import Index
 from tokenexit.policies import State, index_state
 from tokenexit.reducers import Reducer, Rows
+from tokenexit.scorers import RowScorers
 
 
 class DenseReduction:
@@ -19,10 +20,19 @@ class DenseReduction:
         reducer: Who decides.
         ids: Vocabulary ids, ``[B, M]``.
         lengths: Tokens of each text, ``[B]``.
+        scorers: Those of the model, if it has any.
     """
 
-    def __init__(self, backbone: Backbone, reducer: Reducer, ids: Tensor, lengths: Index) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        reducer: Reducer,
+        ids: Tensor,
+        lengths: Index,
+        scorers: RowScorers | None = None,
+    ) -> None:
         self.reducer = reducer
+        self._scorers = scorers if reducer.reads == "scores" else None
         self._backbone, self._ids, self._lengths = backbone, ids, lengths.tolist()
         self._states: list[State] = [reducer.init(n, ids.device) for n in self._lengths]
         self._seen = [torch.arange(n, device=ids.device) for n in self._lengths]
@@ -41,11 +51,15 @@ class DenseReduction:
         """
         kept = kept.clone()
         depth = self._backbone.num_layers
+        if self._scorers is not None and layer not in self._scorers.layers:
+            return kept
         for text, length in enumerate(self._lengths):
             asking = (kept[text] & ~halted[text]).nonzero().squeeze(-1)
             if len(asking) == 0 or not self.reducer.asked(layer, depth, length):
                 continue
-            received = own = None
+            received = own = score = bar = None
+            if self._scorers is not None:
+                score, bar = self._scorers(layer, hidden[text, asking])
             if self.reducer.reads == "attention":
                 keys = read[text].nonzero().squeeze(-1)
                 weights = self._weights(layer - 1, hidden[text], asking, keys)
@@ -63,6 +77,8 @@ class DenseReduction:
                 hidden=hidden[text, asking],
                 received=received,
                 own=own,
+                score=score,
+                bar=bar,
             )
             state = index_state(self._states[text], torch.searchsorted(self._seen[text], asking))
             stay, self._states[text] = self.reducer.keep(rows, state)

@@ -30,6 +30,7 @@ class LayerWork(NamedTuple):
         context: Rows judged by the context gate.
         spared: Active rows that a reducer took out after they had asked, so that neither
             attention output nor feed-forward block was computed of them.
+        scored: Rows judged by the layer's scorer.
     """
 
     active: int = 0
@@ -42,6 +43,7 @@ class LayerWork(NamedTuple):
     calls: int = 0
     context: int = 0
     spared: int = 0
+    scored: int = 0
 
     def __add__(self, other: LayerWork) -> LayerWork:  # type: ignore[override]
         return LayerWork(
@@ -55,6 +57,7 @@ class LayerWork(NamedTuple):
             self.calls + other.calls,
             self.context + other.context,
             self.spared + other.spared,
+            self.scored + other.scored,
         )
 
 

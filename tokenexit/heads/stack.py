@@ -11,11 +11,12 @@ from tokenexit.context import ContextGate, GateConfig
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.gates import build_gate
 from tokenexit.heads.base import ExitHead, build_head
+from tokenexit.scorers import RowScorers
 
 POOLS = ("first", "mean")
 """Which of a word's or text's states an exit below the top reads."""
 
-BESIDE = ("gate", "pool", "context")
+BESIDE = ("gate", "pool", "context", "scorers")
 """Keys of ``heads`` that are no settings of a single head."""
 
 
@@ -41,13 +42,20 @@ class ExitHeads(nn.Module):
         config: Head configuration; ``gate: true`` adds a linear gate, ``gate: {name: ...}`` others.
             ``pool: mean`` shows heads the mean of all tokens of a word or text, and not the first.
             ``context`` describes a context gate that was fitted to them, see ``GateConfig``.
+            ``scorers`` adds those that a reducer reads, see ``RowScorers``.
         layers: Exit layers, counted from 1, the top excluded.
         width: Width of the states.
         num_classes: Number of classes.
+        num_layers: Depth of the network; the layer above the last exit when None.
     """
 
     def __init__(
-        self, config: Mapping[str, Any], layers: Sequence[int], width: int, num_classes: int
+        self,
+        config: Mapping[str, Any],
+        layers: Sequence[int],
+        width: int,
+        num_classes: int,
+        num_layers: int | None = None,
     ) -> None:
         super().__init__()
         settings = {key: value for key, value in config.items() if key not in BESIDE}
@@ -66,6 +74,11 @@ class ExitHeads(nn.Module):
         self.context: ContextGate | None = None
         if context is not None:
             self.context = ContextGate(GateConfig.from_json(context), width)
+        scorers = config.get("scorers")
+        self.scorers: RowScorers | None = None
+        if scorers is not None:
+            depth = max(layers, default=0) + 1 if num_layers is None else num_layers
+            self.scorers = RowScorers(scorers, width, depth)
 
     @property
     def reads_past(self) -> bool:

@@ -174,6 +174,10 @@ class ExitModel(SavedModel):
         """The word embeddings, which most generators score their vocabulary with as well."""
         yield from self.network.get_input_embeddings().parameters()  # type: ignore[union-attr]
 
+    def scorer_parameters(self) -> Iterator[nn.Parameter]:
+        """Those of scorers, which generators have not."""
+        yield from ()
+
     @abstractmethod
     def exit_weights(self) -> dict[str, Tensor]:
         """Weights that are saved beside the network's."""

@@ -14,6 +14,7 @@ from tokenexit.models.record import check_told, check_version, checked, named
 from tokenexit.models.scale import Scale
 from tokenexit.models.splitting.splitter import splitter as splitter_of
 from tokenexit.policies import from_config
+from tokenexit.reducers.base import check_scorers
 from tokenexit.tasks import Task, task_named
 
 FORMAT_VERSION = 1
@@ -129,5 +130,6 @@ def _check(settings: ExitSettings) -> None:
     from_config(settings.policy)
     from_config(settings.encoder_policy)
     if settings.reducer is not None:
-        reducers.from_config(settings.reducer)
+        reducer = reducers.from_config(settings.reducer)
+        check_scorers(reducer, settings.heads.get("scorers"))
     check_told(settings.training, settings.calibration, settings.results)

@@ -53,8 +53,9 @@ class Reducer(ABC):
     """The main threshold; a stricter value must never keep fewer rows."""
 
     reads: ClassVar[str] = "nothing"
-    """What of a layer is read: ``nothing``, ``states``, or ``attention``, which is then computed
-    product by product in layers where the reducer is asked."""
+    """What of a layer is read: ``nothing``, ``states``, ``attention``, which is then computed
+    product by product in layers where the reducer is asked, or ``scores`` of the model's scorers:
+    it is then asked only at layers that have one."""
 
     def __post_init__(self) -> None:
         for field, allowed in (("place", PLACES), ("fate", FATES)):
@@ -144,6 +145,23 @@ def check_fate(reducer: Reducer, words: bool) -> None:
         raise UserError(
             f"{reducer!r} drops rows, and words whose rows are gone cannot be labelled: use "
             'fate="restore" or fate="copy" for them.'
+        )
+
+
+def check_scorers(reducer: Reducer, scorers: object) -> None:
+    """Refuse to read scores where nothing gives any.
+
+    Args:
+        reducer: The reducer.
+        scorers: Those of the model, or their settings; None if it has none.
+
+    Raises:
+        UserError: Says how a model gets scorers.
+    """
+    if reducer.reads == "scores" and not scorers:
+        raise UserError(
+            f"{reducer!r} reads scores, and the model has no scorers: train one that has, with "
+            'heads.scorers={"name": "mlp"} or a method such as tr_bert, or use another reducer.'
         )
 
 

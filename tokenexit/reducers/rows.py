@@ -26,6 +26,9 @@ class Rows:
         received: Attention that each row receives from all rows that ask, itself included, mean
             over heads, ``[R]``; only for reducers that read attention.
         own: The part of it that comes from itself, ``[R]``, likewise.
+        score: What the layer's scorer says of each row, ``[R]``, the higher the more it is needed;
+            only for reducers that read scores.
+        bar: The layer's learned bar, ``[]``, if it has one; likewise.
     """
 
     layer: int
@@ -38,6 +41,8 @@ class Rows:
     hidden: Tensor
     received: Tensor | None = None
     own: Tensor | None = None
+    score: Tensor | None = None
+    bar: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.text)
@@ -51,6 +56,16 @@ class Rows:
         if self.received is None or self.own is None:
             raise UserError('A reducer that asks for attention says reads = "attention".')
         return self.received if own else self.received - self.own
+
+    def scores(self) -> Tensor:
+        """What the layer's scorer says, ``[R]``.
+
+        Raises:
+            UserError: The reducer has not said that it reads scores.
+        """
+        if self.score is None:
+            raise UserError('A reducer that asks for scores says reads = "scores".')
+        return self.score
 
     def best(self, score: Tensor, counts: Tensor) -> Tensor:
         """The best so many rows of each text, ``[R]`` bool; of equals the earlier, pinned first.

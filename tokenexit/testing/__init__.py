@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tokenexit.testing.policy import check_policy
     from tokenexit.testing.promise import check_promise
     from tokenexit.testing.reducer import check_reducer
+    from tokenexit.testing.scorer import check_scorer
     from tokenexit.testing.task import check_task
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "check_policy",
     "check_promise",
     "check_reducer",
+    "check_scorer",
     "check_target",
     "check_task",
 ]

@@ -47,7 +47,9 @@ def shown(reducer: Reducer, layer: int, chosen: Tensor) -> Rows:
     text = torch.repeat_interleave(torch.arange(len(LENGTHS)), torch.tensor(LENGTHS))
     position = torch.cat([torch.arange(length) for length in LENGTHS])
     attention = torch.rand(2, len(text), generator=draw)
-    received = own = None
+    received = own = score = None
+    if reducer.reads == "scores":
+        score = torch.randn(len(text), generator=draw)[chosen]
     if reducer.reads == "attention":
         received, own = (attention.sum(dim=0)[chosen], attention[0][chosen])
     return Rows(
@@ -61,6 +63,7 @@ def shown(reducer: Reducer, layer: int, chosen: Tensor) -> Rows:
         hidden=torch.randn(len(text), 8, generator=draw)[chosen],
         received=received,
         own=own,
+        score=score,
     )
 
 

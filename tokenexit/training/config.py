@@ -36,6 +36,10 @@ class TrainConfig:
             "peak learning rate of the word embeddings; that of the network when empty", above=0
         ),
     )
+    scorer_lr: float | None = field(
+        default=None,
+        metadata=about("peak learning rate of row scorers; that of heads when empty", above=0),
+    )
     weight_decay: float = field(default=0.01, metadata=about("AdamW weight decay", low=0))
     warmup: float = field(
         default=0.1, metadata=about("share of the steps that warm up", low=0, below=1)

@@ -26,6 +26,10 @@ class Trainable(Protocol):
         """Those that start from nothing and learn at a rate of their own."""
         ...
 
+    def scorer_parameters(self) -> Iterator[nn.Parameter]:
+        """Those of them that belong to scorers of rows."""
+        ...
+
     def embedding_parameters(self) -> Iterator[nn.Parameter]:
         """The word embeddings."""
         ...
@@ -34,7 +38,7 @@ class Trainable(Protocol):
 def build_optimizer(
     model: Trainable, config: TrainConfig, beside: Iterable[nn.Parameter] = ()
 ) -> torch.optim.AdamW:
-    """Learning rates of their own for heads and word embeddings; no decay on biases and norms.
+    """Rates of their own for heads, scorers and word embeddings; no decay on biases and norms.
 
     Args:
         model: What is trained.
@@ -48,6 +52,9 @@ def build_optimizer(
     if config.embedding_lr is not None:
         kinds |= dict.fromkeys(map(id, model.embedding_parameters()), "embeddings")
         rates["embeddings"] = config.embedding_lr
+    if config.scorer_lr is not None:
+        kinds |= dict.fromkeys(map(id, model.scorer_parameters()), "scorers")
+        rates["scorers"] = config.scorer_lr
     # In the order of `rates`, the same for every run of a configuration: checkpoints count on it.
     groups: dict[tuple[str, bool], list[nn.Parameter]] = {
         (kind, decays): [] for kind in rates for decays in (False, True)

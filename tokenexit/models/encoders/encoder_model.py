@@ -73,7 +73,8 @@ class EncoderModel(ExitEncoder, Labeller):
     def _built(cls, loaded: folders.Loaded) -> Self:
         settings, shape = loaded.settings, adapt(loaded.network)
         exits = loaded.exits(shape.num_layers)
-        heads = ExitHeads(settings.heads, exits[:-1], shape.hidden_size, len(settings.labels))
+        size = shape.hidden_size, len(settings.labels), shape.num_layers
+        heads = ExitHeads(settings.heads, exits[:-1], *size)
         loaded.fill(heads, loaded.weights)
         return cls(loaded.network, loaded.tokenizer, heads, settings)
 
@@ -146,6 +147,6 @@ def new_parts(
     kind = dict(heads or {"name": "linear"})
     shape = adapt(network)
     exits = check_exit_layers(exit_layers, shape.num_layers)
-    stack = ExitHeads(kind, exits[:-1], shape.hidden_size, len(labels))
+    stack = ExitHeads(kind, exits[:-1], shape.hidden_size, len(labels), shape.num_layers)
     stack.to(device=network.device, dtype=network.dtype)
     return stack, exits, kind

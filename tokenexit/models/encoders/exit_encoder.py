@@ -19,7 +19,7 @@ from tokenexit.models.exit_model import ExitModel
 from tokenexit.models.scale import Scale
 from tokenexit.models.settings import ExitSettings
 from tokenexit.reducers import Reducer, ReducerLike, from_config
-from tokenexit.reducers.base import check_fate
+from tokenexit.reducers.base import check_fate, check_scorers
 from tokenexit.static import StaticEncoder, check_network
 
 
@@ -120,12 +120,13 @@ class ExitEncoder(Judged, ExitModel):
             This model.
 
         Raises:
-            UserError: There is no such reducer, it would drop words of a tagger, or the model is
-                used with the runtime ``static``.
+            UserError: There is no such reducer, it would drop words of a tagger, it reads scores
+                and the model has no scorers, or the model is used with the runtime ``static``.
         """
         chosen = None if reducer is None else from_config(reducer)
         if chosen is not None:
             check_fate(chosen, words=not self.backbone.of_texts)
+            check_scorers(chosen, self.heads.scorers)
             if self.runtime == "static":
                 raise without_static(chosen)
         model: Any = self
@@ -181,6 +182,11 @@ class ExitEncoder(Judged, ExitModel):
         """Parameters that start from nothing: those of the heads, the top's included."""
         yield from self.backbone.final_head().parameters()
         yield from self.heads.parameters()
+
+    def scorer_parameters(self) -> Iterator[nn.Parameter]:
+        """Those of them that belong to scorers."""
+        if self.heads.scorers is not None:
+            yield from self.heads.scorers.parameters()
 
 
 def without_static(reducer: Reducer) -> UserError:
