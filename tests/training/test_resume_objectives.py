@@ -21,6 +21,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "imitation": ({}, "imitators"),
     "dact": ({}, "gate"),
     "palbert": ({}, "gate"),
+    "length_drop": ({"layer_drop": 0.4}, "encoder"),
 }
 
 

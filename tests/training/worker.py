@@ -42,6 +42,8 @@ PAIR: dict[str, dict[str, Any]] = {
     "frozen": {"objective": {"name": "frozen_distillation", "split": 0.5}, "weight_decay": 0.1},
     "projected": {"objective": {"name": "gradient_projection"}, "accumulation": 2},
     "weighed": {"objective": {"name": "learned_weights"}},
+    # Several passes of a step, each process with its own texts.
+    "passes": {"objective": {"name": "length_drop", "ratio": 0.5}},
     # Steps of texts of like length, the same whoever takes which.
     "bucketed": {"objective": {"name": "joint"}, "bucket": True, "accumulation": 2},
 }

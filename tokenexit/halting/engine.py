@@ -12,7 +12,7 @@ held where they are. ``reference.encode_dense`` is the same in obvious code, and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -61,6 +61,7 @@ def encode(
     states: list[Tensor] | None = None,
     compact: bool = True,
     reducer: Reducer | None = None,
+    without: Collection[int] = (),
 ) -> Work:
     """Run a packed batch, letting words leave as the visitor says.
 
@@ -83,6 +84,7 @@ def encode(
             a decision. For training on a GPU; with ``copy`` only.
         reducer: Takes rows out between layers or within them; with ``compact`` only. Where it
             keeps everybody nothing is changed, to the last bit unless it reads the attention.
+        without: Layers (from 1) that are not computed: states go past them as they are.
 
     Returns:
         The work done at each layer.
@@ -115,15 +117,17 @@ def encode(
         if len(rows.words) == 0:
             break
         top = layer == num_layers
-        if reduction is not None:
-            reduction.before(layer, rows)
-        within = reduction if reduction is not None and reduction.asks(layer, "within") else None
+        asked = None if layer in without else reduction
+        if asked is not None:
+            asked.before(layer, rows)
+        within = asked if asked is not None and asked.asks(layer, "within") else None
         if top and within is not None and within.of_first_rows:
             within = None  # the rows that stay are all that is read
         if top and states is None and within is None and backbone.row_by_row:
             rows.only_first_rows()
-        left_out = None if skip is None else skip(layer)
-        work[layer - 1] = _run_layer(backbone, layer - 1, rows, absorb, eager, left_out, within)
+        if layer not in without:
+            left_out = None if skip is None else skip(layer)
+            work[layer - 1] = _run_layer(backbone, layer - 1, rows, absorb, eager, left_out, within)
         if reduction is not None:
             work[layer - 1] += LayerWork(scored=reduction.scored[layer])
         if states is not None:

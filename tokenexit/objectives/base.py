@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tokenexit.errors import UserError, unknown_name
+from tokenexit.objectives.sub_network import SubNetwork
 from tokenexit.objectives.weights import layer_weights as _layer_weights
 from tokenexit.policies import Policy
 from tokenexit.registry import Registry
@@ -69,6 +70,7 @@ class BatchLoss:
         unlabelled: Whether words without a gold class teach in this step, too.
         deciding: A policy that says who halts; None where nobody does, or the host knows without
             asking. Words that some policies halt can be held in place, see ``training.hold``.
+        part: What of the network the pass goes through; None for the model as it is used.
     """
 
     label_smoothing: float = 0.0
@@ -76,6 +78,7 @@ class BatchLoss:
     guide: Tensor | None = None
     unlabelled: bool = False
     deciding: Policy | None = None
+    part: SubNetwork | None = None
 
     def __init__(self) -> None:
         self.total: Tensor | None = None
@@ -95,6 +98,15 @@ class BatchLoss:
     def skip(self, layer: int) -> Tensor | None:
         """Sentences that leave out a layer (from 1), ``[S]`` bool; nobody, by default."""
         return None
+
+    def passes(self) -> Iterable[BatchLoss]:
+        """Further passes of the step over the same batch, each with its own loss; none by default.
+
+        Each is run before the next one is asked for, and this one before all of them. All losses
+        are added up, and gradients go back once: memory is that of all passes together, for which
+        ``train.accumulation`` makes room. How many there are depends on the step alone.
+        """
+        return ()
 
     def loss(self) -> Tensor:
         """The batch's loss, summed over its words."""
@@ -172,6 +184,9 @@ class Objective(ABC):
     projects: ClassVar[bool] = False
     """Whether its losses have a ``guide``."""
 
+    reduces: ClassVar[bool] = False
+    """Whether it has passes with a reducer, which text generators have not."""
+
     upper_every: ClassVar[int] = 0
     """Steps between those on the upper level, see ``training.bilevel``; 0 for no such level."""
 
@@ -213,6 +228,11 @@ def check_heads(objective: Objective, heads: Mapping[str, Any] | None) -> None:
                 f"The objective {OBJECTIVES.name_of(type(objective))} trains heads or gates of "
                 "their own, which text generators do not have; it serves taggers and text "
                 "classifiers."
+            )
+        if objective.reduces:
+            raise UserError(
+                f"The objective {OBJECTIVES.name_of(type(objective))} takes rows out of texts by a "
+                "reducer, which text generators have not; it serves taggers and text classifiers."
             )
         return
     given = {"head": heads.get("name", "linear"), "gate": heads.get("gate")}

@@ -30,6 +30,7 @@ class CoreSet(Counted):
         least: As there.
         fate: What becomes of the rows.
         place: ``before`` a layer, or ``within`` it; the states that enter it are compared.
+        shares: As in ``Counted``.
 
     Raises:
         UserError: A setting is unknown or out of range.
@@ -41,6 +42,7 @@ class CoreSet(Counted):
     least: int = 1
     fate: Fate = "drop"
     place: Place = "before"
+    shares: tuple[float, ...] = ()
     reads = "states"
 
     def keep(self, rows: Rows, state: State) -> tuple[Tensor, State]:

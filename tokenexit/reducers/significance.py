@@ -34,6 +34,7 @@ class Significance(Counted):
         least: As there.
         fate: What becomes of the rows.
         place: ``within`` the layer.
+        shares: As in ``Counted``.
 
     Raises:
         UserError: A setting is unknown or out of range.
@@ -46,6 +47,7 @@ class Significance(Counted):
     least: int = 2
     fate: Fate = "restore"
     place: Place = "within"
+    shares: tuple[float, ...] = ()
     reads = "attention"
 
     def keep(self, rows: Rows, state: State) -> tuple[Tensor, State]:

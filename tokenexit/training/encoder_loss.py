@@ -12,6 +12,7 @@ from tokenexit.halting import Fork, Skip, Visitor, encode, pack
 from tokenexit.models.encoders.encoder_model import EncoderModel
 from tokenexit.objectives import Objective
 from tokenexit.objectives.base import check_heads, check_regression
+from tokenexit.objectives.sub_network import SubNetwork
 from tokenexit.training.batches import MicroBatch
 from tokenexit.training.loss_module import Laid, LossModule
 
@@ -53,9 +54,18 @@ class EncoderLossModule(LossModule):
         texts = torch.tensor([part.places[i] for i in batch.order])
         return Laid(batch, batch.num_words, texts, text, place)
 
-    def run(self, laid: Laid, visitor: Visitor, fork: Fork, skip: Skip, compact: bool) -> None:
+    def run(
+        self,
+        laid: Laid,
+        visitor: Visitor,
+        fork: Fork,
+        skip: Skip,
+        compact: bool,
+        part: SubNetwork | None,
+    ) -> None:
         """See ``LossModule``."""
         model = self.model
+        part = SubNetwork(model.reducer) if part is None else part
         encode(
             model.backbone,
             model.heads,
@@ -64,6 +74,7 @@ class EncoderLossModule(LossModule):
             classes=model.labels,
             fork=fork,
             skip=skip,
-            compact=compact or model.reducer is not None,
-            reducer=model.reducer,
+            compact=compact or part.reducer is not None,
+            reducer=part.reducer,
+            without=part.without,
         )

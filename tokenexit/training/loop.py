@@ -196,13 +196,18 @@ def _entry(
     accelerator: Accelerator,
     step: TrainingStep,
 ) -> dict[str, Any]:
-    """Mean cross-entropy of each exit, and the share of labelled words that reached it."""
+    """Mean cross-entropy of each exit, and the share of labelled words that reached it.
+
+    Where a step has further passes over its texts, their mean losses: as many passes more.
+    """
     exits = model.settings.exit_layers
-    table = torch.zeros(len(exits), 2, device=accelerator.device, dtype=torch.float64)
-    for row, layer in enumerate(exits):
-        if layer in sums:
-            table[row, 0], table[row, 1] = sums[layer]
+    passes = [key for key in sums if isinstance(key, str)]
+    table = torch.zeros(len(exits) + len(passes), 2, device=accelerator.device, dtype=torch.float64)
+    for row, key in enumerate([*exits, *passes]):
+        if key in sums:
+            table[row, 0], table[row, 1] = sums[key]
     table = torch.as_tensor(accelerator.reduce(table, reduction="sum")).cpu()  # the one fetch
+    table, further = table[: len(exits)], table[len(exits) :, 0] / max(step.words, 1)
     seen = table[:, 1].clamp_min(1)
     asked = (table[:, 1] > 0).sum().clamp_min(1)  # nobody, where a step has no label at all
     return {
@@ -210,6 +215,7 @@ def _entry(
         "loss": float((table[:, 0] / seen).sum() / asked),
         "loss_by_exit": [round(v, 5) for v in (table[:, 0] / seen).tolist()],
         "reached": [round(v, 4) for v in (table[:, 1] / max(step.words, 1)).tolist()],
+        **({"loss_by_pass": [round(v, 5) for v in further.tolist()]} if passes else {}),
     }
 
 

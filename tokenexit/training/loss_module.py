@@ -13,6 +13,7 @@ from tokenexit.gates import ExitGate
 from tokenexit.halting import Fork, Skip, Visitor
 from tokenexit.objectives import BatchInfo, BatchLoss, Objective
 from tokenexit.objectives.equilibrium import balanced
+from tokenexit.objectives.sub_network import SubNetwork
 from tokenexit.training.batches import MicroBatch
 from tokenexit.training.depth_loss import WithDepth
 from tokenexit.training.gate_loss import WithGate
@@ -28,12 +29,14 @@ class Losses:
         by_layer: Sum of cross-entropy and number of labelled words at each exit that had a loss.
         guide: Part of ``total`` whose gradient the rest must not oppose, if there is one.
         unlabelled: Whether words without a gold class have a share in ``total``.
+        by_pass: Loss of each further pass over the batch, summed over words.
     """
 
     total: Tensor
     by_layer: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
     guide: Tensor | None = None
     unlabelled: bool = False
+    by_pass: list[Tensor] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,25 @@ class LossModule(nn.Module):
         """Make a micro-batch what the network reads."""
 
     @abstractmethod
-    def run(self, laid: Laid, visitor: Visitor, fork: Fork, skip: Skip, compact: bool) -> None:
-        """Send it through, showing every exit to a visitor; see ``halting.encode``."""
+    def run(
+        self,
+        laid: Laid,
+        visitor: Visitor,
+        fork: Fork,
+        skip: Skip,
+        compact: bool,
+        part: SubNetwork | None,
+    ) -> None:
+        """Send it through, showing every exit to a visitor; see ``halting.encode``.
+
+        Args:
+            laid: The batch.
+            visitor: Who looks.
+            fork: Splits states between heads and network.
+            skip: Texts that leave out a layer.
+            compact: Whether words that halt leave.
+            part: What it goes through; None for the model as it is used.
+        """
 
     def with_gate(self, loss: BatchLoss, gate: ExitGate, words: int) -> WithGate:
         """The gate's loss beside that of the objective."""
@@ -130,10 +150,22 @@ class LossModule(nn.Module):
         gated = None if gate is None else self.with_gate(loss, gate, words)
         inner: Visitor = loss if gated is None else gated
         deep = self.with_depth(inner, words)
-        held = holds(loss, model.device, max(exits), self.classes, exits[:-1], gate=gate)
-        fork = balanced(loss.fork, exits) if self._balance else loss.fork
-        self.run(laid, inner if deep is None else deep, fork, loss.skip, not held)
+        self._pass(laid, loss, inner if deep is None else deep, gate)
         total = loss.loss()
         for beside in (gated, deep):
             total = total if beside is None else total + beside.loss()
-        return Losses(total, loss.by_layer, loss.guide, loss.unlabelled)
+        by_pass = []
+        for further in loss.passes():
+            further.label_smoothing = loss.label_smoothing
+            self._pass(laid, further, further)
+            by_pass.append(further.loss().detach())
+            total = total + further.loss()
+        return Losses(total, loss.by_layer, loss.guide, loss.unlabelled, by_pass)
+
+    def _pass(
+        self, laid: Laid, loss: BatchLoss, visitor: Visitor, gate: ExitGate | None = None
+    ) -> None:
+        model, exits = self.model, self.model.settings.exit_layers
+        held = holds(loss, model.device, max(exits), self.classes, exits[:-1], gate=gate)
+        fork = balanced(loss.fork, exits) if self._balance else loss.fork
+        self.run(laid, visitor, fork, loss.skip, not held, loss.part)

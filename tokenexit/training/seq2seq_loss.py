@@ -11,6 +11,7 @@ from tokenexit.models.generation.encode_sources import encode_sources
 from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.objectives import BatchLoss, Objective
 from tokenexit.objectives.base import check_heads
+from tokenexit.objectives.sub_network import SubNetwork
 from tokenexit.training.batches import MicroBatch
 from tokenexit.training.depth_loss import WithDepth
 from tokenexit.training.gate_loss import WithGate
@@ -68,8 +69,17 @@ class Seq2SeqLossModule(LossModule):
         texts = torch.tensor(part.places)
         return Laid((batch, padded), batch.num_words, texts, cells // extent, cells % extent)
 
-    def run(self, laid: Laid, visitor: Visitor, fork: Fork, skip: Skip, compact: bool) -> None:
-        """See ``LossModule``."""
+    def run(
+        self,
+        laid: Laid,
+        visitor: Visitor,
+        fork: Fork,
+        skip: Skip,
+        compact: bool,
+        part: SubNetwork | None,
+    ) -> None:
+        """See ``LossModule``; a part of a generator is all of it."""
+        assert part is None or part == SubNetwork(), "refused by check_heads"
         model, (batch, padded) = self.model, laid.batch
         sources = batch.input_ids, batch.attention_mask
         teacher_forcing(

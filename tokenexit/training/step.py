@@ -10,13 +10,15 @@ from torch import nn
 from tokenexit.training.batches import TrainingStep
 from tokenexit.training.bilevel import set_gradients, upper_gradients, upper_parameters
 from tokenexit.training.config import TrainConfig
+from tokenexit.training.loss_module import Losses
 from tokenexit.training.projection import Projection
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-Sums = dict[int, tuple[torch.Tensor, torch.Tensor]]
-"""Cross-entropy and labelled words of each exit, summed."""
+Sums = dict[int | str, tuple[torch.Tensor, torch.Tensor]]
+"""Cross-entropy and labelled words of each exit by its layer, summed; of further passes over the
+batch, ``pass 2`` and so on, their losses."""
 
 
 def one_step(
@@ -42,8 +44,9 @@ def one_step(
         rate: Learning rate of the network at this step.
 
     Returns:
-        Of each exit that had a loss, its cross-entropy and its labelled words, both summed over
-        this process's share and both where they were computed: nobody waits for them here.
+        Of each exit that had a loss, its cross-entropy and its labelled words, and the loss of each
+        further pass, all summed over this process's share and where they were computed: nobody
+        waits for them here.
     """
     sums: Sums = {}
     last = len(step.micro_batches) - 1
@@ -66,9 +69,9 @@ def one_step(
             else:
                 projection = projection or Projection(wrapped, accelerator)
                 projection.add(losses, scale)
-            for layer, (loss, count) in losses.by_layer.items():
-                before = sums.get(layer, (torch.zeros_like(loss), torch.zeros_like(count)))
-                sums[layer] = (before[0] + loss, before[1] + count)
+            for key, (loss, count) in noted(losses).items():
+                before = sums.get(key, (torch.zeros_like(loss), torch.zeros_like(count)))
+                sums[key] = (before[0] + loss, before[1] + count)
 
         if number < last or projects:
             with accelerator.no_sync(wrapped):
@@ -91,3 +94,10 @@ def one_step(
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return sums
+
+
+def noted(losses: Losses) -> Sums:
+    """What one micro-batch adds to the sums of its step."""
+    further = enumerate(losses.by_pass, start=2)
+    passes: Sums = {f"pass {n}": (loss, torch.zeros_like(loss)) for n, loss in further}
+    return passes | dict(losses.by_layer)

@@ -1,0 +1,20 @@
+"""What of a network a pass over a batch goes through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tokenexit.reducers import Reducer
+
+
+@dataclass(frozen=True)
+class SubNetwork:
+    """The part of a network that a pass goes through; all of it by default.
+
+    Attributes:
+        reducer: Takes rows out.
+        without: Layers, from 1, that are left out by the whole batch, and not computed.
+    """
+
+    reducer: Reducer | None = None
+    without: frozenset[int] = frozenset()
