@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -40,12 +41,17 @@ def counted(network: Any, sentence: Any, policy: Policy, **options: Any) -> tupl
         reducers.Significance(0.6, own=False, fate="copy", layers=(2, 6)),
         reducers.ByPolicy(policies.Hash(1, 6)),
         reducers.CoreSet(0.6, fate="restore"),
+        reducers.CoreSet(0.6, fate="merge"),
+        reducers.Significance(0.6, fate="merge"),
     ],
     ids=repr,
 )
 def test_rows_taken_out_cost_what_torch_says(eager_network, make_sentence, reducer):
     given = {"absorb": False, "reducer": reducer}
-    expected, work = counted(eager_network, make_sentence(SIZES), policies.Entropy(0.3), **given)
+    sentence = make_sentence(SIZES)
+    if reducer.fate == "merge":  # of texts only
+        sentence = replace(sentence, word_rows=[range(sentence.length)], targets=None)
+    expected, work = counted(eager_network, sentence, policies.Entropy(0.3), **given)
     assert without_scores(eager_network, work) == expected
     assert sum(layer.spared for layer in work) > 0 or reducer.place == "before"
 

@@ -202,11 +202,10 @@ def _run_layer(
     read = attend(backbone, index, active, *at, asking=asking, eager=eager, received=received)
     work = _rows_worked(rows)
     if within is not None:
-        keep = within.keep(index + 1, rows, received)
-        if not keep.all():
-            rows.thin(keep, within.reducer.fate)
-            stay = torch.from_numpy(np.flatnonzero(keep)).to(read.device)
-            active, read = active.index_select(0, stay), read.index_select(0, stay)
+        cut = within.cut(index + 1, rows, received)
+        if cut is not None:
+            rows.thin(cut.stay, within.reducer.fate, cut.slots)
+            active, read = cut.of(active), cut.of(read)
             work += LayerWork(spared=work.active - rows.num_active)
     new = backbone.combine(index, active, read)
     held = rows.held()

@@ -7,7 +7,8 @@ from collections import Counter
 import numpy as np
 import torch
 
-from tokenexit.halting.packing import Index, Mask, PackedBatch
+from tokenexit.halting.merging import Cut, Merging, plain_cut
+from tokenexit.halting.packing import Index, PackedBatch
 from tokenexit.halting.received import Received
 from tokenexit.halting.rows import LiveRows
 from tokenexit.policies import State, index_state
@@ -56,6 +57,7 @@ class Reduction:
         )
         self._state: State = reducer.init(len(batch.row_word), device)
         self._seen: Index = np.arange(len(batch.row_word))
+        self._merging = Merging(len(batch.lengths), device) if reducer.fate == "merge" else None
 
     def asks(self, layer: int, place: str) -> bool:
         """Whether rows may be taken out at a layer, from 1, before or within it."""
@@ -67,25 +69,36 @@ class Reduction:
     def before(self, layer: int, rows: LiveRows) -> None:
         """Take out rows before a layer, if this is the place."""
         if self.asks(layer, "before") and rows.active.any():
-            keep = self.keep(layer, rows, None)
-            if not keep.all():
-                rows.thin(keep, self.reducer.fate)
+            active = torch.from_numpy(np.flatnonzero(rows.active)).to(rows.hidden.device)
+            cut = self.cut(layer, rows, None)
+            if cut is None:
+                return
+            states = None if cut.means is None else cut.of(rows.hidden[active])
+            rows.thin(cut.stay, self.reducer.fate, cut.slots)
+            if states is not None:
+                rows.write(states)
 
-    def keep(self, layer: int, rows: LiveRows, received: Received | None) -> Mask:
-        """Which of the active rows are computed on, ``[A]`` bool.
+    def cut(self, layer: int, rows: LiveRows, received: Received | None) -> Cut | None:
+        """Which of the active rows are computed on; None if all are.
 
         Args:
             layer: From 1.
             rows: All that are there, at least one of them active.
             received: The attention of the layer, if it is read.
         """
-        batch, index = self._batch, np.flatnonzero(rows.active)
-        original = rows.original[index]
-        parts = [torch.from_numpy(part) for part in (index, original, self._stayed(original))]
-        place, number, stayed = send(parts, rows.hidden.device)
+        active = np.flatnonzero(rows.active)
+        original = rows.original[active]
+        if self._merging is None:
+            alone = np.arange(len(active))
+        else:
+            alone = np.flatnonzero(~self._merging.among(original))
+        given = active[alone], original[alone], self._stayed(original[alone]), alone, original
+        place, number, stayed, alone, every = send(
+            [torch.from_numpy(part) for part in given], rows.hidden.device
+        )
         total = own = None
         if received is not None:
-            total, own = received.of_asking()
+            total, own = (values[alone] for values in received.of_asking())
         hidden, score, bar = rows.hidden.index_select(0, place), None, None
         if self._scorers is not None:
             score, bar = self._scorers(layer, hidden)
@@ -95,9 +108,9 @@ class Reduction:
             num_layers=self._num_layers,
             text=self._text[number],
             lengths=self._lengths,
-            position=batch.positions[number],
-            item_id=batch.input_ids[number],
-            pinned=batch.positions[number] == 0,
+            position=self._batch.positions[number],
+            item_id=self._batch.input_ids[number],
+            pinned=self._batch.positions[number] == 0,
             hidden=hidden,
             received=total,
             own=own,
@@ -105,7 +118,16 @@ class Reduction:
             bar=bar,
         )
         keep, self._state = self.reducer.keep(shown, index_state(self._state, stayed))
-        return (keep | shown.pinned).cpu().numpy()  # the one transfer
+        keep = keep | shown.pinned
+        if self._merging is None:
+            stay = keep.cpu().numpy()  # the one transfer
+            return None if stay.all() else plain_cut(stay, keep.device)
+        text = self._text[every]
+        weight = self.reducer.weigh(shown, self._state)
+        weight = weight.to(torch.promote_types(shown.hidden.dtype, torch.float32))
+        weight = self._merging.weighed(text, weight, alone)
+        keep = torch.zeros_like(text, dtype=torch.bool).index_copy(0, alone, keep)
+        return self._merging.cut(original, text, keep, weight)
 
     def _stayed(self, original: Index) -> Index:
         """Places of rows among those that the last call saw."""

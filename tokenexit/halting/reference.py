@@ -75,12 +75,14 @@ def encode_dense(
     for layer in range(1, backbone.num_layers + 1):
         if asked is not None and asked.reducer.place == "before":
             kept_row = asked.keep(layer, hidden, kept_row, halted_row, real)
+            hidden = asked.merged_before(hidden)
         attended = real if halted == "copy" else real & ~halted_row
         if asked is not None and asked.reducer.fate != "copy":
             attended = attended & kept_row
         new = backbone.layer(layer - 1, hidden, backbone.context(hidden, attended.long()))
         if asked is not None and asked.reducer.place == "within":
             kept_row = asked.keep(layer, hidden, kept_row, halted_row, attended)
+            new = asked.merged_within(layer, hidden, attended, new)
         still = halted_row | ~kept_row
         hidden = torch.where(still[..., None], hidden, new)
         states.append(hidden[cell])
@@ -95,8 +97,8 @@ def encode_dense(
             pooled = rows[first_row]
         else:
             of_words = torch.nn.functional.one_hot(row_word + 1, batch.num_words + 1)[:, 1:]
-            if reducer is not None and reducer.fate == "drop":
-                of_words = of_words * kept_row[cell][:, None]
+            if asked is not None and asked.reducer.fate in ("drop", "merge"):
+                of_words = of_words * (kept_row & ~asked.merged)[cell][:, None]
             shares = of_words.to(rows.dtype)
             pooled = (shares.T @ rows) / shares.sum(dim=0)[:, None]
         seen = backbone.finish(pooled)

@@ -36,6 +36,10 @@ class DenseReduction:
         self._backbone, self._ids, self._lengths = backbone, ids, lengths.tolist()
         self._states: list[State] = [reducer.init(n, ids.device) for n in self._lengths]
         self._seen = [torch.arange(n, device=ids.device) for n in self._lengths]
+        self.merged = torch.zeros_like(ids, dtype=torch.bool)
+        """Which rows stand for others, ``[B, M]`` bool."""
+        self._mass = [torch.zeros((), device=ids.device) for _ in self._lengths]
+        self._shares: dict[int, tuple[int, Tensor, Tensor]] = {}
 
     def keep(
         self, layer: int, hidden: Tensor, kept: Tensor, halted: Tensor, read: Tensor
@@ -51,21 +55,23 @@ class DenseReduction:
         """
         kept = kept.clone()
         depth = self._backbone.num_layers
+        self._shares = {}
         if self._scorers is not None and layer not in self._scorers.layers:
             return kept
         for text, length in enumerate(self._lengths):
-            asking = (kept[text] & ~halted[text]).nonzero().squeeze(-1)
+            computed = kept[text] & ~halted[text]
+            asking = (computed & ~self.merged[text]).nonzero().squeeze(-1)
             if len(asking) == 0 or not self.reducer.asked(layer, depth, length):
                 continue
             received = own = score = bar = None
             if self._scorers is not None:
                 score, bar = self._scorers(layer, hidden[text, asking])
             if self.reducer.reads == "attention":
-                keys = read[text].nonzero().squeeze(-1)
-                weights = self._weights(layer - 1, hidden[text], asking, keys)
+                keys, queries = (mask.nonzero().squeeze(-1) for mask in (read[text], computed))
+                weights = self._weights(layer - 1, hidden[text], queries, keys).mean(dim=0)
                 received = hidden.new_zeros(hidden.shape[1]).index_copy(0, keys, weights.sum(0))
-                received, same = received[asking], asking[:, None] == keys
-                own = (weights * same).sum(1)
+                own = (weights * (queries[:, None] == keys)).sum(1)
+                received, own = received[asking], own[(queries[:, None] == asking).any(1)]
             rows = Rows(
                 layer=layer,
                 num_layers=depth,
@@ -83,11 +89,53 @@ class DenseReduction:
             state = index_state(self._states[text], torch.searchsorted(self._seen[text], asking))
             stay, self._states[text] = self.reducer.keep(rows, state)
             self._seen[text] = asking
-            kept[text, asking] = stay | rows.pinned
+            kept[text, asking] = stay = stay | rows.pinned
+            if self.reducer.fate == "merge" and not stay.all():
+                weights = self.reducer.weigh(rows, self._states[text])[~stay]
+                kept[text] &= ~self.merged[text]
+                kept[text, self._merge(text, asking[~stay], weights)] = True
         return kept
 
+    def _merge(self, text: int, rows: Tensor, weights: Tensor) -> int:
+        """Note which rows of a text become one, and in what shares; the place of that one."""
+        before = self.merged[text].nonzero().squeeze(-1)
+        rows = torch.cat([before, rows])
+        weights = torch.cat([self._mass[text].expand(len(before)), weights.double()])
+        heaviest = int(rows[weights == weights.max()].min())
+        self._mass[text] = weights.sum()
+        self._shares[text] = heaviest, rows, weights / weights.sum()
+        self.merged[text] = torch.arange(len(self.merged[text]), device=rows.device) == heaviest
+        return heaviest
+
+    def merged_before(self, hidden: Tensor) -> Tensor:
+        """States with the means that the last ``keep`` asked for, ``[B, M, H]``."""
+        hidden = hidden.clone()
+        for text, (place, rows, shares) in self._shares.items():
+            hidden[text, place] = shares.to(hidden.dtype) @ hidden[text, rows]
+        return hidden
+
+    def merged_within(self, layer: int, hidden: Tensor, read: Tensor, new: Tensor) -> Tensor:
+        """States after a layer within which rows became one, ``[B, M, H]``.
+
+        Args:
+            layer: From 1.
+            hidden: States that entered it, ``[B, M, H]``.
+            read: Rows that it reads, ``[B, M]`` bool.
+            new: States after it as if nobody had been merged.
+        """
+        new = new.clone()
+        for text, (place, rows, shares) in self._shares.items():
+            keys, shares = read[text].nonzero().squeeze(-1), shares.to(hidden.dtype)
+            weights = self._weights(layer - 1, hidden[text], rows, keys)
+            _, values = self._backbone.keys_values(layer - 1, hidden[text, keys], keys)
+            found = weights @ values.unflatten(1, (len(weights), -1)).transpose(0, 1)
+            mean = shares @ hidden[text, rows], shares @ found.transpose(0, 1).flatten(1)
+            state, attended = (one[None] for one in mean)
+            new[text, place] = self._backbone.combine(layer - 1, state, attended)[0]
+        return new
+
     def _weights(self, index: int, states: Tensor, asking: Tensor, keys: Tensor) -> Tensor:
-        """Attention of one text, mean over heads, ``[A, M]``."""
+        """Attention of one text, ``[heads, A, M]``."""
         backbone = self._backbone
         queries = backbone.queries(index, states[asking], asking)
         read, _ = backbone.keys_values(index, states[keys], keys)
@@ -97,4 +145,4 @@ class DenseReduction:
         scores = queries @ read.transpose(1, 2) * backbone.scaling(index)
         places = asking[None], keys[None]
         bias = backbone.bias(index, queries[None], read[None], *places)
-        return (scores if bias is None else scores + bias[0]).softmax(dim=-1).mean(dim=0)
+        return (scores if bias is None else scores + bias[0]).softmax(dim=-1)

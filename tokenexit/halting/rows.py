@@ -206,20 +206,25 @@ class LiveRows:
         states = self.hidden.index_select(0, self._read_index)
         return states, self.positions[self._read_index], self._asking_read
 
-    def thin(self, keep: Mask, fate: Fate) -> None:
+    def thin(self, keep: Mask, fate: Fate, merged: Mask | None = None) -> None:
         """Compute some of the active rows no further; their words remain.
 
         Args:
             keep: Which of the active rows go on, ``[A]`` bool.
             fate: What becomes of the others; see ``reducers.FATES``.
+            merged: Which of the active rows stand for others, and so for no word, ``[A]`` bool.
         """
+        if merged is not None:
+            self._row_word = self._row_word.copy()
+            self._row_word[np.flatnonzero(self.active)[merged]] = -1
+            self._parts = None
         stay = self.active.copy()
         stay[self.active] = keep
         gone, self.active = self.active & ~stay, stay
         if fate == "restore":
             read = np.ones(len(stay), dtype=bool) if self._read is None else self._read
             self._read = read & ~gone
-        elif fate == "drop":
+        elif fate != "copy":
             self._keep(~gone)
         self._layout = self._asking_sequence = None
         self._number()

@@ -28,14 +28,18 @@ PLACES: tuple[Place, ...] = ("before", "within")
 """Where rows are taken out: ``before`` a layer, or ``within`` it, between its attention, which
 still reads them, and its feed-forward block, which does not compute them."""
 
-Fate = Literal["copy", "drop", "restore"]
-FATES: tuple[Fate, ...] = ("copy", "drop", "restore")
+Fate = Literal["copy", "drop", "restore", "merge"]
+FATES: tuple[Fate, ...] = ("copy", "drop", "restore", "merge")
 """What becomes of the rows taken out.
 
 ``copy``: their state stays as it entered the layer, and later layers read it.
 ``drop``: they are gone, for later layers and for exits.
 ``restore``: later layers do not read them; exits and the top find the state with which they
 entered the layer. Words can be labelled so.
+``merge``: each text has one row in their place, their mean by ``Reducer.weigh``, computed on and
+read as any other, but shown neither to the reducer nor to exits. What is taken out later joins it:
+it weighs as much as all that it stands for, each as it weighed then. Its place in the text is that
+of the heaviest. Within a layer, what they have read is averaged as they are.
 """
 
 
@@ -84,6 +88,15 @@ class Reducer(ABC):
             Which rows are computed on, ``[R]`` bool, and the state for the next layer. Texts do
             not look at each other: what is said of a row does not depend on who shares its batch.
         """
+
+    def weigh(self, rows: Rows, state: State) -> Tensor:
+        """What each row weighs where it is merged with others, ``[R]``, none below 0; all alike.
+
+        Args:
+            rows: As shown to ``keep``.
+            state: What ``keep`` has just returned.
+        """
+        return torch.ones(len(rows), device=rows.text.device)
 
     def asked(self, layer: int, num_layers: int, longest: int) -> bool:
         """Whether it may take out anybody at a layer; where not, nothing is computed for it.
@@ -141,9 +154,10 @@ def check_fate(reducer: Reducer, words: bool) -> None:
     Raises:
         UserError: Says what to use instead.
     """
-    if words and reducer.fate == "drop":
+    if words and reducer.fate in ("drop", "merge"):
+        does = "drops" if reducer.fate == "drop" else "merges"
         raise UserError(
-            f"{reducer!r} drops rows, and words whose rows are gone cannot be labelled: use "
+            f"{reducer!r} {does} rows, and words whose rows are gone cannot be labelled: use "
             'fate="restore" or fate="copy" for them.'
         )
 

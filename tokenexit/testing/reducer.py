@@ -98,6 +98,18 @@ def decides_about_every_row(reducer: Reducer) -> None:
 
 
 @REDUCER.promise
+def weighs_every_row(reducer: Reducer) -> None:
+    """``weigh`` gives one number a row, finite and none below 0."""
+    rows = shown(reducer, 2, torch.arange(sum(LENGTHS)))
+    _, state = reducer.keep(rows, reducer.init(len(rows)))
+    weight = reducer.weigh(rows, state)
+    require(
+        weight.shape == rows.text.shape and bool(weight.isfinite().all() and (weight >= 0).all()),
+        f"weigh gave {weight}: give one number from 0 for each of {len(rows)} rows.",
+    )
+
+
+@REDUCER.promise
 def texts_do_not_look_at_each_other(reducer: Reducer) -> None:
     """What is said of a row does not depend on who shares its batch."""
     text = torch.repeat_interleave(torch.arange(len(LENGTHS)), torch.tensor(LENGTHS))
