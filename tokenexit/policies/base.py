@@ -39,6 +39,7 @@ _FORMER = {
 
 # What decides in a policy; whoever overrides one of these has another rule.
 _DECIDING = ("init", "step", "score", "sure", "draw")
+_STATING = ("rule_for", "kernel_score")  # what says the rule
 
 
 class Policy(ABC):
@@ -164,7 +165,7 @@ def __getattr__(name: str) -> Any:
 def rule_of(policy: Policy, network: Network) -> Rule | None:
     """What a policy states, unless a subclass decides otherwise and states nothing new."""
     kinds = type(policy).__mro__
-    stated = _first(kinds, "rule_for")
+    stated = min(_first(kinds, name) for name in _STATING)
     if any(_first(kinds, name) < stated for name in _DECIDING):
         return None
     return policy.rule_for(network)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
 
 from torch import Tensor
 
-from tokenexit.policies.base import POLICIES, ThresholdSpec, check_number
+from tokenexit.policies.base import POLICIES, ThresholdSpec
 from tokenexit.policies.threshold import ThresholdPolicy
 from tokenexit.signals import Signals
 
@@ -29,10 +28,8 @@ class BestOfTwo(ThresholdPolicy):
 
     threshold: float = 0.9
     own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.51, near_one=True)
+    allowed = (0.5, 1.0)
     sure_is_low = False
-
-    def __post_init__(self) -> None:
-        check_number(self, "threshold", 0.5, 1.0)
 
     def score(self, signals: Signals) -> Tensor:
         """The best against the second, ``[N]``."""
@@ -40,8 +37,3 @@ class BestOfTwo(ThresholdPolicy):
             return signals.logits.new_ones(len(signals)).float()
         best = signals.logits.float().topk(2, dim=-1).values
         return (best[:, 0] - best[:, 1]).sigmoid()
-
-    @classmethod
-    def examples(cls) -> list[Self]:
-        """A usual and a loose setting."""
-        return [cls(0.9), cls(0.6)]

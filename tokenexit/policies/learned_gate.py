@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
 
 from torch import Tensor
 
-from tokenexit.policies.base import POLICIES, ThresholdSpec, check_number
-from tokenexit.policies.rule import Network, Rule, one_score
+from tokenexit.policies.base import POLICIES, ThresholdSpec
 from tokenexit.policies.threshold import ThresholdPolicy
 from tokenexit.signals import Signals
 
@@ -34,20 +32,10 @@ class LearnedGate(ThresholdPolicy):
     threshold: float = 0.1
     units = ("word", "token", "text", "number")
     own_threshold = ThresholdSpec("threshold", strict=1e-4, loose=0.9, log=True)
+    allowed = (0.0, 1.0)
+    kernel_score = "gate"
     reads_logits = False
-
-    def __post_init__(self) -> None:
-        check_number(self, "threshold", 0.0, 1.0)
 
     def score(self, signals: Signals) -> Tensor:
         """Probability of being wrong, ``[N]``."""
         return signals.gate.float()
-
-    def rule_for(self, network: Network) -> Rule:
-        """One score, one threshold."""
-        return one_score(network, "gate", self.threshold, self.sure_is_low)
-
-    @classmethod
-    def examples(cls) -> list[Self]:
-        """A usual and a loose setting."""
-        return [cls(0.1), cls(0.5)]

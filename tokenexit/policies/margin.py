@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
 
 from torch import Tensor
 
 from tokenexit import scores
-from tokenexit.policies.base import POLICIES, ThresholdSpec, check_number
-from tokenexit.policies.rule import Network, Rule, one_score
+from tokenexit.policies.base import POLICIES, ThresholdSpec
 from tokenexit.policies.threshold import ThresholdPolicy
 from tokenexit.signals import Signals
 
@@ -31,20 +29,10 @@ class Margin(ThresholdPolicy):
 
     threshold: float = 0.8
     own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.01, near_one=True)
+    allowed = (0.0, 1.0)
+    kernel_score = "margin"
     sure_is_low = False
-
-    def __post_init__(self) -> None:
-        check_number(self, "threshold", 0.0, 1.0)
 
     def score(self, signals: Signals) -> Tensor:
         """Best minus second probability, ``[N]``."""
         return scores.margin(signals.logits)
-
-    def rule_for(self, network: Network) -> Rule:
-        """One score, one threshold."""
-        return one_score(network, "margin", self.threshold, self.sure_is_low)
-
-    @classmethod
-    def examples(cls) -> list[Self]:
-        """A usual and a loose setting."""
-        return [cls(0.8), cls(0.4)]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tokenexit.policies.base import POLICIES, ThresholdSpec, check_number
-from tokenexit.policies.rule import Network, Rule, one_score
+from tokenexit.policies.base import POLICIES, ThresholdSpec
 from tokenexit.policies.threshold import ThresholdPolicy
 from tokenexit.signals import Signals
 
@@ -35,10 +33,9 @@ class Saturation(ThresholdPolicy):
 
     threshold: float = 0.95
     own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.0, near_one=True)
+    allowed = (0.0, 1.0)
+    kernel_score = "saturation"
     sure_is_low = False
-
-    def __post_init__(self) -> None:
-        check_number(self, "threshold", 0.0, 1.0)
 
     def score(self, signals: Signals) -> Tensor:
         """Cosine of the two states, ``[N]`` in -1..1; -1 at the first exit."""
@@ -48,12 +45,3 @@ class Saturation(ThresholdPolicy):
         cosine = F.cosine_similarity(signals.hidden.float(), before.float(), dim=-1)
         # Rounding may lift it above 1, and then not even a threshold of 1 would mean never.
         return cosine.clamp(-1.0, 1.0)
-
-    def rule_for(self, network: Network) -> Rule:
-        """One score, one threshold."""
-        return one_score(network, "saturation", self.threshold, self.sure_is_low)
-
-    @classmethod
-    def examples(cls) -> list[Self]:
-        """A usual and a loose setting."""
-        return [cls(0.95), cls(0.6)]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from torch import Tensor
 
-from tokenexit.policies.base import Policy, State
+from tokenexit.policies.base import Policy, State, check_number
+from tokenexit.policies.rule import Network, Rule, Score, one_score
 from tokenexit.signals import Signals
 
 
@@ -20,6 +21,16 @@ class ThresholdPolicy(Policy):
 
     threshold: float
     sure_is_low: ClassVar[bool] = True
+
+    allowed: ClassVar[tuple[float, float] | None] = None
+    """Thresholds from and to which it may be set; unchecked when None."""
+
+    kernel_score: ClassVar[Score | None] = None
+    """The name that kernels have for the score; None where they have none."""
+
+    def __post_init__(self) -> None:
+        if self.allowed is not None:
+            check_number(self, "threshold", *self.allowed)
 
     @abstractmethod
     def score(self, signals: Signals) -> Tensor:
@@ -38,3 +49,17 @@ class ThresholdPolicy(Policy):
         """
         limit = self.threshold if threshold is None else threshold
         return score < limit if self.sure_is_low else score > limit
+
+    def rule_for(self, network: Network) -> Rule | None:
+        """One score, one threshold; None where kernels do not know the score."""
+        if self.kernel_score is None:
+            return None
+        return one_score(network, self.kernel_score, self.threshold, self.sure_is_low)
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """The usual setting, and one halfway from it to the loosest."""
+        usual, spec = cls(), cls.own_threshold
+        if spec is None:
+            return [usual]
+        return [usual, usual.with_threshold(round((usual.threshold + spec.loose) / 2, 3))]
