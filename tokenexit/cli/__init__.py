@@ -16,6 +16,7 @@ from tokenexit.cli.evaluate import evaluate
 from tokenexit.cli.fit_gate import fit_gate
 from tokenexit.cli.lists import backbones, methods, policies, reducers
 from tokenexit.cli.predict import predict
+from tokenexit.cli.pretrain import pretrain
 from tokenexit.cli.report import report
 from tokenexit.cli.train import OPEN, train
 from tokenexit.config import friendly_errors
@@ -64,7 +65,8 @@ for command in (
     app.command()(command)
 
 
-app.command(context_settings=OPEN)(train)
+for command in (train, pretrain):
+    app.command(context_settings=OPEN)(command)
 
 
 def main() -> None:

@@ -140,7 +140,7 @@ def encode(
         pooled = rows.first_states if top or heads.pool == "first" else rows.mean_states
         seen = backbone.finish(pooled(hidden))
         counts = {"head": 0, "gate": 0, "context": 0}
-        head = backbone.classify if top else heads.at(layer)
+        head = heads.at(layer) if layer in heads.layers else backbone.classify
         signals = Signals(
             layer=layer,
             num_layers=num_layers,

@@ -112,7 +112,7 @@ def encode_dense(
             item_id=batch.word_item[words],
             num_sequences=batch.num_sequences,
             extent=batch.extent,
-            head=backbone.classify if top else heads.at(layer),
+            head=heads.at(layer) if layer in heads.layers else backbone.classify,
             classes=tuple(classes),
             target=None if batch.word_target is None else batch.word_target[words],
             gate_head=heads.gate,

@@ -27,7 +27,7 @@ def balanced(fork: Split, exit_layers: tuple[int, ...]) -> Split:
 
     With ``r`` exits left, this one included, a head passes down ``1/r`` of its gradient and the
     rest of the network ``(r - 1)/r``: the expected gradient of a layer then does not grow with
-    the number of exits above it. Values are not changed.
+    the number of exits above it. Values are not changed. Layers without a head pass all of it.
 
     Args:
         fork: The objective's own fork, applied first.
@@ -36,6 +36,8 @@ def balanced(fork: Split, exit_layers: tuple[int, ...]) -> Split:
 
     def split(layer: int, hidden: Tensor) -> tuple[Tensor, Tensor]:
         for_head, upward = fork(layer, hidden)
+        if layer not in exit_layers:
+            return for_head, upward
         left = sum(1 for exit_layer in exit_layers if exit_layer >= layer)
         return (
             _ScaleGradient.apply(for_head, 1 / left),  # type: ignore[return-value]

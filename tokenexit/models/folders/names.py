@@ -8,6 +8,8 @@ from pathlib import Path
 CONFIG, WEIGHTS = "exit_config.json", "exit_heads.safetensors"
 CASCADE = "cascade.json"
 CARD = "README.md"
+MASKED_HEADS = "masked_lm_heads.safetensors"
+"""Of a pre-trained encoder, which is an ordinary one without them."""
 MARKERS = (CONFIG, CASCADE)
 """Without one of these nothing is loaded: they go first when a folder changes and come last."""
 
@@ -34,7 +36,7 @@ def holds_weights(name: str) -> bool:
 
 def of_a_model(name: str) -> bool:
     """Whether a saved model wrote a file, or may have."""
-    return name in _OTHERS or name in (*MARKERS, WEIGHTS, CARD) or holds_weights(name)
+    return name in _OTHERS or name in (*MARKERS, WEIGHTS, CARD, MASKED_HEADS) or holds_weights(name)
 
 
 def holds_model(folder: Path) -> bool:
