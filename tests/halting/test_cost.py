@@ -43,6 +43,7 @@ def counted(network: Any, sentence: Any, policy: Policy, **options: Any) -> tupl
         reducers.CoreSet(0.6, fate="restore"),
         reducers.CoreSet(0.6, fate="merge"),
         reducers.Significance(0.6, fate="merge"),
+        reducers.ClassAttention(0.6, layers=(2, 3)),
     ],
     ids=repr,
 )

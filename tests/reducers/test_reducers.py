@@ -48,6 +48,25 @@ def test_the_diagonal_changes_who_is_significant():
     assert adaptive.keep(shown, None)[0].tolist() == [True, False, True]
 
 
+def test_the_attention_of_the_first_row_is_remembered():
+    """Row 3 was read at the first layer, row 1 is read now; weights are what was read."""
+    reducer, shown = reducers.ClassAttention(1.0, (2,)), rows(torch.eye(4))
+    read = torch.tensor([[0.1, 0.0, 0.1, 0.8], [0.4, 0.4, 0.2, 0.0]])
+    state = reducer.init(4)
+    for layer, by_first in enumerate(read, 1):
+        seen = Rows(**{**vars(shown), "layer": layer, "by_first": by_first})
+        keep, state = reducer.keep(seen, state)
+        assert keep.tolist() == [True, False, False, True]
+        torch.testing.assert_close(reducer.weigh(seen, state), read[:layer].sum(dim=0))
+    with pytest.raises(UserError, match='reads = "first"'):
+        reducer.keep(shown, state)
+
+
+def test_layers_are_remembered_up_to_the_last_that_takes_rows_out():
+    reducer = reducers.ClassAttention(0.5, layers=(3,))
+    assert [reducer.asked(layer, 6, 9) for layer in range(1, 7)] == [True] * 3 + [False] * 3
+
+
 def test_the_smallest_network_of_the_length_adaptive_transformer():
     reducer, length = reducers.Significance(0.8), torch.tensor([128])
     kept = [int(reducer.limits(layer, length)) for layer in range(1, 13)]

@@ -43,7 +43,8 @@ def attend(
         layout: Who meets whom.
         asking: Which of all rows ask, ``[A]``; None for all, or if unknown.
         eager: Products and softmax one by one, as transformers' eager attention.
-        received: If given, is told all weights, and ``eager`` is meant; nothing is absorbed.
+        received: If given, is told the weights it asks for, if all, ``eager`` is meant; nothing is
+            absorbed.
     """
     keys = values = key_pos = None
     if (
@@ -83,7 +84,7 @@ def attend(
                     take(key_pos, group.key_slice, group.key_index, group.size),
                 )
             note = None if received is None else partial(received.add, group)
-            how = group.key_mask, eager, note
+            how = group.key_mask, eager, note, received is not None and received.first
             read = read_projected(backbone, index, asked, key, value, places, *how)
         read = read.reshape(group.size * group.queries, -1)
         parts.append(read if group.valid is None else read.index_select(0, group.valid))
@@ -110,6 +111,7 @@ def read_projected(
     mask: Tensor | None,
     eager: bool,
     note: Callable[[Tensor], None] | None = None,
+    of_first: bool = False,
 ) -> Tensor:
     """Attention of padded sentences, ``[S, A, H] -> [S, A, heads, H / heads]``.
 
@@ -124,6 +126,7 @@ def read_projected(
         mask: Which keys are real, ``[S, 1, 1, M]`` bool, or None when all are.
         eager: Products and softmax one by one.
         note: Is told the weights, ``[S, heads, A, M]``, for which ``eager`` is meant.
+        of_first: Whether those of the first query of each will do, ``[S, heads, 1, M]``.
     """
     heads = backbone.num_heads
     asked, key, value = _heads(asked, heads), _heads(key, heads), _heads(value, heads)
@@ -131,22 +134,30 @@ def read_projected(
     if bias is not None:
         mask = bias if mask is None else bias.masked_fill(~mask, float("-inf"))
     dropout, scale = backbone.attention_dropout(index), backbone.scaling(index)
-    if eager or note is not None:
-        scores = torch.matmul(asked, key.transpose(2, 3)) * scale
-        if mask is not None and mask.dtype == torch.bool:
-            scores = scores.masked_fill(~mask, float("-inf"))
-        elif mask is not None:
-            scores = scores + mask
-        weights = scores.softmax(dim=-1)
+    if eager or (note is not None and not of_first):
+        weights = _weights(asked, key, scale, mask)
         if note is not None:
-            note(weights)
+            note(weights[:, :, :1] if of_first else weights)
         weights = F.dropout(weights, dropout, training=dropout > 0)
         read = torch.matmul(weights, value)
     else:
+        if note is not None:
+            first = None if mask is None else mask[:, :, :1]
+            note(_weights(asked[:, :, :1].detach(), key.detach(), scale, first))
         read = F.scaled_dot_product_attention(
             asked, key, value, attn_mask=mask, dropout_p=dropout, scale=scale
         )
     return read.transpose(1, 2)
+
+
+def _weights(asked: Tensor, key: Tensor, scale: float, mask: Tensor | None) -> Tensor:
+    """Attention weights, ``[S, heads, A, M]``."""
+    scores = torch.matmul(asked, key.transpose(2, 3)) * scale
+    if mask is not None and mask.dtype == torch.bool:
+        scores = scores.masked_fill(~mask, float("-inf"))
+    elif mask is not None:
+        scores = scores + mask
+    return scores.softmax(dim=-1)
 
 
 def _absorbed(

@@ -30,7 +30,7 @@ def macs(backbone: Backbone, heads: ExitHeads, work: Work) -> int:
         total += done.projected * cost.key_value + done.pairs * cost.pair
         total += done.absorbed * 2 * width * width
         total += done.absorbed_pairs * 2 * width * num_heads
-        total += done.calls * cost.fixed
+        total += done.ranked * width + done.calls * cost.fixed
         if done.head:
             scored = backbone.classify_cost() if top else heads.at(index + 1).macs
             total += done.head * (scored + (0 if top else classes))

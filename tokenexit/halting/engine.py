@@ -33,6 +33,7 @@ from tokenexit.halting.trace import LayerWork, Work
 from tokenexit.halting.visitor import Visitor
 from tokenexit.heads import ExitHeads
 from tokenexit.reducers import Reducer
+from tokenexit.reducers.base import OF_ATTENTION
 from tokenexit.signals import Signals
 
 Skip = Callable[[int], Tensor | None]
@@ -191,16 +192,19 @@ def _run_layer(
     within: Reduction | None,
 ) -> LayerWork:
     """One layer on the active rows; those of sequences that leave it out stay as they are."""
-    weighed = within is not None and within.reducer.reads == "attention"
+    reads = "nothing" if within is None else within.reducer.reads
+    weighed = reads in OF_ATTENTION
     rows.plan(backbone.hidden_size, backbone.num_heads, absorb and not weighed)
     if not rows.num_active:
         return LayerWork()
     active, places = rows.asking()
     states, positions, asking = rows.read_by(active, places)
-    received = Received(states, asking) if weighed else None
+    received = Received(states, asking, reads == "first") if weighed else None
     at = states, places, positions, rows.layout
     read = attend(backbone, index, active, *at, asking=asking, eager=eager, received=received)
     work = _rows_worked(rows)
+    if reads == "first" and not eager:
+        work += LayerWork(ranked=work.projected)
     if within is not None:
         cut = within.cut(index + 1, rows, received)
         if cut is not None:

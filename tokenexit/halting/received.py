@@ -9,7 +9,7 @@ from tokenexit.halting.layout import Group, take
 
 
 class Received:
-    """Sums over all rows that ask, of the mean over heads.
+    """Sums over all rows that ask, or the first of each text alone, of the mean over heads.
 
     Padding has no part in it: padded keys have no weight, and padded queries, which repeat a real
     one, are left out.
@@ -17,13 +17,15 @@ class Received:
     Args:
         like: States of the rows that are read, ``[R, H]``.
         asking: Which of them ask, ``[A]``; None for all.
+        first: Whether the first of each text alone is listened to.
 
     Attributes:
         total: What each row receives, ``[R]``.
         own: The part of it that comes from itself, ``[R]``.
     """
 
-    def __init__(self, like: Tensor, asking: Tensor | None) -> None:
+    def __init__(self, like: Tensor, asking: Tensor | None, first: bool = False) -> None:
+        self.first = first
         kind = torch.promote_types(like.dtype, torch.float32)
         self.total = like.new_zeros(len(like), dtype=kind)
         self.own = torch.zeros_like(self.total)
@@ -31,14 +33,17 @@ class Received:
         self._asking = self._rows if asking is None else asking
 
     def add(self, group: Group, weights: Tensor) -> None:
-        """Add the weights of one group, ``[S, heads, A, M]``."""
+        """Add the weights of one group, ``[S, heads, A, M]``; of the first row, ``A`` is 1."""
         size, _, queries, _ = weights.shape
         shares = weights.detach().to(self.total.dtype).mean(dim=1)
+        read = take(self._rows, group.key_slice, group.key_index, size)
+        if self.first:
+            self.total.index_add_(0, read.flatten(), shares[:, 0].flatten())
+            return
         if group.valid is not None:
             real = shares.new_zeros(size * queries).index_fill(0, group.valid, 1.0)
             shares = shares * real.view(size, queries, 1)
         asking = take(self._asking, group.query_slice, group.query_index, size)
-        read = take(self._rows, group.key_slice, group.key_index, size)
         same = asking[:, :, None] == read[:, None, :]
         self.total.index_add_(0, read.flatten(), shares.sum(dim=1).flatten())
         self.own.index_add_(0, read.flatten(), (shares * same).sum(dim=1).flatten())

@@ -96,9 +96,13 @@ class Reduction:
         place, number, stayed, alone, every = send(
             [torch.from_numpy(part) for part in given], rows.hidden.device
         )
-        total = own = None
+        text, pinned = self._text[number], self._batch.positions[number] == 0
+        total = own = by_first = None
         if received is not None:
             total, own = (values[alone] for values in received.of_asking())
+            if received.first:
+                asks = total.new_zeros(len(self._lengths)).index_add(0, text, pinned.to(total))
+                total, own, by_first = None, None, total * asks[text]
         hidden, score, bar = rows.hidden.index_select(0, place), None, None
         if self._scorers is not None:
             score, bar = self._scorers(layer, hidden)
@@ -106,14 +110,15 @@ class Reduction:
         shown = Rows(
             layer=layer,
             num_layers=self._num_layers,
-            text=self._text[number],
+            text=text,
             lengths=self._lengths,
             position=self._batch.positions[number],
             item_id=self._batch.input_ids[number],
-            pinned=self._batch.positions[number] == 0,
+            pinned=pinned,
             hidden=hidden,
             received=total,
             own=own,
+            by_first=by_first,
             score=score,
             bar=bar,
         )

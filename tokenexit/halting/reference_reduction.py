@@ -9,6 +9,7 @@ from tokenexit.backbones import Backbone
 from tokenexit.halting.packing import Index
 from tokenexit.policies import State, index_state
 from tokenexit.reducers import Reducer, Rows
+from tokenexit.reducers.base import OF_ATTENTION
 from tokenexit.scorers import RowScorers
 
 
@@ -63,15 +64,19 @@ class DenseReduction:
             asking = (computed & ~self.merged[text]).nonzero().squeeze(-1)
             if len(asking) == 0 or not self.reducer.asked(layer, depth, length):
                 continue
-            received = own = score = bar = None
+            received = own = by_first = score = bar = None
             if self._scorers is not None:
                 score, bar = self._scorers(layer, hidden[text, asking])
-            if self.reducer.reads == "attention":
+            if self.reducer.reads in OF_ATTENTION:
                 keys, queries = (mask.nonzero().squeeze(-1) for mask in (read[text], computed))
                 weights = self._weights(layer - 1, hidden[text], queries, keys).mean(dim=0)
                 received = hidden.new_zeros(hidden.shape[1]).index_copy(0, keys, weights.sum(0))
+                of_first = torch.zeros_like(received)
+                of_first = of_first.index_copy(0, keys, weights[queries == 0].sum(0))[asking]
                 own = (weights * (queries[:, None] == keys)).sum(1)
                 received, own = received[asking], own[(queries[:, None] == asking).any(1)]
+                if self.reducer.reads == "first":
+                    received, own, by_first = None, None, of_first
             rows = Rows(
                 layer=layer,
                 num_layers=depth,
@@ -83,6 +88,7 @@ class DenseReduction:
                 hidden=hidden[text, asking],
                 received=received,
                 own=own,
+                by_first=by_first,
                 score=score,
                 bar=bar,
             )

@@ -31,6 +31,7 @@ class LayerWork(NamedTuple):
         spared: Active rows that a reducer took out after they had asked, so that neither
             attention output nor feed-forward block was computed of them.
         scored: Rows judged by the layer's scorer.
+        ranked: Pairs of first rows with what they read, scored once more for a reducer.
     """
 
     active: int = 0
@@ -44,6 +45,7 @@ class LayerWork(NamedTuple):
     context: int = 0
     spared: int = 0
     scored: int = 0
+    ranked: int = 0
 
     def __add__(self, other: LayerWork) -> LayerWork:  # type: ignore[override]
         return LayerWork(
@@ -58,6 +60,7 @@ class LayerWork(NamedTuple):
             self.context + other.context,
             self.spared + other.spared,
             self.scored + other.scored,
+            self.ranked + other.ranked,
         )
 
 

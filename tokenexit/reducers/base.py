@@ -42,6 +42,9 @@ it weighs as much as all that it stands for, each as it weighed then. Its place 
 of the heaviest. Within a layer, what they have read is averaged as they are.
 """
 
+OF_ATTENTION = ("attention", "first")
+"""What reducers may read that the attention of the layer has to say."""
+
 
 class Reducer(ABC):
     """Decides at layers which rows are computed on; the first row of a text always is.
@@ -58,15 +61,16 @@ class Reducer(ABC):
 
     reads: ClassVar[str] = "nothing"
     """What of a layer is read: ``nothing``, ``states``, ``attention``, which is then computed
-    product by product in layers where the reducer is asked, or ``scores`` of the model's scorers:
-    it is then asked only at layers that have one."""
+    product by product in layers where the reducer is asked, ``first``, the attention of the first
+    row alone, which costs a row of scores, or ``scores`` of the model's scorers: it is then asked
+    only at layers that have one."""
 
     def __post_init__(self) -> None:
         for field, allowed in (("place", PLACES), ("fate", FATES)):
             if getattr(self, field) not in allowed:
                 name = f"{field} of {type(self).__name__}"
                 raise unknown_name(name, getattr(self, field), allowed)
-        if self.reads == "attention" and self.place == "before":
+        if self.reads in OF_ATTENTION and self.place == "before":
             raise UserError(
                 f"{type(self).__name__} reads the attention of the layer in which it takes rows "
                 'out, so its place is "within".'

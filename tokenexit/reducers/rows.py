@@ -26,6 +26,8 @@ class Rows:
         received: Attention that each row receives from all rows that ask, itself included, mean
             over heads, ``[R]``; only for reducers that read attention.
         own: The part of it that comes from itself, ``[R]``, likewise.
+        by_first: Attention that the first row of its text gives each row, mean over heads, ``[R]``;
+            nothing where that row has halted. Only for reducers that read it.
         score: What the layer's scorer says of each row, ``[R]``, the higher the more it is needed;
             only for reducers that read scores.
         bar: The layer's learned bar, ``[]``, if it has one; likewise.
@@ -41,6 +43,7 @@ class Rows:
     hidden: Tensor
     received: Tensor | None = None
     own: Tensor | None = None
+    by_first: Tensor | None = None
     score: Tensor | None = None
     bar: Tensor | None = None
 
@@ -56,6 +59,18 @@ class Rows:
         if self.received is None or self.own is None:
             raise UserError('A reducer that asks for attention says reads = "attention".')
         return self.received if own else self.received - self.own
+
+    def first_attention(self) -> Tensor:
+        """Attention that each row receives from the first of its text, ``[R]``.
+
+        Raises:
+            UserError: The reducer has not said that it reads it.
+        """
+        if self.by_first is None:
+            raise UserError(
+                'A reducer that asks for the first row\'s attention says reads = "first".'
+            )
+        return self.by_first
 
     def scores(self) -> Tensor:
         """What the layer's scorer says, ``[R]``.

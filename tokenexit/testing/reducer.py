@@ -47,11 +47,13 @@ def shown(reducer: Reducer, layer: int, chosen: Tensor) -> Rows:
     text = torch.repeat_interleave(torch.arange(len(LENGTHS)), torch.tensor(LENGTHS))
     position = torch.cat([torch.arange(length) for length in LENGTHS])
     attention = torch.rand(2, len(text), generator=draw)
-    received = own = score = None
+    received = own = by_first = score = None
     if reducer.reads == "scores":
         score = torch.randn(len(text), generator=draw)[chosen]
     if reducer.reads == "attention":
         received, own = (attention.sum(dim=0)[chosen], attention[0][chosen])
+    if reducer.reads == "first":
+        by_first = attention[0][chosen]
     return Rows(
         layer=layer,
         num_layers=NUM_LAYERS,
@@ -63,6 +65,7 @@ def shown(reducer: Reducer, layer: int, chosen: Tensor) -> Rows:
         hidden=torch.randn(len(text), 8, generator=draw)[chosen],
         received=received,
         own=own,
+        by_first=by_first,
         score=score,
     )
 
