@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tokenexit.reporting.comparison import means, measured, suggested, summaries
+from tokenexit.reporting.comparison import chosen, means, measured, suggested, summaries
 from tokenexit.reporting.comparison_figure import BEST, comparison_figure, drawn_lines
 from tokenexit.reporting.comparison_files import table, write_comparison
 
@@ -66,6 +66,39 @@ def test_measures_of_one_method(runs):
     assert (row["layers_saved_at_99"], row["kept_99_at_1.5x"]) == (2.0, True)
     assert row["calibrated_kept_99_at_1.5x"] is False  # 0.8 was kept of 0.9
     assert row["settings"] == 3
+
+
+def seen(validation, test):
+    """A setting's cost and quality on the two splits."""
+    (cost, quality), known = validation, point(*test)
+    return {**known, "validation_quality": quality, "validation_mac_ratio": cost}
+
+
+def test_settings_are_chosen_on_validation_alone():
+    points = [
+        seen((0.5, 0.80), (0.52, 0.7)),  # best there at 2x, though not on test
+        seen((0.4, 0.75), (0.38, 0.9)),
+        seen((0.3, 0.75), (0.31, 0.6)),
+        seen((0.6, 0.99), (0.45, 0.99)),  # too dear there
+    ]
+    assert chosen(points, 2.0)["quality"] == 0.7
+    assert chosen(points, 2.5)["quality"] == 0.6  # of equals the cheapest
+    assert chosen(points, 1.5)["quality"] == 0.99
+    assert chosen(points, 4.0) is None
+    assert chosen([point(0.1, 0.9)], 2.0) is None  # nothing known of validation
+
+
+def test_methods_are_ranked_by_what_was_chosen(runs):
+    runs["quick-seed0"]["points"].append(seen((0.5, 0.9), (0.5, 0.3)))
+    runs["slow-seed0"] = run("slow", 0.5, seen((0.5, 0.9), (0.5, 0.4)))
+    names = [row["name"] for row in summaries(runs)]
+    assert names[:3] == ["slow-seed0", "quick-seed0", "first_layers-seed0"]
+    assert [entry["method"] for entry in means(summaries(runs))][:2] == ["slow", "quick"]
+    assert rows_of(runs)["slow-seed0"]["chosen_2x"] == 0.4
+    assert rows_of(runs)["slow-seed0"]["chosen_3x"] is None
+    half = {**runs["slow-seed0"], "plain_macs": 500}  # of a part of the network, all is cheaper
+    assert rows_of({**runs, "slow-seed0": half})["slow-seed0"]["chosen_3x"] == 0.4
+    assert "| Method | Paper | 2× |" in table(summaries(runs))
 
 
 def test_the_static_points_of_another_method_are_not_its_curve(runs):
@@ -143,9 +176,9 @@ def test_the_table(runs):
     lines = table(summaries(runs)).splitlines()
     assert len({line.count("|") for line in lines}) == 1
     cells = [cell.strip() for cell in lines[2].split("|")[1:-1]]
-    assert cells[:4] == ["`quick`", "A et al. 2020", "90.0", "-2.0"]
-    assert cells[5] == "89.5"
-    assert cells[-2:] == ["2.00×", "1.50× (1.40–1.61)"]
+    assert cells[:7] == ["`quick`", "A et al. 2020", "–", "–", "–", "90.0", "-2.0"]
+    assert cells[9:12] == ["2.00×", "1.00%", "1.50× (1.40–1.61)"]
+    assert cells[-1] == "2.00×"
     assert rows_of(runs)["quick-seed0"]["clock_best"] == 1.9
 
 

@@ -104,9 +104,8 @@ def test_every_method_is_trained_run_and_compared(pair):
         assert (name == "single-seed0") == (not settings)
     rows = rows_of(pair / "comparison.csv")
     assert {row["name"] for row in rows} == {*found}
-    assert [float(row["area"]) for row in rows] == sorted(
-        (float(row["area"]) for row in rows), reverse=True
-    )
+    ranks = [(row["chosen_2x"] or "-1", row["area"]) for row in rows]
+    assert ranks == sorted(ranks, key=lambda rank: (-float(rank[0]), -float(rank[1])))
     assert all(row["elue"] for row in rows)
     curves = rows_of(pair / "curves.csv")
     assert len(curves) == sum(len(one["points"]) for one in found.values())
@@ -125,6 +124,17 @@ def test_every_point_can_be_measured_again(pair, data):
         result, _ = evaluate(model, split, "test", from_config(point["policy"]))
         assert result.quality == point["quality"]
         assert result.mac_ratio == pytest.approx(point["mac_ratio"])
+
+
+def test_settings_are_run_on_the_validation_split_as_well(pair, data):
+    model = ExitModelForSequenceClassification.from_pretrained(pair / "pabee-seed0")
+    split = read_texts(str(data))["validation"]
+    for point in read(pair)["pabee-seed0"]["points"]:
+        assert ("validation_quality" in point) == (point["kind"] != "static")
+        if point["kind"] != "static":
+            result, _ = evaluate(model, split, "validation", from_config(point["policy"]))
+            assert result.quality == point["validation_quality"]
+            assert result.mac_ratio == pytest.approx(point["validation_mac_ratio"], rel=0.01)
 
 
 def test_asking_costs_every_head_once(pair, data):

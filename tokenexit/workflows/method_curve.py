@@ -15,6 +15,7 @@ from tokenexit.policies import Policy, from_config
 from tokenexit.policies.all_of import AllOf
 from tokenexit.policies.assigned_depth import MAX_DEPTH, AssignedDepth
 from tokenexit.policies.never import Never
+from tokenexit.reporting.comparison import STATIC
 from tokenexit.workflows.commands import Commands, open_model
 from tokenexit.workflows.compare_methods_config import CompareMethodsConfig
 from tokenexit.workflows.method_runs import MethodRun
@@ -47,15 +48,17 @@ def measure(
         splits: Its data.
 
     Returns:
-        ``points`` as in ``pareto.csv``; ``calibrated``, the result of the calibrated policy;
-        ``guess``, quality of the commonest class; ``num_layers`` and ``plain_macs`` of the network
-        that costs are relative to; ``uniform_depth``, whether depth is counted in its layers;
-        ``overhead``, None without a policy; ``clock``, None where it was not asked for.
+        ``points`` as in ``pareto.csv``, each with its quality and its multiply-accumulates on the
+        validation split, by which a setting can be chosen; ``calibrated``, the result of the
+        calibrated policy; ``guess``, quality of the commonest class; ``num_layers`` and
+        ``plain_macs`` of the network that costs are relative to; ``uniform_depth``, whether depth
+        is counted in its layers; ``overhead``, None without a policy; ``clock``, None where it was
+        not asked for.
     """
     store = run.folder / STORE
     found = json.loads(store.read_text(encoding="utf-8")) if store.is_file() else {}
     metrics = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))
-    name = list(metrics["splits"])[-1]
+    chosen_on, *_, name = metrics["splits"]
     calibrated, split = metrics["splits"][name], splits[name]
     opened = open_model(str(run.folder))
     model, recipe = opened.model, config.trains(run.config)
@@ -70,6 +73,10 @@ def measure(
     if family is not None:
         run_one = recipe.measuring(model, split, calibrated, config.batch_size)
         _sweep(run.folder, run_one, family, found, config.settings)
+    if chosen_on != name:
+        known, texts = metrics["splits"][chosen_on], splits[chosen_on]
+        run_there = recipe.measuring(model, texts, known, config.batch_size)
+        _on_validation(run, run_there, known["quality_full_depth"], found)
     if "overhead" not in found:
         run_few = recipe.measuring(model, split.head(FEW), _UNKNOWN, config.batch_size)
         found["overhead"] = None if family is None else _overhead(run_few, family)
@@ -117,6 +124,25 @@ def _sweep(
         policy = family.with_threshold(value)
         found["points"].append(asdict(point("engine", policy, value, run_one(policy))))
         write_json(folder / STORE, found)
+
+
+def _on_validation(
+    run: MethodRun, run_one: Measure, full_depth: float, found: dict[str, Any]
+) -> None:
+    """Run the curve's settings on the validation split, too; each is on disk before the next."""
+    kinds = {"engine", "static"} if run.method == STATIC else {"engine"}
+    for one in found["points"]:
+        if "validation_quality" in one:
+            continue
+        if one["kind"] == "full":
+            quality, cost = full_depth, one["mac_ratio"]
+        elif one["kind"] in kinds:
+            result = run_one(from_config(json.loads(one["policy"])))
+            quality, cost = result.quality, result.mac_ratio
+        else:
+            continue
+        one |= {"validation_quality": quality, "validation_mac_ratio": cost}
+        write_json(run.folder / STORE, found)
 
 
 def _overhead(run_one: Measure, family: Policy) -> float:
