@@ -48,11 +48,14 @@ class AlbertBackbone(Projected):
         hidden = self._embeddings(input_ids, positions, segments)
         return self.base.encoder.embedding_hidden_mapping_in(hidden)
 
-    def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
-        """Output projection and feed-forward block, each with residual and norm."""
+    def after_attention(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
+        """Output projection, residual and norm."""
+        attention = self._layer(index).attention
+        return attention.LayerNorm(rows + attention.output_dropout(attention.dense(attended)))
+
+    def feed_forward(self, index: int, rows: Tensor) -> Tensor:
+        """Feed-forward block, with residual and norm."""
         layer = self._layer(index)
-        attention = layer.attention
-        rows = attention.LayerNorm(rows + attention.output_dropout(attention.dense(attended)))
         return layer.full_layer_layer_norm(layer.ff_chunk(rows) + rows)
 
     def absorbable(self, index: int) -> Absorbable | None:

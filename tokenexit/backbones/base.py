@@ -199,15 +199,36 @@ class Backbone(Adapter):
         """Whether ``queries_keys_values`` takes one product, and equals those one by one."""
         return False
 
-    @abstractmethod
     def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
         """Everything after the attention: output projection, residuals, norms, feed-forward.
+
+        A family whose layer has no place between its two blocks writes this instead of those.
 
         Args:
             index: Layer, from 0.
             rows: States that entered the layer, ``[T, H]``.
             attended: What the attention read for them, heads joined, ``[T, H]``.
         """
+        return self.feed_forward(index, self.after_attention(index, rows, attended))
+
+    def after_attention(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
+        """The first part of ``combine``: rows between attention and feed-forward block.
+
+        Raises:
+            UserError: The family does not say.
+        """
+        raise UserError(
+            f"{type(self).__name__} does not say what lies between attention and feed-forward "
+            "block: define after_attention and feed_forward, or combine alone where nobody asks."
+        )
+
+    def feed_forward(self, index: int, rows: Tensor) -> Tensor:
+        """The second part of ``combine``, on what ``after_attention`` gave.
+
+        Raises:
+            UserError: The family does not say.
+        """
+        raise UserError(f"{type(self).__name__} has after_attention and lacks feed_forward.")
 
     def scaling(self, index: int) -> float:
         """Factor on the scores before the softmax."""

@@ -78,10 +78,13 @@ class BertBackbone(Projected):
         three = self._projections(index)
         return all(isinstance(part, Reduced) and not part.by_kernels for part in three)
 
-    def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
-        """Output projection and feed-forward block, each with residual and norm."""
-        layer = self._layer(index)
-        return layer.feed_forward_chunk(layer.attention.output(attended, rows))
+    def after_attention(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
+        """Output projection, residual and norm."""
+        return self._layer(index).attention.output(attended, rows)
+
+    def feed_forward(self, index: int, rows: Tensor) -> Tensor:
+        """Feed-forward block, with residual and norm."""
+        return self._layer(index).feed_forward_chunk(rows)
 
     def lean(self, module: Any) -> nn.Module | None:
         """Dense layers in few bits with what follows them, in fewer calls of torch."""

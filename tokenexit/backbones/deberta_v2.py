@@ -92,10 +92,13 @@ class DebertaV2Backbone(Projected):
         """The model's own layer."""
         return self._layer(index)(hidden, **context)[0]
 
-    def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
-        """Output projection and feed-forward block, each with residual and norm."""
+    def after_attention(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
+        """Output projection, residual and norm."""
+        return self._layer(index).attention.output(attended, rows)
+
+    def feed_forward(self, index: int, rows: Tensor) -> Tensor:
+        """Feed-forward block, with residual and norm."""
         layer = self._layer(index)
-        rows = layer.attention.output(attended, rows)
         return layer.output(layer.intermediate(rows), rows)
 
     def in_pieces(self) -> list[nn.Module]:

@@ -38,10 +38,14 @@ class DistilBertBackbone(Projected):
         """Word and position embeddings."""
         return self.base.embeddings(input_ids, position_ids=positions)
 
-    def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
-        """Output projection and feed-forward block, each with residual and norm."""
+    def after_attention(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
+        """Output projection, residual and norm."""
         layer = self._layer(index)
-        rows = layer.sa_layer_norm(layer.attention.out_lin(attended) + rows)
+        return layer.sa_layer_norm(layer.attention.out_lin(attended) + rows)
+
+    def feed_forward(self, index: int, rows: Tensor) -> Tensor:
+        """Feed-forward block, with residual and norm."""
+        layer = self._layer(index)
         # Not `ffn` itself: its chunking cuts along dimension 1, which rows do not have.
         return layer.output_layer_norm(layer.ffn.ff_chunk(rows) + rows)
 

@@ -93,10 +93,14 @@ class ModernBertBackbone(Backbone):
         keys, values = self._project(index, rows, part).chunk(2, dim=-1)
         return self._rotate(index, keys, positions), values
 
-    def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
-        """Output projection and gated feed-forward block, each with residual."""
+    def after_attention(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
+        """Output projection and residual."""
+        attention = self.base.layers[index].attn
+        return rows + attention.out_drop(attention.Wo(attended))
+
+    def feed_forward(self, index: int, rows: Tensor) -> Tensor:
+        """Gated feed-forward block, with norm and residual."""
         layer = self.base.layers[index]
-        rows = rows + layer.attn.out_drop(layer.attn.Wo(attended))
         return rows + layer.mlp(layer.mlp_norm(rows))
 
     def attention_dropout(self, index: int) -> float:

@@ -13,6 +13,7 @@ from tokenexit.backbones import Absorbable, Backbone
 from tokenexit.errors import UserError
 from tokenexit.halting.layout import Group, Layout, take
 from tokenexit.halting.received import Received
+from tokenexit.halting.weighted import weighted_softmax
 
 FEW = 48
 """So many rows more in a product take no longer than making another."""
@@ -30,6 +31,7 @@ def attend(
     asking: Tensor | None = None,
     eager: bool = False,
     received: Received | None = None,
+    weights: Tensor | None = None,
 ) -> Tensor:
     """What the active rows read from their sentences at one layer, ``[A, H] -> [A, H]``.
 
@@ -45,6 +47,7 @@ def attend(
         eager: Products and softmax one by one, as transformers' eager attention.
         received: If given, is told the weights it asks for, if all, ``eager`` is meant; nothing is
             absorbed.
+        weights: What each of all rows weighs inside the softmax, ``[R]``; nothing is absorbed.
     """
     keys = values = key_pos = None
     if (
@@ -68,11 +71,11 @@ def attend(
     for group in layout.groups:
         asked = take(queries, group.query_slice, group.query_index, group.size)
         if group.absorbed:
-            weights = backbone.absorbable(index)
-            if weights is None:
+            matrices = backbone.absorbable(index)
+            if matrices is None:
                 raise UserError("This family cannot read unprojected states.")
             source = take(rows, group.key_slice, group.key_index, group.size)
-            read = _absorbed(backbone, index, weights, asked, source, group)
+            read = _absorbed(backbone, index, matrices, asked, source, group)
         else:
             assert keys is not None and values is not None and key_pos is not None
             key = take(keys, group.key_slice, group.key_index, group.size)
@@ -84,7 +87,11 @@ def attend(
                     take(key_pos, group.key_slice, group.key_index, group.size),
                 )
             note = None if received is None else partial(received.add, group)
-            how = group.key_mask, eager, note, received is not None and received.first
+            share = None
+            if weights is not None:
+                share = take(weights, group.key_slice, group.key_index, group.size)
+            of_first = received is not None and received.first
+            how = group.key_mask, eager, note, of_first, share
             read = read_projected(backbone, index, asked, key, value, places, *how)
         read = read.reshape(group.size * group.queries, -1)
         parts.append(read if group.valid is None else read.index_select(0, group.valid))
@@ -112,6 +119,7 @@ def read_projected(
     eager: bool,
     note: Callable[[Tensor], None] | None = None,
     of_first: bool = False,
+    share: Tensor | None = None,
 ) -> Tensor:
     """Attention of padded sentences, ``[S, A, H] -> [S, A, heads, H / heads]``.
 
@@ -127,6 +135,7 @@ def read_projected(
         eager: Products and softmax one by one.
         note: Is told the weights, ``[S, heads, A, M]``, for which ``eager`` is meant.
         of_first: Whether those of the first query of each will do, ``[S, heads, 1, M]``.
+        share: What each key weighs, ``[S, M]``, for which ``eager`` is meant.
     """
     heads = backbone.num_heads
     asked, key, value = _heads(asked, heads), _heads(key, heads), _heads(value, heads)
@@ -134,8 +143,8 @@ def read_projected(
     if bias is not None:
         mask = bias if mask is None else bias.masked_fill(~mask, float("-inf"))
     dropout, scale = backbone.attention_dropout(index), backbone.scaling(index)
-    if eager or (note is not None and not of_first):
-        weights = _weights(asked, key, scale, mask)
+    if eager or share is not None or (note is not None and not of_first):
+        weights = _weights(asked, key, scale, mask, share)
         if note is not None:
             note(weights[:, :, :1] if of_first else weights)
         weights = F.dropout(weights, dropout, training=dropout > 0)
@@ -150,13 +159,17 @@ def read_projected(
     return read.transpose(1, 2)
 
 
-def _weights(asked: Tensor, key: Tensor, scale: float, mask: Tensor | None) -> Tensor:
+def _weights(
+    asked: Tensor, key: Tensor, scale: float, mask: Tensor | None, share: Tensor | None = None
+) -> Tensor:
     """Attention weights, ``[S, heads, A, M]``."""
     scores = torch.matmul(asked, key.transpose(2, 3)) * scale
     if mask is not None and mask.dtype == torch.bool:
         scores = scores.masked_fill(~mask, float("-inf"))
     elif mask is not None:
         scores = scores + mask
+    if share is not None:
+        return weighted_softmax(scores, share[:, None, None])
     return scores.softmax(dim=-1)
 
 

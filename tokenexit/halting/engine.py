@@ -31,8 +31,9 @@ from tokenexit.halting.reduction import Reduction
 from tokenexit.halting.rows import HALTED, Halted, LiveRows
 from tokenexit.halting.trace import LayerWork, Work
 from tokenexit.halting.visitor import Visitor
+from tokenexit.halting.weighing import Weighing
 from tokenexit.heads import ExitHeads
-from tokenexit.reducers import Reducer
+from tokenexit.reducers import Reducer, RowWeights
 from tokenexit.reducers.base import OF_ATTENTION
 from tokenexit.signals import Signals
 
@@ -63,6 +64,7 @@ def encode(
     compact: bool = True,
     reducer: Reducer | None = None,
     without: Collection[int] = (),
+    weights: RowWeights | None = None,
 ) -> Work:
     """Run a packed batch, letting words leave as the visitor says.
 
@@ -86,6 +88,7 @@ def encode(
         reducer: Takes rows out between layers or within them; with ``compact`` only. Where it
             keeps everybody nothing is changed, to the last bit unless it reads the attention.
         without: Layers (from 1) that are not computed: states go past them as they are.
+        weights: Weighs rows instead of taking them out, for training; in the place of a reducer.
 
     Returns:
         The work done at each layer.
@@ -96,6 +99,7 @@ def encode(
     if halted not in HALTED:
         raise unknown_name("rule for halted states", halted, HALTED)
     assert compact or (halted == "copy" and reducer is None), "held rows are always read"
+    assert reducer is None or weights is None, "rows are taken out or weighed"
     num_layers = backbone.num_layers
     absorb = absorb and not torch.is_grad_enabled()
     absorb = absorb and all(backbone.absorbable(index) for index in range(num_layers))
@@ -109,6 +113,9 @@ def encode(
     reduction = None
     if reducer is not None:
         reduction = Reduction(reducer, batch, num_layers, heads.scorers)
+    weighing = None
+    if weights is not None:
+        weighing = Weighing(weights, batch, embedded, num_layers, heads.scorers)
     previous: Callable[[], Tensor] | None = None
     past: Tensor | None = None
     reads_past = heads.reads_past
@@ -124,11 +131,14 @@ def encode(
         within = asked if asked is not None and asked.asks(layer, "within") else None
         if top and within is not None and within.of_first_rows:
             within = None  # the rows that stay are all that is read
-        if top and states is None and within is None and backbone.row_by_row:
+        if weighing is not None and layer not in without:
+            weighing.before(layer, rows)
+        if weighing is None and top and states is None and within is None and backbone.row_by_row:
             rows.only_first_rows()
         if layer not in without:
             left_out = None if skip is None else skip(layer)
-            work[layer - 1] = _run_layer(backbone, layer - 1, rows, absorb, eager, left_out, within)
+            how = absorb, eager, left_out, within, weighing
+            work[layer - 1] = _run_layer(backbone, layer - 1, rows, *how)
         if reduction is not None:
             work[layer - 1] += LayerWork(scored=reduction.scored[layer])
         if states is not None:
@@ -138,7 +148,11 @@ def encode(
         hidden = rows.hidden
         if fork is not None and not top:
             hidden, rows.hidden = fork(layer, rows.hidden)
-        pooled = rows.first_states if top or heads.pool == "first" else rows.mean_states
+        pooled = rows.first_states
+        if not top and heads.pool != "first":
+            pooled = rows.mean_states
+            if weighing is not None and weighing.gone_count_nothing:
+                pooled = partial(pooled, weights=weighing.of(rows).to(hidden.dtype))
         seen = backbone.finish(pooled(hidden))
         counts = {"head": 0, "gate": 0, "context": 0}
         head = heads.at(layer) if layer in heads.layers else backbone.classify
@@ -190,18 +204,26 @@ def _run_layer(
     eager: bool,
     left_out: Tensor | None,
     within: Reduction | None,
+    weighing: Weighing | None,
 ) -> LayerWork:
     """One layer on the active rows; those of sequences that leave it out stay as they are."""
     reads = "nothing" if within is None else within.reducer.reads
-    weighed = reads in OF_ATTENTION
-    rows.plan(backbone.hidden_size, backbone.num_heads, absorb and not weighed)
+    told = reads in OF_ATTENTION
+    absorb = absorb and not told and weighing is None
+    rows.plan(backbone.hidden_size, backbone.num_heads, absorb)
     if not rows.num_active:
         return LayerWork()
     active, places = rows.asking()
     states, positions, asking = rows.read_by(active, places)
-    received = Received(states, asking, reads == "first") if weighed else None
+    received = Received(states, asking, reads == "first") if told else None
+    keys: Tensor | None = None
+    if weighing is not None:
+        keys = weighing.keys(rows)
+        if weighing.listens(index + 1):
+            received = weighing.listen(rows, states, asking)
     at = states, places, positions, rows.layout
-    read = attend(backbone, index, active, *at, asking=asking, eager=eager, received=received)
+    seen = {"asking": asking, "received": received, "weights": keys}
+    read = attend(backbone, index, active, *at, eager=eager, **seen)
     work = _rows_worked(rows)
     if reads == "first" and not eager:
         work += LayerWork(ranked=work.projected)
@@ -211,7 +233,10 @@ def _run_layer(
             rows.thin(cut.stay, within.reducer.fate, cut.slots)
             active, read = cut.of(active), cut.of(read)
             work += LayerWork(spared=work.active - rows.num_active)
-    new = backbone.combine(index, active, read)
+    if weighing is None:
+        new = backbone.combine(index, active, read)
+    else:
+        new = weighing.combine(backbone, index + 1, rows, active, read, received)
     held = rows.held()
     if held is not None:
         new = torch.where(held[:, None], active, new)

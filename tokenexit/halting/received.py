@@ -18,19 +18,27 @@ class Received:
         like: States of the rows that are read, ``[R, H]``.
         asking: Which of them ask, ``[A]``; None for all.
         first: Whether the first of each text alone is listened to.
+        voices: What the attention of each row counts, ``[R]``; all the same if None.
 
     Attributes:
         total: What each row receives, ``[R]``.
         own: The part of it that comes from itself, ``[R]``.
     """
 
-    def __init__(self, like: Tensor, asking: Tensor | None, first: bool = False) -> None:
+    def __init__(
+        self,
+        like: Tensor,
+        asking: Tensor | None,
+        first: bool = False,
+        voices: Tensor | None = None,
+    ) -> None:
         self.first = first
         kind = torch.promote_types(like.dtype, torch.float32)
         self.total = like.new_zeros(len(like), dtype=kind)
         self.own = torch.zeros_like(self.total)
         self._rows = torch.arange(len(like), device=like.device)
         self._asking = self._rows if asking is None else asking
+        self._voices = None if voices is None else voices.detach()
 
     def add(self, group: Group, weights: Tensor) -> None:
         """Add the weights of one group, ``[S, heads, A, M]``; of the first row, ``A`` is 1."""
@@ -44,6 +52,8 @@ class Received:
             real = shares.new_zeros(size * queries).index_fill(0, group.valid, 1.0)
             shares = shares * real.view(size, queries, 1)
         asking = take(self._asking, group.query_slice, group.query_index, size)
+        if self._voices is not None:
+            shares = shares * self._voices[asking][:, :, None]
         same = asking[:, :, None] == read[:, None, :]
         self.total.index_add_(0, read.flatten(), shares.sum(dim=1).flatten())
         self.own.index_add_(0, read.flatten(), (shares * same).sum(dim=1).flatten())

@@ -15,10 +15,11 @@ from torch import Tensor
 from tokenexit.backbones import Backbone
 from tokenexit.halting.packing import PackedBatch
 from tokenexit.halting.reference_reduction import DenseReduction
+from tokenexit.halting.reference_weighing import DenseWeighing
 from tokenexit.halting.rows import Halted
 from tokenexit.halting.visitor import Visitor
 from tokenexit.heads import ExitHeads
-from tokenexit.reducers import Reducer
+from tokenexit.reducers import Reducer, RowWeights
 from tokenexit.signals import Signals
 
 
@@ -31,6 +32,7 @@ def encode_dense(
     halted: Halted = "copy",
     classes: Sequence[str] = (),
     reducer: Reducer | None = None,
+    weights: RowWeights | None = None,
 ) -> list[Tensor]:
     """Run a batch at full width and mask what has halted.
 
@@ -42,6 +44,7 @@ def encode_dense(
         halted: What halted rows still give to the others.
         classes: Names of the classes.
         reducer: Takes rows out, text by text.
+        weights: Weighs them instead, likewise.
 
     Returns:
         States of all token rows after each layer, ``[T, H]`` each.
@@ -69,6 +72,9 @@ def encode_dense(
     asked = None
     if reducer is not None:
         asked = DenseReduction(backbone, reducer, ids, batch.lengths, heads.scorers)
+    weighing = None
+    if weights is not None:
+        weighing = DenseWeighing(backbone, weights, ids, batch.lengths, heads.scorers)
     previous: Tensor | None = None
     past: list[Tensor] = []
     states = []
@@ -79,7 +85,10 @@ def encode_dense(
         attended = real if halted == "copy" else real & ~halted_row
         if asked is not None and asked.reducer.fate != "copy":
             attended = attended & kept_row
-        new = backbone.layer(layer - 1, hidden, backbone.context(hidden, attended.long()))
+        if weighing is not None:
+            new = weighing.layer(layer, hidden, halted_row, attended)
+        else:
+            new = backbone.layer(layer - 1, hidden, backbone.context(hidden, attended.long()))
         if asked is not None and asked.reducer.place == "within":
             kept_row = asked.keep(layer, hidden, kept_row, halted_row, attended)
             new = asked.merged_within(layer, hidden, attended, new)
@@ -100,6 +109,8 @@ def encode_dense(
             if asked is not None and asked.reducer.fate in ("drop", "merge"):
                 of_words = of_words * (kept_row & ~asked.merged)[cell][:, None]
             shares = of_words.to(rows.dtype)
+            if weighing is not None and weights is not None and weights.fate == "drop":
+                shares = shares * (1 if weights.scales else weighing.weights[cell][:, None])
             pooled = (shares.T @ rows) / shares.sum(dim=0)[:, None]
         seen = backbone.finish(pooled)
         before = previous

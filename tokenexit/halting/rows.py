@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tokenexit.halting.layout import FILL, Layout, alone, arrange, cheaper_absorbed
 from tokenexit.halting.packing import Index, Mask, PackedBatch
+from tokenexit.halting.word_means import word_means
 from tokenexit.reducers.base import Fate
 from tokenexit.transfer import send
 
@@ -185,9 +186,11 @@ class LiveRows:
 
     def asking(self) -> tuple[Tensor, Tensor]:
         """States and positions of the active rows, ``[A, H]`` and ``[A]``."""
-        if self._index is None:
-            return self.hidden, self.positions
-        return self.hidden.index_select(0, self._index), self.positions[self._index]
+        return self.of_asking(self.hidden), self.of_asking(self.positions)
+
+    def of_asking(self, column: Tensor) -> Tensor:
+        """Of a column of all rows, ``[R, ...]``, those that are active."""
+        return column if self._index is None else column.index_select(0, self._index)
 
     def read_by(self, active: Tensor, places: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """States and positions of the rows that are read, and which of them ask, ``[A]``.
@@ -203,8 +206,11 @@ class LiveRows:
             return self.hidden, self.positions, self._index
         if len(self._read_index) == self.num_active:
             return active, places, None
-        states = self.hidden.index_select(0, self._read_index)
-        return states, self.positions[self._read_index], self._asking_read
+        return self.of_read(self.hidden), self.of_read(self.positions), self._asking_read
+
+    def of_read(self, column: Tensor) -> Tensor:
+        """Of a column of all rows, ``[R, ...]``, those that are read."""
+        return column if self._read_index is None else column.index_select(0, self._read_index)
 
     def thin(self, keep: Mask, fate: Fate, merged: Mask | None = None) -> None:
         """Compute some of the active rows no further; their words remain.
@@ -255,8 +261,13 @@ class LiveRows:
             self._first = self._tensor(self.first_row)
         return hidden.index_select(0, self._first)
 
-    def mean_states(self, hidden: Tensor) -> Tensor:
-        """The mean over all rows of each remaining word, ``[N, H]``."""
+    def mean_states(self, hidden: Tensor, weights: Tensor | None = None) -> Tensor:
+        """The mean over all rows of each remaining word, ``[N, H]``.
+
+        Args:
+            hidden: States of all rows, ``[R, H]``.
+            weights: What each counts, ``[R]``; all the same if None.
+        """
         if self._parts is None:
             place = np.full(self.batch.num_words + 1, -1)  # the last entry serves word -1
             place[self.words] = np.arange(len(self.words))
@@ -266,8 +277,7 @@ class LiveRows:
             parts = [torch.from_numpy(part) for part in (rows, word[rows], count)]
             self._parts = send(parts, self.hidden.device)
         rows, word, count = self._parts
-        sums = hidden.new_zeros(len(self.words), hidden.shape[1])
-        return sums.index_add(0, word, hidden.index_select(0, rows)) / count[:, None]
+        return word_means(hidden, rows, word, count, weights)
 
     def retire(self, gone: Mask) -> tuple[Tensor, Tensor]:
         """Halt words; sentences without a word left leave.

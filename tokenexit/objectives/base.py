@@ -20,6 +20,7 @@ from tokenexit.errors import UserError, unknown_name
 from tokenexit.objectives.sub_network import SubNetwork
 from tokenexit.objectives.weights import layer_weights as _layer_weights
 from tokenexit.policies import Policy
+from tokenexit.reducers import Reducer
 from tokenexit.registry import Registry
 from tokenexit.renamed import renamed
 from tokenexit.signals import Signals
@@ -44,6 +45,7 @@ class BatchInfo:
         word_sentence: Number of each word's sentence in the batch, ``[W]``, on the host; None
             where only the device knows.
         word_place: Place of each word in its sentence, likewise.
+        reducer: What takes rows out of the model's texts, if anything.
     """
 
     step: int
@@ -56,6 +58,7 @@ class BatchInfo:
     device: torch.device = torch.device("cpu")  # noqa: RUF009
     word_sentence: Tensor | None = None
     word_place: Tensor | None = None
+    reducer: Reducer | None = None
 
 
 class BatchLoss:
@@ -185,7 +188,7 @@ class Objective(ABC):
     """Whether its losses have a ``guide``."""
 
     reduces: ClassVar[bool] = False
-    """Whether it has passes with a reducer, which text generators have not."""
+    """Whether it has passes with a reducer or weights, which text generators have not."""
 
     upper_every: ClassVar[int] = 0
     """Steps between those on the upper level, see ``training.bilevel``; 0 for no such level."""
@@ -193,6 +196,18 @@ class Objective(ABC):
     def learned(self, exit_layers: tuple[int, ...]) -> nn.Module | None:
         """Parameters of the objective's own, such as weights of the exits; none by default."""
         return None
+
+    def stepped(self, learned: nn.Module | None) -> None:  # noqa: B027 - most have no bounds
+        """Called after each update, to bring what ``learned`` gave back into its bounds."""
+
+    def finished(self, learned: nn.Module | None, reducer: Reducer | None) -> Reducer | None:
+        """What the model takes rows out with after the training; as it is, by default.
+
+        Args:
+            learned: What ``learned`` gave, trained.
+            reducer: What takes them out now.
+        """
+        return reducer
 
     def outer(self, info: BatchInfo) -> BatchLoss:
         """By what the upper level is judged; as ``start`` by default."""
@@ -231,8 +246,8 @@ def check_heads(objective: Objective, heads: Mapping[str, Any] | None) -> None:
             )
         if objective.reduces:
             raise UserError(
-                f"The objective {OBJECTIVES.name_of(type(objective))} takes rows out of texts by a "
-                "reducer, which text generators have not; it serves taggers and text classifiers."
+                f"The objective {OBJECTIVES.name_of(type(objective))} takes out or weighs rows of "
+                "texts, which text generators have not; it serves taggers and text classifiers."
             )
         return
     given = {"head": heads.get("name", "linear"), "gate": heads.get("gate")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tokenexit.reducers import Reducer
+from tokenexit.reducers import Reducer, RowWeights
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,9 @@ class SubNetwork:
     Attributes:
         reducer: Takes rows out.
         without: Layers, from 1, that are left out by the whole batch, and not computed.
+        weights: Weighs rows in the place of a reducer, so that gradients say which are needed.
     """
 
     reducer: Reducer | None = None
     without: frozenset[int] = frozenset()
+    weights: RowWeights | None = None

@@ -11,8 +11,21 @@ from typing import Any
 from tokenexit.reducers.base import FATES, PLACES, REDUCERS, Reducer
 from tokenexit.reducers.build import ReducerLike, from_config
 from tokenexit.reducers.rows import Rows
+from tokenexit.reducers.softened import Softened
+from tokenexit.reducers.weights import Kept, RowWeights
 
-__all__ = ["FATES", "PLACES", "REDUCERS", "Reducer", "ReducerLike", "Rows", "from_config"]
+__all__ = [
+    "FATES",
+    "PLACES",
+    "REDUCERS",
+    "Kept",
+    "Reducer",
+    "ReducerLike",
+    "RowWeights",
+    "Rows",
+    "Softened",
+    "from_config",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -102,6 +102,19 @@ class Reducer(ABC):
         """
         return torch.ones(len(rows), device=rows.text.device)
 
+    def log_odds(self, rows: Rows) -> Tensor:
+        """How much surer it is of keeping each row than of not, ``[R]``; kept are those from 0.
+
+        Gradients flow through it, by which what it reads is trained.
+
+        Raises:
+            UserError: It goes by nothing that could learn.
+        """
+        raise UserError(
+            f"{self!r} has no log_odds, through which rows could be weighed in training: use a "
+            'reducer such as {"name": "scored"}.'
+        )
+
     def asked(self, layer: int, num_layers: int, longest: int) -> bool:
         """Whether it may take out anybody at a layer; where not, nothing is computed for it.
 
@@ -148,11 +161,11 @@ class Reducer(ABC):
         return json.dumps(self.to_config())
 
 
-def check_fate(reducer: Reducer, words: bool) -> None:
+def check_fate(reducer: Any, words: bool) -> None:
     """Refuse to drop rows by which words would have been labelled.
 
     Args:
-        reducer: The reducer.
+        reducer: The reducer, or whoever weighs rows in its place.
         words: Whether words are labelled, each by its own row, not texts by their first.
 
     Raises:
@@ -166,11 +179,11 @@ def check_fate(reducer: Reducer, words: bool) -> None:
         )
 
 
-def check_scorers(reducer: Reducer, scorers: object) -> None:
+def check_scorers(reducer: Any, scorers: object) -> None:
     """Refuse to read scores where nothing gives any.
 
     Args:
-        reducer: The reducer.
+        reducer: The reducer, or whoever weighs rows in its place.
         scorers: Those of the model, or their settings; None if it has none.
 
     Raises:

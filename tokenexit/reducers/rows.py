@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import torch
@@ -81,6 +82,19 @@ class Rows:
         if self.score is None:
             raise UserError('A reducer that asks for scores says reads = "scores".')
         return self.score
+
+    def select(self, index: Tensor) -> Rows:
+        """Some of the rows.
+
+        Args:
+            index: Their places, ``[N]``, never falling.
+        """
+        columns = {
+            name: value[index]
+            for name, value in vars(self).items()
+            if name != "lengths" and isinstance(value, Tensor) and value.ndim
+        }
+        return dataclasses.replace(self, **columns)
 
     def best(self, score: Tensor, counts: Tensor) -> Tensor:
         """The best so many rows of each text, ``[R]`` bool; of equals the earlier, pinned first.

@@ -61,6 +61,13 @@ class Scored(Reducer):
         bar = 1.0 if rows.bar is None else rows.bar
         return shares(score, rows.text) * count(rows.text) >= self.threshold * bar, state
 
+    def log_odds(self, rows: Rows) -> Tensor:
+        """Of a probability, from the threshold on; shares, which vie with each other, have none."""
+        if self.rule != "sigmoid":
+            return super().log_odds(rows)
+        threshold = torch.tensor(float(self.threshold)).logit(eps=1e-6)
+        return rows.scores() - threshold.to(rows.hidden.device)
+
     def asked(self, layer: int, num_layers: int, longest: int) -> bool:
         """Nobody is asked at a threshold of 0, which keeps all."""
         return self.threshold > 0

@@ -13,6 +13,7 @@ from tokenexit.models.encoders.encoder_model import EncoderModel
 from tokenexit.objectives import Objective
 from tokenexit.objectives.base import check_heads, check_regression
 from tokenexit.objectives.sub_network import SubNetwork
+from tokenexit.reducers import Reducer
 from tokenexit.training.batches import MicroBatch
 from tokenexit.training.loss_module import Laid, LossModule
 
@@ -54,6 +55,11 @@ class EncoderLossModule(LossModule):
         texts = torch.tensor([part.places[i] for i in batch.order])
         return Laid(batch, batch.num_words, texts, text, place)
 
+    @property
+    def reducer(self) -> Reducer | None:
+        """The model's."""
+        return self.model.reducer
+
     def run(
         self,
         laid: Laid,
@@ -74,7 +80,8 @@ class EncoderLossModule(LossModule):
             classes=model.labels,
             fork=fork,
             skip=skip,
-            compact=compact or part.reducer is not None,
+            compact=compact or part.reducer is not None or part.weights is not None,
             reducer=part.reducer,
             without=part.without,
+            weights=part.weights,
         )

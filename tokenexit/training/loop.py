@@ -34,6 +34,7 @@ from tokenexit.training.checkpoint import (
 from tokenexit.training.config import TrainConfig
 from tokenexit.training.encoder_loss import EncoderLossModule
 from tokenexit.training.finite import Finite
+from tokenexit.training.loss_module import LossModule
 from tokenexit.training.optimizer import build_optimizer, build_schedule
 from tokenexit.training.patience import check_patience, judge, ran_out
 from tokenexit.training.step import Sums, one_step
@@ -168,6 +169,8 @@ def train(
     if evaluate is not None and config.keep_best and state.best_step:
         with reading(best):
             load_model(model, best)
+    if isinstance(module, LossModule):
+        module.finish()
     model.eval()
     return state
 

@@ -14,6 +14,7 @@ from tokenexit.halting import Fork, Skip, Visitor
 from tokenexit.objectives import BatchInfo, BatchLoss, Objective
 from tokenexit.objectives.equilibrium import balanced
 from tokenexit.objectives.sub_network import SubNetwork
+from tokenexit.reducers import Reducer
 from tokenexit.training.batches import MicroBatch
 from tokenexit.training.depth_loss import WithDepth
 from tokenexit.training.gate_loss import WithGate
@@ -111,6 +112,17 @@ class LossModule(nn.Module):
             part: What it goes through; None for the model as it is used.
         """
 
+    @property
+    def reducer(self) -> Reducer | None:
+        """What takes rows out of texts, if anything."""
+        return None
+
+    def finish(self) -> None:
+        """After the training: give the model the reducer that the objective has found."""
+        found = self.objective.finished(self.learned, self.reducer)
+        if found != self.reducer:
+            self.model.use_reducer(found)
+
     def with_gate(self, loss: BatchLoss, gate: ExitGate, words: int) -> WithGate:
         """The gate's loss beside that of the objective."""
         return WithGate(loss, gate, words)
@@ -144,6 +156,7 @@ class LossModule(nn.Module):
             device=model.device,
             word_sentence=laid.word_text,
             word_place=laid.word_place,
+            reducer=self.reducer,
         )
         loss = self.objective.begin(info, outer)
         gate = self.gate

@@ -92,6 +92,7 @@ def one_step(
         found = upper_gradients(module, step.micro_batches[0], *told)
         set_gradients(upper, found, accelerator)
     optimizer.step()
+    module.objective.stepped(module.learned)
     optimizer.zero_grad(set_to_none=True)
     return sums
 
