@@ -30,7 +30,7 @@ FLOORS = (
     ("metrics",),
     ("signals", "scores", "transfer", "wording", "demo"),
     ("policies", "gates", "scorers", "precision", "oracle", "promises"),
-    ("context", "reducers", "results"),
+    ("context", "embeddings", "reducers", "results"),
     ("heads",),
     ("objectives", "methods"),
     ("backbones",),

@@ -3,7 +3,8 @@
 All token rows of the batch live in one flat matrix. At each exit the words that arrived are
 shown to a visitor; those it halts keep their state, which later layers still read (``copy``)
 or not (``drop``, ``restore``). A sentence whose words have all halted leaves altogether. Beside
-that a reducer may take rows out of the middle of a text; see ``reduction``.
+that a reducer may take rows out of the middle of a text; see ``reduction``. Embeddings may stand
+for the lower layers; see ``embedding``.
 
 One device-to-host transfer is made per exit where somebody may halt: the decision. All index
 arithmetic follows from it on the host. With ``compact=False`` none is made: words that halt are
@@ -24,6 +25,7 @@ from tokenexit.backbones import Backbone
 from tokenexit.context import ContextGate
 from tokenexit.errors import unknown_name
 from tokenexit.halting.attention import attend
+from tokenexit.halting.embedding import enter
 from tokenexit.halting.layout import FILL, FILL_LAUNCHED
 from tokenexit.halting.packing import Mask, PackedBatch
 from tokenexit.halting.received import Received
@@ -105,8 +107,8 @@ def encode(
     absorb = absorb and all(backbone.absorbable(index) for index in range(num_layers))
     # Its products depend on how many sentences there are; rounded rows promise no such thing.
     eager = backbone.eager and not backbone.rounds
-    segments = () if batch.segments is None else (batch.segments[None],)
-    embedded = backbone.embed(batch.input_ids[None], batch.positions[None], *segments)[0]
+    entered = enter(backbone, heads.embeddings, batch, eager)
+    embedded = entered.hidden
     launched = torch.is_grad_enabled() and embedded.device.type != "cpu"
     fill = FILL_LAUNCHED if launched else FILL
     rows = LiveRows(batch, embedded, halted, alike=backbone.rounds, fill=fill)
@@ -120,8 +122,10 @@ def encode(
     past: Tensor | None = None
     reads_past = heads.reads_past
     scored_by_top = halted == "restore" and heads.pool != "first"
-    work = [LayerWork() for _ in range(num_layers)]
-    for layer in range(1, num_layers + 1):
+    work = [*entered.work, *(LayerWork() for _ in range(num_layers - entered.layers))]
+    if states is not None:
+        states.extend(embedded for _ in range(entered.layers))
+    for layer in range(entered.layers + 1, num_layers + 1):
         if len(rows.words) == 0:
             break
         top = layer == num_layers

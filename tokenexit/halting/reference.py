@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tokenexit.backbones import Backbone
 from tokenexit.halting.packing import PackedBatch
+from tokenexit.halting.reference_embedding import embed_dense
 from tokenexit.halting.reference_reduction import DenseReduction
 from tokenexit.halting.reference_weighing import DenseWeighing
 from tokenexit.halting.rows import Halted
@@ -64,7 +65,9 @@ def encode_dense(
     if batch.segments is not None:
         segments = (torch.zeros_like(ids),)
         segments[0][cell] = batch.segments
-    hidden = backbone.embed(ids, places, *segments)
+    hidden, lower = backbone.embed(ids, places, *segments), heads.embeddings.layers
+    if lower:
+        hidden = embed_dense(backbone, heads.embeddings, ids, batch.lengths, *segments)
 
     word_done = torch.zeros(batch.num_words, dtype=torch.bool, device=device)
     halted_row = torch.zeros(shape, dtype=torch.bool, device=device)
@@ -77,8 +80,8 @@ def encode_dense(
         weighing = DenseWeighing(backbone, weights, ids, batch.lengths, heads.scorers)
     previous: Tensor | None = None
     past: list[Tensor] = []
-    states = []
-    for layer in range(1, backbone.num_layers + 1):
+    states = [hidden[cell] for _ in range(lower)]
+    for layer in range(lower + 1, backbone.num_layers + 1):
         if asked is not None and asked.reducer.place == "before":
             kept_row = asked.keep(layer, hidden, kept_row, halted_row, real)
             hidden = asked.merged_before(hidden)

@@ -32,6 +32,7 @@ class LayerWork(NamedTuple):
             attention output nor feed-forward block was computed of them.
         scored: Rows judged by the layer's scorer.
         ranked: Pairs of first rows with what they read, scored once more for a reducer.
+        embedded: Rows of n-grams that embeddings computed, at the first layer.
     """
 
     active: int = 0
@@ -46,6 +47,7 @@ class LayerWork(NamedTuple):
     spared: int = 0
     scored: int = 0
     ranked: int = 0
+    embedded: int = 0
 
     def __add__(self, other: LayerWork) -> LayerWork:  # type: ignore[override]
         return LayerWork(
@@ -61,6 +63,7 @@ class LayerWork(NamedTuple):
             self.spared + other.spared,
             self.scored + other.scored,
             self.ranked + other.ranked,
+            self.embedded + other.embedded,
         )
 
 

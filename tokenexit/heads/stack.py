@@ -1,4 +1,4 @@
-"""All exit heads of a model, one per exit layer below the top, and the gate."""
+"""All exit heads of a model, one per exit layer below the top, the gate and the embeddings."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from tokenexit.context import ContextGate, GateConfig
+from tokenexit.embeddings import Embeddings, Plain
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.gates import build_gate
 from tokenexit.heads.base import ExitHead, build_head
@@ -70,6 +71,7 @@ class ExitHeads(nn.Module):
             }
         )
         self.gate = build_gate(config.get("gate"), width, num_classes, layers)
+        self.embeddings: Embeddings = Plain()
         context = config.get("context")
         self.context: ContextGate | None = None
         if context is not None:
