@@ -6,7 +6,6 @@ import copy
 from dataclasses import replace
 from typing import Any
 
-import pytest
 import torch
 from torch.testing import assert_close
 from torch.utils.flop_counter import FlopCounterMode
