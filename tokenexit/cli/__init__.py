@@ -15,6 +15,7 @@ from tokenexit.cli.calibrate import calibrate
 from tokenexit.cli.evaluate import evaluate
 from tokenexit.cli.fit_gate import fit_gate
 from tokenexit.cli.lists import backbones, methods, policies, reducers
+from tokenexit.cli.ngrams import ngrams
 from tokenexit.cli.predict import predict
 from tokenexit.cli.pretrain import pretrain
 from tokenexit.cli.report import report
@@ -54,6 +55,7 @@ for command in (
     evaluate,
     calibrate,
     fit_gate,
+    ngrams,
     bench,
     predict,
     report,

@@ -10,6 +10,7 @@ from tokenexit.embeddings.base import (
     Tokens,
     build_embeddings,
     first_exit,
+    looks_up,
 )
 from tokenexit.embeddings.plain import Plain
 from tokenexit.embeddings.table import NGramTable
@@ -24,4 +25,5 @@ __all__ = [
     "Tokens",
     "build_embeddings",
     "first_exit",
+    "looks_up",
 ]

@@ -131,6 +131,11 @@ def first_exit(config: Mapping[str, Any] | str | None, num_layers: int) -> int:
     return cls.stands_for(num_layers, **settings) + 1
 
 
+def looks_up(config: Mapping[str, Any] | str | None) -> bool:
+    """Whether embeddings of this kind can have a table."""
+    return _read(config)[0].tabled
+
+
 def _read(config: Mapping[str, Any] | str | None) -> tuple[Any, dict[str, Any]]:
     """Class and settings."""
     if isinstance(config, str) or config is None:

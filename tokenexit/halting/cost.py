@@ -1,8 +1,8 @@
 """Multiply-accumulates in closed form, from the rows a run really worked on.
 
 Embeddings, norms, activations and softmax are not multiply-accumulates and count nothing,
-here as in torch's counter. Exit heads, gates, scorers and the confidence score count. So do lower layers
-and gate of n-grams that are computed; those that are looked up count nothing.
+here as in torch's counter. Exit heads, gates, scorers and the confidence score count. So do the
+lower layers of n-grams that are computed; those that are looked up count nothing.
 """
 
 from __future__ import annotations

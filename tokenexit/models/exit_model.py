@@ -182,6 +182,9 @@ class ExitModel(SavedModel):
     def exit_weights(self) -> dict[str, Tensor]:
         """Weights that are saved beside the network's."""
 
+    def write_further(self, folder: Path) -> None:
+        """Write what else goes with the weights into a folder; by default nothing."""
+
     def settings_files(self) -> dict[str, str]:
         """Files that say everything but weights, by name."""
         return folders.settings_files(self)

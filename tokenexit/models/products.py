@@ -18,6 +18,8 @@ def products_of(model: Any) -> str:
         return "torch"
     if getattr(model, "reducer", None) is not None:
         return "torch: kernels do not know reducers"
+    if not getattr(model, "own_embeddings", True):
+        return "torch: kernels do not know embeddings that stand for layers"
     status = kernels.status()
     if kernels.library() is None or _known(model):
         return status

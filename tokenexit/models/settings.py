@@ -8,6 +8,7 @@ from typing import Any
 
 from tokenexit import reducers
 from tokenexit.decoding import PENDING
+from tokenexit.embeddings import first_exit
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.halting import Halted
 from tokenexit.models.record import check_told, check_version, checked, named
@@ -39,6 +40,7 @@ class ExitSettings:
         decode: How labels are chosen from scores.
         splitter: How a tagger splits raw text into words, ``words+clitics`` for example.
         reducer: Which rows are computed no further, as plain data; nothing is taken out when None.
+        embeddings: What stands for lower layers, as plain data; nothing when None.
         encoder_policy: When generating, the policy of the source's tokens.
         pending: When generating, what tokens that left early give to later ones.
         generation: When generating, arguments of ``generate`` that go with the model.
@@ -72,12 +74,14 @@ class ExitSettings:
     training: Mapping[str, Any] | None = None
     results: Mapping[str, Any] | None = None
     reducer: Mapping[str, Any] | None = None
+    embeddings: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain data, with the format version."""
         data = {"format_version": FORMAT_VERSION, **asdict(self)}
-        if self.reducer is None:  # as folders were before there were any
-            del data["reducer"]
+        for later in ("reducer", "embeddings"):
+            if data[later] is None:  # as folders were before there were any
+                del data[later]
         return data
 
     @classmethod
@@ -132,4 +136,6 @@ def _check(settings: ExitSettings) -> None:
     if settings.reducer is not None:
         reducer = reducers.from_config(settings.reducer)
         check_scorers(reducer, settings.heads.get("scorers"))
+    if first_exit(settings.embeddings, exits[-1]) > exits[0]:
+        raise UserError(f"embeddings stand for layers that have exits, {list(exits)}.")
     check_told(settings.training, settings.calibration, settings.results)

@@ -27,6 +27,11 @@ class EncoderLossModule(LossModule):
         self, model: EncoderModel, objective: Objective, gradient_equilibrium: bool = False
     ) -> None:
         check_heads(objective, model.settings.heads)
+        if model.heads.embeddings.table is not None:
+            raise UserError(
+                "The model looks up states that training would change: take its table away, "
+                "model.use_table(None), and make another afterwards."
+            )
         if model.scale is not None:
             check_regression(objective)
             if model.heads.gate is not None and model.heads.gate.taught != "gold":

@@ -30,6 +30,14 @@ class EncoderConfig(RunConfig):
         default=None,
         metadata=about("what takes rows out of texts, in training and after: tokenexit reducers"),
     )
+    embeddings: dict[str, Any] | None = field(
+        default=None,
+        metadata=about("what stands for lower layers, such as {name: ngram, layers: 3}"),
+    )
+    ngram_table: int | None = field(
+        default=None,
+        metadata=about("n-grams of the training split looked up after it, the commonest", low=1),
+    )
     context_gate: ContextGateConfig = field(default_factory=ContextGateConfig)
 
 

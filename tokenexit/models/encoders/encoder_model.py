@@ -16,6 +16,7 @@ from tokenexit.heads import ExitHeads, check_exit_layers
 from tokenexit.models import folders
 from tokenexit.models.chosen import chosen_policy
 from tokenexit.models.encoders.classifier import with_classifier
+from tokenexit.models.encoders.embedded import put_embeddings
 from tokenexit.models.encoders.encoding import TextWindow
 from tokenexit.models.encoders.exit_encoder import ExitEncoder
 from tokenexit.models.encoders.exit_table import ExitTable
@@ -24,6 +25,7 @@ from tokenexit.models.encoders.forward import ExitOutput, check_unserved, read_r
 from tokenexit.models.encoders.labeller import Labeller
 from tokenexit.models.encoders.run import run
 from tokenexit.models.encoders.vocabulary import check_vocabulary, embeddings
+from tokenexit.models.folders.names import TABLE
 from tokenexit.policies import Policy, PolicyLike
 from tokenexit.policies.base import check_unit
 
@@ -75,8 +77,11 @@ class EncoderModel(ExitEncoder, Labeller):
         exits = loaded.exits(shape.num_layers)
         size = shape.hidden_size, len(settings.labels), shape.num_layers
         heads = ExitHeads(settings.heads, exits[:-1], *size)
+        put_embeddings(heads, settings.embeddings, shape)
         loaded.fill(heads, loaded.weights)
-        return cls(loaded.network, loaded.tokenizer, heads, settings)
+        model = cls(loaded.network, loaded.tokenizer, heads, settings)
+        table = loaded.origin.with_name(TABLE)
+        return model.use_table(table) if table.is_file() else model
 
     # --- labelling -------------------------------------------------------------------------
 

@@ -15,6 +15,8 @@ from tokenexit.errors import UserError
 from tokenexit.halting.compiled import CompiledEncoder, compile_encoder
 from tokenexit.heads import ExitHeads, check_top
 from tokenexit.models.context_gate import Judged, named_weights
+from tokenexit.models.encoders.embedded import Embedded
+from tokenexit.models.encoders.embedded import without_static as without_static_layers
 from tokenexit.models.exit_model import ExitModel
 from tokenexit.models.scale import Scale
 from tokenexit.models.settings import ExitSettings
@@ -23,7 +25,7 @@ from tokenexit.reducers.base import check_fate, check_scorers
 from tokenexit.static import StaticEncoder, check_network
 
 
-class ExitEncoder(Judged, ExitModel):
+class ExitEncoder(Judged, Embedded, ExitModel):
     """The part of a model that has to do with its network: what is run on windows of texts.
 
     What labels texts stands above it, in ``EncoderModel``; the functions between take one of these.
@@ -72,6 +74,7 @@ class ExitEncoder(Judged, ExitModel):
         """The same, told how many tokens will be computed with it: a large call looks closer."""
         found: Backbone = self._inference.get(self.network, rows)
         check_top(self.settings.exit_layers[-1], found.num_layers)
+        self.check_table(rows)
         return found
 
     @property
@@ -86,11 +89,11 @@ class ExitEncoder(Judged, ExitModel):
             backbone: From ``for_inference``.
 
         Returns:
-            None where there are no kernels, a reducer is used, or they do not know the family or
-            what has been done to it: torch's operators compute the same.
+            None where there are no kernels, a reducer is used, embeddings stand for layers, or they
+            do not know the family or what has been done to it: torch's operators compute the same.
         """
         precision = self._inference.precision
-        if precision not in kernels.KINDS or self.reducer is not None:
+        if precision not in kernels.KINDS or self.reducer is not None or not self.own_embeddings:
             return None
 
         def make() -> CompiledEncoder | None:
@@ -136,6 +139,8 @@ class ExitEncoder(Judged, ExitModel):
     def _check_static(self, inference: Inference[Any]) -> None:
         if self.reducer is not None:
             raise without_static(self.reducer)
+        if not self.own_embeddings:
+            raise without_static_layers()
         check_network(inference.get(self.network), self.heads)
 
     def static(self, backbone: Backbone) -> StaticEncoder:

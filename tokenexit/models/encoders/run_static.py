@@ -10,6 +10,7 @@ from tokenexit.backbones import Backbone
 from tokenexit.errors import UserError
 from tokenexit.halting import Halted, LayerWork, Work, add_work, pack
 from tokenexit.models.encoders.columns import columns_of
+from tokenexit.models.encoders.embedded import without_static as without_static_layers
 from tokenexit.models.encoders.encoding import TextWindow
 from tokenexit.models.encoders.exit_encoder import ExitEncoder, without_static
 from tokenexit.models.progress import tracked
@@ -49,6 +50,8 @@ def planned(
     try:
         if model.reducer is not None:
             raise without_static(model.reducer)
+        if not model.own_embeddings:
+            raise without_static_layers()
         check_network(backbone, model.heads)
         rule = static_rule(policy, backbone, model.heads, model.labels)
         for start in range(0, len(windows), batch_size):

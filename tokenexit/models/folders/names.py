@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 CONFIG, WEIGHTS = "exit_config.json", "exit_heads.safetensors"
+TABLE = "ngrams.safetensors"
 CASCADE = "cascade.json"
 CARD = "README.md"
 MASKED_HEADS = "masked_lm_heads.safetensors"
@@ -36,7 +37,8 @@ def holds_weights(name: str) -> bool:
 
 def of_a_model(name: str) -> bool:
     """Whether a saved model wrote a file, or may have."""
-    return name in _OTHERS or name in (*MARKERS, WEIGHTS, CARD, MASKED_HEADS) or holds_weights(name)
+    named = name in _OTHERS or name in (*MARKERS, WEIGHTS, TABLE, CARD, MASKED_HEADS)
+    return named or holds_weights(name)
 
 
 def holds_model(folder: Path) -> bool:

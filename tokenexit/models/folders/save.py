@@ -44,6 +44,10 @@ class Saveable(Described, Protocol):
         """Everything learned that is not in the network."""
         ...
 
+    def write_further(self, folder: Path) -> None:
+        """Write what else goes with the weights."""
+        ...
+
 
 def save(model: Saveable, folder: Path) -> None:
     """Write a model folder; the transformers part loads with transformers alone.
@@ -83,6 +87,8 @@ def write_model(model: Saveable, fresh: Path, shown: Path) -> None:
             model.tokenizer.save_pretrained(fresh)
     with writing(shown / WEIGHTS):
         save_file({k: v.contiguous() for k, v in model.exit_weights().items()}, fresh / WEIGHTS)
+    with writing(shown):
+        model.write_further(fresh)
     files = model.settings_files()
     files[CONFIG] = _with_contents(files[CONFIG], contents_of(fresh))
     for name, text in files.items():

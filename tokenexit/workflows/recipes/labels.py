@@ -12,9 +12,11 @@ from typing import Any
 
 import torch
 
+from tokenexit.backbones import adapt
 from tokenexit.calibration.goal import check_goals
 from tokenexit.context import ContextGate
 from tokenexit.data.tagged import TaggedSplit
+from tokenexit.embeddings import first_exit, looks_up
 from tokenexit.errors import UserError
 from tokenexit.evaluation.curve import CurveRow, trace_curve
 from tokenexit.evaluation.evaluate import evaluate
@@ -24,6 +26,7 @@ from tokenexit.halting import Sentence
 from tokenexit.halting.cost import plain_macs
 from tokenexit.models.encoders.classifier import for_training
 from tokenexit.models.encoders.encoder_model import EncoderModel
+from tokenexit.models.encoders.ngram_table import make_table
 from tokenexit.models.folders import load_network, load_tokenizer
 from tokenexit.models.fresh.encoder import fresh_encoder, train_tokenizer
 from tokenexit.models.fresh.truncate import keep_layers
@@ -58,6 +61,11 @@ class LabelRecipe(Recipe):
     def check(self) -> None:
         """See ``Recipe``."""
         check_goals(self.config.calibrate, self.config.task, self.config.metric)
+        if self.config.ngram_table is not None and not looks_up(self.config.embeddings):
+            raise UserError(
+                "ngram_table is for models that look states up: set embeddings.name=ngram as well, "
+                "or leave it out."
+            )
 
     @abstractmethod
     def read_source(self, source: str) -> dict[str, Any]:
@@ -113,7 +121,11 @@ class LabelRecipe(Recipe):
             network = for_training(network, labels)
         if config.keep_layers is not None:
             network = keep_layers(network, config.keep_layers)
-        exits = {"exit_layers": config.exit_layers, "heads": config.heads}
+        depth = adapt(network).num_layers
+        layers, lowest = config.exit_layers, first_exit(config.embeddings, depth)
+        if layers is None:
+            layers = list(range(lowest, depth + 1))
+        exits = {"exit_layers": layers, "heads": config.heads}
         return self.with_exits(network, tokenizer, labels, split, **exits)
 
     @abstractmethod
@@ -125,6 +137,7 @@ class LabelRecipe(Recipe):
         told = self.wording(split, model.labels)
         model.configure(halted=self.config.halted, metric=self.config.metric, **told)
         model.use_reducer(self.config.reducer)
+        model.use_embeddings(self.config.embeddings)
 
     @abstractmethod
     def few(self, text: Sequence[str]) -> Sequence[str]:
@@ -174,6 +187,8 @@ class LabelRecipe(Recipe):
         """See ``Recipe``."""
         sentences = {"train": data.examples, "validation": data.held_out}
         fit_heads(model, sentences, self.config.batch_size)
+        if self.config.ngram_table is not None:
+            model.use_table(make_table(model, data.examples, self.config.ngram_table))
 
     def check_gate(self, model: EncoderModel) -> None:
         """See ``Recipe``."""
