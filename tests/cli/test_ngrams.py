@@ -62,6 +62,7 @@ def test_mistakes_are_told(cli, folder, data, tmp_path):
     done = cli("ngrams", folder, "--data", data)
     assert done.code == 2
     told = {**SMALL, "embeddings": None}
+    argv = [f"data={data}", f"output_dir={tmp_path}"]
+    config = load_config(ClassificationConfig, argv, told)
     with pytest.raises(UserError, match=r"embeddings\.name=ngram"):
-        argv = [f"data={data}", f"output_dir={tmp_path}"]
-        run_task(load_config(ClassificationConfig, argv, told))
+        run_task(config)
