@@ -124,7 +124,7 @@ def _table(start: Tensor | None) -> nn.Embedding | None:
     if start is None:
         return None
     if start.is_meta:
-        made = nn.Embedding(*start.shape)
+        made = nn.Embedding(len(start), start.shape[1])
         nn.init.normal_(made.weight, std=0.02)
         return made
     return nn.Embedding.from_pretrained(start.detach().float().clone(), freeze=False)

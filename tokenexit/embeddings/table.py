@@ -47,8 +47,8 @@ class NGramTable:
 
     def in_memory(self, device: torch.device | str = "cpu") -> NGramTable:
         """The same read as a whole, onto a device."""
-        parts = (torch.tensor(part.numpy()).to(device) for part in (self.keys, self.states))
-        return NGramTable(*parts, self.made_from)
+        keys, states = (torch.tensor(part.numpy()).to(device) for part in (self.keys, self.states))
+        return NGramTable(keys, states, self.made_from)
 
     @classmethod
     def empty(
@@ -92,16 +92,15 @@ class NGramTable:
             shape = tuple(states["shape"])
             made_from = json.loads(told["__metadata__"][MADE_FROM])
             where = [8 + size + part["data_offsets"][0] for part in (keys, states)]
-            mapped = (  # "c": pages are shared, and nothing is written back
-                np.memmap(path, np.int64, "c", where[0], tuple(keys["shape"])),
-                np.memmap(path, np.float16, "c", where[1], shape),
-            )
+            # "c": pages are shared, and nothing is written back.
+            known = torch.from_numpy(np.memmap(path, np.int64, "c", where[0], tuple(keys["shape"])))
+            found = torch.from_numpy(np.memmap(path, np.float16, "c", where[1], shape))
         except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
             raise UserError(
                 f"{path} is damaged or no table of n-grams ({type(error).__name__}: {error}). Copy "
                 "it again, or make it anew with tokenexit ngrams."
             ) from error
-        return cls(*map(torch.from_numpy, mapped), made_from)
+        return cls(known, found, made_from)
 
 
 def _begin(path: Path, keys: Tensor, shape: tuple[int, ...], made_from: Mapping[str, Any]) -> int:

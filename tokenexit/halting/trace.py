@@ -50,21 +50,7 @@ class LayerWork(NamedTuple):
     embedded: int = 0
 
     def __add__(self, other: LayerWork) -> LayerWork:  # type: ignore[override]
-        return LayerWork(
-            self.active + other.active,
-            self.projected + other.projected,
-            self.pairs + other.pairs,
-            self.absorbed + other.absorbed,
-            self.absorbed_pairs + other.absorbed_pairs,
-            self.head + other.head,
-            self.gate + other.gate,
-            self.calls + other.calls,
-            self.context + other.context,
-            self.spared + other.spared,
-            self.scored + other.scored,
-            self.ranked + other.ranked,
-            self.embedded + other.embedded,
-        )
+        return LayerWork(*(a + b for a, b in zip(self, other, strict=True)))
 
 
 Work = tuple[LayerWork, ...]
