@@ -548,3 +548,17 @@ def test_as_a_program(trained_run, tmp_path):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("Error: There is no file 'gone.txt'")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_reducer_is_chosen_before_the_policy(ok, own_run, corpus, tmp_path):
+    asked = ["--reducer", "significance", "--tune-reducer", "threshold", "--reducer-speedup", 1.2]
+    found = tmp_path / "found.json"
+    args = ["--data", corpus, "--limit", 12, "--policy", "margin", "--json", found]
+    shown = ok("calibrate", own_run, *args, *asked)
+    told = json.loads(found.read_text())["reducer"]
+    assert told["reached"]
+    assert f"multiply-adds:   {told['chosen']['mac_ratio']:.2f}" in shown
+    assert json.loads((own_run / "reducer.json").read_text()) == told
+    config = json.loads((own_run / "exit_config.json").read_text())
+    assert config["reducer"] == told["reducer"]
+    assert config["policy"]["name"] == "margin"

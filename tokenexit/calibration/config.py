@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tokenexit.calibration.risk import RiskControl
+from tokenexit.calibration.rows.config import ReducerGoal
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.promises import promises_of
 
@@ -74,6 +75,7 @@ class CalibrateConfig:
     )
     verify: int = field(default=3, metadata={"help": "families to verify by real runs"})
     grid: int = field(default=32, metadata={"help": "settings of a threshold to simulate"})
+    reducer: ReducerGoal = field(default_factory=ReducerGoal)
 
     def __post_init__(self) -> None:
         for promise in promises_of(self._given):
@@ -113,6 +115,12 @@ class CalibrateConfig:
             raise UserError(
                 "calibrate.risk already says how far to go, so calibrate.speedup cannot; leave one "
                 "out (calibrate.risk=null where a method sets it)."
+            )
+        if self.risk is not None and self.reducer.by is not None:
+            raise UserError(
+                "calibrate.risk counts answers that differ from full depth with the reducer that "
+                "is used, which calibrate.reducer.by would change before: leave one out, or choose "
+                "the reducer first and ask for the risk in a second calibration."
             )
         if self.risk is not None and self.confidence is not None:
             raise UserError(

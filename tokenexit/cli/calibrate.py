@@ -10,7 +10,7 @@ import typer
 
 from tokenexit import files
 from tokenexit.cli.base import open_model, progressing, read_policy, write_json
-from tokenexit.cli.groups import Columns, Loading, flat
+from tokenexit.cli.groups import Columns, Loading, Tuning, flat
 from tokenexit.cli.options import BatchSize, Data, Json, MetricText, Model, Progress
 from tokenexit.errors import UserError
 
@@ -69,6 +69,7 @@ def calibrate(
     policy: Annotated[
         str | None, typer.Option(help="Family to calibrate; a few by default.")
     ] = None,
+    tuning: Tuning,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Only so many texts, drawn at random; else all.")
     ] = None,
@@ -83,10 +84,12 @@ def calibrate(
     """Choose the policy that keeps a promise, and save it with the model."""
     from tokenexit.calibration import CalibrateConfig
     from tokenexit.calibration.clock.saved import COSTS, read_costs
+    from tokenexit.calibration.rows.config import ReducerGoal
     from tokenexit.evaluation.processes import is_main
     from tokenexit.models.folders import save_settings
-    from tokenexit.reporting.calibration_text import calibration_text
+    from tokenexit.reporting.calibration_text import calibration_text, reducer_text
     from tokenexit.workflows.lock import locked
+    from tokenexit.workflows.reducing import REDUCER, reduce_first
     from tokenexit.workflows.selection import used_before
 
     if not dry_run and not Path(model).is_dir():
@@ -105,6 +108,7 @@ def calibrate(
         risk_of=risk_of.value,  # type: ignore[arg-type]
         promises=dict(read_promise(told) for told in promise or []),
         limit=limit,
+        reducer=ReducerGoal(**tuning.options()),
     )
     if not dry_run and is_main():
         context.with_resource(locked(model, "tokenexit calibrate"))
@@ -114,17 +118,26 @@ def calibrate(
     part = opened.split(data, split, labels, **columns.options())
     with progressing(progress):
         costs = read_costs(Path(model) / COSTS)
+        exits = len(opened.model.settings.exit_layers) > 1
+        reduced, config = reduce_first(
+            opened.model, part, config, exits=exits, name=split, batch_size=batch_size
+        )
         found = opened.calibrate(part, split, config, read_policy(policy), batch_size, costs=costs)
     if not is_main():
         return
     used = used_before(opened.model.settings.training, model, opened.source(data), split)
     data_out = {**found.to_json(), "data_used_for": used}
+    if reduced is not None:
+        data_out["reducer"] = reduced.to_json()
+        typer.echo(reducer_text(data_out["reducer"]))
     typer.echo(calibration_text(data_out))
     if not dry_run:
         short = {**found.for_model(), "data_used_for": used}
         # Results were measured with the policy of before.
         opened.model.configure(policy=found.policy, calibration=short, results=None)
         record = {"calibration.json": files.to_json(data_out, indent=2) + "\n"}
+        if reduced is not None:
+            record[REDUCER] = files.to_json(reduced.to_json(), indent=2) + "\n"
         if found.cost_model is not None:
             record[COSTS] = files.to_json(found.cost_model, indent=2) + "\n"
         save_settings(opened.model, Path(model), record)

@@ -115,6 +115,41 @@ class Loading(Machine):
     ] = None
 
 
+@dataclass(frozen=True)
+class Tuning(OptionGroup):
+    """How the reducer is chosen, before the policy."""
+
+    tune_reducer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="threshold|search",
+            help="Choose the model's reducer, or that of --reducer, before the policy: by turning "
+            "its threshold, or by searching shares of rows layer by layer.",
+        ),
+    ] = None
+    reducer_quality: Annotated[
+        float | None,
+        typer.Option(help="With --tune-reducer, share of the quality without it to keep."),
+    ] = None
+    reducer_speedup: Annotated[
+        float | None,
+        typer.Option(help="With --tune-reducer, how many times fewer multiply-accumulates."),
+    ] = None
+    reducer_rounds: Annotated[
+        int | None, typer.Option(min=0, help="Rounds of --tune-reducer search; 30 by default.")
+    ] = None
+
+    def options(self) -> dict[str, Any]:
+        """As ``calibrate.reducer`` of a recipe takes them."""
+        told = {
+            "by": self.tune_reducer,
+            "min_quality": self.reducer_quality,
+            "speedup": self.reducer_speedup,
+            "rounds": self.reducer_rounds,
+        }
+        return {name: value for name, value in told.items() if value is not None}
+
+
 def flat(command: Callable[..., None]) -> Callable[..., None]:
     """A command that shows the fields of its groups as options, in their place among the others.
 

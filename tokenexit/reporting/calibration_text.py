@@ -37,3 +37,20 @@ def calibration_text(calibration: Mapping[str, Any]) -> str:
         lines["quality kept"] = "full depth scores 0, so there was nothing to keep"
     figures = [f"{name + ':':<17}{text}" for name, text in lines.items()]
     return "\n".join([*figures, *promise_sentences(calibration, {}, few=False)])
+
+
+def reducer_text(found: Mapping[str, Any]) -> str:
+    """What was chosen of a reducer, and what it gives where nobody leaves early.
+
+    Args:
+        found: As ``reducer.json`` holds it.
+    """
+    best, metric = found["chosen"], str(found["metric"])
+    lines = {
+        "reducer": json.dumps(found["reducer"]),
+        "quality kept": f"{best['relative_quality']:.2%} of {metric_name(metric)} "
+        f"{score(found['quality_full'], metric)} without it"
+        + ("" if found["reached"] else ": not what was asked, the nearest to it"),
+        "multiply-adds": f"{best['mac_ratio']:.2f} of the plain model's",
+    }
+    return "\n".join(f"{name + ':':<17}{text}" for name, text in lines.items())

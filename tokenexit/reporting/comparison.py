@@ -120,8 +120,9 @@ def _row(name: str, run: Run, single: Run | None, static: Run | None) -> dict[st
     settings = [p for p in points if p["kind"] != "full"] or points
     pairs = [(p["mac_ratio"], p["quality"]) for p in settings]
     alone = single["calibrated"]["quality_full_depth"] if single else None
-    # A part of the encoder has to keep the quality of the whole.
+    # A part of the encoder, and one that reads a part of the rows, has to keep that of the whole.
     part = single is not None and single["num_layers"] != run["num_layers"]
+    part = part or bool(run.get("reduced"))
     whole = alone if alone is not None and part else full
     kept = fastest_keeping(((p["depth_speedup"], p["quality"]) for p in points), KEPT * whole)
     return {

@@ -137,6 +137,11 @@ def stage_config(config: ClassificationConfig, number: int) -> ClassificationCon
                 f"stages[{number - 1}] sets {key!r}, which all models of a cascade share; set it "
                 "beside stages."
             )
+    if config.calibrate.reducer.by is not None:
+        raise UserError(
+            "calibrate.reducer.by chooses the reducer of one model, and a cascade has several: "
+            "choose that of each model in a run of its own."
+        )
     if "validate_on" in own and config.calibrate.risk is not None:
         raise UserError(
             "calibrate.risk needs validation texts that no model was chosen on, so all models "

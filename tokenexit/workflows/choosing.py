@@ -11,6 +11,7 @@ from tokenexit.files import write_json
 from tokenexit.policies import Policy, from_config
 from tokenexit.workflows.logs import logger
 from tokenexit.workflows.recipes import Recipe
+from tokenexit.workflows.reducing import REDUCER, reduce_first
 from tokenexit.workflows.selection import Selection
 
 CURVE_FACTORS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
@@ -20,7 +21,7 @@ CURVE_FACTORS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 def choose_policy(
     recipe: Recipe, model: Any, policy: Policy | None, main: bool, held: Selection[Any]
 ) -> Policy:
-    """The policy as given, or calibrated and saved.
+    """The policy as given, or calibrated and saved; before it the reducer, if that is asked.
 
     Args:
         recipe: The run.
@@ -32,9 +33,18 @@ def choose_policy(
     config = recipe.config
     run, asked = Path(config.output_dir), config.calibrate.asked
     if main:
-        for name in ("calibration.json", COSTS):
+        for name in ("calibration.json", COSTS, REDUCER):
             (run / name).unlink(missing_ok=True)  # of an earlier policy
-    if policy is not None and not (asked and policy.threshold_spec() is not None):
+    given = policy is not None and not (asked and policy.threshold_spec() is not None)
+    exits = not given and not recipe.fixed(model)
+    told: dict[str, Any] = {"exits": exits, "batch_size": config.batch_size, "on_unknown": "keep"}
+    reduced, left = reduce_first(model, held.calibrating, config.calibrate, **told)
+    if reduced is not None:
+        recipe = type(recipe)(replace(config, calibrate=left))
+        if main:
+            write_json(run / REDUCER, reduced.to_json())
+            logger.info("calibrated reducer: %s", model.reducer)
+    if policy is not None and given:
         return policy
     if recipe.fixed(model):
         return from_config("never")  # nothing to choose among

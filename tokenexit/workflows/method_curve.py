@@ -21,6 +21,12 @@ from tokenexit.workflows.compare_methods_config import CompareMethodsConfig
 from tokenexit.workflows.method_runs import MethodRun
 from tokenexit.workflows.method_sweep import next_setting
 from tokenexit.workflows.recipes import Measure
+from tokenexit.workflows.reducer_curve import (
+    reduced_by,
+    reducer_settings,
+    reducer_text,
+    sweep_reducer,
+)
 from tokenexit.workflows.same_run import read_record
 
 STORE = "measured.json"
@@ -48,8 +54,9 @@ def measure(
         splits: Its data.
 
     Returns:
-        ``points`` as in ``pareto.csv``, each with its quality and its multiply-accumulates on the
-        validation split, by which a setting can be chosen; ``calibrated``, the result of the
+        ``points`` as in ``pareto.csv``, those of a reducer's settings with ``reducer``, each with
+        its quality and its multiply-accumulates on the validation split, by which a setting can be
+        chosen; ``reduced``, whether the trade-off is a reducer's; ``calibrated``, the result of the
         calibrated policy; ``guess``, quality of the commonest class; ``num_layers`` and
         ``plain_macs`` of the network that costs are relative to; ``uniform_depth``, whether depth
         is counted in its layers; ``overhead``, None without a policy; ``clock``, None where it was
@@ -70,13 +77,19 @@ def measure(
             **asdict(recipe.whole(model, split.head(FEW))),
         }
     family = _family(run, calibrated)
+    found["reduced"] = family is None and getattr(model, "reducer", None) is not None
     if family is not None:
         run_one = recipe.measuring(model, split, calibrated, config.batch_size)
         _sweep(run.folder, run_one, family, found, config.settings)
+    elif (reducer := getattr(model, "reducer", None)) is not None:
+        run_one = recipe.measuring(model, split, calibrated, config.batch_size)
+        settings = reducer_settings(run.folder, reducer, config.settings)
+        for _ in sweep_reducer(model, settings, run_one, found):
+            write_json(store, found)
     if chosen_on != name:
         known, texts = metrics["splits"][chosen_on], splits[chosen_on]
         run_there = recipe.measuring(model, texts, known, config.batch_size)
-        _on_validation(run, run_there, known["quality_full_depth"], found)
+        _on_validation(run, model, run_there, known["quality_full_depth"], found)
     if "overhead" not in found:
         run_few = recipe.measuring(model, split.head(FEW), _UNKNOWN, config.batch_size)
         found["overhead"] = None if family is None else _overhead(run_few, family)
@@ -127,7 +140,7 @@ def _sweep(
 
 
 def _on_validation(
-    run: MethodRun, run_one: Measure, full_depth: float, found: dict[str, Any]
+    run: MethodRun, model: Any, run_one: Measure, full_depth: float, found: dict[str, Any]
 ) -> None:
     """Run the curve's settings on the validation split, too; each is on disk before the next."""
     kinds = {"engine", "static"} if run.method == STATIC else {"engine"}
@@ -137,7 +150,8 @@ def _on_validation(
         if one["kind"] == "full":
             quality, cost = full_depth, one["mac_ratio"]
         elif one["kind"] in kinds:
-            result = run_one(from_config(json.loads(one["policy"])))
+            with reduced_by(model, one.get("reducer")):
+                result = run_one(from_config(json.loads(one["policy"])))
             quality, cost = result.quality, result.mac_ratio
         else:
             continue
@@ -160,17 +174,23 @@ def _clock(
 ) -> list[dict[str, Any]]:
     """Time the calibrated policy, and the settings nearest to savings of ``TIMED``."""
     engine = [p for p in points if p["kind"] == "engine"]
-    policies = {json.dumps(calibrated["policy"], sort_keys=True): "calibrated"}
+    chosen = json.dumps(calibrated["policy"], sort_keys=True), _reducer_of(opened.model)
+    settings = {chosen: "calibrated"}
     for speed in TIMED if engine else ():
         near = min(engine, key=lambda p: abs(p["mac_ratio"] - 1 / speed))
         text = json.dumps(json.loads(near["policy"]), sort_keys=True)
-        policies.setdefault(text, f"near {speed:g}x")
+        settings.setdefault((text, near.get("reducer", chosen[1])), f"near {speed:g}x")
     few = split.sample(config.clock_texts)
     options: dict[str, Any] = {"batch_size": config.clock_batch, "repeats": config.repeats}
-    return [
-        {
-            "setting": label,
-            **opened.bench(few, None, from_config(json.loads(text)), **options).to_json(),
-        }
-        for text, label in policies.items()
-    ]
+    timed = []
+    for (text, reducer), label in settings.items():
+        with reduced_by(opened.model, reducer):
+            found = opened.bench(few, None, from_config(json.loads(text)), **options)
+        timed.append({"setting": label, **found.to_json()})
+    return timed
+
+
+def _reducer_of(model: Any) -> str | None:
+    """The reducer of a model as points name it; None for models that have none at all."""
+    reducer = getattr(model, "reducer", None)
+    return None if reducer is None else reducer_text(reducer)

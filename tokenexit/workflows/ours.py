@@ -20,8 +20,8 @@ CHECKPOINTS = "checkpoints"
 CLEARING = ".clearing"
 """Stands in a folder whose run is being cleared away."""
 _RESULTS = (
-    "metrics.json", "seeds.json", "calibration.json", "cost_model.json", "pareto.csv",
-    "report.html", "train_log.jsonl", "measured.json", "trained_by.json",
+    "metrics.json", "seeds.json", "calibration.json", "reducer.json", "cost_model.json",
+    "pareto.csv", "report.html", "train_log.jsonl", "measured.json", "trained_by.json",
     "traces/validation.parquet", "traces/test.parquet",
     *(f"figures/{name}.*" for name in ("curve", "exits", "reliability")),
 )  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tokenexit.calibration.rows.choose import check_tunable
 from tokenexit.extras import require_libraries
 from tokenexit.policies import Policy
 from tokenexit.training import make_accelerator, train
@@ -95,8 +96,13 @@ def taught(
         families: Policies to calibrate.
         accelerator: Of this process.
         begins: Called when all is checked and before anything is written.
+
+    Raises:
+        UserError: Anything wrong with settings or texts that shows before the training.
     """
     config = recipe.config
+    if config.calibrate.reducer.by is not None:
+        check_tunable(model, config.calibrate.reducer)
     recipe.dry_run(model, splits["train"], [*families, *([policy] if policy else [])])
     say = logger.info if accelerator.is_main_process else logger.debug
     say("%s", recipe.described(splits, model, accelerator))

@@ -1,0 +1,70 @@
+"""The curve of a reducer: which settings are run, with what, and that nothing is left changed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from tokenexit import reducers
+from tokenexit.files import write_json
+from tokenexit.workflows.reducer_curve import reduced_by, reducer_settings, sweep_reducer
+
+
+@dataclass
+class Model:
+    """Remembers its reducer, as models do."""
+
+    settings: Any
+
+    def use_reducer(self, reducer):
+        self.settings = SimpleNamespace(reducer=reducer)
+
+
+def test_settings_of_a_threshold(tmp_path):
+    found = reducer_settings(tmp_path, reducers.Significance(0.8), 6)
+    assert [None if one is None else one.ratio for one in found] == [
+        None, 1.0, 0.7625, 0.525, 0.2875, 0.05, 0.8,
+    ]  # fmt: skip
+    assert reducer_settings(tmp_path, reducers.Significance(0.8), 1) == [
+        None,
+        reducers.Significance(0.8),
+    ]
+
+
+def test_settings_of_a_calibration_are_its_frontier(tmp_path):
+    def one(share, quality, macs):
+        reducer = reducers.Significance(1.0, shares=(share,)).to_config()
+        told = {"quality": quality, "relative_quality": quality, "mac_ratio": macs}
+        return {"reducer": reducer, **told}
+
+    front = [one(n / 10, n / 10, n / 10) for n in range(9, 0, -1)]
+    write_json(tmp_path / "reducer.json", {"tried": [*front, one(0.95, 0.2, 0.95)]})
+    own = reducers.Significance(1.0, shares=(0.9,))
+    found = reducer_settings(tmp_path, own, 5)
+    assert [one.shares[0] for one in found if one is not None] == [0.9, 0.6, 0.4, 0.1]
+    assert len(reducer_settings(tmp_path, own, 40)) == 10
+
+
+def test_each_setting_is_run_with_its_reducer_once():
+    own = reducers.Significance(0.8)
+    model, ran = Model(SimpleNamespace(reducer=own.to_config())), []
+
+    def run_one(policy):
+        ran.append(model.settings.reducer)
+        figures = dict.fromkeys(("mean_exit_layer", "depth_speedup", "mac_ratio"), 1.0)
+        return SimpleNamespace(split="test", quality=0.5, relative_quality=1.0, **figures)
+
+    found: dict[str, Any] = {"points": []}
+    for _ in range(2):
+        for _ in sweep_reducer(model, [None, own], run_one, found):
+            pass
+    assert ran == [None, own.to_config()]
+    assert model.settings.reducer == own.to_config()
+    assert [point["value"] for point in found["points"]] == [None, 0.8]
+    assert [json.loads(point["reducer"]) for point in found["points"]] == ran
+    with reduced_by(model, found["points"][0]["reducer"]):
+        assert model.settings.reducer is None
+    with reduced_by(model, None):
+        assert model.settings.reducer == own.to_config()

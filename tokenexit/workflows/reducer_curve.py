@@ -1,0 +1,91 @@
+"""The curve of a run whose trade-off is a reducer's, not a policy's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tokenexit.calibration.rows.found import TriedReducer, frontier_of
+from tokenexit.evaluation.curve import point
+from tokenexit.policies.never import Never
+from tokenexit.reducers import Reducer, from_config
+from tokenexit.workflows.recipes import Measure
+from tokenexit.workflows.reducing import REDUCER
+from tokenexit.workflows.same_run import read_record
+
+
+def reducer_settings(folder: Path, reducer: Reducer, count: int) -> list[Reducer | None]:
+    """Settings to run, the most work first: none, and those on the frontier of a calibration.
+
+    Where there was none, the reducer as it is and values of its threshold.
+
+    Args:
+        folder: Of the run.
+        reducer: Of its model.
+        count: Settings at most, beside none.
+    """
+    path, found = folder / REDUCER, list[Reducer]()
+    if path.is_file():
+        tried = [TriedReducer(**one) for one in read_record(path)["tried"]]
+        front = frontier_of(tried)[::-1]
+        found = [from_config(front[place].reducer) for place in _even(len(front), count - 1)]
+    elif (spec := reducer.threshold_spec()) is not None and count > 1:
+        places = [number / max(count - 2, 1) for number in range(count - 1)]
+        values = [float(f"{spec.value(place):.4g}") for place in places]
+        found = [reducer.with_threshold(value) for value in values]
+    return [None, *dict.fromkeys([*found, reducer])]
+
+
+def _even(length: int, count: int) -> list[int]:
+    """So many places of a list, both ends among them."""
+    if length <= count:
+        return list(range(length))
+    return [round(n * (length - 1) / max(count - 1, 1)) for n in range(count)]
+
+
+def sweep_reducer(
+    model: Any, settings: list[Reducer | None], run_one: Measure, found: dict[str, Any]
+) -> Iterator[None]:
+    """Run settings that are not among the points yet; yields after each.
+
+    Args:
+        model: Whose reducer is set, and set back.
+        settings: From ``reducer_settings``.
+        run_one: Runs a policy.
+        found: Of the run; its ``points`` grow.
+    """
+    done = {one.get("reducer") for one in found["points"]}
+    for reducer in settings:
+        told = reducer_text(reducer)
+        if told in done:
+            continue
+        with reduced_by(model, told):
+            result = run_one(Never())
+        value = None if reducer is None else reducer.threshold_value()
+        about = asdict(point("engine", Never(), value, result))
+        name = "no reducer" if reducer is None else reducer.to_config()["name"]
+        found["points"].append({**about, "family": name, "reducer": told})
+        yield
+
+
+def reducer_text(reducer: Reducer | None) -> str:
+    """A reducer as one line of JSON, ``null`` for none."""
+    return "null" if reducer is None else reducer.to_json()
+
+
+@contextmanager
+def reduced_by(model: Any, told: str | None) -> Iterator[None]:
+    """A model with a reducer of a point; as it is where the point names none."""
+    if told is None:
+        yield
+        return
+    before: Mapping[str, Any] | None = model.settings.reducer
+    model.use_reducer(json.loads(told))
+    try:
+        yield
+    finally:
+        model.use_reducer(before)
