@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from transformers import PreTrainedModel
 
-from tokenexit.backbones.base import BACKBONES, Absorbable, Backbone, LayerCost, check_sound
+from tokenexit.backbones.base import BACKBONES, Absorbable, Backbone, check_sound
 from tokenexit.backbones.inference import Inference
+from tokenexit.backbones.layer_cost import LayerCost
+from tokenexit.backbones.sliced import sliced
 from tokenexit.backbones.twin import evaluated
 from tokenexit.errors import UserError
 
-__all__ = ["BACKBONES", "Absorbable", "Backbone", "Inference", "LayerCost", "adapt", "evaluated"]
+__all__ = [
+    "BACKBONES",
+    "Absorbable",
+    "Backbone",
+    "Inference",
+    "LayerCost",
+    "adapt",
+    "evaluated",
+    "sliced",
+]
 
 
 def adapt(model: PreTrainedModel) -> Backbone:

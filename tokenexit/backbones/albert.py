@@ -41,7 +41,8 @@ class AlbertBackbone(Projected):
 
     def cost(self, index: int) -> LayerCost:
         """Multiply-accumulates of layer ``index``."""
-        return LayerCost.of(self.hidden_size, 2 * self.hidden_size * self.config.intermediate_size)
+        width = self.hidden_size
+        return LayerCost.of(width, 2 * width * self.neurons(index), self.inner(index))
 
     def embed(self, input_ids: Tensor, positions: Tensor, segments: Tensor | None = None) -> Tensor:
         """Word, position and segment embeddings, widened to the width of the layers."""
@@ -62,13 +63,17 @@ class AlbertBackbone(Projected):
         """Key and value weights of the layer."""
         return projections(*self._projections(index)[1:])
 
+    def _dense(self, index: int) -> tuple[Any, Any, Any]:
+        layer = self._layer(index)
+        return layer.attention.dense, layer.ffn, layer.ffn_output
+
     def _parts(self, index: int) -> Parts | None:
         layer = self._layer(index)
         attention = layer.attention
         if not as_data.known(layer) or not as_data.dropout(attention.output_dropout, layer.dropout):
             return None
         norms = attention.LayerNorm, layer.full_layer_layer_norm
-        return Parts((attention.dense, layer.ffn, layer.ffn_output), norms, layer.activation)
+        return Parts(self._dense(index), norms, layer.activation)
 
     def embedding_recipe(self) -> EmbeddingRecipe | None:
         """The embeddings as data."""

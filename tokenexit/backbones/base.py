@@ -19,45 +19,16 @@ from torch import Tensor, nn
 from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
 
 from tokenexit.backbones.adapter import Adapter
+from tokenexit.backbones.channels import ChannelsOfLayer
 from tokenexit.backbones.inference_modules import is_linear
+from tokenexit.backbones.layer_cost import LayerCost
 from tokenexit.backbones.recipe import EmbeddingRecipe, HeadRecipe, LayerRecipe, Norm
 from tokenexit.backbones.reduced import Reduced
 from tokenexit.errors import UserError
 from tokenexit.registry import Registry
+from tokenexit.widths import Widths, count_of
 
 BACKBONES: Registry[Backbone] = Registry("model type", "tokenexit.backbones")
-
-
-@dataclass(frozen=True)
-class LayerCost:
-    """Multiply-accumulates of one layer, per row; attention per query-key pair.
-
-    Attributes:
-        query: Of a row that asks: its query projection.
-        key_value: Of a row that is attended to: key and value projections.
-        combine: Of a row that asks: attention output and feed-forward block.
-        pair: Of one query meeting one key: scores and read-out over all heads.
-        fixed: Of a layer whatever its rows, such as projecting relative positions.
-    """
-
-    query: int
-    key_value: int
-    combine: int
-    pair: int
-    fixed: int = 0
-
-    @classmethod
-    def of(cls, width: int, feed_forward: int, inner: int | None = None) -> LayerCost:
-        """Of a layer with a matrix each for queries, keys, values and output.
-
-        Args:
-            width: Of the states, ``H``.
-            feed_forward: Multiply-accumulates of the feed-forward block, per row.
-            inner: Width of all heads together; that of the states when None.
-        """
-        inner = width if inner is None else inner
-        square = width * inner
-        return cls(square, 2 * square, square + feed_forward, 2 * inner)
 
 
 @dataclass(frozen=True)
@@ -91,6 +62,9 @@ class Backbone(Adapter):
         model: A transformers model with a head that classifies tokens or texts, left unmodified.
     """
 
+    widths: Widths | None = None
+    """What its layers have kept, with an entry a layer, if they have been sliced."""
+
     @property
     def base(self) -> Any:
         """The model without its head."""
@@ -115,8 +89,25 @@ class Backbone(Adapter):
 
     @cached_property
     def num_heads(self) -> int:
-        """Attention heads; the width of one is ``H / num_heads``."""
+        """Attention heads of a whole layer; the width of one is ``H / num_heads``."""
         return int(self.config.num_attention_heads)
+
+    @cached_property
+    def num_neurons(self) -> int:
+        """Inner width of a whole feed-forward block."""
+        return int(self.config.intermediate_size)
+
+    def heads(self, index: int) -> int:
+        """Attention heads that layer ``index`` (from 0) has."""
+        return self.num_heads if self.widths is None else count_of(self.widths.of_heads[index])
+
+    def inner(self, index: int) -> int:
+        """Width of these together."""
+        return self.heads(index) * (self.hidden_size // self.num_heads)
+
+    def neurons(self, index: int) -> int:
+        """Inner width of the feed-forward block of layer ``index``."""
+        return self.num_neurons if self.widths is None else count_of(self.widths.of_neurons[index])
 
     @property
     def max_length(self) -> int:
@@ -254,6 +245,17 @@ class Backbone(Adapter):
         A family that has a ``bias`` must give None: it is no part of what is read so.
         """
         return None
+
+    def channels(self, index: int) -> ChannelsOfLayer:
+        """Where the heads and the neurons of layer ``index`` lie in its weights.
+
+        Raises:
+            UserError: The family does not say so; its layers are not sliced.
+        """
+        raise UserError(
+            f"Models of type {self.config.model_type!r} do not say where their heads and neurons "
+            "lie, so that widths cannot slice them: leave widths out."
+        )
 
     # --- the same as data, for engines that compute it themselves ----------------------------
 

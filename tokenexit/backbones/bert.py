@@ -55,7 +55,8 @@ class BertBackbone(Projected):
 
     def cost(self, index: int) -> LayerCost:
         """Multiply-accumulates of layer ``index``."""
-        return LayerCost.of(self.hidden_size, 2 * self.hidden_size * self.config.intermediate_size)
+        width = self.hidden_size
+        return LayerCost.of(width, 2 * width * self.neurons(index), self.inner(index))
 
     def embed(self, input_ids: Tensor, positions: Tensor, segments: Tensor | None = None) -> Tensor:
         """Word, position and segment embeddings."""
@@ -104,6 +105,10 @@ class BertBackbone(Projected):
         """Key and value weights of the layer."""
         return projections(*self._projections(index)[1:])
 
+    def _dense(self, index: int) -> tuple[Any, Any, Any]:
+        layer = self._layer(index)
+        return layer.attention.output.dense, layer.intermediate.dense, layer.output.dense
+
     def _parts(self, index: int) -> Parts | None:
         layer = self._layer(index)
         output, wide, last = layer.attention.output, layer.intermediate, layer.output
@@ -111,7 +116,7 @@ class BertBackbone(Projected):
             return None
         if not as_data.dropout(output.dropout, last.dropout):
             return None
-        dense = output.dense, wide.dense, last.dense
+        dense = self._dense(index)
         return Parts(dense, (output.LayerNorm, last.LayerNorm), wide.intermediate_act_fn)
 
     def embedding_recipe(self) -> EmbeddingRecipe | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 from transformers.models.deberta_v2.modeling_deberta_v2 import make_log_bucket_position
 
 from tokenexit.backbones.base import BACKBONES, LayerCost
+from tokenexit.backbones.channels import ChannelsOfLayer
 from tokenexit.backbones.projected import Projected, tiny
 from tokenexit.errors import UserError
 
@@ -51,6 +53,17 @@ class DebertaV2Backbone(Projected):
     def _attention(self, index: int) -> Any:
         return self._layer(index).attention.self
 
+    def _dense(self, index: int) -> tuple[Any, Any, Any]:
+        layer = self._layer(index)
+        return layer.attention.output.dense, layer.intermediate.dense, layer.output.dense
+
+    def channels(self, index: int) -> ChannelsOfLayer:
+        """Heads have rows of the projections of relative positions as well."""
+        attention, found = self._attention(index), super().channels(index)
+        names = "pos_key_proj", "pos_query_proj"
+        more = [module for n in names if (module := getattr(attention, n, None)) is not None]
+        return replace(found, heads=replace(found.heads, into=(*found.heads.into, *more)))
+
     def _kinds(self, index: int) -> set[str]:
         attention = self._attention(index)
         return (
@@ -59,17 +72,17 @@ class DebertaV2Backbone(Projected):
 
     def cost(self, index: int) -> LayerCost:
         """Multiply-accumulates of layer ``index``; a row meets each relative position once."""
-        width, inner = self.hidden_size, int(self.config.intermediate_size)
+        width, inner = self.hidden_size, self.inner(index)
         attention, kinds = self._attention(index), self._kinds(index)
         distances = 2 * attention.pos_ebd_size if kinds else 0
         # With shared weights the model projects both tables, whichever it uses.
         tables = 2 if attention.share_att_key else len(kinds)
         return LayerCost(
-            query=width * width + ("c2p" in kinds) * distances * width,
-            key_value=2 * width * width + ("p2c" in kinds) * distances * width,
-            combine=width * width + 2 * width * inner,
-            pair=2 * width,
-            fixed=tables * distances * width * width,
+            query=width * inner + ("c2p" in kinds) * distances * inner,
+            key_value=2 * width * inner + ("p2c" in kinds) * distances * inner,
+            combine=width * inner + 2 * width * self.neurons(index),
+            pair=2 * inner,
+            fixed=tables * distances * width * inner,
         )
 
     def embed(self, input_ids: Tensor, positions: Tensor, segments: Tensor | None = None) -> Tensor:
@@ -122,15 +135,16 @@ class DebertaV2Backbone(Projected):
             return None
         embeddings = attention.pos_dropout(self.base.encoder.get_rel_embedding())
         shared = attention.share_att_key
-        place = self._places(index, query_pos, key_pos)[:, None].expand(-1, self.num_heads, -1, -1)
+        heads = self.heads(index)
+        place = self._places(index, query_pos, key_pos)[:, None].expand(-1, heads, -1, -1)
         terms = []
         if "c2p" in kinds:
             project = attention.key_proj if shared else attention.pos_key_proj
-            terms.append((queries @ self._table(project(embeddings))).gather(-1, place))
+            terms.append((queries @ self._table(project(embeddings), heads)).gather(-1, place))
         if "p2c" in kinds:
             project = attention.query_proj if shared else attention.pos_query_proj
             # Buckets are symmetric, so a key finds a query at the same place of the table.
-            terms.append((keys @ self._table(project(embeddings))).gather(-1, place.mT).mT)
+            terms.append((keys @ self._table(project(embeddings), heads)).gather(-1, place.mT).mT)
         return sum(terms[1:], terms[0]) * self.scaling(index)
 
     def _places(self, index: int, query_pos: Tensor, key_pos: Tensor) -> Tensor:
@@ -158,9 +172,9 @@ class DebertaV2Backbone(Projected):
             self._buckets[key] = table
         return table[distance.clamp(-far, far) + far]
 
-    def _table(self, projected: Tensor) -> Tensor:
+    def _table(self, projected: Tensor, heads: int) -> Tensor:
         """Split heads, ``[R, H] -> [heads, H / heads, R]``."""
-        return projected.unflatten(-1, (self.num_heads, -1)).permute(1, 2, 0)
+        return projected.unflatten(-1, (heads, -1)).permute(1, 2, 0)
 
     def classify_text(self, rows: Tensor) -> Tensor:
         """Pooler, dropout, classifier."""

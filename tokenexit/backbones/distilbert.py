@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -30,9 +31,15 @@ class DistilBertBackbone(Projected):
     def _dropout(self, index: int) -> Any:
         return self._layer(index).attention.dropout
 
+    @cached_property
+    def num_neurons(self) -> int:
+        """Inner width of a whole feed-forward block."""
+        return int(self.config.hidden_dim)
+
     def cost(self, index: int) -> LayerCost:
         """Multiply-accumulates of layer ``index``."""
-        return LayerCost.of(self.hidden_size, 2 * self.hidden_size * self.config.hidden_dim)
+        width = self.hidden_size
+        return LayerCost.of(width, 2 * width * self.neurons(index), self.inner(index))
 
     def embed(self, input_ids: Tensor, positions: Tensor, segments: Tensor | None = None) -> Tensor:
         """Word and position embeddings."""
@@ -57,13 +64,17 @@ class DistilBertBackbone(Projected):
         """Key and value weights of the layer."""
         return projections(*self._projections(index)[1:])
 
+    def _dense(self, index: int) -> tuple[Any, Any, Any]:
+        layer = self._layer(index)
+        return layer.attention.out_lin, layer.ffn.lin1, layer.ffn.lin2
+
     def _parts(self, index: int) -> Parts | None:
         layer = self._layer(index)
         ffn = layer.ffn
         if not as_data.known(ffn) or not as_data.dropout(ffn.dropout):
             return None
         norms = layer.sa_layer_norm, layer.output_layer_norm
-        return Parts((layer.attention.out_lin, ffn.lin1, ffn.lin2), norms, ffn.activation)
+        return Parts(self._dense(index), norms, ffn.activation)
 
     def embedding_recipe(self) -> EmbeddingRecipe | None:
         """The embeddings as data."""

@@ -29,6 +29,7 @@ from tokenexit.backbones.precise import (
 from tokenexit.backbones.snapshot import Snapshot
 from tokenexit.backbones.twin import evaluated, twin
 from tokenexit.backbones.watch import Watch
+from tokenexit.widths import Widths
 
 N = TypeVar("N", bound=Adapter)
 M = TypeVar("M", bound=nn.Module | None)
@@ -99,6 +100,7 @@ class Inference(Generic[N]):
         adapter: Wraps a model.
         pack: Whether weights are laid out anew; where that pays when None.
         precision: What the twin computes with; as the network's weights are when None.
+        widths: What of an encoder the twin computes; all of it when None.
     """
 
     def __init__(
@@ -106,10 +108,12 @@ class Inference(Generic[N]):
         adapter: Callable[[Any], N],
         pack: bool | None = None,
         precision: str | None = None,
+        widths: Widths | None = None,
     ) -> None:
         self._adapter = adapter
         self._pack = pack
         self.precision = precision
+        self.widths = widths
         self.freed = False
         """Whether the network's own weights are gone."""
         self._made: _Made[N] | None = None
@@ -192,9 +196,22 @@ class Inference(Generic[N]):
             if precision in (None, self.precision):
                 return self
             raise gone(f"used in {precision}")
-        new = Inference(self._adapter, self._pack, precision or self.precision)
+        chosen = precision or self.precision
+        new = Inference(self._adapter, self._pack, chosen, self.widths)
         new.get(model)
         return new
+
+    def narrowed(self, widths: Widths | None) -> Inference[N]:
+        """The same for other widths, whose twin is made when it is asked for.
+
+        Raises:
+            UserError: The weights it would be made from are gone.
+        """
+        if widths == self.widths:
+            return self
+        if self.freed:
+            raise gone("used with other widths")
+        return Inference(self._adapter, self._pack, self.precision, widths)
 
     def free(self, model: nn.Module) -> None:
         """Let go of the weights of the network that the twin has copies of.
@@ -229,15 +246,18 @@ class Inference(Generic[N]):
         if self.precision is not None:
             check_servable(model, self.precision, original.precisions)
         snapshot = Snapshot(model)
-        made = make(original, self._pack, self.precision)
+        made = make(original, self._pack, self.precision, self.widths)
         device = next(model.parameters()).device.type
-        return _Made(self._adapter(made.model), made, snapshot, how(original), device)
+        network: Any = self._adapter(made.model)
+        if made.widths is not None:
+            network.widths = made.widths
+        return _Made(network, made, snapshot, how(original), device)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copied or pickled without the twin: whoever needs it makes it anew."""
         if self.freed:
             raise gone("copied")
-        return type(self), (self._adapter, self._pack, self.precision)
+        return type(self), (self._adapter, self._pack, self.precision, self.widths)
 
 
 def _itself(module: nn.Module) -> None:

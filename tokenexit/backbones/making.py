@@ -16,8 +16,10 @@ from tokenexit.backbones.adapter import Adapter
 from tokenexit.backbones.inference_modules import InferenceLinear, Nothing, is_linear
 from tokenexit.backbones.precise import REDUCED, cast, check_numbers, served_layers
 from tokenexit.backbones.reduced import Reduced
+from tokenexit.backbones.sliced import around, explicit, parts_of
 from tokenexit.backbones.twin import anybody_listens, twin, unheard
 from tokenexit.backbones.watch import Watch, products
+from tokenexit.widths import Widths
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -31,24 +33,31 @@ class Twin:
         same: Whether weights that it has copies of are as they were; is told how many rows will
             be computed.
         copied: Linear layers of the network with the layers that took their places.
+        widths: What it has of the network, with an entry a layer; None for all.
     """
 
     model: Any
     same: Callable[[int], bool]
     copied: Sequence[tuple[nn.Linear, Reduced]]
+    widths: Widths | None = None
 
 
-def make(network: Adapter, pack: bool | None, precision: str | None) -> Twin:
+def make(
+    network: Adapter, pack: bool | None, precision: str | None, widths: Widths | None = None
+) -> Twin:
     """The twin of a network as it is at this moment.
 
     Args:
         network: The network.
         pack: Whether float32 weights are laid out anew; where that pays when None.
         precision: What the twin computes with; as the network's weights are when None.
+        widths: What of an encoder it computes; all of it when None.
 
     Raises:
-        UserError: Of weights that are no numbers.
+        UserError: Of weights that are no numbers, or widths that do not fit.
     """
+    if widths is not None:
+        return _narrow(network, pack, precision, widths)
     if precision is not None:
         check_numbers(network.model)
     on_cpu = next(network.model.parameters()).device.type == "cpu"
@@ -59,6 +68,25 @@ def make(network: Adapter, pack: bool | None, precision: str | None) -> Twin:
     made = _replaced(network, {}, lean=False)
     cast(made, network.model, precision)
     return Twin(made, Watch([*network.model.parameters()]).same, ())
+
+
+def _narrow(network: Any, pack: bool | None, precision: str | None, widths: Widths) -> Twin:
+    """The twin of a sliced network, which has copies of the whole one's weights."""
+    if precision is not None:
+        check_numbers(network.model)
+    entries = explicit(network, widths)
+    parts = parts_of(network, entries)
+    made = make(around(network, entries, parts), pack, precision)
+    wholes: Any = {part: whole for whole, part in parts.items()}
+    # Weights of other types are not watched: a twin of those is made at each call.
+    plain = all(weight.dtype == torch.float32 for weight in network.model.parameters())
+    same = _watch(network, [*wholes.values()]).same if plain else _never
+    copied = [(wholes.get(linear, linear), product) for linear, product in made.copied]
+    return Twin(made.model, same, copied, entries)
+
+
+def _never(rows: int) -> bool:
+    return False
 
 
 def _as_loaded(network: Adapter, pack: bool | None, precision: str | None) -> Twin:

@@ -15,6 +15,7 @@ from transformers.masking_utils import (
 from transformers.models.modernbert.modeling_modernbert import rotate_half
 
 from tokenexit.backbones.base import BACKBONES, Backbone, LayerCost
+from tokenexit.backbones.channels import Channels, ChannelsOfLayer
 from tokenexit.backbones.inference_modules import is_linear
 from tokenexit.backbones.projected import tiny
 from tokenexit.backbones.reduced import Reduced
@@ -35,7 +36,17 @@ class ModernBertBackbone(Backbone):
     def cost(self, index: int) -> LayerCost:
         """Multiply-accumulates of layer ``index``; the gated block has three matrices."""
         # Windows are cut by a mask: far pairs are computed as well.
-        return LayerCost.of(self.hidden_size, 3 * self.hidden_size * self.config.intermediate_size)
+        width = self.hidden_size
+        return LayerCost.of(width, 3 * width * self.neurons(index), self.inner(index))
+
+    def channels(self, index: int) -> ChannelsOfLayer:
+        """Queries, keys and values lie in one matrix, and so do neurons and their gates."""
+        attention, block = self.base.layers[index].attn, self.base.layers[index].mlp
+        width = self.hidden_size // self.num_heads
+        return ChannelsOfLayer(
+            Channels((attention.Wqkv,), attention.Wo, width, blocks=3),
+            Channels((block.Wi,), block.Wo, blocks=2),
+        )
 
     def embed(self, input_ids: Tensor, positions: Tensor, segments: Tensor | None = None) -> Tensor:
         """Word embeddings; positions enter in the layers."""
@@ -77,19 +88,18 @@ class ModernBertBackbone(Backbone):
 
     def _rotate(self, index: int, rows: Tensor, positions: Tensor) -> Tensor:
         cos, sin = self.base.rotary_emb(rows, positions, self.base.layers[index].attention_type)
-        heads = rows.unflatten(-1, (self.num_heads, -1)).float()
+        heads = rows.unflatten(-1, (self.heads(index), -1)).float()
         turned = heads * cos[:, None] + rotate_half(heads) * sin[:, None]
         return turned.flatten(-2).to(rows.dtype)
 
     def queries(self, index: int, rows: Tensor, positions: Tensor) -> Tensor:
         """Norm, query projection and rotation."""
-        return self._rotate(
-            index, self._project(index, rows, slice(0, self.hidden_size)), positions
-        )
+        asked = self._project(index, rows, slice(0, self.inner(index)))
+        return self._rotate(index, asked, positions)
 
     def keys_values(self, index: int, rows: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Norm, key and value projections; keys rotated."""
-        part = slice(self.hidden_size, 3 * self.hidden_size)
+        part = slice(self.inner(index), 3 * self.inner(index))
         keys, values = self._project(index, rows, part).chunk(2, dim=-1)
         return self._rotate(index, keys, positions), values
 

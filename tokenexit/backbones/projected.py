@@ -13,6 +13,7 @@ from transformers.masking_utils import create_bidirectional_mask
 
 from tokenexit.backbones import as_data
 from tokenexit.backbones.base import Backbone
+from tokenexit.backbones.channels import Channels, ChannelsOfLayer
 from tokenexit.backbones.inference_modules import project
 from tokenexit.backbones.recipe import LayerRecipe
 
@@ -59,6 +60,10 @@ class Projected(Backbone):
     def _dropout(self, index: int) -> Any:
         """What has the dropout on attention weights: its module, or the attention's."""
 
+    def _dense(self, index: int) -> tuple[Any, Any, Any] | None:
+        """As ``Parts.dense``, of families whose layers may be sliced; else None."""
+        return None
+
     def _parts(self, index: int) -> Parts | None:
         """The other modules; None where only they know what they do."""
         return None
@@ -99,6 +104,15 @@ class Projected(Backbone):
             return 0.0
         return float(dropout.p if hasattr(dropout, "p") else dropout.dropout)
 
+    def channels(self, index: int) -> ChannelsOfLayer:
+        """By the projections, and by the feed-forward block."""
+        dense = self._dense(index)
+        if dense is None:
+            return super().channels(index)
+        output, wide, last = dense
+        heads = Channels(self._projections(index), output, self.hidden_size // self.num_heads)
+        return ChannelsOfLayer(heads, Channels((wide,), last))
+
     def recipe(self, index: int) -> LayerRecipe | None:
         """The layer as data."""
         parts = self._parts(index)
@@ -114,7 +128,7 @@ class Projected(Backbone):
             attention_norm=attention_norm,
             ff_norm=ff_norm,
             activation=parts.activation,
-            heads=self.num_heads,
+            heads=self.heads(index),
             scale=self.scaling(index),
             pre_norm=parts.pre_norm,
             position_bias=parts.position_bias,

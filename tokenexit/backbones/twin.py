@@ -6,7 +6,7 @@ thread, sees its dropout come or go.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import MethodType
 from typing import Any, TypeVar
 
@@ -93,3 +93,37 @@ def anybody_listens() -> bool:
 
 def _nothing(module: nn.Module) -> None:
     return None
+
+
+def with_parts(module: M, parts: Mapping[nn.Module, nn.Module]) -> M:
+    """The same tree with other modules in some places, in the mode that it is in.
+
+    Args:
+        module: Left as it is; what holds none of the parts is shared.
+        parts: What to use in the place of which module.
+    """
+    done: dict[nn.Module, nn.Module] = dict(parts)
+    made: Any = _with_parts(module, done)
+    return made
+
+
+def _with_parts(module: nn.Module, done: dict[nn.Module, nn.Module]) -> nn.Module:
+    if module not in done:
+        held = {
+            name: None if child is None else _with_parts(child, done)
+            for name, child in module._modules.items()
+        }
+        same = all(one is module._modules[name] for name, one in held.items())
+        done[module] = module if same else _around(module, held)
+    return done[module]
+
+
+def _around(module: nn.Module, held: dict[str, nn.Module | None]) -> nn.Module:
+    """The same module around others; as in ``_copied``."""
+    made: nn.Module = type(module).__new__(type(module))
+    made.__dict__.update(module.__dict__)
+    made._modules = held
+    own: Any = made.__dict__.get("forward")
+    if isinstance(own, MethodType) and own.__self__ is module:
+        made.forward = MethodType(own.__func__, made)
+    return made

@@ -137,7 +137,7 @@ def read_projected(
         of_first: Whether those of the first query of each will do, ``[S, heads, 1, M]``.
         share: What each key weighs, ``[S, M]``, for which ``eager`` is meant.
     """
-    heads = backbone.num_heads
+    heads = backbone.heads(index)
     asked, key, value = _heads(asked, heads), _heads(key, heads), _heads(value, heads)
     bias = None if places is None else backbone.bias(index, asked, key, *places)
     if bias is not None:
@@ -185,8 +185,9 @@ def _absorbed(
 
     The key bias adds one constant to all scores of a query, and cancels.
     """
-    heads = backbone.num_heads
-    size, queries, width = asked.shape
+    heads = backbone.heads(index)
+    size, queries, _ = asked.shape
+    width = source.shape[-1]
     # One batched product a head: [h, S*A, d] x [h, d, H].
     by_head = asked.reshape(size * queries, heads, -1).transpose(0, 1) * backbone.scaling(index)
     probes = torch.bmm(by_head, weights.key_weight.unflatten(0, (heads, -1)))
@@ -200,5 +201,5 @@ def _absorbed(
     read = read.reshape(heads, size * queries, width)
     value_weight = weights.value_weight.unflatten(0, (heads, -1))
     out = torch.bmm(read, value_weight.transpose(1, 2)).transpose(0, 1)
-    out = out.reshape(size, queries, width)
+    out = out.reshape(size, queries, -1)
     return out if weights.value_bias is None else out + weights.value_bias

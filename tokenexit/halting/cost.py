@@ -17,11 +17,11 @@ from tokenexit.heads import ExitHeads
 def macs(backbone: Backbone, heads: ExitHeads, work: Work) -> int:
     """Multiply-accumulates of a run of the engine.
 
-    An absorbed query costs ``2 H^2`` (its probe and its read-out, the query projection being
-    counted with all active rows) and ``2 H heads`` for each row it reads. A scored row costs
-    its head and one product a class for the confidence.
+    An absorbed query costs ``2 H I``, ``I`` being the width of all heads together (its probe and
+    its read-out, the query projection being counted with all active rows) and ``2 H heads`` for
+    each row it reads. A scored row costs its head and one product a class for the confidence.
     """
-    width, num_heads = backbone.hidden_size, backbone.num_heads
+    width = backbone.hidden_size
     classes = int(backbone.config.num_labels)
     total = 0
     for index, done in enumerate(work):
@@ -29,8 +29,8 @@ def macs(backbone: Backbone, heads: ExitHeads, work: Work) -> int:
         top = index + 1 == backbone.num_layers
         total += done.active * cost.query + (done.active - done.spared) * cost.combine
         total += done.projected * cost.key_value + done.pairs * cost.pair
-        total += done.absorbed * 2 * width * width
-        total += done.absorbed_pairs * 2 * width * num_heads
+        total += done.absorbed * 2 * width * backbone.inner(index)
+        total += done.absorbed_pairs * 2 * width * backbone.heads(index)
         total += done.ranked * width + done.calls * cost.fixed
         if done.head:
             scored = backbone.classify_cost() if top else heads.at(index + 1).macs

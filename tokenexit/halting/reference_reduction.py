@@ -145,8 +145,9 @@ class DenseReduction:
         backbone = self._backbone
         queries = backbone.queries(index, states[asking], asking)
         read, _ = backbone.keys_values(index, states[keys], keys)
+        heads = backbone.heads(index)
         queries, read = (
-            rows.view(len(rows), backbone.num_heads, -1).transpose(0, 1) for rows in (queries, read)
+            rows.view(len(rows), heads, -1).transpose(0, 1) for rows in (queries, read)
         )
         scores = queries @ read.transpose(1, 2) * backbone.scaling(index)
         places = asking[None], keys[None]

@@ -69,7 +69,7 @@ def _end_to_end(
     """No padding at all. What comes back for rows that are nobody's may be no number."""
     attention, options = _kernel()
     queries, keys, values = (
-        part.unflatten(-1, (backbone.num_heads, -1)) for part in (queries, keys, values)
+        part.unflatten(-1, (backbone.heads(index), -1)) for part in (queries, keys, values)
     )
     offsets, most = met.offsets, (met.asking.width, met.read.width)
     scale = backbone.scaling(index)
