@@ -96,8 +96,9 @@ def parts_of(backbone: Backbone, widths: Widths, *, learn: bool = False) -> Part
         widths: With an entry for each layer.
         learn: As there.
     """
-    cuts = cuts_of(backbone, widths)
-    return {linear: _part(linear, *cut, learn=learn) for linear, cut in cuts.items()}
+    with torch.inference_mode(False):  # numbers that gradients may need later
+        cuts = cuts_of(backbone, widths)
+        return {linear: _part(linear, *cut, learn=learn) for linear, cut in cuts.items()}
 
 
 def around(backbone: B, widths: Widths, parts: Parts) -> B:
@@ -161,10 +162,33 @@ def cut_out(
     return weight if columns is None else weight[:, columns], bias
 
 
+def zeroed(backbone: Backbone, widths: Widths) -> dict[str, Tensor]:
+    """Weights of a network by name, zero where widths leave out: it answers as the sliced one does.
+
+    Args:
+        backbone: A whole network, left as it is.
+        widths: What is kept.
+
+    Raises:
+        UserError: As ``sliced``.
+    """
+    names = {module: name for name, module in backbone.model.named_modules()}
+    state: dict[str, Tensor] = backbone.model.state_dict()
+    for linear, (rows, columns) in cuts_of(backbone, explicit(backbone, widths)).items():
+        for part in ("weight", "bias") if rows is not None else ("weight",):
+            name = f"{names[linear]}.{part}"
+            if name in state:
+                where = rows if rows is not None else (slice(None), columns)
+                kept = torch.zeros_like(state[name])
+                kept[where] = state[name][where]
+                state[name] = kept
+    return state
+
+
 def _part(linear: Any, rows: Cut | None, columns: Cut | None, *, learn: bool) -> nn.Module:
     if learn:
         return NarrowLinear(linear, rows, columns)
-    with torch.no_grad(), torch.inference_mode(False):
+    with torch.inference_mode(False), torch.no_grad():
         weight, bias = cut_out(linear, *(_placed(cut, linear) for cut in (rows, columns)))
         made = nn.Linear(weight.shape[1], weight.shape[0], bias is not None, device="meta")
         made.weight = nn.Parameter(weight.clone(memory_format=torch.contiguous_format), False)

@@ -113,6 +113,13 @@ class Loading(Machine):
             "name:threshold such as significance:0.8, JSON, or none; the model's own by default."
         ),
     ] = None
+    widths: Annotated[
+        str | None,
+        typer.Option(
+            help="Which heads and neurons of taggers and classifiers are computed: the first of "
+            "each layer by a share such as 0.5, JSON, or none for all; the model's own by default."
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)

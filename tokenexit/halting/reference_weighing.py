@@ -78,7 +78,7 @@ class DenseWeighing:
             )
             self._weigh(layer, text, hidden, asking, **seen)
         values = backbone.keys_values(index, hidden[keys], keys)[1]
-        values = values.view(len(keys), backbone.num_heads, -1).transpose(0, 1)
+        values = values.view(len(keys), backbone.heads(index), -1).transpose(0, 1)
         read = (shares @ values).transpose(0, 1).flatten(1)
         weight, before = self.weights[text, asking, None], hidden[asking]
         if by.scales:
@@ -94,8 +94,9 @@ class DenseWeighing:
         backbone = self._backbone
         queries = backbone.queries(index, hidden[asking], asking)
         read, _ = backbone.keys_values(index, hidden[keys], keys)
+        heads = backbone.heads(index)
         queries, read = (
-            rows.view(len(rows), backbone.num_heads, -1).transpose(0, 1) for rows in (queries, read)
+            rows.view(len(rows), heads, -1).transpose(0, 1) for rows in (queries, read)
         )
         scores = queries @ read.transpose(1, 2) * backbone.scaling(index)
         bias = backbone.bias(index, queries[None], read[None], asking[None], keys[None])

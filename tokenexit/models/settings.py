@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tokenexit import reducers
+from tokenexit import reducers, widths
 from tokenexit.decoding import PENDING
 from tokenexit.embeddings import first_exit
 from tokenexit.errors import UserError, unknown_name
@@ -41,6 +41,7 @@ class ExitSettings:
         splitter: How a tagger splits raw text into words, ``words+clitics`` for example.
         reducer: Which rows are computed no further, as plain data; nothing is taken out when None.
         embeddings: What stands for lower layers, as plain data; nothing when None.
+        widths: Heads and neurons of each layer that are computed, as plain data; all when None.
         encoder_policy: When generating, the policy of the source's tokens.
         pending: When generating, what tokens that left early give to later ones.
         generation: When generating, arguments of ``generate`` that go with the model.
@@ -75,11 +76,12 @@ class ExitSettings:
     results: Mapping[str, Any] | None = None
     reducer: Mapping[str, Any] | None = None
     embeddings: Mapping[str, Any] | None = None
+    widths: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain data, with the format version."""
         data = {"format_version": FORMAT_VERSION, **asdict(self)}
-        for later in ("reducer", "embeddings"):
+        for later in ("reducer", "embeddings", "widths"):
             if data[later] is None:  # as folders were before there were any
                 del data[later]
         return data
@@ -138,4 +140,6 @@ def _check(settings: ExitSettings) -> None:
         check_scorers(reducer, settings.heads.get("scorers"))
     if first_exit(settings.embeddings, exits[-1]) > exits[0]:
         raise UserError(f"embeddings stand for layers that have exits, {list(exits)}.")
+    if settings.widths is not None:
+        widths.from_config(settings.widths)
     check_told(settings.training, settings.calibration, settings.results)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from tokenexit.backbones import sliced
 from tokenexit.errors import UserError
 from tokenexit.gates import ExitGate
 from tokenexit.halting import Fork, Skip, Visitor, encode, pack
@@ -77,8 +78,9 @@ class EncoderLossModule(LossModule):
         """See ``LossModule``."""
         model = self.model
         part = SubNetwork(model.reducer) if part is None else part
+        whole, widths = model.backbone, part.widths
         encode(
-            model.backbone,
+            model.used_backbone if widths is None else sliced(whole, widths, learn=True),
             model.heads,
             laid.batch,
             visitor,

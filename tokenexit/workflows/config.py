@@ -38,6 +38,10 @@ class EncoderConfig(RunConfig):
         default=None,
         metadata=about("n-grams of the training split looked up after it, the commonest", low=1),
     )
+    widths: dict[str, Any] | float | None = field(
+        default=None,
+        metadata=about("share of each layer's heads and neurons, in training and after; all"),
+    )
     context_gate: ContextGateConfig = field(default_factory=ContextGateConfig)
 
 

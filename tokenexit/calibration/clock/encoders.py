@@ -39,7 +39,7 @@ class TimedEncoder(Timed):
         self.windows = model.encoder.encode(texts)
         starts = range(0, len(self.windows), batch_size)
         self._all = [self.windows[n : n + batch_size] for n in starts]
-        cost = model.backbone.cost(0)
+        cost = model.used_backbone.cost(0)
         self._share = cost.key_value / (cost.query + cost.key_value + cost.combine)
 
     def batches(self) -> list[Batch]:

@@ -124,7 +124,7 @@ class Stages(TextLabeller):
         total, start = 0, 0
         for stage in self.stages:
             work = trace.work[start : start + stage.backbone.num_layers]
-            total += macs(stage.backbone, stage.heads, work)
+            total += macs(stage.used_backbone, stage.heads, work)
             start += len(work)
             if start < len(trace.work):  # nobody asks how sure the last one is
                 total += work[-1].head * len(self.labels)

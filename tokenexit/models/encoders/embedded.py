@@ -100,6 +100,12 @@ class Embedded(ABC):
             UserError: It was made with other weights, or nothing here looks states up.
         """
         found = NGramTable.load(Path(table)) if isinstance(table, str | Path) else table
+        model: Any = self
+        if found is not None and model.widths is not None:
+            raise UserError(
+                "A table of n-grams is saved with the weights that made it, and with widths not "
+                "all are saved: model.use_widths(None) first, or no table."
+            )
         self._checked = None if found is None else Checked(self, found)
         self.heads.embeddings.use_table(found)
         return self

@@ -133,7 +133,7 @@ class EncoderModel(ExitEncoder, Labeller):
     def mac_ratio(self, trace: Trace) -> float:
         """Multiply-accumulates of a run, over those of the plain model on the same tokens."""
         plain = plain_macs(self.backbone, trace.lengths.tolist(), batches=len(trace.lengths))
-        return macs(self.backbone, self.heads, trace.work) / plain if plain else 1.0
+        return macs(self.used_backbone, self.heads, trace.work) / plain if plain else 1.0
 
 
 def new_parts(

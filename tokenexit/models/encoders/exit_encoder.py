@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from tokenexit import kernels
-from tokenexit.backbones import Backbone, Inference, adapt
+from tokenexit.backbones import Backbone, Inference, adapt, sliced
+from tokenexit.backbones.snapshot import Snapshot
 from tokenexit.context import ContextGate
 from tokenexit.errors import UserError
 from tokenexit.halting.compiled import CompiledEncoder, compile_encoder
@@ -23,6 +24,8 @@ from tokenexit.models.settings import ExitSettings
 from tokenexit.reducers import Reducer, ReducerLike, from_config
 from tokenexit.reducers.base import check_fate, check_scorers
 from tokenexit.static import StaticEncoder, check_network
+from tokenexit.widths import Widths, WidthsLike
+from tokenexit.widths import from_config as widths_from_config
 
 
 class ExitEncoder(Judged, Embedded, ExitModel):
@@ -41,9 +44,15 @@ class ExitEncoder(Judged, Embedded, ExitModel):
         self.heads = heads
         self._backbone = adapt(network)
         self._reducer: tuple[Any, Reducer | None] = (None, None)
+        self._used: tuple[Snapshot, Widths, Backbone] | None = None
 
     def _new_inference(self) -> Inference[Backbone]:
-        return Inference(adapt)
+        return Inference(adapt, widths=self.widths)
+
+    def configure(self, **settings: Any) -> None:
+        """See ``SavedModel``."""
+        super().configure(**settings)
+        self._inference = self._inference.narrowed(self.widths)
 
     def exit_weights(self) -> dict[str, Tensor]:
         """Weights of the heads and the gate."""
@@ -60,6 +69,21 @@ class ExitEncoder(Judged, Embedded, ExitModel):
         if self._backbone.model is not self.network:
             self._backbone = adapt(self.network)
         return self._backbone
+
+    @property
+    def used_backbone(self) -> Backbone:
+        """The same without heads and neurons that ``use_widths`` leaves out.
+
+        Gradients go to the whole network's weights.
+        """
+        widths = self.widths
+        if widths is None:
+            return self.backbone
+        used = self._used
+        if used is None or used[1] != widths or not used[0].fits(self.network):
+            narrow = sliced(self.backbone, widths, learn=True)
+            used = self._used = Snapshot(self.network), widths, narrow
+        return used[2]
 
     @property
     def inference_backbone(self) -> Backbone:
@@ -134,6 +158,41 @@ class ExitEncoder(Judged, Embedded, ExitModel):
                 raise without_static(chosen)
         model: Any = self
         model.configure(reducer=None if chosen is None else chosen.to_config())
+        return self
+
+    @property
+    def widths(self) -> Widths | None:
+        """Which heads and neurons are computed, if ``use_widths`` was told."""
+        told = self.settings.widths
+        return None if told is None else widths_from_config(told)
+
+    def use_widths(self, widths: WidthsLike | None) -> Self:
+        """Compute fewer heads and neurons of each layer from now on, in training too; None for all.
+
+        Inference multiplies with smaller matrices. The network keeps all of its weights; a folder
+        written meanwhile has those of the others at zero, so that transformers alone, which
+        computes all, answers the same.
+
+        Args:
+            widths: A share of each layer's, such as ``0.5``, of which the first are kept;
+                ``{"heads": 0.5, "neurons": [96, 96, [0, 3, 5]]}``; or ``tokenexit.widths.Widths``.
+
+        Returns:
+            This model.
+
+        Raises:
+            UserError: They do not fit the network, or it has none that can be taken out.
+        """
+        chosen = None if widths is None else widths_from_config(widths)
+        if chosen is not None:
+            if self.heads.embeddings.table is not None:
+                raise UserError(
+                    "The model looks states of n-grams up that whole layers have made, and widths "
+                    "would make others: take the table away first, model.use_table(None)."
+                )
+            sliced(self.backbone, chosen, learn=True)
+        model: Any = self
+        model.configure(widths=None if chosen is None else chosen.to_config())
         return self
 
     def _check_static(self, inference: Inference[Any]) -> None:

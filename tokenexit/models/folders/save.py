@@ -13,8 +13,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from tokenexit.backbones import adapt
 from tokenexit.backbones.freeing import freed, gone
 from tokenexit.backbones.given import own_parts
+from tokenexit.backbones.sliced import zeroed
 from tokenexit.errors import UserError
 from tokenexit.files import replacing, sync, to_json, write_text, writing
 from tokenexit.models.folders.card import model_card
@@ -23,6 +25,7 @@ from tokenexit.models.folders.names import CARD, CONFIG, MARKERS, WEIGHTS
 from tokenexit.models.folders.network import quiet_transformers
 from tokenexit.models.folders.place import replace_model
 from tokenexit.models.settings import ExitSettings
+from tokenexit.widths import from_config
 
 
 class Described(Protocol):
@@ -81,7 +84,7 @@ def write_model(model: Saveable, fresh: Path, shown: Path) -> None:
             "make pruning permanent (torch.nn.utils.prune.remove), and save before quantising."
         )
     with writing(shown / "model.safetensors"), quiet_transformers():
-        _shell(model.network).save_pretrained(fresh)
+        _shell(model.network).save_pretrained(fresh, state_dict=_weights(model))
     if model.tokenizer is not None:
         with writing(shown / "tokenizer.json"):
             model.tokenizer.save_pretrained(fresh)
@@ -93,6 +96,12 @@ def write_model(model: Saveable, fresh: Path, shown: Path) -> None:
     files[CONFIG] = _with_contents(files[CONFIG], contents_of(fresh))
     for name, text in files.items():
         write_text(fresh / name, text)
+
+
+def _weights(model: Saveable) -> dict[str, Tensor] | None:
+    """The network's weights if they are not saved as they are: what widths leave out is zero."""
+    told = model.settings.widths
+    return None if told is None else zeroed(adapt(model.network), from_config(told))
 
 
 def _shell(network: PreTrainedModel) -> PreTrainedModel:

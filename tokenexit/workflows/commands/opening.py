@@ -25,6 +25,7 @@ def open_model(
     precision: str | None = None,
     runtime: str | None = None,
     reducer: str | None = None,
+    widths: str | None = None,
 ) -> Commands:
     """Load a model folder of either kind.
 
@@ -35,6 +36,7 @@ def open_model(
         precision: ``int8``, ``bf16``, ``fp16`` or ``fp32``; as the weights are when None.
         runtime: ``auto``, ``eager`` or ``static``; None is ``auto``.
         reducer: What takes rows out of texts; ``none`` for nothing, None for the model's own.
+        widths: Heads and neurons that are computed; ``none`` for all, None for the model's own.
 
     Raises:
         UserError: It is none, there is no such device or name, or it is not served so.
@@ -56,23 +58,31 @@ def open_model(
     build: Any = kind
     opened: Commands = build(folder, place, dtype, precision, runtime)
     if reducer is not None:
-        _reduce(opened.model, reducer)
+        _use(opened.model, "reducer", reducer)
+    if widths is not None:
+        _use(opened.model, "widths", widths)
     opened.reading = remembered(folder, opened.model.settings.training)
     return opened
 
 
-def _reduce(model: Any, reducer: str) -> None:
-    """Use a reducer as it was told.
+_WHAT = {
+    "reducer": "Reducers take rows out of the texts that taggers and classifiers read",
+    "widths": "Widths take heads and neurons out of the layers of taggers and classifiers",
+}
+
+
+def _use(model: Any, name: str, told: str) -> None:
+    """Use a reducer or widths as they were told.
 
     Raises:
-        UserError: There is none such, or the model has no use for any.
+        UserError: There are none such, or the model has no use for any.
     """
     if not isinstance(model, EncoderModel):
         raise UserError(
-            "Reducers take rows out of the texts that taggers and classifiers read; this model, "
-            f"of the kind {type(model).__name__}, has no use for --reducer."
+            f"{_WHAT[name]}; this model, of the kind {type(model).__name__}, has no use for "
+            f"--{name}."
         )
-    model.use_reducer(None if reducer == "none" else reducer)
+    getattr(model, f"use_{name}")(None if told == "none" else told)
 
 
 def _device(name: str) -> torch.device:

@@ -75,6 +75,9 @@ class CorpusConfig:
     reducer: str | None = field(
         default=None, metadata=about("what takes rows out of texts, or none; the model's own")
     )
+    widths: str | None = field(
+        default=None, metadata=about("which heads and neurons are computed, or none; the model's")
+    )
     dtype: str | None = field(default=None, metadata=about("type of the weights"))
     device: str | None = field(
         default=None, metadata=about("cpu, cuda, ...; an accelerator a process by default")

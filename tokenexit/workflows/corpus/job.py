@@ -134,5 +134,5 @@ def load_model(config: CorpusConfig) -> Commands:
     logging.disable_progress_bar()
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    how = config.device, config.dtype, config.precision, config.runtime, config.reducer
-    return open_model(config.model, *how)
+    how = config.device, config.dtype, config.precision, config.runtime
+    return open_model(config.model, *how, config.reducer, config.widths)

@@ -20,6 +20,10 @@ _SETTINGS = ("split", "decode", "pending", "splitter", "pretokenized", "precisio
 """What answers depend on; the size of batches, the device and the runtime are free."""
 
 
+_LATER = ("reducer", "widths")
+"""The same, of settings that older folders do not know: said where they are given."""
+
+
 def manifest_of(plan: Plan, config: CorpusConfig, served: Served) -> dict[str, Any]:
     """What a folder says of its answers."""
     policy = None if config.policy is None else from_config(config.policy).to_config()
@@ -38,7 +42,7 @@ def manifest_of(plan: Plan, config: CorpusConfig, served: Served) -> dict[str, A
             "columns": asdict(plan.columns) | {"keep": list(plan.columns.keep)},
             "policy": policy,
             **{name: getattr(config, name) for name in _SETTINGS},
-            **({} if config.reducer is None else {"reducer": config.reducer}),
+            **{name: told for name in _LATER if (told := getattr(config, name)) is not None},
         },
         "corpus": {"source": whole_path(config.data), "files": files},
     }

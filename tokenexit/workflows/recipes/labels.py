@@ -138,6 +138,7 @@ class LabelRecipe(Recipe):
         model.configure(halted=self.config.halted, metric=self.config.metric, **told)
         model.use_reducer(self.config.reducer)
         model.use_embeddings(self.config.embeddings)
+        model.use_widths(self.config.widths)
 
     @abstractmethod
     def few(self, text: Sequence[str]) -> Sequence[str]:
