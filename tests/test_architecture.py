@@ -29,7 +29,7 @@ FLOORS = (
     ("config", "files", "kernels", "registry"),
     ("metrics",),
     ("signals", "scores", "transfer", "wording", "demo"),
-    ("policies", "gates", "scorers", "precision", "oracle", "promises", "widths"),
+    ("guarantees", "policies", "gates", "scorers", "precision", "oracle", "promises", "widths"),
     ("context", "embeddings", "reducers", "results"),
     ("heads",),
     ("objectives", "methods"),

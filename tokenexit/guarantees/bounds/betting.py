@@ -1,0 +1,65 @@
+"""The betting bound (Waudby-Smith and Ramdas 2024), for any numbers with a floor."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import numpy as np
+
+from tokenexit.guarantees.bounds.base import BOUNDS, Bound
+from tokenexit.guarantees.terms import Kind, Numbers, Terms
+
+BOLDEST = 0.95
+"""Share of what one owns that is staked at most."""
+
+
+@BOUNDS.register("betting")
+class Betting(Bound):
+    """A gambler who bets on each text that the promise holds gets rich only if it does.
+
+    Wealth is multiplied by ``1 + stake * z`` text by text. Where the promise is broken it is a
+    supermartingale from 1, so that it ever reaches ``1 / delta`` with probability ``delta`` at most
+    (Ville 1939), however often one looks. Stakes depend on earlier texts alone.
+
+    Of terms with two ends the poorer of the two gamblers counts: stakes are the same for every
+    quality of full depth, so that log wealth is concave in it, and least at an end.
+    """
+
+    kinds: ClassVar[tuple[Kind, ...]] = ("binary", "share", "signed")
+    place: ClassVar[int] = 2
+    resumable: ClassVar[bool] = True
+
+    def evidence(self, terms: Terms, delta: float, horizon: int | None = None) -> float:
+        """The largest wealth ever reached, on a log scale; see ``Bound``."""
+        if not len(terms):
+            return 0.0
+        return max(0.0, float(log_wealth(terms, delta, horizon).max()))
+
+
+def log_wealth(terms: Terms, delta: float, horizon: int | None = None) -> Numbers:
+    """Wealth of the poorer gambler after each text, on a log scale, ``[n]``."""
+    stake = stakes(terms, delta, horizon or len(terms))
+    low = np.log1p(stake * terms.low).cumsum()
+    if terms.high is terms.low:
+        return low
+    return np.minimum(low, np.log1p(stake * terms.high).cumsum())
+
+
+def stakes(terms: Terms, delta: float, horizon: int) -> Numbers:
+    """Before each text, the stake that its forerunners suggest, ``[n]``.
+
+    ``sqrt(2 ln(1 / delta) / (horizon * v))`` for numbers that vary by ``v``: about the loss seen so
+    far where losses lie between 0 and 1, about 0 elsewhere.
+    """
+    count = np.arange(1, len(terms) + 1)
+    if terms.kind == "signed":
+        first = terms.floor**2 / 4
+        spread = (first + np.square(terms.middle).cumsum()) / (count + 1)
+    else:
+        first, loss = 0.25, terms.loss
+        mean = (0.5 + loss.cumsum()) / (count + 1)
+        spread = (first + np.square(loss - mean).cumsum()) / (count + 1)
+    before = np.concatenate([[first], spread[:-1]])
+    wanted = np.sqrt(2 * math.log(1 / delta) / (horizon * before))
+    return np.minimum(BOLDEST / -terms.floor, wanted)

@@ -1,0 +1,86 @@
+"""What was written, compared with references or with full depth, text by text.
+
+Confident adaptive language modelling (Schuster et al. 2022) promises two things: *textual
+consistency*, that texts are near those of full depth, and *risk consistency*, that they are no
+further from the references. ``differs`` is the first, ``loss`` the second, in which a text that
+exits make better counts against those that they make worse.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tokenexit.guarantees.losses.base import Columns, Loss
+from tokenexit.guarantees.terms import Numbers, Terms
+
+
+class Likeness:
+    """How near one text is to references, from 0 to 1."""
+
+    title: str
+
+    @abstractmethod
+    def of(self, text: str, references: Sequence[str]) -> float:
+        """Of one text."""
+
+    def each(self, texts: Sequence[str], references: Sequence[Sequence[str]]) -> Numbers:
+        """Of each, ``[n]``."""
+        pairs = zip(texts, references, strict=True)
+        return np.array([self.of(text, list(known)) for text, known in pairs], dtype=np.float64)
+
+
+class Differs(Loss):
+    """Textual consistency: 1 less the likeness to full depth's text; no references are needed."""
+
+    needs = ("said",)
+    labelled = False
+    likeness: type[Likeness]
+
+    def terms(self, exits: Columns, full: Columns, allowed: float) -> Terms:
+        """See ``Loss``."""
+        return Terms.lost(self._distances(exits, full), allowed, "share")
+
+    def measured(self, exits: Columns, full: Columns) -> float:
+        """The mean distance."""
+        return float(self._distances(exits, full).mean())
+
+    def words(self, allowed: float) -> str:
+        """See ``Loss``."""
+        return (
+            f"texts are at least {100 * (1 - allowed):.4g}% like those of full depth by "
+            f"{self.likeness.title}, averaged over texts"
+        )
+
+    def _distances(self, exits: Columns, full: Columns) -> Numbers:
+        said: Any = full["said"]
+        return np.clip(1 - self.likeness().each(exits["said"], [[text] for text in said]), 0, 1)
+
+
+class Costs(Loss):
+    """Risk consistency: points of likeness to the references that exits cost."""
+
+    needs = ("said", "references")
+    likeness: type[Likeness]
+
+    def terms(self, exits: Columns, full: Columns, allowed: float) -> Terms:
+        """See ``Loss``."""
+        return Terms.lost(self._losses(exits, full), allowed, "signed")
+
+    def measured(self, exits: Columns, full: Columns) -> float:
+        """The mean difference."""
+        return float(self._losses(exits, full).mean())
+
+    def words(self, allowed: float) -> str:
+        """See ``Loss``."""
+        return (
+            f"exits cost at most {100 * allowed:.4g} points of {self.likeness.title}, averaged "
+            "over texts"
+        )
+
+    def _losses(self, exits: Columns, full: Columns) -> Numbers:
+        measure, known = self.likeness(), full["references"]
+        return measure.each(full["said"], known) - measure.each(exits["said"], known)

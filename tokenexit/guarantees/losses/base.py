@@ -1,0 +1,102 @@
+"""A loss: what exits may cost, as one number a text."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tokenexit.errors import UserError
+from tokenexit.guarantees.terms import Terms
+from tokenexit.registry import Registry
+
+LOSSES: Registry[Loss] = Registry("loss", "tokenexit.guarantees.losses")
+
+Columns = Mapping[str, Any]
+"""What was counted of each text in one run: arrays ``[n]`` by name, or lists of strings.
+
+``rows``: words (1 where the text is the row); ``changed``: rows that differ from full depth;
+``right``: rows that are right; ``spans_right``, ``spans_found``, ``spans_gold``: of entities;
+``error``: absolute error; ``brier``: squared distance of the probabilities from the truth;
+``layers``: sum of exit layers over rows; ``deep``: the same had nobody left early; ``said``: what
+was written; ``references``: of each text one or more; ``exact``: whether all of a text is right.
+"""
+
+SPANS = 4.0
+"""Up to so much of what one text loses is counted, where a text may lose any amount; for F1, where
+a wrong entity costs up to 2, two to four of them."""
+
+FEWER = 2.0
+"""The same where texts are few."""
+
+
+class Loss(ABC):
+    """One thing that may be promised. A value without state, registered under its phrase.
+
+    The phrase is what a user writes before the number: ``f1 kept`` of ``f1 kept >= 0.99``.
+    """
+
+    at_least: ClassVar[bool] = False
+    """Whether the number is a least value (``kept``, ``saved``), not a largest one."""
+
+    low: ClassVar[float] = 0.0
+    high: ClassVar[float] = 1.0
+    """Between which the number lies, ends left out."""
+
+    needs: ClassVar[tuple[str, ...]]
+    """Columns that it reads of a run with exits and of one at full depth."""
+
+    labelled: ClassVar[bool] = True
+    """Whether right answers are needed."""
+
+    @abstractmethod
+    def terms(self, exits: Columns, full: Columns, allowed: float) -> Terms:
+        """One number a text: see ``Terms``.
+
+        Args:
+            exits: What was counted with exits.
+            full: The same texts at full depth.
+            allowed: The number of the promise.
+        """
+
+    @abstractmethod
+    def measured(self, exits: Columns, full: Columns) -> float:
+        """What the number is on these texts; NaN where it is 0 divided by 0."""
+
+    @abstractmethod
+    def words(self, allowed: float) -> str:
+        """The promise as a clause: ``at most 5% of texts differ anywhere from full depth``."""
+
+    @property
+    def name(self) -> str:
+        """Its phrase."""
+        return LOSSES.name_of(type(self))
+
+    def check(self, allowed: float) -> None:
+        """Refuse a number that promises nothing, or what nobody can keep.
+
+        Raises:
+            UserError: Says between which it must lie.
+        """
+        if not self.low < allowed < self.high:
+            raise UserError(
+                f"The number of the promise {self.name!r} must lie between {self.low:g} and "
+                f"{self.high:g}, not {allowed!r}."
+            )
+
+
+def column(columns: Columns, name: str) -> Any:
+    """A column as numbers, ``[n]`` float64."""
+    return np.asarray(columns[name], dtype=np.float64)
+
+
+def most_counted(texts: int, kept: float) -> float:
+    """Up to how much of a text's loss counts: fixed by the number of texts, never by a look."""
+    return FEWER if texts * (1 - kept) < 9 else SPANS
+
+
+def ratio(over: float, under: float) -> float:
+    """A quotient; NaN where nothing is divided by nothing."""
+    return over / under if under else float("nan")

@@ -1,0 +1,74 @@
+"""F1 of entities, micro-averaged, of which full depth's own value need not be known."""
+
+from __future__ import annotations
+
+from tokenexit.guarantees.losses.base import (
+    LOSSES,
+    SPANS,
+    Columns,
+    Loss,
+    column,
+    most_counted,
+    ratio,
+)
+from tokenexit.guarantees.terms import Numbers, Terms
+
+
+def _parts(columns: Columns) -> tuple[Numbers, Numbers]:
+    """Twice the right spans, and found and gold ones together, ``[n]``: F1 is their ratio."""
+    found_and_gold = column(columns, "spans_found") + column(columns, "spans_gold")
+    return 2 * column(columns, "spans_right"), found_and_gold
+
+
+def _f1(columns: Columns) -> float:
+    right, both = _parts(columns)
+    return ratio(float(right.sum()), float(both.sum()))
+
+
+@LOSSES.register("f1 kept")
+class F1Kept(Loss):
+    """The share of full depth's F1.
+
+    With exits ``a' / b'``, at full depth ``a / b = F``: of ``E[a'] >= q F E[b']``, taking
+    ``q (E[a] - F E[b]) = 0`` away leaves ``a' - q a + q F (b - b')``, which is free of ``F``
+    wherever exits change nothing.
+    """
+
+    at_least = True
+    needs = ("spans_right", "spans_found", "spans_gold")
+
+    def terms(self, exits: Columns, full: Columns, allowed: float) -> Terms:
+        """See ``Loss``."""
+        (right, both), (right_full, both_full) = _parts(exits), _parts(full)
+        low = right - allowed * right_full
+        high = low + allowed * (both_full - both)
+        return Terms.clipped(low, high, most_counted(len(low), allowed))
+
+    def measured(self, exits: Columns, full: Columns) -> float:
+        """F1 over that of full depth."""
+        return ratio(_f1(exits), _f1(full))
+
+    def words(self, allowed: float) -> str:
+        """See ``Loss``."""
+        return f"at least {100 * allowed:.6g}% of full depth's F1 is kept"
+
+
+@LOSSES.register("f1 loss")
+class F1Loss(Loss):
+    """Points of F1 that exits cost."""
+
+    needs = ("spans_right", "spans_found", "spans_gold")
+
+    def terms(self, exits: Columns, full: Columns, allowed: float) -> Terms:
+        """See ``Loss``: ``a' - a + F (b - b') + allowed b'``."""
+        (right, both), (right_full, both_full) = _parts(exits), _parts(full)
+        low = right - right_full + allowed * both
+        return Terms.clipped(low, low + both_full - both, SPANS)
+
+    def measured(self, exits: Columns, full: Columns) -> float:
+        """The difference of the two F1."""
+        return _f1(full) - _f1(exits)
+
+    def words(self, allowed: float) -> str:
+        """See ``Loss``."""
+        return f"exits cost at most {100 * allowed:.4g} points of F1"

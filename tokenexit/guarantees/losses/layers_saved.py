@@ -1,0 +1,34 @@
+"""Layers that exits save."""
+
+from __future__ import annotations
+
+import math
+
+from tokenexit.guarantees.losses.base import LOSSES, SPANS, Columns, Loss, column, ratio
+from tokenexit.guarantees.terms import Terms
+
+
+@LOSSES.register("layers saved")
+class LayersSaved(Loss):
+    """Depth over the mean exit layer of all words, tokens or texts; a floor for the speed."""
+
+    at_least = True
+    low = 1.0
+    high = math.inf
+    needs = ("layers", "deep", "rows")
+    labelled = False
+
+    def terms(self, exits: Columns, full: Columns, allowed: float) -> Terms:
+        """See ``Loss``: passes through the whole network that were allowed, less those made."""
+        deep, rows = column(exits, "deep"), column(exits, "rows")
+        depth = max(1.0, ratio(float(deep.sum()), float(rows.sum())) if rows.any() else 1.0)
+        z = (deep / allowed - column(exits, "layers")) / depth
+        return Terms.clipped(z, z, SPANS)
+
+    def measured(self, exits: Columns, full: Columns) -> float:
+        """Layers of so many rows without exits over those that were computed."""
+        return ratio(float(column(exits, "deep").sum()), float(column(exits, "layers").sum()))
+
+    def words(self, allowed: float) -> str:
+        """See ``Loss``."""
+        return f"layers are saved by a factor of at least {allowed:.4g}"

@@ -1,0 +1,91 @@
+"""Right answers: accuracy of texts, of words, and texts that are right as a whole."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from tokenexit.guarantees.losses.base import (
+    LOSSES,
+    Columns,
+    Loss,
+    column,
+    most_counted,
+    ratio,
+)
+from tokenexit.guarantees.terms import Terms
+
+
+class _Kept(Loss):
+    """Right answers over those of full depth."""
+
+    at_least = True
+    needs = ("right",)
+    noun: ClassVar[str]
+
+    def terms(self, exits: Columns, full: Columns, allowed: float) -> Terms:
+        """See ``Loss``."""
+        z = column(exits, "right") - allowed * column(full, "right")
+        return Terms.clipped(z, z, most_counted(len(z), allowed))
+
+    def measured(self, exits: Columns, full: Columns) -> float:
+        """Right answers over those of full depth."""
+        return ratio(float(column(exits, "right").sum()), float(column(full, "right").sum()))
+
+    def words(self, allowed: float) -> str:
+        """See ``Loss``."""
+        return f"at least {100 * allowed:.6g}% of full depth's {self.noun} is kept"
+
+
+@LOSSES.register("accuracy kept")
+class AccuracyKept(_Kept):
+    """The share of full depth's accuracy on texts."""
+
+    noun = "accuracy"
+
+    def terms(self, exits: Columns, full: Columns, allowed: float) -> Terms:
+        """See ``Loss``; a text is right or not, so that it loses no more than was allowed."""
+        z = column(exits, "right") - allowed * column(full, "right")
+        return Terms(z, z, -allowed)
+
+
+@LOSSES.register("token accuracy kept")
+class TokenAccuracyKept(_Kept):
+    """The share of full depth's accuracy on words."""
+
+    noun = "word accuracy"
+
+
+@LOSSES.register("exact match kept")
+class ExactMatchKept(AccuracyKept):
+    """The share of full depth's texts that are right as a whole."""
+
+    needs = ("exact",)
+    noun = "exact matches"
+
+    def terms(self, exits: Columns, full: Columns, allowed: float) -> Terms:
+        """See ``Loss``."""
+        z = column(exits, "exact") - allowed * column(full, "exact")
+        return Terms(z, z, -allowed)
+
+    def measured(self, exits: Columns, full: Columns) -> float:
+        """Exact matches over those of full depth."""
+        return ratio(float(column(exits, "exact").sum()), float(column(full, "exact").sum()))
+
+
+@LOSSES.register("accuracy loss")
+class AccuracyLoss(Loss):
+    """Points of accuracy on texts that exits cost; what they mend counts against it."""
+
+    needs = ("right",)
+
+    def terms(self, exits: Columns, full: Columns, allowed: float) -> Terms:
+        """See ``Loss``."""
+        return Terms.lost(column(full, "right") - column(exits, "right"), allowed, "signed")
+
+    def measured(self, exits: Columns, full: Columns) -> float:
+        """The difference of the two accuracies."""
+        return float((column(full, "right") - column(exits, "right")).mean())
+
+    def words(self, allowed: float) -> str:
+        """See ``Loss``."""
+        return f"exits cost at most {100 * allowed:.4g} points of accuracy"

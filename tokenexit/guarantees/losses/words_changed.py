@@ -1,0 +1,58 @@
+"""Words that differ from full depth."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tokenexit.guarantees.losses.base import LOSSES, SPANS, Columns, Loss, column, ratio
+from tokenexit.guarantees.terms import Terms
+
+
+@LOSSES.register("words changed")
+class WordsChanged(Loss):
+    """So many of all words; a long text counts more than a short one. No labels are needed."""
+
+    needs = ("changed", "rows")
+    labelled = False
+
+    def terms(self, exits: Columns, full: Columns, allowed: float) -> Terms:
+        """See ``Loss``."""
+        z = allowed * column(full, "rows") - column(exits, "changed")
+        return Terms.clipped(z, z, SPANS)
+
+    def measured(self, exits: Columns, full: Columns) -> float:
+        """Share of words that differ."""
+        return ratio(float(column(exits, "changed").sum()), float(column(full, "rows").sum()))
+
+    def words(self, allowed: float) -> str:
+        """See ``Loss``."""
+        return (
+            f"at most {100 * allowed:.4g}% of words differ from full depth, counting at most "
+            f"{SPANS:g} a text"
+        )
+
+
+@LOSSES.register("words of a text changed")
+class WordsOfATextChanged(Loss):
+    """The share of a text's words, averaged over texts; all texts count alike."""
+
+    needs = ("changed", "rows")
+    labelled = False
+
+    def terms(self, exits: Columns, full: Columns, allowed: float) -> Terms:
+        """See ``Loss``."""
+        return Terms.lost(self._shares(exits, full), allowed, "share")
+
+    def measured(self, exits: Columns, full: Columns) -> float:
+        """The mean of the shares."""
+        return float(self._shares(exits, full).mean())
+
+    def words(self, allowed: float) -> str:
+        """See ``Loss``."""
+        return (
+            f"at most {100 * allowed:.4g}% of a text's words differ from full depth, averaged over "
+            "texts"
+        )
+
+    def _shares(self, exits: Columns, full: Columns) -> np.ndarray:
+        return column(exits, "changed") / np.maximum(column(full, "rows"), 1)

@@ -1,0 +1,171 @@
+"""Settings tested in an order fixed beforehand, strict to loose, until one fails.
+
+So the first test does not pay for the others (fixed-sequence testing in Learn then Test,
+Angelopoulos et al. 2021), and the last setting that passed may be served.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tokenexit.errors import UserError
+from tokenexit.guarantees.bounds import BOUNDS, bound_for
+from tokenexit.guarantees.groups import groups_of
+from tokenexit.guarantees.guarantee import Guarantee
+from tokenexit.guarantees.losses import Columns
+from tokenexit.guarantees.terms import Terms
+
+
+@dataclass(frozen=True)
+class Tested:
+    """One promise about one group of texts, at one setting.
+
+    Attributes:
+        guarantee: The promise.
+        group: Of which texts; empty for all.
+        texts: How many, or documents.
+        measured: What the number is on them.
+        evidence: Against "the promise is broken", on a log scale.
+        passed: Whether that is enough.
+        bound: By which test.
+    """
+
+    guarantee: str
+    group: str
+    texts: int
+    measured: float
+    evidence: float
+    passed: bool
+    bound: str
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data; infinite evidence, of a binomial of no chance, as a large number."""
+        return {**vars(self), "evidence": min(self.evidence, 1e9)}
+
+
+@dataclass
+class FixedSequence:
+    """Tests one setting after the other on the same texts.
+
+    Args:
+        guarantees: All of which have to hold.
+        full: What was counted at full depth.
+        order: Numbers of the texts in the order in which they are tested; see ``order_of``.
+        documents: Number of each text's document, ``[n]``; None where each stands for itself.
+        horizon: Texts that the test was planned for; those of ``order`` when None.
+        resumed: Whether texts are added and looked at again.
+    """
+
+    guarantees: Sequence[Guarantee]
+    full: Columns
+    order: NDArray[np.int64]
+    documents: NDArray[np.int64] | None = None
+    horizon: int | None = None
+    resumed: bool = False
+    _worst: dict[tuple[str, str], NDArray[np.float64]] = field(default_factory=dict)
+
+    def test(self, exits: Columns) -> list[Tested]:
+        """Test the next setting.
+
+        Args:
+            exits: What was counted of the same texts with it.
+
+        Raises:
+            UserError: A loss is not finite, or a promise on average has gains in it.
+        """
+        return [
+            self._one(guarantee, group, exits, texts)
+            for guarantee in self.guarantees
+            for group, texts in groups_of(guarantee.every, self.full).items()
+        ]
+
+    def last(self, settings: Iterable[Columns]) -> tuple[int, list[list[Tested]]]:
+        """How many settings pass, from the first, and all tests that were made.
+
+        Settings are read one by one: none is run after the first that fails.
+        """
+        tests: list[list[Tested]] = []
+        for exits in settings:
+            tests.append(self.test(exits))
+            if not all(one.passed for one in tests[-1]):
+                return len(tests) - 1, tests
+        return len(tests), tests
+
+    def needed(self) -> dict[str, int | None]:
+        """Texts that each promise takes even if nothing is lost, by its text."""
+        found: dict[str, int | None] = {}
+        for guarantee in self.guarantees:
+            for texts in groups_of(guarantee.every, self.full).values():
+                terms = self._terms(guarantee, self.full, texts)
+                if guarantee.delta is None:
+                    count: int | None = max(1, math.ceil(1 / guarantee.allowed) - 1)
+                elif not len(terms):
+                    count = None
+                else:
+                    count = bound_for(terms, self.resumed).needed(terms, guarantee.delta)
+                held = found.get(str(guarantee), 0)
+                found[str(guarantee)] = (
+                    None if None in (held, count) else max(held or 0, count or 0)
+                )
+        return found
+
+    def _terms(self, guarantee: Guarantee, exits: Columns, group: NDArray[np.int64]) -> Terms:
+        terms = guarantee.kind.terms(exits, self.full, guarantee.allowed)
+        if not (np.isfinite(terms.low).all() and np.isfinite(terms.high).all()):
+            raise UserError(f"{guarantee.loss!r} is not finite on some text; look at its answers.")
+        least = float(min(terms.low.min(initial=0.0), terms.high.min(initial=0.0)))
+        if least < terms.floor - 1e-9:
+            raise UserError(
+                f"{guarantee.loss!r} gave {least:g} for a text, below its floor {terms.floor:g}: "
+                "no bound holds for it."
+            )
+        texts = self.order[np.isin(self.order, group)]
+        if self.documents is None:
+            return terms.take(texts)
+        # Documents in the order of their first texts.
+        numbers = self.documents[texts]
+        _, first, place = np.unique(numbers, return_index=True, return_inverse=True)
+        rank = np.argsort(np.argsort(first))
+        return terms.take(texts).pooled(rank[place])
+
+    def _one(
+        self, guarantee: Guarantee, group: str, exits: Columns, texts: NDArray[np.int64]
+    ) -> Tested:
+        terms = self._terms(guarantee, exits, texts)
+        here = {name: _some(values, texts) for name, values in exits.items()}
+        deep = {name: _some(values, texts) for name, values in self.full.items()}
+        measured = guarantee.kind.measured(here, deep) if len(texts) else math.nan
+        about = (str(guarantee), group, len(terms), measured)
+        if guarantee.delta is None:
+            room = self._room(guarantee, group, terms)
+            return Tested(*about, room, room >= 0 and len(terms) > 0, "conformal risk control")
+        bound = bound_for(terms, self.resumed)
+        evidence = bound.evidence(terms, guarantee.delta, self.horizon) if len(terms) else 0.0
+        passed = bound.passes(terms, guarantee.delta, self.horizon)
+        return Tested(*about, evidence, passed, BOUNDS.name_of(type(bound)))
+
+    def _room(self, guarantee: Guarantee, group: str, terms: Terms) -> float:
+        """What is allowed less the average that conformal risk control bounds.
+
+        Its theorem asks for losses that only grow as settings get looser: a text that has been
+        lost stays lost.
+        """
+        if terms.kind == "signed":
+            raise UserError(
+                f"{guarantee.loss!r} counts gains against losses, which a promise on average "
+                'cannot; write "with 90%".'
+            )
+        key = (str(guarantee), group)
+        worst = np.maximum(self._worst.get(key, 0.0), terms.loss)
+        self._worst[key] = worst
+        return guarantee.allowed - (float(worst.sum()) + 1) / (len(worst) + 1)
+
+
+def _some(values: Any, texts: NDArray[np.int64]) -> Any:
+    return values[texts] if isinstance(values, np.ndarray) else [values[n] for n in texts]
