@@ -71,7 +71,9 @@ def build() -> Callable[..., Model]:
         heads = ExitHeads(config, layers, 32, CLASSES)
         with torch.no_grad():
             for name, weight in heads.named_parameters():
-                if "mixture" in name:  # it begins by reading its own state alone
+                if (
+                    "mixture" in name or "memory" in name
+                ):  # it begins by reading its own state alone
                     weight.copy_(torch.randn_like(weight))
         return adapt(network.to(dtype).eval()), heads.to(dtype).eval()
 

@@ -40,10 +40,14 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any], list[dict[str, Any]]]] = {
     ),
     "model_cascading": ("linear", {"name": "single"}, [{"name": "max_prob"}]),
     "monobert": ("pooled", UNIFORM, [{"name": "asymmetric"}]),
+    "multi_perspective": (
+        "recycled", {"name": "self_distillation", "weights": "depth"}, [ENTROPY],
+    ),
     "pabee": ("pooled", JOINT, [{"name": "patience"}]),
     "palbert": ("linear", {"name": "palbert"}, [{"name": "q_exit"}]),
     "past_future": ("past_future", {"name": "imitation"}, [ENTROPY]),
     "pcee_bert": ("pooled", JOINT, [{"name": "pcee", "policy": ENTROPY, "times": 2}]),
+    "pyramid_bert": ("linear", {"name": "single"}, []),
     "right_tool": ("mixed", UNIFORM, [{"name": "max_prob"}]),
     "romebert": ("pooled", {"name": "gradient_projection"}, [ENTROPY]),
     "sentee": ("linear", JOINT, [{"name": "per_sentence", "policy": ENTROPY}]),
@@ -90,7 +94,9 @@ def test_only_what_was_checked_is_said_to_be_as_published():
         "foresight": "own",
     }
     unread = {name for name, line in told.items() if line.startswith("after the abstract")}
-    assert unread == {"ensemble", "f_pabee", "gaml_bert", "leco", "leebert"}
+    assert unread == {
+        "ensemble", "f_pabee", "gaml_bert", "leco", "leebert", "multi_perspective", "pyramid_bert",
+    }  # fmt: skip
 
 
 def test_calm_decays_its_margin():

@@ -144,7 +144,7 @@ def encode(
             how = absorb, eager, left_out, within, weighing
             work[layer - 1] = _run_layer(backbone, layer - 1, rows, *how)
         if reduction is not None:
-            work[layer - 1] += LayerWork(scored=reduction.scored[layer])
+            work[layer - 1] += reduction.work[layer]
         if states is not None:
             _record(states, rows, embedded)
         if not top and layer not in heads.layers:

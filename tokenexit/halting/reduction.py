@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from tokenexit.halting.packing import PackedBatch
 from tokenexit.halting.received import Received
 from tokenexit.halting.rows import LiveRows
 from tokenexit.halting.shown import Shown
+from tokenexit.halting.trace import LayerWork
 from tokenexit.reducers import Reducer
 from tokenexit.scorers import RowScorers
 from tokenexit.transfer import send
@@ -49,9 +50,9 @@ class Reduction:
         return self._shown.of_first_rows
 
     @property
-    def scored(self) -> Counter[int]:
-        """Rows that scorers have judged at each layer."""
-        return self._shown.scored
+    def work(self) -> Mapping[int, LayerWork]:
+        """What deciding has cost at each layer."""
+        return self._shown.work
 
     def asks(self, layer: int, place: str) -> bool:
         """Whether rows may be taken out at a layer, from 1, before or within it."""
@@ -82,6 +83,10 @@ class Reduction:
         alone = None
         if self._merging is not None:
             alone = np.flatnonzero(~self._merging.among(original))
+        if self.reducer.compares:
+            texts = rows.batch.row_sequence[original if alone is None else original[alone]]
+            _, counts = np.unique(texts, return_counts=True)
+            self._shown.work[layer] += LayerWork(ranked=int(counts @ counts))
         shown, state = self._shown.rows(layer, rows, received, alone)
         keep, self._shown.state = self.reducer.keep(shown, state)
         keep = keep | shown.pinned

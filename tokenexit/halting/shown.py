@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ import torch
 from tokenexit.halting.packing import Index, PackedBatch
 from tokenexit.halting.received import Received
 from tokenexit.halting.rows import LiveRows
+from tokenexit.halting.trace import LayerWork
 from tokenexit.policies import State, index_state
 from tokenexit.reducers import Reducer, Rows, RowWeights
 from tokenexit.reducers.base import check_fate, check_scorers
@@ -29,7 +30,7 @@ class Shown:
     Attributes:
         of_first_rows: Whether every word is labelled by the first row of its text.
         text: Text of every row of the batch, ``[T]``.
-        scored: Rows that scorers have judged at each layer.
+        work: What it has cost at each layer.
         state: What ``by`` returned last, of the rows that it was shown then.
 
     Raises:
@@ -49,7 +50,7 @@ class Shown:
         check_scorers(by, scorers)
         self._by, self._batch, self._num_layers = by, batch, num_layers
         self._scorers = scorers if by.reads == "scores" else None
-        self.scored: Counter[int] = Counter()
+        self.work: defaultdict[int, LayerWork] = defaultdict(LayerWork)
         device = batch.input_ids.device
         self._longest = int(batch.lengths.max(initial=0))
         self._lengths, self.text = send(
@@ -96,7 +97,7 @@ class Shown:
         hidden, score, bar = live.hidden.index_select(0, place), None, None
         if self._scorers is not None:
             score, bar = self._scorers(layer, hidden)
-            self.scored[layer] += len(hidden)
+            self.work[layer] += LayerWork(scored=len(hidden))
         rows = Rows(
             layer=layer,
             num_layers=self._num_layers,

@@ -31,7 +31,8 @@ class LayerWork(NamedTuple):
         spared: Active rows that a reducer took out after they had asked, so that neither
             attention output nor feed-forward block was computed of them.
         scored: Rows judged by the layer's scorer.
-        ranked: Pairs of first rows with what they read, scored once more for a reducer.
+        ranked: Pairs of rows compared for a reducer, by a product as wide as the state: first rows
+            with what they read, or every two of a text.
         embedded: Rows of n-grams that embeddings computed, at the first layer.
     """
 

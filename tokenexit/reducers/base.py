@@ -65,6 +65,10 @@ class Reducer(ABC):
     row alone, which costs a row of scores, or ``scores`` of the model's scorers: it is then asked
     only at layers that have one."""
 
+    compares: ClassVar[bool] = False
+    """Whether every two rows of a text are compared by a product as wide as the state, as costs
+    then say."""
+
     def __post_init__(self) -> None:
         for field, allowed in (("place", PLACES), ("fate", FATES)):
             if getattr(self, field) not in allowed:

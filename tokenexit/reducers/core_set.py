@@ -44,6 +44,7 @@ class CoreSet(Counted):
     place: Place = "before"
     shares: tuple[float, ...] = ()
     reads = "states"
+    compares = True
 
     def keep(self, rows: Rows, state: State) -> tuple[Tensor, State]:
         """The centres of each text."""
@@ -74,13 +75,18 @@ def centres(states: Tensor, real: Tensor, counts: Tensor) -> Tensor:
     """
     counts = torch.minimum(counts, real.sum(dim=1))
     states = states.detach().to(torch.promote_types(states.dtype, torch.float32))
-    distance = torch.cdist(states, states)
-    chosen = torch.zeros_like(real)
-    chosen[:, 0] = True
-    apart, text = distance[:, 0], torch.arange(len(real), device=real.device)
-    for size in range(2, int(counts.max()) + 1):
-        apart = apart.masked_fill(chosen | ~real, -1.0)
-        farthest = apart.argmax(dim=1)
-        chosen[text, farthest] |= counts >= size
-        apart = torch.minimum(apart, distance[text, farthest])
-    return chosen
+    states = states - states[:, :1]  # small numbers lose less in the product
+    square = states.square().sum(dim=-1)
+    apart = torch.baddbmm(square[:, None], states, states.transpose(1, 2), alpha=-2)
+    apart = apart.add_(square[:, :, None])
+    # Neither padding is ever chosen, nor a centre again, which is the nearest to itself.
+    apart = apart.masked_fill_(~real[:, None], -torch.inf)
+    apart.diagonal(dim1=1, dim2=2).fill_(-torch.inf)
+    rows, start = apart.flatten(0, 1), torch.arange(len(real), device=real.device) * real.shape[1]
+    nearest, chosen = rows.index_select(0, start), [torch.zeros_like(start)]
+    for _ in range(1, int(counts.max())):
+        chosen.append(nearest.argmax(dim=1))
+        nearest = torch.minimum(nearest, rows.index_select(0, start + chosen[-1]))
+    order = torch.stack(chosen, dim=1)
+    within = torch.arange(len(chosen), device=real.device) < counts[:, None]
+    return torch.zeros_like(real, dtype=torch.long).scatter_add(1, order, within.long()) > 0
