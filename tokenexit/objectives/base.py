@@ -190,6 +190,9 @@ class Objective(ABC):
     reduces: ClassVar[bool] = False
     """Whether it has passes with a reducer or weights, which text generators have not."""
 
+    scores: ClassVar[bool] = False
+    """Whether it trains scorers of rows, and needs some."""
+
     upper_every: ClassVar[int] = 0
     """Steps between those on the upper level, see ``training.bilevel``; 0 for no such level."""
 
@@ -250,6 +253,11 @@ def check_heads(objective: Objective, heads: Mapping[str, Any] | None) -> None:
                 "texts, which text generators have not; it serves taggers and text classifiers."
             )
         return
+    if objective.scores and not heads.get("scorers"):
+        raise UserError(
+            f"The objective {OBJECTIVES.name_of(type(objective))} trains scorers of rows, and the "
+            'model has none: set heads.scorers={"name": "mlp"}.'
+        )
     given = {"head": heads.get("name", "linear"), "gate": heads.get("gate")}
     for kind, found in given.items():
         found = found.get("name") if isinstance(found, Mapping) else found

@@ -103,13 +103,19 @@ class Rows:
             score: Of each row, ``[R]``.
             counts: How many rows of each text, ``[S]``.
         """
-        order = score.masked_fill(self.pinned, float("inf")).argsort(descending=True, stable=True)
+        rank = self.rank(score.masked_fill(self.pinned, float("inf")))
+        return (rank < counts[self.text]) | self.pinned
+
+    def rank(self, score: Tensor) -> Tensor:
+        """Place of each row among those of its text, the best at 0; of equals the earlier first.
+
+        Args:
+            score: Of each row, ``[R]``.
+        """
+        order = score.argsort(descending=True, stable=True)
         order = order[self.text[order].argsort(stable=True)]
         # In this order each text has the places that it has in its own.
-        rank = place_in_text(self.text)
-        keep = self.pinned.clone()
-        keep[order] = rank < counts[self.text]
-        return keep
+        return torch.empty_like(order).index_copy(0, order, place_in_text(self.text))
 
 
 def place_in_text(text: Tensor) -> Tensor:

@@ -34,8 +34,9 @@ class ObjectiveCase:
         """A seeded tagger in double precision, without dropout, in training mode."""
         asks = self.objective.asks
         gate: Any = {"name": asks["gate"]} if "gate" in asks else False
-        model = tiny_tagger(sharp=4.0, head=asks.get("head", "linear"), gate=gate, double=True)
-        return model.train()
+        scorers: Any = {"name": "mlp", "inner": 4, "bar": 0.5} if self.objective.scores else None
+        head = asks.get("head", "linear")
+        return tiny_tagger(sharp=4.0, head=head, gate=gate, scorers=scorers, double=True).train()
 
     def sentences(self, count: int = 5) -> list[Sentence]:
         """Some with words that have no gold class."""

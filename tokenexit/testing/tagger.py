@@ -33,6 +33,7 @@ def tiny_tagger(
     head: str = "linear",
     exit_layers: tuple[int, ...] | None = None,
     double: bool = False,
+    scorers: dict[str, Any] | None = None,
 ) -> ExitModelForTokenClassification:
     """A fresh tagger.
 
@@ -45,6 +46,7 @@ def tiny_tagger(
         head: Kind of exit heads.
         exit_layers: Layers with an exit; all when None.
         double: Whether to compute in float64, where sums agree in whatever order.
+        scorers: Settings of its scorers of rows, if it has any.
     """
     torch.manual_seed(seed)
     shape = {"num_hidden_layers": layers, "hidden_size": 16, "intermediate_size": 24}
@@ -66,7 +68,7 @@ def tiny_tagger(
         tiny_tokenizer(),
         LABELS,
         exit_layers=exit_layers,
-        heads={"name": head, "dropout": dropout, "gate": gate},
+        heads={"name": head, "dropout": dropout, "gate": gate, "scorers": scorers},
     )
     with torch.no_grad():
         for part in (*model.heads.exits.values(), model.backbone.final_head()):

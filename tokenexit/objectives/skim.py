@@ -1,0 +1,110 @@
+"""Scorers that learn which rows are not needed, through the network itself (Transkimmer)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tokenexit.errors import UserError, unknown_name
+from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective
+from tokenexit.objectives.joint import JointLoss
+from tokenexit.objectives.row_draws import row_draws
+from tokenexit.objectives.sub_network import SubNetwork
+from tokenexit.objectives.weights import layer_weights
+from tokenexit.policies import State
+from tokenexit.reducers import Reducer, Rows, Softened
+from tokenexit.reducers.scored import Scored
+from tokenexit.reducers.softened import MODES, Mode
+from tokenexit.signals import Signals
+
+_SALT = 5000
+
+
+@OBJECTIVES.register("skim")
+@dataclass(frozen=True)
+class Skim(Objective):
+    """Transkimmer (Guan et al. 2022): cross-entropy and ``price`` times the rows that are kept.
+
+    What the model's reducer would take out, by its scorers, weighs nothing in the step; the
+    scorers learn through the weights from the loss, in one stage with the network. Of each text
+    the share of its rows that are kept counts, the mean over the layers that have a scorer.
+
+    Args:
+        price: Of all rows, 0 or more; 0.2 to 0.5 are published.
+        mode: ``sampled`` takes rows out by chance, as published; ``straight`` as the reducer will;
+            ``soft`` lets them weigh as much as it is sure of them.
+        tau: Temperature of the gradient, above 0.
+        weights: Of the exits, as ``joint`` has it; the top alone when None.
+
+    Raises:
+        UserError: A setting is unknown or out of range.
+    """
+
+    price: float = 0.5
+    mode: Mode = "sampled"
+    tau: float = 1.0
+    weights: str | float | None = None
+    regression = True
+    reduces = True
+    scores = True
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.price, int | float) and 0 <= self.price < float("inf")):
+            raise UserError(f"skim.price must be a number from 0, not {self.price!r}.")
+        if not (isinstance(self.tau, int | float) and 0 < self.tau < float("inf")):
+            raise UserError(f"skim.tau must be a number above 0, not {self.tau!r}.")
+        if self.mode not in MODES:
+            raise unknown_name("skim.mode", self.mode, MODES)
+        if self.weights is not None:
+            layer_weights(self.weights, (1,))
+
+    def start(self, info: BatchInfo) -> BatchLoss:
+        """The network with its rows weighed."""
+        top = info.exit_layers[-1]
+        weights = {top: 1.0}
+        if self.weights is not None:
+            weights = layer_weights(self.weights, info.exit_layers)
+        return _Skim(self, info, weights)
+
+    def finished(self, learned: object, reducer: Reducer | None) -> Reducer:
+        """The reducer that was trained with."""
+        return reducer or skimming()
+
+
+def skimming() -> Reducer:
+    """What rows are taken out by where the model has no reducer."""
+    return Scored(fate="restore")
+
+
+class _Counting(Softened):
+    """Notes which share of its rows each text has left, ``[S]``, at each layer."""
+
+    def __init__(self, settings: Skim, info: BatchInfo) -> None:
+        reducer = info.reducer or skimming()
+        super().__init__(
+            reducer, settings.mode, settings.tau, lambda rows: row_draws(info, rows, _SALT)
+        )
+        self.kept: list[Tensor] = []
+
+    def weigh(self, rows: Rows, before: Tensor, state: State) -> tuple[Tensor, State]:
+        weights, state = super().weigh(rows, before, state)
+        weights = weights.masked_fill(rows.pinned, 1.0)
+        sums = weights.new_zeros(len(rows.lengths)).index_add(0, rows.text, weights)
+        self.kept.append(sums / rows.lengths)
+        return weights, state
+
+
+class _Skim(JointLoss):
+    def __init__(self, settings: Skim, info: BatchInfo, weights: dict[int, float]) -> None:
+        super().__init__(weights)
+        self._price, self._rows = settings.price, _Counting(settings, info)
+        self.part = SubNetwork(weights=self._rows)
+
+    def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
+        super().arrive(signals, words)
+        if signals.layer == signals.num_layers and self._rows.kept:
+            kept = torch.stack(self._rows.kept).mean(dim=0)
+            self.add(self._price * kept[signals.sequence[signals.known]].sum())
+        return None
