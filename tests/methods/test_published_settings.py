@@ -55,6 +55,7 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any], list[dict[str, Any]]]] = {
     "tokee": (
         "linear", {"name": "halt_and_copy", "policy": OF_FIVE, "weights": "depth"}, [OF_FIVE],
     ),
+    "transkimmer": ("linear", {"name": "skim", "price": 0.5}, []),
     "uee": ("pooled", UNIFORM, [{"name": "max_prob"}]),
 }  # fmt: skip
 GATES: dict[str, Any] = {

@@ -90,7 +90,7 @@ class LengthDrop(Objective):
             here = tuple(n for n in reducer.layers or range(1, depth + 1) if n not in without)
             given = {"ratio": self.ratio} if number == 0 else {"shares": self._drawn(places, here)}
             fewer = replace(reducer, layers=here, **given) if here else None  # type: ignore[type-var]
-            yield SubNetwork(fewer, without)
+            yield SubNetwork(fewer, without=without)
 
     def _drawn(self, places: list[float], here: tuple[int, ...]) -> tuple[float, ...]:
         """Shares of a text after each layer, for numbers from 0 to 1."""
