@@ -179,6 +179,13 @@ class ExitModel(SavedModel):
         yield from ()
 
     @abstractmethod
+    def parts(self) -> dict[str, list[nn.Module]]:
+        """What a phase of training may freeze, by name.
+
+        A module that stands in several parts belongs to the last.
+        """
+
+    @abstractmethod
     def exit_weights(self) -> dict[str, Tensor]:
         """Weights that are saved beside the network's."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.objectives.sub_network import SubNetwork
+from tokenexit.objectives.teacher import Teacher
 from tokenexit.objectives.weights import layer_weights as _layer_weights
 from tokenexit.policies import Policy
 from tokenexit.reducers import Reducer
@@ -33,9 +34,9 @@ class BatchInfo:
     """What an objective may know of the batch it starts on.
 
     Attributes:
-        step: Optimiser step, from 0.
-        progress: Share of the training that is done, 0 to 1.
-        seed: Seed of the run.
+        step: Optimiser step of the phase, from 0.
+        progress: Share of the phase that is done, 0 to 1.
+        seed: Seed of the phase.
         exit_layers: Depths with a head, the top included.
         num_words: Words in the batch.
         sentence: Place of each sentence in the step's whole batch over all processes and
@@ -46,6 +47,9 @@ class BatchInfo:
             where only the device knows.
         word_place: Place of each word in its sentence, likewise.
         reducer: What takes rows out of the model's texts, if anything.
+        teacher: The model that the phase learns from, ``train.teacher``; None without one.
+        columns: What was computed before the phase, by name: ``[S, ...]`` of sentences,
+            ``[W, ...]`` of words or ``[T, ...]`` of token rows, in the order of the batch.
     """
 
     step: int
@@ -59,6 +63,8 @@ class BatchInfo:
     word_sentence: Tensor | None = None
     word_place: Tensor | None = None
     reducer: Reducer | None = None
+    teacher: Teacher | None = None
+    columns: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class BatchLoss:
@@ -110,6 +116,9 @@ class BatchLoss:
         ``train.accumulation`` makes room. How many there are depends on the step alone.
         """
         return ()
+
+    def watch(self, states: Sequence[Tensor]) -> None:
+        """See all rows after each layer, ``[T, H]``, where ``Objective.reads_states``."""
 
     def loss(self) -> Tensor:
         """The batch's loss, summed over its words."""
@@ -195,6 +204,15 @@ class Objective(ABC):
 
     upper_every: ClassVar[int] = 0
     """Steps between those on the upper level, see ``training.bilevel``; 0 for no such level."""
+
+    reads_states: ClassVar[bool] = False
+    """Whether its losses ``watch`` all rows after each layer; a teacher's can then be read, too."""
+
+    reads_teacher: ClassVar[bool] = False
+    """Whether it learns from ``BatchInfo.teacher``, and not without."""
+
+    reads_columns: ClassVar[Mapping[str, str]] = {}
+    """Columns that it needs, each with its unit: ``text``, ``word`` or ``row``."""
 
     def learned(self, exit_layers: tuple[int, ...]) -> nn.Module | None:
         """Parameters of the objective's own, such as weights of the exits; none by default."""

@@ -88,7 +88,8 @@ class Regression(TextTask):
             )
         if config.stages:
             raise UserError("A cascade asks how sure a model is of its class; leave stages out.")
-        check_regression(from_config(config.train.objective))
+        for phase in config.train.each():
+            check_regression(from_config(phase.objective))
 
     def known(self, gold: Answers) -> NDArray[np.bool_]:
         """See ``LabelledTask``."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from torch import Tensor
 
 from tokenexit import objectives, policies
 from tokenexit.heads import build_head
 from tokenexit.heads.stack import BESIDE
 from tokenexit.methods import METHODS, UNITS, Method, settings_of
+from tokenexit.objectives import Objective
 from tokenexit.objectives.base import check_heads, check_regression
 from tokenexit.policies import Policy
 from tokenexit.policies.base import check_unit
@@ -71,9 +75,10 @@ def is_made_of_what_there_is(name: str) -> None:
     method = METHODS.get(name)
     for unit in (*method.units, *(["number"] if method.regression is not None else [])):
         settings = settings_of(name, unit)
-        objective = objectives.from_config(settings["train"].get("objective", "joint"))
+        found = learned(settings["train"])
         if unit == "number":
-            check_regression(objective)
+            for objective in found:
+                check_regression(objective)
         for family in settings["calibrate"]["policies"]:
             policy = policies.from_config(family)
             check_unit(policy, unit)
@@ -84,7 +89,15 @@ def is_made_of_what_there_is(name: str) -> None:
         if "heads" in settings:
             heads = {k: v for k, v in settings["heads"].items() if k not in BESIDE}
             build_head(heads, 8, 3)
-            check_heads(objective, settings["heads"])
+            for objective in found:
+                check_heads(objective, settings["heads"])
+
+
+def learned(train: Mapping[str, Any]) -> list[Objective]:
+    """The objective of each phase."""
+    usual = train.get("objective", "joint")
+    phases = train.get("phases") or [{}]
+    return [objectives.from_config(phase.get("objective", usual)) for phase in phases]
 
 
 @METHOD.promise

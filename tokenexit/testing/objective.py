@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from tokenexit.halting import Sentence
@@ -15,8 +16,9 @@ from tokenexit.objectives import OBJECTIVES, Objective, from_config
 from tokenexit.testing.contract import Contract, require, require_raises
 from tokenexit.testing.tagger import tiny_sentences, tiny_tagger
 from tokenexit.training.batches import MicroBatch
+from tokenexit.training.column import Column, counts
 from tokenexit.training.encoder_loss import EncoderLossModule
-from tokenexit.training.loss_module import Losses
+from tokenexit.training.loss_module import Beside, Losses
 
 MOMENTS = ((0, 0.0), (1, 0.3), (7, 0.9))
 """Steps and shares of the training at which losses are computed: whatever an objective
@@ -50,6 +52,7 @@ class ObjectiveCase:
         words = sum(target != -100 for s in sentences for target in s.targets or ())
         part = MicroBatch(sentences, list(range(len(sentences))), words)
         room = EncoderLossModule(self.tagger, self.objective)
+        room.beside = self.beside(sentences)
         losses = room(part, step, progress, 0, outer)
         require(
             isinstance(losses.total, Tensor) and losses.total.shape == (),
@@ -58,6 +61,18 @@ class ObjectiveCase:
         if losses.total.requires_grad:
             losses.total.backward()
         return losses
+
+    def beside(self, sentences: list[Sentence]) -> Beside:
+        """The teacher and the columns that the objective asks for, made up."""
+        teacher = None
+        if self.objective.reads_teacher:
+            other = tiny_tagger(seed=1, sharp=4.0, double=True).requires_grad_(False)
+            teacher = EncoderLossModule(other, from_config("single")).eval()
+        columns = {}
+        for name, unit in self.objective.reads_columns.items():
+            many = int(counts(unit, sentences).sum())
+            columns[name] = Column(unit, torch.linspace(0, 1, many, dtype=torch.float64))
+        return Beside(teacher, columns, sentences)
 
     def learned(self) -> dict[str, Tensor]:
         """Gradients other than zero, by name of the weight."""

@@ -7,7 +7,7 @@ micro-batches and processes, so the sum of gradients is the same however they ar
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
 import torch
@@ -42,12 +42,14 @@ class MicroBatch:
         places: Place of each sentence in the whole step.
         words: Labelled words in this part.
         rows: Words with or without a label; 0 where the sentence is borrowed.
+        texts: Number of each sentence in the training split.
     """
 
     sentences: list[Any]
     places: list[int]
     words: int
     rows: int = 0
+    texts: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,11 @@ def steps(
             places = list(range(rank * accumulation + micro, len(chosen), accumulation * world))
             mine = [chosen[place] for place in places]
             counts = sum(words[i] for i in mine), sum(rows[i] for i in mine)
-            part = MicroBatch([sentences[i] for i in mine], places, *counts)
-            parts.append(part if mine else MicroBatch([sentences[chosen[0]].unlabelled()], [0], 0))
+            part = MicroBatch([sentences[i] for i in mine], places, *counts, mine)
+            if not mine:
+                borrowed = [sentences[chosen[0]].unlabelled()]
+                part = MicroBatch(borrowed, [0], 0, texts=chosen[:1])
+            parts.append(part)
         yield TrainingStep(
             number, epoch, parts, sum(words[i] for i in chosen), sum(rows[i] for i in chosen)
         )

@@ -110,6 +110,7 @@ def _halves(part: MicroBatch) -> tuple[MicroBatch, MicroBatch]:
             chosen,
             part.places[first::2] or part.places[:1],
             sum(labelled_words(sentence) for sentence in part.sentences[first::2]),
+            texts=part.texts[first::2] or part.texts[:1],
         )
 
     return take(0), take(1)

@@ -25,9 +25,13 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 BEST = "best.safetensors"
-_STATE = "trainer_state.json"
+_STATE, PHASE_STATE = "trainer_state.json", "phase_state.json"
 _STEP = "step-????????"
-_OURS = (_STEP, f".{_STEP}.partial", BEST, ".best*.partial", "best.partial")
+_PHASE = "phase-??"
+_OURS = (
+    _STEP, f".{_STEP}.partial", _PHASE, f".{_PHASE}.partial", BEST, ".best*.partial",
+    "best.partial",
+)  # fmt: skip
 
 
 @dataclass
@@ -35,13 +39,15 @@ class TrainerState:
     """Where a training stands.
 
     Attributes:
-        step: Optimiser steps done.
+        step: Optimiser steps of the phase that are done.
         best_step: Step of the best evaluation so far, 0 before the first.
         best_quality: Its quality.
         processes: How many processes train.
         waited: Evaluations since the best one.
         stopped: Whether patience ran out.
         chosen_on: The most texts that any evaluation chose on; 0 where that is not known.
+        phase: Number of the phase, from 0.
+        before: Steps of the phases before.
     """
 
     step: int = 0
@@ -51,6 +57,13 @@ class TrainerState:
     waited: int = 0
     stopped: bool = False
     chosen_on: int = 0
+    phase: int = 0
+    before: int = 0
+
+    @property
+    def all_steps(self) -> int:
+        """Optimiser steps of all phases that are done."""
+        return self.before + self.step
 
 
 def save_checkpoint(
@@ -61,7 +74,7 @@ def save_checkpoint(
     Raises:
         UserError: It cannot be written; the one before is still there.
     """
-    final = folder / f"step-{state.step:08d}"
+    final = folder / f"step-{state.all_steps:08d}"
     partial = folder / f".{final.name}.partial"
     with writing(final):
         if accelerator.is_main_process and partial.exists():
@@ -84,17 +97,24 @@ def save_checkpoint(
         accelerator.wait_for_everyone()
 
 
-def load_checkpoint(accelerator: Accelerator, folder: Path) -> TrainerState:
-    """Restore the newest complete checkpoint; a fresh state where there is none.
+def load_checkpoint(accelerator: Accelerator, folder: Path, fresh: TrainerState) -> TrainerState:
+    """Restore the newest complete checkpoint of a phase.
+
+    Args:
+        accelerator: Of this process.
+        folder: Of the checkpoints.
+        fresh: Where the phase begins: given back where there is no checkpoint of it.
 
     Raises:
         UserError: It was written by another number of processes, or is damaged.
     """
     world, found = accelerator.num_processes, complete(folder)
     if not found:
-        return TrainerState(processes=world)
+        return fresh
     newest = found[-1]
     state, sums = _read_state(newest / _STATE)
+    if state.phase < fresh.phase:
+        return fresh
     if state.processes != world:
         raise UserError(
             f"The checkpoint {newest} was written by {state.processes} process(es), and "
@@ -106,12 +126,11 @@ def load_checkpoint(accelerator: Accelerator, folder: Path) -> TrainerState:
     return state
 
 
-def clear_checkpoints(accelerator: Accelerator, folder: Path) -> TrainerState:
+def clear_checkpoints(accelerator: Accelerator, folder: Path) -> None:
     """Remove what an earlier training left: its checkpoints would pass for this one's."""
     if accelerator.is_main_process:
         remove_checkpoints(folder)
     accelerator.wait_for_everyone()
-    return TrainerState(processes=accelerator.num_processes)
 
 
 def remove_checkpoints(folder: Path) -> None:
@@ -119,7 +138,8 @@ def remove_checkpoints(folder: Path) -> None:
     for pattern in _OURS:
         for path in folder.glob(pattern):
             if path.is_dir() and not path.is_symlink():
-                (path / _STATE).unlink(missing_ok=True)  # half a checkpoint is none
+                for state in (_STATE, PHASE_STATE):
+                    (path / state).unlink(missing_ok=True)  # half a checkpoint is none
                 shutil.rmtree(path)
             else:
                 path.unlink()
@@ -160,7 +180,8 @@ def _read_state(path: Path) -> tuple[TrainerState, dict[str, int]]:
         if held["best_quality"] is None:
             held["best_quality"] = float("-inf")
         state = TrainerState(held.pop("step"), processes=held.pop("processes"), **held)
-        counts = (state.step, state.best_step, state.processes, state.waited, *sums.values())
+        counts = (state.step, state.best_step, state.processes, state.waited, state.phase)
+        counts += (state.before, *sums.values())
         if not all(type(n) is int and n >= 0 for n in counts) or type(state.stopped) is not bool:
             raise ValueError("it does not say where the training stands")
         return replace(state, best_quality=float(state.best_quality)), sums

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tokenexit.config.limits import about, check_limits
-from tokenexit.errors import unknown_name
+from tokenexit.config.schema import keys_of
+from tokenexit.errors import UserError, unknown_name
 from tokenexit.objectives.base import check_smoothing
 
 PRECISIONS = ("no", "bf16", "fp16")
+
+OF_THE_RUN = ("phases", "splits", "precision", "trackers")
+"""Keys that a phase cannot have of its own."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,30 @@ class TrainConfig:
             "stop after so many evaluations without a better one; never when empty", low=1
         ),
     )
+    freeze: list[str] = field(
+        default_factory=list,
+        metadata=about("parts that stay as they are: network, top, heads, gate, embeddings, ..."),
+    )
+    teacher: str | int | None = field(
+        default=None,
+        metadata=about("who teaches: previous, the model as training starts; or a phase's number"),
+    )
+    splits: dict[str, float] = field(
+        default_factory=dict,
+        metadata=about("shares that the training texts are dealt into at random, by name"),
+    )
+    split: str | None = field(
+        default=None,
+        metadata=about("share of the texts to learn from, of splits; all if empty"),
+    )
+    prepare: list[dict[str, Any]] = field(
+        default_factory=list,
+        metadata=about("what is computed of the model and the texts before, or done to the model"),
+    )
+    phases: list[dict[str, Any]] = field(
+        default_factory=list,
+        metadata=about("trainings one after another: what each sets of train; just one if empty"),
+    )
     log_every: int = field(default=20, metadata=about("steps between log entries", low=1))
     trackers: list[str] = field(
         default_factory=list, metadata=about("besides the JSONL log: tensorboard, wandb, ...")
@@ -94,3 +123,45 @@ class TrainConfig:
             # A setting of every objective, which is built from this mapping alone.
             smoothed = {**self.objective, "label_smoothing": self.label_smoothing}
             object.__setattr__(self, "objective", smoothed)
+        _check_shares(self.splits)
+        self.each()
+
+    def each(self) -> list[TrainConfig]:
+        """The settings of each phase; these alone where there are none.
+
+        Raises:
+            UserError: A phase has an unknown key, one that is the whole run's, or a bad value.
+        """
+        if not self.phases:
+            return [self]
+        return [_phase(self, told, f"train.phases[{n}]") for n, told in enumerate(self.phases)]
+
+
+def _phase(config: TrainConfig, told: Mapping[str, Any], name: str) -> TrainConfig:
+    keys = {key.name: key for key in keys_of(TrainConfig) if key.name not in OF_THE_RUN}
+    own: dict[str, Any] = {}
+    for key, value in told.items():
+        if key in OF_THE_RUN:
+            raise UserError(f"{name} sets {key!r}, which all phases share: set train.{key}.")
+        if key not in keys:
+            raise unknown_name(f"key of {name}", key, keys)
+        own[key] = replace(keys[key], name=f"{name}.{key}").check(value)
+    objective, below = own.get("objective", {}), dict(config.objective)
+    if config.label_smoothing:
+        below.pop("label_smoothing")  # put there by the setting, which a phase may change
+    if objective.get("name", below.get("name")) == below.get("name"):
+        objective = {**below, **objective}
+    own["objective"] = objective
+    try:
+        return replace(config, phases=[], **own)
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from error
+
+
+def _check_shares(splits: Mapping[str, float]) -> None:
+    for name, share in splits.items():
+        if not 0 < share <= 1:
+            raise UserError(f"train.splits.{name} must be above 0 and at most 1, not {share!r}.")
+    if sum(splits.values()) > 1 + 1e-9:
+        told = ", ".join(f"{name}={share}" for name, share in splits.items())
+        raise UserError(f"train.splits are shares of the texts, at most 1 together, not {told}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from tokenexit.backbones import sliced
 from tokenexit.errors import UserError
@@ -59,7 +60,8 @@ class EncoderLossModule(LossModule):
         text = torch.from_numpy(batch.row_sequence[batch.first_row])
         place = torch.arange(len(text)) - torch.searchsorted(text, text)
         texts = torch.tensor([part.places[i] for i in batch.order])
-        return Laid(batch, batch.num_words, texts, text, place)
+        numbers = torch.tensor(part.texts or part.places)[torch.from_numpy(batch.order)]
+        return Laid(batch, batch.num_words, texts, text, place, numbers)
 
     @property
     def reducer(self) -> Reducer | None:
@@ -70,10 +72,11 @@ class EncoderLossModule(LossModule):
         self,
         laid: Laid,
         visitor: Visitor,
-        fork: Fork,
-        skip: Skip,
-        compact: bool,
-        part: SubNetwork | None,
+        fork: Fork | None = None,
+        skip: Skip | None = None,
+        compact: bool = True,
+        part: SubNetwork | None = None,
+        states: list[Tensor] | None = None,
     ) -> None:
         """See ``LossModule``."""
         model = self.model
@@ -87,6 +90,7 @@ class EncoderLossModule(LossModule):
             classes=model.labels,
             fork=fork,
             skip=skip,
+            states=states,
             compact=compact or part.reducer is not None or part.weights is not None,
             reducer=part.reducer,
             without=part.without,

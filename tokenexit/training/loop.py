@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +19,9 @@ from tqdm.auto import tqdm
 
 from tokenexit.errors import UserError
 from tokenexit.files import replacing
-from tokenexit.objectives import Objective, from_config
 from tokenexit.training.accelerator import start_trackers
 from tokenexit.training.batches import Example, TrainingStep, labelled_words, steps, steps_per_epoch
+from tokenexit.training.beginning import check_begun, newest
 from tokenexit.training.bilevel import upper_parameters
 from tokenexit.training.checkpoint import (
     BEST,
@@ -34,9 +34,12 @@ from tokenexit.training.checkpoint import (
 from tokenexit.training.config import TrainConfig
 from tokenexit.training.encoder_loss import EncoderLossModule
 from tokenexit.training.finite import Finite
+from tokenexit.training.freezing import frozen_parts, set_modes
 from tokenexit.training.loss_module import LossModule
 from tokenexit.training.optimizer import build_optimizer, build_schedule
-from tokenexit.training.patience import check_patience, judge, ran_out
+from tokenexit.training.patience import Evaluate, judge, ran_out
+from tokenexit.training.phases import Phase, check_phases, deal, phases_of
+from tokenexit.training.run import Begun, MakeModule, Run, begin
 from tokenexit.training.step import Sums, one_step
 from tokenexit.training.tracking import TrainLog
 
@@ -44,9 +47,6 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 logger = logging.getLogger(__name__)
-
-Evaluate = Callable[[Any], Mapping[str, Any]]
-"""Returns at least ``quality``, by which the best step is chosen; called by every process."""
 
 
 def train(
@@ -60,12 +60,12 @@ def train(
     resume: bool = False,
     evaluate: Evaluate | None = None,
     chosen_on: int = 0,
-    loss_module: Callable[[Any, Objective, bool], nn.Module] = EncoderLossModule,
+    loss_module: MakeModule = EncoderLossModule,
     bucket: bool = False,
 ) -> TrainerState:
-    """Train a model in place; it ends with the weights of its best evaluation.
+    """Train a model in place, phase after phase; it ends with the weights of its best evaluation.
 
-    With ``config.patience`` the training stops after so many evaluations without a better one,
+    With ``config.patience`` a phase stops after so many evaluations without a better one,
     on every process at the same step, and stays stopped when resumed.
 
     Args:
@@ -83,15 +83,16 @@ def train(
         bucket: Make up steps of examples of like length, unless ``config.bucket`` says otherwise.
 
     Returns:
-        Where the training ended.
+        Where the training ended: the state of its last phase.
 
     Raises:
-        UserError: Nothing to train on, a model that is used in another precision, patience where
-            it cannot be had, a checkpoint that is damaged or of another number of processes, or
-            one that cannot be written.
+        UserError: Nothing to train on, a model that is used in another precision, a part to freeze
+            that it has not, patience where it cannot be had, a checkpoint that is damaged or of
+            another number of processes, or one that cannot be written.
     """
-    objective = check_training(config, evaluated=evaluate is not None)
+    phases = check_training(config, evaluated=evaluate is not None)
     model.check_trainable()
+    check_phases(model, config)
     if any(weight.is_inference() for weight in model.parameters()):
         raise UserError(
             "The network was built inside torch.inference_mode(), and what is built there can "
@@ -99,28 +100,42 @@ def train(
         )
     if not any(labelled_words(s) for s in sentences):
         raise UserError("There is no labelled word to train on; check the training split.")
-    if not objective.unlabelled:
-        sentences = [s for s in sentences if labelled_words(s)]
-    per_epoch = steps_per_epoch(len(sentences), config.batch_size)
-    total = config.max_steps or per_epoch * config.epochs
-    checkpoints, best = folder / "checkpoints", folder / "checkpoints" / BEST
-
+    run = Run(
+        model, sentences, deal(sentences, config.splits, seed), accelerator, folder, seed,
+        evaluate, chosen_on, loss_module, bucket,
+    )  # fmt: skip
     start_trackers(config, accelerator)
-    accelerator.free_memory()  # of an earlier training with the same accelerator
     model.to(accelerator.device)
-    module = loss_module(model, objective, config.gradient_equilibrium)
+    if not resume:
+        clear_checkpoints(accelerator, run.checkpoints)
+    first = newest(run.checkpoints) or 0
+    check_begun(first, len(phases), run.checkpoints)
+    state = TrainerState(processes=accelerator.num_processes)
+    for phase in phases[first:]:
+        with frozen_parts(model, phase.config.freeze):
+            state = _train_phase(run, phase, begin(run, phase, state))
+    return state
+
+
+def _train_phase(run: Run, phase: Phase, begun: Begun) -> TrainerState:
+    model, accelerator, config = run.model, run.accelerator, phase.config
+    module, best = begun.module, run.checkpoints / BEST
+    per_epoch = steps_per_epoch(len(begun.texts), config.batch_size)
+    total, seed = config.max_steps or per_epoch * config.epochs, phase.seed(run.seed)
+    judging = phase.judge(run.evaluate, model)
+
+    accelerator.free_memory()  # of an earlier training with the same accelerator
     adam = build_optimizer(model, config, upper_parameters(module))
     wrapped, optimizer = accelerator.prepare(module, adam)
     torch.manual_seed(seed + accelerator.process_index)
-    begin = load_checkpoint if resume else clear_checkpoints
-    state = begin(accelerator, checkpoints)
+    state = load_checkpoint(accelerator, run.checkpoints, begun.state)
     state.stopped = ran_out(state, config.patience)
     known = state.chosen_on or not state.step  # else a checkpoint of before that was counted
-    state.chosen_on = max(state.chosen_on, chosen_on) if known else 0
+    state.chosen_on = max(state.chosen_on, run.chosen_on) if known else 0
     schedule = build_schedule(adam, total, config.warmup, state.step)
-    log = TrainLog(folder / "train_log.jsonl", accelerator, state.step)
+    log = TrainLog(run.folder / "train_log.jsonl", accelerator, state.all_steps)
     plan = steps(
-        sentences,
+        begun.texts,
         batch_size=config.batch_size,
         accumulation=config.accumulation,
         seed=seed,
@@ -128,18 +143,18 @@ def train(
         stop=state.step if state.stopped else total,
         rank=accelerator.process_index,
         world=accelerator.num_processes,
-        bucket=bucket if config.bucket is None else config.bucket,
+        bucket=run.bucket if config.bucket is None else config.bucket,
     )
     shown = tqdm(
         plan,
         total=total,
         initial=state.step,
-        desc="training",
+        desc="training" if phase.name == "train" else f"training, phase {phase.number + 1}",
         disable=not accelerator.is_local_main_process,
     )
     clock, finite = time.perf_counter(), Finite(state.step)
     for step in shown:
-        model.train()
+        set_modes(model, config.freeze)
         rate = float(schedule.get_last_lr()[0])
         sums = one_step(step, wrapped, optimizer, accelerator, config, total, seed, rate)
         finite.add(sums)
@@ -151,22 +166,24 @@ def train(
             entry = _entry(sums, model, accelerator, step)
             entry["lr"] = rate
             entry["seconds"] = round(time.perf_counter() - clock, 1)
-            log.write(state.step, entry)
+            log.write(state.all_steps, entry | phase.label())
             shown.set_postfix(loss=f"{entry['loss']:.4f}")
-        if evaluate is not None and (done or state.step % per_epoch == 0):
-            result = evaluate(model)
-            log.write(state.step, {f"validation_{k}": v for k, v in result.items()})
+        if judging is not None and (done or state.step % per_epoch == 0):
+            result = judging(model)
+            named = {f"validation_{k}": v for k, v in result.items()}
+            log.write(state.all_steps, named | phase.label())
             if judge(state, float(result["quality"]), config.patience):
                 if config.keep_best and accelerator.is_main_process:
                     _save_weights(model, best)
             elif state.stopped and not done:
-                log.write(state.step, {"stopped": f"no better one in {state.waited} evaluations"})
+                told = {"stopped": f"no better one in {state.waited} evaluations"}
+                log.write(state.all_steps, told | phase.label())
         if state.step % (config.checkpoint_every or per_epoch) == 0 or done or state.stopped:
-            save_checkpoint(accelerator, checkpoints, state)
+            save_checkpoint(accelerator, run.checkpoints, state)
         if state.stopped:
             break
     accelerator.wait_for_everyone()
-    if evaluate is not None and config.keep_best and state.best_step:
+    if judging is not None and config.keep_best and state.best_step:
         with reading(best):
             load_model(model, best)
     if isinstance(module, LossModule):
@@ -175,7 +192,7 @@ def train(
     return state
 
 
-def check_training(config: TrainConfig, *, evaluated: bool) -> Objective:
+def check_training(config: TrainConfig, *, evaluated: bool) -> list[Phase]:
     """What a training would refuse before its first step, without a model.
 
     Args:
@@ -183,14 +200,12 @@ def check_training(config: TrainConfig, *, evaluated: bool) -> Objective:
         evaluated: Whether there will be evaluations.
 
     Returns:
-        The objective.
+        Its phases.
 
     Raises:
-        UserError: No such objective, or patience where it cannot be had.
+        UserError: As ``phases_of``.
     """
-    objective = from_config(config.objective)
-    check_patience(config, objective, evaluated)
-    return objective
+    return phases_of(config, evaluated=evaluated)
 
 
 def _entry(

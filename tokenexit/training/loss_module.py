@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -14,11 +15,15 @@ from tokenexit.halting import Fork, Skip, Visitor
 from tokenexit.objectives import BatchInfo, BatchLoss, Objective
 from tokenexit.objectives.equilibrium import balanced
 from tokenexit.objectives.sub_network import SubNetwork
+from tokenexit.objectives.teacher import Teacher
 from tokenexit.reducers import Reducer
 from tokenexit.training.batches import MicroBatch
+from tokenexit.training.column import Column
 from tokenexit.training.depth_loss import WithDepth
+from tokenexit.training.freezing import learns
 from tokenexit.training.gate_loss import WithGate
 from tokenexit.training.hold import holds
+from tokenexit.training.teacher import TeacherView
 
 
 @dataclass
@@ -50,6 +55,7 @@ class Laid:
         texts: Place of each text in the step's whole batch, ``[S]``, on the host.
         word_text: Text of each word, ``[W]``, on the host.
         word_place: Place of each word in its text, likewise.
+        numbers: Number of each text in the training split, ``[S]``, on the host.
     """
 
     batch: Any
@@ -57,6 +63,29 @@ class Laid:
     texts: Tensor
     word_text: Tensor
     word_place: Tensor
+    numbers: Tensor
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What a phase learns from beside its texts. No module: none of it is trained or saved.
+
+    Attributes:
+        teacher: Wraps the model that teaches, if there is one.
+        columns: What was computed before.
+        texts: The training texts that they are about.
+    """
+
+    teacher: LossModule | None = None
+    columns: Mapping[str, Column] = field(default_factory=dict)
+    texts: Sequence[Any] = ()
+
+    def of(self, laid: Laid, device: Any) -> dict[str, Tensor]:
+        """The columns of a batch."""
+        return {
+            name: column.of(self.texts, laid.numbers).to(device)
+            for name, column in self.columns.items()
+        }
 
 
 class LossModule(nn.Module):
@@ -75,6 +104,7 @@ class LossModule(nn.Module):
         self.model = model
         self.learned = objective.learned(model.settings.exit_layers)
         self.objective = objective
+        self.beside = Beside()
         self._balance = gradient_equilibrium
 
     @property
@@ -96,10 +126,11 @@ class LossModule(nn.Module):
         self,
         laid: Laid,
         visitor: Visitor,
-        fork: Fork,
-        skip: Skip,
-        compact: bool,
-        part: SubNetwork | None,
+        fork: Fork | None = None,
+        skip: Skip | None = None,
+        compact: bool = True,
+        part: SubNetwork | None = None,
+        states: list[Tensor] | None = None,
     ) -> None:
         """Send it through, showing every exit to a visitor; see ``halting.encode``.
 
@@ -110,6 +141,7 @@ class LossModule(nn.Module):
             skip: Texts that leave out a layer.
             compact: Whether words that halt leave.
             part: What it goes through; None for the model as it is used.
+            states: If given, receives the states of all rows after each layer.
         """
 
     @property
@@ -157,9 +189,11 @@ class LossModule(nn.Module):
             word_sentence=laid.word_text,
             word_place=laid.word_place,
             reducer=self.reducer,
+            teacher=self._teacher(laid),
+            columns=self.beside.of(laid, model.device),
         )
         loss = self.objective.begin(info, outer)
-        gate = self.gate
+        gate = self.gate if self.gate is not None and learns(self.gate) else None
         gated = None if gate is None else self.with_gate(loss, gate, words)
         inner: Visitor = loss if gated is None else gated
         deep = self.with_depth(inner, words)
@@ -181,4 +215,13 @@ class LossModule(nn.Module):
         model, exits = self.model, self.model.settings.exit_layers
         held = holds(loss, model.device, max(exits), self.classes, exits[:-1], gate=gate)
         fork = balanced(loss.fork, exits) if self._balance else loss.fork
-        self.run(laid, visitor, fork, loss.skip, not held, loss.part)
+        states: list[Tensor] | None = [] if self.objective.reads_states else None
+        self.run(laid, visitor, fork, loss.skip, not held, loss.part, states)
+        if states is not None:
+            loss.watch(states)
+
+    def _teacher(self, laid: Laid) -> Teacher | None:
+        teacher = self.beside.teacher
+        if teacher is None:
+            return None
+        return TeacherView(partial(teacher.run, laid), self.objective.reads_states)

@@ -41,7 +41,7 @@ def build_optimizer(
     """Rates of their own for heads, scorers and word embeddings; no decay on biases and norms.
 
     Args:
-        model: What is trained.
+        model: What is trained; parameters that take no gradient are left out.
         config: Settings.
         beside: Parameters of the objective or of an architecture, which learn as heads do and
             never decay.
@@ -61,7 +61,7 @@ def build_optimizer(
     }
     groups["heads", False].extend(apart.values())
     for parameter in model.parameters():
-        if id(parameter) not in apart:
+        if id(parameter) not in apart and parameter.requires_grad:
             groups[kinds.get(id(parameter), "network"), parameter.ndim > 1].append(parameter)
     there = {weight.device.type for weight in model.parameters()}
     one_pass = there <= FUSED  # over the weights; several times faster on CPUs as well

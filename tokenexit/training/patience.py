@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from tokenexit.errors import UserError
 from tokenexit.objectives import Objective
 from tokenexit.training.checkpoint import TrainerState
 from tokenexit.training.config import TrainConfig
+
+Evaluate = Callable[[Any], Mapping[str, Any]]
+"""Returns at least ``quality``, by which the best step is chosen; called by every process."""
+
+
+def judge_by_exits(evaluate: Evaluate) -> Evaluate:
+    """The same, judged by the mean over exits, where their qualities are told (``by_exit``)."""
+
+    def judged(model: Any) -> Mapping[str, Any]:
+        found = evaluate(model)
+        by_exit = found.get("by_exit")
+        return {**found, "quality": sum(by_exit) / len(by_exit)} if by_exit else found
+
+    return judged
 
 
 def judge(state: TrainerState, quality: float, patience: int | None) -> bool:

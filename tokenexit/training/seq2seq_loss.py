@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from tokenexit.decoding.teacher_forcing import PairBatch, teacher_forcing
 from tokenexit.gates import ExitGate
@@ -14,6 +15,7 @@ from tokenexit.objectives.base import check_heads
 from tokenexit.objectives.sub_network import SubNetwork
 from tokenexit.training.batches import MicroBatch
 from tokenexit.training.depth_loss import WithDepth
+from tokenexit.training.freezing import learns
 from tokenexit.training.gate_loss import WithGate
 from tokenexit.training.loss_module import Laid, LossModule
 
@@ -57,7 +59,8 @@ class Seq2SeqLossModule(LossModule):
 
     def with_depth(self, visitor: Visitor, words: int) -> WithDepth | None:
         """See ``LossModule``."""
-        return None if self.model.depth is None else WithDepth(visitor, words)
+        depth = self.model.depth
+        return WithDepth(visitor, words) if depth is not None and learns(depth) else None
 
     def lay(self, part: MicroBatch) -> Laid:
         """See ``LossModule``."""
@@ -67,22 +70,28 @@ class Seq2SeqLossModule(LossModule):
         cells, extent = batch.cells_on_host, batch.extent
         padded = _padded(part, batch.input_ids.shape[1], model.device)
         texts = torch.tensor(part.places)
-        return Laid((batch, padded), batch.num_words, texts, cells // extent, cells % extent)
+        numbers = torch.tensor(part.texts or part.places)
+        place = cells // extent, cells % extent
+        return Laid((batch, padded), batch.num_words, texts, *place, numbers)
 
     def run(
         self,
         laid: Laid,
         visitor: Visitor,
-        fork: Fork,
-        skip: Skip,
-        compact: bool,
-        part: SubNetwork | None,
+        fork: Fork | None = None,
+        skip: Skip | None = None,
+        compact: bool = True,
+        part: SubNetwork | None = None,
+        states: list[Tensor] | None = None,
     ) -> None:
-        """See ``LossModule``; a part of a generator is all of it."""
+        """See ``LossModule``; a part of a generator is all of it.
+
+        ``states`` are those of target tokens, padding left out.
+        """
         assert part is None or part == SubNetwork(), "refused by check_heads"
         model, (batch, padded) = self.model, laid.batch
         sources = batch.input_ids, batch.attention_mask
-        teacher_forcing(
+        found = teacher_forcing(
             model.decoder,
             model.exits(model.decoder),
             batch,
@@ -92,6 +101,9 @@ class Seq2SeqLossModule(LossModule):
             memory=encode_sources(model, *sources, padded=padded)[0],
             compact=compact,
         )
+        if states is not None:
+            cells = batch.cells_on_host.to(model.device)
+            states += [state.index_select(0, cells) for state in found]
 
 
 def _padded(part: MicroBatch, width: int, device: torch.device) -> bool | None:

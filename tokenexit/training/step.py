@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from tokenexit.errors import UserError
 from tokenexit.training.batches import TrainingStep
 from tokenexit.training.bilevel import set_gradients, upper_gradients, upper_parameters
 from tokenexit.training.config import TrainConfig
@@ -62,6 +63,12 @@ def one_step(
             taught, mine = step.words, part.words
             if losses.unlabelled:
                 taught, mine = step.rows, part.rows
+            if mine and not losses.total.requires_grad:
+                raise UserError(
+                    f"train.objective={config.objective['name']} teaches nothing that this phase "
+                    f"trains: it freezes {', '.join(config.freeze)}. Freeze less, or choose "
+                    "another objective."
+                )
             # Gradients are averaged over processes; the mean over all words is wanted.
             scale = accelerator.num_processes / max(taught, 1) if mine else 0.0
             if losses.guide is None:

@@ -93,7 +93,7 @@ class CompareMethodsConfig(BaseConfig):
 
     def __post_init__(self) -> None:
         default = TrainConfig(label_smoothing=self.train.label_smoothing)
-        for name in ("objective", "gradient_equilibrium"):
+        for name in ("objective", "gradient_equilibrium", "phases"):
             if getattr(self.train, name) != getattr(default, name):
                 raise UserError(f"train.{name} is what methods differ in; leave it to them.")
         if self.calibrate.policies and not self.trainings:

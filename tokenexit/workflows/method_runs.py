@@ -31,7 +31,10 @@ OWN = "own"
 """Where a training is from that is no published method."""
 
 _BUDGET = ("epochs", "max_steps", "batch_size")
-_METHODS_OWN = ("objective", "gradient_equilibrium")
+_METHODS_OWN = (
+    "objective", "gradient_equilibrium", "phases", "freeze", "teacher", "split", "splits",
+    "prepare",
+)  # fmt: skip
 _SET_APART = ("output_dir", "train", "seeds", "recipe")
 _NOT_OF_TRAINING = (
     "output_dir", "method", "calibrate", "policy", "decode", "batch_size", "threads", "plugins",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tokenexit.calibration.rows.choose import check_tunable
 from tokenexit.extras import require_libraries
 from tokenexit.policies import Policy
-from tokenexit.training import make_accelerator, train
+from tokenexit.training import check_phases, make_accelerator, train
 from tokenexit.workflows.cascade import train_cascade
 from tokenexit.workflows.finish import finish
 from tokenexit.workflows.folder import Demo, begin, run_folder
@@ -104,6 +104,7 @@ def taught(
     if config.calibrate.reducer.by is not None:
         check_tunable(model, config.calibrate.reducer)
     recipe.dry_run(model, splits["train"], [*families, *([policy] if policy else [])])
+    check_phases(model, config.train)
     say = logger.info if accelerator.is_main_process else logger.debug
     say("%s", recipe.described(splits, model, accelerator))
     if hint := recipe.hint(model):

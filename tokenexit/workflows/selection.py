@@ -80,13 +80,15 @@ def uses_of(train: TrainConfig, heads: Any = None) -> list[str]:
         train: Settings.
         heads: The exit heads of an encoder.
     """
-    several = train.epochs > 1 or train.max_steps is not None  # else one evaluation, no choice
+    phases = train.each()
+    # Else there is one evaluation, and no choice.
+    several = [one for one in phases if one.epochs > 1 or one.max_steps is not None]
     fitted = heads is not None and any(
         heads.at(layer).fitted_on == "validation" for layer in heads.layers
     )
     uses = {
-        EPOCH: train.keep_best and several,
-        STOPPING: train.patience is not None,
+        EPOCH: any(one.keep_best for one in several),
+        STOPPING: any(one.patience is not None for one in phases),
         FITTING: fitted,
     }
     return [name for name, used in uses.items() if used]

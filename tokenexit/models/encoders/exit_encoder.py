@@ -242,6 +242,17 @@ class ExitEncoder(Judged, Embedded, ExitModel):
         """Keep a context gate, unchecked; see ``use_context``."""
         self.heads.context = gate
 
+    def parts(self) -> dict[str, list[nn.Module]]:
+        """See ``ExitModel``."""
+        embeddings: Any = self.network.get_input_embeddings()
+        found: dict[str, list[nn.Module]] = {
+            "network": [self.network],
+            "embeddings": [embeddings],
+            "top": [self.backbone.final_head()],
+            "heads": [self.heads.exits],
+        }
+        return found if self.heads.gate is None else {**found, "gate": [self.heads.gate]}
+
     def head_parameters(self) -> Iterator[nn.Parameter]:
         """Parameters that start from nothing: those of the heads, the top's included."""
         yield from self.backbone.final_head().parameters()

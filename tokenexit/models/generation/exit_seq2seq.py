@@ -75,6 +75,12 @@ class ExitSeq2Seq(Judged, ExitModel):
         layers = self.settings.exit_layers[:-1]
         return Exits(decoder, layers, side(self.gate), side(self.depth), side(self._context))
 
+    def parts(self) -> dict[str, list[nn.Module]]:
+        """See ``ExitModel``; the vocabulary's head is one with the network."""
+        embeddings: Any = self.network.get_input_embeddings()
+        side = {name: [head] for name, head in self._side.items() if name != "context"}
+        return {"network": [self.network], "embeddings": [embeddings], **side}
+
     def head_parameters(self) -> Iterator[nn.Parameter]:
         """Parameters that start from nothing: those of gate and depth head."""
         yield from self._side.parameters()

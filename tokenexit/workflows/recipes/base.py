@@ -254,7 +254,8 @@ class Recipe(ABC):
 
     def fixed(self, model: Any) -> bool:
         """Whether nobody can leave below the top, so that there is no policy to choose."""
-        single = self.config.train.objective.get("name") == "single"
+        phases = self.config.train.each()
+        single = all(phase.objective.get("name") == "single" for phase in phases)
         return single or len(model.settings.exit_layers) == 1
 
     @abstractmethod

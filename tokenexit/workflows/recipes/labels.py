@@ -30,7 +30,6 @@ from tokenexit.models.encoders.ngram_table import make_table
 from tokenexit.models.folders import load_network, load_tokenizer
 from tokenexit.models.fresh.encoder import fresh_encoder, train_tokenizer
 from tokenexit.models.fresh.truncate import keep_layers
-from tokenexit.objectives import OBJECTIVES
 from tokenexit.policies import Policy
 from tokenexit.policies.base import walk
 from tokenexit.tasks import LabelledTask, labelled_task
@@ -174,15 +173,11 @@ class LabelRecipe(Recipe):
         )
 
     def graded(self, split: TaggedSplit, model: EncoderModel) -> dict[str, Any]:
-        """Quality by which the best weights are chosen: that of the top.
+        """Quality by which the best weights are chosen: that of the top, beside all exits'.
 
-        Where training has stages, the top is done before the exits are; there it is the mean over
-        exits.
+        Where the top is done before the exits are, training takes the mean over exits.
         """
-        found = exit_quality(model, split, self.config.batch_size)
-        if OBJECTIVES.get(str(self.config.train.objective["name"])).staged:
-            found["quality"] = sum(found["by_exit"]) / len(found["by_exit"])
-        return found
+        return exit_quality(model, split, self.config.batch_size)
 
     def fit_heads(self, model: EncoderModel, data: TrainingData) -> None:
         """See ``Recipe``."""

@@ -48,7 +48,8 @@ def read_text_splits(config: ClassificationConfig, task: TextTask, source: str) 
     splits: dict[str, Any] = with_validation(
         {**found, name: train.labelled()}, seed=config.seed
     )  # what is held out has labels
-    if OBJECTIVES.get(str(config.train.objective["name"])).unlabelled:
+    phases = config.train.each()
+    if any(OBJECTIVES.get(str(phase.objective["name"])).unlabelled for phase in phases):
         known = splits["train"]
         splits["train"] = replace(
             known, tokens=[*known.tokens, *bare.tokens], tags=[*known.tags, *(bare.tags or [])]

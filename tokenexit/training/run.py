@@ -1,0 +1,110 @@
+"""What all phases of a training share, and how one of them begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tokenexit.objectives import Objective
+from tokenexit.training.batches import Example, labelled_words
+from tokenexit.training.beginning import Beginning, keep, newest, restore
+from tokenexit.training.checkpoint import TrainerState
+from tokenexit.training.loss_module import Beside, LossModule
+from tokenexit.training.patience import Evaluate
+from tokenexit.training.phases import Phase
+from tokenexit.training.preparations.base import Material, prepared
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+MakeModule = Callable[[Any, Objective, bool], LossModule]
+"""Wraps model and objective as one module."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all phases share; the arguments of ``train``.
+
+    Attributes:
+        splits: Shares of the training texts, by name.
+    """
+
+    model: Any
+    sentences: Sequence[Example]
+    splits: Mapping[str, Sequence[Example]]
+    accelerator: Accelerator
+    folder: Path
+    seed: int
+    evaluate: Evaluate | None
+    chosen_on: int
+    loss_module: MakeModule
+    bucket: bool
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where they are kept."""
+        return self.folder / "checkpoints"
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A phase that can start.
+
+    Attributes:
+        texts: To learn from.
+        module: Model and objective, with teacher and columns.
+        state: Before its first step.
+    """
+
+    texts: Sequence[Example]
+    module: LossModule
+    state: TrainerState
+
+
+def begin(run: Run, phase: Phase, before: TrainerState) -> Begun:
+    """Make the model what a phase starts from: prepared, or as it was when the phase began.
+
+    Args:
+        run: The training.
+        phase: Which.
+        before: The state of the phase before it, unless it began before a kill.
+    """
+    model, config = run.model, phase.config
+    texts = run.sentences if config.split is None else run.splits[config.split]
+    if not phase.objective.unlabelled:
+        texts = [text for text in texts if labelled_words(text)]
+    module = run.loss_module(model, phase.objective, config.gradient_equilibrium)
+    state = TrainerState(processes=before.processes, phase=phase.number)
+    if not phase.is_kept:
+        return Begun(texts, module, state)
+    place, accelerator = run.checkpoints, run.accelerator
+    if newest(place) != phase.number:
+        columns = prepared(phase.prepare, model, _material(run, phase, texts))
+        steps = before.all_steps
+        keep(accelerator, place, phase.number, model, Beginning(steps, before.chosen_on, columns))
+    begun = restore(place, phase.number, model)
+    module.beside = Beside(_teacher(run, phase), begun.columns, texts)
+    state.before, state.chosen_on = begun.before, begun.chosen_on
+    return Begun(texts, module, state)
+
+
+def _material(run: Run, phase: Phase, texts: Sequence[Example]) -> Material:
+    size, seed = phase.config.batch_size, phase.seed(run.seed)
+
+    def module(model: Any) -> LossModule:
+        return run.loss_module(model, phase.objective, False)
+
+    return Material(texts, run.splits, module, size, seed)
+
+
+def _teacher(run: Run, phase: Phase) -> LossModule | None:
+    """The model that teaches, apart from the one that learns."""
+    if phase.teacher is None:
+        return None
+    model = deepcopy(run.model)
+    restore(run.checkpoints, phase.teacher, model)
+    model.requires_grad_(False)
+    return run.loss_module(model, phase.objective, False).eval()
