@@ -643,7 +643,11 @@ def test_a_longer_neighbour_changes_no_draw():
 # --- label smoothing -------------------------------------------------------------------------
 
 
-SMOOTHED = [name for name, cls in OBJECTIVES.items() if not cls.asks and not cls.own_heads]
+SMOOTHED = [
+    name
+    for name, cls in OBJECTIVES.items()
+    if not (cls.asks or cls.own_heads or cls.reads_teacher or cls.reads_columns)
+]
 
 
 @pytest.mark.parametrize("name", SMOOTHED)

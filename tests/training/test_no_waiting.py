@@ -32,6 +32,11 @@ from tokenexit.training.tracking import read_log
 
 WAITING = {
     "searched": "asks which form is in front when it derives one, and each head once before",
+    **{
+        name: "cannot be run without what phases give it"
+        for name, cls in OBJECTIVES.items()
+        if cls.reads_teacher or cls.reads_columns
+    },
 }
 """Objectives whose steps are not free of waiting, and why."""
 

@@ -251,7 +251,8 @@ class ExitEncoder(Judged, Embedded, ExitModel):
             "top": [self.backbone.final_head()],
             "heads": [self.heads.exits],
         }
-        return found if self.heads.gate is None else {**found, "gate": [self.heads.gate]}
+        beside = {"gate": self.heads.gate, "scorers": self.heads.scorers}
+        return found | {name: [part] for name, part in beside.items() if part is not None}
 
     def head_parameters(self) -> Iterator[nn.Parameter]:
         """Parameters that start from nothing: those of the heads, the top's included."""

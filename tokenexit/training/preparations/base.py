@@ -72,7 +72,7 @@ class Preparation(ABC):
             material: Texts, and how to run them.
         """
 
-    def check(self, splits: Mapping[str, Any]) -> None:
+    def check(self, splits: Mapping[str, Any]) -> None:  # noqa: B027
         """Refuse settings that do not go with the training, before it begins.
 
         Args:
