@@ -44,6 +44,19 @@ PAIR: dict[str, dict[str, Any]] = {
     "weighed": {"objective": {"name": "learned_weights"}},
     # Several passes of a step, each process with its own texts.
     "passes": {"objective": {"name": "length_drop", "ratio": 0.5}},
+    # A gate learns of a network that stays, and the network before it from a teacher.
+    "phases": {
+        "phases": [
+            {
+                "objective": {"name": "distillation", "states": 0.1},
+                "teacher": "previous",
+                "epochs": 1,
+            },
+            {"freeze": ["network", "top", "heads"], "split": "few"},
+        ],
+        "splits": {"few": 0.5},
+        "objective": {"name": "joint"},
+    },
     # Steps of texts of like length, the same whoever takes which.
     "bucketed": {"objective": {"name": "joint"}, "bucket": True, "accumulation": 2},
 }
