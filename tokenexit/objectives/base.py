@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tokenexit.errors import UserError, unknown_name
+from tokenexit.objectives.info import BatchInfo
 from tokenexit.objectives.sub_network import SubNetwork
-from tokenexit.objectives.teacher import Teacher
 from tokenexit.objectives.weights import layer_weights as _layer_weights
 from tokenexit.policies import Policy
 from tokenexit.reducers import Reducer
@@ -27,44 +27,6 @@ from tokenexit.renamed import renamed
 from tokenexit.signals import Signals
 
 OBJECTIVES: Registry[Objective] = Registry("objective", "tokenexit.objectives")
-
-
-@dataclass(frozen=True)
-class BatchInfo:
-    """What an objective may know of the batch it starts on.
-
-    Attributes:
-        step: Optimiser step of the phase, from 0.
-        progress: Share of the phase that is done, 0 to 1.
-        seed: Seed of the phase.
-        exit_layers: Depths with a head, the top included.
-        num_words: Words in the batch.
-        sentence: Place of each sentence in the step's whole batch over all processes and
-            micro-batches, ``[S]``, so that draws do not depend on how it was cut; on the host.
-        learned: What the objective itself learns, from ``Objective.learned``.
-        device: Where the batch is computed.
-        word_sentence: Number of each word's sentence in the batch, ``[W]``, on the host; None
-            where only the device knows.
-        word_place: Place of each word in its sentence, likewise.
-        reducer: What takes rows out of the model's texts, if anything.
-        teacher: The model that the phase learns from, ``train.teacher``; None without one.
-        columns: What was computed before the phase, by name: ``[S, ...]`` of sentences,
-            ``[W, ...]`` of words or ``[T, ...]`` of token rows, in the order of the batch.
-    """
-
-    step: int
-    progress: float
-    seed: int
-    exit_layers: tuple[int, ...]
-    num_words: int
-    sentence: Tensor
-    learned: Any = None
-    device: torch.device = torch.device("cpu")  # noqa: RUF009
-    word_sentence: Tensor | None = None
-    word_place: Tensor | None = None
-    reducer: Reducer | None = None
-    teacher: Teacher | None = None
-    columns: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class BatchLoss:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -21,8 +22,9 @@ class Distillation(Objective):
     """Every exit learns from the top of ``train.teacher`` (Hinton et al. 2015).
 
     An exit's loss is ``(1 - share) CE + share T^2 KL(teacher^T || exit^T)``. Beside that, the mean
-    squared difference of all rows' states to the teacher's may be learned, after each layer from
-    the teacher's at the same share of its depth, by which a shallower network is taught as well.
+    squared difference of states to the teacher's may be learned, after each layer from the
+    teacher's at the same share of its depth, by which a shallower network is taught as well. It
+    is the mean over layers, width and a text's rows, once for each labelled word.
 
     Args:
         weights: Of the exits, see ``joint``.
@@ -63,13 +65,15 @@ class Distillation(Objective):
 class _Taught(BatchLoss):
     def __init__(self, settings: Distillation, info: BatchInfo, teacher: Teacher) -> None:
         super().__init__()
-        self._settings, self._teacher = settings, teacher
+        self._settings, self._info, self._teacher = settings, info, teacher
+        self._labelled: Tensor | None = None
         self._weights = layer_weights(settings.weights, info.exit_layers)
 
     def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
         """Compare an exit's answers of words with a gold class."""
         heat, share = self._settings.temperature, self._settings.share
         weight, known = self._weights[signals.layer], signals.known
+        self._labelled = words[known]
         self.cross_entropy(signals, weight * (1 - share))
         said = F.log_softmax(signals.logits[known].float() / heat, dim=-1)
         wanted = F.log_softmax(self._teacher.logits[words[known]].float() / heat, dim=-1)
@@ -78,19 +82,34 @@ class _Taught(BatchLoss):
         return None
 
     def watch(self, states: Sequence[Tensor]) -> None:
-        """Compare states, on average over layers, rows and width; counted once a labelled word."""
+        """Compare states."""
         wanted, depth = self._teacher.states, len(states)
         if wanted[0].shape[-1] != states[0].shape[-1]:
             raise UserError(
                 f"distillation.states compares states of width {states[0].shape[-1]} with a "
                 f"teacher's of {wanted[0].shape[-1]}; set it to 0, or take a teacher as wide."
             )
-        top = max(self.by_layer)
-        total = sum(
-            F.mse_loss(state.float(), wanted[same_depth(layer, depth, len(wanted)) - 1].float())
+        gaps = [
+            F.mse_loss(
+                state.float(),
+                wanted[same_depth(layer, depth, len(wanted)) - 1].float(),
+                reduction="none",
+            ).mean(dim=-1)
             for layer, state in enumerate(states, start=1)
-        )
-        self.add(self._settings.states * self.by_layer[top][1] * total / depth)
+        ]
+        each = torch.stack(gaps).mean(dim=0)
+        self.add(self._settings.states * (each * self._row_weights().to(each)).sum())
+
+    def _row_weights(self) -> Tensor:
+        """Labelled words of each row's text over its rows, ``[T]``."""
+        info = self._info
+        assert info.row_sentence is not None
+        assert info.word_sentence is not None
+        assert self._labelled is not None
+        texts = len(info.sentence)
+        rows = torch.bincount(info.row_sentence, minlength=texts)
+        labelled = torch.bincount(info.word_sentence[self._labelled.cpu()], minlength=texts)
+        return (labelled / rows.clamp_min(1))[info.row_sentence]
 
 
 def same_depth(layer: int, layers: int, others: int) -> int:

@@ -61,7 +61,8 @@ class EncoderLossModule(LossModule):
         place = torch.arange(len(text)) - torch.searchsorted(text, text)
         texts = torch.tensor([part.places[i] for i in batch.order])
         numbers = torch.tensor(part.texts or part.places)[torch.from_numpy(batch.order)]
-        return Laid(batch, batch.num_words, texts, text, place, numbers)
+        rows = torch.from_numpy(batch.row_sequence)
+        return Laid(batch, batch.num_words, texts, text, place, numbers, rows)
 
     @property
     def reducer(self) -> Reducer | None:

@@ -56,6 +56,7 @@ class Laid:
         word_text: Text of each word, ``[W]``, on the host.
         word_place: Place of each word in its text, likewise.
         numbers: Number of each text in the training split, ``[S]``, on the host.
+        row_text: Text of each token row, ``[T]``, on the host.
     """
 
     batch: Any
@@ -64,6 +65,7 @@ class Laid:
     word_text: Tensor
     word_place: Tensor
     numbers: Tensor
+    row_text: Tensor
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,7 @@ class LossModule(nn.Module):
             device=model.device,
             word_sentence=laid.word_text,
             word_place=laid.word_place,
+            row_sentence=laid.row_text,
             reducer=self.reducer,
             teacher=self._teacher(laid),
             columns=self.beside.of(laid, model.device),

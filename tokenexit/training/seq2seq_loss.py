@@ -71,8 +71,8 @@ class Seq2SeqLossModule(LossModule):
         padded = _padded(part, batch.input_ids.shape[1], model.device)
         texts = torch.tensor(part.places)
         numbers = torch.tensor(part.texts or part.places)
-        place = cells // extent, cells % extent
-        return Laid((batch, padded), batch.num_words, texts, *place, numbers)
+        text, place = cells // extent, cells % extent
+        return Laid((batch, padded), batch.num_words, texts, text, place, numbers, text)
 
     def run(
         self,
