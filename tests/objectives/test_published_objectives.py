@@ -156,6 +156,20 @@ def pondered(model, states, logits, target, smooth):
     return exits + 0.8 * gap
 
 
+def routed(model, states, logits, target, smooth):
+    known, units = target != -100, model.heads.gate.units
+    left = torch.ones(int(known.sum()))
+    here, total, used = left > 0, torch.zeros(()), torch.zeros(())
+    for layer in (1, 2, 3):
+        on = units[str(layer)](states[layer])[known, 0].sigmoid() if layer < 3 else 0 * left
+        share = left * (1 - on)
+        paid = entropies(logits[layer], target, smooth) + 0.4 * layer / 3
+        total = total + (share * paid).sum()
+        used = used + (here & (on <= 0.5)).float().mean() * share.mean()
+        left, here = left * on, here & (on > 0.5)
+    return total + 0.2 * 3 * used * known.sum()
+
+
 def imitated(model, states, logits, target, smooth):
     known, gaps = target != -100, []
     for layer, later in ((1, (2, 3)), (2, (3,))):
@@ -189,6 +203,7 @@ CASES: dict[str, tuple[dict[str, Any], Hand]] = {
     "difficulty_aware": ({"share": 0.6, "margin": 0.4}, ranked),
     "dact": ({"ponder": 0.2, "exits": 0.4}, mixed),
     "palbert": ({"beta": 0.8, "prior": 0.3}, pondered),
+    "routed": ({"price": 0.4, "balance": 0.2}, routed),
     "imitation": ({"share": 0.25}, imitated),
     "searched": ({}, joint),
     "frozen_distillation first": ({"split": 0.95}, top_alone),

@@ -54,8 +54,9 @@ class Generating(OptionGroup):
     batching: Annotated[
         str | None,
         typer.Option(
-            help="When generating: fixed batches, or by_depth, where rows that must go deeper "
-            "wait until enough of them do, and ended texts give way to the next: the same texts."
+            help="Of generators and text classifiers: fixed batches, or by_depth, where rows that "
+            "must go deeper wait until enough of them do, and others take their place: the same "
+            "answers."
         ),
     ] = None
     max_wait: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,10 +26,11 @@ class RuleVisitor(PolicyVisitor):
 
     def __init__(self, policy: Policy, rule: Rule, num_words: int) -> None:
         super().__init__(policy, num_words, "cpu")
+        self.state = None
         self._rule = rule
         self._lines = torch.from_numpy(rule.lines())
         self._alone = not (rule.counts or rule.pools)
-        self._state = None if self._alone else begin(rule, num_words)
+        self._state: Any = None if self._alone else begin(rule, num_words)
 
     def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
         """Compare the number of each row; at the top everybody leaves without being asked."""
@@ -55,7 +57,6 @@ class RuleVisitor(PolicyVisitor):
     def leave(self, halted: Tensor, staying: Tensor) -> None:
         """Note the scores of those that left, keep what is remembered of those that stay."""
         kept = self._state
-        self._state = None
         super().leave(halted, staying)
         self._state = None if kept is None else kept.of(staying)
 

@@ -31,6 +31,7 @@ from tokenexit.halting.packing import Mask, PackedBatch
 from tokenexit.halting.received import Received
 from tokenexit.halting.reduction import Reduction
 from tokenexit.halting.rows import HALTED, Halted, LiveRows
+from tokenexit.halting.stretch import Stretch
 from tokenexit.halting.trace import LayerWork, Work
 from tokenexit.halting.visitor import Visitor
 from tokenexit.halting.weighing import Weighing
@@ -67,6 +68,7 @@ def encode(
     reducer: Reducer | None = None,
     without: Collection[int] = (),
     weights: RowWeights | None = None,
+    stretch: Stretch | None = None,
 ) -> Work:
     """Run a packed batch, letting words leave as the visitor says.
 
@@ -90,6 +92,8 @@ def encode(
         reducer: Takes rows out between layers or within them; with ``compact`` only. Where it
             keeps everybody nothing is changed, to the last bit unless it reads the attention.
         without: Layers (from 1) that are not computed: states go past them as they are.
+        stretch: Which layers, where texts go on with others between them; it is told who does. With
+            ``copy`` and without reducer.
         weights: Weighs rows instead of taking them out, for training; in the place of a reducer.
 
     Returns:
@@ -107,7 +111,8 @@ def encode(
     absorb = absorb and all(backbone.absorbable(index) for index in range(num_layers))
     # Its products depend on how many sentences there are; rounded rows promise no such thing.
     eager = backbone.eager and not backbone.rounds
-    entered = enter(backbone, heads.embeddings, batch, eager)
+    entered = None if stretch is None else stretch.entered()
+    entered = entered or enter(backbone, heads.embeddings, batch, eager)
     embedded = entered.hidden
     launched = torch.is_grad_enabled() and embedded.device.type != "cpu"
     fill = FILL_LAUNCHED if launched else FILL
@@ -118,14 +123,15 @@ def encode(
     weighing = None
     if weights is not None:
         weighing = Weighing(weights, batch, embedded, num_layers, heads.scorers)
-    previous: Callable[[], Tensor] | None = None
-    past: Tensor | None = None
+    previous = None if stretch is None else stretch.seen_before()
+    past = None if stretch is None else stretch.past
     reads_past = heads.reads_past
     scored_by_top = halted == "restore" and heads.pool != "first"
     work = [*entered.work, *(LayerWork() for _ in range(num_layers - entered.layers))]
     if states is not None:
         states.extend(embedded for _ in range(entered.layers))
-    for layer in range(entered.layers + 1, num_layers + 1):
+    last = num_layers if stretch is None else stretch.last
+    for layer in range(entered.layers + 1, last + 1):
         if len(rows.words) == 0:
             break
         top = layer == num_layers
@@ -197,6 +203,8 @@ def encode(
         if reads_past and not top:
             past = with_newest(past, seen, stay)
         work[layer - 1] += LayerWork(**counts)
+    if stretch is not None:
+        stretch.pause(rows, previous, past)
     return tuple(work)
 
 

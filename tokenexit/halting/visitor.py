@@ -60,6 +60,10 @@ class PolicyVisitor:
         device: Where the batch is computed.
         score: Scores words that leave; the exit's own head unless told otherwise
             (``restore`` scores frozen states with the top head).
+        state: What the policy remembers of the words from exits before; its own start when None.
+
+    Attributes:
+        state: The same of those that have not left.
     """
 
     def __init__(
@@ -68,10 +72,11 @@ class PolicyVisitor:
         num_words: int,
         device: torch.device | str,
         score: Callable[[Signals], Tensor] | None = None,
+        state: State = None,
     ) -> None:
         self._policy = policy
         self._score = score
-        self._state: State = policy.init(num_words, device)
+        self.state: State = policy.init(num_words, device) if state is None else state
         self._arrived: tuple[Signals, Tensor] | None = None
         self._words: list[Tensor] = []
         self._logits: list[Tensor] = []
@@ -82,7 +87,7 @@ class PolicyVisitor:
         self._arrived = (signals, words)
         if signals.layer == signals.num_layers:
             return None
-        halt, self._state = self._policy.step(signals, self._state)
+        halt, self.state = self._policy.step(signals, self.state)
         return halt
 
     def leave(self, halted: Tensor, staying: Tensor) -> None:
@@ -96,7 +101,7 @@ class PolicyVisitor:
         else:
             self._logits.append(signals.logits if everybody else signals.logits_of(halted))
         self._layers.append((signals.layer, len(halted)))
-        self._state = None if everybody else index_state(self._state, staying)
+        self.state = None if everybody else index_state(self.state, staying)
 
     def decisions(self) -> Decisions:
         """Everything collected, in the order of words; no classes where there was no word."""

@@ -107,17 +107,26 @@ def check_top(top: int, num_layers: int) -> None:
         )
 
 
-def check_exit_layers(layers: Sequence[int] | None, num_layers: int) -> tuple[int, ...]:
+def check_exit_layers(
+    layers: Sequence[int] | int | None, num_layers: int, lowest: int = 1
+) -> tuple[int, ...]:
     """Sort and complete a choice of exit layers; the top always counts.
 
     Args:
-        layers: Layers counted from 1; None means every layer.
+        layers: Layers counted from 1, or how many at even distances; None means every layer.
         num_layers: Depth of the network.
+        lowest: The first that may have an exit, where not all layers are listed.
 
     Raises:
         UserError: Not a list, or a layer outside ``1..num_layers``.
     """
-    chosen = range(1, num_layers + 1) if layers is None else layers
+    chosen = range(lowest, num_layers + 1) if layers is None else layers
+    if isinstance(layers, int) and not isinstance(layers, bool):
+        if layers < 1:
+            raise UserError(f"exit_layers is a list, or a number of exits from 1, not {layers}.")
+        room = num_layers - lowest + 1
+        count = min(layers, room)
+        chosen = [lowest - 1 + -(-room * place // count) for place in range(1, count + 1)]
     if not isinstance(chosen, Sequence) or isinstance(chosen, str):
         raise UserError(f"exit_layers must be a list of layers such as [2, 4], not {layers!r}.")
     for layer in chosen:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
@@ -34,3 +34,15 @@ def tracked(steps: Sequence[T], what: str) -> Iterable[T]:
     from tqdm import tqdm
 
     return tqdm(steps, desc=what, unit="batch", leave=False, dynamic_ncols=True)
+
+
+@contextmanager
+def counting_up(total: int, what: str) -> Iterator[Callable[[int], object]]:
+    """Something to be told how many more are done, with a bar where bars are shown."""
+    if not _SHOWN.get():
+        yield lambda more: None
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=total, desc=what, leave=False, dynamic_ncols=True) as bar:
+        yield bar.update

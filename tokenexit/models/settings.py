@@ -40,6 +40,7 @@ class ExitSettings:
         decode: How labels are chosen from scores.
         splitter: How a tagger splits raw text into words, ``words+clitics`` for example.
         reducer: Which rows are computed no further, as plain data; nothing is taken out when None.
+        batching: ``by_depth`` where batches of a text classifier are made anew between exits.
         embeddings: What stands for lower layers, as plain data; nothing when None.
         widths: Heads and neurons of each layer that are computed, as plain data; all when None.
         encoder_policy: When generating, the policy of the source's tokens.
@@ -77,11 +78,12 @@ class ExitSettings:
     reducer: Mapping[str, Any] | None = None
     embeddings: Mapping[str, Any] | None = None
     widths: Mapping[str, Any] | None = None
+    batching: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain data, with the format version."""
         data = {"format_version": FORMAT_VERSION, **asdict(self)}
-        for later in ("reducer", "embeddings", "widths"):
+        for later in ("reducer", "embeddings", "widths", "batching"):
             if data[later] is None:  # as folders were before there were any
                 del data[later]
         return data
@@ -126,6 +128,7 @@ def _check(settings: ExitSettings) -> None:
     for what, given, allowed in (
         ("way of decoding", settings.decode, DECODE),
         ("rule for pending tokens", settings.pending, (*PENDING, "verify")),
+        ("way of batching", settings.batching or "fixed", ("fixed", "by_depth")),
     ):
         if given not in allowed:
             raise unknown_name(what, given, allowed)

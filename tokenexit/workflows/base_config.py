@@ -21,8 +21,9 @@ class BaseConfig:
         default=None,
         metadata=about("Hub id or folder, or a description of a fresh small model"),
     )
-    exit_layers: list[int] | None = field(
-        default=None, metadata=about("layers with an exit, from 1; all by default")
+    exit_layers: list[int] | int | None = field(
+        default=None,
+        metadata=about("layers with an exit, from 1, or how many, evenly; all by default"),
     )
     train: TrainConfig = field(default_factory=TrainConfig)
     calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)

@@ -101,6 +101,10 @@ class ClassificationConfig(EncoderConfig):
     regression: bool = field(
         default=False, metadata=about("the same as task=regression: labels are numbers")
     )
+    batching: Literal["fixed", "by_depth"] = field(
+        default="fixed",
+        metadata=about("by_depth: who goes on waits at an exit until a batch of them is there"),
+    )
     stages: list[dict[str, Any]] = field(
         default_factory=list,
         metadata=about("for a cascade: what each model's run is told besides, the cheapest first"),

@@ -39,7 +39,7 @@ class Seq2SeqConfig(RunConfig):
     source_prefix: str = field(
         default="", metadata=about("what stands before each source, such as 'summarize: ' for T5")
     )
-    exit_layers: list[int] | None = field(
+    exit_layers: list[int] | int | None = field(
         default=None, metadata=about("decoder layers with an exit, from 1; all by default")
     )
     gate: bool = field(default=False, metadata=about("train CALM's classifier as a gate"))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from tokenexit.decoding.by_depth.corpus import Corpus, Search, Text
 from tokenexit.decoding.by_depth.eager import EagerLanes
 from tokenexit.decoding.by_depth.lanes import Lanes, Left
-from tokenexit.decoding.by_depth.schedule import Round, Schedule, check_batching
+from tokenexit.decoding.by_depth.schedule import FullBatches, Round, Schedule, check_batching
 
 __all__ = [
     "Corpus",
     "EagerLanes",
+    "FullBatches",
     "Lanes",
     "Left",
     "Round",

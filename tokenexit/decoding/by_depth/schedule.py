@@ -79,6 +79,27 @@ class Schedule:
         return max(range(len(sizes)), key=lambda place: (sizes[place], place))
 
 
+class FullBatches(Schedule):
+    """For a corpus, none of which is in a hurry: the deepest segment with a whole batch goes first.
+
+    Where there is none, new rows are to be let in; when there are no more, the first segment where
+    anybody waits goes on, so that its rows join those before the next.
+    """
+
+    def __init__(self, segments: int, batch: int) -> None:
+        super().__init__(segments, batch, 0)
+
+    @property
+    def full(self) -> bool:
+        """Whether a whole batch waits somewhere."""
+        return max(map(len, self._queues)) >= self.batch
+
+    def _segment(self) -> int:
+        waiting = [number for number, queue in enumerate(self._queues) if queue]
+        full = [number for number in waiting if len(self._queues[number]) >= self.batch]
+        return full[-1] if full else waiting[0]
+
+
 def check_batching(batch_size: int, max_wait: int, slots: int | None) -> int:
     """Refuse numbers that no schedule has; returns the texts in flight.
 

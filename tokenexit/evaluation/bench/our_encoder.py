@@ -48,10 +48,26 @@ class OurEncoder(Contender):
         return trace_answers(output, self._model)
 
 
+class OurTextsByDepth(OurEncoder):
+    """A text classifier that makes its batches anew between exits."""
+
+    own_batches = True
+
+    def __init__(self, name: str, model: EncoderModel, policy: Policy, batch_size: int) -> None:
+        super().__init__(name, model, policy)
+        self._size = batch_size
+
+    def run(self, batch: Sequence[TextWindow]) -> Trace:
+        """Where texts left, and as what."""
+        return run(self._model, batch, self._policy, batch_size=self._size)
+
+
 @ours.register
 def _(
     model: EncoderModel, name: str, texts: Sequence[Any], policy: Policy, batch_size: int
 ) -> Contender:
+    if model.settings.batching == "by_depth":
+        return OurTextsByDepth(name, model, policy, batch_size)
     return OurEncoder(name, model, policy)
 
 

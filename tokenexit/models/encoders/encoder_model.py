@@ -139,7 +139,7 @@ class EncoderModel(ExitEncoder, Labeller):
 def new_parts(
     network: PreTrainedModel,
     labels: Sequence[str],
-    exit_layers: Sequence[int] | None,
+    exit_layers: Sequence[int] | int | None,
     heads: Mapping[str, Any] | None,
 ) -> tuple[ExitHeads, tuple[int, ...], dict[str, Any]]:
     """Fresh heads for a network: the heads, the exit layers, the heads' settings.

@@ -23,6 +23,7 @@ from tokenexit.models.context_gate import check_asked
 from tokenexit.models.encoders.columns import columns_of
 from tokenexit.models.encoders.encoding import TextWindow
 from tokenexit.models.encoders.exit_encoder import ExitEncoder
+from tokenexit.models.encoders.run_by_depth import check_by_depth, run_by_depth
 from tokenexit.models.encoders.run_compiled import run_compiled
 from tokenexit.models.encoders.run_static import planned, run_static
 from tokenexit.models.encoders.vocabulary import check_windows
@@ -64,6 +65,10 @@ def run(
     if static is not None:
         parts, work = run_static(model, *static, windows, batch_size, halted)
         return _trace(parts, windows, work, model)
+    if model.settings.batching == "by_depth" and len(windows) > batch_size:
+        check_by_depth(model)
+        columns, work = run_by_depth(model, backbone, windows, policy, batch_size)
+        return _trace([columns], windows, work, model)
     heads = model.inference_heads
     work: Work = tuple(LayerWork() for _ in range(model.backbone.num_layers))
     rule = None

@@ -13,6 +13,7 @@ from tokenexit.models.encoders.columns import columns_of
 from tokenexit.models.encoders.embedded import without_static as without_static_layers
 from tokenexit.models.encoders.encoding import TextWindow
 from tokenexit.models.encoders.exit_encoder import ExitEncoder, without_static
+from tokenexit.models.encoders.run_by_depth import check_by_depth
 from tokenexit.models.progress import tracked
 from tokenexit.policies import Policy
 from tokenexit.policies.rule import Rule
@@ -52,6 +53,8 @@ def planned(
             raise without_static(model.reducer)
         if not model.own_embeddings:
             raise without_static_layers()
+        if model.settings.batching is not None:
+            check_by_depth(model)
         check_network(backbone, model.heads)
         rule = static_rule(policy, backbone, model.heads, model.labels)
         for start in range(0, len(windows), batch_size):

@@ -68,7 +68,7 @@ class ExitModelForSeq2SeqLM(ExitSeq2Seq, tags=["early-exit", "text2text-generati
         network: PreTrainedModel,
         tokenizer: Any = None,
         *,
-        exit_layers: Sequence[int] | None = None,
+        exit_layers: Sequence[int] | int | None = None,
         gate: bool = False,
         depth: bool = False,
         task: str = "text2text",

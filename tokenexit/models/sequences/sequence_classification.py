@@ -19,11 +19,16 @@ from tokenexit.heads import ExitHeads
 from tokenexit.models.encoders.classifier import check_names, check_problem, with_output, with_scale
 from tokenexit.models.encoders.encoder_model import EncoderModel, new_parts
 from tokenexit.models.encoders.forward import forward_texts, serve_in_pipelines
+from tokenexit.models.encoders.run_by_depth import check_by_depth
+from tokenexit.models.generation.by_depth import check_batching_name
 from tokenexit.models.scale import Scale
 from tokenexit.models.sequences.text_encoding import TextEncoder
 from tokenexit.models.sequences.text_labeller import TextLabeller
 from tokenexit.models.settings import ExitSettings
 from tokenexit.tasks.naming import text_task
+
+BLOCK = 16
+"""Batches read ahead where batches are made anew between exits."""
 
 
 class ExitModelForSequenceClassification(
@@ -71,7 +76,7 @@ class ExitModelForSequenceClassification(
         tokenizer: Any,
         labels: Sequence[str],
         *,
-        exit_layers: Sequence[int] | None = None,
+        exit_layers: Sequence[int] | int | None = None,
         heads: Mapping[str, Any] | None = None,
         scale: Scale | None = None,
         task: str | None = None,
@@ -117,6 +122,33 @@ class ExitModelForSequenceClassification(
         network = with_scale(network, scale)
         settings = ExitSettings(tuple(labels), exits, kind, made.name, scale=asdict(scale))
         return cls(network, tokenizer, stack, settings)
+
+    @property
+    def look_ahead(self) -> int:  # type: ignore[override]
+        """Batches read before the first is answered: more where they are made anew."""
+        return 1 if self.settings.batching is None else BLOCK
+
+    def use_batching(self, batching: str | None) -> Self:
+        """Say how texts are put together from now on: answers are the same up to rounding.
+
+        It is saved with the model. Compiled kernels, which compute row by row, keep to ``fixed``.
+
+        Args:
+            batching: ``fixed`` (or None): a batch goes through together, smaller and smaller.
+                ``by_depth``: texts that go on wait at an exit until a batch of them is there.
+
+        Returns:
+            This model.
+
+        Raises:
+            UserError: There is no such way, the model has a reducer, or is used with the runtime
+                ``static``.
+        """
+        chosen = check_batching_name(batching)
+        if chosen == "by_depth":
+            check_by_depth(self)
+        self.configure(batching=None if chosen == "fixed" else chosen)
+        return self
 
 
 serve_in_pipelines(MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, ExitModelForSequenceClassification)

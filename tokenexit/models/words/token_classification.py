@@ -73,7 +73,7 @@ class ExitModelForTokenClassification(EncoderModel, tags=["early-exit", "token-c
         tokenizer: Any,
         labels: Sequence[str],
         *,
-        exit_layers: Sequence[int] | None = None,
+        exit_layers: Sequence[int] | int | None = None,
         heads: Mapping[str, Any] | None = None,
         task: str | None = None,
     ) -> Self:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tokenexit.context import ContextGate
@@ -10,7 +10,6 @@ from tokenexit.data.tagged import read_tagged, with_validation
 from tokenexit.data.texts import read_texts
 from tokenexit.errors import UserError
 from tokenexit.models.cascades.cascade import CascadeForSequenceClassification
-from tokenexit.models.encoders.encoder_model import EncoderModel
 from tokenexit.models.sequences.sequence_classification import ExitModelForSequenceClassification
 from tokenexit.models.words.token_classification import ExitModelForTokenClassification
 from tokenexit.tasks.naming import text_task
@@ -22,7 +21,7 @@ from tokenexit.workflows.commands.base import Commands, check_only
 class Tagger(Commands):
     """Words get labels."""
 
-    model: EncoderModel | CascadeForSequenceClassification
+    model: Any
 
     loader = ExitModelForTokenClassification
     kind = "taggers"
@@ -60,6 +59,13 @@ class Classifier(Tagger):
     loader = ExitModelForSequenceClassification
     kind = "text classifiers"
     predicting = ()
+
+    def _given(self, options: Mapping[str, Any], *known: str) -> dict[str, Any]:
+        batching = options.get("batching")
+        if batching is not None and hasattr(self.model, "use_batching"):
+            self.model.use_batching(batching)
+            options = {name: value for name, value in options.items() if name != "batching"}
+        return super()._given(options, *known)
 
     def read(self, data: str, options: dict[str, Any], labels: bool = True) -> dict[str, Any]:
         """See ``Commands``."""

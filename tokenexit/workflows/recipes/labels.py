@@ -24,6 +24,7 @@ from tokenexit.evaluation.exits import exit_quality
 from tokenexit.evaluation.oracle_words import oracle_words
 from tokenexit.halting import Sentence
 from tokenexit.halting.cost import plain_macs
+from tokenexit.heads import check_exit_layers
 from tokenexit.models.encoders.classifier import for_training
 from tokenexit.models.encoders.encoder_model import EncoderModel
 from tokenexit.models.encoders.ngram_table import make_table
@@ -121,9 +122,8 @@ class LabelRecipe(Recipe):
         if config.keep_layers is not None:
             network = keep_layers(network, config.keep_layers)
         depth = adapt(network).num_layers
-        layers, lowest = config.exit_layers, first_exit(config.embeddings, depth)
-        if layers is None:
-            layers = list(range(lowest, depth + 1))
+        lowest = first_exit(config.embeddings, depth)
+        layers = check_exit_layers(config.exit_layers, depth, lowest)
         exits = {"exit_layers": layers, "heads": config.heads}
         return self.with_exits(network, tokenizer, labels, split, **exits)
 

@@ -59,6 +59,11 @@ class TextRecipe(LabelRecipe):
         """Nothing: texts are read as they are."""
         return {}
 
+    def configure(self, model: Any, split: TextSplit) -> None:
+        """See ``Recipe``."""
+        super().configure(model, split)
+        model.use_batching(self.config.batching)
+
     def few(self, text: Sequence[str]) -> Sequence[str]:
         """All of it: a text leaves as a whole."""
         return text
