@@ -23,9 +23,10 @@ class Routed(Objective):
     The router of exit ``i`` says from the state alone which share ``g_i`` of a row goes on, so that
     ``p_i = (1 - g_i) g_1 ... g_(i-1)`` of it leaves there and the rest at the top. The loss is
     ``sum_i p_i CE_i``, plus ``price`` times the mean depth as a share of the network, plus
-    ``balance`` times ``E sum_i f_i m_i`` as switch transformers balance their ``E`` experts: ``f_i``
-    is the share of rows that are sent to exit ``i`` where a router says more than a half, ``m_i``
-    the mean of ``p_i``. Only an abstract of the paper could be read; the formulas are ours.
+    ``balance`` times ``E sum_i f_i m_i``, as switch transformers balance ``E`` experts: ``f_i`` is
+    the share of rows that leave at exit ``i`` if each router sends on where it says more than a
+    half, ``m_i`` the mean of ``p_i``, both of a micro-batch. Only an abstract of the paper could be
+    read; the formulas are ours.
 
     Args:
         price: Of depth, 0 or more.
