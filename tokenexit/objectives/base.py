@@ -159,7 +159,7 @@ class Objective(ABC):
     """Whether its losses have a ``guide``."""
 
     reduces: ClassVar[bool] = False
-    """Whether it has passes with a reducer or weights, which text generators have not."""
+    """Whether it has passes with a reducer, weights or widths, which text generators have not."""
 
     scores: ClassVar[bool] = False
     """Whether it trains scorers of rows, and needs some."""

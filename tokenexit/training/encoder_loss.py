@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from tokenexit.backbones import sliced
+from tokenexit.backbones import Backbone, sliced
 from tokenexit.errors import UserError
 from tokenexit.gates import ExitGate
 from tokenexit.halting import Fork, Skip, Visitor, encode, pack
@@ -18,6 +18,7 @@ from tokenexit.objectives.sub_network import SubNetwork
 from tokenexit.reducers import Reducer
 from tokenexit.training.batches import MicroBatch
 from tokenexit.training.loss_module import Laid, LossModule
+from tokenexit.widths import Widths
 
 
 class EncoderLossModule(LossModule):
@@ -82,9 +83,8 @@ class EncoderLossModule(LossModule):
         """See ``LossModule``."""
         model = self.model
         part = SubNetwork(model.reducer) if part is None else part
-        whole, widths = model.backbone, part.widths
         encode(
-            model.used_backbone if widths is None else sliced(whole, widths, learn=True),
+            self._backbone(part.widths),
             model.heads,
             laid.batch,
             visitor,
@@ -97,3 +97,10 @@ class EncoderLossModule(LossModule):
             without=part.without,
             weights=part.weights,
         )
+
+    def _backbone(self, widths: Widths | None) -> Backbone:
+        """The model's network as it is used, or of other widths."""
+        if widths is None:
+            return self.model.used_backbone
+        whole = self.model.backbone
+        return whole if widths == Widths() else sliced(whole, widths, learn=True)

@@ -44,10 +44,12 @@ class ExitEncoder(Judged, Embedded, ExitModel):
         self.heads = heads
         self._backbone = adapt(network)
         self._reducer: tuple[Any, Reducer | None] = (None, None)
+        self._widths: tuple[Any, Widths | None] = (None, None)
         self._used: tuple[Snapshot, Widths, Backbone] | None = None
+        self._inference = self._inference.narrowed(self.widths)
 
     def _new_inference(self) -> Inference[Backbone]:
-        return Inference(adapt, widths=self.widths)
+        return Inference(adapt)
 
     def configure(self, **settings: Any) -> None:
         """See ``SavedModel``."""
@@ -96,6 +98,7 @@ class ExitEncoder(Judged, Embedded, ExitModel):
 
     def for_inference(self, rows: int = 0) -> Backbone:
         """The same, told how many tokens will be computed with it: a large call looks closer."""
+        self._inference = self._inference.narrowed(self.widths)
         found: Backbone = self._inference.get(self.network, rows)
         check_top(self.settings.exit_layers[-1], found.num_layers)
         self.check_table(rows)
@@ -164,7 +167,9 @@ class ExitEncoder(Judged, Embedded, ExitModel):
     def widths(self) -> Widths | None:
         """Which heads and neurons are computed, if ``use_widths`` was told."""
         told = self.settings.widths
-        return None if told is None else widths_from_config(told)
+        if self._widths[0] is not told:  # read once: it may name thousands
+            self._widths = told, None if told is None else widths_from_config(told)
+        return self._widths[1]
 
     def use_widths(self, widths: WidthsLike | None) -> Self:
         """Compute fewer heads and neurons of each layer from now on, in training too; None for all.
