@@ -25,11 +25,12 @@ OF_WORDS = ("copy", "restore")
 def texts(lengths: Any = (14, 9, 2, 9)) -> list[Sentence]:
     """As a classifier reads them: one word of all rows."""
     draw = torch.Generator().manual_seed(3)
+    drawn = [torch.randint(5, 30, (n,), generator=draw).tolist() for n in lengths]
     return [
         Sentence(
-            [2, *torch.randint(5, 30, (n,), generator=draw).tolist(), 3], [range(n + 2)], item=n
+            [2, *ids, 3], [range(len(ids) + 2)], item=len(ids), depths=[9, *(n % 5 for n in ids), 9]
         )
-        for n in lengths
+        for ids in drawn
     ]
 
 

@@ -33,6 +33,7 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any], list[dict[str, Any]]]] = {
         "linear", {"name": "halt_and_copy", "policy": "hash", "loose": 2, "strict": 12},
         [{"name": "hash"}],
     ),
+    "faster_dat": ("linear", {"name": "single"}, []),
     "hash_ee_texts": ("linear", {"name": "single"}, []),
     "leco": ("searched", {"name": "searched"}, [{"name": "divergence"}]),
     "leebert": (
@@ -96,8 +97,8 @@ def test_only_what_was_checked_is_said_to_be_as_published():
     }
     unread = {name for name, line in told.items() if line.startswith("after the abstract")}
     assert unread == {
-        "be3r", "ensemble", "f_pabee", "gaml_bert", "leco", "leebert", "multi_perspective",
-        "pyramid_bert",
+        "be3r", "ensemble", "f_pabee", "faster_dat", "gaml_bert", "leco", "leebert",
+        "multi_perspective", "pyramid_bert",
     }  # fmt: skip
 
 

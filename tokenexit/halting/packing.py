@@ -55,6 +55,7 @@ class PackedBatch:
         known: Which words have one, ``[K]``; None without labels.
         first: ``first_row`` where the rest is computed, ``[W]``.
         word_of_row: ``row_word`` likewise, ``W`` for special tokens, ``[T]``.
+        depths: Layer to which each token row is computed, ``[T]``, or None.
     """
 
     input_ids: Tensor
@@ -74,6 +75,7 @@ class PackedBatch:
     segments: Tensor | None = None
     labelled: Mask | None = None
     known: Tensor | None = None
+    depths: Tensor | None = None
 
     @property
     def num_words(self) -> int:
@@ -102,12 +104,16 @@ def pack(sentences: Sequence[Sentence], device: torch.device | str = "cpu") -> P
     targets: list[float] = []
     paired = any(s.segments is not None for s in sentences)
     segments = np.zeros(total if paired else 0, dtype=np.int64)
+    told = bool(sentences) and all(s.depths is not None for s in sentences)
+    depths = np.zeros(total if told else 0, dtype=np.int64)
     labelled = any(s.targets is not None for s in sentences)
     for place, number in enumerate(order):
         sentence, start = sentences[number], int(starts[place])
         ids[start : start + len(sentence.input_ids)] = sentence.input_ids
         if sentence.segments is not None:
             segments[start : start + len(sentence.input_ids)] = sentence.segments
+        if told and sentence.depths is not None:
+            depths[start : start + len(sentence.input_ids)] = sentence.depths
         for position, rows in enumerate(sentence.word_rows):
             for row in rows:
                 row_word[start + row] = len(first_row)
@@ -135,6 +141,8 @@ def pack(sentences: Sequence[Sentence], device: torch.device | str = "cpu") -> P
     }
     if paired:
         made["segments"] = segments
+    if told:
+        made["depths"] = depths
     if with_gold is not None:
         made["known"] = np.flatnonzero(with_gold)
     tensors = [torch.from_numpy(np.asarray(values, dtype=np.int64)) for values in made.values()]
@@ -160,4 +168,5 @@ def pack(sentences: Sequence[Sentence], device: torch.device | str = "cpu") -> P
         segments=sent.get("segments"),
         labelled=with_gold,
         known=sent.get("known"),
+        depths=sent.get("depths"),
     )

@@ -74,7 +74,11 @@ def encode_dense(
     kept_row = real  # by the reducer
     asked = None
     if reducer is not None:
-        asked = DenseReduction(backbone, reducer, ids, batch.lengths, heads.scorers)
+        depths: Tensor | None = None
+        if batch.depths is not None:
+            depths = torch.zeros_like(ids)
+            depths[cell] = batch.depths
+        asked = DenseReduction(backbone, reducer, ids, batch.lengths, heads.scorers, depths)
     weighing = None
     if weights is not None:
         weighing = DenseWeighing(backbone, weights, ids, batch.lengths, heads.scorers)

@@ -22,6 +22,7 @@ class DenseReduction:
         ids: Vocabulary ids, ``[B, M]``.
         lengths: Tokens of each text, ``[B]``.
         scorers: Those of the model, if it has any.
+        depths: Of each row, ``[B, M]``, if they were given.
     """
 
     def __init__(
@@ -31,8 +32,9 @@ class DenseReduction:
         ids: Tensor,
         lengths: Index,
         scorers: RowScorers | None = None,
+        depths: Tensor | None = None,
     ) -> None:
-        self.reducer = reducer
+        self.reducer, self._depths = reducer, depths
         self._scorers = scorers if reducer.reads == "scores" else None
         self._backbone, self._ids, self._lengths = backbone, ids, lengths.tolist()
         self._states: list[State] = [reducer.init(n, ids.device) for n in self._lengths]
@@ -91,6 +93,7 @@ class DenseReduction:
                 by_first=by_first,
                 score=score,
                 bar=bar,
+                depth=None if self._depths is None else self._depths[text, asking],
             )
             state = index_state(self._states[text], torch.searchsorted(self._seen[text], asking))
             stay, self._states[text] = self.reducer.keep(rows, state)

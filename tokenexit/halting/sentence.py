@@ -43,6 +43,8 @@ class Sentence:
             labels.
         segments: Which of two sentences each token belongs to; None where nobody asks.
         item: By what a text that leaves as a whole is known; None for the id of each word.
+        depths: Layer to which each token is computed, for reducers that read depths; None where
+            nobody asks.
     """
 
     input_ids: Sequence[int]
@@ -50,6 +52,7 @@ class Sentence:
     targets: Sequence[float] | None = None
     segments: Sequence[int] | None = None
     item: int | None = None
+    depths: Sequence[int] | None = None
 
     def unlabelled(self) -> Self:
         """The same with nothing to learn."""

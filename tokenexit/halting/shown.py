@@ -112,5 +112,6 @@ class Shown:
             by_first=by_first,
             score=score,
             bar=bar,
+            depth=None if batch.depths is None else batch.depths[number],
         )
         return rows, index_state(self.state, among)

@@ -11,15 +11,15 @@ class HashEETexts(Method):
 
     As the released code does, which classifies texts only: the states of tokens that have stopped
     are read on, the first token runs to the top, and the top alone is trained, with the one table
-    that serves. This is its random hash into six depths; its network has six layers, which of a
-    deeper one are had by ``keep_layers=6``, and special tokens beside the first, here hashed as
-    all are, run to its top. It attends to padding, of which there is none here. ``reducer`` takes
-    its other tables.
+    that serves. Special tokens run to the top. This is its random hash into six depths, for a
+    network of six layers, which of a deeper one are had by ``keep_layers=6``. It attends to
+    padding, of which there is none here. Its tables of frequency and of information are
+    ``reducer={name: by_table, share: vocabulary, by: ...}``.
     """
 
     paper = "Sun et al. 2022"
     fidelity = (
-        "the released code; special tokens after the first are hashed too, padding is not read"
+        "the released code with its random hash, another random; padding, read there, is not read"
     )
     checked = "engine and dense reference agree, two ids a depth: tests/reducers/test_reducers.py"
     units = ("text",)
@@ -30,6 +30,7 @@ class HashEETexts(Method):
         "reducer": {
             "name": "by_policy",
             "policy": {"name": "hash", "min_layer": 1, "max_layer": 6},
+            "whole": "special",
         },
     }
     policies = ()

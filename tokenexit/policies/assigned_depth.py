@@ -63,10 +63,11 @@ class AssignedDepth(Policy):
         if not self.by_item:
             reached = signals.layer >= self.depth
             return torch.full_like(signals.item_id, reached, dtype=torch.bool), state
-        depth = self._look_up(signals.item_id) if state is None else state
+        depth = self.depth_of(signals.item_id) if state is None else state
         return signals.layer >= depth, depth
 
-    def _look_up(self, item_id: Tensor) -> Tensor:
+    def depth_of(self, item_id: Tensor) -> Tensor:
+        """Depth of tokens by the table, which is not empty, ``[N] -> [N]``, long."""
         device = item_id.device
         if device not in self._tables:
             table = dict(self.by_item)
@@ -86,7 +87,7 @@ class AssignedDepth(Policy):
     def rule_for(self, network: Network) -> Rule:
         """The same layer for all rows, or one for each by the table."""
         if self.by_item:
-            return assigned(network, lambda items, place: self._look_up(items))
+            return assigned(network, lambda items, place: self.depth_of(items))
         later = network.only(lambda layer: layer >= self.depth)
         return assigned(later, lambda items, place: torch.full_like(items, int(self.depth)))
 
@@ -96,7 +97,7 @@ class AssignedDepth(Policy):
         return [cls(3), cls(4, ((5, 1), (7, 2)))]
 
 
-def check_table(policy: Policy, field: str, kind: str, low: int, high: int) -> None:
+def check_table(policy: Any, field: str, kind: str, low: int, high: int) -> None:
     """Refuse a field that is no table of tokens; make it a sorted tuple of pairs.
 
     Args:

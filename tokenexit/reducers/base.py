@@ -10,7 +10,7 @@ import dataclasses
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import torch
@@ -62,8 +62,11 @@ class Reducer(ABC):
     reads: ClassVar[str] = "nothing"
     """What of a layer is read: ``nothing``, ``states``, ``attention``, which is then computed
     product by product in layers where the reducer is asked, ``first``, the attention of the first
-    row alone, which costs a row of scores, or ``scores`` of the model's scorers: it is then asked
-    only at layers that have one."""
+    row alone, which costs a row of scores, ``scores`` of the model's scorers: it is then asked
+    only at layers that have one, or ``depths`` that texts come with."""
+
+    counts_tokens: ClassVar[bool] = False
+    """Whether a recipe counts the tokens of its training texts for it, see ``counted``."""
 
     compares: ClassVar[bool] = False
     """Whether every two rows of a text are compared by a product as wide as the state, as costs
@@ -128,6 +131,14 @@ class Reducer(ABC):
             longest: Tokens of the longest text of the batch.
         """
         return True
+
+    def counted(self, counts: Mapping[int, Mapping[Hashable, int]]) -> Self:
+        """The same with what it learns of training texts: ``{token: {label: occurrences}}``."""
+        return self
+
+    def with_special(self, tokens: Collection[int]) -> Self:
+        """The same told which tokens of the vocabulary are special, such as separators."""
+        return self
 
     @classmethod
     def examples(cls) -> Sequence[Self]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -18,6 +19,8 @@ from tokenexit.policies.rule import Rule
 from tokenexit.reducers.base import REDUCERS, Fate, Place, Reducer
 from tokenexit.reducers.rows import Rows
 
+SPECIAL = "special"
+
 
 @REDUCERS.register("by_policy")
 @dataclass(frozen=True)
@@ -26,23 +29,27 @@ class ByPolicy(Reducer):
 
     HashEE (Sun et al. 2022) as its released code classifies texts: a row whose token has depth
     ``d`` runs through layers 1 to ``d``, and later layers read the state it has then (``copy``);
-    the network's top classifies the first row. There special and unseen tokens have the largest
-    depth; here the first row is always computed, and the others are as the table says. There
-    padding is attended to, here there is none.
+    the network's top classifies the first row. There special tokens run to the top, as here with
+    ``whole="special"``; the first row always does. There padding is attended to, here there is
+    none.
 
     Args:
         policy: One that knows the layer of each token beforehand: ``hash``, ``assigned_depth``,
             ``token_buckets``, ``token_frequency``.
         fate: What becomes of the rows.
         place: ``before`` a layer; there is nothing of it to read.
+        whole: Ids of tokens that run to the top whatever the policy says; ``special`` for those of
+            the tokenizer, which ``use_reducer`` fills in.
 
     Raises:
-        UserError: The policy looks at more than tokens, or a setting is unknown.
+        UserError: ``whole`` is neither, the policy looks at more than tokens, or a setting is
+            unknown.
     """
 
     policy: PolicyLike = dataclasses.field(default_factory=Hash)
     fate: Fate = "copy"
     place: Place = "before"
+    whole: tuple[int, ...] | str = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -53,6 +60,8 @@ class ByPolicy(Reducer):
                 f"assigned_depth, token_buckets or token_frequency, not {policy!r}."
             )
         object.__setattr__(self, "policy", policy)
+        if self.whole != SPECIAL:
+            object.__setattr__(self, "whole", _ids(self.whole))
 
     def keep(self, rows: Rows, state: State) -> tuple[Tensor, State]:
         """Those that the policy would not have let out at the layer before."""
@@ -63,7 +72,21 @@ class ByPolicy(Reducer):
         past = rows.layer - 2
         if past < 0 or not rule.asked[past]:
             return torch.ones_like(rows.pinned), state
-        return rule.depths(rows.item_id, rows.position) >= rule.thresholds[past][0], state
+        keep = rule.depths(rows.item_id, rows.position) >= rule.thresholds[past][0]
+        if isinstance(self.whole, str):
+            raise UserError(
+                'by_policy with whole="special" has to be told the tokens: model.use_reducer does '
+                "it, or give their ids, whole=(101, 102)."
+            )
+        for token in self.whole:
+            keep = keep | (rows.item_id == token)
+        return keep, state
+
+    def with_special(self, tokens: Collection[int]) -> Self:
+        """With the special tokens in their place."""
+        if self.whole != SPECIAL:
+            return self
+        return dataclasses.replace(self, whole=tuple(sorted(tokens)))
 
     def asked(self, layer: int, num_layers: int, longest: int) -> bool:
         """Not before the first layer, through which every row runs."""
@@ -88,7 +111,20 @@ class ByPolicy(Reducer):
     @classmethod
     def examples(cls) -> list[Self]:
         """A hash, and a small table."""
-        return [cls(Hash(1, 5)), cls(AssignedDepth(4, ((5, 1), (7, 2))), fate="drop")]
+        return [cls(Hash(1, 5)), cls(AssignedDepth(4, ((5, 1), (7, 2))), fate="drop", whole=(7,))]
+
+
+def _ids(value: object) -> tuple[int, ...]:
+    """Ids of tokens, as a tuple.
+
+    Raises:
+        UserError: It is none.
+    """
+    if isinstance(value, list | tuple) and all(type(n) is int and n >= 0 for n in value):
+        return tuple(value)
+    raise UserError(
+        f'ByPolicy.whole must be "special" or ids of tokens such as [101, 102], not {value!r}.'
+    )
 
 
 def _rule(policy: Policy, num_layers: int) -> Rule | None:

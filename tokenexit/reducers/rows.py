@@ -32,6 +32,7 @@ class Rows:
         score: What the layer's scorer says of each row, ``[R]``, the higher the more it is needed;
             only for reducers that read scores.
         bar: The layer's learned bar, ``[]``, if it has one; likewise.
+        depth: Layer to which each row is to be computed, ``[R]``, where texts came with depths.
     """
 
     layer: int
@@ -47,6 +48,7 @@ class Rows:
     by_first: Tensor | None = None
     score: Tensor | None = None
     bar: Tensor | None = None
+    depth: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.text)

@@ -67,6 +67,7 @@ def shown(reducer: Reducer, layer: int, chosen: Tensor) -> Rows:
         own=own,
         by_first=by_first,
         score=score,
+        depth=torch.randint(1, NUM_LAYERS + 1, (len(text),), generator=draw)[chosen],
     )
 
 

@@ -48,7 +48,7 @@ def fit_gate(
     config = gate_config(model, asked)
     chosen = asked.chosen(len(texts), seed)
     gold = None if targets is None else [targets[number] for number in chosen]
-    windows = model.encoder.encode([texts[number] for number in chosen], gold)
+    windows = model.with_depths(model.encoder.encode([texts[number] for number in chosen], gold))
     table = as_table(collect_exits(model, windows, batch_size, states=config.reads_states))
     options = asked.fit_options(seed)
     gate = fit_table(table, config, options)

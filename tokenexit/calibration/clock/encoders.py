@@ -36,7 +36,7 @@ class TimedEncoder(Timed):
         self.exit_layers = model.settings.exit_layers
         self.num_layers = model.backbone.num_layers
         self.device = model.device
-        self.windows = model.encoder.encode(texts)
+        self.windows = model.with_depths(model.encoder.encode(texts))
         starts = range(0, len(self.windows), batch_size)
         self._all = [self.windows[n : n + batch_size] for n in starts]
         cost = model.used_backbone.cost(0)

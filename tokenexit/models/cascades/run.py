@@ -187,10 +187,10 @@ class Reading:
     def by(self, number: int, rows: list[int]) -> list[TextWindow]:
         """Some texts as stage ``number`` reads them."""
         if self._model.reads_as_last(number):
-            return [self.last[row] for row in rows]
+            return self._model.stages[number - 1].with_depths([self.last[row] for row in rows])
         new = [row for row in rows if (number, row) not in self._own]
-        encoder = self._model.stages[number - 1].encoder
-        windows = encoder.encode([self._texts[row] for row in new])
+        stage = self._model.stages[number - 1]
+        windows = stage.with_depths(stage.encoder.encode([self._texts[row] for row in new]))
         self._own |= {(number, row): window for row, window in zip(new, windows, strict=True)}
         return [self._own[number, row] for row in rows]
 

@@ -86,7 +86,7 @@ class EncoderModel(ExitEncoder, Labeller):
     # --- labelling -------------------------------------------------------------------------
 
     def _read(self, texts: Any, targets: Any) -> list[TextWindow]:
-        return self.encoder.encode(texts, targets)
+        return self.with_depths(self.encoder.encode(texts, targets))
 
     def _run(self, read: Any, policy: Policy, batch_size: int, halted: Halted) -> Trace:
         return run(self, read, policy, batch_size=batch_size, halted=halted)
@@ -126,6 +126,7 @@ class EncoderModel(ExitEncoder, Labeller):
 
         def label(windows: Sequence[TextWindow]) -> Trace:
             halted = self._halted(None, None)
+            windows = self.with_depths(windows)
             return self.decided(self._run(windows, chosen, max(len(rows), 1), halted))
 
         return type(self).answer(self, rows, input_ids.shape, labels, label)

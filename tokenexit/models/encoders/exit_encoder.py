@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 from torch import Tensor, nn
@@ -18,11 +18,14 @@ from tokenexit.heads import ExitHeads, check_top
 from tokenexit.models.context_gate import Judged, named_weights
 from tokenexit.models.encoders.embedded import Embedded
 from tokenexit.models.encoders.embedded import without_static as without_static_layers
+from tokenexit.models.encoders.encoding import TextWindow
+from tokenexit.models.encoders.reconstruction import DepthEstimator
 from tokenexit.models.exit_model import ExitModel
 from tokenexit.models.scale import Scale
 from tokenexit.models.settings import ExitSettings
 from tokenexit.reducers import Reducer, ReducerLike, from_config
 from tokenexit.reducers.base import check_fate, check_scorers
+from tokenexit.reducers.reconstruction import Reconstruction
 from tokenexit.static import StaticEncoder, check_network
 from tokenexit.widths import Widths, WidthsLike
 from tokenexit.widths import from_config as widths_from_config
@@ -47,6 +50,7 @@ class ExitEncoder(Judged, Embedded, ExitModel):
         self._widths: tuple[Any, Widths | None] = (None, None)
         self._used: tuple[Snapshot, Widths, Backbone] | None = None
         self._inference = self._inference.narrowed(self.widths)
+        self._estimator: tuple[Reducer | None, DepthEstimator | None] = (None, None)
 
     def _new_inference(self) -> Inference[Backbone]:
         return Inference(adapt)
@@ -155,6 +159,7 @@ class ExitEncoder(Judged, Embedded, ExitModel):
         """
         chosen = None if reducer is None else from_config(reducer)
         if chosen is not None:
+            chosen = chosen.with_special(self.tokenizer.all_special_ids)
             check_fate(chosen, words=not self.backbone.of_texts)
             check_scorers(chosen, self.heads.scorers)
             if self.runtime == "static":
@@ -199,6 +204,22 @@ class ExitEncoder(Judged, Embedded, ExitModel):
         model: Any = self
         model.configure(widths=None if chosen is None else chosen.to_config())
         return self
+
+    def with_depths(self, windows: Sequence[TextWindow]) -> list[TextWindow]:
+        """Windows with the depths that the reducer reads, if it reads any.
+
+        Raises:
+            UserError: What it gets them from is not there, or does not fit.
+        """
+        reducer = self.reducer
+        if not isinstance(reducer, Reconstruction):
+            return list(windows)
+        if self._estimator[0] is not reducer:
+            depth = self.backbone.num_layers
+            self._estimator = reducer, DepthEstimator(reducer, self.tokenizer, depth)
+        estimator = self._estimator[1]
+        assert estimator is not None
+        return estimator.estimate(windows)
 
     def _check_static(self, inference: Inference[Any]) -> None:
         if self.reducer is not None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tokenexit.errors import UserError
 from tokenexit.models.encoders.encoding import TextWindow
-from tokenexit.models.encoders.exit_encoder import ExitEncoder
+
+if TYPE_CHECKING:
+    from tokenexit.models.encoders.exit_encoder import ExitEncoder
 
 
 def check_vocabulary(tokenizer: Any, entries: int) -> None:

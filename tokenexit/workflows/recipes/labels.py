@@ -39,6 +39,7 @@ from tokenexit.training.fit import fit_heads
 from tokenexit.training.fit_gate import fit_gate, gate_config
 from tokenexit.workflows.folder import Demo, generated
 from tokenexit.workflows.recipes.base import Measure, Measured, Recipe, TrainingData, Whole
+from tokenexit.workflows.recipes.counted import counted_reducer
 from tokenexit.workflows.selection import uses_of
 
 
@@ -135,7 +136,7 @@ class LabelRecipe(Recipe):
         """See ``Recipe``."""
         told = self.wording(split, model.labels)
         model.configure(halted=self.config.halted, metric=self.config.metric, **told)
-        model.use_reducer(self.config.reducer)
+        model.use_reducer(counted_reducer(model, self.config.reducer, split))
         model.use_embeddings(self.config.embeddings)
         model.use_widths(self.config.widths)
 
@@ -166,7 +167,8 @@ class LabelRecipe(Recipe):
 
         def labelled(split: TaggedSplit) -> list[Sentence]:
             numbers = class_numbers(split, model.labels)
-            return training_sentences(model.encoder.encode(split.tokens, numbers))
+            windows = model.with_depths(model.encoder.encode(split.tokens, numbers))
+            return training_sentences(windows)
 
         return TrainingData(
             labelled(splits["train"]), partial(self.graded, choosing), held_out=labelled(choosing)
