@@ -74,6 +74,11 @@ class MaskedModel(nn.Module):
         """Where it computes."""
         return next(self.parameters()).device
 
+    @property
+    def used_backbone(self) -> Backbone:
+        """All of it: there are no widths here."""
+        return self.backbone
+
     def check_trainable(self) -> None:
         """It always is; models that serve may not be."""
 
