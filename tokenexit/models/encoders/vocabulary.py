@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tokenexit.errors import UserError
 from tokenexit.models.encoders.encoding import TextWindow
-
-if TYPE_CHECKING:
-    from tokenexit.models.encoders.exit_encoder import ExitEncoder
 
 
 def check_vocabulary(tokenizer: Any, entries: int) -> None:
@@ -36,13 +33,11 @@ def embeddings(network: Any) -> int:
     return int(network.get_input_embeddings().num_embeddings)
 
 
-def check_windows(
-    model: ExitEncoder, windows: Sequence[TextWindow], entries: int | None = None
-) -> None:
+def check_windows(model: Any, windows: Sequence[TextWindow], entries: int | None = None) -> None:
     """Refuse texts with tokens that the network has no embedding of.
 
     Args:
-        model: The model.
+        model: With a network and a tokenizer.
         windows: Its texts.
         entries: Entries of its vocabulary, where they are known already.
 
