@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from tokenexit.errors import UserError
 from tokenexit.scorers.base import RowScorer, build_scorer
 
+BOUNDS = 0.01, 1.0
+"""Within which bars stay."""
+
 BESIDE = ("layers", "bar")
 """Keys of ``heads.scorers`` that are no settings of a single scorer."""
 
@@ -62,6 +65,8 @@ class RowScorers(nn.Module):
         Returns:
             A number each, ``[N]``, in float32 at least, and the layer's bar, ``[]``, if it has one.
         """
+        if self.bars is not None and self.training:
+            self.bars.data.clamp_(*BOUNDS)  # where the last step has led them out
         score = self.at(layer)(hidden)
         score = score.to(torch.promote_types(score.dtype, torch.float32))
         return score, None if self.bars is None else self.bars[self.layers.index(layer)]

@@ -227,4 +227,6 @@ class LossModule(nn.Module):
         teacher = self.beside.teacher
         if teacher is None:
             return None
-        return TeacherView(partial(teacher.run, laid), self.objective.reads_states)
+        return TeacherView(
+            partial(teacher.run, laid, part=SubNetwork()), self.objective.reads_states
+        )

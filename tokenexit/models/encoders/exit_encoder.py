@@ -286,9 +286,9 @@ class ExitEncoder(Judged, Embedded, ExitModel):
         yield from self.heads.parameters()
 
     def scorer_parameters(self) -> Iterator[nn.Parameter]:
-        """Those of them that belong to scorers."""
+        """Those of them that belong to scorers; their bars learn as heads do."""
         if self.heads.scorers is not None:
-            yield from self.heads.scorers.parameters()
+            yield from self.heads.scorers.scorers.parameters()
 
 
 def without_static(reducer: Reducer) -> UserError:
