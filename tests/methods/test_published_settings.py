@@ -14,6 +14,7 @@ OF_FIVE = {"name": "window", "policy": ENTROPY, "size": 5}
 
 # Heads, objective, policies; gates beside heads stand in GATES.
 PUBLISHED: dict[str, tuple[str, dict[str, Any], list[dict[str, Any]]]] = {
+    "adapler": ("linear", {"name": "adapler", "fate": "drop"}, []),
     "berxit": ("pooled", {"name": "alternating"}, [{"name": "learned_gate"}]),
     "cascadebert": ("linear", {"name": "difficulty_aware"}, [{"name": "max_prob"}]),
     "cat": ("linear", JOINT, [{"name": "learned_gate"}]),
@@ -57,6 +58,7 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any], list[dict[str, Any]]]] = {
         "linear", {"name": "halt_and_copy", "policy": OF_FIVE, "weights": "depth"}, [OF_FIVE],
     ),
     "transkimmer": ("linear", {"name": "skim", "price": 0.5}, []),
+    "tr_bert": ("linear", {"name": "reinforce", "copies": 8, "guide_rate": 0.5}, []),
     "uee": ("pooled", UNIFORM, [{"name": "max_prob"}]),
 }  # fmt: skip
 GATES: dict[str, Any] = {

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from tokenexit.errors import UserError
 from tokenexit.halting import encode, pack
 from tokenexit.objectives import BatchInfo, from_config
-from tokenexit.objectives.reinforce import Reinforce, reinforced
+from tokenexit.objectives.reinforce import Reinforce, _Copy, _Tried, reinforced
 from tokenexit.objectives.sampled_rows import SampledRows
 from tokenexit.reducers import Rows
 from tokenexit.testing.tagger import tiny_sentences, tiny_tagger
@@ -50,7 +50,7 @@ def judged(score: list[float]) -> Rows:
 def test_chances_of_what_was_drawn():
     """The first row is kept without being drawn; the others by their probabilities."""
     rows, drawn = judged([-9.0, 0.0, 2.0, 0.0]), torch.tensor([0.5, 0.4, 0.9, 0.6])
-    sampled = SampledRows("restore", lambda rows, number: drawn)
+    sampled = SampledRows("restore", lambda rows: drawn)
     keep, _ = sampled.keep(rows, None)
     assert keep.tolist() == [True, True, False, False]
     assert sampled.kept[0].tolist() == [0.5]
@@ -62,7 +62,7 @@ def test_a_guide_names_as_many_rows_as_were_expected():
     """Of three rows that count on 1.9, the two that matter most, whatever their scores."""
     rows = judged([-9.0, 0.0, 2.0, 0.0])
     salient = torch.tensor([[0.0], [5.0], [1.0], [4.0]])
-    sampled = SampledRows("restore", lambda rows, number: torch.zeros(4), salient)
+    sampled = SampledRows("restore", lambda rows: torch.zeros(4), salient)
     keep, state = sampled.keep(rows, sampled.init(4))
     assert state is salient
     assert keep.tolist() == [True, True, False, True]
@@ -80,9 +80,8 @@ def written_out(model: Any, sentences: Any, objective: Reinforce) -> Any:
         info = BatchInfo(3, 0.9, 0, (3,), 1, torch.tensor([place]))
         rewards, likely = [], []
         for number in range(objective.copies):
-            copy: Any = objective.start(info)
-            copy._number = number
-            rows = copy._rows
+            before: Any = [None] * number
+            rows = _Copy(objective, info, _Tried(3, before))._rows
             seen = []
 
             class Top:

@@ -48,7 +48,7 @@ def test_saliency_is_what_leaving_a_row_as_it_is_would_cost():
     assert all(weight.grad is None for weight in model.parameters())
 
 
-def notest_gold_saliency_is_the_length_of_gradient_times_embedding():
+def test_gold_saliency_is_the_length_of_gradient_times_embedding():
     model = tiny_tagger(double=True).eval()
     sentences, wanted = tiny_sentences(model, 5, unlabelled=0.3), []
     for sentence in sentences:

@@ -164,6 +164,9 @@ class Objective(ABC):
     scores: ClassVar[bool] = False
     """Whether it trains scorers of rows, and needs some."""
 
+    bars: ClassVar[bool] = False
+    """Whether it trains bars of scorers, and needs some."""
+
     upper_every: ClassVar[int] = 0
     """Steps between those on the upper level, see ``training.bilevel``; 0 for no such level."""
 
@@ -233,10 +236,13 @@ def check_heads(objective: Objective, heads: Mapping[str, Any] | None) -> None:
                 "texts, which text generators have not; it serves taggers and text classifiers."
             )
         return
-    if objective.scores and not heads.get("scorers"):
+    scorers = heads.get("scorers") or {}
+    if (objective.scores and not scorers) or (objective.bars and not scorers.get("bar")):
+        what = "bars of scorers" if objective.bars else "scorers of rows"
+        wanted = '{"name": "mlp", "bar": 0.25}' if objective.bars else '{"name": "mlp"}'
         raise UserError(
-            f"The objective {OBJECTIVES.name_of(type(objective))} trains scorers of rows, and the "
-            'model has none: set heads.scorers={"name": "mlp"}.'
+            f"The objective {OBJECTIVES.name_of(type(objective))} trains {what}, and the model has "
+            f"none: set heads.scorers={wanted}."
         )
     given = {"head": heads.get("name", "linear"), "gate": heads.get("gate")}
     for kind, found in given.items():

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from tokenexit.errors import UserError, unknown_name
-from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective, draw
+from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective
+from tokenexit.objectives.row_draws import row_draws
 from tokenexit.objectives.sampled_rows import SampledRows
 from tokenexit.objectives.sub_network import SubNetwork
 from tokenexit.policies.base import check_number
-from tokenexit.reducers import FATES, Rows
+from tokenexit.reducers import FATES
 from tokenexit.reducers.base import Fate
 from tokenexit.signals import Signals
-from tokenexit.transfer import send
 
 _SALT = 3000
-_STRIDE = 2_654_435_761  # so that no draw of another step is met again
 
 
 @OBJECTIVES.register("reinforce")
@@ -97,7 +97,8 @@ class _Copy(BatchLoss):
         self._number = len(tried.rewards)
         guided = self._number == 0 and info.progress < settings.guide_rate
         guide = info.columns["saliency"] if guided else None
-        self._rows = SampledRows(settings.fate, self._draws, guide)
+        draws = partial(row_draws, info, salt=_SALT + self._number)
+        self._rows = SampledRows(settings.fate, draws, guide)
         self.part = SubNetwork(self._rows)
 
     def passes(self) -> Iterator[BatchLoss]:
@@ -129,15 +130,6 @@ class _Copy(BatchLoss):
         if len(tried.rewards) == tried.copies:
             self.add(reinforced(torch.stack(tried.rewards), torch.stack(tried.likely), many))
         return None
-
-    def _draws(self, rows: Rows, number: int) -> Tensor:
-        """One for each row that does not depend on how the step was cut, ``[R]``."""
-        drawn = []
-        for place, length in zip(self._info.sentence.tolist(), rows.lengths.tolist(), strict=True):
-            salt = _SALT + _STRIDE * ((place * 64 + self._number) * 64 + number)
-            drawn.append(draw(self._info, length, salt))
-        starts = rows.lengths.cumsum(0) - rows.lengths
-        return send([torch.cat(drawn)], rows.text.device)[0][starts[rows.text] + rows.position]
 
 
 def reinforced(rewards: Tensor, likely: Tensor, weights: Tensor) -> Tensor:

@@ -18,8 +18,7 @@ class SampledRows(Reducer):
 
     Args:
         fate: What becomes of the rows taken out.
-        draws: Numbers from 0 to 1, one for each of the rows shown at the first, second ... place
-            where rows are taken out.
+        draws: Numbers from 0 to 1 of the rows shown at a layer, ``[R]``.
         guide: How much each row of the batch counts at each place, ``[T, places]``, or at all of
             them, ``[T]``: as many rows as were expected by the scores are kept, those that count
             most. None for chance.
@@ -34,7 +33,7 @@ class SampledRows(Reducer):
     reads = "scores"
 
     def __init__(
-        self, fate: Fate, draws: Callable[[Rows, int], Tensor], guide: Tensor | None = None
+        self, fate: Fate, draws: Callable[[Rows], Tensor], guide: Tensor | None = None
     ) -> None:
         self.fate = fate
         self._draws, self._guide = draws, guide
@@ -54,7 +53,7 @@ class SampledRows(Reducer):
             salient = state if state.ndim == 1 else state[:, number]
             keep = rows.best(salient, expected + 1)  # and the first
         else:
-            keep = self._draws(rows, number) < score.sigmoid()
+            keep = self._draws(rows) < score.sigmoid()
         keep = keep | rows.pinned
         chosen = torch.where(keep, F.logsigmoid(score), F.logsigmoid(-score)) * free
         self.likely.append(_sum(chosen, rows) / _sum(free, rows).clamp_min(1))

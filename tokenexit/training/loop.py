@@ -93,6 +93,8 @@ def train(
     phases = check_training(config, evaluated=evaluate is not None)
     model.check_trainable()
     check_phases(model, config)
+    for phase in phases:  # what a later one could not train is refused now
+        loss_module(model, phase.objective, phase.config.gradient_equilibrium)
     if any(weight.is_inference() for weight in model.parameters()):
         raise UserError(
             "The network was built inside torch.inference_mode(), and what is built there can "
