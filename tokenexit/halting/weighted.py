@@ -22,4 +22,4 @@ def weighted_softmax(scores: Tensor, weights: Tensor) -> Tensor:
     there = scores.detach().masked_fill(weights <= 0, float("-inf"))
     most = there.amax(dim=-1, keepdim=True)
     shares = weights * (scores - most).clamp_max(CAP).exp()
-    return shares / shares.sum(dim=-1, keepdim=True)
+    return (shares / shares.sum(dim=-1, keepdim=True)).to(scores.dtype)

@@ -63,7 +63,9 @@ class Softened(RowWeights):
         if self._mode == "sampled":  # the difference of two Gumbel draws
             drawn = torch.rand_like(odds) if self._uniform is None else self._uniform(rows)
             odds = odds + drawn.to(odds).logit(eps=1e-6)
-        weights = (odds / self._tau).sigmoid()
+        weights, keep = (odds / self._tau).sigmoid(), odds >= 0
+        if self._mode == "straight":
+            keep, state = self._reducer.keep(rows, state)
         if self._mode != "soft":
-            weights = (odds >= 0).to(weights) + (weights - weights.detach())
+            weights = keep.to(weights) + (weights - weights.detach())
         return before * weights, state
