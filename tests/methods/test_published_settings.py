@@ -57,6 +57,7 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any], list[dict[str, Any]]]] = {
     "tokee": (
         "linear", {"name": "halt_and_copy", "policy": OF_FIVE, "weights": "depth"}, [OF_FIVE],
     ),
+    "power_bert": ("linear", {"name": "single"}, []),
     "transkimmer": ("linear", {"name": "skim", "price": 0.5}, []),
     "tr_bert": ("linear", {"name": "reinforce", "copies": 8, "guide_rate": 0.5}, []),
     "uee": ("pooled", UNIFORM, [{"name": "max_prob"}]),

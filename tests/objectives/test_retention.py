@@ -97,13 +97,19 @@ def test_states_of_ranks_are_multiplied_between_the_blocks(toy):
     )
 
 
-def test_a_search_ends_with_a_reducer(toy, tmp_path):
-    """Its weights fall at the rate of heads, stay from 0 to 1, and are counted."""
+def test_a_search_ends_with_a_reducer(toy, tmp_path, monkeypatch):
+    """Its weights fall at the rate of heads and are counted; the next phase has those rows."""
     model = toy.build(sharp=4.0)
     model.use_reducer(SEARCHED)
     sentences = toy.sentences(model, 12)
-    given = {"objective": {"name": "retention", "price": 0.05, "longest": 12}, "epochs": 6}
-    toy.fit(model, sentences, tmp_path, head_lr=0.1, **given)
+    search = {"objective": {"name": "retention", "price": 0.05, "longest": 12}, "epochs": 6}
+    phases = [{**search, "head_lr": 0.1}, {"objective": {"name": "single"}, "epochs": 1}]
+    asked, use = [], type(model).use_reducer
+    monkeypatch.setattr(
+        type(model), "use_reducer", lambda own, told: asked.append(told) or use(own, told)
+    )
+    toy.fit(model, sentences, tmp_path, phases=phases)
+    assert asked == [model.reducer]
     counts = model.reducer.counts
     assert len(counts) == 3
     assert all(1 <= count < 12 for count in counts)

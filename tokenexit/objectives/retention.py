@@ -72,7 +72,7 @@ class Retention(Objective):
         """The model's reducer with the numbers that were found."""
         assert isinstance(learned, RankWeights)
         counts = counts_of(learned.weight.detach())
-        return replace(ranking(reducer), ratio=1.0, shares=(), counts=counts)
+        return replace(ranking(reducer), ratio=1.0, shares=(), layers=(), counts=counts)
 
 
 class RankWeights(nn.Module):

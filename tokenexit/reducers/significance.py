@@ -24,7 +24,7 @@ class Significance(Counted):
     out and drops the rows: ``own=False, fate="drop", least=1``. Both choose between attention and
     feed-forward block and always keep the first row. In their released code padding attends as
     well, so that what stays depends on the batch; here it does not. Both train the network so
-    that it bears the loss; nothing of that is done here.
+    that it bears the loss, as the objectives ``length_drop`` and ``retention`` do.
 
     Args:
         ratio: As in ``Counted``; PoWER-BERT's numbers are ``counts``, with a ratio of 1.
