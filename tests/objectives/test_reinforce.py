@@ -15,6 +15,9 @@ from tokenexit.objectives.reinforce import Reinforce, _Copy, _Tried, reinforced
 from tokenexit.objectives.sampled_rows import SampledRows
 from tokenexit.reducers import Rows
 from tokenexit.testing.tagger import tiny_sentences, tiny_tagger
+from tokenexit.training.batches import MicroBatch
+from tokenexit.training.encoder_loss import EncoderLossModule
+from tokenexit.training.loss_module import Beside
 
 SCORERS = {"name": "mlp", "inner": 4, "layers": [2, 3]}
 
@@ -72,6 +75,20 @@ def tagger() -> Any:
     return tiny_tagger(sharp=4.0, scorers=SCORERS, double=True)
 
 
+class Top:
+    def arrive(self, signals, words):
+        self.logits = signals.logits
+
+    def leave(self, halted, staying):
+        pass
+
+
+def logits_of(model: Any, batch: Any, reducer: Any) -> Any:
+    top = Top()
+    encode(model.backbone, model.heads, batch, top, reducer=reducer)
+    return top.logits
+
+
 def written_out(model: Any, sentences: Any, objective: Reinforce) -> Any:
     """The loss of one step, each text's copies one by one."""
     total = torch.zeros((), dtype=torch.float64)
@@ -82,17 +99,7 @@ def written_out(model: Any, sentences: Any, objective: Reinforce) -> Any:
         for number in range(objective.copies):
             before: Any = [None] * number
             rows = _Copy(objective, info, _Tried(3, before))._rows
-            seen = []
-
-            class Top:
-                def arrive(self, signals, words, seen=seen):
-                    seen.append(signals.logits)
-
-                def leave(self, halted, staying):
-                    pass
-
-            encode(model.backbone, model.heads, batch, Top(), reducer=rows)
-            cost = F.cross_entropy(seen[-1][known], batch.word_target[known])
+            cost = F.cross_entropy(logits_of(model, batch, rows)[known], batch.word_target[known])
             length = (rows.kept[0] + rows.kept[1]) / 2
             rewards.append((-cost - objective.alpha * length).detach())
             likely.append(rows.likely[0] + rows.likely[1])
@@ -112,6 +119,27 @@ def test_loss_and_gradients_are_those_of_each_text_alone(teach, gradients, agree
     agree(taught.gradients, found, 1e-4)
     assert all(taught.reached(f"scorers.scorers.{layer}") for layer in (2, 3))
     assert not taught.reached("classifier")
+
+
+def test_a_teacher_s_probabilities_teach_every_copy(teach):
+    """Beside the policies: the mean over copies of the cross-entropy with them."""
+    model, sentences = tagger(), tiny_sentences(tagger(), 4, unlabelled=0.3)
+    objective = Reinforce(copies=2, guide_rate=0.0, distil=True)
+    module = EncoderLossModule(model.train(), objective)
+    other = tiny_tagger(seed=1, sharp=4.0, double=True).requires_grad_(False)
+    module.beside = Beside(EncoderLossModule(other, from_config("single")).eval())
+    laid = module.lay(MicroBatch(sentences, [0, 1, 2, 3], 1))
+    found = module(MicroBatch(sentences, [0, 1, 2, 3], 1), 3, 0.9, 0).total
+    alone = teach(model, Reinforce(copies=2), sentences, step=3).loss
+    known, wanted = laid.batch.word_target != -100, torch.zeros(())
+    probabilities = logits_of(other, laid.batch, None).softmax(dim=-1)[known]
+    for number in range(2):
+        before: Any = [None] * number
+        info = BatchInfo(3, 0.9, 0, (3,), 1, laid.texts)
+        rows = _Copy(Reinforce(copies=2), info, _Tried(2, before))._rows
+        told = logits_of(model, laid.batch, rows).log_softmax(dim=-1)[known]
+        wanted = wanted - (probabilities * told).sum() / 2
+    torch.testing.assert_close((found - alone).double(), wanted.double(), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(

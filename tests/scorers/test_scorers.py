@@ -42,6 +42,7 @@ def test_where_they_stand():
         ({"layers": [7]}, "layers from 1 to 6"),
         ({"layers": [True]}, "layers from 1 to 6"),
         ({"layers": 2}, "layers from 1 to 6"),
+        ({"layers": []}, "layers from 1 to 6"),
         ({"bar": 0}, "above 0"),
         ("mlp", "a mapping such as"),
     ],

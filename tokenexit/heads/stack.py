@@ -78,7 +78,7 @@ class ExitHeads(nn.Module):
             self.context = ContextGate(GateConfig.from_json(context), width)
         scorers = config.get("scorers")
         self.scorers: RowScorers | None = None
-        if scorers is not None:
+        if scorers:
             depth = max(layers, default=0) + 1 if num_layers is None else num_layers
             self.scorers = RowScorers(scorers, width, depth)
 

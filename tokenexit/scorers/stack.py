@@ -77,7 +77,7 @@ def _layers(given: Any, num_layers: int) -> tuple[int, ...]:
     if given is None:
         return tuple(range(1, num_layers + 1))
     chosen = set()
-    for entry in given if isinstance(given, list | tuple) else [None]:
+    for entry in given if given and isinstance(given, list | tuple) else [None]:
         layer = entry if type(entry) is int else None
         if type(entry) is float and 0 < entry < 1:
             layer = int(entry * num_layers) + 1
