@@ -187,3 +187,16 @@ def test_confidence_needs_a_metric_of_sums(by, split):
         calibrate(by("chrf"), split, config, families=FAMILIES[:1])
     with pytest.raises(UserError, match="metric of texts 'accuracy'"):
         calibrate(by("accuracy"), split, config, families=FAMILIES[:1])
+
+
+def test_a_promise_about_what_is_written(model):
+    split, other = turned(ALL[:60]), turned(ALL[60:90])
+    for text in ("chrf loss <= 0.3 with 80%", "chrf differs <= 0.4 with 80%"):
+        config = CalibrateConfig(guarantee=text, grid=4)
+        found = calibrate(model, split, config, families=[policies.MaxProb()], design=other)
+        assert found.reached
+        assert found.chosen["depth_speedup"] > 1
+        assert found.promise["tests"][0][0]["bound"] == "betting"
+        assert found.promise["n"] == len(set(ALL[:60]))
+    with pytest.raises(UserError, match="these have one: chrf"):
+        calibrate(model, split, CalibrateConfig(guarantee="f1 kept >= 0.9"), design=other)

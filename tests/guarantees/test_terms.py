@@ -22,7 +22,7 @@ def columns(seed: int, texts: int = 40, like: dict[str, Any] | None = None) -> d
     """What might be counted of some texts; of the same gold answers as ``like``."""
     rng = np.random.default_rng(seed)
     rows = like["rows"] if like else rng.integers(1, 30, texts).astype(float)
-    gold = like["spans_gold"] if like else np.floor(rng.random(texts) * (rows / 3 + 1))
+    gold = like["gold"] if like else np.floor(rng.random(texts) * (rows / 3 + 1))
     found = np.maximum(gold + rng.integers(-1, 2, texts), 0)
     words = ["the", "cat", "sat", "on", "a", "mat"]
     said = [" ".join(rng.choice(words, 5)) for _ in range(texts)]
@@ -30,8 +30,8 @@ def columns(seed: int, texts: int = 40, like: dict[str, Any] | None = None) -> d
         "rows": rows,
         "changed": np.floor(rng.random(texts) * (rows + 1)) * (rng.random(texts) < 0.3),
         "right": (rng.random(texts) < 0.8).astype(float), "exact": (rng.random(texts) < 0.5) * 1.0,
-        "spans_gold": gold, "spans_found": found,
-        "spans_right": np.floor(rng.random(texts) * (np.minimum(gold, found) + 1)),
+        "gold": gold, "f1_under": found + gold,
+        "f1_over": 2 * np.floor(rng.random(texts) * (np.minimum(gold, found) + 1)),
         "error": rng.exponential(1.0, texts), "most": np.full(texts, 2.0),
         "brier": 2 * rng.random(texts), "layers": rows * rng.integers(1, 7, texts),
         "deep": rows * 6, "said": said,
@@ -78,14 +78,14 @@ def test_a_text_that_nothing_changes_speaks_for_the_promise(name):
 def test_the_mean_at_full_depths_own_quality_is_the_promise(name):
     # Unclipped, at F = F of full depth: the promise holds exactly where the mean is not below 0.
     loss, full = LOSSES.get(name)(), columns(5)
-    right, both = 2 * full["spans_right"], full["spans_found"] + full["spans_gold"]
+    right, both = full["f1_over"], full["f1_under"]
     own = right.sum() / both.sum()
     for seed in range(30):
         exits = columns(seed + 50, like=full)
         found = loss.measured(exits, full)
         for asked in (found - 0.01, found + 0.01):
             terms = loss.terms(exits, full, asked)
-            there = 2 * exits["spans_right"], exits["spans_found"] + exits["spans_gold"]
+            there = exits["f1_over"], exits["f1_under"]
             z0 = there[0] - asked * right if name == "f1 kept" else (
                 there[0] - right + asked * there[1]
             )  # fmt: skip
@@ -97,8 +97,7 @@ def test_the_mean_at_full_depths_own_quality_is_the_promise(name):
 
 
 def test_the_docstrings_example():
-    full = {"spans_right": [3], "spans_found": [4], "spans_gold": [4]}
-    exits = {"spans_right": [2], "spans_found": [3], "spans_gold": [4]}
+    full, exits = {"f1_over": [6], "f1_under": [8]}, {"f1_over": [4], "f1_under": [7]}
     terms = LOSSES.get("f1 kept")().terms(exits, full, 0.9)
     assert (terms.low[0], terms.high[0]) == pytest.approx((-1.4, -0.5))
 

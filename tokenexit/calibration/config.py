@@ -8,6 +8,7 @@ from typing import Any, Literal
 from tokenexit.calibration.risk import RiskControl
 from tokenexit.calibration.rows.config import ReducerGoal
 from tokenexit.errors import UserError, unknown_name
+from tokenexit.guarantees import Guarantee, parse
 from tokenexit.promises import promises_of
 
 Minimised = Literal["macs", "layers", "time"]
@@ -66,6 +67,13 @@ class CalibrateConfig:
         default_factory=dict,
         metadata={"help": "further promises by name, such as those of a plug-in"},
     )
+    guarantee: str | None = field(
+        default=None,
+        metadata={
+            "help": "what holds with a stated probability on unseen texts, such as "
+            "'f1 kept >= 0.99 with 90%'"
+        },
+    )
     limit: int | None = field(
         default=None, metadata={"help": "texts to calibrate on, drawn at random; all by default"}
     )
@@ -84,6 +92,7 @@ class CalibrateConfig:
             raise UserError(
                 f"calibrate.confidence must be between 0 and 1, not {self.confidence!r}."
             )
+        self._check_guarantee()
         self._check_promises()
         self._check_risk()
         self._check_clock()
@@ -91,6 +100,20 @@ class CalibrateConfig:
             raise UserError(f"calibrate.limit must be 1 or more, not {self.limit!r}.")
         if self.verify < 1 or self.grid < 2:
             raise UserError("calibrate.verify must be 1 or more, and calibrate.grid 2 or more.")
+
+    def _check_guarantee(self) -> None:
+        if self.guarantee is None:
+            return
+        parse(self.guarantee)
+        others = [name for name in self._given if name != "guarantee"]
+        others += [name for name in ("confidence", "delta") if getattr(self, name) is not None]
+        others += ["reducer.by"] if self.reducer.by is not None else []
+        if others or self.by_clock:
+            beside = others[0] if others else "minimise=time"
+            raise UserError(
+                f"calibrate.guarantee is tested alone: leave calibrate.{beside} out, or say it as "
+                f"a part of the guarantee ({self.guarantee!r} and ...)."
+            )
 
     def _check_promises(self) -> None:
         for name in OWN:
@@ -165,7 +188,19 @@ class CalibrateConfig:
     @property
     def asked(self) -> bool:
         """Whether any promise was asked for, so that a policy's threshold is to be calibrated."""
-        return bool(self._given) or self.minimise is not None
+        return bool(self._given or self.guarantee) or self.minimise is not None
+
+    @property
+    def guarantees(self) -> tuple[Guarantee, ...]:
+        """What ``guarantee`` says; nothing where it is empty."""
+        return () if self.guarantee is None else parse(self.guarantee)
+
+    @property
+    def unlabelled(self) -> bool:
+        """Whether texts without right answers serve."""
+        if self.guarantee is not None:
+            return not any(one.kind.labelled for one in self.guarantees)
+        return self.risk is not None and self.min_quality is None
 
     @property
     def by_clock(self) -> bool:
@@ -180,7 +215,7 @@ class CalibrateConfig:
     @property
     def goals(self) -> dict[str, Any]:
         """Everything that the promise about unseen texts consists of, as plain data."""
-        names = ("risk", "delta", "min_quality")
+        names = ("risk", "delta", "min_quality", "guarantee")
         given = {n: getattr(self, n) for n in names if getattr(self, n) is not None}
         return given | ({"risk_of": "words"} if self.risk_of == "words" else {})
 

@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from tokenexit.calibration.config import CalibrateConfig
+from tokenexit.calibration.counted import counted_texts
 from tokenexit.calibration.risk import Losses, Of
 from tokenexit.calibration.text_families import default_text_families, timed_text_families
 from tokenexit.calibration.workload import Run, Workload
@@ -17,6 +18,7 @@ from tokenexit.errors import UserError
 from tokenexit.evaluation.generation import evaluate_texts, trace_texts
 from tokenexit.evaluation.text_metrics import check_parts, relative_bound
 from tokenexit.evaluation.text_trace import TextTrace
+from tokenexit.guarantees.losses import Columns
 from tokenexit.metrics import build_metric
 from tokenexit.metrics.base import Metric
 from tokenexit.models.generation.generate import check_generator_policy
@@ -92,6 +94,10 @@ class Generating(Workload):
         """See ``Workload``."""
         pairs = zip(trace.outputs, full.outputs, strict=True)
         return np.array([a.token_ids != b.token_ids for a, b in pairs], dtype=np.float64)
+
+    def counted(self, trace: TextTrace, full: TextTrace) -> Columns:
+        """See ``Workload``."""
+        return counted_texts(self.split, trace, full)
 
     def answered(self) -> Self:
         """See ``Workload``."""

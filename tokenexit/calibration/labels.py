@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 from tokenexit.calibration.config import CalibrateConfig
+from tokenexit.calibration.counted import counted_labels
 from tokenexit.calibration.goal import check_goals
 from tokenexit.calibration.risk import Losses, Of, text_losses
 from tokenexit.calibration.workload import Run, Workload
@@ -14,6 +15,7 @@ from tokenexit.data.tagged import TaggedSplit
 from tokenexit.errors import UserError
 from tokenexit.evaluation.bootstrap import relative_quality_bound
 from tokenexit.evaluation.evaluate import check_answers, evaluate, trace_split
+from tokenexit.guarantees.losses import Columns
 from tokenexit.halting import Trace
 from tokenexit.models.encoders.exit_table import ExitTable
 from tokenexit.models.encoders.labeller import Labeller
@@ -56,7 +58,7 @@ class Labelling(Workload):
         settings = self.model.settings
         check_goals(config, settings.task, settings.metric)
         labelled_task(settings.task).check_metric(settings.metric)
-        if self.labelled or config.promise is None or config.min_quality is not None:
+        if self.labelled or not config.unlabelled:
             check_answers(self.model, self.split, on_unknown)
 
     def check_texts(self) -> None:
@@ -88,6 +90,10 @@ class Labelling(Workload):
         """A text is lost where any label, or by so many of its labels as are others."""
         differs = trace.prediction != full.prediction
         return text_losses(differs, full.text, len(self.split), of)
+
+    def counted(self, trace: Trace, full: Trace) -> Columns:
+        """See ``Workload``."""
+        return counted_labels(self.model, self.split, trace, full)
 
     def answered(self) -> Self:
         """See ``Workload``."""

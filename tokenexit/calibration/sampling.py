@@ -44,5 +44,6 @@ def sample(split: S, count: int) -> S:
 
 def warn_of_few(config: CalibrateConfig, texts: int) -> None:
     """Say it when a share of quality is to be kept on texts too few to tell of others."""
-    if config.promise is None and config.target[0] == "min_quality" and texts < FEW and is_main():
+    certified = config.promise is not None or config.guarantee is not None
+    if not certified and config.target[0] == "min_quality" and texts < FEW and is_main():
         logger.warning("%s", few_texts(texts))

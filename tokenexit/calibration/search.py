@@ -18,6 +18,7 @@ from tokenexit.calibration.config import CalibrateConfig
 from tokenexit.calibration.found import Calibration
 from tokenexit.calibration.goal import check_family, check_promises
 from tokenexit.calibration.guarantee import certify
+from tokenexit.calibration.guaranteed import guaranteed
 from tokenexit.calibration.open import workload_of
 from tokenexit.calibration.promised import promised
 from tokenexit.calibration.sampling import drawn, warn_of_few
@@ -76,6 +77,9 @@ def calibrate(
     clock = None
     if config.by_clock:
         clock = clock_of(model, work.inputs, policies, batch_size, known=costs, watch=watch)
+    if config.guarantee is not None:
+        found = guaranteed(work, policies, config.guarantees, settings=config.grid, design=design)
+        return promised(found, config, work, count, clock)
     if config.promise is not None:
         found = certify(
             work,

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 from tokenexit.calibration.config import CalibrateConfig
 from tokenexit.calibration.risk import Losses, Of
 from tokenexit.evaluation.evaluate import Result
+from tokenexit.guarantees.losses import Columns
 from tokenexit.models.encoders.exit_table import ExitTable
 from tokenexit.policies import Policy
 
@@ -88,6 +89,10 @@ class Workload(ABC):
     @abstractmethod
     def losses(self, trace: Any, full: Any, of: Of) -> Losses:
         """How much of each text differs between a run and full depth."""
+
+    @abstractmethod
+    def counted(self, trace: Any, full: Any) -> Columns:
+        """What promises count of each text of a run, beside one at full depth."""
 
     @abstractmethod
     def answered(self) -> Self:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -64,7 +64,18 @@ def calibrate(
     ] = RiskOf.TEXT,
     promise: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=NUMBER", help="A further promise, such as one of a plug-in."),
+        typer.Option(
+            metavar="PROMISE",
+            help="'f1 kept >= 0.99 with 90%', tested on these texts; or NAME=NUMBER of a plug-in.",
+        ),
+    ] = None,
+    list_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPLIT",
+            help="Split that fixes which settings a --promise tests; the training split if there "
+            "is one, else a half of the texts.",
+        ),
     ] = None,
     policy: Annotated[
         str | None, typer.Option(help="Family to calibrate; a few by default.")
@@ -106,7 +117,7 @@ def calibrate(
         risk=risk,
         delta=delta,
         risk_of=risk_of.value,  # type: ignore[arg-type]
-        promises=dict(read_promise(told) for told in promise or []),
+        **read_promises(promise or []),
         limit=limit,
         reducer=ReducerGoal(**tuning.options()),
     )
@@ -114,7 +125,7 @@ def calibrate(
         context.with_resource(locked(model, "tokenexit calibrate"))
     opened = open_model(model, place)
     opened.measure_by(metric)
-    labels = risk is None or min_quality is not None  # else full depth is all it is held to
+    labels = not config.unlabelled  # else full depth is all it is held to
     part = opened.split(data, split, labels, **columns.options())
     with progressing(progress):
         costs = read_costs(Path(model) / COSTS)
@@ -122,7 +133,12 @@ def calibrate(
         reduced, config = reduce_first(
             opened.model, part, config, exits=exits, name=split, batch_size=batch_size
         )
-        found = opened.calibrate(part, split, config, read_policy(policy), batch_size, costs=costs)
+        listing = None
+        if config.guarantee is not None and list_from != split:
+            listing = opened.listing(data, list_from, labels, **columns.options())
+        found = opened.calibrate(
+            part, split, config, read_policy(policy), batch_size, costs=costs, design=listing
+        )
     if not is_main():
         return
     used = used_before(opened.model.settings.training, model, opened.source(data), split)
@@ -142,6 +158,13 @@ def calibrate(
             record[COSTS] = files.to_json(found.cost_model, indent=2) + "\n"
         save_settings(opened.model, Path(model), record)
     write_json(json_file, data_out)
+
+
+def read_promises(told: list[str]) -> dict[str, Any]:
+    """Settings of a calibration: guarantees joined into one, and promises by name."""
+    guarantees = [text for text in told if "<" in text or ">" in text]
+    named = dict(read_promise(text) for text in told if text not in guarantees)
+    return {"promises": named, "guarantee": " and ".join(guarantees) or None}
 
 
 def read_promise(told: str) -> tuple[str, float]:

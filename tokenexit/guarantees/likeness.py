@@ -3,7 +3,8 @@
 Confident adaptive language modelling (Schuster et al. 2022) promises two things: *textual
 consistency*, that texts are near those of full depth, and *risk consistency*, that they are no
 further from the references. ``differs`` is the first, ``loss`` the second, in which a text that
-exits make better counts against those that they make worse.
+exits make better counts against those that they make worse; ``kept`` is the same as a share of what
+full depth has.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tokenexit.guarantees.losses.base import Columns, Loss
+from tokenexit.guarantees.losses.base import Columns, Loss, ratio
 from tokenexit.guarantees.terms import Numbers, Terms
 
 
@@ -84,3 +85,33 @@ class Costs(Loss):
     def _losses(self, exits: Columns, full: Columns) -> Numbers:
         measure, known = self.likeness(), full["references"]
         return measure.each(full["said"], known) - measure.each(exits["said"], known)
+
+
+class Kept(Loss):
+    """The share of full depth's mean likeness to the references."""
+
+    at_least = True
+    needs = ("said", "references")
+    likeness: type[Likeness]
+
+    def terms(self, exits: Columns, full: Columns, allowed: float) -> Terms:
+        """See ``Loss``."""
+        here, deep = self._both(exits, full)
+        z = here - allowed * deep
+        return Terms(z, z, -allowed)
+
+    def measured(self, exits: Columns, full: Columns) -> float:
+        """The ratio of the two means."""
+        here, deep = self._both(exits, full)
+        return ratio(float(here.sum()), float(deep.sum()))
+
+    def words(self, allowed: float) -> str:
+        """See ``Loss``."""
+        return (
+            f"at least {100 * allowed:.6g}% of full depth's {self.likeness.title}, averaged over "
+            "texts, is kept"
+        )
+
+    def _both(self, exits: Columns, full: Columns) -> tuple[Numbers, Numbers]:
+        measure, known = self.likeness(), full["references"]
+        return measure.each(exits["said"], known), measure.each(full["said"], known)

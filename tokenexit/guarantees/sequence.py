@@ -1,14 +1,16 @@
 """Settings tested in an order fixed beforehand, strict to loose, until one fails.
 
 So the first test does not pay for the others (fixed-sequence testing in Learn then Test,
-Angelopoulos et al. 2021), and the last setting that passed may be served.
+Angelopoulos et al. 2021), and the last setting that passed may be served. What loose settings keep
+sooner, such as layers saved, is tested afterwards, at the settings that passed; these share its
+``delta``.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -70,18 +72,41 @@ class FixedSequence:
     resumed: bool = False
     _worst: dict[tuple[str, str], NDArray[np.float64]] = field(default_factory=dict)
 
-    def test(self, exits: Columns) -> list[Tested]:
+    @property
+    def in_order(self) -> list[Guarantee]:
+        """Those that strict settings keep sooner."""
+        return [one for one in self.guarantees if one.kind.strict_first]
+
+    def afterwards(self, passed: Sequence[Columns]) -> tuple[int, list[list[Tested]]]:
+        """How many of the settings that passed to take: up to the last that saves enough.
+
+        Args:
+            passed: What was counted with each, strict to loose.
+
+        Returns:
+            The place of the setting that may be served, from 1, 0 for none; and the tests.
+        """
+        others = [one for one in self.guarantees if not one.kind.strict_first]
+        shared = [replace(g, delta=g.delta and g.delta / max(len(passed), 1)) for g in others]
+        tests = [self.test(exits, shared) for exits in passed] if others else []
+        if not others:
+            return len(passed), []
+        kept = [n for n, row in enumerate(tests, 1) if all(one.passed for one in row)]
+        return max(kept, default=0), tests
+
+    def test(self, exits: Columns, guarantees: Sequence[Guarantee] | None = None) -> list[Tested]:
         """Test the next setting.
 
         Args:
             exits: What was counted of the same texts with it.
+            guarantees: Other promises than those tested in order.
 
         Raises:
             UserError: A loss is not finite, or a promise on average has gains in it.
         """
         return [
             self._one(guarantee, group, exits, texts)
-            for guarantee in self.guarantees
+            for guarantee in (self.in_order if guarantees is None else guarantees)
             for group, texts in groups_of(guarantee.every, self.full).items()
         ]
 
@@ -100,7 +125,7 @@ class FixedSequence:
     def needed(self) -> dict[str, int | None]:
         """Texts that each promise takes even if nothing is lost, by its text."""
         found: dict[str, int | None] = {}
-        for guarantee in self.guarantees:
+        for guarantee in self.in_order:
             for texts in groups_of(guarantee.every, self.full).values():
                 terms = self._terms(guarantee, self.full, texts)
                 if guarantee.delta is None:

@@ -15,6 +15,7 @@ from tokenexit.errors import UserError
 from tokenexit.metrics import build_metric, measure
 from tokenexit.policies import Policy
 from tokenexit.tasks.base import Scored, Task
+from tokenexit.tasks.scoring.accuracy import right_of
 
 Answers = NDArray[Any]
 """Classes, or numbers, ``[W]``: one a row, by text and position."""
@@ -58,6 +59,9 @@ class LabelledTask(Task):
     label_kind: ClassVar[str] = "labels"
     """What its labels are, in the plural."""
 
+    f1: ClassVar[bool] = False
+    """Whether its usual figure is a micro F1, so that ``parts`` are its two sums."""
+
     @abstractmethod
     def scored(self, rows: Rows) -> dict[str, float]:
         """All figures of rows that have a gold answer."""
@@ -90,6 +94,19 @@ class LabelledTask(Task):
             UserError: The figure is not made of sums over texts.
         """
         raise UserError(f"{self.metric}, the figure of {self.name}, is not made of sums.")
+
+    def counted(self, rows: Rows, texts: int) -> dict[str, NDArray[np.float64]]:
+        """What promises count of right answers by text, ``[texts]`` each; see ``Columns``.
+
+        Args:
+            rows: Those with a gold answer.
+            texts: How many texts there are.
+        """
+        right, every = right_of(rows.prediction, rows.gold, rows.text, texts).T
+        found = {"right": right, "exact": (right == every).astype(np.float64)}
+        if self.f1:
+            found["f1_over"], found["f1_under"] = self.parts(rows, texts).T
+        return found
 
     def listed(self, labels: Sequence[str]) -> list[str]:
         """Names that a card lists of the classes."""

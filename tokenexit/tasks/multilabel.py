@@ -133,6 +133,7 @@ class Multilabel(TextTask):
 
     title: ClassVar[str] = "multi-label text classification"
     metric: ClassVar[str] = "micro_f1"
+    f1: ClassVar[bool] = True
     figures: ClassVar[tuple[str, ...]] = ("micro_f1", "macro_f1", "exact_match")
     split: ClassVar[type[TextSplit]] = LabelSetSplit
     usual: ClassVar[Mapping[str, Any]] = {"heads": {"name": "label_sets", "pool": "mean"}}

@@ -24,6 +24,7 @@ class NamedEntities(WordTask):
     title: ClassVar[str] = "named-entity recognition"
     label_kind: ClassVar[str] = "entity tags (BIO)"
     metric: ClassVar[str] = "f1"
+    f1: ClassVar[bool] = True
     figures: ClassVar[tuple[str, ...]] = (
         "f1", "f1_strict", "precision", "recall", "accuracy", "macro_f1",
     )  # fmt: skip

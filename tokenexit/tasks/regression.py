@@ -52,6 +52,11 @@ class Regression(TextTask):
         """See ``LabelledTask``."""
         return self.scored(rows)["correlation"]
 
+    def counted(self, rows: Rows, texts: int) -> dict[str, NDArray[np.float64]]:
+        """The absolute error of each text; 0 of one without a number."""
+        missed: Any = np.bincount(rows.text, np.abs(rows.prediction - rows.gold), texts)
+        return {"error": missed}
+
     def named(self, rows: Rows) -> tuple[list[Any], list[Any]]:
         """One number a text."""
         return rows.prediction.tolist(), rows.gold.tolist()

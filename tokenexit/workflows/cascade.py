@@ -94,6 +94,7 @@ def _run(
         splits["validation"],
         config.calibrate,
         list(dict.fromkeys(u for part in uses for u in part)),
+        splits["train"],
     )
     del tried_out
     for stage in stages:

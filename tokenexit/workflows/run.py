@@ -109,7 +109,7 @@ def taught(
     say("%s", recipe.described(splits, model, accelerator))
     if hint := recipe.hint(model):
         say("%s", hint)
-    held = selection(splits["validation"], config.calibrate, recipe.uses(model))
+    held = selection(splits["validation"], config.calibrate, recipe.uses(model), splits["train"])
     data = recipe.training_data(model, splits, held.choosing)
     if begins is not None:
         begins()

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from tokenexit.calibration import CalibrateConfig
 from tokenexit.calibration.guarantee import halves
+from tokenexit.calibration.sampling import sample
 from tokenexit.data.pairs import PairSplit
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.training import TrainConfig
@@ -22,6 +23,9 @@ EPOCH, STOPPING, FITTING = "choosing the epoch", "stopping the training", "fitti
 TRAINING = "training"
 RECORD, COUNT = "validation_used_for", "validation_chosen_on"
 """Where a model says what its run's validation split served for, and how much of it."""
+
+LISTING = 1500
+"""Training texts that fix which settings a guarantee tests, and in which order."""
 
 S = TypeVar("S", TaggedSplit, PairSplit)
 
@@ -58,17 +62,22 @@ class Selection(Generic[S]):
         return replace(self, used_for=self.served_for, chosen_on=chosen_on)
 
 
-def selection(split: S, calibrate: CalibrateConfig, uses: Sequence[str]) -> Selection[S]:
+def selection(
+    split: S, calibrate: CalibrateConfig, uses: Sequence[str], train: S | None = None
+) -> Selection[S]:
     """Deal out a validation split.
 
     Args:
         split: All of it.
         calibrate: What will be asked of it.
         uses: What it serves for before, from ``uses_of``.
+        train: Training texts, which may fix what a guarantee tests, so that all of the split tests.
     """
     uses = list(uses)
-    if calibrate.promise is None or not uses or len(split) < 2:
-        return Selection(split, split, None, uses, uses, len(split))
+    certified = calibrate.promise is not None or calibrate.guarantee is not None
+    if not certified or not uses or len(split) < 2:
+        design = None if calibrate.guarantee is None or train is None else sample(train, LISTING)
+        return Selection(split, split, design, uses, uses, len(split))
     first, second = (split.take(rows) for rows in halves(len(split), 2))
     return Selection(first, second, first, [], uses, len(first))
 

@@ -18,7 +18,8 @@ Columns = Mapping[str, Any]
 """What was counted of each text in one run: arrays ``[n]`` by name, or lists of strings.
 
 ``rows``: words (1 where the text is the row); ``changed``: rows that differ from full depth;
-``right``: rows that are right; ``spans_right``, ``spans_found``, ``spans_gold``: of entities;
+``right``: rows that are right; ``f1_over``, ``f1_under``: twice the right entities, and found and
+gold ones together;
 ``error``: absolute error; ``brier``: squared distance of the probabilities from the truth;
 ``layers``: sum of exit layers over rows; ``deep``: the same had nobody left early; ``said``: what
 was written; ``references``: of each text one or more; ``exact``: whether all of a text is right.
@@ -50,6 +51,9 @@ class Loss(ABC):
 
     labelled: ClassVar[bool] = True
     """Whether right answers are needed."""
+
+    strict_first: ClassVar[bool] = True
+    """Whether full depth keeps it, and stricter settings sooner than looser ones."""
 
     @abstractmethod
     def terms(self, exits: Columns, full: Columns, allowed: float) -> Terms:

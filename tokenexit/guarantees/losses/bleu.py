@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tokenexit.extras import require_libraries
-from tokenexit.guarantees.likeness import Costs, Differs, Likeness
+from tokenexit.guarantees.likeness import Costs, Differs, Kept, Likeness
 from tokenexit.guarantees.losses.base import LOSSES
 
 
@@ -37,5 +37,12 @@ class BleuDiffers(Differs):
 @LOSSES.register("sentence bleu loss")
 class BleuLoss(Costs):
     """Risk consistency by sentence BLEU, gains counted."""
+
+    likeness = SentenceBleu
+
+
+@LOSSES.register("sentence bleu kept")
+class BleuKept(Kept):
+    """The share of full depth's sentence BLEU that is kept."""
 
     likeness = SentenceBleu

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tokenexit.extras import require_libraries
-from tokenexit.guarantees.likeness import Costs, Differs, Likeness
+from tokenexit.guarantees.likeness import Costs, Differs, Kept, Likeness
 from tokenexit.guarantees.losses.base import LOSSES
 
 
@@ -37,5 +37,12 @@ class ChrfDiffers(Differs):
 @LOSSES.register("chrf loss")
 class ChrfLoss(Costs):
     """Risk consistency by chrF, gains counted."""
+
+    likeness = SentenceChrf
+
+
+@LOSSES.register("chrf kept")
+class ChrfKept(Kept):
+    """The share of full depth's chrF that is kept."""
 
     likeness = SentenceChrf

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from tokenexit.guarantees.losses.base import LOSSES, Columns, Loss, column
+from tokenexit.guarantees.losses.base import LOSSES, Columns, Loss, column, ratio
 from tokenexit.guarantees.terms import Numbers, Terms
 
 
@@ -38,6 +38,33 @@ class ErrorLoss(Loss):
         return float(column(full, "most").max(initial=0.0))
 
     def _losses(self, exits: Columns, full: Columns) -> Numbers:
-        most = self._most(full)
-        here, deep = (np.minimum(column(columns, "error"), most) for columns in (exits, full))
+        here, deep = _errors(exits, full)
         return here - deep
+
+
+@LOSSES.register("error kept")
+class ErrorKept(Loss):
+    """Full depth's absolute error over that with exits; each error counts up to ``most``."""
+
+    at_least = True
+    needs = ("error", "most")
+
+    def terms(self, exits: Columns, full: Columns, allowed: float) -> Terms:
+        """See ``Loss``."""
+        here, deep = _errors(exits, full)
+        z = deep - allowed * here
+        return Terms(z, z, -max(allowed * float(column(full, "most").max(initial=0.0)), 1e-12))
+
+    def measured(self, exits: Columns, full: Columns) -> float:
+        """The ratio of the two mean errors."""
+        here, deep = _errors(exits, full)
+        return ratio(float(deep.sum()), float(here.sum()))
+
+    def words(self, allowed: float) -> str:
+        """See ``Loss``."""
+        return f"full depth's absolute error is at least {100 * allowed:.6g}% of that with exits"
+
+
+def _errors(exits: Columns, full: Columns) -> tuple[Numbers, Numbers]:
+    most = float(column(full, "most").max(initial=0.0))
+    return np.minimum(column(exits, "error"), most), np.minimum(column(full, "error"), most)

@@ -1,4 +1,4 @@
-"""F1 of entities, micro-averaged, of which full depth's own value need not be known."""
+"""F1 of entities or labels, micro-averaged, of which full depth's own value need not be known."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from tokenexit.guarantees.terms import Numbers, Terms
 
 
 def _parts(columns: Columns) -> tuple[Numbers, Numbers]:
-    """Twice the right spans, and found and gold ones together, ``[n]``: F1 is their ratio."""
-    found_and_gold = column(columns, "spans_found") + column(columns, "spans_gold")
-    return 2 * column(columns, "spans_right"), found_and_gold
+    """Twice what is right, and found and gold ones together, ``[n]``: F1 is their ratio."""
+    return column(columns, "f1_over"), column(columns, "f1_under")
 
 
 def _f1(columns: Columns) -> float:
@@ -35,7 +34,7 @@ class F1Kept(Loss):
     """
 
     at_least = True
-    needs = ("spans_right", "spans_found", "spans_gold")
+    needs = ("f1_over", "f1_under")
 
     def terms(self, exits: Columns, full: Columns, allowed: float) -> Terms:
         """See ``Loss``."""
@@ -57,7 +56,7 @@ class F1Kept(Loss):
 class F1Loss(Loss):
     """Points of F1 that exits cost."""
 
-    needs = ("spans_right", "spans_found", "spans_gold")
+    needs = ("f1_over", "f1_under")
 
     def terms(self, exits: Columns, full: Columns, allowed: float) -> Terms:
         """See ``Loss``: ``a' - a + F (b - b') + allowed b'``."""

@@ -17,6 +17,7 @@ class LayersSaved(Loss):
     high = math.inf
     needs = ("layers", "deep", "rows")
     labelled = False
+    strict_first = False
 
     def terms(self, exits: Columns, full: Columns, allowed: float) -> Terms:
         """See ``Loss``: passes through the whole network that were allowed, less those made."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tokenexit.guarantees.likeness import Costs, Differs, Likeness
+from tokenexit.guarantees.likeness import Costs, Differs, Kept, Likeness
 from tokenexit.guarantees.losses.base import LOSSES
 from tokenexit.metrics import build_metric
 
@@ -34,5 +34,12 @@ class RougeDiffers(Differs):
 @LOSSES.register("rougeL loss")
 class RougeLoss(Costs):
     """Risk consistency (Schuster et al. 2022) by ROUGE-L, gains counted."""
+
+    likeness = SentenceRougeL
+
+
+@LOSSES.register("rougeL kept")
+class RougeKept(Kept):
+    """The share of full depth's ROUGE-L that is kept."""
 
     likeness = SentenceRougeL

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from tokenexit.guarantees.likeness import Costs, Differs, Likeness
+from tokenexit.guarantees.likeness import Costs, Differs, Kept, Likeness
 from tokenexit.guarantees.losses.base import LOSSES
 
 
@@ -35,5 +35,12 @@ class TokenF1Differs(Differs):
 @LOSSES.register("token f1 loss")
 class TokenF1Loss(Costs):
     """Points of token F1 against the references that exits cost."""
+
+    likeness = TokenF1
+
+
+@LOSSES.register("token f1 kept")
+class TokenF1Kept(Kept):
+    """The share of full depth's token F1 that is kept."""
 
     likeness = TokenF1

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from tokenexit.calibration import CalibrateConfig, calibrate
 from tokenexit.calibration.found import Calibration
+from tokenexit.calibration.sampling import sample
 from tokenexit.errors import UserError
 from tokenexit.evaluation.bench import BenchResult, bench
 from tokenexit.evaluation.evaluate import evaluate
@@ -18,6 +19,7 @@ from tokenexit.models.settings import task_of
 from tokenexit.policies import Policy
 from tokenexit.results import Result
 from tokenexit.workflows.reading import Reading
+from tokenexit.workflows.selection import LISTING
 
 
 class Commands(ABC):
@@ -136,6 +138,28 @@ class Commands(ABC):
         task_of(self.model.settings).check_metric(metric)
         if metric is not None:
             self.model.configure(metric=metric)
+
+    def listing(
+        self, data: str | None, name: str | None, labels: bool = True, /, **options: Any
+    ) -> Any:
+        """Texts that fix which settings are tested; None where there are none.
+
+        Args:
+            data: See ``split``.
+            name: The split; the training split if there is one when None.
+            labels: See ``split``.
+            options: See ``split``.
+
+        Raises:
+            UserError: A split that was named is not there.
+        """
+        try:
+            found = self.split(data, name or "train", labels, **options)
+        except UserError:
+            if name is not None:
+                raise
+            return None
+        return sample(found, LISTING)
 
     def split(self, data: str | None, name: str, labels: bool = True, /, **options: Any) -> Any:
         """One split of a data set, read as the model's run read its own.

@@ -1,0 +1,146 @@
+"""Promises about unseen texts, calibrated: what is counted, what is tested, and what is told."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tokenexit.calibration import CalibrateConfig, calibrate
+from tokenexit.calibration.candidate_list import Listed, frontier, thinned
+from tokenexit.calibration.counted import counted_labels, texts_of
+from tokenexit.errors import UserError
+from tokenexit.evaluation.evaluate import evaluate
+from tokenexit.policies import Entropy, from_config
+from tokenexit.policies.never import Never
+from tokenexit.promises.sentences import promise_sentences
+
+FAMILIES = [Entropy()]
+
+
+def ask(tagger, split, text, **changes):
+    config = CalibrateConfig(guarantee=text, grid=8)
+    return calibrate(tagger, split, config, families=FAMILIES, **changes)
+
+
+def test_what_is_counted_of_a_tagger(tagger, splits):
+    split = splits["validation"]
+    _, full = evaluate(tagger, split, "validation", Never())
+    result, trace = evaluate(tagger, split, "validation", Entropy(0.5))
+    found = counted_labels(tagger, split, trace, full)
+    assert found["rows"].sum() == len(trace)
+    assert found["layers"].sum() == trace.exit_layer.sum()
+    assert found["deep"].sum() == 3 * len(trace)
+    assert found["changed"].sum() == (trace.prediction != full.prediction).sum()
+    assert found["f1_over"].sum() / found["f1_under"].sum() == pytest.approx(result.quality)
+    assert found["right"].sum() / found["rows"].sum() == pytest.approx(result.figures["accuracy"])
+    words = np.exp(trace.log_probs.astype(np.float64))
+    words[np.arange(len(trace)), trace.gold] -= 1
+    assert found["brier"].sum() == pytest.approx(np.square(words).sum())
+    assert list(found["length"]) == [len(tokens) for tokens in split.tokens]
+    assert "class" not in found
+
+
+def test_a_promise_is_tested_by_real_runs(tagger, splits):
+    split, train = splits["validation"], splits["train"]
+    found = ask(tagger, split, "differs <= 0.3 with 80%", design=train)
+    assert found.reached
+    assert found.policy["name"] == "entropy"
+    promise = found.promise
+    assert promise["n"] == len(set(texts_of(split)))  # all of them test
+    assert promise["family_chosen_on"] == len(train)
+    tests = promise["tests"]
+    passed = [row for row in tests if row[0]["passed"]]
+    assert found.chosen["policy"] == found.policy
+    assert len(tests) - len(passed) in (0, 1)
+    assert tests[: len(passed)] == passed
+    _, trace = evaluate(tagger, split, "validation", from_config(found.policy))
+    _, full = evaluate(tagger, split, "validation", Never())
+    lost = np.unique(full.text[trace.prediction != full.prediction])
+    assert passed[-1][0]["measured"] == pytest.approx(len(lost) / len(split))
+    told = " ".join(promise_sentences(found.to_json(), {}))
+    assert "at most 30% of texts differ anywhere from full depth, with 80% probability" in told
+    assert "setting by setting from the safest" in told
+
+
+def test_half_of_the_texts_make_the_list_where_nothing_else_does(tagger, splits):
+    found = ask(tagger, splits["validation"], "differs <= 0.3 with 80%")
+    assert (found.promise["n"], found.promise["family_chosen_on"]) == (23, 22)
+
+
+def test_too_few_texts_are_told(tagger, splits, caplog):
+    with caplog.at_level(logging.WARNING, logger="tokenexit"):
+        found = ask(tagger, splits["validation"], "differs <= 0.01", design=splits["train"])
+    assert found.policy == {"name": "never"}
+    assert "cannot be promised on 45 texts: 230 are needed even if nothing is lost" in caplog.text
+    assert "Add 185 texts" in caplog.text
+    assert found.promise["settings_run"] == 0
+    told = " ".join(promise_sentences(found.to_json(), {}))
+    assert "needs 230 texts even if nothing is lost, and 45 tested it" in told
+
+
+def test_labels_are_not_needed_where_nothing_reads_them(tagger, splits):
+    bare = replace(splits["validation"], tags=None)
+    found = ask(tagger, bare, "differs <= 0.3 with 80%", design=replace(splits["train"], tags=None))
+    same = ask(tagger, splits["validation"], "differs <= 0.3 with 80%", design=splits["train"])
+    assert found.policy == same.policy
+    assert found.promise["labelled"] is False
+    assert found.chosen["relative_quality"] > 0.5
+    with pytest.raises(UserError, match="has no tags"):
+        ask(tagger, bare, "f1 kept >= 0.9")
+
+
+def test_savings_are_tested_at_settings_that_passed(tagger, splits, caplog):
+    split, train = splits["validation"], splits["train"]
+    found = ask(tagger, split, "differs <= 0.4 with 80% and layers saved >= 1.05", design=train)
+    assert found.reached
+    savings = found.promise["tests_of_savings"]
+    assert len(savings) == sum(row[0]["passed"] for row in found.promise["tests"])
+    assert savings[-1][0]["measured"] == pytest.approx(found.chosen["depth_speedup"])
+    # the level is shared by all settings that passed
+    assert f"with {100 - 10 / len(savings):.10g}%" in savings[0][0]["guarantee"]
+    with caplog.at_level(logging.WARNING, logger="tokenexit"):
+        none = ask(tagger, split, "differs <= 0.4 with 80% and layers saved >= 2.9", design=train)
+    assert none.policy == {"name": "never"}
+    assert "The loosest that keeps it saved" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("chrf loss <= 0.01", "has no meaning for this model; these have one: accuracy kept"),
+        ("every class differs <= 0.1", "no 'class' to be told apart by; they have: length"),
+    ],
+)
+def test_what_has_no_meaning_is_refused(text, said, tagger, splits):
+    with pytest.raises(UserError) as error:
+        ask(tagger, splits["validation"], text)
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("beside", "said"),
+    [
+        ({"min_quality": 0.9}, "leave calibrate.min_quality out"),
+        ({"risk": 0.1}, "leave calibrate.risk out"),
+        ({"latency": 3.0}, "leave calibrate.latency out"),
+        ({"minimise": "time"}, "leave calibrate.minimise=time out"),
+        ({"promises": {"mine": 1.0}}, "leave calibrate.mine out"),
+    ],
+)
+def test_it_is_tested_alone(beside, said):
+    with pytest.raises(UserError) as error:
+        CalibrateConfig(guarantee="differs <= 0.1", **beside)
+    assert said in str(error.value)
+
+
+def test_the_frontier_goes_from_safe_to_cheap():
+    listed = [Listed(Never(), s, c) for s, c in ((1, 1.0), (0.9, 0.6), (0.5, 0.7), (0.2, 0.3))]
+    assert [(one.safety, one.cost) for one in frontier(listed)] == [(0.9, 0.6), (0.2, 0.3)]
+    many = [Listed(Never(), 1 - n / 40, 1 - n / 50) for n in range(1, 40)]
+    few = thinned(many, 5)
+    assert [one.cost for one in few] == sorted((one.cost for one in few), reverse=True)
+    assert (few[0], few[-1], len(few)) == (many[0], many[-1], 5)
+    assert thinned([Listed(Never(), -9.0, 0.2)]) == [Listed(Never(), -9.0, 0.2)]

@@ -1,0 +1,147 @@
+"""Choose the cheapest setting of which a promise about unseen texts may be given."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tokenexit.calibration.candidate_list import candidate_list
+from tokenexit.calibration.counted import texts_of
+from tokenexit.calibration.guarantee import Certified, halves
+from tokenexit.calibration.workload import Workload
+from tokenexit.errors import UserError
+from tokenexit.evaluation.evaluate import Result
+from tokenexit.evaluation.processes import is_main
+from tokenexit.evaluation.reference import in_full_precision, is_reduced
+from tokenexit.guarantees import FixedSequence, Guarantee, order_of
+from tokenexit.guarantees.losses import LOSSES, Columns
+from tokenexit.policies import Policy
+from tokenexit.policies.never import Never
+
+logger = logging.getLogger(__name__)
+
+
+def guaranteed(
+    work: Workload,
+    families: Sequence[Policy],
+    guarantees: Sequence[Guarantee],
+    *,
+    settings: int = 32,
+    design: Any = None,
+) -> Certified:
+    """Choose a setting of the families.
+
+    Args:
+        work: The model, and texts that neither it nor anything else was chosen on.
+        families: Policies with a threshold.
+        guarantees: What has to hold.
+        settings: Of a family's threshold, to make the list of.
+        design: Texts that fix which settings are tested, in which order, such as training texts;
+            a half of those of ``work`` when None, which then test nothing.
+
+    Raises:
+        UserError: A promise has no meaning for the model, or needs answers that are not there.
+    """
+    tested = work
+    if design is None:
+        chosen, rest = halves(len(work.split), families=2)
+        design, tested = work.split.take(chosen), work.on(work.split.take(rest))
+    labelled = tested.labelled
+    with in_full_precision(work.model):
+        tested = tested if labelled else tested.answered()  # held to what full depth says
+        reference = tested.evaluate(Never())
+    full, deep = reference
+    if is_reduced(work.model):
+        full, _ = tested.evaluate(Never(), reference)
+    columns = tested.counted(deep, deep)
+    check_columns(guarantees, columns, labelled)
+    sequence = FixedSequence(guarantees, columns, order_of(texts_of(tested.split)))
+    needed = sequence.needed()
+    runs: list[Result] = []
+    counted: list[Columns] = []
+
+    def settings_run() -> Iterator[Columns]:
+        listed = sequence.in_order or guarantees
+        for policy in candidate_list(work.on(design), families, listed, settings):
+            result, trace = tested.evaluate(policy, reference)
+            runs.append(result)
+            counted.append(tested.counted(trace, deep))
+            yield counted[-1]
+
+    enough = all(count is not None and count <= len(sequence.order) for count in needed.values())
+    passed, tests = sequence.last(settings_run()) if enough else (0, [])
+    kept, savings = sequence.afterwards(counted[:passed])
+    if not kept and is_main():
+        logger.warning("%s", why_nothing(guarantees, needed, len(sequence.order), runs[:passed]))
+    return Certified(
+        best=runs[kept - 1] if kept else full,
+        full=full,
+        runs=runs,
+        reached=kept > 0,
+        promise={
+            "guarantee": " and ".join(map(str, guarantees)),
+            "promise": "; ".join(one.sentence for one in guarantees),
+            "method": "settings tested strict to loose until one fails",
+            "n": len(sequence.order),
+            "needed": needed,
+            "tests": [[one.to_json() for one in setting] for setting in tests],
+            "tests_of_savings": [[one.to_json() for one in setting] for setting in savings],
+            "settings_run": len(runs),
+            "family_chosen_on": len(design),
+            "labelled": labelled,
+        },
+    )
+
+
+def check_columns(guarantees: Sequence[Guarantee], columns: Columns, labelled: bool) -> None:
+    """Refuse a promise that nothing can be counted for.
+
+    Raises:
+        UserError: It needs right answers that are not there, or has no meaning for the model; the
+            message says which promises have one.
+    """
+    for guarantee in guarantees:
+        if all(name in columns for name in guarantee.kind.needs):
+            continue
+        if guarantee.kind.labelled and not labelled:
+            raise UserError(
+                f"The promise {guarantee.loss!r} needs texts with right answers, and these have "
+                "none; 'differs' needs none."
+            )
+        served = [
+            name for name, cls in LOSSES.items() if all(need in columns for need in cls.needs)
+        ]
+        raise UserError(
+            f"The promise {guarantee.loss!r} has no meaning for this model; these have one: "
+            f"{', '.join(served)}."
+        )
+
+
+def why_nothing(
+    guarantees: Sequence[Guarantee],
+    needed: dict[str, int | None],
+    texts: int,
+    passed: Sequence[Result],
+) -> str:
+    """That nobody leaves early, why, and what would help, in words."""
+    asked, deep = " and ".join(map(str, guarantees)), "The model stays at full depth."
+    short = {name: count for name, count in needed.items() if count is None or count > texts}
+    if passed:
+        return (
+            f"No setting that keeps what is to be kept can be promised to save so much: {asked}, "
+            f"on {texts} texts. The loosest that keeps it saved {passed[-1].depth_speedup:.2f}x "
+            f"there. {deep}"
+        )
+    if not short:
+        return f"No setting that saves layers can be promised: {asked}, on {texts} texts. {deep}"
+    name, count = max(short.items(), key=lambda item: item[1] or float("inf"))
+    if count is None:
+        return (
+            f"{name} cannot be promised on any number of texts like these {texts}: full depth has "
+            f"nothing to spare on them. {deep}"
+        )
+    return (
+        f"{name} cannot be promised on {texts} texts: {count} are needed even if nothing is lost. "
+        f"{deep} Add {count - texts} texts, or ask for less."
+    )

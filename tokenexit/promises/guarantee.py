@@ -1,0 +1,57 @@
+"""Hold with a stated probability on texts not yet seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from tokenexit.promises.base import PROMISES, Promise, Seen
+
+
+@PROMISES.register("guarantee")
+class GuaranteePromise(Promise):
+    """What ``calibrate.guarantee`` says, tested on texts that chose nothing."""
+
+    place: ClassVar[int] = 5
+
+    def measured(self, seen: Seen) -> float | None:
+        """Nothing that is compared here: it was tested."""
+        return None
+
+    def aim(self, target: Mapping[str, Any], alone: bool) -> str:
+        """See ``Promise``."""
+        return f"promise {target['guarantee']}"
+
+    def told(self, value: float, asked: float, past: bool) -> str:
+        """See ``Promise``."""
+        return ""
+
+    def verdict(self, target: Mapping[str, Any], seen: Seen, past: bool) -> str:
+        """See ``Promise``; ``grounds`` tells."""
+        return ""
+
+    def grounds(self, calibration: Mapping[str, Any]) -> list[str]:
+        """What was tested, on how many texts, and what came out."""
+        promise = calibration.get("promise")
+        if not isinstance(promise, Mapping):
+            return []
+        if not calibration.get("reached"):
+            lacking = _lacking(promise)
+            return [f"Only full depth keeps the promise{lacking}."]
+        tests = promise.get("tests") or []
+        passed = [row for row in tests if all(one.get("passed") for one in row)]
+        stopped = ", where the next failed" if len(passed) < len(tests) else ""
+        return [
+            f"The promise, for texts drawn as those were: {promise.get('promise')}. It was tested "
+            f"on {promise.get('n')} texts, setting by setting from the safest; {len(passed)} of "
+            f"{len(tests)} passed{stopped}, and the last that did is used."
+        ]
+
+
+def _lacking(promise: Mapping[str, Any]) -> str:
+    counts = {k: v for k, v in (promise.get("needed") or {}).items() if v}
+    few = {name: count for name, count in counts.items() if count > (promise.get("n") or 0)}
+    if not few:
+        return ""
+    name, count = max(few.items(), key=lambda item: item[1])
+    return f": {name} needs {count} texts even if nothing is lost, and {promise.get('n')} tested it"
