@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -107,15 +106,3 @@ def counted_texts(split: PairSplit, trace: TextTrace, full: TextTrace) -> Column
         said = zip(trace.texts, references, strict=True)
         found["exact"] = np.array([text in known for text, known in said], dtype=np.float64)
     return found
-
-
-def texts_of(split: TaggedSplit | PairSplit) -> Sequence[str]:
-    """What tells texts apart: all that is read, and what is meant to be said."""
-    if isinstance(split, PairSplit):
-        targets = split.targets or [""] * len(split)
-        return [f"{a}\x1e{b}" for a, b in zip(split.sources, targets, strict=True)]
-    tags: Sequence[Sequence[Any]] = split.tags or [()] * len(split)
-    return [
-        "\x1d".join(map(str, tokens)) + "\x1e" + "\x1d".join(map(str, told))
-        for tokens, told in zip(split.tokens, tags, strict=True)
-    ]

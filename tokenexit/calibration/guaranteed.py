@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tokenexit.calibration.candidate_list import candidate_list
-from tokenexit.calibration.counted import texts_of
 from tokenexit.calibration.guarantee import Certified, halves
 from tokenexit.calibration.workload import Workload
 from tokenexit.errors import UserError
@@ -56,7 +55,7 @@ def guaranteed(
         full, _ = tested.evaluate(Never(), reference)
     columns = tested.counted(deep, deep)
     check_columns(guarantees, columns, labelled)
-    sequence = FixedSequence(guarantees, columns, order_of(texts_of(tested.split)))
+    sequence = FixedSequence(guarantees, columns, order_of(tested.split.keys()))
     needed = sequence.needed()
     runs: list[Result] = []
     counted: list[Columns] = []

@@ -40,6 +40,11 @@ class PairSplit(Split):
     def __len__(self) -> int:
         return len(self.sources)
 
+    def keys(self) -> list[str]:
+        """See ``Split``."""
+        targets = self.targets or [""] * len(self)
+        return [f"{a}\x1e{b}" for a, b in zip(self.sources, targets, strict=True)]
+
     def take(self, rows: range | list[int]) -> Self:
         """The pairs at these places."""
         return replace(

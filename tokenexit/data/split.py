@@ -25,6 +25,10 @@ class Split(ABC):
     def take(self, rows: range | list[int]) -> Self:
         """The rows at these places."""
 
+    @abstractmethod
+    def keys(self) -> list[str]:
+        """All that is read and meant to be said of each row; equal rows have equal ones."""
+
     def head(self, count: int) -> Self:
         """The first ``count`` rows."""
         return self.take(range(min(count, len(self))))

@@ -58,6 +58,14 @@ class TaggedSplit(Split):
         """
         return range(len(unseen))
 
+    def keys(self) -> list[str]:
+        """See ``Split``."""
+        tags = self.tags or [[]] * len(self)
+        return [
+            "\x1d".join(map(str, tokens)) + "\x1e" + "\x1d".join(map(str, told))
+            for tokens, told in zip(self.tokens, tags, strict=True)
+        ]
+
     def take(self, rows: range | list[int]) -> Self:
         """The sentences at these places."""
         return replace(
