@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,18 +11,18 @@ from torch import Tensor
 
 from tokenexit.errors import UserError, unknown_name
 
-UNITS = ("text", "word", "row")
+UNITS: Mapping[str, Callable[[Any], int]] = {
+    "text": lambda text: 1,
+    "word": lambda text: len(text.targets or ()),
+    "row": lambda text: len(text.input_ids),
+}
 """Of what a column has a value: of a text, of each word (or target token), of each token that the
-network reads."""
+network reads. How many of them a text has."""
 
 
 def counts(unit: str, texts: Sequence[Any]) -> Tensor:
     """Values that each text has, ``[texts]`` long."""
-    if unit == "text":
-        return torch.ones(len(texts), dtype=torch.long)
-    if unit == "word":
-        return torch.tensor([len(text.targets or ()) for text in texts], dtype=torch.long)
-    return torch.tensor([len(text.input_ids) for text in texts], dtype=torch.long)
+    return torch.tensor([UNITS[unit](text) for text in texts], dtype=torch.long)
 
 
 @dataclass(frozen=True, eq=False)
