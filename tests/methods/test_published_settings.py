@@ -20,7 +20,7 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any], list[dict[str, Any]]]] = {
     "cat": ("linear", JOINT, [{"name": "learned_gate"}]),
     "class_means": ("prototype", {"name": "single"}, [{"name": "max_prob"}]),
     "dact_bert": ("linear", {"name": "dact"}, [{"name": "dact"}]),
-    "deebert": ("pooled", {"name": "two_stage"}, [ENTROPY]),
+    "deebert": ("pooled", {"name": "single"}, [ENTROPY]),
     "e_lang": ("linear", {"name": "single"}, [{"name": "energy"}]),
     "elasticbert": ("pooled", UNIFORM, [ENTROPY, {"name": "patience"}]),
     "elbert": ("pooled", {"name": "learned_weights"}, [{"name": "confidence_window", "size": 3}]),
@@ -46,12 +46,12 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any], list[dict[str, Any]]]] = {
         "recycled", {"name": "self_distillation", "weights": "depth"}, [ENTROPY],
     ),
     "pabee": ("pooled", JOINT, [{"name": "patience"}]),
-    "palbert": ("linear", {"name": "palbert"}, [{"name": "q_exit"}]),
+    "palbert": ("pooled", {"name": "palbert"}, [{"name": "q_exit"}]),
     "past_future": ("past_future", {"name": "imitation"}, [ENTROPY]),
     "pcee_bert": ("pooled", JOINT, [{"name": "pcee", "policy": ENTROPY, "times": 2}]),
     "pyramid_bert": ("linear", {"name": "single"}, []),
     "right_tool": ("mixed", UNIFORM, [{"name": "max_prob"}]),
-    "romebert": ("pooled", {"name": "gradient_projection"}, [ENTROPY]),
+    "romebert": ("pooled", {"name": "gradient_projection", "together": True}, [ENTROPY]),
     "sentee": ("linear", JOINT, [{"name": "per_sentence", "policy": ENTROPY}]),
     "tangobert": ("linear", {"name": "single"}, [{"name": "max_prob"}]),
     "tokee": (
@@ -66,7 +66,7 @@ GATES: dict[str, Any] = {
     "berxit": True,
     "cat": {"name": "meta"},
     "dact_bert": {"name": "units"},
-    "palbert": {"name": "pair"},
+    "palbert": {"name": "pair", "wide": True},
 }
 AS_PUBLISHED = {"sentee"}
 BALANCED = {"elasticbert", "uee"}
@@ -88,6 +88,24 @@ def test_a_method_is_as_published(name):
     assert settings["train"].get("gradient_equilibrium", False) == (name in BALANCED)
     assert settings["calibrate"]["policies"] == families
     assert settings.get("stages", []) == STAGES.get(name, [])
+
+
+def test_deebert_trains_its_exits_after_its_network():
+    first, second = settings_of("deebert", "text")["train"]["phases"]
+    assert first == {}
+    assert second == {
+        "objective": {"name": "joint", "weights": "uniform"}, "freeze": ["network", "top"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("shared", "names"),
+    [("dense", ("pabee", "pcee_bert", "f_pabee")), ("all", ("elbert", "palbert"))],
+)
+def test_exits_have_a_pooler_in_common(shared, names):
+    for name in names:
+        heads = METHODS.get(name).heads
+        assert (heads["shared"], heads["start"]) == (shared, "backbone")
 
 
 def test_only_what_was_checked_is_said_to_be_as_published():

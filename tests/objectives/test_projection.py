@@ -18,7 +18,11 @@ from tokenexit.objectives import from_config
 from tokenexit.training.batches import MicroBatch, labelled_words
 from tokenexit.training.encoder_loss import EncoderLossModule
 from tokenexit.training.loss_module import Losses
-from tokenexit.training.projection import Projection, without_conflict
+from tokenexit.training.projection import (
+    Projection,
+    matrices_below_the_last,
+    without_conflict,
+)
 
 GUIDED: list[dict[str, Any]] = [
     {"name": "gradient_projection"},
@@ -42,6 +46,35 @@ def test_by_hand():
     assert first.tolist() == [1.0, 4.0]  # what opposes the guide is gone, what is across stays
     assert second.tolist() == [[3.0, 5.0]]  # no conflict: the plain sum
     assert third.tolist() == [1.0, -1.0]  # no guide, nothing to oppose
+
+
+def test_compared_as_one_by_hand():
+    guide = [torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 2.0]]), torch.tensor([1.0])]
+    rest = [torch.tensor([[-7.0, 4.0]]), torch.tensor([[3.0, 1.0]]), torch.tensor([-3.0])]
+    # Along the guide -7 + 2, its square 5: minus one guide of the rest, which the second pays for.
+    one, other, apart = without_conflict(guide, rest, [True, True, False])
+    assert one.tolist() == [[-5.0, 4.0]]
+    assert other.tolist() == [[3.0, 5.0]]
+    assert apart.tolist() == [-2.0]  # not compared
+
+
+def test_what_is_compared_as_one_and_who_leads(toy):
+    model = toy.build(double=True)
+    names = {id(weight): name for name, weight in model.named_parameters()}
+    found = [names[id(weight)] for weight in matrices_below_the_last(model)]
+    assert len(found) == 12  # six matrices a layer
+    assert not [name for name in found if "layer.2." in name or "bias" in name]
+    sentences = toy.sentences(model, 4)
+    (part,) = parts_of(sentences, 1)
+    top, exits = (
+        EncoderLossModule(model, from_config({"name": "gradient_projection", "leads": leads}))(
+            part, 0, 0.0, 0
+        )
+        for leads in ("top", "exits")
+    )
+    torch.testing.assert_close(top.guide + exits.guide, top.total)
+    with pytest.raises(UserError, match="Did you mean 'exits'"):
+        from_config({"name": "gradient_projection", "leads": "exit"})
 
 
 def parts_of(sentences: list[Any], count: int) -> list[MicroBatch]:

@@ -24,15 +24,23 @@ class PairGate(ExitGate):
         width: Width of the states, ``H``.
         num_classes: Not looked at.
         exits: Layers with an exit, the top excluded.
-        inner: Width of the hidden layers; twice that of the states in the released code.
+        inner: Width of the hidden layers.
+        wide: Whether they are twice as wide as the states instead, as in the released code.
     """
 
     taught = None
 
     def __init__(
-        self, width: int, num_classes: int, exits: Sequence[int], *, inner: int = 64
+        self,
+        width: int,
+        num_classes: int,
+        exits: Sequence[int],
+        *,
+        inner: int = 64,
+        wide: bool = False,
     ) -> None:
         super().__init__()
+        inner = 2 * width if wide else inner
         self.depth = nn.Embedding(max(exits, default=0) + 1, inner)
         self.before = nn.Linear(width, inner, bias=False)
         self.now = nn.Linear(width, inner)

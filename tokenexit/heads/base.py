@@ -60,6 +60,14 @@ class ExitHead(Fitted, ABC):
     def forward(self, hidden: Tensor, past: Tensor | None = None, /) -> Tensor:
         """States ``[N, H]`` to logits ``[N, C]``."""
 
+    def start_from(self, pooler: nn.Linear | None) -> None:
+        """Begin with the network's own pooler, ``[H, H]``, if that is how it begins."""
+        return None
+
+    def share(self, first: ExitHead) -> None:
+        """Take from the first exit's head what all exits have in common; nothing by default."""
+        return None
+
     @property
     @abstractmethod
     def macs(self) -> int:

@@ -24,6 +24,7 @@ class PastFutureHead(ExitHead):
         place: Number of exits before this one.
         exits: Number of all exits, with the top.
         dropout: Dropout before the output while training.
+        detach: Whether no gradient passes to the states of earlier exits, as in the released code.
     """
 
     reads_past = True
@@ -36,8 +37,10 @@ class PastFutureHead(ExitHead):
         exits: int = 2,
         *,
         dropout: float = 0.1,
+        detach: bool = False,
     ) -> None:
         super().__init__()
+        self._detach = detach
         self.later = max(exits - place - 1, 1)
         self.imitators = nn.Linear(width, self.later * width)
         self.gate = nn.Linear(width, 1)
@@ -51,6 +54,8 @@ class PastFutureHead(ExitHead):
 
     def forward(self, hidden: Tensor, past: Tensor | None = None, /) -> Tensor:
         """States ``[N, H]`` and those before, ``[N, E, H]``, to logits ``[N, C]``."""
+        if past is not None and self._detach:
+            past = past.detach()
         known = hidden if past is None else torch.cat([past.flatten(1), hidden], dim=-1)
         share = self.gate(hidden).sigmoid()
         guessed = self.imitate(hidden).flatten(1)

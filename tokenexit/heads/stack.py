@@ -70,6 +70,8 @@ class ExitHeads(nn.Module):
                 for place, layer in enumerate(layers)
             }
         )
+        for layer in self.layers[1:]:
+            self.at(layer).share(self.at(self.layers[0]))
         self.gate = build_gate(config.get("gate"), width, num_classes, layers)
         self.embeddings: Embeddings = Plain()
         context = config.get("context")

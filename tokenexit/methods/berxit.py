@@ -11,19 +11,16 @@ class BERxiT(Method):
 
     Steps train the top alone and all exits in turn; beside them the gate learns, by squared
     error, whether each exit is wrong. It reads the state itself; the released one reads it pooled.
-    The paper's poolers start from the backbone's, ours from the identity.
+    Poolers start from the network's own, where it has one.
     """
 
     paper = "Xin et al. 2021"
-    fidelity = (
-        "the gate reads the bare state, the released one a pooled one; poolers "
-        "start from the identity"
-    )
+    fidelity = "the gate reads the bare state, the released one a pooled one"
     checked = (
         "odd and even steps: tests/objectives/test_joint.py; what the gate is taught: "
         "tests/heads/test_gates.py"
     )
-    heads = {"name": "pooled", "gate": True}
+    heads = {"name": "pooled", "start": "backbone", "gate": True}
     train = {"objective": {"name": "alternating"}}
     policies = ({"name": "learned_gate"},)
     regression = ({"name": "learned_gate"},)

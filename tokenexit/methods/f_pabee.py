@@ -18,6 +18,6 @@ class FPABEE(Method):
         "after the abstract; the released code compares with a second stream of layers instead"
     )
     checked = "divergence of following exits by hand: tests/policies/test_criteria.py"
-    heads = {"name": "pooled"}
+    heads = {"name": "pooled", "start": "backbone", "shared": "dense"}
     train = {"objective": {"name": "joint", "weights": "depth"}}
     policies = ({"name": "divergence", "patience": 2},)

@@ -10,17 +10,13 @@ class MonoBERT(Method):
     """Asymmetric thresholds for relevant and irrelevant (Xin et al. 2020), two classes only.
 
     Its two thresholds are free; here one is tied to the other by ``ratio``, so that one number is
-    calibrated. There poolers start from the backbone's, ours from the identity. For taggers, and
-    for more classes, the policy ``per_class`` does the same.
+    calibrated. For taggers, and for more classes, the policy ``per_class`` does the same.
     """
 
     paper = "Xin et al. 2020 (ranking)"
-    fidelity = (
-        "the two thresholds are tied by a ratio, the paper's are free; poolers "
-        "start from the identity"
-    )
+    fidelity = "the two thresholds are tied by a ratio, the paper's are free"
     checked = "two thresholds by hand: tests/policies/test_published.py"
     units = ("text",)
-    heads = {"name": "pooled"}
+    heads = {"name": "pooled", "start": "backbone"}
     train = {"objective": {"name": "joint", "weights": "uniform"}}
     policies = ({"name": "asymmetric"},)

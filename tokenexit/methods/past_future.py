@@ -11,9 +11,9 @@ class PastFuture(Method):
 
     Imitation costs a product as wide as the state for each exit to come, which is counted. In the
     released code all exits share imitators and matrices of classes, each class has a gate that
-    reads all states so far, states are pooled, later exits pass no gradient to earlier states, and
-    gradients of lower layers are dropped at random. Here each exit has its own parts, with one
-    gate on its own state, and gradients flow.
+    reads all states so far, states are pooled, and gradients of lower layers are dropped at random.
+    Here each exit has its own parts, with one gate on its own state. As there, later exits pass no
+    gradient to the states of earlier ones.
     """
 
     paper = "Liao et al. 2021"
@@ -26,6 +26,6 @@ class PastFuture(Method):
         "tests/objectives/test_published_objectives.py"
     )
     units = ("text", "word")
-    heads = {"name": "past_future"}
+    heads = {"name": "past_future", "detach": True}
     train = {"objective": {"name": "imitation"}}
     policies = ({"name": "entropy"},)

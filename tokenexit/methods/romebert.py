@@ -9,17 +9,14 @@ from tokenexit.methods.base import METHODS, Method
 class RomeBERT(Method):
     """Soft targets from the top and gradient regularisation; entropy (Geng et al. 2021).
 
-    The released code takes out the conflict once over all matrices of the layers below the last,
-    and outside MNLI and QQP lets the exits lead the top. Here each parameter is compared alone and
-    the top always leads. There poolers start from the backbone's, ours from the identity.
+    As in the released code, the conflict is taken out once over all matrices of the layers below
+    the last. The top leads, as there on MNLI and QQP; elsewhere it lets the exits lead
+    (``train.objective.leads=exits``). Poolers start from the network's own, where it has one.
     """
 
     paper = "Geng et al. 2021"
-    fidelity = (
-        "conflicts go matrix by matrix and the top leads; released: all at once, "
-        "led by the task's choice"
-    )
+    fidelity = "the top leads on every task, released: the exits do outside MNLI and QQP"
     checked = "nothing opposes the guide, by hand: tests/objectives/test_projection.py"
-    heads = {"name": "pooled"}
-    train = {"objective": {"name": "gradient_projection"}}
+    heads = {"name": "pooled", "start": "backbone"}
+    train = {"objective": {"name": "gradient_projection", "together": True}}
     policies = ({"name": "entropy"},)

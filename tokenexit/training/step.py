@@ -12,7 +12,7 @@ from tokenexit.training.batches import TrainingStep
 from tokenexit.training.bilevel import set_gradients, upper_gradients, upper_parameters
 from tokenexit.training.config import TrainConfig
 from tokenexit.training.loss_module import Losses
-from tokenexit.training.projection import Projection
+from tokenexit.training.projection import Projection, matrices_below_the_last
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -53,7 +53,10 @@ def one_step(
     last = len(step.micro_batches) - 1
     progress = step.number / total
     projection: Projection | None = None
-    projects = accelerator.unwrap_model(wrapped).objective.projects
+    held: Any = accelerator.unwrap_model(wrapped)
+    projects = held.objective.projects
+    as_one = projects and getattr(held.objective, "together", False)
+    together = matrices_below_the_last(held.model) if as_one else None
     for number, part in enumerate(step.micro_batches):
 
         def learn(part: Any = part) -> None:
@@ -74,7 +77,7 @@ def one_step(
             if losses.guide is None:
                 accelerator.backward(losses.total * scale)
             else:
-                projection = projection or Projection(wrapped, accelerator)
+                projection = projection or Projection(wrapped, accelerator, together)
                 projection.add(losses, scale)
             for key, (loss, count) in noted(losses).items():
                 before = sums.get(key, (torch.zeros_like(loss), torch.zeros_like(count)))

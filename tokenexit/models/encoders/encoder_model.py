@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from tokenexit.backbones import adapt
@@ -154,5 +154,15 @@ def new_parts(
     shape = adapt(network)
     exits = check_exit_layers(exit_layers, shape.num_layers)
     stack = ExitHeads(kind, exits[:-1], shape.hidden_size, len(labels), shape.num_layers)
+    for layer in stack.layers:
+        stack.at(layer).start_from(own_pooler(network, shape.hidden_size))
     stack.to(device=network.device, dtype=network.dtype)
     return stack, exits, kind
+
+
+def own_pooler(network: PreTrainedModel, width: int) -> nn.Linear | None:
+    """The dense layer that a network pools its first token with, if it has one so wide."""
+    pooler: Any = getattr(network.base_model, "pooler", None)
+    pooler = getattr(pooler, "dense", pooler)
+    fits = isinstance(pooler, nn.Linear) and pooler.weight.shape == (width, width)
+    return pooler if fits else None

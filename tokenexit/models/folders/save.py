@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -89,13 +90,22 @@ def write_model(model: Saveable, fresh: Path, shown: Path) -> None:
         with writing(shown / "tokenizer.json"):
             model.tokenizer.save_pretrained(fresh)
     with writing(shown / WEIGHTS):
-        save_file({k: v.contiguous() for k, v in model.exit_weights().items()}, fresh / WEIGHTS)
+        save_file(_apart(model.exit_weights()), fresh / WEIGHTS)
     with writing(shown):
         model.write_further(fresh)
     files = model.settings_files()
     files[CONFIG] = _with_contents(files[CONFIG], contents_of(fresh))
     for name, text in files.items():
         write_text(fresh / name, text)
+
+
+def _apart(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights in memory of their own: heads may share some, which the file holds for each."""
+    held = Counter(weight.data_ptr() for weight in weights.values())
+    return {
+        name: weight.clone() if held[weight.data_ptr()] > 1 else weight.contiguous()
+        for name, weight in weights.items()
+    }
 
 
 def _weights(model: Saveable) -> dict[str, Tensor] | None:
