@@ -52,6 +52,14 @@ def rows_of(runs):
     return {row["name"]: row for row in summaries(runs)}
 
 
+def test_the_elue_score_against_points_of_ones_own(runs):
+    del runs["first_layers-seed0"]
+    assert rows_of(runs)["quick-seed0"]["elue"] is None
+    told = {row["name"]: row for row in summaries(runs, [[0.5, 0.9], [0.25, 0.5]])}
+    # 0.6 - 0.5, 0.895 - 0.9, and at 0.4 the line is at 0.74.
+    assert told["quick-seed0"]["elue"] == pytest.approx((0.1 - 0.005 - 0.64) / 3)
+
+
 def test_measures_of_one_method(runs):
     row = rows_of(runs)["quick-seed0"]
     # 0.25 to 0.5 at (0.6 + 0.895) / 2 and 0.5 to 1 at (0.895 + 0.9) / 2; 0.2 to 0.25 on the line

@@ -10,13 +10,14 @@ from tokenexit.evaluation.frontier import Frontier
 def elue_score(points: Iterable[tuple[float, float]], reference: Frontier) -> float | None:
     """Mean difference of quality to the reference at the same cost (Liu et al. 2022).
 
-    The paper's reference is a published curve of ElasticBERT models of several depths; here it
-    is the baseline measured in the same comparison, the first layers only, so scores of
-    different comparisons do not compare. That the paper scores Pareto improvement over
-    ElasticBERT was checked in its abstract and introduction; the mean over settings of the
-    difference at equal FLOPs is from memory. Costs here are multiply-accumulates over the plain
-    model's. Points cheaper than all of the reference are left out; give it a point at cost 0 to
-    keep them.
+    As the About page of the ELUE leaderboard defines it: ``1/n sum (perf_i - perf_EB(flops_i))``
+    over the points of a submission, where ``perf_EB`` joins those of ElasticBERT-base, one for each
+    of its 12 depths. Those points were published as figures, of six data sets, and no numbers of
+    them could be read: whoever has some gives them (``elue_reference`` of ``compare_methods``).
+    Otherwise the reference is the baseline measured in the same comparison, the first layers only,
+    and scores of different comparisons do not compare. Costs here are multiply-accumulates over
+    the plain model's. Points cheaper than all of the reference are left out; give it a point at
+    cost 0 to keep them.
 
     Args:
         points: ``(cost, quality)`` of every setting that was run.

@@ -73,18 +73,23 @@ def _relative(run: Run, whole: Run) -> Run:
     }
 
 
-def summaries(runs: Mapping[str, Run]) -> list[dict[str, Any]]:
+def summaries(
+    runs: Mapping[str, Run], reference: Sequence[Sequence[float]] = ()
+) -> list[dict[str, Any]]:
     """One row a run, ranked; what failed last.
 
     Args:
         runs: As ``comparison.json`` holds them.
+        reference: Points ``(cost, quality)`` that the ELUE score is against, in the place of the
+            static baseline.
     """
+    told = frontier((cost, quality) for cost, quality in reference) if reference else None
     rows = [_failed(name, run) for name, run in runs.items() if "error" in run]
     done = measured(runs)
     by_method = {(run["method"], run["seed"]): run for run in done.values()}
     for name, run in done.items():
         single, static = (by_method.get((m, run["seed"])) for m in (FINE_TUNING, STATIC))
-        rows.append(_row(name, run, single, static))
+        rows.append(_row(name, run, single, told or _reference(static)))
     return sorted(rows, key=lambda row: ("error" in row, *_rank(row.get(CHOSEN), row.get("area"))))
 
 
@@ -112,7 +117,7 @@ def _failed(name: str, run: Run) -> dict[str, Any]:
     return {"name": name, **{key: run[key] for key in ("method", "seed", "paper", "error")}}
 
 
-def _row(name: str, run: Run, single: Run | None, static: Run | None) -> dict[str, Any]:
+def _row(name: str, run: Run, single: Run | None, beside: Frontier | None) -> dict[str, Any]:
     points, found, calibrated = points_of(run), frontier_of(run), run["calibrated"]
     full = calibrated["quality_full_depth"]
     by_layers = frontier((1 / p["depth_speedup"], p["quality"]) for p in points)
@@ -139,7 +144,7 @@ def _row(name: str, run: Run, single: Run | None, static: Run | None) -> dict[st
         **{f"quality_{speed}x_macs": q for speed, q in at_speeds(found).items()},
         **{f"quality_{speed}x_layers": q for speed, q in at_speeds(by_layers).items()},
         "area": found.area(guess=run["guess"]),
-        "elue": elue_score(pairs, _reference(static)) if static else None,
+        "elue": elue_score(pairs, beside) if beside else None,
         "overhead": run["overhead"],
         "layers_saved_at_99": kept,
         "kept_99_at_1.5x": kept is not None and kept >= SAVED,
@@ -164,8 +169,10 @@ def _chosen(points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _reference(static: Run) -> Frontier:
+def _reference(static: Run | None) -> Frontier | None:
     """The baseline for the ELUE score; below its first layer it falls to a guess at no cost."""
+    if static is None:
+        return None
     free = (0.0, static["guess"])
     return frontier([free, *((p["mac_ratio"], p["quality"]) for p in points_of(static))])
 

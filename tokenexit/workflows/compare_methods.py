@@ -86,7 +86,7 @@ class _Record:
     """``comparison.json``: everything known so far."""
 
     def __init__(self, path: Path, config: CompareMethodsConfig, command: str) -> None:
-        self.path = path
+        self.path, self.reference = path, config.elue_reference
         self.content: dict[str, Any] = {
             "command": command,
             "settings": json.loads(json.dumps(config.protocol())),
@@ -114,7 +114,7 @@ class _Record:
 
     def save(self) -> None:
         """Write everything known so far."""
-        self.content["summary"] = summaries(self.runs)
+        self.content["summary"] = summaries(self.runs, self.reference)
         write_json(self.path, self.content)
 
 

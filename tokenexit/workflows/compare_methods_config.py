@@ -16,6 +16,7 @@ from tokenexit.workflows.recipes import RECIPES, Recipe
 
 _FREE = (
     "output_dir", "methods", "trainings", "seeds", "clock", "threads", "retry", "keep_checkpoints",
+    "elue_reference",
 )  # fmt: skip
 
 
@@ -89,6 +90,13 @@ class CompareMethodsConfig(BaseConfig):
         default=False,
         metadata=about("keep trainer states, from which methods added later can take a training"),
     )
+    elue_reference: list[list[float]] = field(
+        default_factory=list,
+        metadata=about(
+            "points that the ELUE score is against, [share of multiply-accumulates, quality] each, "
+            "such as ElasticBERT's on this data; the first layers of this comparison when empty"
+        ),
+    )
     retry: bool = field(default=False, metadata=about("try again what has failed"))
 
     def __post_init__(self) -> None:
@@ -99,6 +107,11 @@ class CompareMethodsConfig(BaseConfig):
         if self.calibrate.policies and not self.trainings:
             raise UserError("calibrate.policies is what methods differ in; leave it to them.")
         super().__post_init__()
+        if any(len(point) != 2 or point[0] < 0 for point in self.elue_reference):
+            raise UserError(
+                "elue_reference must be points of a cost from 0 and a quality, such as "
+                f"[[0.25, 0.86], [1, 0.93]], not {self.elue_reference!r}."
+            )
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise UserError(f"seeds must be one or more different numbers, not {self.seeds!r}.")
         unit = UNIT_OF[self.level] if self.level else self._unit_of_task()
