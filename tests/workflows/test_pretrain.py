@@ -113,6 +113,7 @@ def test_however_a_step_is_cut_the_same_is_masked(run):
         ("train.objective.name=groupd", "'grouped'"),
         ("train.objective.name=palbert", "heads.gate.name=pair"),
         ("modell=x", "'model'"),
+        ("train.teacher=previous", "one training"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_written(told, tmp_path, argument, words):

@@ -70,6 +70,11 @@ def run_pretraining(config: PretrainConfig) -> Path:
         UserError: Anything wrong with the configuration, the data or the model.
     """
     require_libraries("accelerate")
+    if config.train.phases or config.train.teacher is not None or config.train.prepare:
+        raise UserError(
+            "Pre-training is one training: leave out train.phases, train.teacher and "
+            "train.prepare, and pre-train again from the folder for another."
+        )
     config = with_whole_paths(config)
     for plugin in config.plugins:
         load_plugin(plugin)

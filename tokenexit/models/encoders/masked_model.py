@@ -82,6 +82,11 @@ class MaskedModel(nn.Module):
     def check_trainable(self) -> None:
         """It always is; models that serve may not be."""
 
+    def parts(self) -> dict[str, list[nn.Module]]:
+        """What a training may freeze, by name; see ``ExitModel``."""
+        embeddings: Any = self.network.get_input_embeddings()
+        return {"network": [self.network], "embeddings": [embeddings], "heads": [self.heads]}
+
     def head_parameters(self) -> Iterator[nn.Parameter]:
         """Those of the heads."""
         yield from self.heads.parameters()
