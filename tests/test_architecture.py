@@ -41,7 +41,7 @@ FLOORS = (
     ("tasks",),
     ("models",),
     ("evaluation",),
-    ("calibration", "training"),
+    ("audit", "calibration", "training"),
     ("reporting",),
     ("workflows",),
     ("testing",),

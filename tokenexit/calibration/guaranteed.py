@@ -84,6 +84,7 @@ def guaranteed(
             "method": "settings tested strict to loose until one fails",
             "n": len(sequence.order),
             "needed": needed,
+            "sequence": [dict(result.policy) for result in runs],
             "tests": [[one.to_json() for one in setting] for setting in tests],
             "tests_of_savings": [[one.to_json() for one in setting] for setting in savings],
             "settings_run": len(runs),
