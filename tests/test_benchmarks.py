@@ -10,9 +10,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from transformers import BertConfig, BertForTokenClassification
+from transformers import BertConfig, BertForSequenceClassification, BertForTokenClassification
 
-from tokenexit import ExitModelForTokenClassification
+from tokenexit import ExitModelForSequenceClassification, ExitModelForTokenClassification
 from tokenexit.errors import UserError
 from tokenexit.models.fresh.encoder import train_tokenizer
 
@@ -310,3 +310,38 @@ def test_a_gate_that_keeps_too_little_on_validation_is_not_chosen(script, capsys
     with pytest.raises(SystemExit):
         gates.main(["m", "--data", "d", "--fits", "{}"])
     assert "a list of settings of fit-gate" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_long_texts_are_measured_once(script, tmp_path, monkeypatch, capsys):
+    module = script("long_texts")
+    tokenizer = train_tokenizer([WORDS], vocab_size=100)
+    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = BertConfig(vocab_size=len(tokenizer), intermediate_size=16, num_labels=2, **shape)
+    network = BertForSequenceClassification(config)
+    build = ExitModelForSequenceClassification.from_transformers
+    build(network, tokenizer, ["a", "b"], exit_layers=[]).save_pretrained(tmp_path / "plain")
+    (tmp_path / "data").mkdir()
+    rows = [{"sentence": " ".join(WORDS[:n]), "label": "ab"[n % 2]} for n in (3, 4, 5, 6)]
+    for split in ("validation", "test"):
+        (tmp_path / "data" / f"{split}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    monkeypatch.setattr(module, "commit", lambda: "abc")
+    out, plain = tmp_path / "out.json", str(tmp_path / "plain")
+    given = [str(out), "--plain", plain, "--data", str(tmp_path / "data"), "--settings", "3"]
+    given += ["--repeats", "1", "--system", "half", plain, "core_set:0.5", "--system", "all", plain]
+    module.main(given)
+    shown = capsys.readouterr().out
+    half, whole = json.loads(out.read_text())["measured"]
+    assert half["result"]["reducer"]["name"] == "core_set"
+    chosen = half["result"]["validation"]
+    assert chosen["relative_quality"] >= 0.99 or chosen["mac_ratio"] == pytest.approx(1, abs=0.05)
+    assert half["result"]["test"]["mac_ratio"] == pytest.approx(chosen["mac_ratio"], abs=0.01)
+    assert whole["result"]["validation"] is None
+    assert whole["result"]["test"]["relative_quality"] == 1
+    assert "| half | `core_set(ratio=" in shown
+    assert "| all | none | as it is |" in shown
+    monkeypatch.setattr(module, "measure", None)
+    module.main(given)
+    assert capsys.readouterr().out == shown
+    with pytest.raises(UserError, match="--system takes a name"):
+        module.main([*given, "--system", "x", "nowhere"])

@@ -342,3 +342,71 @@ def test_places_that_cannot_be_written_to(script, tmp_path: Path, capsys) -> Non
             load(name).main([place])
         assert stop.value.code == 2
         assert "cannot be written: Not a directory" in capsys.readouterr().err
+
+
+def passages(documents: dict[str, list[str]]) -> list[dict[str, str]]:
+    return [
+        {"doc": name, "source": "books", "text": text}
+        for name, texts in documents.items()
+        for text in texts
+    ]
+
+
+def essay(subject: str, number: int, sentences: int = 12) -> list[str]:
+    """Sentences that no other document has."""
+    return [
+        f"The {subject} of case {number} in part {part} is told in some words more than eight."
+        for part in range(sentences)
+    ]
+
+
+def test_windows_of_a_document_and_of_its_like_stay_in_one_split(script, tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    module = script("make_long_texts")
+    subjects = ("law", "music", "chess")
+    texts = {f"{s}/{n}": [" ".join(essay(s, n))] for s in subjects for n in range(20)}
+    said = "A quotation of more than eight words that both of these two have."
+    texts["law/3"] = [*essay("law", 3)[:6], said, *essay("law", 3)[6:]]
+    texts["law/7"] = [said, *essay("law", 7)]
+    everywhere = "By the end of this part you will know more than you did before."
+    texts = {name: [everywhere, *parts] for name, parts in texts.items()}
+    texts["law/1"].append("A sentence of two fields that is long enough to tell them apart.")
+    texts["chess/1"].append("A sentence of two fields, that is long enough to tell them apart!")
+    pq.write_table(pa.Table.from_pylist(passages(texts)), tmp_path / "texts.parquet")
+    told = ["--input", str(tmp_path), "--words", "60", "--windows", "40", "--of-document", "2"]
+    assert module.main([str(tmp_path / "out"), *told, "--source", "books"]) == 0
+    found = {
+        name: pq.read_table(tmp_path / "out" / f"{name}.parquet").to_pylist()
+        for name in ("train", "validation", "test")
+    }
+    splits = read_texts(tmp_path / "out")
+    assert {name: len(split) for name, split in splits.items()} == {
+        name: len(rows) for name, rows in found.items()
+    }
+    place = {row["doc"]: name for name, rows in found.items() for row in rows}
+    for name, rows in found.items():
+        assert rows
+        assert all(place[row["doc"]] == name for row in rows)
+        assert all(row["label"] == row["doc"].partition("/")[0] for row in rows)
+        assert all(60 <= len(row["sentence"].split()) <= 80 for row in rows)
+        assert not any("By the end" in row["sentence"] for row in rows)
+    assert place.get("law/3", "train") == place.get("law/7", "train")
+    assert not {"law/1", "chess/1"} & place.keys()  # of two classes
+    bad = {"train": found["train"], "test": found["train"][:1]}
+    with pytest.raises(module.UserError, match="share 'the document"):
+        module.check_leaks(bad)
+    with pytest.raises(module.UserError, match="share 'the"):
+        module.check_leaks({**bad, "test": [{**found["train"][0], "doc": "law/99"}]})
+
+
+def test_what_makes_no_task_is_told(script, tmp_path: Path, capsys) -> None:
+    module = script("make_long_texts")
+    assert module.main([str(tmp_path / "out"), "--input", str(tmp_path / "none")]) == 2
+    assert "no parquet file" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        module.main([str(tmp_path / "out"), "--input", "x", "--words", "0"])
+    args = module.parsed([str(tmp_path), "--input", "x"])
+    with pytest.raises(module.UserError, match="fewer than two classes"):
+        module.make(passages({"law/1": essay("law", 1)}), args)

@@ -33,6 +33,7 @@ def calibrate_reducer(
     batch_size: int = 32,
     on_unknown: str = "error",
     seed: int = 0,
+    held_to: float | None = None,
 ) -> FoundReducer:
     """Choose a setting of a model's reducer by real runs. The model is not changed.
 
@@ -44,12 +45,14 @@ def calibrate_reducer(
         batch_size: Texts a batch.
         on_unknown: ``error`` or ``keep`` labels outside the training set, as wrong.
         seed: Of the search.
+        held_to: Quality of which a share is to be kept, such as that of another model; the model's
+            own without a reducer when None.
 
     Raises:
         UserError: No reducer, one that cannot be turned in this way, or texts without answers.
     """
     reducer = check_tunable(model, goal)
-    trials = Trials(model, split, name, batch_size, on_unknown)
+    trials = Trials(model, split, name, batch_size, on_unknown, held_to)
     if goal.by == "search":
         assert isinstance(reducer, Counted)
         _search(trials, reducer, goal, seed)
@@ -64,8 +67,8 @@ def calibrate_reducer(
         reducer=best.reducer,
         reached=reached,
         goal={key: value for key, value in asdict(goal).items() if value is not None},
-        metric=trials.full.metric,
-        quality_full=trials.full.quality,
+        metric=trials.metric,
+        quality_full=trials.full,
         chosen=best,
         tried=sorted(trials.tried, key=lambda one: -one.mac_ratio),
     )
@@ -102,16 +105,29 @@ class Trials:
         name: Name of the split.
         batch_size: Texts a batch.
         on_unknown: See ``calibrate_reducer``.
+        held_to: See there.
+
+    Attributes:
+        full: Quality of which a share is to be kept.
+        metric: What quality is.
+        depth: Layers of the network.
     """
 
     def __init__(
-        self, model: EncoderModel, split: TaggedSplit, name: str, batch_size: int, on_unknown: str
+        self,
+        model: EncoderModel,
+        split: TaggedSplit,
+        name: str,
+        batch_size: int,
+        on_unknown: str,
+        held_to: float | None,
     ) -> None:
         self._model, self._split, self._name = model, split, name
         self._options: dict[str, Any] = {"batch_size": batch_size, "on_unknown": on_unknown}
         with _using(model, None):
-            self.full: Result = evaluate(model, split, name, Never(), **self._options)[0]
-        self._options |= {"on_unknown": None, "full_depth": self.full.quality_full_depth}
+            own: Result = evaluate(model, split, name, Never(), **self._options)[0]
+        self.metric, self.full = own.metric, own.quality_full_depth if held_to is None else held_to
+        self._options |= {"on_unknown": None, "full_depth": self.full}
         self.depth = model.backbone.num_layers
         self._known: dict[str, TriedReducer] = {}
 
