@@ -150,7 +150,8 @@ def check_leaks(splits: dict[str, list[dict[str, str]]]) -> None:
     seen: dict[str, str] = {}
     for name, rows in splits.items():
         for row in rows:
-            for key in {f"the document {row['doc']}", *keys_of(_sentences(row["sentence"]))}:
+            said = sorted(keys_of(_sentences(row["sentence"])))
+            for key in [f"the document {row['doc']}", *said]:
                 if seen.setdefault(key, name) != name:
                     raise UserError(f"{seen[key]} and {name} share {key!r}.")
 

@@ -9,6 +9,9 @@ from typing import Any
 
 from tokenexit import reducers
 from tokenexit.files import write_json
+from tokenexit.reporting.comparison_curves import pooled
+from tokenexit.workflows.compare_methods_config import CompareMethodsConfig
+from tokenexit.workflows.method_runs import plan
 from tokenexit.workflows.reducer_curve import reduced_by, reducer_settings, sweep_reducer
 
 
@@ -68,3 +71,33 @@ def test_each_setting_is_run_with_its_reducer_once():
         assert model.settings.reducer is None
     with reduced_by(model, None):
         assert model.settings.reducer == own.to_config()
+
+
+def test_a_curve_of_several_trainings_says_how_many():
+    def run(method, macs, **more):
+        return {"method": method, "seed": 0, "points": [{"mac_ratio": macs}], **more}
+
+    runs = {
+        "b-seed0": run("b", 0.5, curve="skim"),
+        "skim-seed0": run("skim", 0.9),
+        "c-seed0": run("c", 0.4, curve="skim"),
+        "d-seed0": run("d", 0.3, curve="away"),
+        "e-seed0": run("e", 0.2, curve="away"),
+    }
+    found = pooled(runs)
+    assert list(found) == ["skim-seed0", "d-seed0"]
+    skim, away = found.values()
+    assert [p["mac_ratio"] for p in skim["points"]] == [0.9, 0.5, 0.4]
+    assert (skim["method"], skim["trainings"]) == ("skim", 3)
+    assert (away["method"], away["trainings"]) == ("away", 2)
+
+
+def test_a_training_is_laid_over_a_preset():
+    told = {"name": "skim-2", "method": "transkimmer", "curve": "transkimmer"}
+    told["train"] = {"objective": {"name": "skim", "price": 2.0}}
+    config = CompareMethodsConfig("out", methods="transkimmer", trainings=[told])
+    *_, preset, own = plan(config)
+    assert own.error == preset.error == ""
+    assert (own.curve, own.config.train.objective["price"]) == ("transkimmer", 2.0)
+    assert own.config.reducer == preset.config.reducer
+    assert own.config.heads == preset.config.heads

@@ -17,6 +17,7 @@ from tokenexit.evaluation.frontier import (
     fastest_keeping,
     frontier,
 )
+from tokenexit.reporting.comparison_curves import pooled
 
 FINE_TUNING, STATIC = "single", "first_layers"
 """Methods that all are compared with: the top alone, and everybody stopped at one layer."""
@@ -45,10 +46,11 @@ def measured(runs: Mapping[str, Run]) -> dict[str, Run]:
     """Runs that did not fail, their costs relative to the whole encoder.
 
     A run knows its own network only, which may be a part of it; fine-tuning alone has the whole.
+    Runs of one curve are one.
     """
     done = {name: run for name, run in runs.items() if "error" not in run}
     whole = {run["seed"]: run for run in done.values() if run["method"] == FINE_TUNING}
-    return {name: _relative(run, whole.get(run["seed"], run)) for name, run in done.items()}
+    return pooled({name: _relative(run, whole.get(run["seed"], run)) for name, run in done.items()})
 
 
 def _relative(run: Run, whole: Run) -> Run:
@@ -138,6 +140,7 @@ def _row(name: str, run: Run, single: Run | None, beside: Frontier | None) -> di
         "trained_by": run["trained_by"],
         "metric": calibrated["metric"],
         "settings": len(settings),
+        "trainings": run["trainings"],
         "full_depth": full,
         "against_single": full - alone if alone is not None else None,
         **_chosen(points),

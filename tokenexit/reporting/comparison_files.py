@@ -179,7 +179,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
 def _cells(entry: Mapping[str, Any]) -> list[str]:
     points = (entry.get(f"chosen_{speed}x") for speed in ("2", "1.5", "3"))
     return [
-        f"`{entry['method']}`",
+        f"`{entry['method']}`{_trainings(entry)}",
         entry["paper"],
         *(_number(value, 100, 1) for value in points),
         _number(entry.get("full_depth"), 100, 1),
@@ -193,6 +193,12 @@ def _cells(entry: Mapping[str, Any]) -> list[str]:
         _number(entry.get("elue"), 100, 2, sign=True),
         _number(entry.get("layers_saved_at_99"), 1, 2, unit="×"),
     ]
+
+
+def _trainings(entry: Mapping[str, Any]) -> str:
+    """How many trainings a curve cost, where it was more than one."""
+    count, _ = entry.get("trainings") or (1, None)
+    return f", {count:g} trainings" if count > 1 else ""
 
 
 def _number(

@@ -107,6 +107,7 @@ class _Record:
     def add(self, run: MethodRun, found: dict[str, Any]) -> None:
         """Keep a result, and bring the table and the figure up to date."""
         about = {"method": run.method, "seed": run.seed, "paper": run.paper}
+        about |= {"curve": run.curve} if run.curve else {}
         self.runs[run.name] = {**about, **found}
         self.save()
         write_comparison(self.path.parent, self.content)

@@ -12,9 +12,10 @@ from typing import Any
 
 from tokenexit.config import dump_config, load_config
 from tokenexit.errors import UserError
-from tokenexit.methods import METHODS
+from tokenexit.methods import METHODS, settings_of
 from tokenexit.registry import load_plugin
 from tokenexit.reporting.comparison import FINE_TUNING, STATIC
+from tokenexit.tasks import task_named
 from tokenexit.training.checkpoint import complete, remove_checkpoints
 from tokenexit.workflows.compare_methods_config import CompareMethodsConfig
 from tokenexit.workflows.folder import check_run, open_run, run_folder
@@ -54,6 +55,7 @@ class MethodRun:
         paper: Where it is from.
         config: Of the run; None if the method cannot be run.
         error: Why not.
+        curve: Of which method or training its points draw the curve; its own where empty.
     """
 
     method: str
@@ -61,6 +63,7 @@ class MethodRun:
     paper: str = OWN
     config: Any = None
     error: str = ""
+    curve: str = ""
 
     @property
     def name(self) -> str:
@@ -146,11 +149,16 @@ def _of_method(config: CompareMethodsConfig, method: str, seed: int) -> MethodRu
 
 
 def _of_training(config: CompareMethodsConfig, training: Training, seed: int) -> MethodRun:
-    run = MethodRun(training.name, seed)
+    run = MethodRun(training.name, seed, curve=training.curve)
     below, fixed = _protocol(config, run)
+    settings = training.settings
     try:
-        load_config(config.trains.schema, ["output_dir=."], training.settings)
-        made = load_config(config.trains.schema, fixed, merged(below, training.settings))
+        if isinstance(method := settings.get("method"), str):
+            settings = merged(
+                settings_of(method, task_named(str(config.task)).policy_unit), settings
+            )
+        load_config(config.trains.schema, ["output_dir=."], settings)
+        made = load_config(config.trains.schema, fixed, merged(below, settings))
     except UserError as error:
         raise UserError(f"The training {training.name!r} cannot be used: {error}") from error
     return replace(run, config=with_whole_paths(made))

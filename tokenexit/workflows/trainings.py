@@ -4,7 +4,8 @@
 as the recipe has it. What a recipe or its training can have besides may stand in the sum as well,
 such as ``joint+gradient_equilibrium`` or ``joint+encoder_policy(name=entropy)``, and a group with a
 switch ``fit``, which is then on: ``joint+context_gate(inner=32)``. A mapping with a ``name`` says
-everything else.
+everything else: keys of the recipe, a ``method`` whose preset they are laid over, and in ``curve``
+the method or training whose curve its points belong to, where that costs several trainings.
 """
 
 from __future__ import annotations
@@ -35,10 +36,12 @@ class Training:
     Attributes:
         name: As it was written, without spaces.
         settings: Keys of the recipe.
+        curve: Name of the method or training to whose curve it belongs; its own where empty.
     """
 
     name: str
     settings: Mapping[str, Any]
+    curve: str = ""
 
 
 def read_trainings(given: Iterable[Any], schema: type[Any]) -> list[Training]:
@@ -63,13 +66,15 @@ def read_trainings(given: Iterable[Any], schema: type[Any]) -> list[Training]:
 
 def _named(given: Mapping[str, Any]) -> Training:
     settings = {str(key): value for key, value in given.items()}
-    name = settings.pop("name", None)
+    name, curve = settings.pop("name", None), settings.pop("curve", "")
     if not (isinstance(name, str) and name.strip()) or not settings:
         raise UserError(
             f"A training of your own has a name and settings of the recipe, such as "
             f"{{name: mine, heads: {{name: mlp}}, train: {{lr: 1e-4}}}}, not {dict(given)!r}."
         )
-    return Training(name, settings)
+    if not isinstance(curve, str):
+        raise UserError(f"curve of the training {name!r} is the name of a method, not {curve!r}.")
+    return Training(name, settings, curve)
 
 
 def _sum(given: Any, schema: type[Any]) -> Training:

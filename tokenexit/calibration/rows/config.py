@@ -58,7 +58,7 @@ class ReducerGoal:
             name = "speedup" if self.min_quality is None else "min_quality"
             raise UserError(
                 f"calibrate.reducer.{name} is for a reducer that is chosen: say how with "
-                "calibrate.reducer.by=threshold or search."
+                "calibrate.reducer.by=threshold or search (--tune-reducer)."
             )
 
     @property
