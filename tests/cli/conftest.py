@@ -47,3 +47,15 @@ def cli(monkeypatch: Any, capsys: Any) -> Callable[..., Done]:
         return Done(int(stop.value.code or 0), shown.out, shown.err)
 
     return run
+
+
+@pytest.fixture
+def ok(cli) -> Callable[..., str]:
+    """The same, where nothing may go wrong."""
+
+    def run(*arguments: Any, stdin: bytes = b"") -> str:
+        done = cli(*arguments, stdin=stdin)
+        assert done.code == 0, done.err
+        return done.out
+
+    return run

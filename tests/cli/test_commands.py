@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,18 +51,6 @@ class FirstWords(Policy):
     def step(self, signals, state):
         return signals.position < self.count, state
 '''
-
-
-@pytest.fixture
-def ok(cli) -> Callable[..., str]:
-    """The same, where nothing may go wrong."""
-
-    def run(*arguments: Any, stdin: bytes = b"") -> str:
-        done = cli(*arguments, stdin=stdin)
-        assert done.code == 0, done.err
-        return done.out
-
-    return run
 
 
 def read(path: Path) -> Any:

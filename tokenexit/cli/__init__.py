@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tokenexit.cli.audit import audit
 from tokenexit.cli.bench import bench
 from tokenexit.cli.calibrate import calibrate
 from tokenexit.cli.evaluate import evaluate
@@ -54,6 +55,7 @@ def common(
 for command in (
     evaluate,
     calibrate,
+    audit,
     fit_gate,
     ngrams,
     bench,
