@@ -345,3 +345,20 @@ def test_long_texts_are_measured_once(script, tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out == shown
     with pytest.raises(UserError, match="--system takes a name"):
         module.main([*given, "--system", "x", "nowhere"])
+
+
+def test_promises_are_drawn_and_told(script, tmp_path, capsys):
+    promises, out = script("promises"), tmp_path / "found.json"
+    asked = ["--promises", "differs <= 0.1", "f1 kept >= 0.9 and words changed <= 0.1"]
+    promises.main([*asked, "--sizes", "30", "300", "--draws", "20", "--out", str(out)])
+    rows = json.loads(out.read_text())["calibrations"]
+    assert [(row["texts"], row["kept_seldom_enough"]) for row in rows] == [
+        (30, True),
+        (300, True),
+    ] * 2
+    assert rows[1]["saved"] > rows[0]["saved"] >= 1
+    assert rows[1]["best"] > rows[1]["saved"]
+    shown = capsys.readouterr().out
+    promises.main(["--table", str(out)])
+    assert capsys.readouterr().out == shown
+    assert "| differs <= 0.1 |" in shown

@@ -36,7 +36,8 @@ def test_several_are_joined():
 
 def test_in_words():
     assert Guarantee.parse("f1 kept>=.99").sentence == (
-        "at least 99% of full depth's F1 is kept, with 90% probability"
+        "at least 99% of full depth's F1 is kept (two to four wrong entities of one text count at "
+        "most), with 90% probability"
     )
     assert Guarantee.parse("every class differs <= 0.05 on average").sentence == (
         "of every class: at most 5% of texts differ anywhere from full depth, on average over "

@@ -13,6 +13,8 @@ from tokenexit.guarantees.losses.base import (
 )
 from tokenexit.guarantees.terms import Numbers, Terms
 
+AT_MOST = " (two to four wrong entities of one text count at most)"
+
 
 def _parts(columns: Columns) -> tuple[Numbers, Numbers]:
     """Twice what is right, and found and gold ones together, ``[n]``: F1 is their ratio."""
@@ -49,7 +51,7 @@ class F1Kept(Loss):
 
     def words(self, allowed: float) -> str:
         """See ``Loss``."""
-        return f"at least {100 * allowed:.6g}% of full depth's F1 is kept"
+        return f"at least {100 * allowed:.6g}% of full depth's F1 is kept{AT_MOST}"
 
 
 @LOSSES.register("f1 loss")
@@ -70,4 +72,4 @@ class F1Loss(Loss):
 
     def words(self, allowed: float) -> str:
         """See ``Loss``."""
-        return f"exits cost at most {100 * allowed:.4g} points of F1"
+        return f"exits cost at most {100 * allowed:.4g} points of F1{AT_MOST}"

@@ -54,6 +54,10 @@ class TokenAccuracyKept(_Kept):
 
     noun = "word accuracy"
 
+    def words(self, allowed: float) -> str:
+        """See ``Loss``."""
+        return f"{super().words(allowed)} (two to four wrong words of one text count at most)"
+
 
 @LOSSES.register("exact match kept")
 class ExactMatchKept(AccuracyKept):

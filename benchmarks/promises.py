@@ -1,0 +1,242 @@
+r"""Are promises kept? Fresh calibrations by the thousand, on texts of which the truth is known.
+
+    python benchmarks/promises.py --out benchmarks/results/promises.json
+    python benchmarks/promises.py --run runs/ewt --data DATA/uner_en_ewt --out promises-ewt.json
+    python benchmarks/promises.py --table benchmarks/results/promises.json
+
+A population of texts is either made here, with settings from strict to loose that lose more and
+more, or is what a run's engine gave on its validation and test texts. Each calibration draws so
+many texts from it and tests settings one by one, as ``tokenexit calibrate --promise`` does, in an
+order that other texts of the population fixed. It is *broken* where the setting that came out
+breaks the promise on the whole population: seldom enough is in no more than ``1 - sure`` of the
+draws. *Saved* is how many times fewer layers, on average; *best* what the best setting saves that
+keeps the promise there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tokenexit.calibration.candidate_list import Listed, frontier, safety, thinned  # noqa: E402
+from tokenexit.config import friendly_errors  # noqa: E402
+from tokenexit.files import to_json, write_text  # noqa: E402
+from tokenexit.guarantees import FixedSequence, Guarantee  # noqa: E402
+from tokenexit.policies.never import Never  # noqa: E402
+
+SIZES = (30, 100, 300, 600, 1000, 5000)
+DEPTH = 6
+ASKED = (
+    "differs <= 0.05", "words changed <= 0.02", "words of a text changed <= 0.02",
+    "accuracy kept >= 0.99", "accuracy loss <= 0.01", "token accuracy kept >= 0.995",
+    "exact match kept >= 0.98", "f1 kept >= 0.99", "f1 loss <= 0.01", "error loss <= 0.05",
+    "error kept >= 0.95", "brier loss <= 0.02", "every class differs <= 0.1",
+    "f1 kept >= 0.98 and differs <= 0.1",
+)  # fmt: skip
+LISTING = 1500
+
+Columns = dict[str, Any]
+
+
+class Population:
+    """Texts whose outcome at full depth and at each setting is known.
+
+    Args:
+        full: Columns at full depth.
+        settings: Columns at each setting, in any order.
+    """
+
+    def __init__(self, full: Columns, settings: Sequence[Columns]) -> None:
+        self.full, self.settings = full, settings
+        self.size = len(full["rows"])
+
+    def take(self, columns: Columns, texts: np.ndarray) -> Columns:
+        """Of some texts."""
+        return {name: values[texts] for name, values in columns.items()}
+
+
+def made(texts: int, seed: int, settings: int = 40) -> Population:
+    """Texts with 1 to 40 words, some hard: what exits lose grows with the setting."""
+    rng = np.random.default_rng(seed)
+    words = rng.integers(1, 41, texts).astype(float)
+    hard, luck = rng.beta(0.4, 4.0, texts), rng.random(texts)
+    entities = rng.binomial(words.astype(int), 0.08).astype(float)
+    right = rng.binomial(entities.astype(int), 0.85).astype(float)
+    found = right + rng.binomial(entities.astype(int), 0.15)
+    sure = (rng.random(texts) < 0.85).astype(float)
+    error, brier = rng.exponential(0.5, texts), rng.beta(0.5, 3.0, texts)
+    known = {"rows": words, "deep": DEPTH * words, "most": np.full(texts, 2.0)}
+    known |= {"class": rng.integers(0, 5, texts), "length": words}
+    full = known | {
+        "changed": np.zeros(texts), "layers": DEPTH * words, "right": sure, "exact": sure,
+        "f1_over": 2 * right, "f1_under": found + entities, "error": error, "brier": brier,
+    }  # fmt: skip
+    tried = []
+    for loose in np.linspace(0.02, 1.6, settings):
+        # One draw a text for all settings: who is lost once is lost at looser settings, too.
+        lost = luck < hard * loose * 0.6
+        share = np.where(lost, np.ceil(words * hard * loose * 0.5), 0.0)
+        fewer = np.minimum(right, np.where(lost, np.ceil(right * hard * loose), 0.0))
+        turned = lost & (rng.random(texts) < 0.75)  # the rest of those that change get right
+        better = np.where(turned, 0.0, np.where(lost, 1.0, sure))
+        layers = words * DEPTH * np.maximum(0.17, 1 - 0.75 * loose**0.5 * (1 - hard))
+        tried.append(known | {
+            "changed": np.minimum(share, words), "layers": layers, "right": better,
+            "exact": better, "f1_over": 2 * (right - fewer),
+            "f1_under": found + entities - np.where(fewer > 0, 1.0, 0.0),
+            "error": error + np.where(lost, rng.normal(0.15, 0.4, texts), 0.0).clip(-error),
+            "brier": np.clip(brier + np.where(lost, rng.normal(0.1, 0.2, texts), 0.0), 0, 2),
+        })  # fmt: skip
+    return Population(full, tried)
+
+
+def of_run(run: str, data: str, grid: int) -> Population:
+    """What a run's engine gives on its validation and test texts, at settings of its families."""
+    from tokenexit.calibration.open import workload_of
+    from tokenexit.calibration.simulate import grid as values_of
+    from tokenexit.workflows.commands import open_model
+
+    opened = open_model(run)
+    parts = [opened.split(data, name) for name in ("validation", "test")]
+    works = [workload_of(opened.model, part, "both", 32) for part in parts]
+    deep = [work.trace(Never()) for work in works]
+
+    def both(traces: Sequence[Any]) -> Columns:
+        rows = zip(works, traces, deep, strict=True)
+        counted = [work.counted(trace, full) for work, trace, full in rows]
+        return {name: np.concatenate([one[name] for one in counted]) for name in counted[0]}
+
+    tried = []
+    for family in works[0].families(by_clock=False):
+        for value in values_of(family, grid):
+            policy = family.with_threshold(value)
+            tried.append(both([work.trace(policy) for work in works]))
+            print(f"  {policy}: {_saved(tried[-1]):.2f}x", file=sys.stderr)
+    return Population(both(deep), tried)
+
+
+def _saved(columns: Mapping[str, Any]) -> float:
+    return float(columns["deep"].sum() / columns["layers"].sum())
+
+
+def holds(asked: Sequence[Guarantee], exits: Columns, full: Columns) -> bool:
+    """Whether all promises hold of all these texts."""
+    for guarantee in asked:
+        groups = [np.arange(len(full["rows"]))]
+        if guarantee.every:
+            names = full[guarantee.every]
+            groups = [np.flatnonzero(names == name) for name in np.unique(names)]
+        for texts in groups:
+            here, deep = ({k: v[texts] for k, v in c.items()} for c in (exits, full))
+            found = guarantee.kind.measured(here, deep)
+            at_least = guarantee.kind.at_least
+            if not (found >= guarantee.allowed if at_least else found <= guarantee.allowed):
+                return False
+    return True
+
+
+def calibrations(
+    population: Population, text: str, texts: int, draws: int, seed: int
+) -> dict[str, Any]:
+    """Fresh calibrations of one promise on so many texts each."""
+    from tokenexit.guarantees import parse
+
+    asked, rng = parse(text), np.random.default_rng(seed)
+    chosen = rng.integers(0, population.size, LISTING)
+    deep = population.take(population.full, chosen)
+    listed = []
+    for number, columns in enumerate(population.settings):
+        there = population.take(columns, chosen)
+        listed.append((Listed(Never(), safety(asked, there, deep), 1 / _saved(there)), number))
+    numbers = {id(one): number for one, number in listed}
+    order = [numbers[id(one)] for one in thinned(frontier([one for one, _ in listed]))]
+    truth = {n: holds(asked, population.settings[n], population.full) for n in order}
+    saved = {n: _saved(population.settings[n]) for n in order}
+    broken, got = 0, []
+    for _ in range(draws):
+        drawn = rng.integers(0, population.size, texts)
+        full = population.take(population.full, drawn)
+        sequence = FixedSequence(asked, full, np.arange(texts))
+        settings: Iterator[Columns] = (
+            population.take(population.settings[number], drawn) for number in order
+        )
+        kept, _ = sequence.last(settings)
+        broken += kept > 0 and not truth[order[kept - 1]]
+        got.append(saved[order[kept - 1]] if kept else 1.0)
+    best = max(
+        (_saved(one) for one in population.settings if holds(asked, one, population.full)),
+        default=1.0,
+    )
+    delta = max(one.delta or 0.0 for one in asked)
+    limit = delta + 3 * math.sqrt(delta * (1 - delta) / draws)
+    return {
+        "promise": text, "texts": texts, "draws": draws, "delta": delta,
+        "broken": broken / draws, "kept_seldom_enough": broken / draws <= limit,
+        "saved": float(np.mean(got)), "best": best,
+        "nobody_leaves": float(np.mean([one == 1.0 for one in got])),
+    }  # fmt: skip
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """Broken promises and savings, a line a promise and a column a number of texts."""
+    rows = found["calibrations"]
+    sizes = sorted({row["texts"] for row in rows})
+    lines = ["| promise | best | " + " | ".join(f"{n} texts" for n in sizes) + " |"]
+    lines.append("| :-- | --: |" + " --: |" * len(sizes))
+    for text in dict.fromkeys(row["promise"] for row in rows):
+        mine = {row["texts"]: row for row in rows if row["promise"] == text}
+        cells = [
+            f"{mine[n]['saved']:.2f}x, {mine[n]['broken']:.1%}" if n in mine else "–" for n in sizes
+        ]
+        best = next(iter(mine.values()))["best"]
+        lines.append(f"| {text} | {best:.2f}x | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the calibrations, or show what was found."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser.add_argument("--run", help="folder of a run whose traces are resampled")
+    parser.add_argument("--data", help="its data")
+    parser.add_argument("--grid", type=int, default=12, help="settings of each family of a run")
+    parser.add_argument("--promises", nargs="*", default=None, help="others than the usual ones")
+    parser.add_argument("--sizes", nargs="*", type=int, default=list(SIZES), help="texts")
+    parser.add_argument("--draws", type=int, default=1000, help="calibrations of each")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", help="JSON file to write")
+    parser.add_argument("--table", help="show a file that was written")
+    given = parser.parse_args(argv)
+    if given.table:
+        print(table(json.loads(Path(given.table).read_text("utf-8"))))
+        return
+    population = (
+        of_run(given.run, given.data, given.grid) if given.run else made(20_000, given.seed)
+    )
+    found: dict[str, Any] = {
+        "command": " ".join(["python", "benchmarks/promises.py", *(argv or sys.argv[1:])]),
+        "texts_known": population.size, "calibrations": [],
+    }  # fmt: skip
+    for text in given.promises or ASKED:
+        for texts in given.sizes:
+            found["calibrations"].append(
+                calibrations(population, text, texts, given.draws, given.seed + texts)
+            )
+            print(json.dumps(found["calibrations"][-1]), file=sys.stderr, flush=True)
+            if given.out:
+                write_text(Path(given.out), to_json(found, indent=2) + "\n")
+    print(table(found))
+
+
+if __name__ == "__main__":
+    with friendly_errors():
+        main()
