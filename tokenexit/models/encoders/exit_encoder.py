@@ -49,8 +49,8 @@ class ExitEncoder(Judged, Embedded, ExitModel):
         self._reducer: tuple[Any, Reducer | None] = (None, None)
         self._widths: tuple[Any, Widths | None] = (None, None)
         self._used: tuple[Snapshot, Widths, Backbone] | None = None
-        self._inference = self._inference.narrowed(self.widths)
         self._estimator: tuple[Reducer | None, DepthEstimator | None] = (None, None)
+        self._inference = self._inference.narrowed(self._narrower)
 
     def _new_inference(self) -> Inference[Backbone]:
         return Inference(adapt)
@@ -58,7 +58,7 @@ class ExitEncoder(Judged, Embedded, ExitModel):
     def configure(self, **settings: Any) -> None:
         """See ``SavedModel``."""
         super().configure(**settings)
-        self._inference = self._inference.narrowed(self.widths)
+        self._inference = self._inference.narrowed(self._narrower)
 
     def exit_weights(self) -> dict[str, Tensor]:
         """Weights of the heads and the gate."""
@@ -82,7 +82,7 @@ class ExitEncoder(Judged, Embedded, ExitModel):
 
         Gradients go to the whole network's weights.
         """
-        widths = self.widths
+        widths = self._narrower
         if widths is None:
             return self.backbone
         used = self._used
@@ -102,7 +102,7 @@ class ExitEncoder(Judged, Embedded, ExitModel):
 
     def for_inference(self, rows: int = 0) -> Backbone:
         """The same, told how many tokens will be computed with it: a large call looks closer."""
-        self._inference = self._inference.narrowed(self.widths)
+        self._inference = self._inference.narrowed(self._narrower)
         found: Backbone = self._inference.get(self.network, rows)
         check_top(self.settings.exit_layers[-1], found.num_layers)
         self.check_table(rows)
@@ -175,6 +175,11 @@ class ExitEncoder(Judged, Embedded, ExitModel):
         if self._widths[0] is not told:  # read once: it may name thousands
             self._widths = told, None if told is None else widths_from_config(told)
         return self._widths[1]
+
+    @property
+    def _narrower(self) -> Widths | None:
+        """The same where they leave anything out."""
+        return None if self.widths == Widths() else self.widths
 
     def use_widths(self, widths: WidthsLike | None) -> Self:
         """Compute fewer heads and neurons of each layer from now on, in training too; None for all.
