@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from tokenexit import kernels
 from tokenexit.backbones import Backbone, Inference, adapt, sliced
-from tokenexit.backbones.snapshot import Snapshot
+from tokenexit.backbones.narrow_view import NarrowView
 from tokenexit.context import ContextGate
 from tokenexit.errors import UserError
 from tokenexit.halting.compiled import CompiledEncoder, compile_encoder
@@ -48,7 +48,7 @@ class ExitEncoder(Judged, Embedded, ExitModel):
         self._backbone = adapt(network)
         self._reducer: tuple[Any, Reducer | None] = (None, None)
         self._widths: tuple[Any, Widths | None] = (None, None)
-        self._used: tuple[Snapshot, Widths, Backbone] | None = None
+        self._narrow_view = NarrowView()
         self._estimator: tuple[Reducer | None, DepthEstimator | None] = (None, None)
         self._inference = self._inference.narrowed(self._narrower)
 
@@ -82,14 +82,7 @@ class ExitEncoder(Judged, Embedded, ExitModel):
 
         Gradients go to the whole network's weights.
         """
-        widths = self._narrower
-        if widths is None:
-            return self.backbone
-        used = self._used
-        if used is None or used[1] != widths or not used[0].fits(self.network):
-            narrow = sliced(self.backbone, widths, learn=True)
-            used = self._used = Snapshot(self.network), widths, narrow
-        return used[2]
+        return self._narrow_view.of(self.backbone, self._narrower)
 
     @property
     def inference_backbone(self) -> Backbone:
