@@ -18,7 +18,7 @@ from tokenexit.calibration import CalibrateConfig, calibrate
 from tokenexit.calibration.conformal import conformal_quantile, conformal_setting, worst_scores
 from tokenexit.calibration.risk import RiskControl, text_losses
 from tokenexit.data.texts import TextSplit
-from tokenexit.methods import METHODS, settings_of
+from tokenexit.methods import settings_of
 from tokenexit.models.fresh.encoder import train_tokenizer
 from tokenexit.policies import from_config
 from tokenexit.policies.energy import Energy
@@ -43,7 +43,7 @@ def classifier() -> Any:
     config: Any = BACKBONES.get("bert").example_config("bert")
     config.num_labels, config.vocab_size = 3, max(config.vocab_size, len(tokenizer))
     network: Any = AutoModelForSequenceClassification.from_config(config)
-    heads = METHODS.get("cat").heads
+    heads = {"name": "linear", "gate": {"name": "meta"}}
     model = ExitModelForSequenceClassification.from_transformers(
         network, tokenizer, LABELS, heads=heads
     )

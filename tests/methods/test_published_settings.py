@@ -16,11 +16,21 @@ OF_FIVE = {"name": "window", "policy": ENTROPY, "size": 5}
 PUBLISHED: dict[str, tuple[str, dict[str, Any], list[dict[str, Any]]]] = {
     "adapler": ("linear", {"name": "adapler", "fate": "drop"}, []),
     "berxit": ("pooled", {"name": "alternating"}, [{"name": "learned_gate"}]),
-    "cascadebert": ("linear", {"name": "difficulty_aware"}, [{"name": "max_prob"}]),
-    "cat": ("linear", JOINT, [{"name": "learned_gate"}]),
+    "cascadebert": ("linear", {"name": "single"}, [{"name": "max_prob"}]),
+    "cat": ("bottleneck", UNIFORM, [{"name": "learned_gate"}]),
     "class_means": ("prototype", {"name": "single"}, [{"name": "max_prob"}]),
     "dact_bert": ("linear", {"name": "dact"}, [{"name": "dact"}]),
     "deebert": ("pooled", {"name": "single"}, [ENTROPY]),
+    "depth_adaptive": (
+        "linear",
+        {"name": "exit_distribution", "oracle": "correctness"},
+        [{"name": "learned_gate"}],
+    ),
+    "depth_adaptive_multinomial": (
+        "linear",
+        {"name": "exit_distribution", "oracle": "correctness", "halting": "multinomial"},
+        [{"name": "likeliest_depth"}],
+    ),
     "e_lang": ("linear", {"name": "single"}, [{"name": "energy"}]),
     "elasticbert": ("pooled", UNIFORM, [ENTROPY, {"name": "patience"}]),
     "elbert": ("pooled", {"name": "learned_weights"}, [{"name": "confidence_window", "size": 3}]),
@@ -64,14 +74,34 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any], list[dict[str, Any]]]] = {
 }  # fmt: skip
 GATES: dict[str, Any] = {
     "berxit": True,
-    "cat": {"name": "meta"},
+    "cat": {"name": "meta_history"},
     "dact_bert": {"name": "units"},
+    "depth_adaptive": True,
     "palbert": {"name": "pair", "wide": True},
 }
 AS_PUBLISHED = {"sentee"}
 BALANCED = {"elasticbert", "uee"}
 STAGES = {
-    "cascadebert": [{"keep_layers": 2}, {}],
+    "cascadebert": [
+        {
+            "keep_layers": 2,
+            "train": {
+                "phases": [
+                    {"objective": {"name": "distillation"}, "teacher": "next"},
+                    {
+                        "objective": {
+                            "name": "difficulty_aware",
+                            "margin": 0.5,
+                            "hard": "before",
+                            "pairs": "drawn",
+                        },
+                        "prepare": [{"name": "difficulty"}],
+                    },
+                ]
+            },
+        },
+        {},
+    ],
     "e_lang": [{"keep_layers": 2}, {}],
     "model_cascading": [{"keep_layers": 2}, {"keep_layers": 4}, {}],
     "tangobert": [{"keep_layers": 2}, {}],
@@ -130,20 +160,3 @@ def test_calm_decays_its_margin():
     decayed, *others = settings["calibrate"]["policies"]
     assert decayed == {"name": "decay", "policy": {"name": "margin"}}
     assert [family["name"] for family in others] == ["saturation", "learned_gate"]
-
-
-def test_networks_are_narrowed_between_phases():
-    dynabert = settings_of("dynabert", "text")["train"]["phases"]
-    names = [phase["objective"]["name"] for phase in dynabert]
-    assert names == ["single", "sub_networks", "sub_networks", "sub_networks"]
-    assert dynabert[1]["prepare"] == [{"name": "rewire"}]
-    assert [phase["objective"].get("states", 0.1) for phase in dynabert[1:]] == [0.1, 1.0, 0]
-    assert [phase.get("teacher") for phase in dynabert] == [None, "previous", "previous", None]
-    cost_eff = settings_of("cost_eff", "text")["train"]["phases"]
-    pruned = [phase for phase in cost_eff if phase.get("prepare") == [{"name": "prune"}]]
-    assert len(pruned) == 6
-    assert {phase["objective"]["share"] for phase in pruned} == {0.9}
-    assert all(phase["gradient_equilibrium"] for phase in cost_eff[1:])
-    assert cost_eff[-2]["objective"]["answers"] == 0
-    assert cost_eff[-1]["objective"]["of"] == "exits"
-    assert {phase["teacher"] for phase in cost_eff[2:]} == {2}

@@ -646,7 +646,7 @@ def test_a_longer_neighbour_changes_no_draw():
 SMOOTHED = [
     name
     for name, cls in OBJECTIVES.items()
-    if not (cls.asks or cls.own_heads or cls.reads_teacher or cls.reads_columns)
+    if not (cls.asks or cls.own_heads or cls.reads_teacher or cls.reads_columns or cls.reduces)
 ]
 
 

@@ -63,6 +63,10 @@ class CalibrateConfig:
         default="text",
         metadata={"help": "what may differ: anything in a text, or the share of its words"},
     )
+    risk_among: Literal["all", "disagreeing"] = field(
+        default="all",
+        metadata={"help": "texts that risk is a share of: all, or where some exit disagrees"},
+    )
     promises: dict[str, float] = field(
         default_factory=dict,
         metadata={"help": "further promises by name, such as those of a plug-in"},
@@ -132,6 +136,16 @@ class CalibrateConfig:
             raise UserError(f"calibrate.delta must be between 0 and 1, not {self.delta!r}.")
         if self.risk_of not in ("text", "words"):
             raise UserError(f"calibrate.risk_of must be text or words, not {self.risk_of!r}.")
+        if self.risk_among != "all":
+            others = {"delta": self.delta, "min_quality": self.min_quality}
+            clash = [name for name, value in others.items() if value is not None]
+            clash += ["risk_of=words"] if self.risk_of == "words" else []
+            if self.risk is None or clash:
+                raise UserError(
+                    "calibrate.risk_among=disagreeing is a form of calibrate.risk for whole texts, "
+                    f"on average over calibrations: {'leave out ' if clash else 'give calibrate.'}"
+                    f"{', '.join(clash) or 'risk'}."
+                )
         if self.risk is None and self.delta is not None:
             raise UserError("calibrate.delta says how sure calibrate.risk is; give that as well.")
         if self.risk is not None and self.speedup is not None:
@@ -210,14 +224,19 @@ class CalibrateConfig:
     @property
     def promise(self) -> RiskControl | None:
         """The promise about unseen texts, if one is asked for."""
-        return None if self.risk is None else RiskControl(self.risk, self.delta, self.risk_of)
+        return (
+            None
+            if self.risk is None
+            else RiskControl(self.risk, self.delta, self.risk_of, self.risk_among)
+        )
 
     @property
     def goals(self) -> dict[str, Any]:
         """Everything that the promise about unseen texts consists of, as plain data."""
         names = ("risk", "delta", "min_quality", "guarantee")
         given = {n: getattr(self, n) for n in names if getattr(self, n) is not None}
-        return given | ({"risk_of": "words"} if self.risk_of == "words" else {})
+        given |= {"risk_of": "words"} if self.risk_of == "words" else {}
+        return given | ({} if self.risk_among == "all" else {"risk_among": self.risk_among})
 
     @property
     def target(self) -> tuple[str, float]:

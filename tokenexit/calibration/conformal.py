@@ -67,6 +67,15 @@ def worst_scores(table: ExitTable, policy: ThresholdPolicy, texts: int) -> NDArr
     return worst
 
 
+def disagreeing(worst: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scores of those texts alone at which some exit disagrees, as CAT's released code takes them.
+
+    The promise is then about such texts, of which at most the share may differ: stricter for all.
+    The quantile stays the theorem's; theirs is rounded up to the next score.
+    """
+    return worst[worst > -np.inf]
+
+
 def conformal_setting(
     worst: NDArray[np.float64], policy: ThresholdPolicy, risk: float
 ) -> float | None:

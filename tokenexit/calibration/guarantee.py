@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from tokenexit.calibration.conformal import conformal_setting, worst_scores
+from tokenexit.calibration.conformal import conformal_setting, disagreeing, worst_scores
 from tokenexit.calibration.risk import Losses, RiskControl, text_losses
 from tokenexit.calibration.simulate import grid
 from tokenexit.calibration.workload import Workload
+from tokenexit.errors import UserError
 from tokenexit.evaluation.evaluate import Result
 from tokenexit.evaluation.processes import is_main
 from tokenexit.evaluation.reference import in_full_precision, is_reduced
@@ -91,6 +92,13 @@ def certify(
     found = None
     if work.simulated and min_quality is None:
         found = _conformal(tested, family, promise, measure, full)
+    if found is None and promise.among != "all":
+        raise UserError(
+            "calibrate.risk_among=disagreeing was promised by none of the thresholds: it needs a "
+            "classifier of texts, a policy of one score and a threshold, and about "
+            f"{promise.needed} texts at which some exit disagrees with the top. Calibrate on more "
+            "texts, or use calibrate.risk_among=all."
+        )
     if found is None:
         values = grid(family, settings)
         given = partial(measure, family)
@@ -232,7 +240,10 @@ def _conformal(
     if promise.delta is not None or not isinstance(family, ThresholdPolicy):
         return None
     table, texts = work.table(), len(work.split)
-    value = conformal_setting(worst_scores(table, family, texts), family, promise.risk)
+    worst = worst_scores(table, family, texts)
+    if promise.among == "disagreeing":
+        worst = disagreeing(worst)
+    value = conformal_setting(worst, family, promise.risk)
     if value is None:
         return None
     result, losses = measure(family, value)

@@ -22,6 +22,7 @@ Losses = NDArray[np.float64]
 """One number from 0 to 1 a text, ``[n]``."""
 
 Of = Literal["text", "words"]
+Among = Literal["all", "disagreeing"]
 
 
 def text_losses(
@@ -116,11 +117,14 @@ class RiskControl:
         delta: Probability that the promise is broken, or None.
         of: What is lost: ``text``, a text in which anything differs; ``words``, the share of its
             words that differ.
+        among: ``all`` texts; ``disagreeing``, only those at which some exit disagrees with the
+            top, of which no more than ``risk`` may differ: stricter than of all.
     """
 
     risk: float
     delta: float | None = None
     of: Of = "text"
+    among: Among = "all"
 
     @property
     def needed(self) -> int:
@@ -144,14 +148,16 @@ class RiskControl:
     @property
     def words(self) -> str:
         """The promise as a sentence."""
-        lost = {
+        lost: dict[str, str] = {
             "text": "of texts differ anywhere from full depth",
             "words": "of a text's words differ from full depth, averaged over texts",
-        }[self.of]
+        }
+        if self.among == "disagreeing":
+            lost = {"text": "of texts at which some exit disagrees differ from full depth"}
         sure = "on average over calibrations"
         if self.delta is not None:
             sure = f"with probability {1 - self.delta:.4g}"
-        return f"at most {100 * self.risk:.4g}% {lost}, {sure}"
+        return f"at most {100 * self.risk:.4g}% {lost[self.of]}, {sure}"
 
     def bound(self, losses: Losses) -> float:
         """Upper bound on the risk that these losses allow, in the sense of the promise."""
@@ -192,7 +198,8 @@ class RiskControl:
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
-        return {"risk": self.risk, "delta": self.delta, "of": self.of, "method": self.method}
+        told = {"risk": self.risk, "delta": self.delta, "of": self.of, "method": self.method}
+        return told if self.among == "all" else {**told, "among": self.among}
 
 
 def __getattr__(name: str) -> Any:

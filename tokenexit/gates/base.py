@@ -25,9 +25,11 @@ class ExitGate(nn.Module, ABC):
         taught: What it learns beside any objective: the probability that an exit is wrong by the
             gold class (``gold``) or by the top's answer (``top``); None where the objective
             itself trains it.
+        reads_past: Whether it looks at the states of earlier exits, ``Signals.past``.
     """
 
     taught: ClassVar[Literal["gold", "top"] | None] = "gold"
+    reads_past: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, signals: Signals) -> Tensor:
@@ -37,6 +39,9 @@ class ExitGate(nn.Module, ABC):
     @abstractmethod
     def macs(self) -> int:
         """Multiply-accumulates per row."""
+
+    def attach(self, heads: Mapping[str, nn.Module]) -> None:
+        """Get to know the exits' heads, by layer; by default a gate needs none of them."""
 
     def loss(self, guess: Tensor, wrong: Tensor) -> Tensor:
         """Squared error, summed over rows (BERxiT, Xin et al. 2021).

@@ -23,10 +23,11 @@ class Fitted(nn.Module):
     One in the network's own head has to save what a layer of torch in its place would.
 
     Attributes:
-        fitted_on: The split; None if it need not.
+        fitted_on: The split; None if it need not, ``phase`` for texts that a phase of training
+            begins with.
     """
 
-    fitted_on: ClassVar[Literal["train", "validation"] | None] = None
+    fitted_on: ClassVar[Literal["train", "validation", "phase"] | None] = None
 
     def observe(self, signals: Signals) -> None:
         """Look at labelled rows of the split ``fitted_on``; by default there is nothing to see."""

@@ -73,6 +73,8 @@ class ExitHeads(nn.Module):
         for layer in self.layers[1:]:
             self.at(layer).share(self.at(self.layers[0]))
         self.gate = build_gate(config.get("gate"), width, num_classes, layers)
+        if self.gate is not None:
+            self.gate.attach(dict(self.exits.items()))
         self.embeddings: Embeddings = Plain()
         context = config.get("context")
         self.context: ContextGate | None = None
@@ -86,7 +88,9 @@ class ExitHeads(nn.Module):
 
     @property
     def reads_past(self) -> bool:
-        """Whether any head reads the states of earlier exits."""
+        """Whether any head or the gate reads the states of earlier exits."""
+        if self.gate is not None and self.gate.reads_past:
+            return True
         return any(self.at(layer).reads_past for layer in self.layers)
 
     def at(self, layer: int) -> ExitHead:

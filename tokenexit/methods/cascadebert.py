@@ -1,4 +1,4 @@
-"""CascadeBERT: complete models that learn to be sure of easy texts only."""
+"""CascadeBERT: complete models, of which the small one learns to be sure of easy texts only."""
 
 from __future__ import annotations
 
@@ -9,25 +9,44 @@ from tokenexit.methods.base import METHODS, Method
 class CascadeBERT(Method):
     """A small model before the whole one, whose confidence is trained (Li et al. 2021).
 
-    Beside the cross-entropy, a margin keeps the confidence on easy texts above that on hard ones.
-    The paper takes complete models, each pre-trained at its own depth, and argues against cutting
-    one: lowest layers lack what a whole network knows. Here the first is nevertheless the lowest
-    two layers of the network, unless ``stages`` names a complete ``model``. The released code
-    trains the confidence of the small model only, draws one hard text for each easy one, and reads
-    from a file which texts are hard, by the errors of five seeds; here each model ranks all pairs
-    of a batch, and hard is what it gets wrong itself.
+    Beside its cross-entropy, a margin keeps the small model's confidence on easy texts above that
+    on a hard one drawn for each; the large model learns plainly. The paper takes complete models,
+    each pre-trained at its own depth, and argues against cutting one: the lowest layers lack what
+    a whole network knows. Name such a checkpoint in ``stages``, as the first ``model``. Where there
+    is none, the small model is made: two layers of the network, trained as a network of their own
+    by distillation from the large one, whose answers it copies. The released code reads from a file
+    which texts are hard, by the errors of five seeds; here they are those that the small model gets
+    wrong after its first phase.
     """
 
     paper = "Li et al. 2021"
     fidelity = (
-        "first model: two layers cut from the network, unless stages names one; "
-        "hard is what each gets wrong"
+        "small model distilled unless stages names a complete one; hard: its own errors, not five's"
     )
     checked = (
-        "margin loss by formula: tests/objectives/test_published_objectives.py; serving: "
+        "margin by hand, large model without: tests/objectives/test_difficulty.py; serving: "
         "tests/models/test_cascade.py"
     )
     units = ("text",)
-    train = {"objective": {"name": "difficulty_aware"}}
-    stages = ({"keep_layers": 2}, {})
+    train = {"objective": {"name": "single"}}
+    stages = (
+        {
+            "keep_layers": 2,
+            "train": {
+                "phases": [
+                    {"objective": {"name": "distillation"}, "teacher": "next"},
+                    {
+                        "objective": {
+                            "name": "difficulty_aware",
+                            "margin": 0.5,
+                            "hard": "before",
+                            "pairs": "drawn",
+                        },
+                        "prepare": [{"name": "difficulty"}],
+                    },
+                ]
+            },
+        },
+        {},
+    )
     policies = ({"name": "max_prob"},)

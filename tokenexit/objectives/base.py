@@ -170,6 +170,9 @@ class Objective(ABC):
     upper_every: ClassVar[int] = 0
     """Steps between those on the upper level, see ``training.bilevel``; 0 for no such level."""
 
+    trains: ClassVar[tuple[str, ...]] = ()
+    """Of ``gate`` and ``depth``, what it trains itself; the model has to have it."""
+
     reads_states: ClassVar[bool] = False
     """Whether its losses ``watch`` all rows after each layer; a teacher's can then be read, too."""
 

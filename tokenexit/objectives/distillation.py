@@ -9,14 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tokenexit.errors import UserError, unknown_name
+from tokenexit.errors import UserError
 from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective
 from tokenexit.objectives.teacher import Teacher
 from tokenexit.objectives.weights import layer_weights
 from tokenexit.signals import Signals
-
-OF = ("top", "exits")
-"""Whose answers are imitated."""
 
 
 @OBJECTIVES.register("distillation")
@@ -24,18 +21,16 @@ OF = ("top", "exits")
 class Distillation(Objective):
     """Every exit learns from the top of ``train.teacher`` (Hinton et al. 2015).
 
-    An exit's loss is ``answers`` times ``(1 - share) CE + share T^2 KL(teacher^T || exit^T)``.
-    Beside that, the mean squared difference of states to the teacher's may be learned, after each
-    layer from the teacher's at the same share of its depth, by which a shallower network is taught
-    as well. It is the mean over layers, width and a text's rows, once for each labelled word.
+    An exit's loss is ``(1 - share) CE + share T^2 KL(teacher^T || exit^T)``. Beside that, the mean
+    squared difference of states to the teacher's may be learned, after each layer from the
+    teacher's at the same share of its depth, by which a shallower network is taught as well. It
+    is the mean over layers, width and a text's rows, once for each labelled word.
 
     Args:
         weights: Of the exits, see ``joint``.
         share: Of the teacher's answers, from 0 to 1; the rest goes to the labels.
         temperature: ``T``, above 0.
         states: Weight of the states, which have to be as wide as the teacher's; 0 for none.
-        answers: Weight of what exits say; 0 for states alone.
-        of: ``top``, or ``exits`` where each exit learns from the teacher's at its layer.
 
     Raises:
         UserError: A setting is out of range.
@@ -45,8 +40,6 @@ class Distillation(Objective):
     share: float = 0.5
     temperature: float = 1.0
     states: float = 0.0
-    answers: float = 1.0
-    of: str = "top"
     reads_teacher = True
 
     def __post_init__(self) -> None:
@@ -57,10 +50,6 @@ class Distillation(Objective):
             raise UserError(f"distillation.temperature must be above 0, not {self.temperature!r}.")
         if not self.states >= 0:
             raise UserError(f"distillation.states must be 0 or more, not {self.states!r}.")
-        if not self.answers >= 0 or not self.answers + self.states:
-            raise UserError("distillation.answers must be 0 or more, and above 0 without states.")
-        if self.of not in OF:
-            raise unknown_name("distillation.of", self.of, OF)
 
     @property
     def reads_states(self) -> bool:  # type: ignore[override]
@@ -83,14 +72,11 @@ class _Taught(BatchLoss):
     def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
         """Compare an exit's answers of words with a gold class."""
         heat, share = self._settings.temperature, self._settings.share
-        weight, known = self._settings.answers * self._weights[signals.layer], signals.known
+        weight, known = self._weights[signals.layer], signals.known
         self._labelled = words[known]
         self.cross_entropy(signals, weight * (1 - share))
-        told = self._teacher.logits
-        if self._settings.of == "exits":
-            told = self._teacher.exits[signals.layer]
         said = F.log_softmax(signals.logits[known].float() / heat, dim=-1)
-        wanted = F.log_softmax(told[words[known]].float() / heat, dim=-1)
+        wanted = F.log_softmax(self._teacher.logits[words[known]].float() / heat, dim=-1)
         gap = F.kl_div(said, wanted, log_target=True, reduction="sum")
         self.add(weight * share * heat**2 * gap)
         return None
@@ -112,24 +98,18 @@ class _Taught(BatchLoss):
             for layer, state in enumerate(states, start=1)
         ]
         each = torch.stack(gaps).mean(dim=0)
+        self.add(self._settings.states * (each * self._row_weights().to(each)).sum())
+
+    def _row_weights(self) -> Tensor:
+        """Labelled words of each row's text over its rows, ``[T]``."""
+        info = self._info
+        assert info.row_sentence is not None
+        assert info.word_sentence is not None
         assert self._labelled is not None
-        weights = row_weights(self._info, self._labelled).to(each)
-        self.add(self._settings.states * (each * weights).sum())
-
-
-def row_weights(info: BatchInfo, labelled: Tensor) -> Tensor:
-    """Labelled words of each row's text over its rows, ``[T]``.
-
-    Args:
-        info: Of the batch.
-        labelled: Numbers of words with a gold class.
-    """
-    assert info.row_sentence is not None
-    assert info.word_sentence is not None
-    texts = len(info.sentence)
-    rows = torch.bincount(info.row_sentence, minlength=texts)
-    known = torch.bincount(info.word_sentence[labelled.cpu()], minlength=texts)
-    return (known / rows.clamp_min(1))[info.row_sentence]
+        texts = len(info.sentence)
+        rows = torch.bincount(info.row_sentence, minlength=texts)
+        labelled = torch.bincount(info.word_sentence[self._labelled.cpu()], minlength=texts)
+        return (labelled / rows.clamp_min(1))[info.row_sentence]
 
 
 def same_depth(layer: int, layers: int, others: int) -> int:

@@ -16,6 +16,7 @@ from tokenexit.transfer import send
 
 UNITS = ("sequence", "token")
 _SALT = 2000
+_APART = 1_000_003  # draws of a step, each of which takes a salt a sentence
 
 
 @OBJECTIVES.register("mixed_depth")
@@ -57,16 +58,29 @@ class MixedDepth(Objective):
 
     def start(self, info: BatchInfo) -> BatchLoss:
         """Exits are drawn by the place of a sentence in the step, and of a word in it."""
-        return _MixedLoss(self, info)
+        return MixedLoss(self, info)
 
 
-class _MixedLoss(BatchLoss):
-    def __init__(self, settings: MixedDepth, info: BatchInfo) -> None:
+class MixedLoss(BatchLoss):
+    """Words leave at drawn exits.
+
+    Args:
+        settings: How exits are drawn.
+        info: The batch.
+        number: Of several draws of a step.
+        weight: Of the loss.
+    """
+
+    def __init__(
+        self, settings: MixedDepth, info: BatchInfo, number: int = 0, weight: float = 1.0
+    ) -> None:
         super().__init__()
         self._settings, self._occasion = settings, info
+        self._salt, self._weight = _SALT + number * _APART, weight
         self._leaves: Tensor | None = None
 
     def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
+        """Score the words that leave."""
         if self._leaves is None:
             self._leaves = self._exits_of_words(signals)
         # Drawn on the host, which so need not ask who has left.
@@ -74,7 +88,7 @@ class _MixedLoss(BatchLoss):
         self._leaves = self._leaves[~leaving]
         rows = send([leaving.nonzero().squeeze(-1)], signals.hidden.device)[0]
         # Also where nobody leaves, so that the same weights are reached however a step is cut.
-        self.cross_entropy(signals.select(rows), 1.0)
+        self.cross_entropy(signals.select(rows), self._weight)
         return leaving
 
     def _exits_of_words(self, signals: Signals) -> Tensor:
@@ -88,9 +102,9 @@ class _MixedLoss(BatchLoss):
         """Exit layer of every place of every sentence, ``[S, extent]``."""
         info, places = self._occasion, self._occasion.sentence.tolist()
         if self._settings.per == "token":
-            lots = torch.stack([draw(info, extent, _SALT + place) for place in places])
+            lots = torch.stack([draw(info, extent, self._salt + place) for place in places])
         else:
-            lots = draw(info, max(places) + 1, _SALT)[places][:, None]
+            lots = draw(info, max(places) + 1, self._salt)[places][:, None]
         chances = layer_weights(self._settings.weights, info.exit_layers)
         bounds = torch.tensor(list(accumulate(chances.values()))[:-1], dtype=lots.dtype)
         layers = torch.tensor(list(chances))

@@ -146,6 +146,7 @@ class Arrived:
             head=lambda *_: self.logits,
             gate_head=self._network.heads.gate,
             previous=None if not self._exits_before else self._previous_there,
+            past=self._past(),
         )
 
     def _previous_there(self) -> Tensor:

@@ -18,6 +18,7 @@ from tokenexit.policies.base import check_unit
 from tokenexit.signals import Signals
 from tokenexit.testing.contract import Contract, require
 from tokenexit.testing.policy_promises import trace_for
+from tokenexit.training import TrainConfig
 
 METHOD: Contract[str] = Contract("method")
 
@@ -95,9 +96,8 @@ def is_made_of_what_there_is(name: str) -> None:
 
 def learned(train: Mapping[str, Any]) -> list[Objective]:
     """The objective of each phase."""
-    usual = train.get("objective", "joint")
-    phases = train.get("phases") or [{}]
-    return [objectives.from_config(phase.get("objective", usual)) for phase in phases]
+    phases = TrainConfig(**{"objective": {"name": "joint"}, **train}).each()
+    return [objectives.from_config(phase.objective) for phase in phases]
 
 
 @METHOD.promise

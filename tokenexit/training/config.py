@@ -91,7 +91,7 @@ class TrainConfig:
     )
     teacher: str | int | None = field(
         default=None,
-        metadata=about("who teaches: previous, the model as training starts; or a phase's number"),
+        metadata=about("who teaches: previous (the model before), a phase's number, or a folder"),
     )
     splits: dict[str, float] = field(
         default_factory=dict,

@@ -33,7 +33,7 @@ def fit_heads(
     for part in model.backbone.final_head().modules():
         if isinstance(part, Fitted):
             heads[model.backbone.num_layers] = part
-    wanted = {head.fitted_on for head in heads.values()} - {None}
+    wanted = {head.fitted_on for head in heads.values()} & {*splits}
     if not wanted:
         return False
     backbone, evaluating = model.inference_backbone, model.inference_heads

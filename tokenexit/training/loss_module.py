@@ -196,7 +196,9 @@ class LossModule(nn.Module):
             columns=self.beside.of(laid, model.device),
         )
         loss = self.objective.begin(info, outer)
-        gate = self.gate if self.gate is not None and learns(self.gate) else None
+        gate = self.gate
+        if gate is not None and (not learns(gate) or "gate" in self.objective.trains):
+            gate = None
         gated = None if gate is None else self.with_gate(loss, gate, words)
         inner: Visitor = loss if gated is None else gated
         deep = self.with_depth(inner, words)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,7 +30,8 @@ class Phase:
         config: Its settings.
         objective: What is learned.
         prepare: What is done before.
-        teacher: Number of the phase as which's beginning the model teaches; None without teacher.
+        teacher: Number of the phase at whose beginning the model was what teaches; None without.
+        folder: Of a saved model that teaches instead.
         name: For messages.
     """
 
@@ -38,12 +40,14 @@ class Phase:
     objective: Objective
     prepare: tuple[Preparation, ...] = ()
     teacher: int | None = None
+    folder: str | None = None
     name: str = "train"
 
     @property
     def is_kept(self) -> bool:
         """Whether the model is kept as it begins: it may be asked for again."""
-        return self.number > 0 or self.teacher is not None or bool(self.prepare)
+        teacher = self.teacher is not None or self.folder is not None
+        return self.number > 0 or teacher or bool(self.prepare)
 
     def label(self) -> dict[str, int]:
         """What entries of the log say of the phase, where there are several."""
@@ -99,12 +103,14 @@ def _phase(number: int, config: TrainConfig, name: str, evaluated: bool) -> Phas
                 f"{name}: the objective {called} reads a column {column!r}, and no preparation "
                 f"gives it (there are: {', '.join(sorted(given)) or 'none'}); set {name}.prepare."
             )
-    teacher = _teacher(config.teacher, number, name)
-    if objective.reads_teacher and teacher is None:
+    given_teacher = config.teacher
+    folder = given_teacher if isinstance(given_teacher, str) and given_teacher != PREVIOUS else None
+    teacher = None if folder is not None else _teacher(given_teacher, number, name)
+    if objective.reads_teacher and given_teacher is None:
         raise UserError(
             f"{name}: the objective {called} learns from a teacher; set {name}.teacher=previous."
         )
-    return Phase(number, config, objective, prepare, teacher, name)
+    return Phase(number, config, objective, prepare, teacher, folder, name)
 
 
 def _teacher(given: str | int | None, number: int, name: str) -> int | None:
@@ -115,7 +121,9 @@ def _teacher(given: str | int | None, number: int, name: str) -> int | None:
     if isinstance(given, int) and 1 <= given <= number:
         return given  # the model as that phase left it: as the next one begins
     told = f" or one of the phases before, 1 to {number}" if number else ""
-    raise UserError(f"{name}.teacher must be {PREVIOUS}{told}, not {given!r}.")
+    raise UserError(
+        f"{name}.teacher must be {PREVIOUS}{told}, or the folder of a model, not {given!r}."
+    )
 
 
 def check_phases(model: Any, config: TrainConfig) -> None:
@@ -127,11 +135,24 @@ def check_phases(model: Any, config: TrainConfig) -> None:
     """
     for phase in phases_of(config, evaluated=True):
         check_frozen(model, phase.config.freeze, phase.name)
+        _check_parts(model, phase)
+        if phase.folder is not None and not Path(phase.folder).is_dir():
+            raise UserError(f"{phase.name}.teacher={phase.folder!r} is no folder of a model.")
         if phase.config.patience is not None and phase.judge(lambda _: {}, model) is None:
             raise UserError(
                 f"{phase.name} freezes all exits, so that no evaluation would be better than the "
                 f"first, and patience={phase.config.patience} has no meaning: set "
                 f"{phase.name}.patience=null."
+            )
+
+
+def _check_parts(model: Any, phase: Phase) -> None:
+    for part in phase.objective.trains:
+        if part not in model.parts():
+            ways = {"gate": "heads.gate=true (gate=true of a generator)", "depth": "depth=true"}
+            raise UserError(
+                f"{phase.name}: the objective {phase.config.objective['name']} trains a {part}, "
+                f"and the model has none: set {ways.get(part, part)}. Only generators have depth."
             )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tokenexit.errors import UserError
 from tokenexit.objectives import Objective
 from tokenexit.training.batches import Example, labelled_words
 from tokenexit.training.beginning import Beginning, keep, newest, restore
@@ -82,10 +83,9 @@ def begin(run: Run, phase: Phase, before: TrainerState) -> Begun:
         return Begun(texts, module, state)
     place, accelerator = run.checkpoints, run.accelerator
     if newest(place) != phase.number:
-        left = model.settings
         columns = prepared(phase.prepare, model, _material(run, phase, texts))
-        started = Beginning(before.all_steps, before.chosen_on, columns)
-        keep(accelerator, place, phase.number, model, started, left)
+        steps = before.all_steps
+        keep(accelerator, place, phase.number, model, Beginning(steps, before.chosen_on, columns))
     begun = restore(place, phase.number, model)
     module.beside = Beside(_teacher(run, phase), begun.columns, texts)
     state.before, state.chosen_on = begun.before, begun.chosen_on
@@ -94,24 +94,40 @@ def begin(run: Run, phase: Phase, before: TrainerState) -> Begun:
 
 def _material(run: Run, phase: Phase, texts: Sequence[Example]) -> Material:
     size, seed = phase.config.batch_size, phase.seed(run.seed)
-    asked = phase.prepare and phase.objective.reads_teacher
-    teacher = _teacher(run, phase) if asked else None
 
     def module(model: Any) -> LossModule:
-        made = run.loss_module(model, phase.objective, False)
-        made.beside = Beside(teacher, texts=texts)
-        return made
+        return run.loss_module(model, phase.objective, False)
 
     return Material(texts, run.splits, module, size, seed)
 
 
 def _teacher(run: Run, phase: Phase) -> LossModule | None:
     """The model that teaches, apart from the one that learns."""
-    if phase.teacher is None:
+    if phase.folder is not None:
+        model = _loaded(run.model, phase)
+    elif phase.teacher is not None:
+        model = deepcopy(run.model)
+        restore(run.checkpoints, phase.teacher, model)
+    else:
         return None
-    model = deepcopy(run.model)
-    begun = newest(run.checkpoints)
-    if begun is not None and phase.teacher <= begun:  # else a phase prepares, and this is how it is
-        restore(run.checkpoints, phase.teacher, model, teaches=True)
     model.requires_grad_(False)
     return run.loss_module(model, phase.objective, False).eval()
+
+
+def _loaded(pupil: Any, phase: Phase) -> Any:
+    """A saved model that reads and says what the pupil does.
+
+    Raises:
+        UserError: It does not.
+    """
+    model = type(pupil).from_pretrained(phase.folder).to(pupil.device)
+    ours, theirs = (
+        None if m.tokenizer is None else m.tokenizer.get_vocab() for m in (pupil, model)
+    )
+    if ours != theirs or model.settings.labels != pupil.settings.labels:
+        what = "classes" if ours == theirs else "tokens"
+        raise UserError(
+            f"{phase.name}.teacher: the model in {phase.folder} has other {what} than the one that "
+            "learns, whose tokens it is shown and whose answers it gives; take one that agrees."
+        )
+    return model

@@ -60,7 +60,9 @@ class Seq2SeqLossModule(LossModule):
     def with_depth(self, visitor: Visitor, words: int) -> WithDepth | None:
         """See ``LossModule``."""
         depth = self.model.depth
-        return WithDepth(visitor, words) if depth is not None and learns(depth) else None
+        if depth is None or not learns(depth) or "depth" in self.objective.trains:
+            return None
+        return WithDepth(visitor, words)
 
     def lay(self, part: MicroBatch) -> Laid:
         """See ``LossModule``."""

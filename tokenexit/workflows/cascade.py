@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from tokenexit.models.cascades.cascade import CascadeForSequenceClassification
 from tokenexit.models.cascades.folder import stage_name
 from tokenexit.models.sequences.sequence_classification import ExitModelForSequenceClassification
 from tokenexit.policies import Policy
-from tokenexit.training import check_training, make_accelerator
+from tokenexit.training import TrainConfig, check_training, make_accelerator
 from tokenexit.workflows.config import ClassificationConfig
 from tokenexit.workflows.finish import finish
 from tokenexit.workflows.folder import Demo, begin, check_run, run_folder
@@ -100,7 +100,7 @@ def _run(
     for stage in stages:
         check_training(stage.train, evaluated=True)
     begin(config, accelerator)
-    for number, stage in enumerate(stages, start=1):
+    for number, stage in _in_order(config, stages):
         if main:
             logger.info("model %d of %d", number, len(stages))
         run_stage(stage)
@@ -161,4 +161,37 @@ def stage_config(config: ClassificationConfig, number: int) -> ClassificationCon
         calibrate=replace(config.calibrate, policies=[]),
     )
     told = [f"{key}={json.dumps(value)}" for key, value in own.items()]
-    return load_config(ClassificationConfig, told, dump_config(shared))
+    made = load_config(ClassificationConfig, told, dump_config(shared))
+    if not _learns_from_next(made.train):
+        return made
+    if number == len(config.stages):
+        raise UserError(f"teacher={NEXT} is the next larger model, and the last one has none.")
+    teacher = str(run.resolve() / stage_name(number + 1))
+    return replace(made, train=_with_teacher(made.train, teacher))
+
+
+NEXT = "next"
+"""As a teacher: the next larger model of the cascade."""
+
+
+def _learns_from_next(train: TrainConfig) -> bool:
+    return any(phase.teacher == NEXT for phase in train.each())
+
+
+def _with_teacher(train: TrainConfig, folder: str) -> TrainConfig:
+    """The same, with the folder of the next model in the place of its name."""
+    own = folder if train.teacher == NEXT else train.teacher
+    phases = [
+        {**phase, "teacher": folder} if phase.get("teacher") == NEXT else phase
+        for phase in train.phases
+    ]
+    return replace(train, teacher=own, phases=phases)
+
+
+def _in_order(
+    config: ClassificationConfig, stages: Sequence[ClassificationConfig]
+) -> list[tuple[int, ClassificationConfig]]:
+    """The models with their numbers, those that teach first."""
+    numbered = list(enumerate(stages, start=1))
+    taught = any(NEXT in json.dumps(stage.get("train")) for stage in config.stages)
+    return numbered[::-1] if taught else numbered

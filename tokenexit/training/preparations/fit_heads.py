@@ -34,4 +34,5 @@ class FitHeads(Preparation):
             raise UserError(
                 "fit_heads is for heads of taggers and classifiers; generators have none."
             )
-        fit_heads(model, {"train": texts, "validation": texts}, material.batch_size)
+        seen: dict[str, Any] = dict.fromkeys(("train", "validation", "phase"), texts)
+        fit_heads(model, seen, material.batch_size)
