@@ -30,6 +30,8 @@ class NGram(Embeddings):
         unknown: What is done about trigrams that a table lacks: ``compute`` them, or ``fallback``.
         masking: Share of the neighbours that training hides, so that shorter n-grams get a meaning.
         dropout: On the states of trigrams, in training.
+        on: Whether it begins so; else the network's own embeddings serve until the preparation
+            ``embeddings`` of a phase switches it on. Saved with its weights.
     """
 
     tabled = True
@@ -41,6 +43,7 @@ class NGram(Embeddings):
         unknown: Literal["compute", "fallback"] = "compute",
         masking: float = 0.0,
         dropout: float = 0.1,
+        on: bool = True,
     ) -> None:
         super().__init__()
         if unknown not in UNKNOWN:
@@ -48,7 +51,9 @@ class NGram(Embeddings):
         for name, value in (("masking", masking), ("dropout", dropout)):
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
                 raise UserError(f"embeddings.{name} must be from 0 to below 1, not {value!r}.")
-        self.layers = self.stands_for(shape.num_layers, layers=layers)
+        if not isinstance(on, bool):
+            raise UserError(f"embeddings.on must be true or false, not {on!r}.")
+        self._layers, self.on = self.stands_for(shape.num_layers, layers=layers), on
         self.unknown, self.masking, self.dropout = unknown, masking, dropout
         self.gate = nn.Linear(shape.width, 1)
         self.norm = nn.LayerNorm(shape.width)
@@ -71,12 +76,27 @@ class NGram(Embeddings):
         return found
 
     @property
+    def layers(self) -> int:  # type: ignore[override]
+        """Lower layers that it stands for: none while it is off."""
+        return self._layers if self.on else 0
+
+    def get_extra_state(self) -> Tensor:
+        """Whether it is on, for the weights that are saved."""
+        return torch.tensor([self.on])
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """As it was saved."""
+        self.on = bool(state)
+
+    @property
     def macs(self) -> int:
         """Of the gate."""
         return self.gate.in_features
 
     def forward(self, tokens: Tokens, below: Below) -> Tensor:
         """See ``Embeddings``."""
+        if not self.on:
+            return below.embed()
         states = self._states(ngrams_of(tokens.input_ids, tokens.positions), below)
         states = F.dropout(states.to(self.norm.weight.dtype), self.dropout, self.training)
         hidden = states[:, 1].clone()

@@ -21,15 +21,17 @@ from tokenexit.signals import Signals
 class Distillation(Objective):
     """Every exit learns from the top of ``train.teacher`` (Hinton et al. 2015).
 
-    An exit's loss is ``(1 - share) CE + share T^2 KL(teacher^T || exit^T)``. Beside that, the mean
-    squared difference of states to the teacher's may be learned, after each layer from the
-    teacher's at the same share of its depth, by which a shallower network is taught as well. It
-    is the mean over layers, width and a text's rows, once for each labelled word.
+    An exit's loss is ``(1 - share) CE + share T^2 KL(teacher^T || exit^T)``, times ``answers``.
+    Beside that, the mean squared difference of states to the teacher's may be learned, after each
+    layer from the teacher's at the same share of its depth, by which a shallower network is taught
+    as well; where embeddings stand for layers, from the last of these on. It is the mean over
+    layers, width and a text's rows, once for each labelled word.
 
     Args:
         weights: Of the exits, see ``joint``.
         share: Of the teacher's answers, from 0 to 1; the rest goes to the labels.
         temperature: ``T``, above 0.
+        answers: Weight of all that; 0 where states alone teach.
         states: Weight of the states, which have to be as wide as the teacher's; 0 for none.
 
     Raises:
@@ -40,6 +42,7 @@ class Distillation(Objective):
     share: float = 0.5
     temperature: float = 1.0
     states: float = 0.0
+    answers: float = 1.0
     reads_teacher = True
 
     def __post_init__(self) -> None:
@@ -48,8 +51,12 @@ class Distillation(Objective):
             raise UserError(f"distillation.share must be from 0 to 1, not {self.share!r}.")
         if not self.temperature > 0:
             raise UserError(f"distillation.temperature must be above 0, not {self.temperature!r}.")
-        if not self.states >= 0:
-            raise UserError(f"distillation.states must be 0 or more, not {self.states!r}.")
+        for name in ("states", "answers"):
+            if not getattr(self, name) >= 0:
+                value = getattr(self, name)
+                raise UserError(f"distillation.{name} must be 0 or more, not {value!r}.")
+        if not self.states + self.answers:
+            raise UserError("distillation.answers and states are both 0: nothing is learned.")
 
     @property
     def reads_states(self) -> bool:  # type: ignore[override]
@@ -67,7 +74,8 @@ class _Taught(BatchLoss):
         super().__init__()
         self._settings, self._info, self._teacher = settings, info, teacher
         self._labelled: Tensor | None = None
-        self._weights = layer_weights(settings.weights, info.exit_layers)
+        weights = layer_weights(settings.weights, info.exit_layers)
+        self._weights = {layer: settings.answers * weight for layer, weight in weights.items()}
 
     def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
         """Compare an exit's answers of words with a gold class."""
@@ -96,6 +104,7 @@ class _Taught(BatchLoss):
                 reduction="none",
             ).mean(dim=-1)
             for layer, state in enumerate(states, start=1)
+            if layer >= self._info.lower
         ]
         each = torch.stack(gaps).mean(dim=0)
         self.add(self._settings.states * (each * self._row_weights().to(each)).sum())

@@ -33,6 +33,7 @@ class BatchInfo:
         row_sentence: Number of each token row's sentence in the batch, ``[T]``, on the host.
         reducer: What takes rows out of the model's texts, if anything.
         teacher: The model that the phase learns from, ``train.teacher``; None without one.
+        lower: Layers that embeddings stand for, whose states are those before the next layer.
         columns: What was computed before the phase, by name: ``[S, ...]`` of sentences,
             ``[W, ...]`` of words or ``[T, ...]`` of token rows, in the order of the batch.
     """
@@ -50,4 +51,5 @@ class BatchInfo:
     row_sentence: Tensor | None = None
     reducer: Reducer | None = None
     teacher: Teacher | None = None
+    lower: int = 0
     columns: Mapping[str, Tensor] = field(default_factory=dict)

@@ -66,6 +66,11 @@ class EncoderLossModule(LossModule):
         return Laid(batch, batch.num_words, texts, text, place, numbers, rows)
 
     @property
+    def lower(self) -> int:
+        """See ``LossModule``."""
+        return self.model.heads.embeddings.layers
+
+    @property
     def reducer(self) -> Reducer | None:
         """The model's."""
         return self.model.reducer

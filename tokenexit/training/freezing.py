@@ -80,6 +80,6 @@ def _frozen(parts: Parts, frozen: Collection[str]) -> set[int]:
 
 
 def _with_inner(parts: Parts, frozen: Collection[str]) -> set[str]:
-    """Frozen parts, with the embeddings of a frozen network."""
+    """Frozen parts, with embeddings and lower layers of a frozen network."""
     found = {*frozen}
-    return found | ({"embeddings"} & parts.keys() if "network" in found else set())
+    return found | ({"embeddings", "lower"} & parts.keys() if "network" in found else set())

@@ -147,6 +147,11 @@ class LossModule(nn.Module):
         """
 
     @property
+    def lower(self) -> int:
+        """Layers that embeddings stand for."""
+        return 0
+
+    @property
     def reducer(self) -> Reducer | None:
         """What takes rows out of texts, if anything."""
         return None
@@ -193,6 +198,7 @@ class LossModule(nn.Module):
             row_sentence=laid.row_text,
             reducer=self.reducer,
             teacher=self._teacher(laid),
+            lower=self.lower,
             columns=self.beside.of(laid, model.device),
         )
         loss = self.objective.begin(info, outer)

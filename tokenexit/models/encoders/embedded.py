@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from torch import nn
+
 from tokenexit.backbones import Backbone
 from tokenexit.embeddings import NGramTable, build_embeddings, first_exit
 from tokenexit.errors import UserError
@@ -34,6 +36,19 @@ class Embedded(ABC):
     def own_embeddings(self) -> bool:
         """Whether nothing stands for lower layers."""
         return self.heads.embeddings.layers == 0
+
+    def lower_modules(self) -> list[nn.Module]:
+        """What embeddings that stand for layers are computed with; none where none do.
+
+        Layers that share their weights with those above are not among them.
+        """
+        embeddings, backbone = self.heads.embeddings, self.backbone
+        gate = getattr(embeddings, "gate", None)
+        if gate is None:
+            return []
+        depth = type(embeddings).stands_for(backbone.num_layers, **_settings(self.settings))
+        stack: Any = backbone.base.get_submodule(backbone.stack) if backbone.stack else ()
+        return [backbone.base.embeddings, *list(stack)[:depth], gate]
 
     def use_embeddings(self, embeddings: Mapping[str, Any] | str | None) -> Self:
         """Let embeddings stand for lower layers; they are to be trained, and saved with the model.
@@ -131,6 +146,10 @@ class Embedded(ABC):
         table = self.heads.embeddings.table
         if table is not None:
             table.save(folder / TABLE)
+
+
+def _settings(settings: ExitSettings) -> dict[str, Any]:
+    return {key: value for key, value in (settings.embeddings or {}).items() if key != "name"}
 
 
 def put_embeddings(

@@ -278,7 +278,9 @@ class ExitEncoder(Judged, Embedded, ExitModel):
             "heads": [self.heads.exits],
         }
         beside = {"gate": self.heads.gate, "scorers": self.heads.scorers}
-        return found | {name: [part] for name, part in beside.items() if part is not None}
+        found |= {name: [part] for name, part in beside.items() if part is not None}
+        lower = self.lower_modules()
+        return found | ({"lower": lower} if lower else {})
 
     def head_parameters(self) -> Iterator[nn.Parameter]:
         """Parameters that start from nothing: those of the heads, the top's included."""

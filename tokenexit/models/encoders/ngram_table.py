@@ -113,7 +113,7 @@ def mark_of(model: Any) -> dict[str, list[float]]:
 
 
 def _check_tabled(embeddings: Any) -> None:
-    if not embeddings.tabled:
+    if not embeddings.tabled or not embeddings.layers:
         raise UserError(
             "The model computes all layers of its texts, so there is nothing to look up: embeddings"
             ' of n-grams have a table, model.use_embeddings({"name": "ngram"}).'
