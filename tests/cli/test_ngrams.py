@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+from pathlib import Path
 
 import pytest
 
@@ -66,3 +68,22 @@ def test_mistakes_are_told(cli, folder, data, tmp_path):
     config = load_config(ClassificationConfig, argv, told)
     with pytest.raises(UserError, match=r"embeddings\.name=ngram"):
         run_task(config)
+
+
+def test_the_benchmark_tells_what_a_table_is_worth(data, tmp_path, capsys):
+    place = Path(__file__).parent.parent.parent / "benchmarks" / "variants.py"
+    spec = importlib.util.spec_from_file_location("variants", place)
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    argv = [f"data={data}", f"output_dir={tmp_path / 'run'}", "batching=by_depth"]
+    run_task(load_config(ClassificationConfig, argv, {**SMALL, "ngram_table": 50}))
+    told = [str(tmp_path / "run"), "--data", str(data), "--repeats", "2", "--batch-size", "4"]
+    script.main(told)
+    rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines()[2:]]
+    names = ["plain transformers", "as saved", "without table", "fixed batches"]
+    assert [row[0].strip() for row in rows] == names
+    macs = [float(row[3]) for row in rows]
+    assert macs[1] == macs[3] < 1
+    assert macs[1] < macs[2]
