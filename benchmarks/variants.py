@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: Arguments of the command line.
     """
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("run", help="folder of a text classifier")
     parser.add_argument("--data", required=True)
     parser.add_argument("--split", default="test")

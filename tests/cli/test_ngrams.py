@@ -43,6 +43,7 @@ def test_a_run_looks_up_what_it_was_given_and_a_command_makes_more(cli, data, tm
     run_task(load_config(ClassificationConfig, argv, SMALL))
     few = ExitModelForSequenceClassification.from_pretrained(run)
     assert few.settings.exit_layers == (2, 3)
+    assert few.heads.embeddings.table is not None
     assert len(few.heads.embeddings.table) == 4
     before = (run / TABLE).stat().st_size
     done = cli("ngrams", run, "--data", data, "--json", tmp_path / "told.json")
@@ -80,6 +81,7 @@ def test_the_benchmark_tells_what_a_table_is_worth(data, tmp_path, capsys):
     argv = [f"data={data}", f"output_dir={tmp_path / 'run'}", "batching=by_depth"]
     run_task(load_config(ClassificationConfig, argv, {**SMALL, "ngram_table": 50}))
     told = [str(tmp_path / "run"), "--data", str(data), "--repeats", "2", "--batch-size", "4"]
+    capsys.readouterr()
     script.main(told)
     rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines()[2:]]
     names = ["plain transformers", "as saved", "without table", "fixed batches"]
