@@ -96,6 +96,12 @@ def test_unknown_trigrams_are_computed_or_fall_back(make_tagger):
     fallen = model.trace(MORE, policy="never")
     assert fallen.work[0].active == 0
     assert np.abs(fallen.log_probs - wanted.log_probs).max() > 0.01
+    model = own(make_tagger)  # the same of a model that computed them
+    model.use_table(model.make_table(TEXTS, unknown="fallback"))
+    same(model.trace(MORE, policy="never"), fallen)
+    assert model.settings.embeddings["unknown"] == "fallback"
+    with pytest.raises(UserError, match="Did you mean 'compute'"):
+        model.make_table(TEXTS, unknown="computed")
     few = model.make_table(TEXTS, most=5)
     assert len(few) == 5
     assert few.find(torch.tensor([(model.tokenizer.cls_token_id + 1) << 20])) >= 0  # in all texts

@@ -24,6 +24,10 @@ def ngrams(
     most: Annotated[
         int, typer.Option(min=1, max=1 << 40, help="N-grams at most, the commonest first.")
     ] = 100_000,
+    unknown: Annotated[
+        str | None,
+        typer.Option(help="What is done about others: compute or fallback; as the model does."),
+    ] = None,
     columns: Columns,
     place: Machine,
     progress: Progress = None,
@@ -47,7 +51,7 @@ def ngrams(
     texts = opened.texts(opened.split(data, split, False, **columns.options()))
     with tempfile.TemporaryDirectory(prefix=".ngrams.", dir=folder) as beside:
         with progressing(progress):
-            table = opened.model.make_table(texts, most, Path(beside) / "states")
+            table = opened.model.make_table(texts, most, Path(beside) / "states", unknown)
         opened.model.use_table(table)
         save(opened.model, folder)
     known = len(table), *table.states.shape[1:]

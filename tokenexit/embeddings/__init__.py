@@ -13,10 +13,11 @@ from tokenexit.embeddings.base import (
     looks_up,
 )
 from tokenexit.embeddings.plain import Plain
-from tokenexit.embeddings.table import NGramTable
+from tokenexit.embeddings.table import UNKNOWN, NGramTable
 
 __all__ = [
     "EMBEDDINGS",
+    "UNKNOWN",
     "Below",
     "Embeddings",
     "NGramTable",

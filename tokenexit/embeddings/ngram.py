@@ -10,9 +10,8 @@ from torch.nn import functional as F
 
 from tokenexit.embeddings.base import EMBEDDINGS, Below, Embeddings, Shape, Tokens
 from tokenexit.embeddings.keys import ngrams_of, shorter, unpacked
+from tokenexit.embeddings.table import UNKNOWN
 from tokenexit.errors import UserError, unknown_name
-
-UNKNOWN = ("compute", "fallback")
 
 
 @EMBEDDINGS.register("ngram")

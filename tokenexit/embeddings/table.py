@@ -14,6 +14,9 @@ from torch import Tensor
 
 from tokenexit.errors import UserError
 
+UNKNOWN = ("compute", "fallback")
+"""What is done about trigrams that a table lacks."""
+
 MADE_FROM = "made_from"
 
 

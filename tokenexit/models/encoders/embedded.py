@@ -10,11 +10,11 @@ from typing import Any, Self
 from torch import nn
 
 from tokenexit.backbones import Backbone
-from tokenexit.embeddings import NGramTable, build_embeddings, first_exit
-from tokenexit.errors import UserError
+from tokenexit.embeddings import UNKNOWN, NGramTable, build_embeddings, first_exit
+from tokenexit.errors import UserError, unknown_name
 from tokenexit.heads import ExitHeads
 from tokenexit.models.encoders.embedding_shape import shape_of
-from tokenexit.models.encoders.ngram_table import Checked, make_table
+from tokenexit.models.encoders.ngram_table import Checked, check_tabled, make_table
 from tokenexit.models.folders.names import TABLE
 from tokenexit.models.settings import ExitSettings
 
@@ -81,7 +81,11 @@ class Embedded(ABC):
         return self
 
     def make_table(
-        self, texts: Sequence[Any], most: int = 100_000, path: str | Path | None = None
+        self,
+        texts: Sequence[Any],
+        most: int = 100_000,
+        path: str | Path | None = None,
+        unknown: str | None = None,
     ) -> NGramTable:
         """States of the commonest n-grams of texts, as the model computes them now.
 
@@ -90,6 +94,8 @@ class Embedded(ABC):
             most: N-grams at most; those of a token and its next one count as well where unknown
                 trigrams fall back on them.
             path: A new file to write states to; in memory when None.
+            unknown: What is done about trigrams that it lacks, from now on: ``compute`` or
+                ``fallback``; as it is when None.
 
         Returns:
             A table for ``use_table``.
@@ -97,8 +103,19 @@ class Embedded(ABC):
         Raises:
             UserError: The model has embeddings of its own, or the texts no n-gram.
         """
+        if unknown is not None:
+            check_tabled(self.heads.embeddings)
+            self._use_unknown(unknown)
         sentences = [window.sentence for window in self.encoder.encode(texts)]
         return make_table(self, sentences, most, None if path is None else Path(path))
+
+    def _use_unknown(self, unknown: str) -> None:
+        embeddings: Any = self.heads.embeddings
+        if unknown not in UNKNOWN:
+            raise unknown_name("rule for unknown n-grams", unknown, UNKNOWN)
+        embeddings.unknown = unknown
+        model: Any = self
+        model.configure(embeddings={**(self.settings.embeddings or {}), "unknown": unknown})
 
     def use_table(self, table: NGramTable | str | Path | None) -> Self:
         """Look states of lower layers up from now on; None: compute them all.

@@ -40,7 +40,7 @@ def make_table(
         UserError: Nothing here looks states up, or there is no n-gram.
     """
     embeddings = model.inference_heads.embeddings
-    _check_tabled(embeddings)
+    check_tabled(embeddings)
     if most < 1:
         raise UserError(f"A table has at least one n-gram, not {most}.")
     keys = _commonest(sentences, most, short=embeddings.unknown == "fallback")
@@ -64,7 +64,7 @@ def check_table(model: Any, table: NGramTable) -> None:
         UserError: Says which weight is another.
     """
     embeddings = model.heads.embeddings
-    _check_tabled(embeddings)
+    check_tabled(embeddings)
     width = model.backbone.hidden_size
     if table.states.shape[1:] != (3, width):
         raise UserError(f"The table has states of another width than {width}. {AGAIN}")
@@ -112,7 +112,12 @@ def mark_of(model: Any) -> dict[str, list[float]]:
     return fingerprint(_weights(model))
 
 
-def _check_tabled(embeddings: Any) -> None:
+def check_tabled(embeddings: Any) -> None:
+    """Refuse embeddings that look nothing up.
+
+    Raises:
+        UserError: Says which do.
+    """
     if not embeddings.tabled or not embeddings.layers:
         raise UserError(
             "The model computes all layers of its texts, so there is nothing to look up: embeddings"
