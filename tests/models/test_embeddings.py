@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 
@@ -65,7 +66,7 @@ def test_folders_without_are_as_before(make_tagger, tmp_path):
 def test_a_table_of_other_weights_is_told(make_tagger):
     model = own(make_tagger)
     model.use_table(model.make_table(TEXTS))
-    model.trace(TEXTS)
+    same(copy.deepcopy(model).trace(TEXTS), model.trace(TEXTS))
     with torch.no_grad():
         model.backbone.final_head().weight.mul_(2)  # above the layers that are looked up
     model.trace(TEXTS)

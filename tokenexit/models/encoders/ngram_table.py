@@ -102,6 +102,10 @@ class Checked:
             return False
         return self._counts == _counts(weights) and (self._watch is None or self._watch.same(rows))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy of a model has weights of its own, to be looked at anew."""
+        return type(None), ()
+
 
 def _counts(weights: Sequence[Tensor]) -> list[int]:
     return [weight._version for weight in weights if not weight.is_inference()]
