@@ -134,8 +134,12 @@ def test_exit_layers_exist(add, layer):
 
 
 @pytest.mark.parametrize(
-    ("given", "made"), [(None, (1, 2, 3, 4)), ([], (4,)), ([3, 1, 3], (1, 3, 4)), ((4,), (4,))]
-)
+    ("given", "made"),
+    [
+        (None, (1, 2, 3, 4)), ([], (4,)), ([3, 1, 3], (1, 3, 4)), ((4,), (4,)),
+        (1, (4,)), (2, (2, 4)), (3, (2, 3, 4)),
+    ],
+)  # fmt: skip
 def test_the_top_always_has_an_exit(add, given, made):
     model = add(exit_layers=given)
     assert model.settings.exit_layers == made

@@ -124,15 +124,17 @@ def check_exit_layers(
         lowest: The first that may have an exit, where not all layers are listed.
 
     Raises:
-        UserError: Not a list, or a layer outside ``1..num_layers``.
+        UserError: Neither list nor number, a layer outside ``1..num_layers``, or too many.
     """
     chosen = range(lowest, num_layers + 1) if layers is None else layers
     if isinstance(layers, int) and not isinstance(layers, bool):
-        if layers < 1:
-            raise UserError(f"exit_layers is a list, or a number of exits from 1, not {layers}.")
         room = num_layers - lowest + 1
-        count = min(layers, room)
-        chosen = [lowest - 1 + -(-room * place // count) for place in range(1, count + 1)]
+        if not 1 <= layers <= room:
+            raise UserError(
+                "exit_layers must be a list of layers such as [2, 4], or how many, from 1 to "
+                f"{room}, not {layers}."
+            )
+        chosen = [lowest - 1 + -(-room * place // layers) for place in range(1, layers + 1)]
     if not isinstance(chosen, Sequence) or isinstance(chosen, str):
         raise UserError(f"exit_layers must be a list of layers such as [2, 4], not {layers!r}.")
     for layer in chosen:
