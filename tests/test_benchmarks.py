@@ -340,7 +340,8 @@ def test_long_texts_are_measured_once(script, tmp_path, monkeypatch, capsys):
     assert whole["result"]["test"]["relative_quality"] == 1
     assert "| half | `core_set(ratio=" in shown
     assert "| all | none | as it is |" in shown
-    monkeypatch.setattr(module, "measure", None)
+    for name in ("measure", "timed"):
+        monkeypatch.setattr(module, name, None)
     module.main(given)
     assert capsys.readouterr().out == shown
     with pytest.raises(UserError, match="--system takes a name"):

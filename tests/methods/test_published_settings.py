@@ -160,3 +160,20 @@ def test_calm_decays_its_margin():
     decayed, *others = settings["calibrate"]["policies"]
     assert decayed == {"name": "decay", "policy": {"name": "margin"}}
     assert [family["name"] for family in others] == ["saturation", "learned_gate"]
+
+
+def test_networks_are_narrowed_between_phases():
+    dynabert = settings_of("dynabert", "text")["train"]["phases"]
+    names = [phase["objective"]["name"] for phase in dynabert]
+    assert names == ["single", "sub_networks", "sub_networks", "sub_networks"]
+    assert dynabert[1]["prepare"] == [{"name": "rewire"}]
+    assert [phase["objective"].get("states", 0.1) for phase in dynabert[1:]] == [0.1, 1.0, 0]
+    assert [phase.get("teacher") for phase in dynabert] == [None, "previous", "previous", None]
+    cost_eff = settings_of("cost_eff", "text")["train"]["phases"]
+    pruned = [phase for phase in cost_eff if phase.get("prepare") == [{"name": "prune"}]]
+    assert len(pruned) == 6
+    assert {phase["objective"]["share"] for phase in pruned} == {0.9}
+    assert all(phase["gradient_equilibrium"] for phase in cost_eff[1:])
+    assert cost_eff[-2]["objective"]["answers"] == 0
+    assert cost_eff[-1]["objective"]["of"] == "exits"
+    assert {phase["teacher"] for phase in cost_eff[2:]} == {2}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,16 @@ def test_training_goes_through_what_is_kept(own):
     block = own.backbone.channels(0).neurons
     grads = block.into[0].weight.grad, block.out.weight.grad.T
     assert all(grad[:24].any(dim=1).all() and not grad[24:].any() for grad in grads)
+
+
+def test_a_copy_has_a_view_of_its_own(own):
+    own.use_widths(0.5)
+    seen, copied = own.used_backbone, copy.deepcopy(own)
+    assert own.used_backbone is seen
+    assert copied.used_backbone is not seen
+    narrow = copied.used_backbone.channels(0).neurons.out
+    assert narrow.whole is copied.backbone.channels(0).neurons.out
+    assert own.eval().used_backbone is own.used_backbone is not own.train().used_backbone
 
 
 def test_what_does_not_fit_is_refused_and_changes_nothing(own):

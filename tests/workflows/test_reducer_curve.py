@@ -10,9 +10,16 @@ from typing import Any
 from tokenexit import reducers
 from tokenexit.files import write_json
 from tokenexit.reporting.comparison_curves import pooled
+from tokenexit.widths import Widths
 from tokenexit.workflows.compare_methods_config import CompareMethodsConfig
 from tokenexit.workflows.method_runs import plan
-from tokenexit.workflows.reducer_curve import reduced_by, reducer_settings, sweep_reducer
+from tokenexit.workflows.reducer_curve import (
+    dial_of,
+    reduced_by,
+    reducer_settings,
+    reducer_text,
+    sweep_reducer,
+)
 
 
 @dataclass
@@ -101,3 +108,20 @@ def test_a_training_is_laid_over_a_preset():
     assert (own.curve, own.config.train.objective["price"]) == ("transkimmer", 2.0)
     assert own.config.reducer == preset.config.reducer
     assert own.config.heads == preset.config.heads
+
+
+def test_widths_are_run_by_their_share_and_set_back(tmp_path):
+    told = []
+    model = SimpleNamespace(
+        settings=SimpleNamespace(reducer=None, widths={"heads": 1.0, "neurons": 1.0}),
+        widths=Widths(),
+        use_widths=told.append,
+    )
+    assert dial_of(model) == Widths()
+    shares = [Widths(share, share) for share in (1.0, 0.75, 0.5, 0.25)]
+    assert reducer_settings(tmp_path, Widths(), 9) == shares
+    pruned = Widths((2, 1), (8, 4))
+    assert reducer_settings(tmp_path, pruned, 9) == [pruned]
+    with reduced_by(model, reducer_text(shares[2])):
+        assert told == [{"heads": 0.5, "neurons": 0.5}]
+    assert told[1] == model.settings.widths

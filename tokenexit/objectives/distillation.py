@@ -9,11 +9,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tokenexit.errors import UserError
+from tokenexit.errors import UserError, unknown_name
 from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective
 from tokenexit.objectives.teacher import Teacher
 from tokenexit.objectives.weights import layer_weights
 from tokenexit.signals import Signals
+
+OF = ("top", "exits")
+"""Whose answers are imitated."""
 
 
 @OBJECTIVES.register("distillation")
@@ -33,6 +36,7 @@ class Distillation(Objective):
         temperature: ``T``, above 0.
         answers: Weight of all that; 0 where states alone teach.
         states: Weight of the states, which have to be as wide as the teacher's; 0 for none.
+        of: ``top``, or ``exits`` where each exit learns from the teacher's at its layer.
 
     Raises:
         UserError: A setting is out of range.
@@ -43,6 +47,7 @@ class Distillation(Objective):
     temperature: float = 1.0
     states: float = 0.0
     answers: float = 1.0
+    of: str = "top"
     reads_teacher = True
 
     def __post_init__(self) -> None:
@@ -57,6 +62,8 @@ class Distillation(Objective):
                 raise UserError(f"distillation.{name} must be 0 or more, not {value!r}.")
         if not self.states + self.answers:
             raise UserError("distillation.answers and states are both 0: nothing is learned.")
+        if self.of not in OF:
+            raise unknown_name("distillation.of", self.of, OF)
 
     @property
     def reads_states(self) -> bool:  # type: ignore[override]
@@ -74,17 +81,19 @@ class _Taught(BatchLoss):
         super().__init__()
         self._settings, self._info, self._teacher = settings, info, teacher
         self._labelled: Tensor | None = None
-        weights = layer_weights(settings.weights, info.exit_layers)
-        self._weights = {layer: settings.answers * weight for layer, weight in weights.items()}
+        self._weights = layer_weights(settings.weights, info.exit_layers)
 
     def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
         """Compare an exit's answers of words with a gold class."""
         heat, share = self._settings.temperature, self._settings.share
-        weight, known = self._weights[signals.layer], signals.known
+        weight, known = self._settings.answers * self._weights[signals.layer], signals.known
         self._labelled = words[known]
         self.cross_entropy(signals, weight * (1 - share))
+        told = self._teacher.logits
+        if self._settings.of == "exits":
+            told = self._teacher.exits[signals.layer]
         said = F.log_softmax(signals.logits[known].float() / heat, dim=-1)
-        wanted = F.log_softmax(self._teacher.logits[words[known]].float() / heat, dim=-1)
+        wanted = F.log_softmax(told[words[known]].float() / heat, dim=-1)
         gap = F.kl_div(said, wanted, log_target=True, reduction="sum")
         self.add(weight * share * heat**2 * gap)
         return None
@@ -107,18 +116,24 @@ class _Taught(BatchLoss):
             if layer >= self._info.lower
         ]
         each = torch.stack(gaps).mean(dim=0)
-        self.add(self._settings.states * (each * self._row_weights().to(each)).sum())
-
-    def _row_weights(self) -> Tensor:
-        """Labelled words of each row's text over its rows, ``[T]``."""
-        info = self._info
-        assert info.row_sentence is not None
-        assert info.word_sentence is not None
         assert self._labelled is not None
-        texts = len(info.sentence)
-        rows = torch.bincount(info.row_sentence, minlength=texts)
-        labelled = torch.bincount(info.word_sentence[self._labelled.cpu()], minlength=texts)
-        return (labelled / rows.clamp_min(1))[info.row_sentence]
+        weights = row_weights(self._info, self._labelled).to(each)
+        self.add(self._settings.states * (each * weights).sum())
+
+
+def row_weights(info: BatchInfo, labelled: Tensor) -> Tensor:
+    """Labelled words of each row's text over its rows, ``[T]``.
+
+    Args:
+        info: Of the batch.
+        labelled: Numbers of words with a gold class.
+    """
+    assert info.row_sentence is not None
+    assert info.word_sentence is not None
+    texts = len(info.sentence)
+    rows = torch.bincount(info.row_sentence, minlength=texts)
+    known = torch.bincount(info.word_sentence[labelled.cpu()], minlength=texts)
+    return (known / rows.clamp_min(1))[info.row_sentence]
 
 
 def same_depth(layer: int, layers: int, others: int) -> int:

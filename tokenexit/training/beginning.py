@@ -44,8 +44,25 @@ def newest(folder: Path) -> int | None:
     return max(found) - 1 if found else None
 
 
-def keep(accelerator: Accelerator, folder: Path, number: int, model: Any, begun: Beginning) -> None:
-    """Write ``folder/phase-N``, whole or not at all. Called by every process."""
+def keep(
+    accelerator: Accelerator,
+    folder: Path,
+    number: int,
+    model: Any,
+    begun: Beginning,
+    left: ExitSettings,
+) -> None:
+    """Write ``folder/phase-N``, whole or not at all. Called by every process.
+
+    Args:
+        accelerator: Of the training.
+        folder: Of the checkpoints.
+        number: Of the phase, from 0.
+        model: As it begins.
+        begun: What else it begins with.
+        left: Settings that the phase before left the model with: a teacher's, wider than a pupil
+            that was pruned for the phase.
+    """
     final, partial = _place(folder, number), folder / f".{_place(folder, number).name}.partial"
     with writing(final):
         if accelerator.is_main_process:
@@ -57,15 +74,22 @@ def keep(accelerator: Accelerator, folder: Path, number: int, model: Any, begun:
             values = {name: column.values.contiguous() for name, column in begun.columns.items()}
             save_file(values, partial / COLUMNS)
             told = {"before": begun.before, "chosen_on": begun.chosen_on, "units": units}
-            write_json(partial / PHASE_STATE, {**told, "settings": model.settings.to_json()})
+            told |= {"settings": model.settings.to_json(), "left": left.to_json()}
+            write_json(partial / PHASE_STATE, told)
             sync_tree(partial)
             partial.rename(final)
             sync(folder)
         accelerator.wait_for_everyone()
 
 
-def restore(folder: Path, number: int, model: Any) -> Beginning:
+def restore(folder: Path, number: int, model: Any, *, teaches: bool = False) -> Beginning:
     """Put a model back to where a phase began.
+
+    Args:
+        folder: Of the checkpoints.
+        number: Of the phase, from 0.
+        model: Changed in place.
+        teaches: Whether it is to have the settings that the phase before left.
 
     Raises:
         UserError: It is damaged.
@@ -74,7 +98,8 @@ def restore(folder: Path, number: int, model: Any) -> Beginning:
     with reading(place):
         told = json.loads((place / PHASE_STATE).read_text(encoding="utf-8"))
         load_model(model, place / WEIGHTS, device=str(model.device))
-        settings = ExitSettings.from_json(told["settings"], str(place / PHASE_STATE))
+        given = told["left" if teaches else "settings"]
+        settings = ExitSettings.from_json(given, str(place / PHASE_STATE))
         if settings.to_json() != model.settings.to_json():
             model.settings = settings
         values = load_file(place / COLUMNS)

@@ -83,9 +83,10 @@ def begin(run: Run, phase: Phase, before: TrainerState) -> Begun:
         return Begun(texts, module, state)
     place, accelerator = run.checkpoints, run.accelerator
     if newest(place) != phase.number:
+        left = model.settings
         columns = prepared(phase.prepare, model, _material(run, phase, texts))
-        steps = before.all_steps
-        keep(accelerator, place, phase.number, model, Beginning(steps, before.chosen_on, columns))
+        started = Beginning(before.all_steps, before.chosen_on, columns)
+        keep(accelerator, place, phase.number, model, started, left)
     begun = restore(place, phase.number, model)
     module.beside = Beside(_teacher(run, phase), begun.columns, texts)
     state.before, state.chosen_on = begun.before, begun.chosen_on
@@ -94,9 +95,13 @@ def begin(run: Run, phase: Phase, before: TrainerState) -> Begun:
 
 def _material(run: Run, phase: Phase, texts: Sequence[Example]) -> Material:
     size, seed = phase.config.batch_size, phase.seed(run.seed)
+    asked = phase.prepare and phase.objective.reads_teacher
+    teacher = _teacher(run, phase) if asked else None
 
     def module(model: Any) -> LossModule:
-        return run.loss_module(model, phase.objective, False)
+        made = run.loss_module(model, phase.objective, False)
+        made.beside = Beside(teacher, texts=texts)
+        return made
 
     return Material(texts, run.splits, module, size, seed)
 
@@ -107,7 +112,9 @@ def _teacher(run: Run, phase: Phase) -> LossModule | None:
         model = _loaded(run.model, phase)
     elif phase.teacher is not None:
         model = deepcopy(run.model)
-        restore(run.checkpoints, phase.teacher, model)
+        begun = newest(run.checkpoints)
+        if begun is not None and phase.teacher <= begun:  # else a phase prepares, as it is now
+            restore(run.checkpoints, phase.teacher, model, teaches=True)
     else:
         return None
     model.requires_grad_(False)

@@ -22,6 +22,7 @@ from tokenexit.workflows.method_runs import MethodRun
 from tokenexit.workflows.method_sweep import next_setting
 from tokenexit.workflows.recipes import Measure
 from tokenexit.workflows.reducer_curve import (
+    dial_of,
     reduced_by,
     reducer_settings,
     reducer_text,
@@ -77,11 +78,11 @@ def measure(
             **asdict(recipe.whole(model, split.head(FEW))),
         }
     family = _family(run, calibrated)
-    found["reduced"] = family is None and getattr(model, "reducer", None) is not None
+    found["reduced"] = family is None and dial_of(model) is not None
     if family is not None:
         run_one = recipe.measuring(model, split, calibrated, config.batch_size)
         _sweep(run.folder, run_one, family, found, config.settings)
-    elif (reducer := getattr(model, "reducer", None)) is not None:
+    elif (reducer := dial_of(model)) is not None:
         run_one = recipe.measuring(model, split, calibrated, config.batch_size)
         settings = reducer_settings(run.folder, reducer, config.settings)
         for _ in sweep_reducer(model, settings, run_one, found):
@@ -191,6 +192,6 @@ def _clock(
 
 
 def _reducer_of(model: Any) -> str | None:
-    """The reducer of a model as points name it; None for models that have none at all."""
-    reducer = getattr(model, "reducer", None)
+    """The reducer or widths of a model as points name them; None where it has neither."""
+    reducer = dial_of(model)
     return None if reducer is None else reducer_text(reducer)

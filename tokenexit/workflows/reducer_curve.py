@@ -1,4 +1,4 @@
-"""The curve of a run whose trade-off is a reducer's, not a policy's."""
+"""The curve of a run whose trade-off is a reducer's, or that of widths, not a policy's."""
 
 from __future__ import annotations
 
@@ -13,21 +13,38 @@ from tokenexit.calibration.rows.found import TriedReducer, frontier_of
 from tokenexit.evaluation.curve import point
 from tokenexit.policies.never import Never
 from tokenexit.reducers import Reducer, from_config
+from tokenexit.widths import Widths
 from tokenexit.workflows.recipes import Measure
 from tokenexit.workflows.reducing import REDUCER
 from tokenexit.workflows.same_run import read_record
 
+Dial = Reducer | Widths
+"""What makes the trade-off where no policy does."""
 
-def reducer_settings(folder: Path, reducer: Reducer, count: int) -> list[Reducer | None]:
+SHARES = (1.0, 0.75, 0.5, 0.25)
+"""Widths that are run."""
+
+
+def dial_of(model: Any) -> Dial | None:
+    """The reducer of a model, else its widths; None where it has neither."""
+    return getattr(model, "reducer", None) or getattr(model, "widths", None)
+
+
+def reducer_settings(folder: Path, reducer: Dial, count: int) -> list[Dial | None]:
     """Settings to run, the most work first: none, and those on the frontier of a calibration.
 
-    Where there was none, the reducer as it is and values of its threshold.
+    Where there was none, the reducer as it is and values of its threshold. Of widths that are a
+    share of each layer, other shares; those of pruned layers as they are.
 
     Args:
         folder: Of the run.
-        reducer: Of its model.
+        reducer: Of its model, or its widths.
         count: Settings at most, beside none.
     """
+    if isinstance(reducer, Widths):
+        by_share = isinstance(reducer.heads, float) and isinstance(reducer.neurons, float)
+        shares = [Widths(share, share) for share in SHARES[: max(count, 1)]] if by_share else []
+        return [*dict.fromkeys([*shares, reducer])]
     path, found = folder / REDUCER, list[Reducer]()
     if path.is_file():
         tried = [TriedReducer(**one) for one in read_record(path)["tried"]]
@@ -48,7 +65,7 @@ def _even(length: int, count: int) -> list[int]:
 
 
 def sweep_reducer(
-    model: Any, settings: list[Reducer | None], run_one: Measure, found: dict[str, Any]
+    model: Any, settings: list[Dial | None], run_one: Measure, found: dict[str, Any]
 ) -> Iterator[None]:
     """Run settings that are not among the points yet; yields after each.
 
@@ -65,27 +82,35 @@ def sweep_reducer(
             continue
         with reduced_by(model, told):
             result = run_one(Never())
-        value = None if reducer is None else reducer.threshold_value()
+        value = reducer.threshold_value() if isinstance(reducer, Reducer) else None
         about = asdict(point("engine", Never(), value, result))
-        name = "no reducer" if reducer is None else reducer.to_config()["name"]
-        found["points"].append({**about, "family": name, "reducer": told})
+        found["points"].append({**about, "family": _name(reducer), "reducer": told})
         yield
 
 
-def reducer_text(reducer: Reducer | None) -> str:
-    """A reducer as one line of JSON, ``null`` for none."""
+def _name(reducer: Dial | None) -> str:
+    if isinstance(reducer, Widths):
+        return "widths"
+    return "no reducer" if reducer is None else reducer.to_config()["name"]
+
+
+def reducer_text(reducer: Dial | None) -> str:
+    """A reducer, or widths, as one line of JSON, ``null`` for none."""
     return "null" if reducer is None else reducer.to_json()
 
 
 @contextmanager
 def reduced_by(model: Any, told: str | None) -> Iterator[None]:
-    """A model with a reducer of a point; as it is where the point names none."""
+    """A model with a reducer, or widths, of a point; as it is where the point names none."""
     if told is None:
         yield
         return
-    before: Mapping[str, Any] | None = model.settings.reducer
-    model.use_reducer(json.loads(told))
+    given: Mapping[str, Any] | None = json.loads(told)
+    widths = given is not None and "name" not in given
+    before = model.settings.widths if widths else model.settings.reducer
+    use = model.use_widths if widths else model.use_reducer
+    use(given)
     try:
         yield
     finally:
-        model.use_reducer(before)
+        use(before)

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from tokenexit import kernels
 from tokenexit.backbones import Backbone, Inference, adapt, sliced
-from tokenexit.backbones.snapshot import Snapshot
+from tokenexit.backbones.narrow_view import NarrowView
 from tokenexit.context import ContextGate
 from tokenexit.errors import UserError
 from tokenexit.halting.compiled import CompiledEncoder, compile_encoder
@@ -48,9 +48,9 @@ class ExitEncoder(Judged, Embedded, ExitModel):
         self._backbone = adapt(network)
         self._reducer: tuple[Any, Reducer | None] = (None, None)
         self._widths: tuple[Any, Widths | None] = (None, None)
-        self._used: tuple[Snapshot, Widths, Backbone] | None = None
-        self._inference = self._inference.narrowed(self.widths)
+        self._narrow_view = NarrowView()
         self._estimator: tuple[Reducer | None, DepthEstimator | None] = (None, None)
+        self._inference = self._inference.narrowed(self._narrower)
 
     def _new_inference(self) -> Inference[Backbone]:
         return Inference(adapt)
@@ -58,7 +58,7 @@ class ExitEncoder(Judged, Embedded, ExitModel):
     def configure(self, **settings: Any) -> None:
         """See ``SavedModel``."""
         super().configure(**settings)
-        self._inference = self._inference.narrowed(self.widths)
+        self._inference = self._inference.narrowed(self._narrower)
 
     def exit_weights(self) -> dict[str, Tensor]:
         """Weights of the heads and the gate."""
@@ -82,14 +82,7 @@ class ExitEncoder(Judged, Embedded, ExitModel):
 
         Gradients go to the whole network's weights.
         """
-        widths = self.widths
-        if widths is None:
-            return self.backbone
-        used = self._used
-        if used is None or used[1] != widths or not used[0].fits(self.network):
-            narrow = sliced(self.backbone, widths, learn=True)
-            used = self._used = Snapshot(self.network), widths, narrow
-        return used[2]
+        return self._narrow_view.of(self.backbone, self._narrower)
 
     @property
     def inference_backbone(self) -> Backbone:
@@ -102,7 +95,7 @@ class ExitEncoder(Judged, Embedded, ExitModel):
 
     def for_inference(self, rows: int = 0) -> Backbone:
         """The same, told how many tokens will be computed with it: a large call looks closer."""
-        self._inference = self._inference.narrowed(self.widths)
+        self._inference = self._inference.narrowed(self._narrower)
         found: Backbone = self._inference.get(self.network, rows)
         check_top(self.settings.exit_layers[-1], found.num_layers)
         self.check_table(rows)
@@ -175,6 +168,11 @@ class ExitEncoder(Judged, Embedded, ExitModel):
         if self._widths[0] is not told:  # read once: it may name thousands
             self._widths = told, None if told is None else widths_from_config(told)
         return self._widths[1]
+
+    @property
+    def _narrower(self) -> Widths | None:
+        """The same where they leave anything out."""
+        return None if self.widths == Widths() else self.widths
 
     def use_widths(self, widths: WidthsLike | None) -> Self:
         """Compute fewer heads and neurons of each layer from now on, in training too; None for all.

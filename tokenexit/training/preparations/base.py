@@ -31,7 +31,8 @@ class Material:
     Attributes:
         texts: What the phase learns from; columns have a value for each.
         splits: All shares of the training texts, by name.
-        module: Wraps a model so that batches can be laid out and run, as training does.
+        module: Wraps a model so that batches can be laid out and run, as training does, with the
+            phase's objective and teacher.
         batch_size: Texts a batch.
         seed: Of the phase.
     """
@@ -48,11 +49,15 @@ class Material:
         Args:
             module: From ``self.module``.
         """
+        return map(module.lay, self.parts())
+
+    def parts(self) -> Iterator[MicroBatch]:
+        """The same as a loss wants them."""
         for start in range(0, len(self.texts), self.batch_size):
             part = list(self.texts[start : start + self.batch_size])
             numbers = list(range(start, start + len(part)))
             words = sum(map(labelled_words, part))
-            yield module.lay(MicroBatch(part, list(range(len(part))), words, texts=numbers))
+            yield MicroBatch(part, list(range(len(part))), words, texts=numbers)
 
 
 class Preparation(ABC):
