@@ -193,5 +193,5 @@ def _in_order(
 ) -> list[tuple[int, ClassificationConfig]]:
     """The models with their numbers, those that teach first."""
     numbered = list(enumerate(stages, start=1))
-    taught = any(NEXT in json.dumps(stage.get("train")) for stage in config.stages)
+    taught = any(f'"{NEXT}"' in json.dumps(stage.get("train")) for stage in config.stages)
     return numbered[::-1] if taught else numbered
