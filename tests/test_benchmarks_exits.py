@@ -57,9 +57,9 @@ def test_settings_are_chosen_on_validation_and_run_once(script, given, tmp_path,
     assert shown.count("| 900% |") == shown.count("none is as good") == 3
     found = json.loads((tmp_path / "out.json").read_text())
     points = {way: ways["validation"] for way, ways in found["ways"].items()}
-    assert {way: len(runs) for way, runs in points.items()} == {"exits": 3, "reducer": 2, "both": 4}
+    assert {way: len(runs) for way, runs in points.items()} == {"exits": 3, "reducer": 2, "both": 2}
     cost = {(p["ratio"], p["entropy"]): p["macs"] for runs in points.values() for p in runs}
-    assert cost[0.3, 1.0] < cost[0.3, 0.0] <= 1.1 * cost[0.3, None]
+    assert cost[0.3, 1.0] < min(cost[0.3, None], cost[None, 1.0])
     assert cost[0.3, None] < cost[None, None]
     found["ways"]["both"]["validation"][0]["quality"] = 0.123
     (tmp_path / "out.json").write_text(json.dumps(found))
