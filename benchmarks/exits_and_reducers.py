@@ -37,7 +37,7 @@ from tokenexit.policies.never import Never  # noqa: E402
 from tokenexit.workflows.commands import open_model  # noqa: E402
 
 WAYS = ("exits", "reducer", "both")
-ENTROPIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+ENTROPIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9)
 RATIOS = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
 
 Setting = tuple[float | None, float | None]
