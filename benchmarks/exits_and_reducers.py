@@ -142,15 +142,14 @@ def table(found: Mapping[str, Any], asked: Sequence[float]) -> Iterator[str]:
     yield "| asked on validation | way | reducer | entropy | validation | test |"
     yield "|---" * 6 + "|"
     for share in asked:
-        for way in WAYS:
-            runs = found["ways"][way]
+        for way, runs in found["ways"].items():
             points = [p for p in runs["validation"] if (p["ratio"], p["entropy"]) in ladder(way)]
             best = chosen(points, share * full["validation"])
             if best is None:
                 yield f"| {share:.0%} | {way} | none is as good | | | |"
                 continue
             key = best["ratio"], best["entropy"]
-            test = next((p for p in runs["test"] if (p["ratio"], p["entropy"]) == key), None)
+            test = next((p for p in runs.get("test", ()) if (p["ratio"], p["entropy"]) == key), None)
             told = [
                 _told(full, "validation", best),
                 "" if test is None else _told(full, "test", test),
