@@ -149,7 +149,9 @@ def table(found: Mapping[str, Any], asked: Sequence[float]) -> Iterator[str]:
                 yield f"| {share:.0%} | {way} | none is as good | | | |"
                 continue
             key = best["ratio"], best["entropy"]
-            test = next((p for p in runs.get("test", ()) if (p["ratio"], p["entropy"]) == key), None)
+            test = next(
+                (p for p in runs.get("test", ()) if (p["ratio"], p["entropy"]) == key), None
+            )
             told = [
                 _told(full, "validation", best),
                 "" if test is None else _told(full, "test", test),
