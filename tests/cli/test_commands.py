@@ -424,6 +424,10 @@ def test_reducers_are_listed_and_used(ok, cli, folder):
     done = cli(*told, "--reducer", "core_set", stdin=text)
     assert done.code == 2
     assert 'fate="restore"' in done.err
+    assert ok(*told, "--widths", "none", stdin=text) == plain
+    done = cli(*told, "--widths", "2", stdin=text)
+    assert done.code == 2
+    assert "at most 1" in done.err
 
 
 def test_backbones_are_listed(ok):

@@ -85,7 +85,12 @@ def test_the_most_important_of_those_left_go_on(toy):
 
 @pytest.mark.parametrize(
     ("told", "why"),
-    [({"heads": 0}, "above 0"), ({"heads": True}, "above 0"), ({"rule": "tailor"}, "Did you mean")],
+    [
+        ({"heads": 0}, "above 0"),
+        ({"heads": True}, "above 0"),
+        ({"rule": "tailor"}, "Did you mean"),
+        ({"texts": 0}, "above 0"),
+    ],
 )
 def test_bad_settings_are_refused(told, why):
     with pytest.raises(UserError, match=why):

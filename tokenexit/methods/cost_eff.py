@@ -27,7 +27,7 @@ class COSTEFF(Method):
     least, by ``|w| |g|``; the narrow network imitates the assistant's states; its exits imitate the
     assistant's, each the one at its layer, and the states. With twelve heads six are left, and half
     of the neurons. Published is a rank for the embeddings as well, which keep theirs here, and a
-    number of steps a period; ours is that of the training.
+    number of steps a period; ours is that of the training. Importance is of 2000 texts.
     """
 
     paper = "Shen et al. 2022"

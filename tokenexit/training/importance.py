@@ -10,7 +10,7 @@ from torch import Tensor
 from tokenexit.backbones import Backbone
 from tokenexit.backbones.channels import Channels
 from tokenexit.backbones.reorder import own_weights
-from tokenexit.errors import unknown_name
+from tokenexit.errors import UserError, unknown_name
 
 Rule = Literal["mask", "taylor"]
 RULES: tuple[Rule, ...] = ("mask", "taylor")
@@ -31,6 +31,16 @@ def check_rule(name: str, given: str) -> None:
     """
     if given not in RULES:
         raise unknown_name(f"{name}.rule", given, RULES)
+
+
+def check_most(name: str, given: int) -> None:
+    """Refuse what is no number of texts.
+
+    Raises:
+        UserError: Says so.
+    """
+    if type(given) is not int or given < 1:
+        raise UserError(f"{name}.texts must be a whole number above 0, not {given!r}.")
 
 
 class Importance:

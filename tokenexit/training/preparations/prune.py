@@ -12,7 +12,7 @@ from tokenexit.backbones.channels import Channels
 from tokenexit.backbones.reorder import own_weights, reorder
 from tokenexit.backbones.sliced import explicit
 from tokenexit.errors import UserError
-from tokenexit.training.importance import Rule, check_rule
+from tokenexit.training.importance import Rule, check_most, check_rule
 from tokenexit.training.preparations.base import PREPARATIONS, Material, Preparation
 from tokenexit.training.preparations.weighed import weighed
 from tokenexit.widths import Entry, Widths, count_of, places_of
@@ -29,6 +29,7 @@ class Prune(Preparation):
     Args:
         heads: Heads that each layer loses; one always stays.
         rule: How gradients become importance: ``taylor`` or ``mask``.
+        texts: At most so many, at even distances.
 
     Raises:
         UserError: ``heads`` is not a number above 0.
@@ -36,9 +37,11 @@ class Prune(Preparation):
 
     heads: int = 1
     rule: Rule = "taylor"
+    texts: int = 2000
 
     def __post_init__(self) -> None:
         check_rule("prune", self.rule)
+        check_most("prune", self.texts)
         if type(self.heads) is not int or self.heads < 1:
             raise UserError(f"prune.heads must be a whole number above 0, not {self.heads!r}.")
 
@@ -46,7 +49,7 @@ class Prune(Preparation):
         """See ``Preparation``."""
         backbone = model.backbone
         now = explicit(backbone, model.widths or Widths())
-        found = weighed(model, material, self.rule, None)
+        found = weighed(model, material, self.rule, None, self.texts)
         heads, neurons = [*now.of_heads], [*now.of_neurons]
         for own in own_weights(backbone):
             first, *_ = own.layers

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tokenexit.backbones.reorder import own_weights, reorder
-from tokenexit.training.importance import Rule, check_rule
+from tokenexit.training.importance import Rule, check_most, check_rule
 from tokenexit.training.preparations.base import PREPARATIONS, Material, Preparation
 from tokenexit.training.preparations.weighed import weighed
 
@@ -20,16 +20,19 @@ class Rewire(Preparation):
 
     Args:
         rule: How gradients become importance: ``mask`` or ``taylor``.
+        texts: At most so many, at even distances.
     """
 
     rule: Rule = "mask"
+    texts: int = 2000
 
     def __post_init__(self) -> None:
         check_rule("rewire", self.rule)
+        check_most("rewire", self.texts)
 
     def __call__(self, model: Any, material: Material) -> None:
         """See ``Preparation``."""
-        found = weighed(model, material, self.rule, {"name": "single"})
+        found = weighed(model, material, self.rule, {"name": "single"}, self.texts)
         for own in own_weights(model.backbone):
             first = own.layers[0]
             reorder(own.heads, found.heads[first].argsort(descending=True, stable=True))

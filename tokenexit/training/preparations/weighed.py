@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,15 +15,16 @@ from tokenexit.training.preparations.base import Material
 
 
 def weighed(
-    model: Any, material: Material, rule: Rule, objective: Mapping[str, Any] | None
+    model: Any, material: Material, rule: Rule, objective: Mapping[str, Any] | None, most: int
 ) -> Importance:
-    """Sums of importance over the phase's texts; the weights' gradients are gone afterwards.
+    """Sums of importance over texts of the phase; the weights' gradients are gone afterwards.
 
     Args:
         model: A tagger or a text classifier, in evaluation mode.
         material: Texts, and how to run them.
         rule: How gradients become importance.
         objective: By whose loss; that of the phase when None.
+        most: Texts at most, at even distances.
 
     Raises:
         UserError: The model has no widths.
@@ -36,6 +38,8 @@ def weighed(
     if objective is not None:
         module = type(module)(model, from_config(objective))
     module.eval()
+    step = -(-len(material.texts) // most)
+    material = replace(material, texts=material.texts[::step])
     backbone = model.backbone
     frozen = [weight for weight in backbone.model.parameters() if not weight.requires_grad]
     found = Importance(backbone, rule)
