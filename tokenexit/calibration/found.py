@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from tokenexit.calibration.certificate.evidence import Evidence
 from tokenexit.evaluation.evaluate import Result
 
 
@@ -61,6 +62,7 @@ class Calibration:
         full_depth_kept: Quality of full depth in that precision, over that in float32.
         timing: Times of the finalists and where they hold, see ``finals``; None unless asked for.
         cost_model: What operations take on this machine, likewise.
+        evidence: What was counted of each text where a guarantee was tested.
     """
 
     target: dict[str, Any]
@@ -78,11 +80,12 @@ class Calibration:
     full_depth_kept: float = 1.0
     timing: dict[str, Any] | None = None
     cost_model: dict[str, Any] | None = None
+    evidence: Evidence | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data, but for the costs of operations, which have a file of their own."""
-        found = asdict(self)
-        del found["cost_model"]
+        """As plain data, but for costs and evidence, which have files of their own."""
+        found = asdict(replace(self, cost_model=None, evidence=None))
+        del found["cost_model"], found["evidence"]
         return found
 
     def for_model(self) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tokenexit.calibration.certificate.evidence import Evidence
 from tokenexit.calibration.conformal import conformal_setting, disagreeing, worst_scores
 from tokenexit.calibration.risk import Losses, RiskControl, text_losses
 from tokenexit.calibration.simulate import grid
@@ -52,6 +53,8 @@ class Certified:
         runs: Figures of all settings that were run, from strict to loose.
         reached: Whether any setting keeps the promise.
         promise: What is promised, the bound and what it was computed from, as plain data.
+        evidence: What was counted of each text; None of promises without a certificate.
+        why: Why no setting does, in words.
     """
 
     best: Result
@@ -59,6 +62,8 @@ class Certified:
     runs: list[Result]
     reached: bool
     promise: dict[str, Any]
+    evidence: Evidence | None = None
+    why: str = ""
 
 
 def certify(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tokenexit.calibration.candidate_list import candidate_list
+from tokenexit.calibration.certificate.evidence import Evidence
 from tokenexit.calibration.guarantee import Certified, halves
 from tokenexit.calibration.workload import Workload
 from tokenexit.errors import UserError
@@ -19,6 +21,8 @@ from tokenexit.policies import Policy
 from tokenexit.policies.never import Never
 
 logger = logging.getLogger(__name__)
+
+FULL_DEPTH = "The model stays at full depth."
 
 
 def guaranteed(
@@ -46,23 +50,59 @@ def guaranteed(
     if design is None:
         chosen, rest = halves(len(work.split), families=2)
         design, tested = work.split.take(chosen), work.on(work.split.take(rest))
-    labelled = tested.labelled
-    with in_full_precision(work.model):
+
+    def listed(asked: Sequence[Guarantee]) -> list[Policy]:
+        return candidate_list(work.on(design), families, asked, settings)
+
+    found = _tested(tested, guarantees, listed)
+    if found.why and is_main():
+        logger.warning("%s", found.why)
+    return replace(found, promise={**found.promise, "family_chosen_on": len(design)})
+
+
+def guaranteed_as_it_is(work: Workload, guarantees: Sequence[Guarantee]) -> Certified:
+    """Test the model's own policy, so that nothing is chosen.
+
+    Args:
+        work: The model, and texts that neither it nor anything else was chosen on.
+        guarantees: What has to hold.
+
+    Raises:
+        UserError: As ``guaranteed``.
+    """
+    return _tested(work, guarantees, lambda _: [work.model.policy], "Nothing is certified.")
+
+
+def _tested(
+    tested: Workload,
+    guarantees: Sequence[Guarantee],
+    listed: Callable[[Sequence[Guarantee]], Sequence[Policy]],
+    otherwise: str = FULL_DEPTH,
+) -> Certified:
+    """Run settings in order until one breaks a promise.
+
+    Args:
+        tested: The model and the texts.
+        guarantees: What has to hold.
+        listed: The settings, of the promises that they are ordered by.
+        otherwise: What follows where none keeps them, in words.
+    """
+    labelled, keys = tested.labelled, tested.split.keys()
+    with in_full_precision(tested.model):
         tested = tested if labelled else tested.answered()  # held to what full depth says
         reference = tested.evaluate(Never())
     full, deep = reference
-    if is_reduced(work.model):
+    if is_reduced(tested.model):
         full, _ = tested.evaluate(Never(), reference)
     columns = tested.counted(deep, deep)
     check_columns(guarantees, columns, labelled)
-    sequence = FixedSequence(guarantees, columns, order_of(tested.split.keys()))
+    sequence = FixedSequence(guarantees, columns, order_of(keys))
     needed = sequence.needed()
     runs: list[Result] = []
     counted: list[Columns] = []
 
     def settings_run() -> Iterator[Columns]:
-        listed = sequence.in_order or guarantees
-        for policy in candidate_list(work.on(design), families, listed, settings):
+        for policy in listed(sequence.in_order or guarantees):
             result, trace = tested.evaluate(policy, reference)
             runs.append(result)
             counted.append(tested.counted(trace, deep))
@@ -71,8 +111,9 @@ def guaranteed(
     enough = all(count is not None and count <= len(sequence.order) for count in needed.values())
     passed, tests = sequence.last(settings_run()) if enough else (0, [])
     kept, savings = sequence.afterwards(counted[:passed])
-    if not kept and is_main():
-        logger.warning("%s", why_nothing(guarantees, needed, len(sequence.order), runs[:passed]))
+    texts = len(sequence.order)
+    why = "" if kept else why_nothing(guarantees, needed, texts, runs[:passed], otherwise)
+    policies = [dict(result.policy) for result in runs]
     return Certified(
         best=runs[kept - 1] if kept else full,
         full=full,
@@ -82,15 +123,17 @@ def guaranteed(
             "guarantee": " and ".join(map(str, guarantees)),
             "promise": "; ".join(one.sentence for one in guarantees),
             "method": "settings tested strict to loose until one fails",
-            "n": len(sequence.order),
+            "n": texts,
             "needed": needed,
-            "sequence": [dict(result.policy) for result in runs],
+            "sequence": policies,
             "tests": [[one.to_json() for one in setting] for setting in tests],
             "tests_of_savings": [[one.to_json() for one in setting] for setting in savings],
             "settings_run": len(runs),
-            "family_chosen_on": len(design),
+            "family_chosen_on": 0,
             "labelled": labelled,
         },
+        evidence=Evidence.of(sequence, keys, policies, counted),
+        why=why,
     )
 
 
@@ -123,9 +166,10 @@ def why_nothing(
     needed: dict[str, int | None],
     texts: int,
     passed: Sequence[Result],
+    deep: str = FULL_DEPTH,
 ) -> str:
     """That nobody leaves early, why, and what would help, in words."""
-    asked, deep = " and ".join(map(str, guarantees)), "The model stays at full depth."
+    asked = " and ".join(map(str, guarantees))
     short = {name: count for name, count in needed.items() if count is None or count > texts}
     if passed:
         return (

@@ -58,4 +58,5 @@ def promised(
         full_depth_kept=found.full.relative_quality,
         timing=timing,
         cost_model=None if clock is None else clock.costs.to_json(),
+        evidence=found.evidence,
     )

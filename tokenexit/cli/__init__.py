@@ -13,6 +13,7 @@ import typer
 from tokenexit.cli.audit import audit
 from tokenexit.cli.bench import bench
 from tokenexit.cli.calibrate import calibrate
+from tokenexit.cli.certify import certify
 from tokenexit.cli.evaluate import evaluate
 from tokenexit.cli.fit_gate import fit_gate
 from tokenexit.cli.lists import backbones, methods, policies, reducers
@@ -55,6 +56,7 @@ def common(
 for command in (
     evaluate,
     calibrate,
+    certify,
     audit,
     fit_gate,
     ngrams,

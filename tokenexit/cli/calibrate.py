@@ -94,10 +94,12 @@ def calibrate(
 ) -> None:
     """Choose the policy that keeps a promise, and save it with the model."""
     from tokenexit.calibration import CalibrateConfig
+    from tokenexit.calibration.certificate import certificate
     from tokenexit.calibration.clock.saved import COSTS, read_costs
     from tokenexit.calibration.rows.config import ReducerGoal
     from tokenexit.evaluation.processes import is_main
     from tokenexit.models.folders import save_settings
+    from tokenexit.models.folders.card import public_name
     from tokenexit.reporting.calibration_text import calibration_text, reducer_text
     from tokenexit.workflows.lock import locked
     from tokenexit.workflows.reducing import REDUCER, reduce_first
@@ -143,12 +145,27 @@ def calibrate(
         return
     used = used_before(opened.model.settings.training, model, opened.source(data), split)
     data_out = {**found.to_json(), "data_used_for": used}
+    told: dict[str, Any] = {}
+    if not dry_run:
+        certificate.remove_certificate(Path(model))  # of another policy
+    if found.evidence is not None and not dry_run:
+        facts = certificate.Told(
+            data=public_name(opened.source(data)),
+            split=split,
+            list_from=split if listing is None else list_from or "train",
+            list_texts=found.measured["texts_choosing"],
+            used_for=used,
+            batch_size=batch_size,
+        )
+        made = certificate.write_certificate(Path(model), opened.model, found.evidence, facts)
+        told = {"certificate": certificate.summary(made)}
+    data_out |= told
     if reduced is not None:
         data_out["reducer"] = reduced.to_json()
         typer.echo(reducer_text(data_out["reducer"]))
     typer.echo(calibration_text(data_out))
     if not dry_run:
-        short = {**found.for_model(), "data_used_for": used}
+        short = {**found.for_model(), "data_used_for": used, **told}
         # Results were measured with the policy of before.
         opened.model.configure(policy=found.policy, calibration=short, results=None)
         record = {"calibration.json": files.to_json(data_out, indent=2) + "\n"}

@@ -19,5 +19,10 @@ def order_of(texts: Sequence[str], seed: int = 0) -> NDArray[np.int64]:
 
     A text that stands twice says nothing new: the first of equals is taken.
     """
-    first = dict(reversed([(text_hash(text, seed), n) for n, text in enumerate(texts)]))
+    return order_by([text_hash(text, seed) for text in texts])
+
+
+def order_by(hashes: Sequence[str]) -> NDArray[np.int64]:
+    """The same of texts of which only the hashes are known."""
+    first = dict(reversed([(key, n) for n, key in enumerate(hashes)]))
     return np.array([first[key] for key in sorted(first)], dtype=np.int64)

@@ -55,6 +55,7 @@ class _Calibration(_Told):
     minimise: str | None = None
     full_depth_kept: float | None = None
     timing: dict[str, Any] | None = None
+    certificate: dict[str, Any] | None = None
 
 
 class _Training(_Told):

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from tokenexit.promises.base import Seen, number, promises_of
+from tokenexit.promises.certificate import certificate_sentences
 from tokenexit.wording.clock import chosen_ms, clock_sentences
 from tokenexit.wording.naming import whole
 
@@ -45,15 +46,16 @@ def promise_sentences(
         few: Whether to say that texts are few; False where that was said.
 
     Returns:
-        Sentences; none without a target.
+        Sentences; none without a target or a certificate.
     """
     target = calibration.get("target") or {}
     if not target:
-        return []
+        return certificate_sentences(calibration)
     here, split = _measured(calibration), str(calibration.get("split", "validation"))
     found = [
         _choice(calibration, target, here, split),
         *(told for promise in promises_of(target) for told in promise.grounds(calibration)),
+        *certificate_sentences(calibration),
         *clock_sentences(calibration),
     ]
     for name, row in results.items():

@@ -66,4 +66,5 @@ def headline_sentences(run: RunData) -> list[str]:
                 f"{run.step}s; {percent(result.oracle.reached)} of its saving is reached."
             )
     results = (run.metrics or {}).get("splits") or {}
-    return [*sentences, *promise_sentences(run.calibration or {}, results)]
+    calibration = run.calibration or (run.exits or {}).get("calibration") or {}
+    return [*sentences, *promise_sentences(calibration, results)]

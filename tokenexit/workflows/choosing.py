@@ -6,10 +6,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tokenexit.calibration.certificate.certificate import (
+    Told,
+    remove_certificate,
+    summary,
+    write_certificate,
+)
 from tokenexit.calibration.clock.saved import COSTS
+from tokenexit.calibration.found import Calibration
 from tokenexit.files import write_json
+from tokenexit.models.folders.card import public_name
+from tokenexit.models.folders.names import holds_model
 from tokenexit.policies import Policy, from_config
 from tokenexit.workflows.logs import logger
+from tokenexit.workflows.reading import GENERATED
 from tokenexit.workflows.recipes import Recipe
 from tokenexit.workflows.reducing import REDUCER, reduce_first
 from tokenexit.workflows.selection import Selection
@@ -35,6 +45,7 @@ def choose_policy(
     if main:
         for name in ("calibration.json", COSTS, REDUCER):
             (run / name).unlink(missing_ok=True)  # of an earlier policy
+        remove_certificate(run)
     given = policy is not None and not (asked and policy.threshold_spec() is not None)
     exits = not given and not recipe.fixed(model)
     told: dict[str, Any] = {"exits": exits, "batch_size": config.batch_size, "on_unknown": "keep"}
@@ -52,15 +63,35 @@ def choose_policy(
     if config.calibrate.policies:
         families = [from_config(family) for family in config.calibrate.policies]
     found = replace(recipe.calibrate(model, held, families), data_used_for=held.used_for)
-    model.configure(calibration=found.for_model())
+    certificate = _certificate(recipe, model, found, held) if main else {}
+    model.configure(calibration={**found.for_model(), **certificate})
     if main:
-        write_json(run / "calibration.json", found.to_json())
+        write_json(run / "calibration.json", {**found.to_json(), **certificate})
         if found.cost_model is not None:
             write_json(run / COSTS, found.cost_model)
     chosen = from_config(found.policy)
     if main:
         logger.info("calibrated policy: %s", chosen)
     return chosen
+
+
+def _certificate(
+    recipe: Recipe, model: Any, found: Calibration, held: Selection[Any]
+) -> dict[str, Any]:
+    """Write the certificate of a guarantee, if one was tested, and say what cards tell of it."""
+    run = Path(recipe.config.output_dir)
+    if found.evidence is None or not holds_model(run):
+        return {}
+    drawn = held.design is not None and held.design is not held.choosing
+    told = Told(
+        data=public_name(recipe.config.data or GENERATED),
+        split=found.split,
+        list_from="train" if drawn else found.split,
+        list_texts=found.measured["texts_choosing"],
+        used_for=found.data_used_for,
+        batch_size=recipe.config.batch_size,
+    )
+    return {"certificate": summary(write_certificate(run, model, found.evidence, told))}
 
 
 def curve_values(policy: Policy, setting: float | None) -> list[float]:

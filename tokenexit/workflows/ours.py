@@ -23,6 +23,7 @@ _RESULTS = (
     "metrics.json", "seeds.json", "calibration.json", "reducer.json", "cost_model.json",
     "pareto.csv", "report.html", "train_log.jsonl", "measured.json", "trained_by.json",
     "traces/validation.parquet", "traces/test.parquet",
+    "certificate.json", "traces/certificate.parquet",
     *(f"figures/{name}.*" for name in ("curve", "exits", "reliability")),
 )  # fmt: skip
 STAGES = ("stage-[0-9]*", "seed-[0-9]*")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,16 +82,29 @@ def changed_since(folder: Path, names: Sequence[str]) -> UserError:
 def checksum(path: Path) -> str:
     """CRC-32 of what a file says, in eight digits."""
     total = 0
+    for block in _said(path):
+        total = zlib.crc32(block, total)
+    return f"{total:08x}"
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 of the same, which nobody can find another file for."""
+    found = hashlib.sha256()
+    for block in _said(path):
+        found.update(block)
+    return found.hexdigest()
+
+
+def _said(path: Path) -> Iterator[bytes]:
     if path.name == _TOKENIZER:
         data = {key: value for key, value in read_json(path).items() if key not in _PASSING}
-        return f"{zlib.crc32(json.dumps(data, sort_keys=True).encode()):08x}"
-    if path.suffix in _TEXT:
-        total = zlib.crc32(path.read_bytes().replace(b"\r\n", b"\n"))
-        return f"{total:08x}"
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            total = zlib.crc32(block, total)
-    return f"{total:08x}"
+        yield json.dumps(data, sort_keys=True).encode()
+    elif path.suffix in _TEXT:
+        yield path.read_bytes().replace(b"\r\n", b"\n")
+    else:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                yield block
 
 
 def without_weights(path: Path) -> UserError:

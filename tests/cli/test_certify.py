@@ -1,0 +1,241 @@
+"""``tokenexit certify``: made, checked, and refused where anything differs."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file, save_file
+
+from tokenexit.calibration.certificate.check import check_certificate
+from tokenexit.errors import UserError
+from tokenexit.models.folders.contents import fingerprint
+
+_path = Path(__file__).parents[1] / "workflows" / "trained.py"
+_spec = importlib.util.spec_from_file_location("trained", _path)
+assert _spec is not None
+assert _spec.loader is not None
+_trained = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_trained)
+_no_accelerator_left = _trained._no_accelerator_left
+corpus, trained_run, own_run = _trained.corpus, _trained.trained_run, _trained.own_run
+
+PROMISE = "differs <= 0.3 with 80%"
+
+
+def read(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def changed(path, change):
+    data = read(path)
+    change(data)
+    path.write_text(json.dumps(data), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def calibrated(trained_run, corpus, tmp_path_factory):
+    """A run whose policy keeps a promise; not to be changed."""
+    import typer
+    from typer.testing import CliRunner
+
+    from tokenexit.cli.calibrate import calibrate
+
+    folder = tmp_path_factory.mktemp("certified") / "run"
+    shutil.copytree(trained_run, folder, ignore=shutil.ignore_patterns("checkpoints"))
+    app = typer.Typer()
+    app.command()(calibrate)
+    told = ["--data", corpus, "--promise", PROMISE, "--policy", "entropy", "--list-from", "train"]
+    done = CliRunner().invoke(app, [str(one) for one in (folder, *told)], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert "derives it anew" in done.output
+    return folder
+
+
+@pytest.fixture
+def own(calibrated, tmp_path):
+    """A copy that may be changed."""
+    return Path(shutil.copytree(calibrated, tmp_path / "run"))
+
+
+def test_it_says_what_was_tested_and_holds(calibrated, corpus, cli):
+    told = read(calibrated / "certificate.json")
+    assert told["certified"] == sum(one["tests"][0]["passed"] for one in told["sequence"]) > 0
+    assert told["policy"] == read(calibrated / "exit_config.json")["policy"]
+    assert told["list"] == {"from": "train", "texts": 150}
+    assert told["data"]["used_for"]
+    assert {"model.safetensors", "exit_heads.safetensors", "tokenizer.json"} <= told["model"][
+        "files"
+    ].keys()
+    done = cli("certify", calibrated, "--check")
+    assert done.code == 0, done.err
+    assert "The certificate holds." in done.out
+    again = cli("certify", calibrated, "--check", "--rerun", "--data", corpus)
+    assert again.code == 0, again.err
+    assert "Run again on cpu, 0 of 45 texts come out otherwise." in again.out
+    assert "certify MODEL --check" in (calibrated / "README.md").read_text(encoding="utf-8")
+
+
+def weights(folder):
+    path = folder / "exit_heads.safetensors"
+    held = load_file(path)
+    held[min(held)] += 0.01
+    save_file(held, path)
+
+
+def count(folder, honest=False):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = folder / "traces" / "certificate.parquet"
+    table = pq.read_table(path)
+    place = table.column_names.index("1.changed")
+    values = table.column(place).to_numpy().copy()
+    values[np.flatnonzero(values == 0)[0]] = 1
+    pq.write_table(table.set_column(place, "1.changed", pa.array(values)), path)
+    if not honest:  # whoever changes the one changes the other as well
+        name = fingerprint(path)
+        changed(folder / "certificate.json", lambda told: told["trace"].update(sha256=name))
+
+
+def looser(told):
+    told["policy"] = {**told["policy"], "threshold": told["policy"]["threshold"] + 0.1}
+
+
+TAMPERED = {
+    "weights": (weights, "model.files.exit_heads.safetensors"),
+    "a count": (count, "sequence.1.tests.1"),
+    "a count, and its file": (lambda folder: count(folder, True), "trace.sha256"),
+    "no trace": (lambda folder: (folder / "traces/certificate.parquet").unlink(), "is missing"),
+    "the model's policy": (
+        lambda folder: changed(folder / "exit_config.json", looser), "policy is Entropy("
+    ),
+    "the policy in it": (
+        lambda folder: changed(folder / "certificate.json", looser), "policy.threshold"
+    ),
+    "decode": (
+        lambda folder: changed(folder / "exit_config.json", lambda c: c.update(decode="crf")),
+        "run.decode",
+    ),
+}  # fmt: skip
+FIELDS = {
+    "delta": (lambda c: c["promises"][0].update(delta=0.1), "promises.1.promise"),
+    "allowed": (lambda c: c["promises"][0].update(allowed=0.2), "promises.1."),
+    "sentence": (lambda c: c["promises"][0].update(sentence="all is well"), "promises.1.sentence"),
+    "certified": (lambda c: c.update(certified=c["certified"] - 1), "certified"),
+    "evidence": (lambda c: c["sequence"][0]["tests"][0].update(evidence=9.0), ".evidence"),
+    "bound": (lambda c: c["sequence"][0]["tests"][0].update(bound="betting"), ".bound"),
+    "order": (lambda c: c["test"].update(seed=1), "test.seed"),
+    "texts": (lambda c: c["data"].update(sha256="0"), "data.sha256"),
+    "precision": (lambda c: c["run"].update(precision="int8"), "run.precision"),
+    "labels": (lambda c: c["model"]["labels"].reverse(), "model.labels.1"),
+    "nothing": (lambda c: c.pop("promises"), "is damaged"),
+    "format": (lambda c: c.update(format=2), "has format 2"),
+}
+
+
+@pytest.mark.parametrize("name", [*TAMPERED, *FIELDS])
+def test_what_differs_is_named(name, own):
+    if name in TAMPERED:
+        change, said = TAMPERED[name]
+        change(own)
+    else:
+        change, said = FIELDS[name]
+        changed(own / "certificate.json", change)
+    with pytest.raises(UserError) as error:
+        check_certificate(own)
+    assert said in str(error.value)
+
+
+def test_another_precision_is_refused(calibrated, cli):
+    done = cli("certify", calibrated, "--check", "--precision", "int8")
+    assert done.code == 2
+    assert "run.precision is 'fp32' in it and 'int8' here" in done.err
+
+
+def test_other_texts_are_refused(calibrated, corpus, cli):
+    told = ("--check", "--rerun", "--data", corpus, "--split", "test")
+    done = cli("certify", calibrated, *told)
+    assert done.code == 2
+    assert "are not in this split" in done.err
+
+
+def test_another_calibration_takes_it_away(own, corpus, cli):
+    done = cli("calibrate", own, "--data", corpus, "--speedup", 1.2, "--policy", "entropy")
+    assert done.code == 0, done.err
+    assert not (own / "certificate.json").exists()
+    assert not (own / "traces" / "certificate.parquet").exists()
+    assert "certif" not in (own / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_policy_of_a_model_is_certified_as_it_is(own, corpus, cli):
+    before = read(own / "exit_config.json")
+    told = ("certify", own, "--data", corpus, "--split", "test", "--promise")
+    done = cli(*told, "differs <= 0.5 with 80%", "--promise", "layers saved >= 1.01")
+    assert done.code == 0, done.err
+    assert "from 47 texts of the test split: at most 50% of texts differ" in done.out
+    held = read(own / "certificate.json")
+    assert (held["certified"], len(held["sequence"]), held["list"]["from"]) == (1, 1, None)
+    check_certificate(own)
+    after = read(own / "exit_config.json")
+    assert after["calibration"].pop("certificate") != before["calibration"].pop("certificate")
+    assert after == before
+    done = cli(*told, "differs <= 0.0001")  # no text can tell
+    assert done.code == 2
+    assert "are needed even if nothing is lost. Nothing is certified." in done.err
+    assert read(own / "certificate.json")["certified"] == 0
+    assert "certificate" not in read(own / "exit_config.json")["calibration"]
+    with pytest.raises(UserError, match=r"policy is Never\(\) in it"):
+        check_certificate(own)
+
+
+def test_a_list_is_tested_and_the_policy_stays(own, corpus, cli):
+    before = read(own / "exit_config.json")["policy"]
+    told = ("--split", "test", "--promise", "differs <= 0.9", "--choose", "--policy", "entropy")
+    done = cli("certify", own, "--data", corpus, *told, "--list-from", "train")
+    held = read(own / "certificate.json")
+    assert held["certified"] > 0
+    assert read(own / "exit_config.json")["policy"] == before
+    assert (done.code == 0) == (held["policy"] == before)
+    assert done.code == 0 or "tokenexit calibrate with the same --promise" in done.err
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ((), "Say with --promise what to certify"),
+        (("--check", "--promise", PROMISE), "leave --promise"),
+        (("--rerun", "--promise", PROMISE), "--rerun goes with --check"),
+        (("--list-from", "train", "--promise", PROMISE), "go with --choose"),
+        (("--promise", "min_quality=0.9"), "is no promise"),
+        (("--promise", PROMISE, "--split", "heldout"), "no split 'heldout'"),
+        (("--promise", "chrf loss <= 0.1"), "has no meaning for this model"),
+    ],
+)
+def test_what_has_no_meaning_is_refused(told, said, calibrated, corpus, cli):
+    done = cli("certify", calibrated, "--data", corpus, *told)
+    assert done.code == 2
+    assert said in done.err
+    check_certificate(calibrated)  # which is still there
+
+
+def test_a_labelled_promise_needs_labels(own, cli, tmp_path):
+    bare = tmp_path / "bare.jsonl"
+    bare.write_text('{"tokens": ["Rice", "is", "good"]}\n' * 3, encoding="utf-8")
+    done = cli("certify", own, "--data", bare, "--promise", "f1 kept >= 0.9")
+    assert done.code == 2
+    assert "ner_tags" in done.err
+
+
+def test_the_certificate_of_another_model_is_refused(calibrated, folder, tmp_path, cli):
+    other = Path(shutil.copytree(folder, tmp_path / "other"))
+    assert "has no certificate.json" in cli("certify", other, "--check").err
+    shutil.copy(calibrated / "certificate.json", other)
+    done = cli("certify", other, "--check")
+    assert done.code == 2
+    assert "The certificate does not hold: model.files." in done.err
+    assert "is no folder here" in cli("certify", tmp_path / "none", "--check").err
