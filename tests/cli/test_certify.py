@@ -108,7 +108,7 @@ def looser(told):
 
 TAMPERED = {
     "weights": (weights, "model.files.exit_heads.safetensors"),
-    "a count": (count, "sequence.1.tests.1"),
+    "a count": (count, "sequence.1.texts_lost.differs"),
     "a count, and its file": (lambda folder: count(folder, True), "trace.sha256"),
     "no trace": (lambda folder: (folder / "traces/certificate.parquet").unlink(), "is missing"),
     "the model's policy": (
