@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tokenexit import __version__, files
+from tokenexit import files
 from tokenexit.calibration.certificate.evidence import Evidence
 from tokenexit.calibration.certificate.folder import files_of, said_by
 from tokenexit.calibration.certificate.trace import TRACE, save_trace
@@ -72,7 +73,7 @@ def made(folder: Path, model: Any, evidence: Evidence, told: Told) -> dict[str, 
         "format": FORMAT,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "code": {
-            "tokenexit": __version__,
+            "tokenexit": import_module("tokenexit").__version__,  # which stands above
             **{name: version(name) for name in ("torch", "transformers", "numpy")},
         },
         "model": {"files": files_of(folder), "task": said["task"], "labels": said["labels"]},
