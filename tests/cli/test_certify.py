@@ -172,6 +172,16 @@ def test_another_calibration_takes_it_away(own, corpus, cli):
     assert "certif" not in (own / "README.md").read_text(encoding="utf-8")
 
 
+def test_a_reducer_that_is_told_is_part_of_it(own, corpus, cli):
+    told = ("--promise", "differs <= 0.8", "--policy", "entropy", "--reducer", "significance:0.5")
+    done = cli("calibrate", own, "--data", corpus, *told)
+    assert done.code == 0, done.err
+    assert check_certificate(own)[0]["run"]["reducer"]["name"] == "significance"
+    changed(own / "exit_config.json", lambda c: c.pop("reducer"))
+    with pytest.raises(UserError, match=r"run\.reducer"):
+        check_certificate(own)
+
+
 def test_the_policy_of_a_model_is_certified_as_it_is(own, corpus, cli):
     before = read(own / "exit_config.json")
     told = ("certify", own, "--data", corpus, "--split", "test", "--promise")

@@ -12,7 +12,7 @@ from typing import Any
 
 from tokenexit import files
 from tokenexit.calibration.certificate.evidence import Evidence
-from tokenexit.calibration.certificate.folder import files_of, said_by
+from tokenexit.calibration.certificate.folder import files_of, how_of, said_by
 from tokenexit.calibration.certificate.trace import TRACE, save_trace
 from tokenexit.calibration.certificate.verdict import verdict
 from tokenexit.errors import UserError
@@ -69,6 +69,8 @@ def write_certificate(folder: Path, model: Any, evidence: Evidence, told: Told) 
 def made(folder: Path, model: Any, evidence: Evidence, told: Told) -> dict[str, Any]:
     """The certificate of evidence whose trace is written, as plain data."""
     said, found = said_by(folder), verdict(evidence)
+    # A reducer, say, that was told is saved after this.
+    now = {n: value for n, value in how_of(model.settings).items() if n in said["run"]}
     return {
         "format": FORMAT,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -79,6 +81,7 @@ def made(folder: Path, model: Any, evidence: Evidence, told: Told) -> dict[str, 
         "model": {"files": files_of(folder), "task": said["task"], "labels": said["labels"]},
         "run": {
             **said["run"],
+            **now,
             "precision": model.precision,
             "runtime": getattr(model, "runtime_used", "eager"),
             "device": model.device.type,

@@ -52,7 +52,7 @@ def _checked(
         _same(f"model.{name}", model[name], said[name])
     here = said["run"] | {name: value for name, value in told.items() if value is not None}
     for name, value in here.items():
-        _same(f"run.{name}", run[name], value)
+        _same(f"run.{name}", run.get(name), value)
     trace = folder / TRACE
     _same("trace.file", certificate["trace"]["file"], TRACE)
     if not trace.is_file():

@@ -12,6 +12,7 @@ from tokenexit.errors import UserError
 from tokenexit.models.folders import CASCADE, CONFIG, is_cascade, read_json, read_settings
 from tokenexit.models.folders.contents import fingerprint
 from tokenexit.models.folders.names import CARD, MARKERS, of_a_model
+from tokenexit.models.settings import ExitSettings
 from tokenexit.precision import precision_of
 
 HOW = ("halted", "decode", "reducer", "widths", "embeddings", "encoder_policy", "pending")
@@ -38,7 +39,7 @@ def said_by(folder: Path) -> dict[str, Any]:
     else:
         settings = read_settings(folder)
         task, policy, labels = settings.task, settings.policy, settings.labels
-        how = {name: _plain(getattr(settings, name)) for name in HOW}
+        how = how_of(settings)
     precisions = [_precision(place) for place in _networks(folder).values()]
     several = len(set(precisions)) > 1
     return {
@@ -47,6 +48,11 @@ def said_by(folder: Path) -> dict[str, Any]:
         "policy": dict(policy or {}),
         "run": {"precision": "+".join(precisions) if several else precisions[0], **how},
     }
+
+
+def how_of(settings: ExitSettings) -> dict[str, Any]:
+    """Settings that change answers, as plain data."""
+    return {name: _plain(getattr(settings, name)) for name in HOW}
 
 
 def _networks(folder: Path) -> dict[str, Path]:

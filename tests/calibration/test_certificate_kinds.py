@@ -1,0 +1,93 @@
+"""The certificates of models of other kinds, with labels and without."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification
+
+from tokenexit import CascadeForSequenceClassification, ExitModelForSequenceClassification, policies
+from tokenexit.backbones import BACKBONES
+from tokenexit.calibration.certificate.certificate import Told, write_certificate
+from tokenexit.calibration.certificate.check import check_certificate
+from tokenexit.calibration.certificate.rerun import texts_that_differ
+from tokenexit.calibration.certifying import certified
+from tokenexit.calibration.open import workload_of
+from tokenexit.data.pairs import PairSplit
+from tokenexit.data.texts import TextSplit
+from tokenexit.errors import UserError
+from tokenexit.models.fresh.encoder import train_tokenizer
+from tokenexit.models.fresh.encoder_decoder import fresh_seq2seq, train_subword_tokenizer
+from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
+
+WORDS = "red green blue one two three up down left right".split()
+DRAW = random.Random(0)
+TEXTS = [" ".join(DRAW.choices(WORDS, k=5)) for _ in range(24)]
+LABELS = ["yes", "no"]
+
+
+def generator():
+    torch.manual_seed(0)
+    tokenizer = train_subword_tokenizer(TEXTS, 320, False)
+    config = {
+        "model_type": "t5", "d_model": 16, "d_kv": 8, "d_ff": 16, "num_heads": 2,
+        "num_layers": 2, "num_decoder_layers": 2, "dropout_rate": 0.0,
+    }  # fmt: skip
+    made = ExitModelForSeq2SeqLM.from_transformers(fresh_seq2seq(config, tokenizer), tokenizer)
+    made.configure(generation={"max_new_tokens": 4}, policy=policies.MaxProb(0.01))
+    return made.eval(), PairSplit(TEXTS, TEXTS[::-1], None, "here")
+
+
+def cascade():
+    tokenizer = train_tokenizer([WORDS], 200, False)
+    stages = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        config = BACKBONES.get("bert").example_config("bert")
+        config.num_labels, config.vocab_size = len(LABELS), 200
+        network = AutoModelForSequenceClassification.from_config(config)
+        with torch.no_grad():  # so that answers differ from text to text
+            for weight in network.parameters():
+                weight.add_(torch.randn_like(weight), alpha=0.2)
+        made = ExitModelForSequenceClassification.from_transformers(network, tokenizer, LABELS)
+        stages.append(made.eval())
+    found = CascadeForSequenceClassification(stages)
+    found.configure(policy=policies.MaxProb(0.01))
+    gold = [[DRAW.choice(LABELS)] for _ in TEXTS]
+    return found, TextSplit([[text] for text in TEXTS], gold, "here")
+
+
+@pytest.mark.parametrize(
+    ("made", "promise"),
+    [
+        (generator, "token f1 loss <= 0.9 with 60% and layers saved >= 1.01 with 60%"),
+        (cascade, "every class accuracy loss <= 0.9 with 60%"),
+        (cascade, "differs <= 0.97 with 60%"),
+    ],
+)
+def test_a_certificate_is_made_checked_and_run_again(made, promise, tmp_path):
+    model, split = made()
+    bare = promise.startswith("differs")
+    split = replace(split, tags=None) if bare else split
+    model.save_pretrained(tmp_path)
+    found = certified(model, split, promise, name="heldout")
+    assert found.evidence is not None
+    told = write_certificate(tmp_path, model, found.evidence, Told("here", "heldout"))
+    assert found.reached
+    assert found.best.depth_speedup > 1.01
+    certificate, evidence = check_certificate(tmp_path)
+    assert certificate == told
+    work = workload_of(model, split, "heldout", 5)  # whatever the batches
+    assert texts_that_differ(work, evidence) == 0
+    for policy in evidence.policies:
+        policy["threshold"] = 1.0  # of those nobody leaves early
+    assert texts_that_differ(work, evidence) > 0
+    with pytest.raises(UserError, match="1 of its 24 texts are not in this split"):
+        texts_that_differ(work.on(split.take(range(23))), evidence)
+    weights = next(path for path in sorted(tmp_path.rglob("model.safetensors")))
+    weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\1")
+    with pytest.raises(UserError, match=r"model\.files\..*model\.safetensors"):
+        check_certificate(tmp_path)
