@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -45,3 +46,8 @@ class Saturation(ThresholdPolicy):
         cosine = F.cosine_similarity(signals.hidden.float(), before.float(), dim=-1)
         # Rounding may lift it above 1, and then not even a threshold of 1 would mean never.
         return cosine.clamp(-1.0, 1.0)
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """A usual and a loose setting; halfway to 0 is where states of small networks lie."""
+        return [cls(0.95), cls(0.6)]
