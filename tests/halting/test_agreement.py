@@ -119,8 +119,10 @@ def test_rules_for_halted_rows_differ(network, outcome):
 def test_exits_at_some_layers_only(network, sentences, run, layers, policy):
     class Fewer:
         def __init__(self) -> None:
-            self.layers, self.at, self.gate = layers, network.heads.at, network.heads.gate
-            self.reads_past, self.pool, self.context = False, "first", network.heads.context
+            self.layers, self.reads_past, self.pool = layers, False, "first"
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(network.heads, name)
 
     fewer = replace(network, heads=Fewer())
     dense = run(fewer, sentences, policy, dense=True)

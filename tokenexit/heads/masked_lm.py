@@ -29,7 +29,7 @@ class MaskedLMHead(ExitHead):
         return self.project(self.norm(self.activation(self.dense(hidden))))
 
     @torch.no_grad()
-    def start_from(self, embeddings: Tensor) -> None:
+    def start_from_words(self, embeddings: Tensor) -> None:
         """Begin with a copy of the word embeddings, ``[C, H]``, where they have this shape."""
         if embeddings.shape == self.project.weight.shape:
             self.project.weight.copy_(embeddings)

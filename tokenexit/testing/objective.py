@@ -35,7 +35,7 @@ class ObjectiveCase:
     def tagger(self) -> ExitModelForTokenClassification:
         """A seeded tagger in double precision, without dropout, in training mode."""
         asks = self.objective.asks
-        gate: Any = {"name": asks["gate"]} if "gate" in asks else False
+        gate: Any = {"name": asks["gate"]} if "gate" in asks else "gate" in self.objective.trains
         scorers: Any = {"name": "mlp", "inner": 4, "bar": 0.5} if self.objective.scores else None
         head = asks.get("head", "linear")
         return tiny_tagger(sharp=4.0, head=head, gate=gate, scorers=scorers, double=True).train()

@@ -67,7 +67,7 @@ class MaskedModel(nn.Module):
         known: Any = network.get_input_embeddings()
         for head in self.heads.exits.values():
             assert isinstance(head, MaskedLMHead)
-            head.start_from(known.weight[: len(tokenizer)])
+            head.start_from_words(known.weight[: len(tokenizer)])
 
     @property
     def device(self) -> torch.device:
