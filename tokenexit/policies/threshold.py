@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar, Self
 
 from torch import Tensor
@@ -57,7 +58,7 @@ class ThresholdPolicy(Policy):
         return one_score(network, self.kernel_score, self.threshold, self.sure_is_low)
 
     @classmethod
-    def examples(cls) -> list[Self]:
+    def examples(cls) -> Sequence[Self]:
         """The usual setting, and one halfway from it to the loosest."""
         usual, spec = cls(), cls.own_threshold
         if spec is None:
