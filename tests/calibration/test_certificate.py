@@ -86,7 +86,7 @@ def test_what_is_read_says_what_was_written(promise, full, exits, seed, tmp_path
     told = evidence_of(promise, [full, exits], full, texts)
     save_trace(told, tmp_path / "t.parquet")
     shuffled(tmp_path / "t.parquet", seed)
-    again = read_trace(tmp_path / "t.parquet", told.guarantees, told.policies)
+    again = read_trace(tmp_path / "t.parquet")
     assert verdict(again) == verdict(told)
     assert verdict(told)["test"]["texts"] == 3
 

@@ -106,7 +106,21 @@ def looser(told):
     told["policy"] = {**told["policy"], "threshold": told["policy"]["threshold"] + 0.1}
 
 
+def everywhere(folder):
+    """The looser policy in the model and wherever the certificate names it."""
+    before = read(folder / "certificate.json")["policy"]
+
+    def change(told):
+        looser(told)
+        for one in told.get("sequence", ()):
+            one["policy"] = told["policy"] if one["policy"] == before else one["policy"]
+
+    changed(folder / "certificate.json", change)
+    changed(folder / "exit_config.json", looser)
+
+
 TAMPERED = {
+    "a looser policy everywhere": (everywhere, ".policy.threshold"),
     "weights": (weights, "model.files.exit_heads.safetensors"),
     "a count": (count, "sequence.1.texts_lost.differs"),
     "a count, and its file": (lambda folder: count(folder, True), "trace.sha256"),
@@ -123,8 +137,8 @@ TAMPERED = {
     ),
 }  # fmt: skip
 FIELDS = {
-    "delta": (lambda c: c["promises"][0].update(delta=0.1), "promises.1.promise"),
-    "allowed": (lambda c: c["promises"][0].update(allowed=0.2), "promises.1."),
+    "delta": (lambda c: c["promises"][0].update(delta=0.1), "promises.1.delta"),
+    "allowed": (lambda c: c["promises"][0].update(allowed=0.2), "promises.1.allowed"),
     "sentence": (lambda c: c["promises"][0].update(sentence="all is well"), "promises.1.sentence"),
     "certified": (lambda c: c.update(certified=c["certified"] - 1), "certified"),
     "evidence": (lambda c: c["sequence"][0]["tests"][0].update(evidence=9.0), ".evidence"),
@@ -134,6 +148,12 @@ FIELDS = {
     "precision": (lambda c: c["run"].update(precision="int8"), "run.precision"),
     "labels": (lambda c: c["model"]["labels"].reverse(), "model.labels.1"),
     "nothing": (lambda c: c.pop("promises"), "is damaged"),
+    "no number": (lambda c: c["promises"][0].update(delta="much"), "promises.1.delta"),
+    "no policy": (
+        lambda c: c["sequence"][0].update(policy={"name": "entrpy"}),
+        "sequence.1.policy",
+    ),
+    "no list": (lambda c: c.update(sequence="all"), "sequence is 'all'"),
     "format": (lambda c: c.update(format=2), "has format 2"),
 }
 

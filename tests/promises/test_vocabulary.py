@@ -71,7 +71,9 @@ def test_what_has_a_key_of_its_own_is_given_there():
         CalibrateConfig(risk=0.1, promises={"few_tags": 0.1})
 
 
-OWN = [name for name, cls in PROMISES.items() if cls.__module__.startswith("tokenexit.")]
+# A guarantee is tested, text by text: it has no number of a run that is compared.
+COMPARED = [(name, cls) for name, cls in PROMISES.items() if name != "guarantee"]
+OWN = [name for name, cls in COMPARED if cls.__module__.startswith("tokenexit.")]
 
 
 @pytest.mark.parametrize("name", OWN)

@@ -13,7 +13,6 @@ from tokenexit.calibration.certificate.folder import files_of, said_by
 from tokenexit.calibration.certificate.trace import TRACE, read_trace
 from tokenexit.calibration.certificate.verdict import verdict
 from tokenexit.errors import UserError
-from tokenexit.guarantees import Guarantee
 from tokenexit.models.folders.contents import fingerprint
 from tokenexit.policies import from_config
 
@@ -37,7 +36,9 @@ def check_certificate(folder: Path, **told: str | None) -> tuple[dict[str, Any],
     certificate = read_certificate(folder)
     try:
         return certificate, _checked(folder, certificate, told)
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
+    except UserError:
+        raise
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         raise UserError(
             f"{folder / CERTIFICATE} is damaged ({type(error).__name__}: {error}). Certify again."
         ) from error
@@ -58,11 +59,7 @@ def _checked(
     if not trace.is_file():
         raise UserError(f"The certificate does not hold: its trace {trace} is missing.")
     _same("trace.sha256", certificate["trace"]["sha256"], fingerprint(trace))
-    evidence = read_trace(
-        trace,
-        [Guarantee(**{n: one[n] for n in _PARTS}) for one in certificate["promises"]],
-        [one["policy"] for one in certificate["sequence"]],
-    )
+    evidence = read_trace(trace)
     found = verdict(evidence)
     _same("data.sha256", certificate["data"]["sha256"], found.pop("texts_sha256"))
     _same("data.texts", certificate["data"]["texts"], len(evidence.texts))
@@ -75,9 +72,6 @@ def _checked(
             f"and {own} in the model."
         )
     return evidence
-
-
-_PARTS = ("loss", "allowed", "delta", "every")
 
 
 def _same(field: str, told: Any, found: Any) -> None:

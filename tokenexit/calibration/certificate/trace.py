@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ def save_trace(evidence: Evidence, path: Path) -> None:
     """Write evidence as parquet.
 
     Columns: ``row``, the place of the text; ``text``, its hash; ``full.NAME`` and, of the first
-    setting, ``1.NAME`` where that differs from full depth; ``document`` if there are any.
+    setting, ``1.NAME`` where that differs from full depth; ``document`` if there are any. Promises
+    and settings stand in the header.
     """
     require_libraries("pyarrow")
     import pyarrow as pa
@@ -40,24 +41,24 @@ def save_trace(evidence: Evidence, path: Path) -> None:
             if _plain_list(values) != _plain_list(evidence.full[name]):
                 columns[f"{number}.{name}"] = _plain(values)
     path.parent.mkdir(parents=True, exist_ok=True)
+    header = {
+        "promises": json.dumps([one.to_json() for one in evidence.guarantees]),
+        "policies": json.dumps([dict(policy) for policy in evidence.policies]),
+    }
+    table = pa.table(columns).replace_schema_metadata(header)
     with replacing(path) as partial:
-        pq.write_table(pa.table(columns), partial, compression="zstd")
+        pq.write_table(table, partial, compression="zstd")
 
 
-def read_trace(
-    path: Path, guarantees: Sequence[Guarantee], policies: Sequence[Mapping[str, Any]]
-) -> Evidence:
+def read_trace(path: Path) -> Evidence:
     """Read what ``save_trace`` wrote, whatever order its rows are in now.
-
-    Args:
-        path: The file.
-        guarantees: The promises.
-        policies: Settings that were tested.
 
     Raises:
         UserError: It is no such file, or lacks what a promise reads.
     """
-    columns = _columns(path)
+    columns, header = _read(path)
+    guarantees = tuple(Guarantee(**told) for told in header["promises"])
+    policies = header["policies"]
     rows = np.argsort(columns["row"], kind="stable")
     held = {name: _taken(values, rows) for name, values in columns.items()}
 
@@ -73,10 +74,11 @@ def read_trace(
                 raise UserError(f"{path} lacks the column {FULL}.{name}, which {one} reads.")
     settings: list[Columns] = [full | named(str(n)) for n in range(1, len(policies) + 1)]
     documents = held.get("document")
-    return Evidence(tuple(guarantees), held["text"], full, policies, settings, documents)
+    return Evidence(guarantees, held["text"], full, policies, settings, documents)
 
 
-def _columns(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Columns, and what the header says."""
     require_libraries("pyarrow")
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -90,9 +92,10 @@ def _columns(path: Path) -> dict[str, Any]:
         values = table.column(name)
         plain = pa.types.is_integer(values.type) or pa.types.is_floating(values.type)
         found[name] = values.to_numpy() if plain else values.to_pylist()
-    if not {"row", "text"} <= found.keys():
-        raise UserError(f"{path} is no trace of a certificate: it lacks row or text.")
-    return found
+    told = {name.decode(): text for name, text in (table.schema.metadata or {}).items()}
+    if not {"row", "text"} <= found.keys() or not {"promises", "policies"} <= told.keys():
+        raise UserError(f"{path} is no trace of a certificate. Certify again.")
+    return found, {name: json.loads(told[name]) for name in ("promises", "policies")}
 
 
 def _plain(values: Any) -> Any:
