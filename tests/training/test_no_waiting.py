@@ -30,21 +30,21 @@ from tokenexit.training.seq2seq_loss import Seq2SeqLossModule
 from tokenexit.training.step import one_step
 from tokenexit.training.tracking import read_log
 
-WAITING = {
-    "searched": "asks which form is in front when it derives one, and each head once before",
-    **{
-        name: "cannot be run without what phases give it"
-        for name, cls in OBJECTIVES.items()
-        if cls.reads_teacher or cls.reads_columns
-    },
-}
+WAITING = {"searched": "asks which form is in front when it derives one, and each head once before"}
 """Objectives whose steps are not free of waiting, and why."""
 
-OBJECTIVE_NAMES = [name for name, _ in OBJECTIVES.items() if name not in WAITING]
-OF_GENERATORS = [
+NEEDING = {
     name
     for name, cls in OBJECTIVES.items()
-    if not (cls.asks or cls.own_heads) and name not in WAITING
+    if cls.reads_teacher or cls.reads_columns or cls.reduces or cls.scores
+}
+"""What phases give, or rows that are left: their number is asked of the device."""
+
+OBJECTIVE_NAMES = [name for name, _ in OBJECTIVES.items() if name not in {*WAITING, *NEEDING}]
+OF_GENERATORS = [
+    name
+    for name in OBJECTIVE_NAMES
+    if not (OBJECTIVES.get(name).asks or OBJECTIVES.get(name).own_heads)
 ]
 
 # A batch's texts, its groups of like lengths, the top's groups and the rows that ask there.
