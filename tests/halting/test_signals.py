@@ -73,8 +73,11 @@ class Watch(Policy):
 def test_signals_belong_to_the_words_that_are_left(network, sentences, layers, dense):
     class Fewer:
         def __init__(self) -> None:
-            self.layers, self.at, self.gate = layers, network.heads.at, network.heads.gate
-            self.reads_past, self.pool, self.context = False, "first", None
+            self.layers, self.reads_past = layers, False
+            self.pool, self.context = "first", None
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(network.heads, name)
 
     batch: Any = pack(sentences)
     depths = torch.randint(1, 8, (batch.num_words,), generator=torch.Generator().manual_seed(0))

@@ -647,6 +647,7 @@ SMOOTHED = [
     name
     for name, cls in OBJECTIVES.items()
     if not (cls.asks or cls.own_heads or cls.reads_teacher or cls.reads_columns or cls.reduces)
+    and not from_config(name).trains
 ]
 
 

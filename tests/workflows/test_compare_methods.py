@@ -271,7 +271,7 @@ def test_the_plan_is_one_protocol(config, tmp_path):
     assert {run.config.train.max_steps for run in runs} == {24}
     assert {run.config.train.lr for run in runs} == {1e-2}
     assert {json.dumps(run.config.model) for run in runs} == {json.dumps(ENCODER)}
-    assert runs[2].config.heads == {"name": "pooled", "gate": True}
+    assert runs[2].config.heads == {"name": "pooled", "start": "backbone", "gate": True}
     assert len({run.training for run in runs}) == 8  # another seed is another training
 
 
@@ -290,7 +290,8 @@ def test_a_method_cannot_change_the_budget(config, tmp_path):
 def test_what_heads_read_may_be_the_protocols(config, tmp_path):
     runs = plan(config(tmp_path, "foresight", "leco", "berxit", pool="first"))
     assert {run.config.heads["pool"] for run in runs if run.config} == {"first"}
-    assert runs[-1].config.heads == {"name": "pooled", "gate": True, "pool": "first"}
+    own = {"name": "pooled", "start": "backbone", "gate": True}
+    assert runs[-1].config.heads == {**own, "pool": "first"}
     own = plan(config(tmp_path, "foresight", "berxit"))
     assert [run.config.heads.get("pool") for run in own[2:]] == ["mean", None]
 

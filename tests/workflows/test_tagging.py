@@ -16,6 +16,7 @@ from tokenexit.policies.max_prob import MaxProb
 from tokenexit.policies.never import Never
 from tokenexit.training import TrainConfig
 from tokenexit.training.gate_config import ContextGateConfig
+from tokenexit.training.phases import phases_of
 from tokenexit.workflows import run as runner
 from tokenexit.workflows.choosing import curve_values
 from tokenexit.workflows.config import TaggingConfig
@@ -75,13 +76,17 @@ def test_a_missing_crf_package_shows_before_training(config, untrained, monkeypa
 
 
 @pytest.mark.parametrize(("name", "wanted"), [("joint", 0.75), ("two_stage", 0.5)])
-def test_the_best_weights_have_trained_exits(name, wanted, config, monkeypatch):
+def test_the_best_weights_have_trained_exits(name, wanted, config, splits, monkeypatch):
     """With two stages the top is best before the exits have learned anything."""
     found = {"quality": 0.75, "by_exit": [0.25, 0.5, 0.75]}
     monkeypatch.setattr(labels, "exit_quality", lambda *args: dict(found))
     chosen = replace(config, train=TrainConfig(objective={"name": name}))
-    graded = recipe_of(chosen).graded(None, None)  # type: ignore[arg-type]
-    assert graded == {**found, "quality": wanted}
+    recipe = recipe_of(chosen)
+    [phase] = phases_of(chosen.train, evaluated=True)
+    model = recipe.build(splits["train"])
+    judged = phase.judge(lambda model: recipe.graded(None, model), model)  # type: ignore[arg-type]
+    assert judged is not None
+    assert judged(model) == {**found, "quality": wanted}
 
 
 def test_a_word_is_learned_once(config, splits):

@@ -10,6 +10,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from tokenexit.backbones import Backbone
 from tokenexit.backbones.base import check_sound
+from tokenexit.embeddings.plain import Plain
 from tokenexit.errors import UserError
 
 
@@ -67,9 +68,11 @@ class NoHeads:
     gate = None
     reads_past = False
     context = None
+    scorers = None
     pool = "first"
 
     def __init__(self, encoder: SourceEncoder) -> None:
+        self.embeddings = Plain()
         self.layers = tuple(range(1, encoder.num_layers))
         self._encoder = encoder
 
