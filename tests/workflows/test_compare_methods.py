@@ -164,6 +164,11 @@ def test_methods_that_learn_the_same_share_a_training(pair, config, tmp_path):
     assert alone == {k: v for k, v in found["pcee_bert-seed0"].items() if k != "trained_by"}
 
 
+def test_runs_side_by_side_give_the_same(pair, config, tmp_path):
+    compare_methods(config(tmp_path / "both", "pabee", "pcee_bert", jobs=2))
+    assert {**read(tmp_path / "both")} == read(pair)
+
+
 def test_killed_at_any_time_and_started_again_gives_the_same(pair, config, tmp_path, monkeypatch):
     mine = config(tmp_path / "out", "pabee", "pcee_bert")
 
@@ -330,6 +335,7 @@ def test_a_comparison_keeps_its_settings(pair, config):
         ({"train": TrainConfig(objective={"name": "joint"})}, "train.objective is what methods"),
         ({"train": TrainConfig(gradient_equilibrium=True)}, "train.gradient_equilibrium is what"),
         ({"calibrate": CalibrateConfig(policies=[{"name": "entropy"}])}, "calibrate.policies is"),
+        ({"jobs": 2}, "disturb the clock"),
         ({"settings": 0}, "settings must be 1 or more"),
         ({"seeds": [1, 1]}, "seeds must be one or more different"),
         ({"seeds": []}, "seeds must be one or more different"),

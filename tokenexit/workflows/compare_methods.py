@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,12 @@ from typing import Any
 from tokenexit.errors import UserError
 from tokenexit.files import write_json
 from tokenexit.models.folders import load_tokenizer
+from tokenexit.registry import load_plugin
 from tokenexit.reporting.comparison import summaries
 from tokenexit.reporting.comparison_files import write_comparison
 from tokenexit.results import lower_is_better
 from tokenexit.workflows.compare_methods_config import CompareMethodsConfig
-from tokenexit.workflows.comparison import comparison, refuse_others, without_fail
+from tokenexit.workflows.comparison import comparison, refuse_others, settle, without_fail
 from tokenexit.workflows.folder import Demo, generated
 from tokenexit.workflows.logs import logger
 from tokenexit.workflows.method_curve import measure
@@ -35,6 +36,7 @@ from tokenexit.workflows.method_runs import (
 )
 from tokenexit.workflows.run import run_task
 from tokenexit.workflows.same_run import read_record, whole_path, with_whole_paths
+from tokenexit.workflows.side_by_side import side_by_side
 
 
 def compare_methods(
@@ -66,15 +68,12 @@ def _compare(config: CompareMethodsConfig, command: str, demo: Demo | None) -> P
     trainings = {run.training for run in runs if run.config is not None}
     logger.info("%d runs, which learn %d different things", len(runs), len(trainings))
     record = _Record(folder / "comparison.json", config, command)
-    for run in runs:
-        held = record.runs.get(run.name)
-        if held is not None and not _to_do(held, config):
-            continue
-        logger.info("%s", run.name)
-        if held is not None and "error" in held and run.config is not None and not run.finished:
+    waiting = [run for run in runs if _to_do(record.runs.get(run.name), config)]
+    for run in waiting:
+        if "error" in record.runs.get(run.name, {}) and run.config is not None and not run.finished:
             make_room(run)
-        record.add(run, _one(run, runs, config, splits))
-        gc.collect()  # a model and its optimiser refer to each other
+    for run, found in _results(waiting, runs, config, splits):
+        record.add(run, found)
     if not config.keep_checkpoints:
         drop_checkpoints(runs, {name for name, one in record.runs.items() if "error" not in one})
     table = write_comparison(folder, record.content)
@@ -129,10 +128,46 @@ def _completed(settings: Mapping[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps({**default, **settings, **groups, **places}))
 
 
-def _to_do(held: dict[str, Any], config: CompareMethodsConfig) -> bool:
+def _to_do(held: dict[str, Any] | None, config: CompareMethodsConfig) -> bool:
+    if held is None:
+        return True
     if "error" in held:
         return config.retry
     return config.clock and held["clock"] is None
+
+
+def _results(
+    waiting: list[MethodRun],
+    runs: list[MethodRun],
+    config: CompareMethodsConfig,
+    splits: dict[int, dict[str, Any]],
+) -> Iterator[tuple[MethodRun, dict[str, Any]]]:
+    if config.jobs > 1:
+        startable = [run for run in waiting if run.config is not None]
+        yield from ((run, {"error": run.error}) for run in waiting if run.config is None)
+        yield from side_by_side(startable, config.jobs, _work, _begin, (config, runs))
+        return
+    for run in waiting:
+        logger.info("%s", run.name)
+        yield run, _one(run, runs, config, splits)
+        gc.collect()  # a model and its optimiser refer to each other
+
+
+_here: dict[str, Any] = {}
+"""Of a process beside others: the comparison, its runs and its data."""
+
+
+def _begin(config: CompareMethodsConfig, runs: list[MethodRun]) -> None:
+    for plugin in config.plugins:
+        load_plugin(plugin)
+    settle(config.threads or 1, config.train.precision)
+    _here.update(config=config, runs=runs, splits=_read_all(config, runs))
+
+
+def _work(run: MethodRun) -> dict[str, Any]:
+    found = _one(run, _here["runs"], _here["config"], _here["splits"])
+    gc.collect()
+    return found
 
 
 def _one(

@@ -16,7 +16,7 @@ from tokenexit.workflows.recipes import RECIPES, Recipe
 
 _FREE = (
     "output_dir", "methods", "trainings", "seeds", "clock", "threads", "retry", "keep_checkpoints",
-    "elue_reference",
+    "elue_reference", "jobs",
 )  # fmt: skip
 
 
@@ -97,6 +97,10 @@ class CompareMethodsConfig(BaseConfig):
             "such as ElasticBERT's on this data; the first layers of this comparison when empty"
         ),
     )
+    jobs: int = field(
+        default=1,
+        metadata=about("runs at the same time, a process each; a GPU holds several", low=1),
+    )
     retry: bool = field(default=False, metadata=about("try again what has failed"))
 
     def __post_init__(self) -> None:
@@ -112,6 +116,8 @@ class CompareMethodsConfig(BaseConfig):
                 "elue_reference must be points of a cost from 0 and a quality, such as "
                 f"[[0.25, 0.86], [1, 0.93]], not {self.elue_reference!r}."
             )
+        if self.jobs > 1 and self.clock:
+            raise UserError("Runs beside each other disturb the clock: jobs=1, or clock=false.")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise UserError(f"seeds must be one or more different numbers, not {self.seeds!r}.")
         unit = UNIT_OF[self.level] if self.level else self._unit_of_task()

@@ -28,6 +28,17 @@ def comparison(output_dir: str, threads: int | None, precision: str = "no") -> I
     Raises:
         UserError: There are several processes, or another writes into the folder.
     """
+    settle(threads, precision)
+    with locked(output_dir, "a comparison"):
+        yield
+
+
+def settle(threads: int | None, precision: str) -> None:
+    """Threads, precision and what is printed, for this process.
+
+    Raises:
+        UserError: It is one of several that were launched together.
+    """
     if threads is not None:
         torch.set_num_threads(threads)
     require_libraries("accelerate")
@@ -37,8 +48,6 @@ def comparison(output_dir: str, threads: int | None, precision: str = "no") -> I
     if accelerator.num_processes > 1:
         raise UserError("Comparisons run in one process; start the recipe with python alone.")
     quiet(accelerator)
-    with locked(output_dir, "a comparison"):
-        yield
 
 
 def without_fail(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
