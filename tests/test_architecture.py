@@ -44,7 +44,7 @@ FLOORS = (
     ("audit", "calibration", "training"),
     ("reporting",),
     ("workflows",),
-    ("testing",),
+    ("demo_page", "testing"),
     ("cli",),
 )
 FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}

@@ -14,6 +14,7 @@ from tokenexit.cli.audit import audit
 from tokenexit.cli.bench import bench
 from tokenexit.cli.calibrate import calibrate
 from tokenexit.cli.certify import certify
+from tokenexit.cli.demo import demo
 from tokenexit.cli.evaluate import evaluate
 from tokenexit.cli.fit_gate import fit_gate
 from tokenexit.cli.lists import backbones, methods, policies, reducers
@@ -62,6 +63,7 @@ for command in (
     ngrams,
     bench,
     predict,
+    demo,
     report,
     policies,
     reducers,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from tokenexit.extras import require_libraries
 from tokenexit.metrics import METRICS, build_metric
 from tokenexit.registry import Registry
 from tokenexit.renamed import keep_former
+from tokenexit.tasks.view import View
 from tokenexit.units import PolicyUnit, levels_of, units_of
 
 if TYPE_CHECKING:
@@ -93,6 +95,14 @@ class Task(ABC):
             labels: Names of the classes.
             pairs: Whether it reads pairs of texts.
         """
+
+    def view(self, answer: Any) -> View:
+        """What a page shows of an answer; by default its data, and no pieces of it.
+
+        Args:
+            answer: What ``predict`` returned for a text.
+        """
+        return View(json.dumps(answer.to_dict(), ensure_ascii=False))
 
     def check_run(self, config: Any) -> None:
         """Refuse settings of a run that have no meaning for it, before the data is read.

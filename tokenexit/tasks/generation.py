@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenexit.data.corpus import SOURCES, Reads
 from tokenexit.demo import pairs
 from tokenexit.metrics.rouge import installed
 from tokenexit.tasks.base import TASKS, Holder, Kind, Scored, Task, Unit
+from tokenexit.tasks.view import Piece, View
 from tokenexit.units import PolicyUnit
 
 if TYPE_CHECKING:
@@ -48,6 +49,15 @@ class Generation(Task):
             "token_ids": pa.list_(pa.int64()),
             "token_texts": texts,
         }
+
+    def view(self, answer: Any) -> View:
+        """Each token that was written."""
+        texts = answer.token_texts or answer.tokens
+        pieces = [
+            Piece(text.strip(), layer, spaced=text.startswith(" "))
+            for text, layer in zip(texts, answer.exit_layers, strict=True)
+        ]
+        return View(answer.text, pieces)
 
     def write_demo(self, folder: Path) -> None:
         """See ``Task``."""

@@ -222,6 +222,10 @@ class Multilabel(TextTask):
             for found, sure, layer, text in rows
         ]
 
+    def said(self, answer: Any) -> tuple[str, float | None]:
+        """Its labels, if any."""
+        return ", ".join(answer.labels) or "no label", answer.confidence
+
     def said_fields(self) -> dict[str, pa.DataType]:
         """A list of labels, and how sure it is."""
         import pyarrow as pa

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,10 @@ class NamedEntities(WordTask):
     def write_demo(self, folder: Path) -> None:
         """See ``Task``."""
         tagging.write(folder, self.name)
+
+    def in_a_line(self, answer: Any) -> str:
+        """Its entities."""
+        return ", ".join(f"{one.text} ({one.type})" for one in answer.entities) or "no entity"
 
     def scored(self, rows: Rows) -> dict[str, float]:
         """See ``LabelledTask``."""

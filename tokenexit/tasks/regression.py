@@ -65,6 +65,10 @@ class Regression(TextTask):
         """How little the number changes from exit to exit, once and twice in a row."""
         return [ValuePatience(), ValuePatience(times=2)]
 
+    def said(self, answer: Any) -> tuple[str, float | None]:
+        """A number, of which nobody knows how sure it is."""
+        return f"{answer.value:.4g}", None
+
     def said_fields(self) -> dict[str, pa.DataType]:
         """A number."""
         import pyarrow as pa

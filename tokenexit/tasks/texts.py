@@ -13,6 +13,7 @@ from tokenexit.halting import Trace
 from tokenexit.tasks.answers import ClassifiedText
 from tokenexit.tasks.base import Holder, Kind, Unit
 from tokenexit.tasks.labelled import LabelledTask
+from tokenexit.tasks.view import Piece, View
 from tokenexit.units import PolicyUnit
 
 if TYPE_CHECKING:
@@ -71,6 +72,16 @@ class TextTask(LabelledTask):
             ClassifiedText(labels[int(found)], round(float(sure), 6), int(layer), text)
             for found, sure, layer, text in rows
         ]
+
+    def view(self, answer: Any) -> View:
+        """The text, or both of a pair, which leave together."""
+        label, score = self.said(answer)
+        texts = [answer.text] if isinstance(answer.text, str) else answer.text
+        return View(label, [Piece(text, answer.exit_layer, label, score) for text in texts])
+
+    def said(self, answer: Any) -> tuple[str, float | None]:
+        """Of an answer, what was said and how sure that is."""
+        return answer.label, answer.confidence
 
     def said_fields(self) -> dict[str, pa.DataType]:
         """Of these, what is said of a text."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,6 +19,7 @@ from tokenexit.policies.per_class import PerClass
 from tokenexit.policies.window import Window
 from tokenexit.tasks.base import Holder, Kind, Unit
 from tokenexit.tasks.labelled import LabelledTask, Rows
+from tokenexit.tasks.view import Piece, View
 from tokenexit.units import PolicyUnit
 
 if TYPE_CHECKING:
@@ -55,6 +57,21 @@ class WordTask(LabelledTask):
             places = dict.fromkeys(("start", "end", "start_char", "end_char"), pa.int64())
             fields["entities"] = pa.list_(pa.struct(list({**kinds, **places}.items())))
         return fields
+
+    def view(self, answer: Any) -> View:
+        """Each word with its label, ``O`` left out."""
+        pieces = [
+            Piece(word, layer, None if label == "O" else label, score)
+            for word, layer, label, score in zip(
+                answer.words, answer.exit_layers, answer.labels, answer.confidences, strict=True
+            )
+        ]
+        return View(self.in_a_line(answer), pieces)
+
+    def in_a_line(self, answer: Any) -> str:
+        """What was found in a text, for people; by default how often which label."""
+        found = Counter(answer.labels).most_common()
+        return ", ".join(f"{count} {label}" for label, count in found)
 
     def named(self, rows: Rows) -> tuple[list[Any], list[Any]]:
         """One list of names a text."""
