@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import json
 
+import pyarrow.parquet as pq
 import pytest
 
 from tokenexit.evaluation import evaluate
 from tokenexit.evaluation.curve import family_name, save_curve, trace_curve
+from tokenexit.evaluation.setting_traces import SettingTraces
 from tokenexit.policies import POLICIES, from_config
 from tokenexit.policies.all_of import AllOf
 from tokenexit.policies.assigned_depth import AssignedDepth
@@ -100,3 +102,25 @@ def test_all_settings_of_a_threshold_share_a_name(policy):
     assert {family_name(policy.with_threshold(v)) for v in (spec.strict, spec.loose)} == {
         family_name(policy)
     }
+
+
+def test_traces_of_its_settings_are_kept(tagger, splits, tmp_path):
+    path, kept = tmp_path / "settings.parquet", SettingTraces(most=3)
+    found = trace_curve(tagger, splits["test"], "test", Entropy(), VALUES, keep=kept.add)
+    kept.save(path)
+    rows = pq.read_table(path).to_pylist()
+    moved = [point.policy for point in found if point.kind in ("full", "engine")]
+    assert list(dict.fromkeys(row["policy"] for row in rows)) == moved
+    last = len(splits["test"]) - 1
+    assert {row["text"] for row in rows} == {0, last // 2, last}
+    _, trace = evaluate(tagger, splits["test"], "test", Entropy(VALUES[0]))
+    mine = [row for row in rows if row["policy"] == moved[1] and row["text"] == last]
+    assert [row["exit_layer"] for row in mine] == trace.exit_layer[trace.text == last].tolist()
+    assert [row["prediction"] for row in mine] == trace.prediction[trace.text == last].tolist()
+
+
+def test_traces_of_one_setting_are_none(tmp_path):
+    path = tmp_path / "settings.parquet"
+    path.write_bytes(b"of an earlier policy")
+    SettingTraces().save(path)
+    assert not path.exists()

@@ -33,6 +33,9 @@ class CurveRow:
     mac_ratio: float
 
 
+Keep = Callable[[CurveRow, Any], None]
+"""Takes each point with the trace that it comes from."""
+
 MEASURED = [field.name for field in fields(CurveRow)][4:]
 """What a point has of a result as it is."""
 
@@ -76,6 +79,7 @@ def trace_curve(
     *,
     batch_size: int = 32,
     on_unknown: str | None = "error",
+    keep: Keep | None = None,
 ) -> list[CurveRow]:
     """Measure full depth, "stop everybody at layer k", and a policy at several settings.
 
@@ -87,43 +91,51 @@ def trace_curve(
         values: Settings of the threshold.
         batch_size: Texts a batch.
         on_unknown: See ``evaluate``.
+        keep: See ``measured_curve``.
     """
-    full, _ = evaluate(model, split, name, Never(), batch_size=batch_size, on_unknown=on_unknown)
+    full = evaluate(model, split, name, Never(), batch_size=batch_size, on_unknown=on_unknown)
     known: dict[str, Any] = {
-        "full_depth": full.quality_full_depth,
+        "full_depth": full[0].quality_full_depth,
         "batch_size": batch_size,
         "on_unknown": None,
     }
 
-    def measure(policy: Policy) -> Result:
-        return evaluate(model, split, name, policy, **known)[0]
+    def measure(policy: Policy) -> tuple[Result, Any]:
+        return evaluate(model, split, name, policy, **known)
 
-    return measured_curve(measure, full, model.settings.exit_layers, policy, values)
+    return measured_curve(measure, full, model.settings.exit_layers, policy, values, keep)
 
 
 def measured_curve(
-    measure: Callable[[Policy], Result],
-    full: Result,
+    measure: Callable[[Policy], tuple[Result, Any]],
+    full: tuple[Result, Any],
     exit_layers: Sequence[int],
     policy: Policy,
     values: Sequence[float],
+    keep: Keep | None = None,
 ) -> list[CurveRow]:
     """The same with any way of measuring a policy.
 
     Args:
-        measure: Runs one policy.
-        full: The result at full depth.
+        measure: Runs one policy; gives the result and its trace.
+        full: The same at full depth.
         exit_layers: Layers with an exit, the top included.
         policy: Whose threshold is turned.
         values: Settings of the threshold.
+        keep: Takes each point as soon as it is measured.
     """
-    points = [point("full", Never(), None, full)]
+    points: list[CurveRow] = []
+
+    def add(kind: str, policy: Policy, value: float | None, found: tuple[Result, Any]) -> None:
+        points.append(point(kind, policy, value, found[0]))
+        if keep is not None:
+            keep(points[-1], found[1])
+
+    add("full", Never(), None, full)
     for layer in exit_layers[:-1]:
-        fixed = AssignedDepth(layer)
-        points.append(point("static", fixed, layer, measure(fixed)))
+        add("static", fixed := AssignedDepth(layer), layer, measure(fixed))
     for value in values if policy.threshold_spec() is not None else ():
-        setting = policy.with_threshold(value)
-        points.append(point("engine", setting, value, measure(setting)))
+        add("engine", setting := policy.with_threshold(value), value, measure(setting))
     return points
 
 

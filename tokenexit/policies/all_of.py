@@ -28,6 +28,8 @@ class AllOf(GroupPolicy):
         UserError: ``policies`` is empty or holds something else.
     """
 
+    in_words = "all of: {policies}"
+
     policies: tuple[Policy, ...]
 
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:

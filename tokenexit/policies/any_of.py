@@ -29,6 +29,8 @@ class AnyOf(GroupPolicy):
         UserError: ``policies`` is empty or holds something else.
     """
 
+    in_words = "any of: {policies}"
+
     policies: tuple[Policy, ...]
 
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:

@@ -46,6 +46,8 @@ class AssignedDepth(Policy):
             is given twice.
     """
 
+    in_words = "at layer {depth:d}"
+
     depth: int = 3
     by_item: Mapping[int, int] | tuple[tuple[int, int], ...] = ()
     units = ("word", "token", "text", "number")

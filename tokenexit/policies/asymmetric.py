@@ -33,6 +33,8 @@ class Asymmetric(Policy):
             asked, there are not two classes or none of that name.
     """
 
+    in_words = "{positive} above {threshold}, the other class with {ratio} times the doubt"
+
     threshold: float = 0.9
     ratio: float = 2.0
     positive: int | str = 1

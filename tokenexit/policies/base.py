@@ -71,6 +71,10 @@ class Policy(ABC):
     waits: ClassVar[bool] = False
     """Whether a step has to look at values on the host, and so waits for the device."""
 
+    in_words: ClassVar[str] = ""
+    """What it asks, for readers: ``{threshold}`` stands for the field, ``{times:exit}`` for so
+    many exits. Empty where the name has to do; see ``policies.in_words``."""
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         _keep_former(cls)

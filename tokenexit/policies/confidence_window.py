@@ -45,6 +45,8 @@ class ConfidenceWindow(Policy):
         UserError: A number is out of range, or ``rule`` is none of the three.
     """
 
+    in_words = "entropy below {threshold}, or {size:exit} in a row that agree"
+
     threshold: float = 0.1
     size: int = 8
     rule: str = "side"

@@ -45,6 +45,8 @@ class Decay(WrapperPolicy):
             nothing is being decoded or the number of steps is unknown.
     """
 
+    in_words = "{policy}, strict at first and looser along the text"
+
     policy: Policy = field(default=Margin(0.9))
     temperature: float = 4.0
     units = ("token",)

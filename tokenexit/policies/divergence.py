@@ -31,6 +31,8 @@ class Divergence(Policy):
             1 to 1000.
     """
 
+    in_words = "distribution changed by less than {threshold}, {patience:exit} in a row"
+
     threshold: float = 0.01
     patience: int = 1
     own_threshold = ThresholdSpec("threshold", strict=1e-6, loose=0.9, log=True)

@@ -27,6 +27,8 @@ class Energy(ThresholdPolicy):
         UserError: ``threshold`` is NaN or not finite.
     """
 
+    in_words = "energy below {threshold}"
+
     threshold: float = -8.0
     own_threshold = ThresholdSpec("threshold", strict=-30.0, loose=0.0)
     allowed = (-1e9, 1e9)

@@ -27,6 +27,8 @@ class Entropy(ThresholdPolicy):
         UserError: ``threshold`` is NaN or outside 0..1.
     """
 
+    in_words = "entropy below {threshold}"
+
     threshold: float = 0.1
     own_threshold = ThresholdSpec("threshold", strict=1e-4, loose=0.9, log=True)
     allowed = (0.0, 1.0)

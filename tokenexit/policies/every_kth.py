@@ -31,6 +31,8 @@ class EveryKth(WrapperPolicy):
         UserError: ``policy`` is no policy, or ``k`` no whole number from 1 to 1000.
     """
 
+    in_words = "{policy}, asked every {k:layer}"
+
     policy: Policy = field(default=Entropy(0.1))
     k: int = 2
     units = ("word", "token", "text", "number")

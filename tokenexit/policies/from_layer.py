@@ -31,6 +31,8 @@ class FromLayer(WrapperPolicy):
         UserError: ``policy`` is no policy, or ``layer`` no whole number from 1 to 1000.
     """
 
+    in_words = "{policy}, from layer {layer:d} on"
+
     policy: Policy = field(default=Entropy(0.1))
     layer: int = 2
     units = ("word", "token", "text", "number")

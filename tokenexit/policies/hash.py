@@ -37,6 +37,8 @@ class Hash(Policy):
         UserError: A field is no whole number in its range, or ``min_layer > max_layer``.
     """
 
+    in_words = "at a layer drawn for each word of the vocabulary, {min_layer:d} to {max_layer:d}"
+
     min_layer: int = 1
     max_layer: int = 6
     seed: int = 0

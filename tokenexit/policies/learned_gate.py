@@ -29,6 +29,8 @@ class LearnedGate(ThresholdPolicy):
         UserError: ``threshold`` is NaN or outside 0..1; when asked, the model has no gate.
     """
 
+    in_words = "the learned gate expects an error with less than {threshold}"
+
     threshold: float = 0.1
     units = ("word", "token", "text", "number")
     own_threshold = ThresholdSpec("threshold", strict=1e-4, loose=0.9, log=True)

@@ -27,6 +27,8 @@ class Margin(ThresholdPolicy):
         UserError: ``threshold`` is NaN or outside 0..1.
     """
 
+    in_words = "best class ahead of the second by more than {threshold}"
+
     threshold: float = 0.8
     own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.01, near_one=True)
     allowed = (0.0, 1.0)

@@ -27,6 +27,8 @@ class MaxProb(ThresholdPolicy):
         UserError: ``threshold`` is NaN or outside 0..1.
     """
 
+    in_words = "best class above {threshold}"
+
     threshold: float = 0.9
     own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.05, near_one=True)
     allowed = (0.0, 1.0)

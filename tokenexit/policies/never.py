@@ -16,6 +16,7 @@ from tokenexit.signals import Signals
 class Never(Policy):
     """Nobody halts before the last layer."""
 
+    in_words = "nobody leaves early"
     units = ("word", "token", "text", "number")
     reads_logits = False
 

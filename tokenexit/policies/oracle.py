@@ -24,6 +24,7 @@ class Oracle(Policy):
         UserError: When asked, there are no gold labels.
     """
 
+    in_words = "first exit that names the gold class"
     needs_target = True
 
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:

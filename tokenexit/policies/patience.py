@@ -29,6 +29,8 @@ class Patience(Policy):
         UserError: ``patience`` is not a whole number from 1 to 1000.
     """
 
+    in_words = "same class as the exit before, {patience:time} in a row"
+
     patience: int = 2
     own_threshold = ThresholdSpec("patience", strict=48, loose=1, integer=True, log=True)
 

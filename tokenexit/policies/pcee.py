@@ -33,6 +33,8 @@ class PCEE(WrapperPolicy):
         UserError: ``policy`` is no policy, or ``times`` no whole number from 1 to 1000.
     """
 
+    in_words = "{policy}, {times:exit} in a row"
+
     policy: Policy = field(default=Entropy(0.1))
     times: int = 2
 

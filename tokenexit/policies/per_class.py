@@ -49,6 +49,8 @@ class PerClass(Policy):
             no class names or none of that name.
     """
 
+    in_words = "{classes}otherwise {otherwise}"
+
     otherwise: Policy = field(default=Entropy(0.1))
     classes: Mapping[str, Policy] | tuple[tuple[str, Policy], ...] = ()
 

@@ -37,6 +37,8 @@ class PerLayer(GroupPolicy):
         UserError: ``policies`` is empty or holds something else.
     """
 
+    in_words = "by layer: {policies}"
+
     policies: tuple[Policy, ...]
 
     @classmethod

@@ -35,6 +35,8 @@ class PerSentence(WrapperPolicy):
         UserError: ``how`` is unknown, or ``"mean"`` of a policy without a score.
     """
 
+    in_words = "{policy}, for the whole sentence ({how})"
+
     policy: Policy = field(default=Entropy(0.1))
     how: str = "max"
     units = ("word",)

@@ -36,6 +36,8 @@ class RandomExit(Policy):
         UserError: ``rate`` is NaN or outside 0..1, or ``seed`` no whole number of 32 bits.
     """
 
+    in_words = "at random, with {rate} at each exit"
+
     rate: float = 0.2
     seed: int = 0
     own_threshold = ThresholdSpec("rate", strict=0.001, loose=1.0, log=True)

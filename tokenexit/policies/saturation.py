@@ -32,6 +32,8 @@ class Saturation(ThresholdPolicy):
         UserError: ``threshold`` is NaN or outside 0..1.
     """
 
+    in_words = "state as at the exit before, cosine above {threshold}"
+
     threshold: float = 0.95
     own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.0, near_one=True)
     allowed = (0.0, 1.0)

@@ -44,6 +44,8 @@ class Shortlist(WrapperPolicy):
             from 2 to 1,000,000 or ``refresh`` none from 0 to 1000.
     """
 
+    in_words = "{policy}, among the {size:d} best words"
+
     policy: Policy = field(default=Margin(0.8))
     size: int = 64
     refresh: int = 0

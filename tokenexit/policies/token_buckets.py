@@ -35,6 +35,8 @@ class TokenBuckets(TokenTable):
         UserError: A number is no whole number in its range, or an id is given twice.
     """
 
+    in_words = "by a table of tokens, from layer {first:d} on"
+
     by_item: Mapping[int, int] | tuple[tuple[int, int], ...] = ()
     first: int = 1
     others: int = 0

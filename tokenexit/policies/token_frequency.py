@@ -41,6 +41,8 @@ class TokenFrequency(TokenTable):
             ``first`` none from 1 to 1000.
     """
 
+    in_words = "by how frequent a token is, from layer {first:d} on"
+
     boundaries: tuple[int, ...] = (100, 1000, 10_000)
     first: int = 1
     frequent: tuple[int, ...] = ()

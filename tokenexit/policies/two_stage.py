@@ -54,6 +54,8 @@ class TwoStage(Policy):
         UserError: One of them is no policy.
     """
 
+    in_words = "{gate}, and then {confirm}"
+
     gate: Policy = field(default=Saturation(0.9))
     confirm: Policy = field(default=Margin(0.8))
     waits = True

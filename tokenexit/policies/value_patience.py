@@ -31,6 +31,8 @@ class ValuePatience(Policy):
         UserError: ``threshold`` is no number from 0, or ``times`` no whole number from 1 to 1000.
     """
 
+    in_words = "value moved by less than {threshold}, {times:exit} in a row"
+
     threshold: float = 0.1
     times: int = 1
     units = ("number",)

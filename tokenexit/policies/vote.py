@@ -39,6 +39,8 @@ class Vote(Policy):
         UserError: ``threshold`` is no number from 0 to 1000, or ``exponent`` none from 0 to 0.9.
     """
 
+    in_words = "{threshold} votes for the class, growing with the exits"
+
     threshold: float = 1.5
     exponent: float = 0.5
     own_threshold = ThresholdSpec("threshold", strict=DEEPEST, loose=1.0, log=True)

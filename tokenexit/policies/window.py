@@ -35,6 +35,8 @@ class Window(WrapperPolicy):
         UserError: ``size`` is even or out of range.
     """
 
+    in_words = "{policy}, within {size:word}"
+
     policy: Policy = field(default=Entropy(0.1))
     size: int = 3
     units = ("word",)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenexit.evaluation.curve import save_curve
+from tokenexit.evaluation.setting_traces import SettingTraces
 from tokenexit.policies import Policy
 from tokenexit.promises.sentences import promise_sentences
 from tokenexit.reporting import write_report
@@ -61,10 +62,12 @@ def finish(
     name = last.result.split
     model.configure(results=for_model(results))
     setting = chosen.threshold_value() if chosen.threshold_spec() is not None else None
-    points = recipe.curve(model, splits[name], name, last, curve_values(chosen, setting))
+    settings, moved = curve_values(chosen, setting), SettingTraces()
+    points = recipe.curve(model, splits[name], name, last, settings, keep=moved.add)
     if main:
         model.save_pretrained(run)
         save_curve(points, run / "pareto.csv")
+        moved.save(run / "traces" / "settings.parquet")
         depth, processes = last.result.num_layers, accelerator.num_processes
         write_metrics(run, config, results, points, depth, processes, model.settings.labels)
         for sentence in promise_sentences(model.settings.calibration or {}, results, few=False):

@@ -22,7 +22,8 @@ CLEARING = ".clearing"
 _RESULTS = (
     "metrics.json", "seeds.json", "calibration.json", "reducer.json", "cost_model.json",
     "pareto.csv", "report.html", "train_log.jsonl", "measured.json", "trained_by.json",
-    "traces/validation.parquet", "traces/test.parquet",
+    "traces/validation.parquet", "traces/test.parquet", "traces/settings.parquet",
+    "bench.json", "bench-[0-9]*.json",
     "certificate.json", "traces/certificate.parquet",
     *(f"figures/{name}.*" for name in ("curve", "exits", "reliability")),
 )  # fmt: skip

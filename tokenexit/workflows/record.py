@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -65,5 +67,9 @@ def write_metrics(
         "num_processes": num_processes,
         "splits": results,
         "static": static,
+        "made": {
+            "tokenexit": import_module("tokenexit").__version__,  # which stands above
+            "date": datetime.now(UTC).date().isoformat(),  # a day, so that runs can be compared
+        },
     }
     write_json(run / "metrics.json", record)

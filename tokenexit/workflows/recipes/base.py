@@ -14,7 +14,7 @@ from tokenexit.calibration import Calibration, calibrate
 from tokenexit.calibration.goal import check_family
 from tokenexit.context import ContextGate
 from tokenexit.errors import unknown_name
-from tokenexit.evaluation.curve import CurveRow
+from tokenexit.evaluation.curve import CurveRow, Keep
 from tokenexit.evaluation.evaluate import Result
 from tokenexit.policies import Policy, from_config
 from tokenexit.policies.base import walk
@@ -268,7 +268,13 @@ class Recipe(ABC):
 
     @abstractmethod
     def curve(
-        self, model: Any, split: Any, name: str, last: Measured, values: Sequence[float]
+        self,
+        model: Any,
+        split: Any,
+        name: str,
+        last: Measured,
+        values: Sequence[float],
+        keep: Keep | None = None,
     ) -> list[CurveRow]:
         """Quality and cost at settings of the model's policy.
 
@@ -278,6 +284,7 @@ class Recipe(ABC):
             name: Its name.
             last: The model's own policy on it.
             values: Of the threshold.
+            keep: Takes each point with its trace.
         """
 
     # --- comparisons -----------------------------------------------------------------------

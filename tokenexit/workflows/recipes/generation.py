@@ -12,7 +12,7 @@ from tokenexit.data.pairs import PairSplit, read_pairs
 from tokenexit.decoding import DRY_RUN, check_settings, plain_decode_macs
 from tokenexit.decoding.source_exits import check_source_policy
 from tokenexit.errors import UserError
-from tokenexit.evaluation.curve import CurveRow, measured_curve
+from tokenexit.evaluation.curve import CurveRow, Keep, measured_curve
 from tokenexit.evaluation.generation import evaluate_texts, trace_texts
 from tokenexit.evaluation.oracle_tokens import oracle_exits
 from tokenexit.evaluation.reference import in_full_precision, is_reduced
@@ -211,16 +211,17 @@ class GenerationRecipe(Recipe):
         name: str,
         last: Measured,
         values: Sequence[float],
+        keep: Keep | None = None,
     ) -> list[CurveRow]:
         """See ``Recipe``."""
 
         def run(policy: Policy) -> Any:
             size = self.config.batch_size
-            return evaluate_texts(model, split, name, policy, full=last.deep, batch_size=size)[0]
+            return evaluate_texts(model, split, name, policy, full=last.deep, batch_size=size)
 
-        full = run(Never()) if is_reduced(model) else last.full
-        assert full is not None
-        return measured_curve(run, full, model.settings.exit_layers, model.policy, values)
+        assert last.full is not None
+        full = run(Never()) if is_reduced(model) else (last.full, last.deep)
+        return measured_curve(run, full, model.settings.exit_layers, model.policy, values, keep)
 
     # --- comparisons -----------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from tokenexit.context import ContextGate
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.embeddings import first_exit, looks_up
 from tokenexit.errors import UserError
-from tokenexit.evaluation.curve import CurveRow, trace_curve
+from tokenexit.evaluation.curve import CurveRow, Keep, trace_curve
 from tokenexit.evaluation.evaluate import evaluate
 from tokenexit.evaluation.exits import exit_quality
 from tokenexit.evaluation.oracle_words import oracle_words
@@ -215,7 +215,13 @@ class LabelRecipe(Recipe):
         return Measured(result, save)
 
     def curve(
-        self, model: Any, split: Any, name: str, last: Measured, values: Sequence[float]
+        self,
+        model: Any,
+        split: Any,
+        name: str,
+        last: Measured,
+        values: Sequence[float],
+        keep: Keep | None = None,
     ) -> list[CurveRow]:
         """See ``Recipe``."""
         return trace_curve(
@@ -226,6 +232,7 @@ class LabelRecipe(Recipe):
             values,
             batch_size=self.config.batch_size,
             on_unknown=None,  # said before
+            keep=keep,
         )
 
     # --- comparisons -----------------------------------------------------------------------
