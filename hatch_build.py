@@ -1,9 +1,13 @@
-"""Compiles the kernels into a wheel where there is a compiler; one without them works as well."""
+"""What is built besides files: compiled kernels where there is a compiler, and addresses.
+
+A wheel without kernels works as well.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import sysconfig
 import tempfile
@@ -12,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 
 class KernelsBuildHook(BuildHookInterface):
@@ -57,3 +62,64 @@ def build_module(root: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+class AddressesHook(MetadataHookInterface):
+    """Adds the project's addresses, and a README whose links lead somewhere from any page."""
+
+    PLUGIN_NAME = "custom"
+
+    def update(self, metadata: dict[str, Any]) -> None:
+        """Before metadata is written."""
+        root = Path(self.root)
+        address = repository(root / "CITATION.cff")
+        text = without_relative_links((root / "README.md").read_text(encoding="utf-8"), address)
+        metadata["readme"] = {"content-type": "text/markdown", "text": text}
+        metadata["urls"] = urls(address)
+
+
+def repository(citation: Path) -> str | None:
+    """Where the project is at home, as its citation says; None where it does not say."""
+    found = re.search(r"^repository-code: *[\"']?([^\s\"']+)", citation.read_text("utf-8"), re.M)
+    return found[1].rstrip("/") if found else None
+
+
+def urls(address: str | None) -> dict[str, str]:
+    """What an index shows beside the project."""
+    if address is None:
+        return {}
+    return {
+        "Homepage": address,
+        "Documentation": f"{address}/tree/main/docs",
+        "Issues": f"{address}/issues",
+        "Changelog": f"{address}/blob/main/CHANGELOG.md",
+    }
+
+
+# Code is matched first, so that what looks like a link in it stays.
+_LINK = re.compile(
+    r"(?P<code>```.*?```|`[^`\n]+`)|(?P<image>!?)\[(?P<text>(?:!\[[^\]]*\]\([^)]*\)|[^\]])*)\]"
+    r"\((?![a-z]+:)(?P<to>[^)\s]+)\)",
+    re.DOTALL,
+)
+
+
+def without_relative_links(text: str, address: str | None) -> str:
+    """Markdown whose relative links lead into the repository; where that is unknown, words alone.
+
+    Args:
+        text: Markdown.
+        address: Of the repository.
+    """
+
+    def whole(link: re.Match[str]) -> str:
+        if link["code"]:
+            return link["code"]
+        told, to = _LINK.sub(whole, link["text"]), link["to"]
+        if address is None:
+            return "" if link["image"] else told
+        place = f"#{to[1:]}" if to.startswith("#") else f"/blob/main/{to}"
+        place = f"/raw/main/{to}" if link["image"] else place
+        return f"{link['image']}[{told}]({address}{place})"
+
+    return _LINK.sub(whole, text)
