@@ -14,6 +14,7 @@ PARTS = [
     torch.zeros(0, dtype=torch.long),
     torch.tensor(7, dtype=torch.int32),
     torch.arange(8, dtype=torch.float64).view(2, 4).T,
+    torch.tensor(3).expand(1),
 ]
 
 

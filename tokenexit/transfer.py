@@ -31,9 +31,14 @@ def join(parts: Sequence[Tensor], pinned: bool = False) -> Tensor:
         parts: Of whatever types and shapes.
         pinned: Whether a GPU is going to fetch them.
     """
-    flat = [parts[number].contiguous().flatten().view(torch.uint8) for number in _order(parts)]
+    flat = [_bytes(parts[number]) for number in _order(parts)]
     size = sum(len(part) for part in flat)
     return torch.cat(flat, out=torch.empty(size, dtype=torch.uint8, pin_memory=pinned))
+
+
+def _bytes(part: Tensor) -> Tensor:
+    # A number that was spread out, as n-grams of one token are, has a stride of its own.
+    return part.contiguous().as_strided((part.numel(),), (1,)).view(torch.uint8)
 
 
 def cut(joined: Tensor, parts: Sequence[Tensor]) -> list[Tensor]:
