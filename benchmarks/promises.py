@@ -19,7 +19,7 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,14 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from promise_draws import last_passed  # noqa: E402
+from promise_traces import Population, of_run, read, save, take  # noqa: E402
+
 from tokenexit.calibration.candidate_list import Listed, frontier, safety, thinned  # noqa: E402
 from tokenexit.config import friendly_errors  # noqa: E402
 from tokenexit.files import to_json, write_text  # noqa: E402
-from tokenexit.guarantees import FixedSequence, Guarantee  # noqa: E402
+from tokenexit.guarantees import Guarantee, parse  # noqa: E402
+from tokenexit.guarantees.groups import groups_of  # noqa: E402
 from tokenexit.policies.never import Never  # noqa: E402
 
 SIZES = (30, 100, 300, 600, 1000, 5000)
@@ -46,23 +50,6 @@ ASKED = (
 LISTING = 1500
 
 Columns = dict[str, Any]
-
-
-class Population:
-    """Texts whose outcome at full depth and at each setting is known.
-
-    Args:
-        full: Columns at full depth.
-        settings: Columns at each setting, in any order.
-    """
-
-    def __init__(self, full: Columns, settings: Sequence[Columns]) -> None:
-        self.full, self.settings = full, settings
-        self.size = len(full["rows"])
-
-    def take(self, columns: Columns, texts: np.ndarray) -> Columns:
-        """Of some texts."""
-        return {name: values[texts] for name, values in columns.items()}
 
 
 def made(texts: int, seed: int, settings: int = 40) -> Population:
@@ -100,31 +87,6 @@ def made(texts: int, seed: int, settings: int = 40) -> Population:
     return Population(full, tried)
 
 
-def of_run(run: str, data: str, grid: int) -> Population:
-    """What a run's engine gives on its validation and test texts, at settings of its families."""
-    from tokenexit.calibration.open import workload_of
-    from tokenexit.calibration.simulate import grid as values_of
-    from tokenexit.workflows.commands import open_model
-
-    opened = open_model(run)
-    parts = [opened.split(data, name) for name in ("validation", "test")]
-    works = [workload_of(opened.model, part, "both", 32) for part in parts]
-    deep = [work.trace(Never()) for work in works]
-
-    def both(traces: Sequence[Any]) -> Columns:
-        rows = zip(works, traces, deep, strict=True)
-        counted = [work.counted(trace, full) for work, trace, full in rows]
-        return {name: np.concatenate([one[name] for one in counted]) for name in counted[0]}
-
-    tried = []
-    for family in works[0].families(by_clock=False):
-        for value in values_of(family, grid):
-            policy = family.with_threshold(value)
-            tried.append(both([work.trace(policy) for work in works]))
-            print(f"  {policy}: {_saved(tried[-1]):.2f}x", file=sys.stderr)
-    return Population(both(deep), tried)
-
-
 def _saved(columns: Mapping[str, Any]) -> float:
     return float(columns["deep"].sum() / columns["layers"].sum())
 
@@ -132,58 +94,47 @@ def _saved(columns: Mapping[str, Any]) -> float:
 def holds(asked: Sequence[Guarantee], exits: Columns, full: Columns) -> bool:
     """Whether all promises hold of all these texts."""
     for guarantee in asked:
-        groups = [np.arange(len(full["rows"]))]
-        if guarantee.every:
-            names = full[guarantee.every]
-            groups = [np.flatnonzero(names == name) for name in np.unique(names)]
-        for texts in groups:
-            here, deep = ({k: v[texts] for k, v in c.items()} for c in (exits, full))
-            found = guarantee.kind.measured(here, deep)
-            at_least = guarantee.kind.at_least
-            if not (found >= guarantee.allowed if at_least else found <= guarantee.allowed):
+        kind = guarantee.kind
+        for texts in groups_of(guarantee.every, full).values():
+            found = kind.measured(take(exits, texts), take(full, texts))
+            if not (found >= guarantee.allowed if kind.at_least else found <= guarantee.allowed):
                 return False
     return True
+
+
+def listed(population: Population, text: str, rng: np.random.Generator) -> list[int]:
+    """Settings that are tested, the safest first: as training texts, or other texts, say."""
+    if text in population.lists:
+        return list(population.lists[text])
+    asked, chosen = parse(text), rng.integers(0, population.size, LISTING)
+    deep, tried = take(population.full, chosen), []
+    for number, columns in enumerate(population.settings):
+        there = take(columns, chosen)
+        tried.append((Listed(Never(), safety(asked, there, deep), 1 / _saved(there)), number))
+    numbers = {id(one): number for one, number in tried}
+    return [numbers[id(one)] for one in thinned(frontier([one for one, _ in tried]))]
 
 
 def calibrations(
     population: Population, text: str, texts: int, draws: int, seed: int
 ) -> dict[str, Any]:
     """Fresh calibrations of one promise on so many texts each."""
-    from tokenexit.guarantees import parse
-
     asked, rng = parse(text), np.random.default_rng(seed)
-    chosen = rng.integers(0, population.size, LISTING)
-    deep = population.take(population.full, chosen)
-    listed = []
-    for number, columns in enumerate(population.settings):
-        there = population.take(columns, chosen)
-        listed.append((Listed(Never(), safety(asked, there, deep), 1 / _saved(there)), number))
-    numbers = {id(one): number for one, number in listed}
-    order = [numbers[id(one)] for one in thinned(frontier([one for one, _ in listed]))]
-    truth = {n: holds(asked, population.settings[n], population.full) for n in order}
-    saved = {n: _saved(population.settings[n]) for n in order}
-    broken, got = 0, []
-    for _ in range(draws):
-        drawn = rng.integers(0, population.size, texts)
-        full = population.take(population.full, drawn)
-        sequence = FixedSequence(asked, full, np.arange(texts))
-        settings: Iterator[Columns] = (
-            population.take(population.settings[number], drawn) for number in order
-        )
-        kept, _ = sequence.last(settings)
-        broken += kept > 0 and not truth[order[kept - 1]]
-        got.append(saved[order[kept - 1]] if kept else 1.0)
-    best = max(
-        (_saved(one) for one in population.settings if holds(asked, one, population.full)),
-        default=1.0,
-    )
+    order = listed(population, text, rng)
+    drawn = rng.integers(0, population.size, (draws, texts))
+    full, settings = population.full, [population.settings[number] for number in order]
+    kept = last_passed(asked, full, settings, drawn)
+    truth = np.array([True, *(holds(asked, one, full) for one in settings)])
+    saved = np.array([1.0, *map(_saved, settings)])
+    broken, got = float((~truth[kept]).mean()), saved[kept]
+    best = max((_saved(one) for one in population.settings if holds(asked, one, full)), default=1.0)
     delta = max(one.delta or 0.0 for one in asked)
     limit = delta + 3 * math.sqrt(delta * (1 - delta) / draws)
     return {
         "promise": text, "texts": texts, "draws": draws, "delta": delta,
-        "broken": broken / draws, "kept_seldom_enough": broken / draws <= limit,
-        "saved": float(np.mean(got)), "best": best,
-        "nobody_leaves": float(np.mean([one == 1.0 for one in got])),
+        "broken": broken, "kept_seldom_enough": broken <= limit,
+        "saved": float(got.mean()), "best": max(best, 1.0),
+        "best_listed": float(saved[truth].max()), "nobody_leaves": float((kept == 0).mean()),
     }  # fmt: skip
 
 
@@ -208,7 +159,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--run", help="folder of a run whose traces are resampled")
     parser.add_argument("--data", help="its data")
-    parser.add_argument("--grid", type=int, default=12, help="settings of each family of a run")
+    parser.add_argument("--lang", default="", help="direction of a translation")
+    parser.add_argument("--traces", type=Path, help="parquet file of traces: made, or read")
+    parser.add_argument("--engine", action="store_true", help="run settings, do not simulate them")
+    parser.add_argument("--grid", type=int, default=32, help="settings of each family of a run")
+    parser.add_argument("--listing", type=int, default=LISTING, help="training texts for lists")
+    parser.add_argument("--known", type=int, default=10**6, help="texts of each split of a run")
     parser.add_argument("--promises", nargs="*", default=None, help="others than the usual ones")
     parser.add_argument("--sizes", nargs="*", type=int, default=list(SIZES), help="texts")
     parser.add_argument("--draws", type=int, default=1000, help="calibrations of each")
@@ -219,14 +175,24 @@ def main(argv: Sequence[str] | None = None) -> None:
     if given.table:
         print(table(json.loads(Path(given.table).read_text("utf-8"))))
         return
-    population = (
-        of_run(given.run, given.data, given.grid) if given.run else made(20_000, given.seed)
-    )
+    promises = given.promises or ASKED
+    if given.run:
+        evidence, lists = of_run(
+            given.run, given.data, promises, engine=given.engine, grid=given.grid,
+            limit=given.listing, known=given.known, lang=given.lang,
+        )  # fmt: skip
+        path = given.traces or Path("promise-traces.parquet")
+        save(path, evidence, lists)
+        population = read(path)
+    elif given.traces:
+        population = read(given.traces)
+    else:
+        population = made(20_000, given.seed)
     found: dict[str, Any] = {
         "command": " ".join(["python", "benchmarks/promises.py", *(argv or sys.argv[1:])]),
         "texts_known": population.size, "calibrations": [],
     }  # fmt: skip
-    for text in given.promises or ASKED:
+    for text in promises:
         for texts in given.sizes:
             found["calibrations"].append(
                 calibrations(population, text, texts, given.draws, given.seed + texts)

@@ -118,3 +118,18 @@ def test_a_promise_that_holds_easily_passes_mostly():
         for _ in range(200)
     )
     assert passed > 190
+
+
+@pytest.mark.parametrize("kind", ["signed", "share"])
+def test_many_draws_at_once_are_as_one_by_one(kind):
+    rng = np.random.default_rng(5)
+    loss = rng.beta(0.3, 4.0, (3, 50))
+    if kind == "share":
+        many = Terms.lost(loss, 0.1, "share")
+    else:
+        many = Terms.clipped(0.1 - loss, 0.12 - loss, 0.5)
+    each = [
+        log_wealth(Terms(low, low if kind == "share" else high, many.floor, many.kind), 0.1)
+        for low, high in zip(many.low, many.high, strict=True)
+    ]
+    np.testing.assert_allclose(log_wealth(many, 0.1), each)

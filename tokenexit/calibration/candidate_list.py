@@ -7,8 +7,8 @@ does not suit the testing texts costs savings, never the promise.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from tokenexit.policies.never import Never
 
 MOST = 16
 """Settings that are tested at most: each is a real run."""
+
+RUNS = 8
+"""Settings of each family, where each is a real run on the choosing texts."""
 
 ROOM = 1.5
 """Settings that lose up to so many times what is allowed, on the choosing texts, are listed."""
@@ -45,7 +48,11 @@ class Listed:
 
 
 def candidate_list(
-    work: Workload, families: Sequence[Policy], guarantees: Sequence[Guarantee], settings: int
+    work: Workload,
+    families: Sequence[Policy],
+    guarantees: Sequence[Guarantee],
+    settings: int,
+    seen: Outcomes | None = None,
 ) -> list[Policy]:
     """Settings to test, the safest first.
 
@@ -54,9 +61,75 @@ def candidate_list(
         families: Policies with a threshold.
         guarantees: What has to hold.
         settings: Of each family's threshold.
+        seen: What settings give on these texts, where it is known.
     """
-    tried = (_simulated if work.simulated else _run)(work, families, guarantees, settings)
+    seen = seen or (by_simulation(work) if work.simulated else by_runs(work))
+    tried = []
+    for family in families:
+        for policy in reversed(settings_of(work, [family], settings)):
+            tried.append(listed(policy, guarantees, seen))
+            # Runs cost: from each family's loose end until nothing more is lost.
+            if not work.simulated and (tried[-1].safety >= 1 or tried[-1].cost >= 1):
+                break
     return [one.policy for one in thinned(frontier(tried))]
+
+
+def settings_of(work: Workload, families: Sequence[Policy], settings: int) -> list[Policy]:
+    """Settings that are tried, of each family from strict to loose; fewer where each is a run."""
+    values = grid if work.simulated else _evenly
+    return [one.with_threshold(value) for one in families for value in values(one, settings)]
+
+
+def _evenly(family: Policy, settings: int) -> list[float]:
+    """A few values; probabilities, too, evenly: margins of generators may be far from one."""
+    spec, count = family.threshold_spec(), min(settings, RUNS)
+    assert spec is not None
+    spec = replace(spec, near_one=False)
+    values = [spec.value(n / count) for n in range(1, count + 1)]  # at the strict end nobody leaves
+    return [float(round(v)) if spec.integer else float(f"{v:.4g}") for v in values]
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What settings give on some texts.
+
+    Attributes:
+        full: What is counted at full depth.
+        at: What is counted with a setting.
+    """
+
+    full: Columns
+    at: Callable[[Policy], Columns]
+
+
+def by_simulation(work: Workload) -> Outcomes:
+    """From one full-depth pass: nearly what a run gives, as nobody is a neighbour who has left."""
+    table = work.table(gold=work.labelled)
+    mine, words = table.mine, _Words(table.text[table.mine], table.gold.numpy()[table.mine])
+    deep = table.said(table.logits[-1])[mine]
+
+    def counted(layers: np.ndarray, said: np.ndarray) -> Columns:
+        return counted_rows(work.model, work.split, words, said, layers, deep, table.num_layers)
+
+    def at(policy: Policy) -> Columns:
+        layers, said = table.simulate(policy)
+        return counted(layers[mine], said[mine])
+
+    return Outcomes(counted(np.full(len(deep), table.num_layers), deep), at)
+
+
+def by_runs(work: Workload) -> Outcomes:
+    """By the engine."""
+    deep = work.trace(Never())
+    full = work.counted(deep, deep)
+    return Outcomes(full, lambda policy: work.counted(work.trace(policy), deep))
+
+
+def listed(policy: Policy, guarantees: Sequence[Guarantee], seen: Outcomes) -> Listed:
+    """A setting on the choosing texts."""
+    exits = seen.at(policy)
+    cost = float(exits["layers"].sum()) / max(float(exits["deep"].sum()), 1.0)
+    return Listed(policy, safety(guarantees, exits, seen.full), cost)
 
 
 def frontier(tried: Sequence[Listed]) -> list[Listed]:
@@ -91,46 +164,7 @@ def safety(guarantees: Sequence[Guarantee], exits: Columns, full: Columns) -> fl
     return min(found, default=0.0)
 
 
-def _simulated(
-    work: Workload, families: Sequence[Policy], guarantees: Sequence[Guarantee], settings: int
-) -> list[Listed]:
-    table = work.table(gold=work.labelled)
-    mine, words = table.mine, _Words(table.text[table.mine], table.gold.numpy()[table.mine])
-    deep = table.said(table.logits[-1])[mine]
-
-    def counted(layers: np.ndarray, said: np.ndarray) -> Columns:
-        return counted_rows(work.model, work.split, words, said, layers, deep, table.num_layers)
-
-    full = counted(np.full(len(deep), table.num_layers), deep)
-    found = []
-    for family in families:
-        for value in grid(family, settings):
-            policy = family.with_threshold(value)
-            layers, said = table.simulate(policy)
-            kept = safety(guarantees, counted(layers[mine], said[mine]), full)
-            found.append(Listed(policy, kept, float(layers[mine].mean()) / table.num_layers))
-    return found
-
-
 @dataclass(frozen=True)
 class _Words:
     text: np.ndarray
     gold: np.ndarray
-
-
-def _run(
-    work: Workload, families: Sequence[Policy], guarantees: Sequence[Guarantee], settings: int
-) -> list[Listed]:
-    """By real runs: from each family's loose end, until nothing more is lost."""
-    deep = work.trace(Never())
-    full, found = work.counted(deep, deep), []
-    for family in families:
-        for value in reversed(grid(family, min(settings, 8))):
-            policy = family.with_threshold(value)
-            exits = work.counted(work.trace(policy), deep)
-            kept = safety(guarantees, exits, full)
-            cost = float(exits["layers"].sum()) / max(float(exits["deep"].sum()), 1.0)
-            found.append(Listed(policy, kept, cost))
-            if kept >= 1 or cost >= 1:
-                break
-    return found

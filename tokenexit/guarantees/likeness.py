@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,19 @@ class Likeness:
     def each(self, texts: Sequence[str], references: Sequence[Sequence[str]]) -> Numbers:
         """Of each, ``[n]``."""
         pairs = zip(texts, references, strict=True)
-        return np.array([self.of(text, list(known)) for text, known in pairs], dtype=np.float64)
+        found = [_likeness(type(self), text, tuple(known)) for text, known in pairs]
+        return np.array(found, dtype=np.float64)
+
+
+@lru_cache(maxsize=1)
+def _measure(kind: type[Likeness]) -> Likeness:
+    return kind()
+
+
+@lru_cache(maxsize=2**17)
+def _likeness(kind: type[Likeness], text: str, references: tuple[str, ...]) -> float:
+    """Of one text, once: settings that are near each other write the same."""
+    return _measure(kind).of(text, references)
 
 
 class Differs(Loss):

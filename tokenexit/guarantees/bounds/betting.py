@@ -38,28 +38,28 @@ class Betting(Bound):
 
 
 def log_wealth(terms: Terms, delta: float, horizon: int | None = None) -> Numbers:
-    """Wealth of the poorer gambler after each text, on a log scale, ``[n]``."""
-    stake = stakes(terms, delta, horizon or len(terms))
-    low = np.log1p(stake * terms.low).cumsum()
+    """Wealth of the poorer gambler after each text, on a log scale, ``[..., n]`` as the terms."""
+    stake = stakes(terms, delta, horizon or terms.low.shape[-1])
+    low = np.log1p(stake * terms.low).cumsum(axis=-1)
     if terms.high is terms.low:
         return low
-    return np.minimum(low, np.log1p(stake * terms.high).cumsum())
+    return np.minimum(low, np.log1p(stake * terms.high).cumsum(axis=-1))
 
 
 def stakes(terms: Terms, delta: float, horizon: int) -> Numbers:
-    """Before each text, the stake that its forerunners suggest, ``[n]``.
+    """Before each text, the stake that its forerunners suggest, ``[..., n]``.
 
     ``sqrt(2 ln(1 / delta) / (horizon * v))`` for numbers that vary by ``v``: about the loss seen so
     far where losses lie between 0 and 1, about 0 elsewhere.
     """
-    count = np.arange(1, len(terms) + 1)
+    count = np.arange(1, terms.low.shape[-1] + 1)
     if terms.kind == "signed":
         first = terms.floor**2 / 4
-        spread = (first + np.square(terms.middle).cumsum()) / (count + 1)
+        spread = (first + np.square(terms.middle).cumsum(axis=-1)) / (count + 1)
     else:
         first, loss = 0.25, terms.loss
-        mean = (0.5 + loss.cumsum()) / (count + 1)
-        spread = (first + np.square(loss - mean).cumsum()) / (count + 1)
-    before = np.concatenate([[first], spread[:-1]])
+        mean = (0.5 + loss.cumsum(axis=-1)) / (count + 1)
+        spread = (first + np.square(loss - mean).cumsum(axis=-1)) / (count + 1)
+    before = np.concatenate([np.full_like(spread[..., :1], first), spread[..., :-1]], axis=-1)
     wanted = np.sqrt(2 * math.log(1 / delta) / (horizon * before))
     return np.minimum(BOLDEST / -terms.floor, wanted)

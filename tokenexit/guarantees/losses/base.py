@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tokenexit.errors import UserError
-from tokenexit.guarantees.terms import Terms
+from tokenexit.guarantees.terms import Numbers, Terms
 from tokenexit.registry import Registry
 
 LOSSES: Registry[Loss] = Registry("loss", "tokenexit.guarantees.losses")
@@ -30,7 +30,10 @@ SPANS = 4.0
 a wrong entity costs up to 2, two to four of them."""
 
 FEWER = 2.0
-"""The same where texts are few."""
+"""The same where full depth has little to spare on all texts together."""
+
+SPARE = 14.0
+"""From so much on it has enough: half again as much as a promise takes of which nothing is lost."""
 
 
 class Loss(ABC):
@@ -96,9 +99,14 @@ def column(columns: Columns, name: str) -> Any:
     return np.asarray(columns[name], dtype=np.float64)
 
 
-def most_counted(texts: int, kept: float) -> float:
-    """Up to how much of a text's loss counts: fixed by the number of texts, never by a look."""
-    return FEWER if texts * (1 - kept) < 9 else SPANS
+def most_counted(quality: Numbers, kept: float) -> float:
+    """Up to how much of a text's loss counts: fixed by full depth alone, never by what exits lose.
+
+    Args:
+        quality: What full depth has of each text, such as right words, ``[n]``.
+        kept: The share of it that is promised.
+    """
+    return FEWER if (1 - kept) * float(quality.sum()) < SPARE else SPANS
 
 
 def ratio(over: float, under: float) -> float:

@@ -43,7 +43,7 @@ class F1Kept(Loss):
         (right, both), (right_full, both_full) = _parts(exits), _parts(full)
         low = right - allowed * right_full
         high = low + allowed * (both_full - both)
-        return Terms.clipped(low, high, most_counted(len(low), allowed))
+        return Terms.clipped(low, high, most_counted(right_full, allowed))
 
     def measured(self, exits: Columns, full: Columns) -> float:
         """F1 over that of full depth."""

@@ -24,8 +24,9 @@ class _Kept(Loss):
 
     def terms(self, exits: Columns, full: Columns, allowed: float) -> Terms:
         """See ``Loss``."""
-        z = column(exits, "right") - allowed * column(full, "right")
-        return Terms.clipped(z, z, most_counted(len(z), allowed))
+        right = column(full, "right")
+        z = column(exits, "right") - allowed * right
+        return Terms.clipped(z, z, most_counted(right, allowed))
 
     def measured(self, exits: Columns, full: Columns) -> float:
         """Right answers over those of full depth."""
