@@ -1,4 +1,4 @@
-.PHONY: help install test test-fast lint format types docs systems bench
+.PHONY: help install test test-fast lint format types docs site headline systems bench
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -25,11 +25,18 @@ types: ## types of the package
 	pyright
 
 docs: ## README, CONTRIBUTING and docs/: their code runs, their links lead somewhere
-	python -m pytest -n 0 tests/test_readme.py tests/test_contributing.py
+	python -m pytest -n 0 tests/docs tests/test_contributing.py
+
+site: ## these pages as a site, on http://127.0.0.1:8000
+	pip install ".[docs]"
+	mkdocs serve
+
+headline: ## the first table of the README, from what was measured
+	python benchmarks/headline.py --write README.md docs/benchmarks.md docs/choose_an_engine.md
 
 systems: ## the table of docs/systems.md, from what the methods say of themselves
 	{ sed '/^| method /,$$d' docs/systems.md; python -m tokenexit methods --table; } > docs/systems.new
 	mv docs/systems.new docs/systems.md
 
-bench: ## the clocks of the README, into benchmarks/results; can be stopped and goes on
+bench: ## the clocks of docs/benchmarks.md, into benchmarks/results; can be stopped and goes on
 	python benchmarks/run.py

@@ -29,7 +29,8 @@ TEXTS = (
 )
 # From light to dark; ink changes where the ground gets too dark for black.
 GROUNDS = ("#e3eefb", "#c3dcf6", "#9cc4ee", "#6ba6e2", "#2f74bd", "#123f7d")
-PER_CHAR, PAD, GAP, LINE, HEIGHT = 8.0, 5, 4, 54, 26
+PER_CHAR, PAD, GAP, LINE, HEIGHT = 8.2, 6, 4, 54, 26
+WIDEST, PARAGRAPH = 500, 8  # so wide that a phone can still be read
 STYLE = (
     "text{font:13.5px ui-sans-serif,system-ui,Helvetica,Arial,sans-serif}"
     ".b{font-weight:700}.t{font-size:10.5px;fill:#6e7781;text-anchor:middle}.k{fill:#6e7781}"
@@ -63,9 +64,11 @@ def picture(found: Mapping[str, Any]) -> str:
         left = 8.0
         for word, label, layer in zip(*_columns(text), strict=True):
             wide = PER_CHAR * len(word) + 2 * PAD
+            if left + wide > WIDEST:
+                width, left, top = max(width, left), 8.0, top + LINE
             lines += _word(word, label, layer, left, top, wide, found["num_layers"])
             left += wide + GAP
-        width, top = max(width, left), top + LINE
+        width, top = max(width, left), top + LINE + PARAGRAPH
     lines.append(_legend(found["num_layers"], top))
     size = f'width="{width + 8:.0f}" height="{top + 34}"'
     box = f'viewBox="0 0 {width + 8:.0f} {top + 34}"'

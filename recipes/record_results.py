@@ -1,11 +1,11 @@
-"""Collect finished runs into ``recipes/results`` and bring the README's table up to date.
+"""Collect finished runs into ``recipes/results``, and write the table of docs/benchmarks.md.
 
     python recipes/record_results.py NAME RUN [single=RUN]
     python recipes/record_results.py                  # only the table, from what is recorded
 
 ``single`` is the run of the same encoder fine-tuned with its top head alone
 (``train.objective.name=single exit_layers=[6]``). Clocks are measured by ``benchmarks/run.py`` and
-put into the README by ``benchmarks/table.py``.
+put into that page by ``benchmarks/table.py``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tokenexit.errors import UserError
 from tokenexit.files import to_json, write_text
 
 RESULTS = Path(__file__).resolve().parent / "results"
-README = RESULTS.parent.parent / "README.md"
+PAGE = RESULTS.parent.parent / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
 
 
@@ -88,16 +88,16 @@ def _json(path: Path) -> Any:
 
 
 def main(argv: list[str]) -> None:
-    """Record one run if one is named, then print the table and put it into the README."""
+    """Record one run if one is named, then print the table and put it into the page."""
     if argv:
         if len(argv) < 2 or any(not item.startswith("single=") for item in argv[2:]):
             raise UserError("Give NAME RUN, then single=RUN; or nothing for the table alone.")
         extras = {key: Path(path) for key, _, path in (item.partition("=") for item in argv[2:])}
         record(argv[0], Path(argv[1]), extras)
     print(table())
-    before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
-    write_text(README, f"{before}{BEGIN}\n{table()}\n{END}{after}")
+    write_text(PAGE, f"{before}{BEGIN}\n{table()}\n{END}{after}")
 
 
 if __name__ == "__main__":

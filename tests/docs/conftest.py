@@ -24,7 +24,9 @@ from tokenexit.models.scale import Scale
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
-PAGES = [README, *sorted(DOCS.rglob("*.md"))] if DOCS.is_dir() else [README]
+PAGES = (
+    [README, ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))] if DOCS.is_dir() else [README]
+)
 TEXT = (
     "Ada Lovelace was born in London . where is the parcel that Mina asked for call me about bill"
 )
@@ -33,7 +35,8 @@ TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Tests with ``page`` are run for each, those with ``coded`` for pages with Python."""
-    coded = [page for page in PAGES if blocks(page, "python")]
+    # CONTRIBUTING has a test of its own, which knows what its examples promise.
+    coded = [page for page in PAGES if page.stem != "CONTRIBUTING" and blocks(page, "python")]
     for name, pages in (("page", PAGES), ("coded", coded)):
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, pages, ids=[p.relative_to(ROOT).as_posix() for p in pages])
