@@ -269,3 +269,41 @@ def test_the_certificate_of_another_model_is_refused(calibrated, folder, tmp_pat
     assert done.code == 2
     assert "The certificate does not hold: model.files." in done.err
     assert "is no folder here" in cli("certify", tmp_path / "none", "--check").err
+
+
+def test_predict_may_ask_for_a_certificate(own, folder, cli, tmp_path):
+    text = tmp_path / "in.txt"
+    text.write_text("Ada was here .")
+    told = ("predict", own, text, "--require-certificate")
+    done = cli(*told)
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["labels"]
+    out = tmp_path / "out"
+    assert cli(*told, "--output-dir", out).code == 0
+    assert cli("audit", own, "--stream", text, "--require-certificate").code == 0
+    for more, said in {
+        ("--policy", "never"): "Never() is to run",
+        ("--precision", "int8"): "run.precision is 'fp32' in it and 'int8' here",
+        ("--decode", "argmax"): "run.decode",
+        ("--widths", "0.5"): "run.widths",
+        ("--output-dir", tmp_path / "none", "--policy", "never"): "Never() is to run",
+    }.items():
+        done = cli(*told, *more)
+        assert (done.code, said in done.err) == (2, True), (more, done.err)
+    assert not (tmp_path / "none").exists()
+    changed(own / "exit_config.json", looser)
+    assert "does not hold" in cli(*told).err
+    assert "has no certificate.json" in cli("predict", folder, text, "--require-certificate").err
+
+
+def test_what_certifies_no_exit_is_not_served(own, corpus, cli, tmp_path):
+    from tokenexit import ExitModelForTokenClassification
+    from tokenexit.calibration.certificate import require_certificate
+
+    cli("certify", own, "--data", corpus, "--split", "test", "--promise", "differs <= 0.0001")
+    changed(own / "exit_config.json", lambda told: told.update(policy={"name": "never"}))
+    check_certificate(own)
+    with pytest.raises(UserError, match="certifies no exit"):
+        require_certificate(ExitModelForTokenClassification.from_pretrained(own), own)
+    with pytest.raises(UserError, match="is no folder here"):
+        require_certificate(None, tmp_path / "none")

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from tokenexit import files
-from tokenexit.cli.base import open_model, write_json
+from tokenexit.cli.base import certified, open_model, write_json
 from tokenexit.cli.groups import Loading, flat
 from tokenexit.cli.lines import Lines
-from tokenexit.cli.options import BatchSize, Json, Model, writable
+from tokenexit.cli.options import BatchSize, Json, Model, RequireCertificate, writable
 from tokenexit.cli.showing import said_once, written
 from tokenexit.errors import UserError
 
@@ -52,6 +52,7 @@ def audit(
             "--output", "-o", callback=writable, help="File to write instead of the screen."
         ),
     ] = None,
+    require_certificate: RequireCertificate = False,
     place: Loading,
     json_file: Json = None,
 ) -> None:
@@ -66,7 +67,7 @@ def audit(
     lines = Lines(stream)
     told = read_labels(labels)
     held = json.loads(state.read_text("utf-8")) if state is not None and state.is_file() else None
-    opened = open_model(model, place)
+    opened = (certified if require_certificate else open_model)(model, place)
     calibration = opened.model.settings.calibration
     share = allowed if allowed is not None else allowed_of(calibration) or USUAL
     watching = Audit(

@@ -30,6 +30,21 @@ def open_model(model: str, place: Machine) -> Commands:
     return commands.open_model(model, **told)
 
 
+def certified(
+    model: str, place: Machine, policy: Any = None, decode: str | None = None
+) -> Commands:
+    """The same, of a model whose certificate holds for what is going to run.
+
+    Raises:
+        UserError: It does not.
+    """
+    from tokenexit.calibration.certificate import require_certificate
+
+    opened = open_model(model, place)
+    require_certificate(opened.model, model, policy=policy, decode=decode)
+    return opened
+
+
 def load_plugins(sources: list[str] | None) -> None:
     """Import a user's own parts."""
     from tokenexit.registry import load_plugin

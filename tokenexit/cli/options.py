@@ -34,6 +34,14 @@ PolicyText = Annotated[
         "default."
     ),
 ]
+RequireCertificate = Annotated[
+    bool,
+    typer.Option(
+        "--require-certificate",
+        help="Refuse a model whose certificate does not hold, or is of another policy, precision, "
+        "device or decoding than is going to run.",
+    ),
+]
 Plugin = Annotated[
     list[str] | None,
     typer.Option(help="Your own .py file that registers a policy, head, panel, ..."),

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from tokenexit import files
-from tokenexit.cli.base import open_model, read_policy, show_bars
+from tokenexit.cli.base import certified, open_model, read_policy, show_bars
 from tokenexit.cli.corpus import (
     BlockSize,
     Keep,
@@ -35,6 +35,7 @@ from tokenexit.cli.options import (
     PairColumn,
     PolicyText,
     Progress,
+    RequireCertificate,
     writable,
 )
 from tokenexit.cli.showing import bar, said_once, written
@@ -71,6 +72,7 @@ def predict(
             "--output", "-o", callback=writable, help="File to write instead of the screen."
         ),
     ] = None,
+    require_certificate: RequireCertificate = False,
     place: Loading,
     progress: Progress = None,
     output_dir: OutputDir = None,
@@ -111,6 +113,9 @@ def predict(
     told = {name: value for name, value in told.items() if value}
     if output is not None and output_dir is not None:
         raise UserError("--output is one file and --output-dir a folder of parts; give one.")
+    chosen, opened = read_policy(policy), None
+    if require_certificate:
+        opened = certified(model, place, chosen, decode)
     if wants_corpus(file, output_dir, told):
         machine = place.options()
         own = {"model": model, "data": file, "policy": policy, "batch_size": batch_size}
@@ -124,8 +129,7 @@ def predict(
                 _write(answers(given), output, None, progress)
         return
     lines = Lines(file)
-    chosen = read_policy(policy)
-    opened = open_model(model, place)
+    opened = opened or open_model(model, place)
     size = batch_size * (_BLOCK if generating.batching == "by_depth" else opened.model.look_ahead)
     found = (
         result

@@ -8,5 +8,6 @@ each text.
 from __future__ import annotations
 
 from tokenexit.calibration.certificate.evidence import Evidence
+from tokenexit.calibration.certificate.required import require_certificate
 
-__all__ = ["Evidence"]
+__all__ = ["Evidence", "require_certificate"]

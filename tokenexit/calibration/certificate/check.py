@@ -48,23 +48,23 @@ def _checked(
     folder: Path, certificate: Mapping[str, Any], told: Mapping[str, str | None]
 ) -> Evidence:
     model, run, said = certificate["model"], certificate["run"], said_by(folder)
-    _same("model.files", model["files"], files_of(folder))
+    same("model.files", model["files"], files_of(folder))
     for name in ("task", "labels"):
-        _same(f"model.{name}", model[name], said[name])
+        same(f"model.{name}", model[name], said[name])
     here = said["run"] | {name: value for name, value in told.items() if value is not None}
     for name, value in here.items():
-        _same(f"run.{name}", run.get(name), value)
+        same(f"run.{name}", run.get(name), value)
     trace = folder / TRACE
-    _same("trace.file", certificate["trace"]["file"], TRACE)
+    same("trace.file", certificate["trace"]["file"], TRACE)
     if not trace.is_file():
         raise UserError(f"The certificate does not hold: its trace {trace} is missing.")
-    _same("trace.sha256", certificate["trace"]["sha256"], fingerprint(trace))
+    same("trace.sha256", certificate["trace"]["sha256"], fingerprint(trace))
     evidence = read_trace(trace)
     found = verdict(evidence)
-    _same("data.sha256", certificate["data"]["sha256"], found.pop("texts_sha256"))
-    _same("data.texts", certificate["data"]["texts"], len(evidence.texts))
+    same("data.sha256", certificate["data"]["sha256"], found.pop("texts_sha256"))
+    same("data.texts", certificate["data"]["texts"], len(evidence.texts))
     for name, value in found.items():
-        _same(name, certificate[name], value)
+        same(name, certificate[name], value)
     own = from_config(said["policy"])
     if own != from_config(certificate["policy"]):
         raise UserError(
@@ -74,16 +74,25 @@ def _checked(
     return evidence
 
 
-def _same(field: str, told: Any, found: Any) -> None:
-    """Compare plain data, and name what differs."""
+def same(field: str, told: Any, found: Any) -> None:
+    """Compare plain data, and name what differs.
+
+    Args:
+        field: Where it stands.
+        told: What the certificate says.
+        found: What is there.
+
+    Raises:
+        UserError: They differ.
+    """
     if isinstance(told, Mapping) and isinstance(found, Mapping):
         for name in dict.fromkeys([*told, *found]):
-            _same(f"{field}.{name}", told.get(name), found.get(name))
+            same(f"{field}.{name}", told.get(name), found.get(name))
     elif isinstance(told, list | tuple) and isinstance(found, list | tuple):
         if len(told) != len(found):
             raise _differs(f"the length of {field}", len(told), len(found))
         for number, (one, other) in enumerate(zip(told, found, strict=True), 1):
-            _same(f"{field}.{number}", one, other)
+            same(f"{field}.{number}", one, other)
     elif not _equal(told, found):
         raise _differs(field, told, found)
 
