@@ -27,7 +27,6 @@ from tokenexit.files import write_text  # noqa: E402
 
 RESULTS = Path(__file__).resolve().parent / "results"
 CLOCKS, QUALITY = RESULTS / "xeon_2_cores.json", RESULTS / "quality.json"
-BEGIN, END = "<!-- headline -->", "<!-- /headline -->"
 SIZES = (1, 32)
 TASKS = {
     "ewt": "entities (EWT)",
@@ -131,18 +130,18 @@ def _read(path: Path) -> Any:
         raise UserError(f"{path} cannot be read: {error}") from error
 
 
-def put(text: str, page: Path) -> None:
-    """Put the table between the marks of a page.
+def put(text: str, page: Path, mark: str = "headline") -> None:
+    """Put a table between the marks of a page.
 
     Raises:
         UserError: It has none.
     """
     content = page.read_text(encoding="utf-8")
-    before, begin, rest = content.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = content.partition(f"<!-- {mark} -->")
+    _, end, after = rest.partition(f"<!-- /{mark} -->")
     if not begin or not end:
-        raise UserError(f"{page} has no {BEGIN} ... {END}; write them where the table belongs.")
-    write_text(page, f"{before}{BEGIN}\n{text}\n{END}{after}")
+        raise UserError(f"{page} has no <!-- {mark} --> ... <!-- /{mark} -->; write them first.")
+    write_text(page, f"{before}{begin}\n{text}\n{end}{after}")
 
 
 def main(argv: Sequence[str]) -> None:

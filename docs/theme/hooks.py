@@ -7,6 +7,7 @@ without one their text stays.
 
 from __future__ import annotations
 
+import functools
 import posixpath
 import re
 from pathlib import Path
@@ -28,6 +29,7 @@ LINK = re.compile(
 )
 
 
+@functools.cache
 def outside() -> dict[str, str]:
     """Where files of the repository that are not in docs/ stand on the site."""
     found = dict(NAMED)

@@ -1,0 +1,103 @@
+"""What papers claim of their methods, beside what comparisons here reached.
+
+    python benchmarks/reproduced.py                              # printed
+    python benchmarks/reproduced.py --write docs/reproduced.md   # and put between its marks
+
+Claims are those of the abstracts, in short, where they give a number. Ours are of
+``recipes/results/methods``: the policy that was set on the validation split to keep 99 % of the
+method's own full depth, measured on the test split, over plain fine-tuning (``single``) there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from headline import put  # noqa: E402
+
+from tokenexit.config import friendly_errors  # noqa: E402
+from tokenexit.errors import UserError  # noqa: E402
+from tokenexit.methods import METHODS  # noqa: E402
+
+RESULTS = ROOT / "recipes" / "results" / "methods"
+MARK = "reproduced"
+CORPORA = {"banking77": "banking77", "goemotions_sentiment": "GoEmotions", "snli_cad": "SNLI pairs"}
+CLAIMS = {
+    "calm": "up to 3x as fast, quality promised",
+    "cascadebert": "15 % better than early exits at 4x",
+    "deebert": "up to 40 % less time, little lost",
+    "fastbert": "1 to 12 times as fast, by threshold",
+    "power_bert": "up to 4.5x less time for less than 1 % (GLUE)",
+    "sentee": "66 to 75 % less cost, with `tokee`, little lost",
+    "tangobert": "93.9 % at 8.2x on SST-2",
+    "tokee": "66 to 75 % less cost, little lost",
+    "tr_bert": "2 to 5 times as fast",
+    "transkimmer": "10.97x on average for less than 1 % (GLUE)",
+}
+"""As the abstracts say it, in our words; of methods that are not here, none names a number that
+we have read."""
+
+
+def measured(name: str) -> dict[str, list[Mapping[str, str]]]:
+    """Runs of a comparison, by method."""
+    path = RESULTS / name / "comparison.csv"
+    try:
+        rows = list(csv.DictReader(path.open(encoding="utf-8")))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    found: dict[str, list[Mapping[str, str]]] = {}
+    for row in rows:
+        if row["calibrated_relative_quality"]:
+            found.setdefault(row["method"], []).append(row)
+    return found
+
+
+def cell(runs: Sequence[Mapping[str, str]], single: Sequence[Mapping[str, str]]) -> str:
+    """Share of fine-tuning's quality and layers saved, means over seeds."""
+    if not runs:
+        return "–"
+    kept = _mean(runs, "calibrated_quality") / _mean(single, "full_depth")
+    return f"{100 * kept:.1f} % at {_mean(runs, 'calibrated_depth_speedup'):.2f}x"
+
+
+def _mean(runs: Sequence[Mapping[str, str]], key: str) -> float:
+    return sum(float(run[key]) for run in runs) / len(runs)
+
+
+def rows() -> Iterator[list[str]]:
+    """One line for each method that has a claim or a measurement."""
+    found = {name: measured(name) for name in CORPORA}
+    for name, method in sorted(METHODS.items()):
+        ours = [cell(runs.get(name, []), runs["single"]) for runs in found.values()]
+        claim = CLAIMS.get(name, "–")
+        if claim != "–" or set(ours) != {"–"}:
+            yield [f"`{name}`", method.paper, claim, *ours]
+
+
+def table() -> str:
+    """All of it as Markdown."""
+    header = ["method", "paper", "its claim", *CORPORA.values()]
+    lines = [header, ["---"] * 3 + ["--:"] * len(CORPORA), *rows()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Print the table, and put it where it belongs."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--write", type=Path, nargs="*", default=[], help="pages with the marks")
+    given = parser.parse_args(argv)
+    text = table()
+    print(text)
+    for page in given.write:
+        put(text, page, MARK)
+
+
+if __name__ == "__main__":
+    with friendly_errors():
+        main(sys.argv[1:])
