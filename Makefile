@@ -33,7 +33,7 @@ site: ## these pages as a site, on http://127.0.0.1:8000
 
 headline: ## tables of the README and docs/, from what was measured
 	python benchmarks/headline.py --write README.md docs/benchmarks.md docs/choose_an_engine.md
-	python benchmarks/reproduced.py --write docs/reproduced.md
+	python benchmarks/reproduced.py --write
 
 systems: ## the table of docs/systems.md, from what the methods say of themselves
 	{ sed '/^| method /,$$d' docs/systems.md; python -m tokenexit methods --table; } > docs/systems.new

@@ -57,6 +57,7 @@ def test_claims_stand_beside_what_was_measured(script):
     reproduced = script(BENCHMARKS / "reproduced.py")
     assert reproduced.CLAIMS.keys() <= dict(reproduced.METHODS.items()).keys()
     assert between(DOCS / "reproduced.md", "reproduced") == [reproduced.table()]
+    assert between(DOCS / "methods_compared.md", "chosen") == [reproduced.chosen()]
 
 
 def test_results_are_those_of_the_script(script):
@@ -89,6 +90,28 @@ def test_what_the_readme_says_of_fixed_layers():
     policy = recorded("pos")["splits"]["test"]
     assert between(ROOT / "README.md", "pos_static") == [f"{100 * second['quality']:.1f}"]
     assert abs(second["quality"] - policy["quality"]) < 0.001
+
+
+def spent(case: str) -> dict[str, float]:
+    """Milliseconds a text by who, of a case of the clocks; of engines in int8."""
+    measured = json.loads((BENCHMARKS / "results" / "xeon_2_cores.json").read_text())["measured"]
+    rows = next(one["result"]["rows"] for one in measured if one["case"] == case)
+    return {
+        row["name"].partition(", sorted")[0]: row["ms_per_text"]
+        for row in rows
+        if row["precision"] == "int8" or row["name"].startswith("ours")
+    }
+
+
+def test_when_another_engine_is_told_to_be_faster_it_was():
+    for run in ("ewt", "pos"):
+        alone = spent(f"{run}, int8, batch 1, no kernels")
+        assert alone["ours, policy"] > max(alone["CTranslate2"], alone["ONNX Runtime"])
+        many = spent(f"{run}, int8, batch 32, no kernels")
+        assert many["ours, policy"] < 1.1 * min(many["CTranslate2"], many["ONNX Runtime"])
+    for run in ("ende", "e2e"):
+        batch = spent(f"{run}, int8, batch 32")
+        assert batch["ours, full depth"] < min(batch["ours, policy"], batch["CTranslate2"])
 
 
 @pytest.mark.parametrize("fault", ["model", "engine"])
