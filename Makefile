@@ -1,4 +1,4 @@
-.PHONY: help install test test-fast lint format types docs site headline systems bench
+.PHONY: help install test test-fast lint format types docs site tables systems bench
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -31,9 +31,11 @@ site: ## these pages as a site, on http://127.0.0.1:8000
 	pip install ".[docs]"
 	mkdocs serve
 
-headline: ## tables of the README and docs/, from what was measured
+tables: ## tables of the README and docs/, from what was measured
 	python benchmarks/headline.py --write README.md docs/benchmarks.md docs/choose_an_engine.md
 	python benchmarks/reproduced.py --write
+	python benchmarks/table.py benchmarks/results/xeon_2_cores.json --readme docs/benchmarks.md
+	python recipes/record_results.py
 
 systems: ## the table of docs/systems.md, from what the methods say of themselves
 	{ sed '/^| method /,$$d' docs/systems.md; python -m tokenexit methods --table; } > docs/systems.new

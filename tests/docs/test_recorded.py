@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -86,6 +89,69 @@ def test_trainings_are_those_of_their_comparisons():
             assert not told_wrongly(row, own, "e2e" in names), name[0]
             checked += 1
     assert checked > 25
+
+
+def loaded(monkeypatch: pytest.MonkeyPatch, name: str) -> ModuleType:
+    """A script of benchmarks/, with its neighbours."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    spec = importlib.util.spec_from_file_location(
+        f"docs_{name}", ROOT / "benchmarks" / f"{name}.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_reducers_are_those_of_their_files(monkeypatch):
+    text, results = (DOCS / "reducers.md").read_text("utf-8"), ROOT / "benchmarks" / "results"
+    both = json.loads((results / "exits_and_reducers.json").read_text())
+    lines = loaded(monkeypatch, "exits_and_reducers").table(both, (1.0, 0.99, 0.97, 0.95))
+    rows = [line for line in lines if line.startswith("|")]
+    assert len(rows) == 10
+    assert "\n".join(rows) in text
+    long = json.loads((results / "long_texts.json").read_text())["measured"]
+    for row in tables(loaded(monkeypatch, "long_texts").table(long)):
+        told = next(line for line in text.splitlines() if line.startswith(f"| `{row['system']}("))
+        *figures, _ = list(row.values())[2:]
+        assert " | ".join(figures) in told
+
+
+POLICIES = {
+    "2.99x": ("e2e", "every_kth(margin)", "bench", "1", "speedup_median"),
+    "1.80x": ("e2e", "every_kth(margin)", "bench", "32", "speedup_median"),
+    "98.2 %": ("e2e", "every_kth(margin)", "test", "relative_quality"),
+    "2.30x": ("e2e", "margin", "test", "depth_speedup"),
+    "2.07x": ("e2e", "every_kth(margin)", "test", "depth_speedup"),
+    "2.56x": ("e2e", "margin", "bench", "1", "speedup_median"),
+    "1.56x": ("e2e", "margin", "bench", "32", "speedup_median"),
+    "2.91x": ("ewt", "margin", "test", "depth_speedup"),
+    "99.0 %": ("ewt", "margin", "test", "relative_quality"),
+    "2.31x": ("ewt", "entropy", "test", "depth_speedup"),
+    "2.76x": ("ewt", "every_kth(margin)", "bench", "1", "speedup_median"),
+    "1.57x": ("ewt", "margin", "bench", "1", "speedup_median"),
+    "97.0 %": ("ewt", "every_kth(margin)", "test", "relative_quality"),
+    "1.87x": ("ewt", "window(entropy)", "bench", "1", "speedup_median"),
+    "4.34x": ("pos", "margin", "test", "depth_speedup"),
+    "4.07x": ("pos", "entropy", "test", "depth_speedup"),
+    "3.16x": ("pos", "assigned_depth", "bench", "1", "speedup_median"),
+}
+"""What docs/policies_compared.md says, and where it stands in the comparisons."""
+
+
+def test_policies_are_those_of_their_comparisons():
+    text = (DOCS / "policies_compared.md").read_text(encoding="utf-8")
+    for told, (name, policy, *path) in POLICIES.items():
+        path_of = ROOT / "recipes" / "results" / "policies" / name / "compare.json"
+        value = dict(json.loads(path_of.read_text())["results"])[policy]
+        for step in path:
+            value = value[step]
+        wanted = f"{100 * value:.1f} %" if told.endswith("%") else f"{value:.2f}x"
+        assert (told, wanted) == (wanted, told), f"{name} {policy} {path}"
+        assert told in text
+    assert set(re.findall(r"\d+\.\d\dx|\d+\.\d %", text)) == POLICIES.keys()
 
 
 def test_gates_are_those_of_their_curves():
