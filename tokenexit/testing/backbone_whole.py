@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tokenexit.backbones import BACKBONES, Backbone
 from tokenexit.testing.contract import Contract, require, require_close
-from tokenexit.testing.network_case import BackboneCase
+from tokenexit.testing.network_case import BackboneCase, require_whole_head
 from tokenexit.testing.networks import Batch
 
 WHOLE: Contract[BackboneCase] = Contract("backbone")
@@ -104,9 +104,4 @@ def longest_texts_embed(case: BackboneCase) -> None:
 @WHOLE.promise
 def final_head_is_what_classifies(case: BackboneCase) -> None:
     """``final_head`` holds the weights of ``classify``, all of them and no others."""
-    backbone = case.fresh()
-    backbone.classify(torch.randn(3, backbone.hidden_size)).sum().backward()
-    used = {name for name, weight in backbone.model.named_parameters() if weight.grad is not None}
-    told = {id(weight) for weight in backbone.final_head().parameters()}
-    named = {name for name, weight in backbone.model.named_parameters() if id(weight) in told}
-    require(used == named, f"classify() uses {sorted(used)}, and final_head() has {sorted(named)}.")
+    require_whole_head(case.fresh(), "classify")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tokenexit.errors import UserError
+from tokenexit.registry import Registry
 
 T = TypeVar("T")
 
@@ -44,6 +45,44 @@ class Contract(Generic[T]):
             said = (check.__doc__ or check.__name__).strip().splitlines()[0]
             with _Naming(f"{name} breaks a promise of every {self.kind}: {said}"):
                 check(member)
+
+
+class NamedContract(Contract[T]):
+    """Promises of all members of a registry, each of which is checked by its name.
+
+    Args:
+        registry: Where members are.
+        case: What its promises are checked on, of a name.
+    """
+
+    def __init__(self, registry: Registry[Any], case: Callable[[str], T]) -> None:
+        super().__init__(registry.kind)
+        self._registry = registry
+        self._case = case
+
+    def check(self, member: str | type) -> None:
+        """Check that a member keeps its promises.
+
+        Args:
+            member: A registered class or its name.
+
+        Raises:
+            AssertionError: It breaks one; the message says which, and how to mend it.
+        """
+        name = member if isinstance(member, str) else self._registry.name_of(member)
+        self.hold(self._case(name), f"{self._registry.get(name).__name__}({name!r})")
+
+
+def instances(member: Any, registry: Registry[Any]) -> Sequence[Any]:
+    """What stands for a member: itself, or the ``examples`` of a class or of a name."""
+    if isinstance(member, str):
+        member = registry.get(member)
+    if not isinstance(member, type):
+        return [member]
+    kind: Any = member
+    examples = kind.examples()
+    require(examples, f"{kind.__name__}.examples() is empty: give one instance or more.")
+    return examples
 
 
 class _Naming:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from tokenexit.decoders import DECODERS, Decoder
-from tokenexit.errors import UserError
 from tokenexit.testing.contract import Contract, require, require_close, require_raises
+from tokenexit.testing.network_case import NetworkCase, require_whole_head
 from tokenexit.testing.networks import LENGTHS, attentions, make_batch, tiny_decoder
 
 CLOSE = 1e-6
@@ -41,26 +41,12 @@ def make_pair(lengths: tuple[int, ...]) -> Pair:
     return Pair(sources.input_ids, sources.mask, targets)
 
 
-@dataclass(frozen=True)
-class DecoderCase:
-    """A family with changes of its example configuration."""
+class DecoderCase(NetworkCase[Decoder]):
+    """What promises of a decoder are checked on."""
 
-    model_type: str
-    changes: dict[str, Any]
-    _built: dict[str, Decoder] = field(default_factory=dict, compare=False)
-
-    def fresh(self, attention: str = "eager") -> Decoder:
-        """A network of one's own."""
-        try:
-            return tiny_decoder(self.model_type, self.changes, attention)
-        except UserError as error:
-            raise AssertionError(f"a network of example_config() is refused: {error}") from error
-
-    def shared(self, attention: str = "eager") -> Decoder:
-        """A network that nobody changes."""
-        if attention not in self._built:
-            self._built[attention] = self.fresh(attention)
-        return self._built[attention]
+    def build(self, attention: str) -> Decoder:
+        """A network with an implementation of attention."""
+        return tiny_decoder(self.model_type, self.changes, attention)
 
     def every(self) -> Iterator[tuple[Decoder, Pair]]:
         """Networks of every kind of attention, with padded sources and with even ones."""
@@ -174,12 +160,7 @@ def costs_what_torch_counts(case: DecoderCase) -> None:
 @WHOLE.promise
 def final_head_is_the_vocabulary(case: DecoderCase) -> None:
     """``final_head`` holds the weights of ``vocabulary``, all of them and no others."""
-    decoder = case.fresh()
-    decoder.vocabulary(torch.randn(3, decoder.hidden_size)).sum().backward()
-    used = {name for name, weight in decoder.model.named_parameters() if weight.grad is not None}
-    told = {id(weight) for weight in decoder.final_head().parameters()}
-    named = {name for name, weight in decoder.model.named_parameters() if id(weight) in told}
-    require(used == named, f"vocabulary() uses {sorted(used)}, final_head() has {sorted(named)}.")
+    require_whole_head(case.fresh(), "vocabulary")
 
 
 @WHOLE.promise

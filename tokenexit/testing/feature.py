@@ -9,24 +9,16 @@ from tokenexit.context.features import FEATURES, Feature, Shape
 from tokenexit.context.seen import Seen
 from tokenexit.context.targets import TARGETS, Target
 from tokenexit.policies import index_state
-from tokenexit.testing.contract import Contract, require, require_close
+from tokenexit.testing.contract import NamedContract, require, require_close
 from tokenexit.testing.traces import NAMES, Trace, make_trace
 
 SHAPE = Shape(4, history=2, projection=4, exits=(1, 2, 3, 4, 5), num_layers=6, width=5, reach=2)
-FEATURE: Contract[str] = Contract("feature")
+FEATURE = NamedContract(FEATURES, str)
 
 
 def check_feature(feature: str | type[Feature]) -> None:
-    """Check that a feature of context gates keeps its promises.
-
-    Args:
-        feature: A registered class or its name.
-
-    Raises:
-        AssertionError: It breaks one; the message says which, and how to mend it.
-    """
-    name = feature if isinstance(feature, str) else FEATURES.name_of(feature)
-    FEATURE.hold(name, f"{FEATURES.get(name).__name__}({name!r})")
+    """Check that a feature of context gates keeps its promises."""
+    FEATURE.check(feature)
 
 
 def seen(trace: Trace, layer: int, rows: Tensor) -> Seen:
@@ -74,13 +66,12 @@ def state_may_be_indexed(name: str) -> None:
     require_close(found, wanted[some], "numbers differ once another sequence has left")
 
 
-TARGET: Contract[str] = Contract("target")
+TARGET = NamedContract(TARGETS, str)
 
 
 def check_target(target: str | type[Target]) -> None:
-    """Check that a target of context gates keeps its promises; as ``check_feature``."""
-    name = target if isinstance(target, str) else TARGETS.name_of(target)
-    TARGET.hold(name, f"{TARGETS.get(name).__name__}({name!r})")
+    """Check that a target of context gates keeps its promises."""
+    TARGET.check(target)
 
 
 @TARGET.promise

@@ -7,23 +7,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tokenexit.gates import GATES, ExitGate, build_gate
 from tokenexit.signals import Signals
-from tokenexit.testing.contract import Contract, require, require_close
+from tokenexit.testing.contract import NamedContract, require, require_close
 
 EXITS, WIDTH, CLASSES = (1, 3, 4), 6, 5
-GATE: Contract[str] = Contract("gate")
+GATE = NamedContract(GATES, str)
 
 
 def check_gate(gate: str | type[ExitGate]) -> None:
-    """Check that a gate keeps its promises.
-
-    Args:
-        gate: A registered class or its name.
-
-    Raises:
-        AssertionError: It breaks one; the message says which, and how to mend it.
-    """
-    name = gate if isinstance(gate, str) else GATES.name_of(gate)
-    GATE.hold(name, f"{GATES.get(name).__name__}({name!r})")
+    """Check that a gate keeps its promises."""
+    GATE.check(gate)
 
 
 def made(name: str) -> ExitGate:

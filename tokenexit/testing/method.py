@@ -16,11 +16,11 @@ from tokenexit.objectives.base import check_heads, check_regression
 from tokenexit.policies import Policy
 from tokenexit.policies.base import check_unit
 from tokenexit.signals import Signals
-from tokenexit.testing.contract import Contract, require
+from tokenexit.testing.contract import NamedContract, require
 from tokenexit.testing.policy_promises import trace_for
 from tokenexit.training import TrainConfig
 
-METHOD: Contract[str] = Contract("method")
+METHOD = NamedContract(METHODS, str)
 
 LONGEST = 110
 """Characters in which a method says what departs from its paper."""
@@ -30,16 +30,8 @@ LONGEST_CHECKED = 160
 
 
 def check_method(method: str | type[Method]) -> None:
-    """Check that a method keeps its promises: that all it names is there and fits together.
-
-    Args:
-        method: A registered class or its name.
-
-    Raises:
-        AssertionError: It breaks one; the message says which, and how to mend it.
-    """
-    name = method if isinstance(method, str) else METHODS.name_of(method)
-    METHOD.hold(name, f"{METHODS.get(name).__name__}({name!r})")
+    """Check that a method keeps its promises: that all it names is there and fits together."""
+    METHOD.check(method)
 
 
 @METHOD.promise

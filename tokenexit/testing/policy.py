@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tokenexit.policies import POLICIES, Policy
-from tokenexit.testing.contract import require
+from tokenexit.testing.contract import instances
 from tokenexit.testing.policy_promises import POLICY
 from tokenexit.testing.policy_threshold import THRESHOLD
 
@@ -17,13 +17,7 @@ def check_policy(policy: str | Policy | type[Policy]) -> None:
     Raises:
         AssertionError: It breaks one; the message says which, and how to mend it.
     """
-    if isinstance(policy, Policy):
-        POLICY.hold(policy, repr(policy))
-        if policy.threshold_spec() is not None:
-            THRESHOLD.hold(policy, repr(policy))
-        return
-    cls = POLICIES.get(policy) if isinstance(policy, str) else policy
-    examples = cls.examples()
-    require(examples, f"{cls.__name__}.examples() is empty: give one instance or more.")
-    for example in examples:
-        check_policy(example)
+    for example in instances(policy, POLICIES):
+        POLICY.hold(example, repr(example))
+        if example.threshold_spec() is not None:
+            THRESHOLD.hold(example, repr(example))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tokenexit.policies import State, index_state
 from tokenexit.reducers import REDUCERS, Reducer, Rows, from_config
-from tokenexit.testing.contract import Contract, require, require_raises
+from tokenexit.testing.contract import Contract, instances, require, require_raises
 
 NUM_LAYERS = 6
 LENGTHS = (7, 5, 5, 1)
@@ -25,14 +25,8 @@ def check_reducer(reducer: str | Reducer | type[Reducer]) -> None:
     Raises:
         AssertionError: It breaks one; the message says which, and how to mend it.
     """
-    if isinstance(reducer, Reducer):
-        REDUCER.hold(reducer, repr(reducer))
-        return
-    cls = REDUCERS.get(reducer) if isinstance(reducer, str) else reducer
-    examples = cls.examples()
-    require(examples, f"{cls.__name__}.examples() is empty: give one instance or more.")
-    for example in examples:
-        check_reducer(example)
+    for example in instances(reducer, REDUCERS):
+        REDUCER.hold(example, repr(example))
 
 
 def shown(reducer: Reducer, layer: int, chosen: Tensor) -> Rows:

@@ -7,23 +7,15 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from tokenexit.scorers import SCORERS, RowScorer, build_scorer
-from tokenexit.testing.contract import Contract, require, require_close
+from tokenexit.testing.contract import NamedContract, require, require_close
 
 WIDTH, ROWS = 6, 7
-SCORER: Contract[str] = Contract("scorer")
+SCORER = NamedContract(SCORERS, str)
 
 
 def check_scorer(scorer: str | type[RowScorer]) -> None:
-    """Check that a scorer keeps its promises.
-
-    Args:
-        scorer: A registered class or its name.
-
-    Raises:
-        AssertionError: It breaks one; the message says which, and how to mend it.
-    """
-    name = scorer if isinstance(scorer, str) else SCORERS.name_of(scorer)
-    SCORER.hold(name, f"{SCORERS.get(name).__name__}({name!r})")
+    """Check that a scorer keeps its promises."""
+    SCORER.check(scorer)
 
 
 def made(name: str) -> tuple[RowScorer, Tensor]:

@@ -9,24 +9,16 @@ from tokenexit.errors import UserError
 from tokenexit.metrics import METRICS
 from tokenexit.tasks import TASKS, LabelledTask, Task, task_named
 from tokenexit.tasks.base import Holder, Kind, Scored, Unit
-from tokenexit.testing.contract import Contract, require, require_raises
+from tokenexit.testing.contract import NamedContract, require, require_raises
 from tokenexit.units import PolicyUnit
 
-TASK: Contract[Task] = Contract("task")
+TASK = NamedContract(TASKS, task_named)
 LABELS = ("O", "B-X", "I-X")
 
 
 def check_task(task: str | type[Task]) -> None:
-    """Check that a task keeps its promises.
-
-    Args:
-        task: A registered class or its name.
-
-    Raises:
-        AssertionError: It breaks one; the message says which, and how to mend it.
-    """
-    name = task if isinstance(task, str) else TASKS.name_of(task)
-    TASK.hold(task_named(name), f"{TASKS.get(name).__name__}({name!r})")
+    """Check that a task keeps its promises."""
+    TASK.check(task)
 
 
 @TASK.promise
