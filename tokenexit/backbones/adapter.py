@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, ClassVar
 
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from tokenexit.precision import PRECISIONS
+
+
+def of_config(name: str) -> cached_property[int]:
+    """A size that the configuration holds, under the name that the family has for it."""
+    return cached_property(lambda adapter: int(getattr(adapter.config, name)))
 
 
 class Adapter(ABC):

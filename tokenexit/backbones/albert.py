@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import AutoConfig, PretrainedConfig
 
 from tokenexit.backbones import as_data
-from tokenexit.backbones.base import BACKBONES, Absorbable, LayerCost, projections
+from tokenexit.backbones.base import BACKBONES
 from tokenexit.backbones.projected import Parts, Projected, tiny
 from tokenexit.backbones.recipe import EmbeddingRecipe, HeadRecipe
 
@@ -20,6 +20,8 @@ class AlbertBackbone(Projected):
 
     Each of the ``inner_group_num`` layers inside a group counts as a layer of its own.
     """
+
+    absorbs = True
 
     @cached_property
     def num_layers(self) -> int:
@@ -39,11 +41,6 @@ class AlbertBackbone(Projected):
     def _dropout(self, index: int) -> Any:
         return self._layer(index).attention.attention_dropout
 
-    def cost(self, index: int) -> LayerCost:
-        """Multiply-accumulates of layer ``index``."""
-        width = self.hidden_size
-        return LayerCost.of(width, 2 * width * self.neurons(index), self.inner(index))
-
     def embed(self, input_ids: Tensor, positions: Tensor, segments: Tensor | None = None) -> Tensor:
         """Word, position and segment embeddings, widened to the width of the layers."""
         hidden = self._embeddings(input_ids, positions, segments)
@@ -58,10 +55,6 @@ class AlbertBackbone(Projected):
         """Feed-forward block, with residual and norm."""
         layer = self._layer(index)
         return layer.full_layer_layer_norm(layer.ff_chunk(rows) + rows)
-
-    def absorbable(self, index: int) -> Absorbable | None:
-        """Key and value weights of the layer."""
-        return projections(*self._projections(index)[1:])
 
     def _dense(self, index: int) -> tuple[Any, Any, Any]:
         layer = self._layer(index)

@@ -18,7 +18,7 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
 
-from tokenexit.backbones.adapter import Adapter
+from tokenexit.backbones.adapter import Adapter, of_config
 from tokenexit.backbones.channels import ChannelsOfLayer
 from tokenexit.backbones.inference_modules import is_linear
 from tokenexit.backbones.layer_cost import LayerCost
@@ -77,25 +77,17 @@ class Backbone(Adapter):
 
     # --- facts -------------------------------------------------------------------------
 
-    @cached_property
-    def num_layers(self) -> int:
-        """Depth of the network."""
-        return int(self.config.num_hidden_layers)
+    num_layers = of_config("num_hidden_layers")
+    """Depth of the network."""
 
-    @cached_property
-    def hidden_size(self) -> int:
-        """Width of the states, ``H``."""
-        return int(self.config.hidden_size)
+    hidden_size = of_config("hidden_size")
+    """Width of the states, ``H``."""
 
-    @cached_property
-    def num_heads(self) -> int:
-        """Attention heads of a whole layer; the width of one is ``H / num_heads``."""
-        return int(self.config.num_attention_heads)
+    num_heads = of_config("num_attention_heads")
+    """Attention heads of a whole layer; the width of one is ``H / num_heads``."""
 
-    @cached_property
-    def num_neurons(self) -> int:
-        """Inner width of a whole feed-forward block."""
-        return int(self.config.intermediate_size)
+    num_neurons = of_config("intermediate_size")
+    """Inner width of a whole feed-forward block."""
 
     def heads(self, index: int) -> int:
         """Attention heads that layer ``index`` (from 0) has."""

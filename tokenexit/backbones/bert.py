@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, PretrainedConfig
 
 from tokenexit.backbones import as_data
-from tokenexit.backbones.base import BACKBONES, Absorbable, LayerCost, projections
+from tokenexit.backbones.base import BACKBONES
 from tokenexit.backbones.inference_modules import project
 from tokenexit.backbones.projected import Parts, Projected, tiny
 from tokenexit.backbones.recipe import EmbeddingRecipe, HeadRecipe
@@ -25,9 +25,7 @@ class BertBackbone(Projected):
     """Post-norm encoder with absolute positions."""
 
     stack = "encoder.layer"
-
-    def _layer(self, index: int) -> Any:
-        return self.base.encoder.layer[index]
+    absorbs = True
 
     def _projections(self, index: int) -> tuple[Any, Any, Any]:
         attention = self._layer(index).attention.self
@@ -52,11 +50,6 @@ class BertBackbone(Projected):
     def max_length(self) -> int:
         """Longest text in tokens, special tokens included."""
         return int(self.config.max_position_embeddings) - self._first_position
-
-    def cost(self, index: int) -> LayerCost:
-        """Multiply-accumulates of layer ``index``."""
-        width = self.hidden_size
-        return LayerCost.of(width, 2 * width * self.neurons(index), self.inner(index))
 
     def embed(self, input_ids: Tensor, positions: Tensor, segments: Tensor | None = None) -> Tensor:
         """Word, position and segment embeddings."""
@@ -100,10 +93,6 @@ class BertBackbone(Projected):
         if name.endswith("Output") and type(getattr(module, "LayerNorm", None)) is nn.LayerNorm:
             return _Output(dense, module.dropout, module.LayerNorm)
         return None
-
-    def absorbable(self, index: int) -> Absorbable | None:
-        """Key and value weights of the layer."""
-        return projections(*self._projections(index)[1:])
 
     def _dense(self, index: int) -> tuple[Any, Any, Any]:
         layer = self._layer(index)

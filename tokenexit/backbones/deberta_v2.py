@@ -40,9 +40,6 @@ class DebertaV2Backbone(Projected):
             )
         self._buckets: dict[tuple[int, int, torch.device], Tensor] = {}
 
-    def _layer(self, index: int) -> Any:
-        return self.base.encoder.layer[index]
-
     def _projections(self, index: int) -> tuple[Any, Any, Any]:
         attention = self._attention(index)
         return attention.query_proj, attention.key_proj, attention.value_proj

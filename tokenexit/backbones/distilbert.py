@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -10,7 +9,8 @@ from torch import Tensor, nn
 from transformers import AutoConfig, PretrainedConfig
 
 from tokenexit.backbones import as_data
-from tokenexit.backbones.base import BACKBONES, Absorbable, LayerCost, projections
+from tokenexit.backbones.adapter import of_config
+from tokenexit.backbones.base import BACKBONES
 from tokenexit.backbones.projected import Parts, Projected
 from tokenexit.backbones.recipe import EmbeddingRecipe, HeadRecipe
 
@@ -20,9 +20,8 @@ class DistilBertBackbone(Projected):
     """Post-norm encoder with absolute positions and no segments."""
 
     stack = "transformer.layer"
-
-    def _layer(self, index: int) -> Any:
-        return self.base.transformer.layer[index]
+    absorbs = True
+    num_neurons = of_config("hidden_dim")
 
     def _projections(self, index: int) -> tuple[Any, Any, Any]:
         attention = self._layer(index).attention
@@ -30,16 +29,6 @@ class DistilBertBackbone(Projected):
 
     def _dropout(self, index: int) -> Any:
         return self._layer(index).attention.dropout
-
-    @cached_property
-    def num_neurons(self) -> int:
-        """Inner width of a whole feed-forward block."""
-        return int(self.config.hidden_dim)
-
-    def cost(self, index: int) -> LayerCost:
-        """Multiply-accumulates of layer ``index``."""
-        width = self.hidden_size
-        return LayerCost.of(width, 2 * width * self.neurons(index), self.inner(index))
 
     def embed(self, input_ids: Tensor, positions: Tensor, segments: Tensor | None = None) -> Tensor:
         """Word and position embeddings."""
@@ -59,10 +48,6 @@ class DistilBertBackbone(Projected):
     def in_pieces(self) -> list[nn.Module]:
         """Attention, and the feed-forward block."""
         return [*super().in_pieces(), *(layer.ffn for layer in self.base.transformer.layer)]
-
-    def absorbable(self, index: int) -> Absorbable | None:
-        """Key and value weights of the layer."""
-        return projections(*self._projections(index)[1:])
 
     def _dense(self, index: int) -> tuple[Any, Any, Any]:
         layer = self._layer(index)

@@ -5,16 +5,18 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from operator import attrgetter
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from transformers.masking_utils import create_bidirectional_mask
 
 from tokenexit.backbones import as_data
-from tokenexit.backbones.base import Backbone
+from tokenexit.backbones.base import Absorbable, Backbone, projections
 from tokenexit.backbones.channels import Channels, ChannelsOfLayer
 from tokenexit.backbones.inference_modules import project
+from tokenexit.backbones.layer_cost import LayerCost
 from tokenexit.backbones.recipe import LayerRecipe
 
 
@@ -43,14 +45,17 @@ class Parts:
 class Projected(Backbone):
     """A family that says where its modules are; what is done with them is written here."""
 
+    absorbs: ClassVar[bool] = False
+    """Whether states may be read unprojected; not where positions enter scores."""
+
     @property
     def capturable(self) -> bool:
         """Yes."""
         return True
 
-    @abstractmethod
     def _layer(self, index: int) -> Any:
         """The model's own layer."""
+        return attrgetter(self.stack)(self.base)[index]
 
     @abstractmethod
     def _projections(self, index: int) -> tuple[Any, Any, Any]:
@@ -103,6 +108,15 @@ class Projected(Backbone):
         if not dropout.training:
             return 0.0
         return float(dropout.p if hasattr(dropout, "p") else dropout.dropout)
+
+    def cost(self, index: int) -> LayerCost:
+        """Multiply-accumulates of layer ``index``, of whose feed-forward block two matrices."""
+        width = self.hidden_size
+        return LayerCost.of(width, 2 * width * self.neurons(index), self.inner(index))
+
+    def absorbable(self, index: int) -> Absorbable | None:
+        """Key and value weights of the layer."""
+        return projections(*self._projections(index)[1:]) if self.absorbs else None
 
     def channels(self, index: int) -> ChannelsOfLayer:
         """By the projections, and by the feed-forward block."""

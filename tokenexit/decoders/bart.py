@@ -36,16 +36,6 @@ class BartDecoder(Decoder):
         return self.config.model_type in PRE_NORM
 
     @cached_property
-    def num_layers(self) -> int:
-        """Depth of the decoder."""
-        return int(self.config.decoder_layers)
-
-    @cached_property
-    def num_heads(self) -> int:
-        """Attention heads of a decoder layer; an encoder layer may have others."""
-        return int(self.config.decoder_attention_heads)
-
-    @cached_property
     def inner_size(self) -> int:
         """Width of all heads together: that of the network."""
         return self.hidden_size

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import dropout
 
 from tokenexit.backbones import as_data
+from tokenexit.backbones.adapter import of_config
 from tokenexit.backbones.base import LayerCost
 from tokenexit.backbones.inference_modules import residual
 from tokenexit.backbones.projected import Parts, Projected
@@ -23,24 +24,12 @@ class BartEncoder(Projected, SourceEncoder):
     """Encoder with absolute positions; its norms lie before or after each block."""
 
     stack = "layers"
-
-    @cached_property
-    def _layers(self) -> list[Any]:
-        return list(self.base.layers)
+    num_layers = of_config("encoder_layers")
+    num_heads = of_config("encoder_attention_heads")
 
     @cached_property
     def _pre_norm(self) -> bool:
         return self.config.model_type in PRE_NORM
-
-    @cached_property
-    def num_layers(self) -> int:
-        """Depth of the encoder."""
-        return int(self.config.encoder_layers)
-
-    @cached_property
-    def num_heads(self) -> int:
-        """Attention heads of an encoder layer."""
-        return int(self.config.encoder_attention_heads)
 
     def cost(self, index: int) -> LayerCost:
         """Multiply-accumulates of a layer."""
@@ -57,22 +46,19 @@ class BartEncoder(Projected, SourceEncoder):
             hidden = words * base.embed_scale + places.view_as(words)
         return dropout(hidden, base.dropout, base.training)
 
-    def _layer(self, index: int) -> Any:
-        return self._layers[index]
-
     def _projections(self, index: int) -> tuple[Any, Any, Any]:
-        attention = self._layers[index].self_attn
+        attention = self._layer(index).self_attn
         return attention.q_proj, attention.k_proj, attention.v_proj
 
     def _dropout(self, index: int) -> Any:
-        return self._layers[index].self_attn
+        return self._layer(index).self_attn
 
     def _asked(self, index: int, rows: Tensor) -> Tensor:
-        return self._layers[index].self_attn_layer_norm(rows) if self._pre_norm else rows
+        return self._layer(index).self_attn_layer_norm(rows) if self._pre_norm else rows
 
     def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
         """Output projection and feed-forward block, each with residual and norm."""
-        layer = self._layers[index]
+        layer = self._layer(index)
         drop = partial(dropout, p=layer.dropout, training=layer.training)
         rows = residual(rows, layer.self_attn.out_proj, attended, drop)
         rows = rows if self._pre_norm else layer.self_attn_layer_norm(rows)
@@ -83,7 +69,7 @@ class BartEncoder(Projected, SourceEncoder):
         return rows if self._pre_norm else layer.final_layer_norm(rows)
 
     def _parts(self, index: int) -> Parts:
-        layer = self._layers[index]
+        layer = self._layer(index)
         dense = layer.self_attn.out_proj, layer.fc1, layer.fc2
         norms = layer.self_attn_layer_norm, layer.final_layer_norm
         return Parts(dense, norms, layer.activation_fn, pre_norm=self._pre_norm)

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
-from tokenexit.backbones.adapter import Adapter
+from tokenexit.backbones.adapter import Adapter, of_config
 from tokenexit.backbones.inference_modules import is_linear
 from tokenexit.backbones.reduced import Reduced
 from tokenexit.decoders.recipe import DecoderRecipe
@@ -71,20 +71,14 @@ class Decoder(Adapter):
 
     # --- facts -------------------------------------------------------------------------
 
-    @cached_property
-    @abstractmethod
-    def num_layers(self) -> int:
-        """Depth of the decoder."""
+    num_layers = of_config("decoder_layers")
+    """Depth of the decoder; that of the encoder may differ."""
 
-    @cached_property
-    def hidden_size(self) -> int:
-        """Width of the network, ``H``."""
-        return int(self.config.d_model)
+    hidden_size = of_config("d_model")
+    """Width of the network, ``H``."""
 
-    @cached_property
-    @abstractmethod
-    def num_heads(self) -> int:
-        """Attention heads of a decoder layer."""
+    num_heads = of_config("decoder_attention_heads")
+    """Attention heads of a decoder layer; an encoder layer may have others."""
 
     @cached_property
     @abstractmethod

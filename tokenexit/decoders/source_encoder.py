@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from tokenexit.backbones import Backbone
+from tokenexit.backbones.adapter import of_config
 from tokenexit.backbones.base import check_sound
 from tokenexit.embeddings.plain import Plain
 from tokenexit.errors import UserError
@@ -32,10 +32,8 @@ class SourceEncoder(Backbone):
         """The encoder."""
         return self.model.get_encoder()
 
-    @cached_property
-    def hidden_size(self) -> int:
-        """Width of the states, ``H``."""
-        return int(self.config.d_model)
+    hidden_size = of_config("d_model")
+    """Width of the states, ``H``."""
 
     @classmethod
     def example_config(cls, model_type: str) -> PretrainedConfig:

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import AutoConfig, PretrainedConfig
 
+from tokenexit.backbones.adapter import of_config
 from tokenexit.backbones.inference_modules import (
     InferenceModule,
     Product,
@@ -29,6 +30,8 @@ class T5Decoder(Decoder):
     """Pre-norm decoder with relative positions, the same bias in every layer."""
 
     stack = "block"
+    num_layers = of_config("num_decoder_layers")
+    num_heads = of_config("num_heads")
 
     @property
     def capturable(self) -> bool:
@@ -38,16 +41,6 @@ class T5Decoder(Decoder):
     @cached_property
     def _layers(self) -> list[tuple[Any, ...]]:
         return [tuple(block.layer) for block in self._stack.block]
-
-    @cached_property
-    def num_layers(self) -> int:
-        """Depth of the decoder; that of the encoder may differ."""
-        return int(self.config.num_decoder_layers)
-
-    @cached_property
-    def num_heads(self) -> int:
-        """Attention heads."""
-        return int(self.config.num_heads)
 
     @cached_property
     def inner_size(self) -> int:

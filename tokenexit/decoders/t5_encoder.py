@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from tokenexit.backbones import as_data
+from tokenexit.backbones.adapter import of_config
 from tokenexit.backbones.base import LayerCost
 from tokenexit.backbones.inference_modules import InferenceModule, residual
 from tokenexit.backbones.projected import Parts, Projected
@@ -20,20 +20,8 @@ class T5Encoder(Projected, SourceEncoder):
     """Pre-norm encoder with relative positions, the same bias in every layer."""
 
     stack = "block"
-
-    @cached_property
-    def _layers(self) -> list[tuple[Any, ...]]:
-        return [tuple(block.layer) for block in self.base.block]
-
-    @cached_property
-    def num_layers(self) -> int:
-        """Depth of the encoder."""
-        return int(self.config.num_layers)
-
-    @cached_property
-    def num_heads(self) -> int:
-        """Attention heads."""
-        return int(self.config.num_heads)
+    num_layers = of_config("num_layers")
+    num_heads = of_config("num_heads")
 
     @property
     def max_length(self) -> int:
@@ -65,22 +53,19 @@ class T5Encoder(Projected, SourceEncoder):
         bias, mask = context
         return self._layer(index)(hidden, attention_mask=mask, position_bias=bias)[0]
 
-    def _layer(self, index: int) -> Any:
-        return self.base.block[index]
-
     def _projections(self, index: int) -> tuple[Any, Any, Any]:
-        attention = self._layers[index][0].SelfAttention
+        attention = self._layer(index).layer[0].SelfAttention
         return attention.q, attention.k, attention.v
 
     def _dropout(self, index: int) -> Any:
-        return self._layers[index][0].SelfAttention
+        return self._layer(index).layer[0].SelfAttention
 
     def _asked(self, index: int, rows: Tensor) -> Tensor:
-        return self._layers[index][0].layer_norm(rows)
+        return self._layer(index).layer[0].layer_norm(rows)
 
     def combine(self, index: int, rows: Tensor, attended: Tensor) -> Tensor:
         """Output projection and feed-forward block, each with residual."""
-        first, last = self._layers[index]
+        first, last = self._layer(index).layer
         return held(last(held(residual(rows, first.SelfAttention.o, attended, first.dropout))))
 
     def bias(
@@ -90,7 +75,7 @@ class T5Encoder(Projected, SourceEncoder):
         return self._position_bias(query_pos, key_pos)
 
     def _position_bias(self, query_pos: Tensor, key_pos: Tensor) -> Tensor:
-        attention = self._layers[0][0].SelfAttention
+        attention = self._layer(0).layer[0].SelfAttention
         buckets = attention._relative_position_bucket(
             key_pos[:, None, :] - query_pos[:, :, None],
             bidirectional=True,
@@ -100,7 +85,7 @@ class T5Encoder(Projected, SourceEncoder):
         return attention.relative_attention_bias(buckets).permute(0, 3, 1, 2)
 
     def _parts(self, index: int) -> Parts | None:
-        first, last = self._layers[index]
+        first, last = self._layer(index).layer
         dense = getattr(last, "DenseReluDense", None)
         if dense is None or not as_data.known(dense):
             return None
