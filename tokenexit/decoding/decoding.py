@@ -172,16 +172,10 @@ class Decoding(Sequences):
     def _signals(
         self, layer: int, seen: Tensor, rows: Rows, previous: Callable[[], Tensor] | None
     ) -> Signals:
-        return Signals(
-            layer=layer,
-            num_layers=self.decoder.num_layers,
-            hidden=seen,
-            sequence=rows.sequence,
-            position=rows.position,
-            item_id=rows.item_id,
-            num_sequences=rows.count,
-            extent=1,
-            step=rows.step,
+        return rows.signals(
+            layer,
+            self.decoder.num_layers,
+            seen,
             num_steps=self.max_steps,
             previous=previous,
             **last_tokens(self.trail, rows.sequence),

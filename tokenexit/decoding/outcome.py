@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from tokenexit.decoding.cache import Index
+from tokenexit.signals import Signals
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +52,21 @@ class Rows:
             self.position[rows],
             self.step[rows],
             self.count,
+        )
+
+    def signals(self, layer: int, num_layers: int, hidden: Tensor, **more: Any) -> Signals:
+        """What policies see of them at a layer; ``more`` is what else ``Signals`` takes."""
+        return Signals(
+            layer=layer,
+            num_layers=num_layers,
+            hidden=hidden,
+            sequence=self.sequence,
+            position=self.position,
+            item_id=self.item_id,
+            num_sequences=self.count,
+            extent=1,
+            step=self.step,
+            **more,
         )
 
 

@@ -13,10 +13,10 @@ from torch import Tensor
 from tokenexit.decoders import Decoder
 from tokenexit.decoding.exits import Exits
 from tokenexit.decoding.layer import Pending
+from tokenexit.decoding.outcome import Rows
 from tokenexit.decoding.trail import Trail, last_tokens
 from tokenexit.decoding.work import DecodeWork
 from tokenexit.policies import Policy
-from tokenexit.signals import Signals
 
 
 @torch.no_grad()
@@ -88,8 +88,8 @@ class _Text:
     ) -> int:
         """Take the newest token up the layers until it leaves; returns its exit layer."""
         top = self._decoder.num_layers
-        zero = torch.zeros_like(self._tokens[:1])
-        state, previous = policy.init(1, zero.device), None
+        row = Rows.of(self._tokens[newest, None], newest)
+        state, previous = policy.init(1, row.step.device), None
         if self.trail is not None:
             self.trail.open(np.zeros(1, dtype=int), newest)
         for layer in range(1, top):
@@ -97,19 +97,13 @@ class _Text:
             if layer not in exits.layers:
                 continue
             hidden = self.columns[newest][layer]
-            signals = Signals(
-                layer=layer,
-                num_layers=top,
-                hidden=hidden,
-                sequence=zero,
-                position=zero,
-                item_id=self._tokens[newest, None],
-                num_sequences=1,
-                extent=1,
-                step=zero + newest,
+            signals = row.signals(
+                layer,
+                top,
+                hidden,
                 num_steps=max_steps,
                 previous=None if previous is None else lambda before=previous: before,
-                **last_tokens(self.trail, zero),
+                **last_tokens(self.trail, row.sequence),
                 **exits.heads(layer, DecodeWork(top), self.trail),
             )
             halt, state = policy.step(signals, state)

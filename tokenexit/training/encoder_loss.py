@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
 
 from tokenexit.backbones import Backbone, sliced
 from tokenexit.errors import UserError
 from tokenexit.gates import ExitGate
-from tokenexit.halting import Fork, Skip, Visitor, encode, pack
+from tokenexit.halting import Visitor, encode, pack
 from tokenexit.models.encoders.encoder_model import EncoderModel
 from tokenexit.objectives import Objective
 from tokenexit.objectives.base import check_heads, check_regression
 from tokenexit.objectives.sub_network import SubNetwork
 from tokenexit.reducers import Reducer
 from tokenexit.training.batches import MicroBatch
-from tokenexit.training.loss_module import Laid, LossModule
+from tokenexit.training.loss_module import WHOLE, Laid, LossModule, Route
 from tokenexit.widths import Widths
 
 
@@ -75,29 +74,20 @@ class EncoderLossModule(LossModule):
         """The model's."""
         return self.model.reducer
 
-    def run(
-        self,
-        laid: Laid,
-        visitor: Visitor,
-        fork: Fork | None = None,
-        skip: Skip | None = None,
-        compact: bool = True,
-        part: SubNetwork | None = None,
-        states: list[Tensor] | None = None,
-    ) -> None:
+    def run(self, laid: Laid, visitor: Visitor, route: Route = WHOLE) -> None:
         """See ``LossModule``."""
         model = self.model
-        part = SubNetwork(model.reducer) if part is None else part
+        part = SubNetwork(model.reducer) if route.part is None else route.part
         encode(
             self._backbone(part.widths),
             model.heads,
             laid.batch,
             visitor,
             classes=model.labels,
-            fork=fork,
-            skip=skip,
-            states=states,
-            compact=compact or part.reducer is not None or part.weights is not None,
+            fork=route.fork,
+            skip=route.skip,
+            states=route.states,
+            compact=route.compact or part.reducer is not None or part.weights is not None,
             reducer=part.reducer,
             without=part.without,
             weights=part.weights,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -69,6 +68,29 @@ class Laid:
 
 
 @dataclass(frozen=True)
+class Route:
+    """How a batch goes through its network.
+
+    Attributes:
+        fork: Splits states between heads and network.
+        skip: Texts that leave out a layer.
+        compact: Whether words that halt leave.
+        part: What it goes through; None for the model as it is used.
+        states: If given, receives the states of all rows after each layer.
+    """
+
+    fork: Fork | None = None
+    skip: Skip | None = None
+    compact: bool = True
+    part: SubNetwork | None = None
+    states: list[Tensor] | None = None
+
+
+WHOLE = Route()
+"""All of the model, as it is used."""
+
+
+@dataclass(frozen=True)
 class Beside:
     """What a phase learns from beside its texts. No module: none of it is trained or saved.
 
@@ -124,27 +146,8 @@ class LossModule(nn.Module):
         """Make a micro-batch what the network reads."""
 
     @abstractmethod
-    def run(
-        self,
-        laid: Laid,
-        visitor: Visitor,
-        fork: Fork | None = None,
-        skip: Skip | None = None,
-        compact: bool = True,
-        part: SubNetwork | None = None,
-        states: list[Tensor] | None = None,
-    ) -> None:
-        """Send it through, showing every exit to a visitor; see ``halting.encode``.
-
-        Args:
-            laid: The batch.
-            visitor: Who looks.
-            fork: Splits states between heads and network.
-            skip: Texts that leave out a layer.
-            compact: Whether words that halt leave.
-            part: What it goes through; None for the model as it is used.
-            states: If given, receives the states of all rows after each layer.
-        """
+    def run(self, laid: Laid, visitor: Visitor, route: Route = WHOLE) -> None:
+        """Send a batch through, showing every exit to a visitor; see ``halting.encode``."""
 
     @property
     def lower(self) -> int:
@@ -227,7 +230,7 @@ class LossModule(nn.Module):
         held = holds(loss, model.device, max(exits), self.classes, exits[:-1], gate=gate)
         fork = balanced(loss.fork, exits) if self._balance else loss.fork
         states: list[Tensor] | None = [] if self.objective.reads_states else None
-        self.run(laid, visitor, fork, loss.skip, not held, loss.part, states)
+        self.run(laid, visitor, Route(fork, loss.skip, not held, loss.part, states))
         if states is not None:
             loss.watch(states)
 
@@ -235,6 +238,8 @@ class LossModule(nn.Module):
         teacher = self.beside.teacher
         if teacher is None:
             return None
-        return TeacherView(
-            partial(teacher.run, laid, part=SubNetwork()), self.objective.reads_states
-        )
+
+        def run(visitor: Visitor, states: list[Tensor] | None) -> None:
+            teacher.run(laid, visitor, Route(part=SubNetwork(), states=states))
+
+        return TeacherView(run, self.objective.reads_states)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from tokenexit.decoding.teacher_forcing import PairBatch, teacher_forcing
 from tokenexit.gates import ExitGate
-from tokenexit.halting import Fork, Skip, Visitor
+from tokenexit.halting import Visitor
 from tokenexit.models.generation.encode_sources import encode_sources
 from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.objectives import BatchLoss, Objective
@@ -17,7 +16,7 @@ from tokenexit.training.batches import MicroBatch
 from tokenexit.training.depth_loss import WithDepth
 from tokenexit.training.freezing import learns
 from tokenexit.training.gate_loss import WithGate
-from tokenexit.training.loss_module import Laid, LossModule
+from tokenexit.training.loss_module import WHOLE, Laid, LossModule, Route
 
 
 class Seq2SeqLossModule(LossModule):
@@ -76,21 +75,12 @@ class Seq2SeqLossModule(LossModule):
         text, place = cells // extent, cells % extent
         return Laid((batch, padded), batch.num_words, texts, text, place, numbers, text)
 
-    def run(
-        self,
-        laid: Laid,
-        visitor: Visitor,
-        fork: Fork | None = None,
-        skip: Skip | None = None,
-        compact: bool = True,
-        part: SubNetwork | None = None,
-        states: list[Tensor] | None = None,
-    ) -> None:
+    def run(self, laid: Laid, visitor: Visitor, route: Route = WHOLE) -> None:
         """See ``LossModule``; a part of a generator is all of it.
 
         ``states`` are those of target tokens, padding left out.
         """
-        assert part is None or part == SubNetwork(), "refused by check_heads"
+        assert route.part in (None, SubNetwork()), "refused by check_heads"
         model, (batch, padded) = self.model, laid.batch
         sources = batch.input_ids, batch.attention_mask
         found = teacher_forcing(
@@ -98,14 +88,14 @@ class Seq2SeqLossModule(LossModule):
             model.exits(model.decoder),
             batch,
             visitor,
-            fork=fork,
-            skip=skip,
+            fork=route.fork,
+            skip=route.skip,
             memory=encode_sources(model, *sources, padded=padded)[0],
-            compact=compact,
+            compact=route.compact,
         )
-        if states is not None:
+        if route.states is not None:
             cells = batch.cells_on_host.to(model.device)
-            states += [state.index_select(0, cells) for state in found]
+            route.states.extend(state.index_select(0, cells) for state in found)
 
 
 def _padded(part: MicroBatch, width: int, device: torch.device) -> bool | None:

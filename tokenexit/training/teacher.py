@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from tokenexit.halting import Visitor
 from tokenexit.signals import Signals
 
 
@@ -16,18 +16,21 @@ class TeacherView:
     """What a teacher says of one batch; see ``objectives.teacher.Teacher``.
 
     Args:
-        run: Sends the batch through the teacher, showing every exit to a visitor.
+        run: Sends the batch through the teacher, showing every exit to a visitor, and
+            gives a list, if any, the states of all rows after each layer.
         with_states: Whether all rows are wanted after each layer.
     """
 
-    def __init__(self, run: Callable[..., Any], with_states: bool = False) -> None:
+    def __init__(
+        self, run: Callable[[Visitor, list[Tensor] | None], None], with_states: bool = False
+    ) -> None:
         self._run, self._with_states = run, with_states
 
     @cached_property
     def _told(self) -> tuple[_Notes, list[Tensor]]:
         notes, states = _Notes(), []
         with torch.no_grad():
-            self._run(notes, states=states if self._with_states else None)
+            self._run(notes, states if self._with_states else None)
         return notes, states
 
     @property

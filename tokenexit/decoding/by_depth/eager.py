@@ -16,6 +16,7 @@ from tokenexit.decoding.by_depth.source import SlotSource
 from tokenexit.decoding.cache import DecoderCache, Index
 from tokenexit.decoding.exits import Exits, check_generator_policy
 from tokenexit.decoding.layer import propagate, run_layer
+from tokenexit.decoding.outcome import Rows
 from tokenexit.decoding.trail import Trail, last_tokens
 from tokenexit.decoding.work import DecodeWork
 from tokenexit.errors import UserError
@@ -179,20 +180,14 @@ class EagerLanes(Lanes):
         places: Index,
         previous: Callable[[], Tensor] | None,
     ) -> Signals:
-        number = torch.arange(len(at), device=self._device)
-        return Signals(
-            layer=layer,
-            num_layers=self._decoder.num_layers,
-            hidden=hidden,
-            sequence=number,
-            position=torch.zeros_like(number),
-            item_id=self._tokens[at],
-            num_sequences=len(at),
-            extent=1,
-            step=self._tensor(places),
+        rows = Rows.of(self._tokens[at], self._tensor(places))
+        return rows.signals(
+            layer,
+            self._decoder.num_layers,
+            hidden,
             num_steps=self._max_steps,
             previous=previous,
-            **last_tokens(self._trail, number),
+            **last_tokens(self._trail, rows.sequence),
             **self._exits.heads(layer, self.work, self._trail),
         )
 

@@ -17,7 +17,6 @@ from tokenexit.decoding.outcome import Step, StepOutcome
 from tokenexit.decoding.trail import last_tokens
 from tokenexit.policies import Policy, index_state
 from tokenexit.policies.never import Never
-from tokenexit.signals import Signals
 
 Index = NDArray[np.int32]
 
@@ -120,16 +119,10 @@ def climb(decoding: CompiledSequences, token_ids: Tensor, rows: Index, policy: P
             if layer < depth and layer not in exits:
                 continue
             seen = climbers.hidden[torch.from_numpy(climbers.newest)]
-            signals = Signals(
-                layer=layer,
-                num_layers=depth,
-                hidden=seen,
-                sequence=known.sequence,
-                position=known.position,
-                item_id=known.item_id,
-                num_sequences=known.count,
-                extent=1,
-                step=known.step,
+            signals = known.signals(
+                layer,
+                depth,
+                seen,
                 num_steps=decoding.max_steps,
                 previous=previous,
                 **last_tokens(trail, known.sequence),

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tokenexit.decoding.outcome import Rows
 from tokenexit.decoding.static.form import Form
 from tokenexit.decoding.static.network import Network
 from tokenexit.decoding.static.room import Room
 from tokenexit.policies.rule import OF_LOGITS
 from tokenexit.policies.rule_decide import score
 from tokenexit.policies.shortlist import best_words
-from tokenexit.signals import Signals
 
 KNOWN = OF_LOGITS | {"never", "depth", "gate", "saturation", "context"}
 """Scores that are computed here."""
@@ -87,21 +87,14 @@ def _number(network: Network, room: Room, form: Form, layer: int, hidden: Tensor
 
 def _judged(network: Network, room: Room, form: Form, layer: int, hidden: Tensor) -> Tensor:
     """How likely each exit is wrong by the context gate, ``[R]``, which remembers it."""
-    gate, rows, reach = network.exits.context, len(hidden), network.reach
+    gate, reach = network.exits.context, network.reach
     assert gate is not None
-    numbers = torch.arange(rows, device=hidden.device)
     newest = room.place[:, None] + reach - 1
     last = newest - torch.arange(reach, device=hidden.device)
-    signals = Signals(
-        layer=layer,
-        num_layers=network.layers,
-        hidden=network.decoder.finish(hidden),
-        sequence=numbers,
-        position=torch.zeros_like(numbers),
-        item_id=room.tokens,
-        num_sequences=rows,
-        extent=1,
-        step=room.place,
+    signals = Rows.of(room.tokens, room.place).signals(
+        layer,
+        network.layers,
+        network.decoder.finish(hidden),
         head=lambda _: network.exits.score(hidden),
         last_depths=room.depths.gather(1, last),
         last_doubts=room.doubts.gather(1, last),
