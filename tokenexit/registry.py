@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import pkgutil
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from tokenexit.errors import UserError, unknown_name
 
@@ -84,6 +85,28 @@ class Registry(Generic[T]):
         for module in pkgutil.iter_modules(package.__path__, prefix=f"{self._package}."):
             importlib.import_module(module.name)
         self._loaded = True
+
+
+def settings_of(
+    config: Mapping[str, Any], cls: type, kind: str, given: Collection[str] = ()
+) -> dict[str, Any]:
+    """The settings of a member that stand beside its ``name``.
+
+    Args:
+        config: All of them.
+        cls: The member.
+        kind: What it is, for messages.
+        given: What it takes and nobody may set.
+
+    Raises:
+        UserError: There is no such setting; the message names the nearest one.
+    """
+    settings = {key: value for key, value in config.items() if key != "name"}
+    allowed = [name for name in inspect.signature(cls).parameters if name not in given]
+    for key in settings:
+        if key not in allowed:
+            raise unknown_name(f"setting of {kind} {config.get('name')}", key, allowed)
+    return settings
 
 
 def load_plugin(source: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,8 +10,8 @@ from typing import Any, ClassVar, Protocol
 from torch import Tensor, nn
 
 from tokenexit.embeddings.table import NGramTable
-from tokenexit.errors import UserError, unknown_name
-from tokenexit.registry import Registry
+from tokenexit.errors import UserError
+from tokenexit.registry import Registry, settings_of
 
 EMBEDDINGS: Registry[Embeddings] = Registry("kind of embeddings", "tokenexit.embeddings")
 
@@ -145,9 +144,4 @@ def _read(config: Mapping[str, Any] | str | None) -> tuple[Any, dict[str, Any]]:
             f'embeddings must be a name or a mapping such as {{"name": "ngram"}}, not {config!r}.'
         )
     cls = EMBEDDINGS.get(str(config["name"]))
-    settings = {key: value for key, value in config.items() if key != "name"}
-    allowed = [name for name in inspect.signature(cls).parameters if name != "shape"]
-    for key in settings:
-        if key not in allowed:
-            raise unknown_name(f"setting of embeddings {config['name']}", key, allowed)
-    return cls, settings
+    return cls, settings_of(config, cls, "embeddings", given=("shape",))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -11,8 +10,8 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tokenexit.errors import UserError, unknown_name
-from tokenexit.registry import Registry
+from tokenexit.errors import UserError
+from tokenexit.registry import Registry, settings_of
 from tokenexit.signals import Signals
 
 GATES: Registry[ExitGate] = Registry("gate", "tokenexit.gates")
@@ -77,12 +76,7 @@ def build_gate(
             f"not {config!r}."
         )
     cls = GATES.get(str(config["name"]))
-    settings = {key: value for key, value in config.items() if key != "name"}
-    given = ("width", "num_classes", "exits")
-    allowed = [name for name in inspect.signature(cls).parameters if name not in given]
-    for key in settings:
-        if key not in allowed:
-            raise unknown_name(f"setting of gate {config['name']}", key, allowed)
+    settings = settings_of(config, cls, "gate", given=("width", "num_classes", "exits"))
     inner = settings.get("inner", 1)
     if isinstance(inner, bool) or not isinstance(inner, int) or inner < 1:
         raise UserError(f"A gate's inner width must be a whole number from 1, not {inner!r}.")

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
-from tokenexit.errors import UserError, unknown_name
-from tokenexit.registry import Registry
+from tokenexit.errors import UserError
+from tokenexit.registry import Registry, settings_of
 from tokenexit.renamed import keep_former
 from tokenexit.signals import Signals
 
@@ -91,13 +91,9 @@ def build_head(
         UserError: Unknown head or setting (the nearest name is given), or a bad value.
     """
     cls = HEADS.get(str(config.get("name", "linear")))
-    settings = {key: value for key, value in config.items() if key != "name"}
+    settings = settings_of(config, cls, "head", ("width", "num_classes", "place", "exits"))
     known = inspect.signature(cls).parameters
     standing = {k: v for k, v in (("place", place), ("exits", exits)) if k in known}
-    allowed = [p for p in known if p not in ("width", "num_classes", "place", "exits")]
-    for key in settings:
-        if key not in allowed:
-            raise unknown_name(f"setting of head {config.get('name')}", key, allowed)
     dropout = settings.get("dropout", 0.0)
     if not isinstance(dropout, int | float) or not 0 <= dropout < 1:
         raise UserError(f"A head's dropout must be a number from 0 to below 1, not {dropout!r}.")

@@ -6,7 +6,6 @@ the engine that may halt words, as inference would, and sums up a loss on the wa
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,13 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tokenexit.errors import UserError, unknown_name
+from tokenexit.errors import UserError
 from tokenexit.objectives.info import BatchInfo
 from tokenexit.objectives.sub_network import SubNetwork
 from tokenexit.objectives.weights import layer_weights as _layer_weights
 from tokenexit.policies import Policy
 from tokenexit.reducers import Reducer
-from tokenexit.registry import Registry
+from tokenexit.registry import Registry, settings_of
 from tokenexit.renamed import renamed
 from tokenexit.signals import Signals
 
@@ -291,11 +290,7 @@ def from_config(config: Mapping[str, Any] | str) -> Objective:
     if "name" not in config:
         raise UserError(f"An objective needs a 'name'; {dict(config)!r} has none.")
     cls = OBJECTIVES.get(str(config["name"]))
-    settings = {key: value for key, value in config.items() if key != "name"}
-    allowed = list(inspect.signature(cls).parameters)
-    for key in settings:
-        if key not in allowed:
-            raise unknown_name(f"setting of objective {config['name']}", key, allowed)
+    settings = settings_of(config, cls, "objective")
     try:
         built = cls(**settings)
         check_smoothing(f"{config['name']}.label_smoothing", built.label_smoothing)

@@ -8,11 +8,10 @@ leave (``index_state``) and one policy object may serve many batches at once.
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -20,6 +19,7 @@ from torch import Tensor
 from tokenexit.errors import UserError
 from tokenexit.policies.rule import Network, Rule
 from tokenexit.policies.threshold_spec import ThresholdSpec
+from tokenexit.policies.value import Value
 from tokenexit.registry import Registry
 from tokenexit.renamed import keep_former, renamed
 from tokenexit.signals import Signals
@@ -42,14 +42,13 @@ _DECIDING = ("init", "step", "score", "sure", "draw")
 _STATING = ("rule_for", "kernel_score")  # what says the rule
 
 
-class Policy(ABC):
+class Policy(Value):
     """Decides at each exit which rows stop computing.
 
     Subclasses are frozen dataclasses registered under a name in a file of their own.
     """
 
-    own_threshold: ClassVar[ThresholdSpec | None] = None
-    """What calibration turns; a stricter value must never let a row out earlier."""
+    registry = POLICIES
 
     units: ClassVar[tuple[str, ...]] = ("word", "token", "text")
     """Rows for which the policy has a meaning: words, generated tokens, texts; ``number`` for
@@ -116,42 +115,6 @@ class Policy(ABC):
     def rule_for(self, network: Network) -> Rule | None:
         """What ``as_rule`` says where this policy may be one of several; ask by ``rule_of``."""
         return None
-
-    @classmethod
-    def examples(cls) -> Sequence[Self]:
-        """A few small instances: contract tests and the list of policies use them."""
-        return [cls()]
-
-    def threshold_spec(self) -> ThresholdSpec | None:
-        """The threshold calibration may turn, here or in a wrapped policy."""
-        return self.own_threshold
-
-    def threshold_value(self) -> float | None:
-        """Where the threshold stands now, or None without one."""
-        return None if self.own_threshold is None else getattr(self, self.own_threshold.field)
-
-    def with_threshold(self, value: float) -> Self:
-        """The same policy with its threshold set to ``value``.
-
-        Raises:
-            UserError: The policy has no threshold, or the value is out of range.
-        """
-        if self.own_threshold is None:
-            raise UserError(f"{type(self).__name__} has no threshold to set.")
-        # Plain numbers only, so that a NumPy scalar never reaches the configuration.
-        setting = (
-            round(value) if self.own_threshold.integer and math.isfinite(value) else float(value)
-        )
-        return dataclasses.replace(self, **{self.own_threshold.field: setting})  # type: ignore[type-var]
-
-    def to_config(self) -> dict[str, Any]:
-        """The policy as plain data, ready for JSON or YAML."""
-        fields = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
-        return {"name": POLICIES.name_of(type(self)), **fields}
-
-    def to_json(self) -> str:
-        """The policy as one line of JSON; ``from_config`` reads it back."""
-        return json.dumps(self.to_config())
 
 
 def _keep_former(cls: type[Policy]) -> None:
@@ -301,13 +264,3 @@ def walk(policy: Policy) -> Iterator[Policy]:
             inner = part[1] if isinstance(part, tuple) and len(part) == 2 else part
             if isinstance(inner, Policy):
                 yield from walk(inner)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Policy):
-        return value.to_config()
-    if isinstance(value, tuple | list):
-        return [_plain(v) for v in value]
-    if isinstance(value, Mapping):
-        return {k: _plain(v) for k, v in value.items()}
-    return value

@@ -7,10 +7,11 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from tokenexit.errors import UserError, unknown_name
+from tokenexit.errors import UserError
 from tokenexit.policies.base import POLICIES, Policy
 from tokenexit.policies.short import read_short
 from tokenexit.policies.text import named_settings, read_text
+from tokenexit.registry import settings_of
 
 PolicyLike = Policy | Mapping[str, Any] | str
 """What stands for a policy: itself, its name, or its settings as plain data or text."""
@@ -41,17 +42,14 @@ def _built(config: Any) -> Policy:
     config = named_settings(config, "policy", '{"name": "entropy", "threshold": 0.1}')
     cls = POLICIES.get(str(config["name"]))
     types = {f.name: f.type for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    allowed = list(types)
-    for key in config:
-        if key != "name" and key not in allowed:
-            raise unknown_name(f"setting of policy {config['name']}", key, allowed)
-    values = {k: _revive(v, types[k]) for k, v in config.items() if k != "name"}
+    settings = settings_of(config, cls, "policy")
+    values = {k: _revive(v, types[k]) for k, v in settings.items()}
     try:
         return cls(**values)
     except TypeError as error:
         raise UserError(
             f"Policy {config['name']!r} cannot be built from {values}: {error}. "
-            f"Its settings are: {', '.join(allowed) or 'none'}."
+            f"Its settings are: {', '.join(types) or 'none'}."
         ) from error
 
 

@@ -6,18 +6,16 @@ remembers between layers is an explicit *state*, indexed to the rows that are le
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import math
-from abc import ABC, abstractmethod
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Collection, Hashable, Mapping
 from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor
 
 from tokenexit.errors import UserError, unknown_name
-from tokenexit.policies import Policy, State, ThresholdSpec
+from tokenexit.policies import State
+from tokenexit.policies.value import Value
 from tokenexit.reducers.rows import Rows
 from tokenexit.registry import Registry
 
@@ -46,7 +44,7 @@ OF_ATTENTION = ("attention", "first")
 """What reducers may read that the attention of the layer has to say."""
 
 
-class Reducer(ABC):
+class Reducer(Value):
     """Decides at layers which rows are computed on; the first row of a text always is.
 
     Subclasses are frozen dataclasses registered under a name in a file of their own, with the
@@ -56,8 +54,7 @@ class Reducer(ABC):
     place: Place
     fate: Fate
 
-    own_threshold: ClassVar[ThresholdSpec | None] = None
-    """The main threshold; a stricter value must never keep fewer rows."""
+    registry = REDUCERS
 
     reads: ClassVar[str] = "nothing"
     """What of a layer is read: ``nothing``, ``states``, ``attention``, which is then computed
@@ -140,41 +137,6 @@ class Reducer(ABC):
         """The same told which tokens of the vocabulary are special, such as separators."""
         return self
 
-    @classmethod
-    def examples(cls) -> Sequence[Self]:
-        """A few small instances: contract tests and the list of reducers use them."""
-        return [cls()]
-
-    def threshold_spec(self) -> ThresholdSpec | None:
-        """The threshold that may be turned, here or in what is inside."""
-        return self.own_threshold
-
-    def threshold_value(self) -> float | None:
-        """Where the threshold stands now, or None without one."""
-        return None if self.own_threshold is None else getattr(self, self.own_threshold.field)
-
-    def with_threshold(self, value: float) -> Self:
-        """The same reducer with its threshold set to ``value``.
-
-        Raises:
-            UserError: It has no threshold, or the value is out of range.
-        """
-        if self.own_threshold is None:
-            raise UserError(f"{type(self).__name__} has no threshold to set.")
-        setting = (
-            round(value) if self.own_threshold.integer and math.isfinite(value) else float(value)
-        )
-        return dataclasses.replace(self, **{self.own_threshold.field: setting})  # type: ignore[type-var]
-
-    def to_config(self) -> dict[str, Any]:
-        """The reducer as plain data, ready for JSON or YAML."""
-        fields = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
-        return {"name": REDUCERS.name_of(type(self)), **fields}
-
-    def to_json(self) -> str:
-        """The reducer as one line of JSON; ``from_config`` reads it back."""
-        return json.dumps(self.to_config())
-
 
 def check_fate(reducer: Any, words: bool) -> None:
     """Refuse to drop rows by which words would have been labelled.
@@ -209,9 +171,3 @@ def check_scorers(reducer: Any, scorers: object) -> None:
             f"{reducer!r} reads scores, and the model has no scorers: train one that has, with "
             'heads.scorers={"name": "mlp"} or a method such as tr_bert, or use another reducer.'
         )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Policy):
-        return value.to_config()
-    return [_plain(one) for one in value] if isinstance(value, tuple) else value

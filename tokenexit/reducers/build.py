@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from tokenexit.errors import UserError, unknown_name
+from tokenexit.errors import UserError
 from tokenexit.policies.text import named_settings, read_text
 from tokenexit.reducers.base import REDUCERS, Reducer
+from tokenexit.registry import settings_of
 
 ReducerLike = Reducer | Mapping[str, Any] | str
 """What stands for a reducer: itself, its name, or its settings as plain data or text."""
@@ -34,17 +35,14 @@ def from_config(config: ReducerLike) -> Reducer:
         given = read_text(given)
     given = named_settings(given, "reducer", '{"name": "significance", "ratio": 0.8}')
     cls = REDUCERS.get(str(given["name"]))
-    allowed = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
-    for key in given:
-        if key != "name" and key not in allowed:
-            raise unknown_name(f"setting of reducer {given['name']}", key, allowed)
-    values = {key: _revive(value) for key, value in given.items() if key != "name"}
+    settings = settings_of(given, cls, "reducer")
+    values = {key: _revive(value) for key, value in settings.items()}
     try:
         return cls(**values)
     except TypeError as error:
         raise UserError(
             f"Reducer {given['name']!r} cannot be built from {values}: {error}. "
-            f"Its settings are: {', '.join(allowed) or 'none'}."
+            f"Its settings are: {', '.join(inspect.signature(cls).parameters) or 'none'}."
         ) from error
 
 

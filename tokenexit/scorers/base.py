@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
-from tokenexit.errors import UserError, unknown_name
-from tokenexit.registry import Registry
+from tokenexit.errors import UserError
+from tokenexit.registry import Registry, settings_of
 
 SCORERS: Registry[RowScorer] = Registry("scorer", "tokenexit.scorers")
 
@@ -42,11 +41,7 @@ def build_scorer(config: Mapping[str, Any], width: int) -> RowScorer:
         UserError: Unknown scorer or setting (the nearest name is given), or a bad value.
     """
     cls = SCORERS.get(str(config.get("name", "mlp")))
-    settings = {key: value for key, value in config.items() if key != "name"}
-    allowed = [name for name in inspect.signature(cls).parameters if name != "width"]
-    for key in settings:
-        if key not in allowed:
-            raise unknown_name(f"setting of scorer {config.get('name')}", key, allowed)
+    settings = settings_of(config, cls, "scorer", given=("width",))
     inner = settings.get("inner", 1)
     if isinstance(inner, bool) or not isinstance(inner, int) or inner < 1:
         raise UserError(f"A scorer's inner width must be a whole number from 1, not {inner!r}.")

@@ -7,7 +7,6 @@ begins for the first time, and kept with the checkpoints.
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +14,8 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from tokenexit.errors import UserError, unknown_name
-from tokenexit.registry import Registry
+from tokenexit.errors import UserError
+from tokenexit.registry import Registry, settings_of
 from tokenexit.training.batches import MicroBatch, labelled_words
 from tokenexit.training.column import Column
 from tokenexit.training.loss_module import Laid, LossModule
@@ -95,11 +94,7 @@ def from_config(config: Mapping[str, Any]) -> Preparation:
         raise UserError(f"A preparation needs a 'name'; {dict(config)!r} has none.")
     name = str(config["name"])
     cls = PREPARATIONS.get(name)
-    settings = {key: value for key, value in config.items() if key != "name"}
-    allowed = list(inspect.signature(cls).parameters)
-    for key in settings:
-        if key not in allowed:
-            raise unknown_name(f"setting of preparation {name}", key, allowed)
+    settings = settings_of(config, cls, "preparation")
     try:
         return cls(**settings)
     except (TypeError, ValueError) as error:
