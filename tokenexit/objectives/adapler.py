@@ -13,7 +13,7 @@ from tokenexit.errors import unknown_name
 from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective
 from tokenexit.objectives.soft_shares import SoftShares
 from tokenexit.objectives.sub_network import SubNetwork
-from tokenexit.policies.base import check_number
+from tokenexit.policies.value import check_number
 from tokenexit.reducers import FATES
 from tokenexit.reducers.base import Fate
 from tokenexit.signals import Signals

@@ -15,7 +15,7 @@ from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objectiv
 from tokenexit.objectives.row_draws import row_draws
 from tokenexit.objectives.sampled_rows import SampledRows
 from tokenexit.objectives.sub_network import SubNetwork
-from tokenexit.policies.base import check_number
+from tokenexit.policies.value import check_number
 from tokenexit.reducers import FATES
 from tokenexit.reducers.base import Fate
 from tokenexit.signals import Signals

@@ -12,16 +12,10 @@ import torch
 from torch import Tensor
 
 from tokenexit.errors import UserError
-from tokenexit.policies.base import (
-    POLICIES,
-    Policy,
-    State,
-    ThresholdSpec,
-    check_number,
-    check_pairs,
-)
+from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec, check_pairs
 from tokenexit.policies.rule import Network, Rule
 from tokenexit.policies.rule_depth import assigned
+from tokenexit.policies.value import whole
 from tokenexit.signals import Signals
 
 MAX_DEPTH = 1000
@@ -46,15 +40,13 @@ class AssignedDepth(Policy):
             is given twice.
     """
 
-    in_words = "at layer {depth:d}"
-
-    depth: int = 3
+    depth: int = whole(3, 1, MAX_DEPTH)
     by_item: Mapping[int, int] | tuple[tuple[int, int], ...] = ()
     units = ("word", "token", "text", "number")
     own_threshold = ThresholdSpec("depth", strict=48, loose=1, integer=True, log=True)
 
     def __post_init__(self) -> None:
-        check_number(self, "depth", 1, MAX_DEPTH, integer=True)
+        super().__post_init__()
         check_table(self, "by_item", "depths", 1, MAX_DEPTH)
 
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:

@@ -8,7 +8,8 @@ from typing import Self
 from torch import Tensor
 
 from tokenexit.errors import UserError, unknown_name
-from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec
+from tokenexit.policies.value import check_number, number
 from tokenexit.signals import Signals
 
 
@@ -33,18 +34,15 @@ class Asymmetric(Policy):
             asked, there are not two classes or none of that name.
     """
 
-    in_words = "{positive} above {threshold}, the other class with {ratio} times the doubt"
-
-    threshold: float = 0.9
-    ratio: float = 2.0
+    threshold: float = number(0.9, 0.0, 1.0)
+    ratio: float = number(2.0, 0.0, 1000.0)
     positive: int | str = 1
     own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.0, near_one=True)
     units = ("text",)
     num_classes = 2
 
     def __post_init__(self) -> None:
-        check_number(self, "threshold", 0.0, 1.0)
-        check_number(self, "ratio", 0.0, 1000.0)
+        super().__post_init__()
         if not isinstance(self.positive, str):
             check_number(self, "positive", 0, 1, integer=True)
 

@@ -8,7 +8,6 @@ leave (``index_state``) and one policy object may serve many batches at once.
 from __future__ import annotations
 
 import dataclasses
-import math
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
@@ -20,6 +19,7 @@ from tokenexit.errors import UserError
 from tokenexit.policies.rule import Network, Rule
 from tokenexit.policies.threshold_spec import ThresholdSpec
 from tokenexit.policies.value import Value
+from tokenexit.policies.value import check_number as check_number
 from tokenexit.registry import Registry
 from tokenexit.renamed import keep_former, renamed
 from tokenexit.signals import Signals
@@ -150,27 +150,6 @@ def index_state(state: State, rows: Tensor) -> State:
     if isinstance(state, Tensor):
         return state[rows]
     return tuple(index_state(part, rows) for part in state)
-
-
-def check_number(
-    policy: Any, field: str, low: float, high: float, *, integer: bool = False
-) -> None:
-    """Refuse a field that is not a number in ``low..high``.
-
-    Raises:
-        UserError: The value is not a number, NaN, or out of range.
-    """
-    value = getattr(policy, field)
-    name = f"{type(policy).__name__}.{field}"
-    kind = "a whole number" if integer else "a number"
-    wanted = f"{name} must be {kind} from {low:g} to {high:g}"
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise UserError(f"{wanted}, not {value!r}.")
-    if isinstance(value, float) and math.isnan(value):
-        raise UserError(f"{wanted}, not NaN: a comparison with NaN is never true.")
-    fraction = integer and isinstance(value, float) and not value.is_integer()
-    if not low <= value <= high or fraction or (isinstance(value, int) and abs(value) >= 2**63):
-        raise UserError(f"{wanted}, not {value!r}.")
 
 
 def check_inner_policy(policy: Policy, field: str) -> None:

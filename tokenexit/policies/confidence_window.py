@@ -10,7 +10,8 @@ from torch import Tensor
 
 from tokenexit import scores
 from tokenexit.errors import unknown_name
-from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec
+from tokenexit.policies.value import number, whole
 from tokenexit.signals import Signals
 
 RULES = ("side", "rising", "steady")
@@ -45,20 +46,15 @@ class ConfidenceWindow(Policy):
         UserError: A number is out of range, or ``rule`` is none of the three.
     """
 
-    in_words = "entropy below {threshold}, or {size:exit} in a row that agree"
-
-    threshold: float = 0.1
-    size: int = 8
+    threshold: float = number(0.1, 0.0, 1.0)
+    size: int = whole(8, 1, 1000)
     rule: str = "side"
-    margin: float = 0.0
-    bias: float = 0.1
+    margin: float = number(0.0, 0.0, 0.5)
+    bias: float = number(0.1, 0.0, 1.0)
     own_threshold = ThresholdSpec("threshold", strict=1e-4, loose=0.9, log=True)
 
     def __post_init__(self) -> None:
-        check_number(self, "threshold", 0.0, 1.0)
-        check_number(self, "size", 1, 1000, integer=True)
-        check_number(self, "margin", 0.0, 0.5)
-        check_number(self, "bias", 0.0, 1.0)
+        super().__post_init__()
         if self.rule not in RULES:
             raise unknown_name("rule of ConfidenceWindow", self.rule, RULES)
 

@@ -8,8 +8,9 @@ from typing import ClassVar, Self
 from torch import Tensor
 
 from tokenexit.errors import UserError
-from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec
 from tokenexit.policies.rule import Network, Rule, one_score
+from tokenexit.policies.value import number
 from tokenexit.signals import Signals
 
 
@@ -33,15 +34,10 @@ class ContextGate(Policy):
         UserError: ``threshold`` is NaN or outside 0..1; when asked, the model has no such gate.
     """
 
-    in_words = "the gate expects an error with less than {threshold}"
-
-    threshold: float = 0.02
+    threshold: float = number(0.02, 0.0, 1.0)
     units = ("word", "token", "text")
     own_threshold = ThresholdSpec("threshold", strict=1e-4, loose=0.5, log=True)
     monotone: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        check_number(self, "threshold", 0.0, 1.0)
 
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
         """Ask the gate; the state is what it remembers of the rows."""

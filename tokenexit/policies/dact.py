@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from tokenexit import scores
-from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec
+from tokenexit.policies.value import number
 from tokenexit.signals import Signals
 
 
@@ -41,13 +42,8 @@ class DACT(Policy):
         UserError: ``horizon`` is no number from 0 to 100; when asked, the model has no gate.
     """
 
-    in_words = "later exits cannot change the class (of {horizon} of the layers to come)"
-
-    horizon: float = 1.0
+    horizon: float = number(1.0, 0.0, 100.0)
     own_threshold = ThresholdSpec("horizon", strict=4.0, loose=0.0)
-
-    def __post_init__(self) -> None:
-        check_number(self, "horizon", 0.0, 100.0)
 
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
         """Add this exit to the answer and see whether it can still change.

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from tokenexit.errors import UserError
-from tokenexit.policies.base import POLICIES, Policy, State, check_number, rule_of
+from tokenexit.policies.base import POLICIES, Policy, State, rule_of
 from tokenexit.policies.entropy import Entropy
 from tokenexit.policies.margin import Margin
 from tokenexit.policies.rule import Network, Rule
 from tokenexit.policies.threshold import ThresholdPolicy
+from tokenexit.policies.value import number
 from tokenexit.policies.wrapper import WrapperPolicy
 from tokenexit.signals import Signals
 
@@ -48,12 +49,11 @@ class Decay(WrapperPolicy):
     in_words = "{policy}, strict at first and looser along the text"
 
     policy: Policy = field(default=Margin(0.9))
-    temperature: float = 4.0
+    temperature: float = number(4.0, 0.0, 1000.0)
     units = ("token",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number(self, "temperature", 0.0, 1000.0)
         if not isinstance(self.policy, ThresholdPolicy) or self.policy.own_threshold is None:
             raise UserError(
                 "Decay loosens a threshold and needs a policy that compares a score with one, "

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from tokenexit import scores
-from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec
+from tokenexit.policies.value import number, whole
 from tokenexit.signals import Signals
 
 
@@ -31,15 +32,9 @@ class Divergence(Policy):
             1 to 1000.
     """
 
-    in_words = "distribution changed by less than {threshold}, {patience:exit} in a row"
-
-    threshold: float = 0.01
-    patience: int = 1
+    threshold: float = number(0.01, 0.0, 1.0)
+    patience: int = whole(1, 1, 1000)
     own_threshold = ThresholdSpec("threshold", strict=1e-6, loose=0.9, log=True)
-
-    def __post_init__(self) -> None:
-        check_number(self, "threshold", 0.0, 1.0)
-        check_number(self, "patience", 1, 1000, integer=True)
 
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
         """Compare with the exit before.

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from tokenexit import scores
-from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec
+from tokenexit.policies.value import number
 from tokenexit.signals import Signals
 
 
@@ -33,15 +34,9 @@ class Evidence(Policy):
         UserError: A number is NaN or outside 0..1.
     """
 
-    in_words = "best class of all exits so far ahead by more than {threshold}"
-
-    threshold: float = 0.9
-    memory: float = 0.5
+    threshold: float = number(0.9, 0.0, 1.0)
+    memory: float = number(0.5, 0.0, 1.0)
     own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.0, near_one=True)
-
-    def __post_init__(self) -> None:
-        check_number(self, "threshold", 0.0, 1.0)
-        check_number(self, "memory", 0.0, 1.0)
 
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
         """Add this exit to the average.

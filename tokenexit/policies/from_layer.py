@@ -7,10 +7,11 @@ from typing import Self
 
 from torch import Tensor
 
-from tokenexit.policies.base import POLICIES, Policy, State, check_number, rule_of
+from tokenexit.policies.base import POLICIES, Policy, State, rule_of
 from tokenexit.policies.entropy import Entropy
 from tokenexit.policies.patience import Patience
 from tokenexit.policies.rule import Network, Rule
+from tokenexit.policies.value import whole
 from tokenexit.policies.wrapper import WrapperPolicy
 from tokenexit.signals import Signals
 
@@ -34,12 +35,8 @@ class FromLayer(WrapperPolicy):
     in_words = "{policy}, from layer {layer:d} on"
 
     policy: Policy = field(default=Entropy(0.1))
-    layer: int = 2
+    layer: int = whole(2, 1, 1000)
     units = ("word", "token", "text", "number")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number(self, "layer", 1, 1000, integer=True)
 
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
         """Ask the inner policy, unless it is too early."""

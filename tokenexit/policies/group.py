@@ -24,6 +24,7 @@ class GroupPolicy(Policy):
     policies: tuple[Policy, ...]
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_policies(self, "policies")
 
     def init(self, num_rows: int, device: torch.device | str = "cpu") -> State:

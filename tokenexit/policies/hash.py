@@ -8,9 +8,10 @@ from typing import Self
 from torch import Tensor
 
 from tokenexit.errors import UserError
-from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec
 from tokenexit.policies.rule import Network, Rule
 from tokenexit.policies.rule_depth import assigned
+from tokenexit.policies.value import whole
 from tokenexit.signals import Signals
 
 MAX_LAYER = 1000
@@ -37,18 +38,14 @@ class Hash(Policy):
         UserError: A field is no whole number in its range, or ``min_layer > max_layer``.
     """
 
-    in_words = "at a layer drawn for each word of the vocabulary, {min_layer:d} to {max_layer:d}"
-
-    min_layer: int = 1
-    max_layer: int = 6
-    seed: int = 0
+    min_layer: int = whole(1, 1, MAX_LAYER)
+    max_layer: int = whole(6, 1, MAX_LAYER)
+    seed: int = whole(0, 0, _MASK)
     own_threshold = ThresholdSpec("max_layer", strict=MAX_LAYER, loose=1, integer=True, log=True)
     reads_logits = False
 
     def __post_init__(self) -> None:
-        check_number(self, "min_layer", 1, MAX_LAYER, integer=True)
-        check_number(self, "max_layer", 1, MAX_LAYER, integer=True)
-        check_number(self, "seed", 0, _MASK, integer=True)
+        super().__post_init__()
         if self.min_layer > self.max_layer:
             raise UserError(
                 f"Hash.min_layer must not exceed max_layer: {self.min_layer} > {self.max_layer}."

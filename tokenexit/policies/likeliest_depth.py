@@ -8,7 +8,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec
+from tokenexit.policies.value import number
 from tokenexit.signals import Signals
 
 
@@ -28,15 +29,10 @@ class LikeliestDepth(Policy):
         UserError: ``price`` is no number; when asked, the model has no such head.
     """
 
-    in_words = "at the depth that the first exit expects, a layer costing {price}"
-
-    price: float = 0.0
+    price: float = number(0.0, -1e6, 1e6)
     own_threshold = ThresholdSpec("price", strict=-8.0, loose=8.0)
     units = ("token",)
     reads_logits = False
-
-    def __post_init__(self) -> None:
-        check_number(self, "price", -1e6, 1e6)
 
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
         """Look up the layer that was chosen at the first exit.

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from tokenexit import scores
-from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec
 from tokenexit.policies.rule import Network, Rule, one_score
+from tokenexit.policies.value import whole
 from tokenexit.signals import Signals
 
 
@@ -29,13 +30,8 @@ class Patience(Policy):
         UserError: ``patience`` is not a whole number from 1 to 1000.
     """
 
-    in_words = "same class as the exit before, {patience:time} in a row"
-
-    patience: int = 2
+    patience: int = whole(2, 1, 1000)
     own_threshold = ThresholdSpec("patience", strict=48, loose=1, integer=True, log=True)
-
-    def __post_init__(self) -> None:
-        check_number(self, "patience", 1, 1000, integer=True)
 
     def init(self, num_rows: int, device: torch.device | str = "cpu") -> State:
         """No class yet (-1) and a counter at 0, both ``[N]``."""

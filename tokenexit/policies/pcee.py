@@ -8,11 +8,12 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from tokenexit.policies.base import POLICIES, Policy, State, check_number, rule_of
+from tokenexit.policies.base import POLICIES, Policy, State, rule_of
 from tokenexit.policies.entropy import Entropy
 from tokenexit.policies.patience import Patience
 from tokenexit.policies.rule import Network, Rule
 from tokenexit.policies.rule_join import patient
+from tokenexit.policies.value import whole
 from tokenexit.policies.wrapper import WrapperPolicy
 from tokenexit.signals import Signals
 
@@ -36,11 +37,7 @@ class PCEE(WrapperPolicy):
     in_words = "{policy}, {times:exit} in a row"
 
     policy: Policy = field(default=Entropy(0.1))
-    times: int = 2
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number(self, "times", 1, 1000, integer=True)
+    times: int = whole(2, 1, 1000)
 
     def init(self, num_rows: int, device: torch.device | str = "cpu") -> State:
         """State of the inner policy, and a counter ``[N]`` at 0."""

@@ -55,6 +55,7 @@ class PerClass(Policy):
     classes: Mapping[str, Policy] | tuple[tuple[str, Policy], ...] = ()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_inner_policy(self, "otherwise")
         pairs = check_pairs(self, "classes", '{"O": Entropy(0.3)}')
         for name, policy in pairs:

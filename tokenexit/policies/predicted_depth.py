@@ -7,7 +7,8 @@ from typing import Self
 
 from torch import Tensor
 
-from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec
+from tokenexit.policies.value import number
 from tokenexit.signals import Signals
 
 
@@ -29,15 +30,10 @@ class PredictedDepth(Policy):
         UserError: ``threshold`` is NaN or outside 0..1; when asked, the model has no such head.
     """
 
-    in_words = "the first exit expects no more layers with more than {threshold}"
-
-    threshold: float = 0.9
+    threshold: float = number(0.9, 0.0, 1.0)
     own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.0)
     units = ("token",)
     reads_logits = False
-
-    def __post_init__(self) -> None:
-        check_number(self, "threshold", 0.0, 1.0)
 
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
         """Look up the layer in what the first exit predicted.

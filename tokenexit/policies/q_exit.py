@@ -8,7 +8,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec
+from tokenexit.policies.value import number
 from tokenexit.signals import Signals
 
 
@@ -33,14 +34,9 @@ class QExit(Policy):
         UserError: ``threshold`` is NaN or outside 0..1; when asked, the model has no gate.
     """
 
-    in_words = "probability of having left above {threshold}"
-
-    threshold: float = 0.5
+    threshold: float = number(0.5, 0.0, 1.0)
     own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.0)
     reads_logits = False
-
-    def __post_init__(self) -> None:
-        check_number(self, "threshold", 0.0, 1.0)
 
     def init(self, num_rows: int, device: torch.device | str = "cpu") -> State:
         """Probability of being still here, 1 for everybody, ``[N]``."""

@@ -8,10 +8,11 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec
 from tokenexit.policies.hash import hash_bits
 from tokenexit.policies.rule import Network, Rule
 from tokenexit.policies.rule_depth import assigned
+from tokenexit.policies.value import number, whole
 from tokenexit.signals import Signals
 
 _KEPT = 24
@@ -36,16 +37,10 @@ class RandomExit(Policy):
         UserError: ``rate`` is NaN or outside 0..1, or ``seed`` no whole number of 32 bits.
     """
 
-    in_words = "at random, with {rate} at each exit"
-
-    rate: float = 0.2
-    seed: int = 0
+    rate: float = number(0.2, 0.0, 1.0)
+    seed: int = whole(0, 0, 0xFFFFFFFF)
     own_threshold = ThresholdSpec("rate", strict=0.001, loose=1.0, log=True)
     reads_logits = False
-
-    def __post_init__(self) -> None:
-        check_number(self, "rate", 0.0, 1.0)
-        check_number(self, "seed", 0, 0xFFFFFFFF, integer=True)
 
     def init(self, num_rows: int, device: torch.device | str = "cpu") -> State:
         """Probability of being still here, 1 for everybody, ``[N]``."""

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from tokenexit.errors import UserError
-from tokenexit.policies.base import POLICIES, Policy, State, check_number, rule_of, walk
+from tokenexit.policies.base import POLICIES, Policy, State, rule_of, walk
 from tokenexit.policies.divergence import Divergence
 from tokenexit.policies.margin import Margin
 from tokenexit.policies.rule import OF_LOGITS, Network, Rule
+from tokenexit.policies.value import whole
 from tokenexit.policies.wrapper import WrapperPolicy
 from tokenexit.signals import Signals
 
@@ -47,13 +48,11 @@ class Shortlist(WrapperPolicy):
     in_words = "{policy}, among the {size:d} best words"
 
     policy: Policy = field(default=Margin(0.8))
-    size: int = 64
-    refresh: int = 0
+    size: int = whole(64, 2, 1_000_000)
+    refresh: int = whole(0, 0, 1000)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number(self, "size", 2, 1_000_000, integer=True)
-        check_number(self, "refresh", 0, 1000, integer=True)
         if any(isinstance(part, Shortlist) for part in walk(self.policy)):
             raise UserError(
                 f"Shortlist.policy must not have a shortlist itself, and is {self.policy!r}; "

@@ -8,8 +8,9 @@ from typing import ClassVar, Self
 
 from torch import Tensor
 
-from tokenexit.policies.base import Policy, State, check_number
+from tokenexit.policies.base import Policy, State
 from tokenexit.policies.rule import Network, Rule, Score, one_score
+from tokenexit.policies.value import check_number
 from tokenexit.signals import Signals
 
 
@@ -30,6 +31,7 @@ class ThresholdPolicy(Policy):
     """The name that kernels have for the score; None where they have none."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.allowed is not None:
             check_number(self, "threshold", *self.allowed)
 

@@ -9,9 +9,10 @@ from typing import Self
 from torch import Tensor
 
 from tokenexit.policies.assigned_depth import MAX_DEPTH, check_table
-from tokenexit.policies.base import POLICIES, check_number
+from tokenexit.policies.base import POLICIES
 from tokenexit.policies.hash_tables import balanced, by_rank, clusters, mutual_information
 from tokenexit.policies.token_table import TokenTable
+from tokenexit.policies.value import whole
 
 
 @POLICIES.register("token_buckets")
@@ -39,11 +40,10 @@ class TokenBuckets(TokenTable):
 
     by_item: Mapping[int, int] | tuple[tuple[int, int], ...] = ()
     first: int = 1
-    others: int = 0
+    others: int = whole(0, 0, MAX_DEPTH - 1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number(self, "others", 0, MAX_DEPTH - 1, integer=True)
         check_table(self, "by_item", "buckets", 0, MAX_DEPTH - 1)
 
     @classmethod

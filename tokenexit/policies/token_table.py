@@ -9,8 +9,9 @@ from functools import cached_property
 from torch import Tensor
 
 from tokenexit.policies.assigned_depth import MAX_DEPTH, AssignedDepth
-from tokenexit.policies.base import Policy, State, ThresholdSpec, check_number
+from tokenexit.policies.base import Policy, State, ThresholdSpec
 from tokenexit.policies.rule import Network, Rule
+from tokenexit.policies.value import check_number
 from tokenexit.signals import Signals
 
 

@@ -61,6 +61,7 @@ class TwoStage(Policy):
     waits = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_inner_policy(self, "gate")
         check_inner_policy(self, "confirm")
 

@@ -13,6 +13,18 @@ from tokenexit.errors import UserError
 from tokenexit.policies.threshold_spec import ThresholdSpec
 from tokenexit.registry import Registry
 
+_RANGE = "range"
+
+
+def number(default: float, low: float, high: float) -> Any:
+    """A field of a ``Value`` that takes numbers from ``low`` to ``high``."""
+    return dataclasses.field(default=default, metadata={_RANGE: (low, high, False)})
+
+
+def whole(default: int, low: int, high: int) -> Any:
+    """A field of a ``Value`` that takes whole numbers from ``low`` to ``high``."""
+    return dataclasses.field(default=default, metadata={_RANGE: (low, high, True)})
+
 
 class Value(ABC):
     """A frozen dataclass registered under a name, whose fields are its whole configuration."""
@@ -22,6 +34,12 @@ class Value(ABC):
 
     own_threshold: ClassVar[ThresholdSpec | None] = None
     """What may be turned, and is by calibration; the stricter, the fewer rows stop computing."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            if _RANGE in field.metadata:
+                low, high, integer = field.metadata[_RANGE]
+                check_number(self, field.name, low, high, integer=integer)
 
     @classmethod
     def examples(cls) -> Sequence[Self]:
@@ -68,3 +86,22 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {k: _plain(v) for k, v in value.items()}
     return value
+
+
+def check_number(owner: Any, field: str, low: float, high: float, *, integer: bool = False) -> None:
+    """Refuse a field that is not a number in ``low..high``.
+
+    Raises:
+        UserError: The value is not a number, NaN, or out of range.
+    """
+    value = getattr(owner, field)
+    name = f"{type(owner).__name__}.{field}"
+    kind = "a whole number" if integer else "a number"
+    wanted = f"{name} must be {kind} from {low:g} to {high:g}"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UserError(f"{wanted}, not {value!r}.")
+    if isinstance(value, float) and math.isnan(value):
+        raise UserError(f"{wanted}, not NaN: a comparison with NaN is never true.")
+    fraction = integer and isinstance(value, float) and not value.is_integer()
+    if not low <= value <= high or fraction or (isinstance(value, int) and abs(value) >= 2**63):
+        raise UserError(f"{wanted}, not {value!r}.")

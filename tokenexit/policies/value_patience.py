@@ -9,8 +9,9 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec
 from tokenexit.policies.rule import Network, Rule, one_score
+from tokenexit.policies.value import number, whole
 from tokenexit.signals import Signals
 
 
@@ -31,16 +32,10 @@ class ValuePatience(Policy):
         UserError: ``threshold`` is no number from 0, or ``times`` no whole number from 1 to 1000.
     """
 
-    in_words = "value moved by less than {threshold}, {times:exit} in a row"
-
-    threshold: float = 0.1
-    times: int = 1
+    threshold: float = number(0.1, 0.0, math.inf)
+    times: int = whole(1, 1, 1000)
     units = ("number",)
     own_threshold = ThresholdSpec("threshold", strict=1e-4, loose=3.0, log=True)
-
-    def __post_init__(self) -> None:
-        check_number(self, "threshold", 0.0, math.inf)
-        check_number(self, "times", 1, 1000, integer=True)
 
     def init(self, num_rows: int, device: torch.device | str = "cpu") -> State:
         """No number yet (NaN, near to nothing) and a counter at 0, both ``[N]``."""

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from tokenexit import scores
-from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec, check_number
+from tokenexit.policies.base import POLICIES, Policy, State, ThresholdSpec
+from tokenexit.policies.value import number
 from tokenexit.signals import Signals
 
 DEEPEST = 48
@@ -39,15 +40,9 @@ class Vote(Policy):
         UserError: ``threshold`` is no number from 0 to 1000, or ``exponent`` none from 0 to 0.9.
     """
 
-    in_words = "{threshold} votes for the class, growing with the exits"
-
-    threshold: float = 1.5
-    exponent: float = 0.5
+    threshold: float = number(1.5, 0.0, 1000.0)
+    exponent: float = number(0.5, 0.0, 0.9)
     own_threshold = ThresholdSpec("threshold", strict=DEEPEST, loose=1.0, log=True)
-
-    def __post_init__(self) -> None:
-        check_number(self, "threshold", 0.0, 1000.0)
-        check_number(self, "exponent", 0.0, 0.9)
 
     def init(self, num_rows: int, device: torch.device | str = "cpu") -> State:
         """No votes yet, ``[N, 0]``, and none for the leader, ``[N]``."""

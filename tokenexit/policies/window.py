@@ -10,10 +10,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tokenexit.errors import UserError
-from tokenexit.policies.base import POLICIES, Policy, State, check_number, rule_of
+from tokenexit.policies.base import POLICIES, Policy, State, rule_of
 from tokenexit.policies.entropy import Entropy
 from tokenexit.policies.rule import Network, Rule
 from tokenexit.policies.rule_join import pooled
+from tokenexit.policies.value import whole
 from tokenexit.policies.wrapper import WrapperPolicy
 from tokenexit.signals import Signals
 
@@ -38,12 +39,11 @@ class Window(WrapperPolicy):
     in_words = "{policy}, within {size:word}"
 
     policy: Policy = field(default=Entropy(0.1))
-    size: int = 3
+    size: int = whole(3, 1, 99)
     units = ("word",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number(self, "size", 1, 99, integer=True)
         if self.size % 2 == 0:
             raise UserError(
                 f"Window.size must be odd (a word and as many neighbours on either side), "

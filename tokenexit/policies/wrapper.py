@@ -19,6 +19,7 @@ class WrapperPolicy(Policy):
     policy: Policy
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_inner_policy(self, "policy")
 
     def init(self, num_rows: int, device: torch.device | str = "cpu") -> State:

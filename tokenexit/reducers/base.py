@@ -70,6 +70,7 @@ class Reducer(Value):
     then say."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for field, allowed in (("place", PLACES), ("fate", FATES)):
             if getattr(self, field) not in allowed:
                 name = f"{field} of {type(self).__name__}"

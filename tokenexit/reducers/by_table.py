@@ -14,8 +14,8 @@ from torch import Tensor
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.policies import State, ThresholdSpec
 from tokenexit.policies.assigned_depth import MAX_DEPTH, AssignedDepth, check_table
-from tokenexit.policies.base import check_number
 from tokenexit.policies.hash_tables import by_rank, mutual_information
+from tokenexit.policies.value import whole
 from tokenexit.reducers.base import REDUCERS, Fate, Place, Reducer
 from tokenexit.reducers.rows import Rows
 
@@ -56,8 +56,8 @@ class ByTable(Reducer):
     """
 
     by: By = "information"
-    depths: int = 6
-    first: int = 1
+    depths: int = whole(6, 1, MAX_DEPTH)
+    first: int = whole(1, 1, MAX_DEPTH)
     reverse: bool = False
     share: Share = "text"
     table: Mapping[int, int] | tuple[tuple[int, int], ...] = ()
@@ -71,8 +71,6 @@ class ByTable(Reducer):
         for field, allowed in (("by", BY), ("share", SHARES)):
             if getattr(self, field) not in allowed:
                 raise unknown_name(f"{field} of ByTable", getattr(self, field), allowed)
-        check_number(self, "depths", 1, MAX_DEPTH, integer=True)
-        check_number(self, "first", 1, MAX_DEPTH, integer=True)
         check_table(self, "table", "parts", 0, MAX_DEPTH - 1)
 
     def keep(self, rows: Rows, state: State) -> tuple[Tensor, State]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tokenexit.errors import UserError
 from tokenexit.policies import ThresholdSpec
-from tokenexit.policies.base import check_number
+from tokenexit.policies.value import check_number
 from tokenexit.reducers.base import Reducer
 
 MOST = 1_000_000

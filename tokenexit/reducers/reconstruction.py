@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tokenexit.errors import UserError
 from tokenexit.policies import State, ThresholdSpec
-from tokenexit.policies.base import check_number
+from tokenexit.policies.value import number, whole
 from tokenexit.reducers.base import REDUCERS, Fate, Place, Reducer
 from tokenexit.reducers.rows import Rows
 
@@ -39,8 +39,8 @@ class Reconstruction(Reducer):
     """
 
     model: str = ""
-    price: float = 0.1
-    every: int = 8
+    price: float = number(0.1, 0.0, 1e6)
+    every: int = whole(8, 1, 1_000_000)
     fate: Fate = "copy"
     place: Place = "before"
     own_threshold = ThresholdSpec("price", strict=0.0, loose=5.0)
@@ -48,8 +48,6 @@ class Reconstruction(Reducer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number(self, "price", 0.0, 1e6)
-        check_number(self, "every", 1, 1_000_000, integer=True)
         if not isinstance(self.model, str):
             raise UserError(f"Reconstruction.model must be a folder, not {self.model!r}.")
 

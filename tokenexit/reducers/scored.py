@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.policies import State, ThresholdSpec
-from tokenexit.policies.base import check_number
+from tokenexit.policies.value import check_number
 from tokenexit.reducers.base import REDUCERS, Fate, Place, Reducer
 from tokenexit.reducers.rows import Rows
 
