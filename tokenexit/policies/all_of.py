@@ -7,35 +7,24 @@ from typing import Self
 
 from torch import Tensor
 
-from tokenexit.policies.base import POLICIES, Policy, State
+from tokenexit.policies.base import POLICIES
 from tokenexit.policies.entropy import Entropy
-from tokenexit.policies.group import GroupPolicy, ask_each
+from tokenexit.policies.group import Together
 from tokenexit.policies.patience import Patience
-from tokenexit.signals import Signals
 
 
 @POLICIES.register("all_of")
 @dataclass(frozen=True)
-class AllOf(GroupPolicy):
+class AllOf(Together):
     """A row halts when every policy would let it out at this exit.
-
-    All are asked each time, so that those which count see every exit.
 
     Args:
         policies: Who has to agree; the first with a threshold is the one that calibration turns.
-
-    Raises:
-        UserError: ``policies`` is empty or holds something else.
     """
 
-    in_words = "all of: {policies}"
-
-    policies: tuple[Policy, ...]
-
-    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
-        """Ask all of them."""
-        decisions, state = ask_each(self.policies, signals, state)
-        return decisions.all(dim=0), state
+    def agreed(self, decisions: Tensor) -> Tensor:
+        """See ``Together``."""
+        return decisions.all(dim=0)
 
     @classmethod
     def examples(cls) -> list[Self]:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from tokenexit.policies.base import POLICIES, ThresholdSpec
-from tokenexit.policies.threshold import ThresholdPolicy
+from tokenexit.policies.threshold import SurePolicy
+from tokenexit.policies.value import number
 from tokenexit.signals import Signals
 
 
 @POLICIES.register("best_of_two")
 @dataclass(frozen=True)
-class BestOfTwo(ThresholdPolicy):
+class BestOfTwo(SurePolicy):
     """Halt when, of the two best classes alone, the best has a probability above ``threshold``.
 
     Where classes are all sets of labels, the two best differ in one label, the one that is least
@@ -26,12 +27,8 @@ class BestOfTwo(ThresholdPolicy):
         UserError: ``threshold`` is NaN or outside 0.5..1.
     """
 
-    in_words = "of the two best classes, the better above {threshold}"
-
-    threshold: float = 0.9
+    threshold: float = number(0.9, 0.5, 1.0)
     own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.51, near_one=True)
-    allowed = (0.5, 1.0)
-    sure_is_low = False
 
     def score(self, signals: Signals) -> Tensor:
         """The best against the second, ``[N]``."""

@@ -9,6 +9,7 @@ from torch import Tensor
 from tokenexit import scores
 from tokenexit.policies.base import POLICIES, ThresholdSpec
 from tokenexit.policies.threshold import ThresholdPolicy
+from tokenexit.policies.value import number
 from tokenexit.signals import Signals
 
 
@@ -27,11 +28,8 @@ class Energy(ThresholdPolicy):
         UserError: ``threshold`` is NaN or not finite.
     """
 
-    in_words = "energy below {threshold}"
-
-    threshold: float = -8.0
+    threshold: float = number(-8.0, -1e9, 1e9)
     own_threshold = ThresholdSpec("threshold", strict=-30.0, loose=0.0)
-    allowed = (-1e9, 1e9)
     kernel_score = "energy"
 
     def score(self, signals: Signals) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 from tokenexit import scores
 from tokenexit.policies.base import POLICIES, ThresholdSpec
 from tokenexit.policies.threshold import ThresholdPolicy
+from tokenexit.policies.value import number
 from tokenexit.signals import Signals
 
 
@@ -27,11 +28,8 @@ class Entropy(ThresholdPolicy):
         UserError: ``threshold`` is NaN or outside 0..1.
     """
 
-    in_words = "entropy below {threshold}"
-
-    threshold: float = 0.1
+    threshold: float = number(0.1, 0.0, 1.0)
     own_threshold = ThresholdSpec("threshold", strict=1e-4, loose=0.9, log=True)
-    allowed = (0.0, 1.0)
     kernel_score = "entropy"
 
     def score(self, signals: Signals) -> Tensor:

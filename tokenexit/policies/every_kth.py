@@ -5,20 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Self
 
-from torch import Tensor
-
-from tokenexit.policies.base import POLICIES, Policy, State, rule_of
+from tokenexit.policies.base import POLICIES, Policy
 from tokenexit.policies.divergence import Divergence
 from tokenexit.policies.entropy import Entropy
-from tokenexit.policies.rule import Network, Rule
 from tokenexit.policies.value import whole
-from tokenexit.policies.wrapper import WrapperPolicy
-from tokenexit.signals import Signals
+from tokenexit.policies.wrapper import AskedAt
 
 
 @POLICIES.register("every_kth")
 @dataclass(frozen=True)
-class EveryKth(WrapperPolicy):
+class EveryKth(AskedAt):
     """The inner policy is asked at layers ``k``, ``2k``, ``3k`` and so on.
 
     Fewer exits cost fewer heads: with a large vocabulary, asking everywhere can cost more
@@ -36,17 +32,10 @@ class EveryKth(WrapperPolicy):
 
     policy: Policy = field(default=Entropy(0.1))
     k: int = whole(2, 1, 1000)
-    units = ("word", "token", "text", "number")
 
-    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
-        """Ask the inner policy if it is the layer's turn."""
-        if signals.layer % self.k != 0:
-            return signals.none(), state
-        return self.policy.step(signals, state)
-
-    def rule_for(self, network: Network) -> Rule | None:
-        """That of the inner policy, asked at multiples."""
-        return rule_of(self.policy, network.only(lambda layer: layer % self.k == 0))
+    def asks(self, layer: int) -> bool:
+        """See ``AskedAt``."""
+        return layer % self.k == 0
 
     @classmethod
     def examples(cls) -> list[Self]:

@@ -5,20 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Self
 
-from torch import Tensor
-
-from tokenexit.policies.base import POLICIES, Policy, State, rule_of
+from tokenexit.policies.base import POLICIES, Policy
 from tokenexit.policies.entropy import Entropy
 from tokenexit.policies.patience import Patience
-from tokenexit.policies.rule import Network, Rule
 from tokenexit.policies.value import whole
-from tokenexit.policies.wrapper import WrapperPolicy
-from tokenexit.signals import Signals
+from tokenexit.policies.wrapper import AskedAt
 
 
 @POLICIES.register("from_layer")
 @dataclass(frozen=True)
-class FromLayer(WrapperPolicy):
+class FromLayer(AskedAt):
     """The inner policy is asked from ``layer`` on.
 
     Earlier exits are not even computed, since nobody reads their logits; a policy that
@@ -36,17 +32,10 @@ class FromLayer(WrapperPolicy):
 
     policy: Policy = field(default=Entropy(0.1))
     layer: int = whole(2, 1, 1000)
-    units = ("word", "token", "text", "number")
 
-    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
-        """Ask the inner policy, unless it is too early."""
-        if signals.layer < self.layer:
-            return signals.none(), state
-        return self.policy.step(signals, state)
-
-    def rule_for(self, network: Network) -> Rule | None:
-        """That of the inner policy, asked from the layer on."""
-        return rule_of(self.policy, network.only(lambda layer: layer >= self.layer))
+    def asks(self, layer: int) -> bool:
+        """See ``AskedAt``."""
+        return layer >= self.layer
 
     @classmethod
     def examples(cls) -> list[Self]:

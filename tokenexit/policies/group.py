@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from abc import abstractmethod
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Self
 
 import torch
@@ -58,6 +60,26 @@ class GroupPolicy(Policy):
             n for n, policy in enumerate(self.policies) if policy.threshold_spec() is not None
         )
         return next(with_one, None)
+
+
+@dataclass(frozen=True)
+class Together(GroupPolicy):
+    """All members are asked at every exit, so that those which count see each.
+
+    Raises:
+        UserError: ``policies`` is empty or holds something else.
+    """
+
+    policies: tuple[Policy, ...]
+
+    @abstractmethod
+    def agreed(self, decisions: Tensor) -> Tensor:
+        """Who halts by the members' decisions, ``[P, N] -> [N]``, bool."""
+
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Ask all of them."""
+        decisions, state = ask_each(self.policies, signals, state)
+        return self.agreed(decisions), state
 
 
 def ask_each(

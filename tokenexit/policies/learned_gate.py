@@ -8,6 +8,7 @@ from torch import Tensor
 
 from tokenexit.policies.base import POLICIES, ThresholdSpec
 from tokenexit.policies.threshold import ThresholdPolicy
+from tokenexit.policies.value import number
 from tokenexit.signals import Signals
 
 
@@ -29,12 +30,9 @@ class LearnedGate(ThresholdPolicy):
         UserError: ``threshold`` is NaN or outside 0..1; when asked, the model has no gate.
     """
 
-    in_words = "the learned gate expects an error with less than {threshold}"
-
-    threshold: float = 0.1
+    threshold: float = number(0.1, 0.0, 1.0)
     units = ("word", "token", "text", "number")
     own_threshold = ThresholdSpec("threshold", strict=1e-4, loose=0.9, log=True)
-    allowed = (0.0, 1.0)
     kernel_score = "gate"
     reads_logits = False
 

@@ -8,13 +8,14 @@ from torch import Tensor
 
 from tokenexit import scores
 from tokenexit.policies.base import POLICIES, ThresholdSpec
-from tokenexit.policies.threshold import ThresholdPolicy
+from tokenexit.policies.threshold import SurePolicy
+from tokenexit.policies.value import number
 from tokenexit.signals import Signals
 
 
 @POLICIES.register("margin")
 @dataclass(frozen=True)
-class Margin(ThresholdPolicy):
+class Margin(SurePolicy):
     """Halt when the two largest probabilities differ by more than ``threshold``.
 
     CALM's softmax response (Schuster et al. 2022), which suits large vocabularies: the
@@ -22,18 +23,11 @@ class Margin(ThresholdPolicy):
 
     Args:
         threshold: 1 (never) to 0 (always, unless the best two are equal).
-
-    Raises:
-        UserError: ``threshold`` is NaN or outside 0..1.
     """
 
-    in_words = "best class ahead of the second by more than {threshold}"
-
-    threshold: float = 0.8
+    threshold: float = number(0.8, 0.0, 1.0)
     own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.01, near_one=True)
-    allowed = (0.0, 1.0)
     kernel_score = "margin"
-    sure_is_low = False
 
     def score(self, signals: Signals) -> Tensor:
         """Best minus second probability, ``[N]``."""

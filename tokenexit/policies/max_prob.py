@@ -8,13 +8,14 @@ from torch import Tensor
 
 from tokenexit import scores
 from tokenexit.policies.base import POLICIES, ThresholdSpec
-from tokenexit.policies.threshold import ThresholdPolicy
+from tokenexit.policies.threshold import SurePolicy
+from tokenexit.policies.value import number
 from tokenexit.signals import Signals
 
 
 @POLICIES.register("max_prob")
 @dataclass(frozen=True)
-class MaxProb(ThresholdPolicy):
+class MaxProb(SurePolicy):
     """Halt when the largest probability is above ``threshold``.
 
     The Right Tool for the Job (Schwartz et al. 2020), CascadeBERT (Li et al. 2021). Calibrate
@@ -22,18 +23,11 @@ class MaxProb(ThresholdPolicy):
 
     Args:
         threshold: 1 (never) to 0 (always).
-
-    Raises:
-        UserError: ``threshold`` is NaN or outside 0..1.
     """
 
-    in_words = "best class above {threshold}"
-
-    threshold: float = 0.9
+    threshold: float = number(0.9, 0.0, 1.0)
     own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.05, near_one=True)
-    allowed = (0.0, 1.0)
     kernel_score = "max_prob"
-    sure_is_low = False
 
     def score(self, signals: Signals) -> Tensor:
         """Largest probability, ``[N]``."""

@@ -10,13 +10,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tokenexit.policies.base import POLICIES, ThresholdSpec
-from tokenexit.policies.threshold import ThresholdPolicy
+from tokenexit.policies.threshold import SurePolicy
+from tokenexit.policies.value import number
 from tokenexit.signals import Signals
 
 
 @POLICIES.register("saturation")
 @dataclass(frozen=True)
-class Saturation(ThresholdPolicy):
+class Saturation(SurePolicy):
     """Halt when the cosine of this exit's state and the previous exit's is above ``threshold``.
 
     CALM's hidden-state saturation (Schuster et al. 2022), which compares successive layers;
@@ -27,18 +28,11 @@ class Saturation(ThresholdPolicy):
     Args:
         threshold: 1 (never) to 0 (always at the second exit, unless the state turned by more
             than a right angle). The first exit has nothing to compare with.
-
-    Raises:
-        UserError: ``threshold`` is NaN or outside 0..1.
     """
 
-    in_words = "state as at the exit before, cosine above {threshold}"
-
-    threshold: float = 0.95
+    threshold: float = number(0.95, 0.0, 1.0)
     own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.0, near_one=True)
-    allowed = (0.0, 1.0)
     kernel_score = "saturation"
-    sure_is_low = False
 
     def score(self, signals: Signals) -> Tensor:
         """Cosine of the two states, ``[N]`` in -1..1; -1 at the first exit."""

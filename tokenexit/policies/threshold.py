@@ -10,30 +10,25 @@ from torch import Tensor
 
 from tokenexit.policies.base import Policy, State
 from tokenexit.policies.rule import Network, Rule, Score, one_score
-from tokenexit.policies.value import check_number
 from tokenexit.signals import Signals
 
 
 class ThresholdPolicy(Policy):
     """A row halts when its score is on the sure side of ``threshold``, strictly.
 
-    Subclasses are frozen dataclasses with a field ``threshold``. Comparing strictly makes the
-    strictest setting mean *never*: no entropy is below 0, no probability above 1.
+    Subclasses are frozen dataclasses with a field ``threshold``, of which ``number`` says from
+    where to where it may be set. Comparing strictly makes the strictest setting mean *never*: no
+    entropy is below 0, no probability above 1.
+
+    Raises:
+        UserError: ``threshold`` is NaN or out of range.
     """
 
     threshold: float
     sure_is_low: ClassVar[bool] = True
 
-    allowed: ClassVar[tuple[float, float] | None] = None
-    """Thresholds from and to which it may be set; unchecked when None."""
-
     kernel_score: ClassVar[Score | None] = None
     """The name that kernels have for the score; None where they have none."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.allowed is not None:
-            check_number(self, "threshold", *self.allowed)
 
     @abstractmethod
     def score(self, signals: Signals) -> Tensor:
@@ -66,3 +61,9 @@ class ThresholdPolicy(Policy):
         if spec is None:
             return [usual]
         return [usual, usual.with_threshold(round((usual.threshold + spec.loose) / 2, 3))]
+
+
+class SurePolicy(ThresholdPolicy):
+    """A row halts when its score, which says how sure its exit is, is above ``threshold``."""
+
+    sure_is_low = False

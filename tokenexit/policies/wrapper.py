@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from abc import abstractmethod
 from typing import Self
 
 import torch
+from torch import Tensor
 
-from tokenexit.policies.base import Policy, State, ThresholdSpec, check_inner_policy
+from tokenexit.policies.base import Policy, State, ThresholdSpec, check_inner_policy, rule_of
+from tokenexit.policies.rule import Network, Rule
+from tokenexit.signals import Signals
 
 
 class WrapperPolicy(Policy):
@@ -37,3 +41,23 @@ class WrapperPolicy(Policy):
     def with_threshold(self, value: float) -> Self:
         """The same wrapping around a stricter or looser policy."""
         return dataclasses.replace(self, policy=self.policy.with_threshold(value))  # type: ignore[call-arg]
+
+
+class AskedAt(WrapperPolicy):
+    """An inner policy that is asked at some layers only; at others nobody leaves."""
+
+    units = ("word", "token", "text", "number")
+
+    @abstractmethod
+    def asks(self, layer: int) -> bool:
+        """Whether it is asked at a layer, from 1."""
+
+    def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
+        """Ask the inner policy if it is the layer's turn."""
+        if not self.asks(signals.layer):
+            return signals.none(), state
+        return self.policy.step(signals, state)
+
+    def rule_for(self, network: Network) -> Rule | None:
+        """That of the inner policy, asked at those layers."""
+        return rule_of(self.policy, network.only(self.asks))
