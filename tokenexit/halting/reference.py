@@ -78,7 +78,7 @@ def encode_dense(
         if batch.depths is not None:
             depths = torch.zeros_like(ids)
             depths[cell] = batch.depths
-        asked = DenseReduction(backbone, reducer, ids, batch.lengths, heads.scorers, depths)
+        asked = DenseReduction(backbone, reducer, ids, batch.lengths, heads.scorers, depths=depths)
     weighing = None
     if weights is not None:
         weighing = DenseWeighing(backbone, weights, ids, batch.lengths, heads.scorers)

@@ -2,46 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from tokenexit.backbones import Backbone
-from tokenexit.halting.packing import Index
-from tokenexit.policies import State, index_state
-from tokenexit.reducers import Reducer, Rows
+from tokenexit.halting.reference_rows import DenseRows
+from tokenexit.reducers import Reducer
 from tokenexit.reducers.base import OF_ATTENTION
-from tokenexit.scorers import RowScorers
 
 
-class DenseReduction:
+class DenseReduction(DenseRows):
     """Asks a reducer about padded texts.
 
     Args:
-        backbone: The network.
+        backbone: As of ``DenseRows``.
         reducer: Who decides.
-        ids: Vocabulary ids, ``[B, M]``.
-        lengths: Tokens of each text, ``[B]``.
-        scorers: Those of the model, if it has any.
+        ids: As there.
+        lengths: As there.
+        scorers: As there.
         depths: Of each row, ``[B, M]``, if they were given.
     """
 
     def __init__(
-        self,
-        backbone: Backbone,
-        reducer: Reducer,
-        ids: Tensor,
-        lengths: Index,
-        scorers: RowScorers | None = None,
-        depths: Tensor | None = None,
+        self, backbone: Backbone, reducer: Reducer, *rows: Any, depths: Tensor | None
     ) -> None:
+        super().__init__(backbone, reducer, *rows)
         self.reducer, self._depths = reducer, depths
-        self._scorers = scorers if reducer.reads == "scores" else None
-        self._backbone, self._ids, self._lengths = backbone, ids, lengths.tolist()
-        self._states: list[State] = [reducer.init(n, ids.device) for n in self._lengths]
-        self._seen = [torch.arange(n, device=ids.device) for n in self._lengths]
-        self.merged = torch.zeros_like(ids, dtype=torch.bool)
+        self.merged = torch.zeros_like(self._ids, dtype=torch.bool)
         """Which rows stand for others, ``[B, M]`` bool."""
-        self._mass = [torch.zeros((), device=ids.device) for _ in self._lengths]
+        self._mass = [torch.zeros((), device=self._ids.device) for _ in self._lengths]
         self._shares: dict[int, tuple[int, Tensor, Tensor]] = {}
 
     def keep(
@@ -59,16 +50,14 @@ class DenseReduction:
         kept = kept.clone()
         depth = self._backbone.num_layers
         self._shares = {}
-        if self._scorers is not None and layer not in self._scorers.layers:
+        if self._unscored(layer):
             return kept
         for text, length in enumerate(self._lengths):
             computed = kept[text] & ~halted[text]
             asking = (computed & ~self.merged[text]).nonzero().squeeze(-1)
             if len(asking) == 0 or not self.reducer.asked(layer, depth, length):
                 continue
-            received = own = by_first = score = bar = None
-            if self._scorers is not None:
-                score, bar = self._scorers(layer, hidden[text, asking])
+            seen = {}
             if self.reducer.reads in OF_ATTENTION:
                 keys, queries = (mask.nonzero().squeeze(-1) for mask in (read[text], computed))
                 weights = self._weights(layer - 1, hidden[text], queries, keys).mean(dim=0)
@@ -76,27 +65,14 @@ class DenseReduction:
                 of_first = torch.zeros_like(received)
                 of_first = of_first.index_copy(0, keys, weights[queries == 0].sum(0))[asking]
                 own = (weights * (queries[:, None] == keys)).sum(1)
-                received, own = received[asking], own[(queries[:, None] == asking).any(1)]
+                own = own[(queries[:, None] == asking).any(1)]
+                seen = {"received": received[asking], "own": own}
                 if self.reducer.reads == "first":
-                    received, own, by_first = None, None, of_first
-            rows = Rows(
-                layer=layer,
-                num_layers=depth,
-                text=torch.zeros_like(asking),
-                lengths=torch.tensor([length], device=asking.device),
-                position=asking,
-                item_id=self._ids[text, asking],
-                pinned=asking == 0,
-                hidden=hidden[text, asking],
-                received=received,
-                own=own,
-                by_first=by_first,
-                score=score,
-                bar=bar,
-                depth=None if self._depths is None else self._depths[text, asking],
-            )
-            state = index_state(self._states[text], torch.searchsorted(self._seen[text], asking))
-            stay, self._states[text] = self.reducer.keep(rows, state)
+                    seen = {"by_first": of_first}
+            if self._depths is not None:
+                seen["depth"] = self._depths[text, asking]
+            rows = self._shown(layer, text, hidden[text], asking, **seen)
+            stay, self._states[text] = self.reducer.keep(rows, self._state(text, asking))
             self._seen[text] = asking
             kept[text, asking] = stay = stay | rows.pinned
             if self.reducer.fate == "merge" and not stay.all():
@@ -145,14 +121,4 @@ class DenseReduction:
 
     def _weights(self, index: int, states: Tensor, asking: Tensor, keys: Tensor) -> Tensor:
         """Attention of one text, ``[heads, A, M]``."""
-        backbone = self._backbone
-        queries = backbone.queries(index, states[asking], asking)
-        read, _ = backbone.keys_values(index, states[keys], keys)
-        heads = backbone.heads(index)
-        queries, read = (
-            rows.view(len(rows), heads, -1).transpose(0, 1) for rows in (queries, read)
-        )
-        scores = queries @ read.transpose(1, 2) * backbone.scaling(index)
-        places = asking[None], keys[None]
-        bias = backbone.bias(index, queries[None], read[None], *places)
-        return (scores if bias is None else scores + bias[0]).softmax(dim=-1)
+        return self._scores(index, states, asking, keys).softmax(dim=-1)

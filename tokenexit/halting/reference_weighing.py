@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from tokenexit.backbones import Backbone
-from tokenexit.halting.packing import Index
-from tokenexit.policies import State, index_state
-from tokenexit.reducers import Rows, RowWeights
-from tokenexit.scorers import RowScorers
+from tokenexit.halting.reference_rows import DenseRows
+from tokenexit.reducers import RowWeights
 
 
-class DenseWeighing:
-    """Computes layers of padded texts whose rows are weighed.
+class DenseWeighing(DenseRows):
+    """Computes layers of padded texts whose rows are weighed; as ``DenseRows``."""
 
-    Args:
-        backbone: The network.
-        weights: Who weighs.
-        ids: Vocabulary ids, ``[B, M]``.
-        lengths: Tokens of each text, ``[B]``.
-        scorers: Those of the model, if it has any.
-    """
-
-    def __init__(
-        self,
-        backbone: Backbone,
-        weights: RowWeights,
-        ids: Tensor,
-        lengths: Index,
-        scorers: RowScorers | None = None,
-    ) -> None:
-        self._scorers = scorers if weights.reads == "scores" else None
-        self._backbone, self._by = backbone, weights
-        self._ids, self._lengths = ids, lengths.tolist()
-        self._states: list[State] = [weights.init(n, ids.device) for n in self._lengths]
-        self._seen = [torch.arange(n, device=ids.device) for n in self._lengths]
+    def __init__(self, backbone: Backbone, weights: RowWeights, ids: Tensor, *rows: Any) -> None:
+        super().__init__(backbone, weights, ids, *rows)
         kind = next(backbone.model.parameters()).dtype
         self.weights = torch.ones(ids.shape, dtype=kind, device=ids.device)
         """Of each row at the last layer, ``[B, M]``."""
@@ -91,43 +72,16 @@ class DenseWeighing:
         self, index: int, text: int, hidden: Tensor, asking: Tensor, keys: Tensor
     ) -> Tensor:
         """Weights of one text, ``[heads, A, K]``: a row that weighs w has ``log w`` more."""
-        backbone = self._backbone
-        queries = backbone.queries(index, hidden[asking], asking)
-        read, _ = backbone.keys_values(index, hidden[keys], keys)
-        heads = backbone.heads(index)
-        queries, read = (
-            rows.view(len(rows), heads, -1).transpose(0, 1) for rows in (queries, read)
-        )
-        scores = queries @ read.transpose(1, 2) * backbone.scaling(index)
-        bias = backbone.bias(index, queries[None], read[None], asking[None], keys[None])
-        scores = scores if bias is None else scores + bias[0]
+        scores = self._scores(index, hidden, asking, keys)
         if not self._by.scales and self._by.fate != "copy":
             scores = scores + self.weights[text, keys].log()
         return scores.softmax(dim=-1)
 
     def _weigh(self, layer: int, text: int, hidden: Tensor, asking: Tensor, **seen: Tensor) -> None:
-        by, length = self._by, self._lengths[text]
-        if not by.asked(layer, self._backbone.num_layers, length):
+        by, depth = self._by, self._backbone.num_layers
+        if self._unscored(layer) or not by.asked(layer, depth, self._lengths[text]):
             return
-        score = bar = None
-        if self._scorers is not None:
-            if layer not in self._scorers.layers:
-                return
-            score, bar = self._scorers(layer, hidden[asking])
-        rows = Rows(
-            layer=layer,
-            num_layers=self._backbone.num_layers,
-            text=torch.zeros_like(asking),
-            lengths=torch.tensor([length], device=asking.device),
-            position=asking,
-            item_id=self._ids[text, asking],
-            pinned=asking == 0,
-            hidden=hidden[asking],
-            score=score,
-            bar=bar,
-            **seen,
-        )
-        state = index_state(self._states[text], torch.searchsorted(self._seen[text], asking))
+        rows, state = self._shown(layer, text, hidden, asking, **seen), self._state(text, asking)
         found, self._states[text] = by.weigh(rows, self.weights[text, asking], state)
         self._seen[text] = asking
         if not by.scales:

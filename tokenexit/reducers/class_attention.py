@@ -10,13 +10,13 @@ from torch import Tensor
 
 from tokenexit.policies import State
 from tokenexit.reducers.base import REDUCERS, Fate, Place
-from tokenexit.reducers.counts import Counted
+from tokenexit.reducers.counts import Counted, Ranked
 from tokenexit.reducers.rows import Rows
 
 
 @REDUCERS.register("class_attention")
 @dataclass(frozen=True)
-class ClassAttention(Counted):
+class ClassAttention(Ranked):
     """Of each text the rows that its first row has read most are computed on.
 
     After the unified multi-perspective method (Kong et al. 2022), of which an abstract could be
@@ -28,24 +28,15 @@ class ClassAttention(Counted):
 
     Args:
         ratio: As in ``Counted``; the row that stands for the others comes on top.
-        counts: As there.
-        layers: As there.
-        least: As there.
         fate: What becomes of the rows.
-        place: ``within`` the layer.
-        shares: As in ``Counted``.
+        place: ``within`` the layer; the other settings are those of ``Counted``.
 
     Raises:
         UserError: A setting is unknown or out of range.
     """
 
-    ratio: float = 0.8
-    counts: tuple[int, ...] = ()
-    layers: tuple[int, ...] = ()
-    least: int = 1
     fate: Fate = "merge"
     place: Place = "within"
-    shares: tuple[float, ...] = ()
     reads = "first"
 
     def init(self, num_rows: int, device: torch.device | str = "cpu") -> State:

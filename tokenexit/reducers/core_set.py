@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from tokenexit.policies import State
-from tokenexit.reducers.base import REDUCERS, Fate, Place
-from tokenexit.reducers.counts import Counted
+from tokenexit.reducers.base import REDUCERS
+from tokenexit.reducers.counts import Ranked
 from tokenexit.reducers.rows import Rows, place_in_text
 
 
 @REDUCERS.register("core_set")
 @dataclass(frozen=True)
-class CoreSet(Counted):
+class CoreSet(Ranked):
     """Of each text a core set is computed on: from the first row, ever the one farthest off.
 
     After Pyramid-BERT (Huang et al. 2022): the greedy choice of k centres among the states, where
@@ -24,25 +24,14 @@ class CoreSet(Counted):
     read: that rows leave before a layer, how many, and Euclidean distance are ours.
 
     Args:
-        ratio: As in ``Counted``.
-        counts: As there.
-        layers: As there.
-        least: As there.
         fate: What becomes of the rows.
-        place: ``before`` a layer, or ``within`` it; the states that enter it are compared.
-        shares: As in ``Counted``.
+        place: ``before`` a layer, or ``within`` it; the states that enter it are compared. The
+            other settings are those of ``Counted``.
 
     Raises:
         UserError: A setting is unknown or out of range.
     """
 
-    ratio: float = 0.8
-    counts: tuple[int, ...] = ()
-    layers: tuple[int, ...] = ()
-    least: int = 1
-    fate: Fate = "drop"
-    place: Place = "before"
-    shares: tuple[float, ...] = ()
     reads = "states"
     compares = True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
@@ -11,8 +12,8 @@ from torch import Tensor
 
 from tokenexit.errors import UserError
 from tokenexit.policies import ThresholdSpec
-from tokenexit.policies.value import check_number
-from tokenexit.reducers.base import Reducer
+from tokenexit.policies.value import number, whole
+from tokenexit.reducers.base import Fate, Place, Reducer
 
 MOST = 1_000_000
 
@@ -42,8 +43,6 @@ class Counted(Reducer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number(self, "ratio", 0.0, 1.0)
-        check_number(self, "least", 1, MOST, integer=True)
         for field in ("counts", "layers"):
             object.__setattr__(self, field, _whole(self, field))
         object.__setattr__(self, "shares", _shares(self))
@@ -74,6 +73,19 @@ class Counted(Reducer):
     @cached_property
     def _given(self) -> tuple[int, ...]:
         return self.counts or (MOST,)
+
+
+@dataclass(frozen=True)
+class Ranked(Counted):
+    """A ``Counted`` with no other settings."""
+
+    ratio: float = number(0.8, 0.0, 1.0)
+    counts: tuple[int, ...] = ()
+    layers: tuple[int, ...] = ()
+    least: int = whole(1, 1, MOST)
+    fate: Fate = "drop"
+    place: Place = "before"
+    shares: tuple[float, ...] = ()
 
 
 N = TypeVar("N", int, float)

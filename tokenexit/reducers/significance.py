@@ -8,8 +8,9 @@ from typing import Self
 from torch import Tensor
 
 from tokenexit.policies import State
+from tokenexit.policies.value import number, whole
 from tokenexit.reducers.base import REDUCERS, Fate, Place
-from tokenexit.reducers.counts import Counted
+from tokenexit.reducers.counts import MOST, Counted
 from tokenexit.reducers.rows import Rows
 
 
@@ -28,23 +29,19 @@ class Significance(Counted):
 
     Args:
         ratio: As in ``Counted``; PoWER-BERT's numbers are ``counts``, with a ratio of 1.
-        counts: As there.
         own: Whether the attention of a row to itself counts.
-        layers: As there.
-        least: As there.
         fate: What becomes of the rows.
-        place: ``within`` the layer.
-        shares: As in ``Counted``.
+        place: ``within`` the layer; the other settings are those of ``Counted``.
 
     Raises:
         UserError: A setting is unknown or out of range.
     """
 
-    ratio: float = 0.8
+    ratio: float = number(0.8, 0.0, 1.0)
     counts: tuple[int, ...] = ()
     own: bool = True
     layers: tuple[int, ...] = ()
-    least: int = 2
+    least: int = whole(2, 1, MOST)
     fate: Fate = "restore"
     place: Place = "within"
     shares: tuple[float, ...] = ()

@@ -12,7 +12,7 @@ from tokenexit.errors import unknown_name
 from tokenexit.policies import State
 from tokenexit.reducers.base import Reducer
 from tokenexit.reducers.rows import Rows
-from tokenexit.reducers.weights import RowWeights
+from tokenexit.reducers.weights import OfReducer
 
 Mode = Literal["soft", "straight", "sampled"]
 MODES: tuple[Mode, ...] = ("soft", "straight", "sampled")
@@ -20,7 +20,7 @@ MODES: tuple[Mode, ...] = ("soft", "straight", "sampled")
 with the gradient of that. ``sampled``: 1 or 0 as drawn, likewise: a hard Gumbel softmax."""
 
 
-class Softened(RowWeights):
+class Softened(OfReducer):
     """What a reducer with ``log_odds`` keeps, intersected with what was kept before.
 
     Args:
@@ -42,30 +42,18 @@ class Softened(RowWeights):
     ) -> None:
         if mode not in MODES:
             raise unknown_name("way of weighing rows", mode, MODES)
-        self._reducer, self._mode, self._tau = reducer, mode, tau
-        self._uniform = uniform
-        self.place, self.fate, self.reads = reducer.place, reducer.fate, reducer.reads
-
-    def __repr__(self) -> str:
-        return repr(self._reducer)
-
-    def init(self, num_rows: int, device: torch.device | str = "cpu") -> State:
-        """The reducer's."""
-        return self._reducer.init(num_rows, device)
-
-    def asked(self, layer: int, num_layers: int, longest: int) -> bool:
-        """As the reducer."""
-        return self._reducer.asked(layer, num_layers, longest)
+        super().__init__(reducer)
+        self._mode, self._tau, self._uniform = mode, tau, uniform
 
     def weigh(self, rows: Rows, before: Tensor, state: State) -> tuple[Tensor, State]:
         """Weights before, times those of this layer."""
-        odds = self._reducer.log_odds(rows)
+        odds = self.reducer.log_odds(rows)
         if self._mode == "sampled":  # the difference of two Gumbel draws
             drawn = torch.rand_like(odds) if self._uniform is None else self._uniform(rows)
             odds = odds + drawn.to(odds).logit(eps=1e-6)
         weights, keep = (odds / self._tau).sigmoid(), odds >= 0
         if self._mode == "straight":
-            keep, state = self._reducer.keep(rows, state)
+            keep, state = self.reducer.keep(rows, state)
         if self._mode != "soft":
             weights = keep.to(weights) + (weights - weights.detach())
         return before * weights, state

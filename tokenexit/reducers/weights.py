@@ -69,8 +69,8 @@ class RowWeights(ABC):
         """
 
 
-class Kept(RowWeights):
-    """Weights of 0 and 1, by what a reducer takes out: they teach it nothing.
+class OfReducer(RowWeights):
+    """Weights by what a reducer says.
 
     Args:
         reducer: Who decides.
@@ -90,6 +90,10 @@ class Kept(RowWeights):
     def asked(self, layer: int, num_layers: int, longest: int) -> bool:
         """As the reducer."""
         return self.reducer.asked(layer, num_layers, longest)
+
+
+class Kept(OfReducer):
+    """Weights of 0 and 1, by what a reducer takes out: they teach it nothing."""
 
     def weigh(self, rows: Rows, before: Tensor, state: State) -> tuple[Tensor, State]:
         """The reducer is shown the rows that are left, and they alone."""
