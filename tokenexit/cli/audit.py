@@ -13,7 +13,7 @@ from tokenexit import files
 from tokenexit.cli.base import certified, open_model, write_json
 from tokenexit.cli.groups import Loading, flat
 from tokenexit.cli.lines import Lines
-from tokenexit.cli.options import BatchSize, Json, Model, RequireCertificate, writable
+from tokenexit.cli.options import BatchSize, Json, Model, Output, RequireCertificate
 from tokenexit.cli.showing import said_once, written
 from tokenexit.errors import UserError
 
@@ -46,12 +46,7 @@ def audit(
         ),
     ] = None,
     batch_size: BatchSize = 32,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", callback=writable, help="File to write instead of the screen."
-        ),
-    ] = None,
+    output: Output = None,
     require_certificate: RequireCertificate = False,
     place: Loading,
     json_file: Json = None,

@@ -7,18 +7,15 @@ from typing import Annotated
 import typer
 
 from tokenexit.cli.base import open_model, read_policy, write_json
-from tokenexit.cli.groups import Columns, Generating, Loading, flat
-from tokenexit.cli.options import Against, BatchSize, Data, Json, Model, PolicyText
+from tokenexit.cli.groups import Columns, Generating, Loading, Measured, flat
+from tokenexit.cli.options import Against, Json, Model
 
 
 @flat
 def bench(
     model: Model,
     *,
-    data: Data = None,
-    split: Annotated[str, typer.Option(help="Which split of the data.")] = "test",
-    policy: PolicyText = None,
-    batch_size: BatchSize = 32,
+    texts: Measured,
     repeats: Annotated[int, typer.Option(min=1, help="Timed passes over the texts.")] = 5,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many texts.")] = None,
     against: Against = None,
@@ -34,10 +31,10 @@ def bench(
     check_peers(() if against is None else against)
     opened = open_model(model, place)
     found = opened.bench(
-        opened.split(data, split, **columns.options()),
+        opened.split(texts.data, texts.split, **columns.options()),
         limit,
-        read_policy(policy),
-        batch_size=batch_size,
+        read_policy(texts.policy),
+        batch_size=texts.batch_size,
         repeats=repeats,
         **generating.options(),
         against=against,

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
+from tokenexit.cli.groups import OptionGroup, option
+from tokenexit.cli.options import DataName, Lang, PairColumn
 from tokenexit.cli.showing import bar
 from tokenexit.errors import UserError
 
@@ -29,39 +32,37 @@ class BadRows(StrEnum):
     note = "note"
 
 
-OutputDir = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder of the answers to a corpus, one part a block. The same command goes on where "
+@dataclass(frozen=True)
+class CorpusOptions(OptionGroup):
+    """How a corpus is read, and its answers written."""
+
+    output_dir: Path | None = option(
+        "Folder of the answers to a corpus, one part a block. The same command goes on where "
         "parts are missing; torchrun and accelerate launch share the blocks over processes."
-    ),
-]
-PartFormat = Annotated[
-    Format | None, typer.Option("--format", help="Of the parts: jsonl (by default) or parquet.")
-]
-BlockSize = Annotated[
-    int | None,
-    typer.Option(
-        min=1, help="Rows a part (10000 by default): what a process that dies loses at most."
-    ),
-]
-Split = Annotated[
-    str | None, typer.Option(help="Split of a folder or Hub data set; all of it by default.")
-]
-Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a Hub data set.")]
-TextColumn = Annotated[
-    str | None, typer.Option("--column", help="Column of the texts, words or sources.")
-]
-OnBadRows = Annotated[
-    BadRows | None,
-    typer.Option(
+    )
+    part_format: Format | None = option("Of the parts: jsonl (by default) or parquet.", "--format")
+    block_size: int | None = option(
+        "Rows a part (10000 by default): what a process that dies loses at most.", min=1
+    )
+    split: str | None = option("Split of a folder or Hub data set; all of it by default.")
+    data_name: DataName = None
+    revision: str | None = option("Branch, tag or commit of a Hub data set.")
+    column: str | None = option("Column of the texts, words or sources.", "--column")
+    pair_column: PairColumn = None
+    lang: Lang = None
+    keep: list[str] | None = option("Column to write beside the answers; may be repeated.")
+    bad_rows: BadRows | None = option(
+        "A row without a text ends the run (stop, by default), or its record says so (note).",
         "--bad-rows",
-        help="A row without a text ends the run (stop, by default), or its record says so (note).",
-    ),
-]
-Keep = Annotated[
-    list[str] | None, typer.Option(help="Column to write beside the answers; may be repeated.")
-]
+    )
+
+    def options(self) -> dict[str, Any]:
+        """What only a corpus can be told, as its configuration takes it, as far as it was told."""
+        told = super().options()
+        told = {"format": told.pop("part_format"), **told}
+        del told["output_dir"]
+        plain = {name: getattr(value, "value", value) for name, value in told.items()}
+        return {name: value for name, value in plain.items() if value}
 
 
 def several_processes() -> bool:

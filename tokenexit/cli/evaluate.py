@@ -7,29 +7,15 @@ from typing import Annotated
 import typer
 
 from tokenexit.cli.base import open_model, progressing, read_policy, write_json
-from tokenexit.cli.groups import Columns, Loading, flat
-from tokenexit.cli.options import (
-    BatchSize,
-    Data,
-    Decode,
-    Json,
-    MetricText,
-    Model,
-    Oracle,
-    Pending,
-    PolicyText,
-    Progress,
-)
+from tokenexit.cli.groups import Columns, Loading, Measured, Showing, flat
+from tokenexit.cli.options import Decode, MetricText, Model, Oracle, Pending
 
 
 @flat
 def evaluate(
     model: Model,
     *,
-    data: Data = None,
-    split: Annotated[str, typer.Option(help="Which split of the data.")] = "test",
-    policy: PolicyText = None,
-    batch_size: BatchSize = 32,
+    texts: Measured,
     decode: Decode = None,
     columns: Columns,
     pending: Pending = None,
@@ -39,8 +25,7 @@ def evaluate(
     metric: MetricText = None,
     oracle: Oracle = None,
     place: Loading,
-    progress: Progress = None,
-    json_file: Json = None,
+    showing: Showing,
 ) -> None:
     """Quality, mean depth, multiply-accumulates and exit histogram on a split."""
     from tokenexit.evaluation.processes import is_main
@@ -49,13 +34,13 @@ def evaluate(
 
     opened = open_model(model, place)
     opened.measure_by(metric)
-    part = opened.split(data, split, **columns.options())
-    with progressing(progress):
+    part = opened.split(texts.data, texts.split, **columns.options())
+    with progressing(showing.progress):
         result = opened.evaluate(
             part,
-            split,
-            read_policy(policy),
-            batch_size=batch_size,
+            texts.split,
+            read_policy(texts.policy),
+            batch_size=texts.batch_size,
             decode=decode,
             pending=pending,
             on_unknown=unknown,
@@ -65,4 +50,4 @@ def evaluate(
         typer.echo(results_text(result.to_json()))
         if oracle:
             typer.echo(oracle_table(result.to_json()))
-        write_json(json_file, result.to_json())
+        write_json(showing.json_file, result.to_json())

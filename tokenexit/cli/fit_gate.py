@@ -2,15 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from tokenexit.cli.base import open_model, progressing, write_json
-from tokenexit.cli.groups import Columns, Machine, flat
-from tokenexit.cli.options import BatchSize, Data, Json, Model, Progress
+from tokenexit.cli.groups import Columns, Machine, OptionGroup, Showing, TrainingTexts, flat, option
+from tokenexit.cli.options import BatchSize, Model
 from tokenexit.errors import UserError
+
+
+@dataclass(frozen=True)
+class Fitting(OptionGroup):
+    """What the gate reads and is taught, and how."""
+
+    target: str | None = option(
+        "What it is taught: agreement (with the top), right or mended (by gold), cost; "
+        "texts usually mended."
+    )
+    features: str | None = option("Numbers of a row that it reads, with commas between.")
+    neighbours: str | None = option("Those it reads of neighbours, with commas between.")
+    reach: int | None = option("Neighbours on either side, or last tokens of a generator; 0: none.")
+    history: int | None = option("Earlier exits remembered.")
+    projection: int | None = option("Numbers of a state, for the feature projection.")
+    inner: int | None = option("Units of its hidden layer; 0: a linear gate.")
+    shared: bool | None = option("One gate for all exits.")
+    rounds: int | None = option("1: full-depth states; each more: drawn with exits on.")
+    epochs: int | None = option("Times it sees every row.")
+    dropout: float | None = option("Share of its numbers hidden at random meanwhile.")
+    noise: float | None = option(
+        "Of a generator: share of tokens replaced in a second copy of sources; 0: none."
+    )
+    limit: int | None = option(
+        "Texts at most, drawn at random; else 20000, or 5000 of a generator."
+    )
+
+    def options(self) -> dict[str, Any]:
+        """As ``fit_gate`` of a model takes them, as far as they were told."""
+        told = super().options()
+        for name in ("features", "neighbours"):
+            told[name] = _names(told[name])
+        return {name: value for name, value in told.items() if value is not None}
 
 
 @flat
@@ -18,56 +52,13 @@ def fit_gate(
     context: typer.Context,
     model: Model,
     *,
-    data: Data = None,
-    split: Annotated[str, typer.Option(help="Which split of the data.")] = "train",
-    target: Annotated[
-        str | None,
-        typer.Option(
-            help="What it is taught: agreement (with the top), right or mended (by gold), cost; "
-            "texts usually mended."
-        ),
-    ] = None,
-    features: Annotated[
-        str | None, typer.Option(help="Numbers of a row that it reads, with commas between.")
-    ] = None,
-    neighbours: Annotated[
-        str | None, typer.Option(help="Those it reads of neighbours, with commas between.")
-    ] = None,
-    reach: Annotated[
-        int | None,
-        typer.Option(help="Neighbours on either side, or last tokens of a generator; 0: none."),
-    ] = None,
-    history: Annotated[int | None, typer.Option(help="Earlier exits remembered.")] = None,
-    projection: Annotated[
-        int | None, typer.Option(help="Numbers of a state, for the feature projection.")
-    ] = None,
-    inner: Annotated[
-        int | None, typer.Option(help="Units of its hidden layer; 0: a linear gate.")
-    ] = None,
-    shared: Annotated[bool | None, typer.Option(help="One gate for all exits.")] = None,
-    rounds: Annotated[
-        int | None, typer.Option(help="1: full-depth states; each more: drawn with exits on.")
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Times it sees every row.")] = None,
-    dropout: Annotated[
-        float | None, typer.Option(help="Share of its numbers hidden at random meanwhile.")
-    ] = None,
-    noise: Annotated[
-        float | None,
-        typer.Option(
-            help="Of a generator: share of tokens replaced in a second copy of sources; 0: none."
-        ),
-    ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(help="Texts at most, drawn at random; else 20000, or 5000 of a generator."),
-    ] = None,
+    texts: TrainingTexts,
+    fitting: Fitting,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     batch_size: BatchSize = 32,
     columns: Columns,
     place: Machine,
-    progress: Progress = None,
-    json_file: Json = None,
+    showing: Showing,
 ) -> None:
     """Fit a context gate on training texts and save it with the model's heads.
 
@@ -82,25 +73,9 @@ def fit_gate(
     if is_main():
         context.with_resource(locked(model, "tokenexit fit-gate"))
     opened = open_model(model, place)
-    settings = {
-        "target": target,
-        "features": _names(features),
-        "neighbours": _names(neighbours),
-        "reach": reach,
-        "history": history,
-        "projection": projection,
-        "inner": inner,
-        "shared": shared,
-        "rounds": rounds,
-        "epochs": epochs,
-        "dropout": dropout,
-        "noise": noise,
-        "limit": limit,
-    }
-    part = opened.split(data, split, **columns.options())
-    given = {name: value for name, value in settings.items() if value is not None}
-    with progressing(progress):
-        gate = opened.fit_gate(part, batch_size=batch_size, seed=seed, **given)
+    part = opened.split(texts.data, texts.split, **columns.options())
+    with progressing(showing.progress):
+        gate = opened.fit_gate(part, batch_size=batch_size, seed=seed, **fitting.options())
     if not is_main():
         return
     opened.model.use_context(gate)
@@ -110,7 +85,9 @@ def fit_gate(
         f"exits after layers {', '.join(map(str, gate.config.exits))}, saved with the model.\n"
         f"Choose its threshold: tokenexit calibrate {model} --policy context_gate"
     )
-    write_json(json_file, {**gate.config.to_json(), "inputs": gate.inputs, "macs": gate.macs})
+    write_json(
+        showing.json_file, {**gate.config.to_json(), "inputs": gate.inputs, "macs": gate.macs}
+    )
 
 
 def _names(text: str | None) -> list[str] | None:

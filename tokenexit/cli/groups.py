@@ -5,13 +5,33 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import Field, asdict, dataclass, field, fields
 from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from tokenexit.cli.options import DataName, Lang, PairColumn, Pending, Plugin
+from tokenexit.cli.options import (
+    BatchSize,
+    Data,
+    DataName,
+    Json,
+    Lang,
+    PairColumn,
+    Pending,
+    Plugin,
+    PolicyText,
+    Progress,
+    SplitName,
+)
 from tokenexit.config.limits import THREADS
+
+_TOLD = "option"
+
+
+def option(help: str, *names: str, **more: Any) -> Any:
+    """A field of an ``OptionGroup``, None by default; the rest is what ``typer.Option`` takes."""
+    default = more.pop("default", None)
+    return field(default=default, metadata={_TOLD: typer.Option(*names, help=help, **more)})
 
 
 @dataclass(frozen=True)
@@ -24,25 +44,49 @@ class OptionGroup:
 
 
 @dataclass(frozen=True)
+class Texts(OptionGroup):
+    """Which texts."""
+
+    data: Data = None
+    split: SplitName = "test"
+
+
+@dataclass(frozen=True)
+class TrainingTexts(Texts):
+    """The same, by default those to learn from."""
+
+    split: SplitName = "train"
+
+
+@dataclass(frozen=True)
+class Measured(Texts):
+    """The same, and how they are answered."""
+
+    policy: PolicyText = None
+    batch_size: BatchSize = 32
+
+
+@dataclass(frozen=True)
+class Showing(OptionGroup):
+    """What is shown meanwhile, and written in the end."""
+
+    progress: Progress = None
+    json_file: Json = None
+
+
+@dataclass(frozen=True)
 class Columns(OptionGroup):
     """How data is read: by default as the model's own run read its data."""
 
-    column: Annotated[str | None, typer.Option(help="Column of the tags, or of the texts.")] = None
-    label_column: Annotated[str | None, typer.Option(help="Column of the texts' labels.")] = None
+    column: str | None = option("Column of the tags, or of the texts.")
+    label_column: str | None = option("Column of the texts' labels.")
     pair_column: PairColumn = None
-    source_column: Annotated[str | None, typer.Option(help="Column of the sources of pairs.")] = (
-        None
-    )
-    target_column: Annotated[str | None, typer.Option(help="Column of the targets of pairs.")] = (
-        None
-    )
+    source_column: str | None = option("Column of the sources of pairs.")
+    target_column: str | None = option("Column of the targets of pairs.")
     lang: Lang = None
-    convert_tags: Annotated[
-        bool | None,
-        typer.Option(
-            "--convert-tags/--no-convert-tags", help="Convert BIOES and IOB1 tags to BIO."
-        ),
-    ] = None
+    convert_tags: bool | None = option(
+        "Convert BIOES and IOB1 tags to BIO.", "--convert-tags/--no-convert-tags"
+    )
     data_name: DataName = None
 
 
@@ -51,41 +95,27 @@ class Generating(OptionGroup):
     """How texts are written."""
 
     pending: Pending = None
-    batching: Annotated[
-        str | None,
-        typer.Option(
-            help="Of generators and text classifiers: fixed batches, or by_depth, where rows that "
-            "must go deeper wait until enough of them do, and others take their place: the same "
-            "answers."
-        ),
-    ] = None
-    max_wait: Annotated[
-        int | None,
-        typer.Option(
-            help="With --batching by_depth, rounds (of the layers between two exits) for which a "
-            "row may be passed over before it is due; 16 by default."
-        ),
-    ] = None
+    batching: str | None = option(
+        "Of generators and text classifiers: fixed batches, or by_depth, where rows that "
+        "must go deeper wait until enough of them do, and others take their place: the same "
+        "answers."
+    )
+    max_wait: int | None = option(
+        "With --batching by_depth, rounds (of the layers between two exits) for which a "
+        "row may be passed over before it is due; 16 by default."
+    )
 
 
 @dataclass(frozen=True)
 class Machine(OptionGroup):
     """Where a model computes and with what, a user's own parts among it."""
 
-    threads: Annotated[
-        int | None, typer.Option(min=1, max=THREADS, help="Threads torch computes with.")
-    ] = None
-    device: Annotated[
-        str | None,
-        typer.Option(help="Where to compute: cpu, cuda, cuda:1, mps; by itself if empty."),
-    ] = None
-    precision: Annotated[
-        str | None,
-        typer.Option(
-            help="What inference computes with, made from float32 weights: int8 or bf16 on a CPU, "
-            "bf16 or fp16 on a GPU, fp32. --dtype changes the weights themselves instead."
-        ),
-    ] = None
+    threads: int | None = option("Threads torch computes with.", min=1, max=THREADS)
+    device: str | None = option("Where to compute: cpu, cuda, cuda:1, mps; by itself if empty.")
+    precision: str | None = option(
+        "What inference computes with, made from float32 weights: int8 or bf16 on a CPU, "
+        "bf16 or fp16 on a GPU, fp32. --dtype changes the weights themselves instead."
+    )
     plugin: Plugin = None
 
 
@@ -93,59 +123,39 @@ class Machine(OptionGroup):
 class Loading(Machine):
     """The same, of a model whose folder keeps its weights."""
 
-    dtype: Annotated[
-        str | None,
-        typer.Option(
-            help="Load the weights as float32, bfloat16 or float16 and compute all in it; see "
-            "--precision."
-        ),
-    ] = None
-    runtime: Annotated[
-        str | None,
-        typer.Option(
-            help="Who plans the work: eager on the host; static on the device, with shapes that a "
-            "GPU captures, for taggers and classifiers; auto, which is eager."
-        ),
-    ] = None
-    reducer: Annotated[
-        str | None,
-        typer.Option(
-            help="What takes rows out of the middle of texts, of taggers and classifiers: a name, "
-            "name:threshold such as significance:0.8, JSON, or none; the model's own by default."
-        ),
-    ] = None
-    widths: Annotated[
-        str | None,
-        typer.Option(
-            help="Which heads and neurons of taggers and classifiers are computed: the first of "
-            "each layer by a share such as 0.5, JSON, or none for all; the model's own by default."
-        ),
-    ] = None
+    dtype: str | None = option(
+        "Load the weights as float32, bfloat16 or float16 and compute all in it; see --precision."
+    )
+    runtime: str | None = option(
+        "Who plans the work: eager on the host; static on the device, with shapes that a "
+        "GPU captures, for taggers and classifiers; auto, which is eager."
+    )
+    reducer: str | None = option(
+        "What takes rows out of the middle of texts, of taggers and classifiers: a name, "
+        "name:threshold such as significance:0.8, JSON, or none; the model's own by default."
+    )
+    widths: str | None = option(
+        "Which heads and neurons of taggers and classifiers are computed: the first of "
+        "each layer by a share such as 0.5, JSON, or none for all; the model's own by default."
+    )
 
 
 @dataclass(frozen=True)
 class Tuning(OptionGroup):
     """How the reducer is chosen, before the policy."""
 
-    tune_reducer: Annotated[
-        str | None,
-        typer.Option(
-            metavar="threshold|search",
-            help="Choose the model's reducer, or that of --reducer, before the policy: by turning "
-            "its threshold, or by searching shares of rows layer by layer.",
-        ),
-    ] = None
-    reducer_quality: Annotated[
-        float | None,
-        typer.Option(help="With --tune-reducer, share of the quality without it to keep."),
-    ] = None
-    reducer_speedup: Annotated[
-        float | None,
-        typer.Option(help="With --tune-reducer, how many times fewer multiply-accumulates."),
-    ] = None
-    reducer_rounds: Annotated[
-        int | None, typer.Option(min=0, help="Rounds of --tune-reducer search; 30 by default.")
-    ] = None
+    tune_reducer: str | None = option(
+        "Choose the model's reducer, or that of --reducer, before the policy: by turning "
+        "its threshold, or by searching shares of rows layer by layer.",
+        metavar="threshold|search",
+    )
+    reducer_quality: float | None = option(
+        "With --tune-reducer, share of the quality without it to keep."
+    )
+    reducer_speedup: float | None = option(
+        "With --tune-reducer, how many times fewer multiply-accumulates."
+    )
+    reducer_rounds: int | None = option("Rounds of --tune-reducer search; 30 by default.", min=0)
 
     def options(self) -> dict[str, Any]:
         """As ``calibrate.reducer`` of a recipe takes them."""
@@ -192,6 +202,11 @@ def _parameters(group: type[OptionGroup]) -> list[inspect.Parameter]:
     hints = get_type_hints(group, include_extras=True)
     kind = inspect.Parameter.KEYWORD_ONLY
     return [
-        inspect.Parameter(field.name, kind, default=field.default, annotation=hints[field.name])
-        for field in fields(group)
+        inspect.Parameter(one.name, kind, default=one.default, annotation=_told(one, hints))
+        for one in fields(group)
     ]
+
+
+def _told(one: Field[Any], hints: dict[str, Any]) -> Any:
+    hint = hints[one.name]
+    return Annotated[hint, one.metadata[_TOLD]] if _TOLD in one.metadata else hint

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from tokenexit.cli.base import open_model, progressing, write_json
-from tokenexit.cli.groups import Columns, Machine, flat
-from tokenexit.cli.options import Data, Json, Model, Progress
+from tokenexit.cli.groups import Columns, Machine, Showing, TrainingTexts, flat
+from tokenexit.cli.options import Model
 from tokenexit.errors import UserError
 
 
@@ -19,8 +19,7 @@ def ngrams(
     context: typer.Context,
     model: Model,
     *,
-    data: Data = None,
-    split: Annotated[str, typer.Option(help="Which split of the data.")] = "train",
+    corpus: TrainingTexts,
     most: Annotated[
         int, typer.Option(min=1, max=1 << 40, help="N-grams at most, the commonest first.")
     ] = 100_000,
@@ -30,8 +29,7 @@ def ngrams(
     ] = None,
     columns: Columns,
     place: Machine,
-    progress: Progress = None,
-    json_file: Json = None,
+    showing: Showing,
 ) -> None:
     """Compute the lower layers' states of a corpus's n-grams, and save them with the model.
 
@@ -48,9 +46,9 @@ def ngrams(
     opened = open_model(model, place)
     if not hasattr(opened.model, "make_table"):
         raise UserError("Tables of n-grams are made for taggers and text classifiers with exits.")
-    texts = opened.texts(opened.split(data, split, False, **columns.options()))
+    texts = opened.texts(opened.split(corpus.data, corpus.split, False, **columns.options()))
     with tempfile.TemporaryDirectory(prefix=".ngrams.", dir=folder) as beside:
-        with progressing(progress):
+        with progressing(showing.progress):
             table = opened.model.make_table(texts, most, Path(beside) / "states", unknown)
         opened.model.use_table(table)
         save(opened.model, folder)
@@ -59,4 +57,4 @@ def ngrams(
         f"States of {known[0]:,} n-grams, {2 * known[0] * known[1] * known[2] / 2**20:,.1f} MiB, "
         f"saved with the model.\nSee what they save: tokenexit bench {model}"
     )
-    write_json(json_file, {"ngrams": known[0], "bytes": 2 * known[0] * known[1] * known[2]})
+    write_json(showing.json_file, {"ngrams": known[0], "bytes": 2 * known[0] * known[1] * known[2]})

@@ -15,6 +15,8 @@ Data = Annotated[
     typer.Option(help="Hub id, folder or file of labelled texts; by default that of the run."),
 ]
 
+SplitName = Annotated[str, typer.Option(help="Which split of the data.")]
+
 
 def writable(path: Path | None) -> Path | None:
     """Refuse a place that cannot be written to, before anything is computed."""
@@ -26,6 +28,10 @@ def writable(path: Path | None) -> Path | None:
 Json = Annotated[
     Path | None,
     typer.Option("--json", callback=writable, help="Also write the figures to this file."),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", callback=writable, help="File to write instead of the screen."),
 ]
 PolicyText = Annotated[
     str | None,

@@ -11,32 +11,17 @@ import typer
 
 from tokenexit import files
 from tokenexit.cli.base import certified, open_model, read_policy, show_bars
-from tokenexit.cli.corpus import (
-    BlockSize,
-    Keep,
-    OnBadRows,
-    OutputDir,
-    PartFormat,
-    Revision,
-    Split,
-    TextColumn,
-    answers,
-    into_folder,
-    wants_corpus,
-)
+from tokenexit.cli.corpus import CorpusOptions, answers, into_folder, wants_corpus
 from tokenexit.cli.groups import Generating, Loading, flat
 from tokenexit.cli.lines import Lines
 from tokenexit.cli.options import (
     BatchSize,
-    DataName,
     Decode,
-    Lang,
     Model,
-    PairColumn,
+    Output,
     PolicyText,
     Progress,
     RequireCertificate,
-    writable,
 )
 from tokenexit.cli.showing import bar, said_once, written
 from tokenexit.errors import UserError
@@ -66,26 +51,11 @@ def predict(
     splitter: Annotated[
         str | None, typer.Option(help="How lines become words; as the model learned by default.")
     ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", callback=writable, help="File to write instead of the screen."
-        ),
-    ] = None,
+    output: Output = None,
     require_certificate: RequireCertificate = False,
     place: Loading,
     progress: Progress = None,
-    output_dir: OutputDir = None,
-    part_format: PartFormat = None,
-    block_size: BlockSize = None,
-    split: Split = None,
-    data_name: DataName = None,
-    revision: Revision = None,
-    column: TextColumn = None,
-    pair_column: PairColumn = None,
-    lang: Lang = None,
-    keep: Keep = None,
-    bad_rows: OnBadRows = None,
+    corpus: CorpusOptions,
 ) -> None:
     """Text in, JSON lines out: labels and entities, or the text written, and exit layers.
 
@@ -98,19 +68,7 @@ def predict(
         "splitter": splitter,
         "pretokenized": pretokenized or None,
     }
-    told = {
-        "format": None if part_format is None else part_format.value,
-        "block_size": block_size,
-        "split": split,
-        "data_name": data_name,
-        "revision": revision,
-        "column": column,
-        "pair_column": pair_column,
-        "lang": lang,
-        "keep": keep,
-        "bad_rows": None if bad_rows is None else bad_rows.value,
-    }
-    told = {name: value for name, value in told.items() if value}
+    told, output_dir = corpus.options(), corpus.output_dir
     if output is not None and output_dir is not None:
         raise UserError("--output is one file and --output-dir a folder of parts; give one.")
     chosen, opened = read_policy(policy), None
