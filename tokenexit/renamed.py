@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -51,7 +52,8 @@ def keep_former(
     """Let both names of renamed attributes stand for whatever a class defines under either.
 
     Call it for a base class, and from its ``__init_subclass__`` for those of plug-ins. Each class
-    keeps its own value, so that ``super()`` finds the next one by both names.
+    keeps its own value, so that ``super()`` finds the next one by both names; the base class has
+    old names for what it inherits as well.
 
     Args:
         cls: The class.
@@ -61,8 +63,10 @@ def keep_former(
     """
     for old, new in now.items():
         own = vars(cls)
-        if new in own and old not in own:
-            setattr(cls, old, _Former(cls, old, new, write(own[new])))
+        first = hasattr(cls, new) and not any(old in vars(kind) for kind in cls.__mro__)
+        if first or (new in own and old not in own):
+            value = write(inspect.getattr_static(cls, new))
+            setattr(cls, old, _Former(cls, old, new, value))
         elif old in own and new not in own:
             told = f"{cls.__module__}.{cls.__name__}.{old} is called {new} now."
             warnings.warn(told, DeprecationWarning, stacklevel=3)
