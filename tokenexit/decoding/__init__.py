@@ -16,7 +16,7 @@ from tokenexit.decoding.generation_settings import (
 from tokenexit.decoding.generator import Generator, Prepared, VerifyingGenerator
 from tokenexit.decoding.layer import PENDING, Pending
 from tokenexit.decoding.outcome import Step
-from tokenexit.decoding.sequences import Sequences
+from tokenexit.decoding.sequences import DecodingSettings, Sequences
 from tokenexit.decoding.verify import Acceptance
 from tokenexit.decoding.work import DecodeWork, decode_bytes, decode_macs, plain_decode_macs
 from tokenexit.renamed import renamed
@@ -29,6 +29,7 @@ __all__ = [
     "Acceptance",
     "DecodeWork",
     "Decoding",
+    "DecodingSettings",
     "Exits",
     "GenerationSettings",
     "Generator",

@@ -13,9 +13,9 @@ from tokenexit.decoders import Decoder
 from tokenexit.decoding.block import Block
 from tokenexit.decoding.cache import DecoderCache, Index
 from tokenexit.decoding.exits import Exits
-from tokenexit.decoding.layer import Pending, propagate, run_layer
+from tokenexit.decoding.layer import propagate, run_layer
 from tokenexit.decoding.outcome import Rows, Step, StepOutcome
-from tokenexit.decoding.sequences import Sequences
+from tokenexit.decoding.sequences import DecodingSettings, Sequences
 from tokenexit.decoding.source import Source
 from tokenexit.decoding.trail import last_tokens
 from tokenexit.policies import Policy, index_state
@@ -33,9 +33,7 @@ class Decoding(Sequences):
         exits: Where rows may leave, and what they are scored with there.
         memory: Encoder states, ``[B, S, H]``.
         mask: 1 for real source tokens, ``[B, S]``, or None.
-        policy: Who halts.
-        pending: What tokens that left early give to later ones.
-        max_steps: Steps that will be taken at most; schedules over time need it.
+        settings: How they are written.
     """
 
     _uneven = False
@@ -47,12 +45,9 @@ class Decoding(Sequences):
         exits: Exits,
         memory: Tensor,
         mask: Tensor | None,
-        policy: Policy,
-        *,
-        pending: Pending = "lazy",
-        max_steps: int | None = None,
+        settings: DecodingSettings,
     ) -> None:
-        super().__init__(decoder, exits, policy, pending, max_steps, len(memory))
+        super().__init__(decoder, exits, settings, len(memory))
         self.source = Source(decoder, memory, mask)
         self.cache = DecoderCache(decoder, len(memory), memory.device)
         self.work.source_lengths = self.source.lengths.tolist()

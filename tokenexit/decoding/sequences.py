@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,6 +23,29 @@ from tokenexit.errors import UserError, unknown_name
 from tokenexit.policies import Policy, PolicyLike, from_config
 
 
+@dataclass(frozen=True, eq=False)
+class DecodingSettings:
+    """How sequences are written.
+
+    Args:
+        policy: Who halts.
+        pending: What tokens that left early give to later ones.
+        max_steps: Steps that will be taken at most; schedules over time need it.
+
+    Raises:
+        UserError: There is no such rule, or the policy has no meaning for generators.
+    """
+
+    policy: Policy
+    pending: Pending = "lazy"
+    max_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.pending not in PENDING:
+            raise unknown_name("rule for pending tokens", self.pending, PENDING)
+        check_generator_policy(self.policy)
+
+
 class Sequences(ABC):
     """Sequences being generated, one token at a time.
 
@@ -31,9 +55,7 @@ class Sequences(ABC):
     Args:
         decoder: The network.
         exits: Where rows may leave, and what they are scored with there.
-        policy: Who halts.
-        pending: What tokens that left early give to later ones.
-        max_steps: Steps that will be taken at most; schedules over time need it.
+        settings: How they are written.
         rows: Sources.
     """
 
@@ -44,20 +66,11 @@ class Sequences(ABC):
     """Carries out ``greedy``, if anything does."""
 
     def __init__(
-        self,
-        decoder: Decoder,
-        exits: Exits,
-        policy: Policy,
-        pending: Pending,
-        max_steps: int | None,
-        rows: int,
+        self, decoder: Decoder, exits: Exits, settings: DecodingSettings, rows: int
     ) -> None:
-        if pending not in PENDING:
-            raise unknown_name("rule for pending tokens", pending, PENDING)
-        check_generator_policy(policy)
-        self.decoder, self.exits, self.policy = decoder, exits, policy
-        self.pending: Pending = pending
-        self.max_steps = max_steps
+        self.decoder, self.exits, self.policy = decoder, exits, settings.policy
+        self.pending: Pending = settings.pending
+        self.max_steps = settings.max_steps
         self._num_rows = rows
         self._ended = np.zeros(rows, dtype=bool)
         self._work = DecodeWork(decoder.num_layers)

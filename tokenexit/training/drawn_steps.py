@@ -12,7 +12,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from tokenexit.context import ContextGate, Table
 from tokenexit.context.fit import Arrived
 from tokenexit.context.gate import Memory
-from tokenexit.decoding import Decoding, Exits, Generator, Step
+from tokenexit.decoding import Decoding, DecodingSettings, Exits, Generator, Step
 from tokenexit.models.generation.encode_sources import encode_sources
 from tokenexit.models.generation.generate_texts import pad_sources
 from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
@@ -111,7 +111,9 @@ def _written(
     watching.noted = [[] for _ in watching.config.exits]
 
     def start(memory: Tensor, mask: Tensor | None, most: int) -> Decoding:
-        made = _Drawing(decoder, exits, memory, mask, Asks(halting), max_steps=most)
+        made = _Drawing(
+            decoder, exits, memory, mask, DecodingSettings(Asks(halting), max_steps=most)
+        )
         made.watching = watching
         return made
 

@@ -12,7 +12,7 @@ from transformers import AutoModelForSeq2SeqLM
 
 from tokenexit import ExitModelForSeq2SeqLM, policies
 from tokenexit.decoders import DECODERS
-from tokenexit.decoding import PENDING
+from tokenexit.decoding import PENDING, DecodingSettings
 from tokenexit.decoding.static import StaticDecoder, StaticDecoding
 from tokenexit.errors import UserError
 
@@ -249,7 +249,7 @@ def test_nothing_fetched_changes_nothing(pending, name, build, make_sources, cho
 def masked(decoder: Any, model: Any, sources: Any, policy: Any, pending: Any) -> StaticDecoding:
     with torch.no_grad():
         memory = model.decoder.encode(sources.input_ids, sources.mask)
-    return StaticDecoding(decoder, memory, sources.mask, policy, pending=pending, max_steps=12)
+    return StaticDecoding(decoder, memory, sources.mask, DecodingSettings(policy, pending, 12))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from torch.testing import assert_close
 from transformers.generation.stopping_criteria import EosTokenCriteria, MaxLengthCriteria
 
 from tokenexit import policies
+from tokenexit.decoding import DecodingSettings
 from tokenexit.decoding.search import Stopping
 from tokenexit.decoding.static import StaticDecoder, StaticDecoding
 from tokenexit.decoding.static.sizes import Sizes
@@ -56,7 +57,9 @@ def begin(build: Any, make_sources: Any) -> Any:
         model, sources = build("t5"), make_sources(tuple(3 + n % 5 for n in range(rows)), steps=70)
         with torch.no_grad():
             memory = model.decoder.encode(sources.input_ids, sources.mask)
-        return StaticDecoding(decoder, memory, sources.mask, policy, **options), sources
+        return StaticDecoding(
+            decoder, memory, sources.mask, DecodingSettings(policy, **options)
+        ), sources
 
     return start
 

@@ -12,6 +12,7 @@ from transformers.generation.stopping_criteria import EosTokenCriteria, MaxLengt
 
 from tokenexit import policies
 from tokenexit.decoders import DECODERS, adapt_decoder
+from tokenexit.decoding import DecodingSettings
 from tokenexit.decoding.exits import Exits
 from tokenexit.decoding.search import Stopping
 from tokenexit.decoding.static import StaticDecoder, StaticDecoding
@@ -49,7 +50,7 @@ def begun(policy: Any, after: int = 0, fetched: bool = True, pending: Any = "laz
     exits = Exits(decoder, (1, 2, 3), LinearGate(32).to("meta"))
     static = StaticDecoder(decoder, exits, fetched=fetched)
     memory = torch.zeros(3, 7, 32, device="meta")
-    decoding = StaticDecoding(static, memory, None, policy, pending=pending, max_steps=40)
+    decoding = StaticDecoding(static, memory, None, DecodingSettings(policy, pending, 40))
     decoding.reads = Told(after)
     return decoding
 

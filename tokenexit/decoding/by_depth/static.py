@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,6 @@ from tokenexit.decoding.cache import Index
 from tokenexit.decoding.exits import Exits
 from tokenexit.decoding.static.served import check_decoder
 from tokenexit.decoding.static.sizes import check_places, width_for
-from tokenexit.policies import Policy
 from tokenexit.signals import Signals
 
 Take = Callable[[Decoder, Exits, int, int], SlotRoom]
@@ -33,11 +33,7 @@ class StaticLanes(EagerLanes):
     """Texts by slot, in memory of fixed size.
 
     Args:
-        decoder: The network.
-        exits: Where rows may leave, and what they are scored with there.
-        policy: Who halts.
-        slots: Texts at a time.
-        device: Where they are kept.
+        given: As ``EagerLanes``.
         max_steps: Tokens of a text at most.
         take: Where memory comes from.
         give_back: Is told when nobody uses it any longer.
@@ -48,20 +44,15 @@ class StaticLanes(EagerLanes):
 
     def __init__(
         self,
-        decoder: Decoder,
-        exits: Exits,
-        policy: Policy,
-        slots: int,
-        device: torch.device,
-        *,
+        *given: Any,
         max_steps: int,
         take: Take = SlotRoom,
         give_back: Callable[[SlotRoom], None] | None = None,
     ) -> None:
-        check_decoder(decoder)
         check_places(max_steps)
-        super().__init__(decoder, exits, policy, slots, device, eager=True, max_steps=max_steps)
-        self._room = take(decoder, exits, slots, width_for(max_steps))
+        super().__init__(*given, eager=True, max_steps=max_steps)
+        check_decoder(self._decoder)
+        self._room = take(self._decoder, self._exits, len(self._places), width_for(max_steps))
         self._room.begin()
         self._give_back = give_back
 

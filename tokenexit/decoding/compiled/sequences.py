@@ -14,8 +14,8 @@ from tokenexit.decoding.compiled.model import CompiledDecoder
 from tokenexit.decoding.compiled.rule import CompiledRule, rule_for
 from tokenexit.decoding.compiled.source import CompiledSource
 from tokenexit.decoding.exits import Exits
-from tokenexit.decoding.layer import PENDING, Pending
-from tokenexit.decoding.sequences import Sequences
+from tokenexit.decoding.layer import PENDING
+from tokenexit.decoding.sequences import DecodingSettings, Sequences
 from tokenexit.decoding.work import FIELDS, DecodeWork
 from tokenexit.errors import UserError
 from tokenexit.policies import Policy
@@ -29,11 +29,9 @@ class CompiledSequences(Sequences):
     Args:
         model: The decoder.
         exits: Where rows may leave, and what they are scored with there.
-        memory: Encoder states, ``[B, S, H]``.
-        mask: 1 for real source tokens, ``[B, S]``, or None.
-        policy: Who halts.
-        pending: What tokens that left early give to later ones.
-        max_steps: Steps that will be taken at most; schedules over time need it.
+        memory: As of ``Decoding``.
+        mask: As there.
+        settings: How they are written.
     """
 
     def __init__(
@@ -42,15 +40,12 @@ class CompiledSequences(Sequences):
         exits: Exits,
         memory: Tensor,
         mask: Tensor | None,
-        policy: Policy,
-        *,
-        pending: Pending = "lazy",
-        max_steps: int | None = None,
+        settings: DecodingSettings,
     ) -> None:
         rows = len(memory)
-        super().__init__(model.decoder, exits, policy, pending, max_steps, rows)
+        super().__init__(model.decoder, exits, settings, rows)
         self.model, self._kernels = model, model.kernels
-        self.states = CompiledCache(model, rows, max_steps)
+        self.states = CompiledCache(model, rows, settings.max_steps)
         self.memory = CompiledSource(model, memory, mask)
         self._counts = np.zeros((model.decoder.num_layers, len(FIELDS)), dtype=np.int64)
         self._work.source_lengths = self.memory.lengths.tolist()
@@ -65,7 +60,7 @@ class CompiledSequences(Sequences):
         )
         self.batch = self.states.batch = structs.address(self._batch)
         self._step_struct = structs.Step(
-            pending=PENDING.index(pending), work=structs.address(self._counts)
+            pending=PENDING.index(settings.pending), work=structs.address(self._counts)
         )
 
     def __del__(self) -> None:

@@ -64,11 +64,11 @@ def run_pending(
     """The same together with tokens that left early and have not gone through its layers yet.
 
     Args:
-        network: The network.
-        room: The memory.
-        form: Who is asked what.
-        segment: Which layers.
-        width: Places that are read.
+        network: As of ``run``.
+        room: As there.
+        form: As there.
+        segment: As there.
+        width: As there.
         count: The last so many tokens of each sequence are looked at.
     """
     if segment.number == 0:

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from tokenexit.decoding.cache import Index
-from tokenexit.decoding.layer import Pending
-from tokenexit.decoding.sequences import Sequences
+from tokenexit.decoding.sequences import DecodingSettings, Sequences
 from tokenexit.decoding.static.decoder import StaticDecoder
 from tokenexit.decoding.static.form import Asked
 from tokenexit.decoding.static.reads import Reads
@@ -31,9 +30,7 @@ class StaticSequences(Sequences):
         static: The decoder.
         memory: Encoder states, ``[B, S, H]``.
         mask: 1 for real source tokens, ``[B, S]``, or None.
-        policy: Who halts.
-        pending: What tokens that left early give to later ones.
-        max_steps: Steps that will be taken at most; schedules over time need it.
+        settings: How they are written.
 
     Raises:
         UserError: The policy is not served, or the batch is larger than the largest bucket.
@@ -44,26 +41,23 @@ class StaticSequences(Sequences):
         static: StaticDecoder,
         memory: Tensor,
         mask: Tensor | None,
-        policy: Policy,
-        *,
-        pending: Pending = "lazy",
-        max_steps: int | None = None,
+        settings: DecodingSettings,
     ) -> None:
         network, rows = static.network, len(memory)
-        super().__init__(network.decoder, network.exits, policy, pending, max_steps, rows)
+        super().__init__(network.decoder, network.exits, settings, rows)
         self.trail = None  # what a context gate remembers is in the memory
         self.static, self.network = static, network
         self.reads = Reads(network.device)
         self._rules: dict[int, tuple[Policy, Asked]] = {}
-        self.asked(policy)
-        sizes = sizes_for(rows, 1, memory.shape[1], max_steps)
+        self.asked(settings.policy)
+        sizes = sizes_for(rows, 1, memory.shape[1], settings.max_steps)
         self.lengths = _lengths(memory, mask)
         """Tokens of each source, ``[B]``."""
         self._work.source_lengths = self.lengths.tolist()
         self.steps: Index = np.zeros(rows, dtype=np.int64)
         """Steps that each sequence has taken, ``[R]``; unlike only where they are undone so."""
         self._longest = 0
-        self.uneven = pending == "parallel"
+        self.uneven = settings.pending == "parallel"
         self.filled: Index = np.zeros((network.layers, rows), dtype=np.int64)
         """Places filled in each layer for each sequence, ``[L, R]``. Where tokens that left ride
         along, the same for all sequences."""

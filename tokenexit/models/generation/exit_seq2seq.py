@@ -14,7 +14,7 @@ from tokenexit.backbones import Inference
 from tokenexit.backbones.twin import evaluated
 from tokenexit.context import ContextGate
 from tokenexit.decoders import Decoder, adapt_decoder
-from tokenexit.decoding import PENDING, Decoding, Exits, Sequences
+from tokenexit.decoding import PENDING, Decoding, DecodingSettings, Exits, Sequences
 from tokenexit.decoding.compiled import CompiledDecoder, CompiledDecoding, compile_decoder
 from tokenexit.decoding.static import StaticDecoder, StaticDecoding, check_decoder
 from tokenexit.decoding.uneven import UnevenDecoding
@@ -189,16 +189,14 @@ class ExitSeq2Seq(Judged, ExitModel):
             raise unknown_name("rule for pending tokens", pending, PENDING)
         chosen = chosen_policy(self, policy)
         check_asked(self, chosen)
-        exits = self.exits(decoder)
-        settings: dict[str, Any] = {"pending": pending, "max_steps": max_steps}
+        written = memory, mask, DecodingSettings(chosen, pending, max_steps)
         static = self.static(decoder)
         if static is not None:
-            return StaticDecoding(static, memory, mask, chosen, **settings)
-        compiled = self.compiled(decoder)
+            return StaticDecoding(static, *written)
+        exits, compiled = self.exits(decoder), self.compiled(decoder)
         if compiled is not None:
-            return CompiledDecoding(compiled, exits, memory, mask, chosen, **settings)
-        kind = UnevenDecoding if uneven else Decoding
-        return kind(decoder, exits, memory, mask, chosen, **settings)
+            return CompiledDecoding(compiled, exits, *written)
+        return (UnevenDecoding if uneven else Decoding)(decoder, exits, *written)
 
     @property
     def context(self) -> ContextGate | None:
