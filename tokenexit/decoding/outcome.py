@@ -28,13 +28,16 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """What policies may know of the sequences of a step beside their states, each ``[N]``."""
+    """What policies may know of the sequences of a step beside their states, each ``[N]``.
+
+    Named as in ``Signals``.
+    """
 
     item_id: Tensor
     sequence: Tensor
     position: Tensor
     step: Tensor
-    count: int
+    num_sequences: int
 
     @classmethod
     def of(cls, tokens: Tensor, step: int | Tensor) -> Rows:
@@ -51,23 +54,13 @@ class Rows:
             self.sequence[rows],
             self.position[rows],
             self.step[rows],
-            self.count,
+            self.num_sequences,
         )
 
     def signals(self, layer: int, num_layers: int, hidden: Tensor, **more: Any) -> Signals:
         """What policies see of them at a layer; ``more`` is what else ``Signals`` takes."""
-        return Signals(
-            layer=layer,
-            num_layers=num_layers,
-            hidden=hidden,
-            sequence=self.sequence,
-            position=self.position,
-            item_id=self.item_id,
-            num_sequences=self.count,
-            extent=1,
-            step=self.step,
-            **more,
-        )
+        told = vars(self) | more
+        return Signals(layer=layer, num_layers=num_layers, hidden=hidden, extent=1, **told)
 
 
 class StepOutcome:

@@ -48,6 +48,21 @@ class Pair:
 
 
 @dataclass(frozen=True, eq=False)
+class Cells:
+    """Places of real targets in the flattened grid of a batch.
+
+    Attributes:
+        here: Where the batch is, ``[N]``.
+        on_host: The same on the host.
+        known: Which of them have something to learn, ``[N]`` bool, on the host.
+    """
+
+    here: Tensor
+    on_host: Tensor
+    known: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class PairBatch:
     """Pairs, padded on the right.
 
@@ -57,10 +72,7 @@ class PairBatch:
         reading: ``[B, T]``.
         targets: ``[B, T]``, -100 where nothing is learned, padding included.
         real: ``[B, T]`` bool, padding excluded.
-        cells: Places of the real targets in the flattened grid, ``[N]``; told by ``real`` when
-            None.
-        given_cells: The same on the host.
-        given_known: Which of those have something to learn, ``[N]`` bool, on the host.
+        cells: Where the real targets are; told by ``real`` when None.
     """
 
     input_ids: Tensor
@@ -68,9 +80,7 @@ class PairBatch:
     reading: Tensor
     targets: Tensor
     real: Tensor
-    cells: Tensor | None = None
-    given_cells: Tensor | None = None
-    given_known: Tensor | None = None
+    cells: Cells | None = None
 
     @property
     def extent(self) -> int:
@@ -80,8 +90,8 @@ class PairBatch:
     @cached_property
     def cells_on_host(self) -> Tensor:
         """Places of the real targets in the flattened grid, ``[N]``."""
-        if self.given_cells is not None:
-            return self.given_cells
+        if self.cells is not None:
+            return self.cells.on_host
         return self.real.flatten().cpu().nonzero().squeeze(-1)
 
     @property
@@ -120,7 +130,8 @@ class PairBatch:
             cells,
         ]
         known = targets.flatten()[cells] != -100
-        return cls(*send(made, device), given_cells=cells, given_known=known)
+        *grids, here = send(made, device)
+        return cls(*grids, Cells(here, cells, known))
 
 
 def teacher_forcing(
@@ -227,10 +238,10 @@ class _Shown:
     """
 
     def __init__(self, batch: PairBatch) -> None:
-        cells = batch.cells_on_host
-        self.cell = send([cells], batch.real.device)[0] if batch.cells is None else batch.cells
-        self.words = torch.arange(len(cells), device=self.cell.device)
-        self.learning = batch.given_known
+        cells, real = batch.cells, batch.real
+        self.cell = send([batch.cells_on_host], real.device)[0] if cells is None else cells.here
+        self.words = torch.arange(len(self.cell), device=self.cell.device)
+        self.learning = None if cells is None else cells.known
         self._known: Tensor | None = None
 
     def known(self) -> Tensor:

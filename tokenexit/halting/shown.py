@@ -85,7 +85,7 @@ class Shown:
         parts = [torch.from_numpy(part) for part in (index, original, stayed)]
         place, number, among = send(parts, live.hidden.device)
         text, pinned = self.text[number], batch.positions[number] == 0
-        total = own = by_first = None
+        seen: dict[str, Tensor] = {}
         if received is not None:
             total, own = received.of_asking()
             if alone is not None:
@@ -93,7 +93,9 @@ class Shown:
                 total, own = total[here], own[here]
             if received.first:
                 asks = total.new_zeros(len(self._lengths)).index_add(0, text, pinned.to(total))
-                total, own, by_first = None, None, total * asks[text]
+                seen = {"by_first": total * asks[text]}
+            else:
+                seen = {"received": total, "own": own}
         hidden, score, bar = live.hidden.index_select(0, place), None, None
         if self._scorers is not None:
             score, bar = self._scorers(layer, hidden)
@@ -107,11 +109,9 @@ class Shown:
             item_id=batch.input_ids[number],
             pinned=pinned,
             hidden=hidden,
-            received=total,
-            own=own,
-            by_first=by_first,
             score=score,
             bar=bar,
             depth=None if batch.depths is None else batch.depths[number],
+            **seen,
         )
         return rows, index_state(self.state, among)

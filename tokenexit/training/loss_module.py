@@ -66,6 +66,15 @@ class Laid:
     numbers: Tensor
     row_text: Tensor
 
+    def places(self) -> dict[str, Tensor]:
+        """Where its words and rows are, as ``BatchInfo`` calls it."""
+        return {
+            "sentence": self.texts,
+            "word_sentence": self.word_text,
+            "word_place": self.word_place,
+            "row_sentence": self.row_text,
+        }
+
 
 @dataclass(frozen=True)
 class Route:
@@ -193,12 +202,9 @@ class LossModule(nn.Module):
             seed=seed,
             exit_layers=exits,
             num_words=words,
-            sentence=laid.texts,
             learned=self.learned,
             device=model.device,
-            word_sentence=laid.word_text,
-            word_place=laid.word_place,
-            row_sentence=laid.row_text,
+            **laid.places(),
             reducer=self.reducer,
             teacher=self._teacher(laid),
             lower=self.lower,
