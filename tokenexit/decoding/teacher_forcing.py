@@ -131,7 +131,7 @@ class PairBatch:
         ]
         known = targets.flatten()[cells] != -100
         *grids, here = send(made, device)
-        return cls(*grids, Cells(here, cells, known))
+        return cls(*grids, cells=Cells(here, cells, known))
 
 
 def teacher_forcing(

@@ -6,6 +6,7 @@ from collections import defaultdict
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from tokenexit.halting.packing import Index, PackedBatch
 from tokenexit.halting.received import Received
