@@ -61,6 +61,14 @@ class Method:
 keep_former(Method, _FORMER, units_of, levels_of)
 
 
+class Baseline(Method):
+    """What any criterion has to beat: exits that were trained together, under the plainest rule."""
+
+    paper = "static baseline"
+    fidelity = "baseline"
+    train: ClassVar[Mapping[str, Any]] = {"objective": {"name": "joint", "weights": "uniform"}}
+
+
 def settings_of(name: str, unit: str) -> dict[str, Any]:
     """What a method sets in a recipe's configuration.
 

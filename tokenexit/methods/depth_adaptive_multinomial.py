@@ -17,7 +17,6 @@ class DepthAdaptiveMultinomial(Method):
     fidelity = "exits share a head, as on WMT; a calibrated price on the argmax; none by sequence"
     checked = "distributions, oracles and rules by hand: tests/objectives/test_exit_distribution.py"
     units = ("token",)
-    heads = {"name": "linear"}
     train = {
         "objective": {
             "name": "exit_distribution",

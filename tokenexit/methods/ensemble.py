@@ -22,6 +22,5 @@ class Ensemble(Method):
         "votes by hand and by a plain loop: tests/policies/test_published.py; diversity: "
         "tests/objectives/test_published_objectives.py"
     )
-    heads = {"name": "linear"}
     train = {"objective": {"name": "diversity"}}
     policies = ({"name": "vote"},)

@@ -24,7 +24,6 @@ class FasterDAT(Method):
         "price: tests/models/test_reconstruction.py"
     )
     units = ("text", "word")
-    heads = {"name": "linear"}
     train = {"objective": {"name": "single"}}
     recipe = {"exit_layers": [], "reducer": {"name": "by_table", "by": "information", "depths": 6}}
     policies = ()

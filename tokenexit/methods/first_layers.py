@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from tokenexit.methods.base import METHODS, Method
+from tokenexit.methods.base import METHODS, Baseline
 
 
 @METHODS.register("first_layers")
-class FirstLayers(Method):
+class FirstLayers(Baseline):
     """Everybody stops at the same exit of a network whose exits were trained together."""
 
-    paper = "static baseline"
-    fidelity = "baseline"
     checked = "a depth for all: tests/policies/test_criteria.py"
-    heads = {"name": "linear"}
-    train = {"objective": {"name": "joint", "weights": "uniform"}}
     policies = ({"name": "assigned_depth"},)
     regression = ({"name": "assigned_depth"},)

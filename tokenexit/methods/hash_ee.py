@@ -22,6 +22,5 @@ class HashEE(Method):
     )
     checked = "one hash everywhere, in 32-bit arithmetic, even: tests/policies/test_criteria.py"
     units = ("word", "token")
-    heads = {"name": "linear"}
     train = {"objective": {"name": "halt_and_copy", "policy": "hash", "loose": 2, "strict": 12}}
     policies = ({"name": "hash"},)

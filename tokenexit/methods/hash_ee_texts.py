@@ -23,7 +23,6 @@ class HashEETexts(Method):
     )
     checked = "engine and dense reference agree, two ids a depth: tests/reducers/test_reducers.py"
     units = ("text",)
-    heads = {"name": "linear"}
     train = {"objective": {"name": "single"}}
     recipe = {
         "exit_layers": [],

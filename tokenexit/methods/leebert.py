@@ -22,6 +22,5 @@ class LeeBERT(Method):
         "tests/objectives/test_published_objectives.py"
     )
     units = ("text", "word")  # two levels of learning would double a generator's cost
-    heads = {"name": "linear"}
     train = {"objective": {"name": "mutual_distillation", "mode": "learned"}}
     policies = ({"name": "patience"},)

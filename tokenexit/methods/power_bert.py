@@ -30,7 +30,6 @@ class PoWERBERT(Method):
         "rankings: tests/reducers/test_reducers.py"
     )
     units = ("text",)
-    heads = {"name": "linear"}
     train = {
         "objective": {"name": "single"},
         "phases": [

@@ -20,7 +20,6 @@ class PyramidBERT(Method):
     fidelity = "after the abstract: one share for all layers, place and distance are ours"
     checked = "centres of five points by hand: tests/reducers/test_reducers.py"
     units = ("text",)
-    heads = {"name": "linear"}
     train = {"objective": {"name": "single"}}
     recipe = {
         "exit_layers": [],

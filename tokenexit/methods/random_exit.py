@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from tokenexit.methods.base import METHODS, Method
+from tokenexit.methods.base import METHODS, Baseline
 
 
 @METHODS.register("random_exit")
-class RandomExit(Method):
+class RandomExit(Baseline):
     """Every row leaves at each exit with the same chance, whatever it says."""
 
-    paper = "static baseline"
-    fidelity = "baseline"
     checked = "exits are geometric: tests/policies/test_published.py"
-    heads = {"name": "linear"}
-    train = {"objective": {"name": "joint", "weights": "uniform"}}
     policies = ({"name": "random_exit"},)

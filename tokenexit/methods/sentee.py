@@ -16,6 +16,5 @@ class SENTEE(Method):
     fidelity = "as published"
     checked = "a sentence leaves as one: tests/policies/test_combinators.py"
     units = ("word",)
-    heads = {"name": "linear"}
     train = {"objective": {"name": "joint", "weights": "depth"}}
     policies = ({"name": "per_sentence", "policy": {"name": "entropy"}},)

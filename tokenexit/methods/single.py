@@ -13,7 +13,6 @@ class Single(Method):
     fidelity = "baseline"
     checked = "ordinary fine-tuning, gradient by gradient: tests/objectives/test_joint.py"
     units = ("text", "word", "token")
-    heads = {"name": "linear"}
     train = {"objective": {"name": "single"}}
     recipe = {"exit_layers": []}
     policies = ()

@@ -27,7 +27,6 @@ class SkipBERT(Method):
         "tests/halting/test_embeddings.py"
     )
     units = ("text", "word")
-    heads = {"name": "linear"}
     recipe = {"embeddings": {"name": "ngram", "on": False}, "ngram_table": 200_000}
     train = {
         "phases": [

@@ -26,6 +26,5 @@ class TOKEE(Method):
         "tests/objectives/test_halt_and_copy.py"
     )
     units = ("word",)
-    heads = {"name": "linear"}
     policies = ({"name": "window", "policy": {"name": "entropy"}, "size": 5},)
     train = {"objective": {"name": "halt_and_copy", "policy": policies[0], "weights": "depth"}}
