@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,9 +12,9 @@ from tokenexit.tasks.scoring.accuracy import accuracy_figures, right_of
 class ByAccuracy(LabelledTask):
     """A task whose rows get one class each, right or wrong."""
 
-    metric: ClassVar[str] = "accuracy"
-    figures: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1")
-    libraries: ClassVar[tuple[str, ...]] = ("sklearn",)
+    metric = "accuracy"
+    figures = ("accuracy", "macro_f1")
+    libraries = ("sklearn",)
 
     def scored(self, rows: Rows) -> dict[str, float]:
         """See ``LabelledTask``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from tokenexit.demo import texts
 from tokenexit.policies import Policy
@@ -22,7 +22,7 @@ from tokenexit.tasks.texts import TextTask
 class Classification(ByAccuracy, TextTask):
     """Each text gets a class."""
 
-    title: ClassVar[str] = "text classification"
+    title = "text classification"
 
     def named(self, rows: Rows) -> tuple[list[Any], list[Any]]:
         """One name a text."""

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenexit.data.corpus import SOURCES, Reads
+from tokenexit.data.corpus import SOURCES
 from tokenexit.demo import pairs
 from tokenexit.metrics.rouge import installed
-from tokenexit.tasks.base import TASKS, Holder, Kind, Scored, Task, Unit
-from tokenexit.tasks.view import Piece, View
-from tokenexit.units import PolicyUnit
+from tokenexit.tasks.base import TASKS, Task
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,20 +19,20 @@ if TYPE_CHECKING:
 class Generation(Task):
     """A text is written for each source; other names of generators' tasks are this one."""
 
-    title: ClassVar[str] = "text-to-text generation"
-    unit: ClassVar[Unit] = "token"
-    holder: ClassVar[Holder] = "text"
-    policy_unit: ClassVar[PolicyUnit] = "token"
-    loader: ClassVar[str] = "ExitModelForSeq2SeqLM"
-    kind: ClassVar[Kind] = "generator"
-    made: ClassVar[str] = "a model that generates text"
-    of: ClassVar[Scored] = "texts"
-    metric: ClassVar[str] = "bleu"
-    figures: ClassVar[tuple[str, ...]] = ()
-    libraries: ClassVar[tuple[str, ...]] = ("sacrebleu",)
-    pipeline: ClassVar[str] = "text2text-generation"
-    reads: ClassVar[Reads] = SOURCES
-    example: ClassVar[str] = "A text to read."
+    title = "text-to-text generation"
+    unit = "token"
+    holder = "text"
+    policy_unit = "token"
+    loader = "ExitModelForSeq2SeqLM"
+    kind = "generator"
+    made = "a model that generates text"
+    of = "texts"
+    metric = "bleu"
+    figures = ()
+    libraries = ("sacrebleu",)
+    pipeline = "text2text-generation"
+    reads = SOURCES
+    example = "A text to read."
     demo: ClassVar[str] = "data_to_text"
 
     def answer_fields(self, labels: Sequence[str], pairs: bool = False) -> dict[str, pa.DataType]:
@@ -72,20 +70,16 @@ class Generation(Task):
 class Translation(Generation):
     """Sentences in another language."""
 
-    title: ClassVar[str] = "translation"
-    pipeline: ClassVar[str] = "translation"
-    example: ClassVar[str] = "The harbour is quiet today."
-    demo: ClassVar[str] = "translation"
+    title = pipeline = demo = "translation"
+    example = "The harbour is quiet today."
 
 
 @TASKS.register("summarization")
 class Summarization(Generation):
     """Short texts for long ones."""
 
-    title: ClassVar[str] = "summarization"
-    pipeline: ClassVar[str] = "summarization"
-    example: ClassVar[str] = "A long article about the harbour ..."
-    demo: ClassVar[str] = "summarization"
+    title = pipeline = demo = "summarization"
+    example = "A long article about the harbour ..."
 
     def further(self) -> list[str]:
         """ROUGE besides, where its package is there."""
@@ -96,5 +90,5 @@ class Summarization(Generation):
 class DataToText(Generation):
     """Sentences that say what a table holds."""
 
-    title: ClassVar[str] = "data-to-text generation"
-    example: ClassVar[str] = "name[The Wild Kettle], kind[pub], area[old town]"
+    title = "data-to-text generation"
+    example = "name[The Wild Kettle], kind[pub], area[old town]"

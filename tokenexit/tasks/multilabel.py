@@ -131,10 +131,10 @@ class Multilabel(TextTask):
     more, the empty set, each label alone, and the sets of the training texts.
     """
 
-    title: ClassVar[str] = "multi-label text classification"
-    metric: ClassVar[str] = "micro_f1"
-    f1: ClassVar[bool] = True
-    figures: ClassVar[tuple[str, ...]] = ("micro_f1", "macro_f1", "exact_match")
+    title = "multi-label text classification"
+    metric = "micro_f1"
+    f1 = True
+    figures = ("micro_f1", "macro_f1", "exact_match")
     split: ClassVar[type[TextSplit]] = LabelSetSplit
     usual: ClassVar[Mapping[str, Any]] = {"heads": {"name": "label_sets", "pool": "mean"}}
     shown: ClassVar[str] = "result.labels, result.confidence, result.exit_layer"

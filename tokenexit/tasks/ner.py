@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,14 +20,14 @@ from tokenexit.tasks.words import WordTask
 class NamedEntities(WordTask):
     """Each word gets its place in an entity, as BIO has it."""
 
-    title: ClassVar[str] = "named-entity recognition"
-    label_kind: ClassVar[str] = "entity tags (BIO)"
-    metric: ClassVar[str] = "f1"
-    f1: ClassVar[bool] = True
-    figures: ClassVar[tuple[str, ...]] = (
+    title = "named-entity recognition"
+    label_kind = "entity tags (BIO)"
+    metric = "f1"
+    f1 = True
+    figures = (
         "f1", "f1_strict", "precision", "recall", "accuracy", "macro_f1",
     )  # fmt: skip
-    libraries: ClassVar[tuple[str, ...]] = ("seqeval", "sklearn")
+    libraries = ("seqeval", "sklearn")
 
     def write_demo(self, folder: Path) -> None:
         """See ``Task``."""

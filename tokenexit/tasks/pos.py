@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
 
 from tokenexit.demo import tagging
 from tokenexit.tasks.base import TASKS
@@ -15,8 +14,8 @@ from tokenexit.tasks.words import WordTask
 class PartsOfSpeech(ByAccuracy, WordTask):
     """Each word gets its part of speech."""
 
-    title: ClassVar[str] = "part-of-speech tagging"
-    label_kind: ClassVar[str] = "parts of speech"
+    title = "part-of-speech tagging"
+    label_kind = "parts of speech"
 
     def write_demo(self, folder: Path) -> None:
         """See ``Task``."""

@@ -21,7 +21,6 @@ from tokenexit.tasks.base import TASKS
 from tokenexit.tasks.labelled import Answers, Rows
 from tokenexit.tasks.scoring.correlation import correlation
 from tokenexit.tasks.texts import TextTask
-from tokenexit.units import PolicyUnit
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,12 +33,12 @@ VALUE = "value"
 class Regression(TextTask):
     """Each text gets a number."""
 
-    title: ClassVar[str] = "scoring texts"
-    policy_unit: ClassVar[PolicyUnit] = "number"
-    metric: ClassVar[str] = "correlation"
-    figures: ClassVar[tuple[str, ...]] = ("correlation", "pearson", "spearman", "mse")
-    libraries: ClassVar[tuple[str, ...]] = ("scipy",)
-    countable: ClassVar[bool] = False
+    title = "scoring texts"
+    policy_unit = "number"
+    metric = "correlation"
+    figures = ("correlation", "pearson", "spearman", "mse")
+    libraries = ("scipy",)
+    countable = False
     split: ClassVar[type[TextSplit]] = ScoredSplit
     # The usual objective compares probabilities.
     usual: ClassVar[Mapping[str, Any]] = {"train": {"objective": {"name": "joint"}}}

@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import nn
 
-from tokenexit.data.corpus import TEXTS, Reads
+from tokenexit.data.corpus import TEXTS
 from tokenexit.data.texts import UNLABELLED, TextSplit
 from tokenexit.halting import Trace
 from tokenexit.tasks.answers import ClassifiedText
-from tokenexit.tasks.base import Holder, Kind, Unit
 from tokenexit.tasks.labelled import LabelledTask
-from tokenexit.tasks.view import Piece, View
-from tokenexit.units import PolicyUnit
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,15 +20,15 @@ if TYPE_CHECKING:
 class TextTask(LabelledTask):
     """A task whose texts, or pairs of texts, get an answer each."""
 
-    unit: ClassVar[Unit] = "text"
-    holder: ClassVar[Holder] = "text"
-    policy_unit: ClassVar[PolicyUnit] = "text"
-    loader: ClassVar[str] = "ExitModelForSequenceClassification"
-    kind: ClassVar[Kind] = "classifier"
-    made: ClassVar[str] = "a text classifier"
-    pipeline: ClassVar[str] = "text-classification"
-    reads: ClassVar[Reads] = TEXTS
-    example: ClassVar[str] = "A text to classify."
+    unit = "text"
+    holder = "text"
+    policy_unit = "text"
+    loader = "ExitModelForSequenceClassification"
+    kind = "classifier"
+    made = "a text classifier"
+    pipeline = "text-classification"
+    reads = TEXTS
+    example = "A text to classify."
     split: ClassVar[type[TextSplit]] = TextSplit
     """What its labelled texts are read into."""
     shown: ClassVar[str] = "result.label, result.confidence, result.exit_layer"

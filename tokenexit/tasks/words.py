@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tokenexit.data.bio import is_bio
-from tokenexit.data.corpus import WORDS, Reads
+from tokenexit.data.corpus import WORDS
 from tokenexit.policies import Policy
 from tokenexit.policies.context_gate import ContextGate
 from tokenexit.policies.entropy import Entropy
@@ -17,10 +17,7 @@ from tokenexit.policies.margin import Margin
 from tokenexit.policies.pcee import PCEE
 from tokenexit.policies.per_class import PerClass
 from tokenexit.policies.window import Window
-from tokenexit.tasks.base import Holder, Kind, Unit
 from tokenexit.tasks.labelled import LabelledTask, Rows
-from tokenexit.tasks.view import Piece, View
-from tokenexit.units import PolicyUnit
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,15 +26,15 @@ if TYPE_CHECKING:
 class WordTask(LabelledTask):
     """A task whose words get a class each."""
 
-    unit: ClassVar[Unit] = "word"
-    holder: ClassVar[Holder] = "sentence"
-    policy_unit: ClassVar[PolicyUnit] = "word"
-    loader: ClassVar[str] = "ExitModelForTokenClassification"
-    kind: ClassVar[Kind] = "tagger"
-    made: ClassVar[str] = "a tagger"
-    pipeline: ClassVar[str] = "token-classification"
-    reads: ClassVar[Reads] = WORDS
-    example: ClassVar[str] = "Ada Lovelace was born in London ."
+    unit = "word"
+    holder = "sentence"
+    policy_unit = "word"
+    loader = "ExitModelForTokenClassification"
+    kind = "tagger"
+    made = "a tagger"
+    pipeline = "token-classification"
+    reads = WORDS
+    example = "Ada Lovelace was born in London ."
 
     def answer_fields(self, labels: Sequence[str], pairs: bool = False) -> dict[str, pa.DataType]:
         """See ``Task``; entities where there are labels of entities."""
