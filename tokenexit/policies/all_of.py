@@ -22,6 +22,8 @@ class AllOf(Together):
         policies: Who has to agree; the first with a threshold is the one that calibration turns.
     """
 
+    in_words = "all of: {policies}"
+
     def agreed(self, decisions: Tensor) -> Tensor:
         """See ``Together``."""
         return decisions.all(dim=0)

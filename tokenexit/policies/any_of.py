@@ -23,6 +23,8 @@ class AnyOf(Together):
             turns.
     """
 
+    in_words = "any of: {policies}"
+
     def agreed(self, decisions: Tensor) -> Tensor:
         """See ``Together``."""
         return decisions.any(dim=0)

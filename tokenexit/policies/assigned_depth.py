@@ -40,6 +40,8 @@ class AssignedDepth(Policy):
             is given twice.
     """
 
+    in_words = "at layer {depth:d}"
+
     depth: int = whole(3, 1, MAX_DEPTH)
     by_item: Mapping[int, int] | tuple[tuple[int, int], ...] = ()
     units = ("word", "token", "text", "number")

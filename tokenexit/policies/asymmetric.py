@@ -34,6 +34,8 @@ class Asymmetric(Policy):
             asked, there are not two classes or none of that name.
     """
 
+    in_words = "{positive} above {threshold}, the other class with {ratio} times the doubt"
+
     threshold: float = number(0.9, 0.0, 1.0)
     ratio: float = number(2.0, 0.0, 1000.0)
     positive: int | str = 1

@@ -27,6 +27,8 @@ class BestOfTwo(SurePolicy):
         UserError: ``threshold`` is NaN or outside 0.5..1.
     """
 
+    in_words = "of the two best classes, the better above {threshold}"
+
     threshold: float = number(0.9, 0.5, 1.0)
     own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.51, near_one=True)
 

@@ -46,6 +46,8 @@ class ConfidenceWindow(Policy):
         UserError: A number is out of range, or ``rule`` is none of the three.
     """
 
+    in_words = "entropy below {threshold}, or {size:exit} in a row that agree"
+
     threshold: float = number(0.1, 0.0, 1.0)
     size: int = whole(8, 1, 1000)
     rule: str = "side"

@@ -34,6 +34,8 @@ class ContextGate(Policy):
         UserError: ``threshold`` is NaN or outside 0..1; when asked, the model has no such gate.
     """
 
+    in_words = "the gate expects an error with less than {threshold}"
+
     threshold: float = number(0.02, 0.0, 1.0)
     units = ("word", "token", "text")
     own_threshold = ThresholdSpec("threshold", strict=1e-4, loose=0.5, log=True)

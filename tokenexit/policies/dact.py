@@ -42,6 +42,8 @@ class DACT(Policy):
         UserError: ``horizon`` is no number from 0 to 100; when asked, the model has no gate.
     """
 
+    in_words = "later exits cannot change the class (of {horizon} of the layers to come)"
+
     horizon: float = number(1.0, 0.0, 100.0)
     own_threshold = ThresholdSpec("horizon", strict=4.0, loose=0.0)
 

@@ -32,6 +32,8 @@ class Divergence(Policy):
             1 to 1000.
     """
 
+    in_words = "distribution changed by less than {threshold}, {patience:exit} in a row"
+
     threshold: float = number(0.01, 0.0, 1.0)
     patience: int = whole(1, 1, 1000)
     own_threshold = ThresholdSpec("threshold", strict=1e-6, loose=0.9, log=True)

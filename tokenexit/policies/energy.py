@@ -28,6 +28,8 @@ class Energy(ThresholdPolicy):
         UserError: ``threshold`` is NaN or not finite.
     """
 
+    in_words = "energy below {threshold}"
+
     threshold: float = number(-8.0, -1e9, 1e9)
     own_threshold = ThresholdSpec("threshold", strict=-30.0, loose=0.0)
     kernel_score = "energy"

@@ -28,6 +28,8 @@ class Entropy(ThresholdPolicy):
         UserError: ``threshold`` is NaN or outside 0..1.
     """
 
+    in_words = "entropy below {threshold}"
+
     threshold: float = number(0.1, 0.0, 1.0)
     own_threshold = ThresholdSpec("threshold", strict=1e-4, loose=0.9, log=True)
     kernel_score = "entropy"

@@ -34,6 +34,8 @@ class Evidence(Policy):
         UserError: A number is NaN or outside 0..1.
     """
 
+    in_words = "best class of all exits so far ahead by more than {threshold}"
+
     threshold: float = number(0.9, 0.0, 1.0)
     memory: float = number(0.5, 0.0, 1.0)
     own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.0, near_one=True)

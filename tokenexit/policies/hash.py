@@ -38,6 +38,8 @@ class Hash(Policy):
         UserError: A field is no whole number in its range, or ``min_layer > max_layer``.
     """
 
+    in_words = "at a layer drawn for each word of the vocabulary, {min_layer:d} to {max_layer:d}"
+
     min_layer: int = whole(1, 1, MAX_LAYER)
     max_layer: int = whole(6, 1, MAX_LAYER)
     seed: int = whole(0, 0, _MASK)

@@ -30,6 +30,8 @@ class LearnedGate(ThresholdPolicy):
         UserError: ``threshold`` is NaN or outside 0..1; when asked, the model has no gate.
     """
 
+    in_words = "the learned gate expects an error with less than {threshold}"
+
     threshold: float = number(0.1, 0.0, 1.0)
     units = ("word", "token", "text", "number")
     own_threshold = ThresholdSpec("threshold", strict=1e-4, loose=0.9, log=True)

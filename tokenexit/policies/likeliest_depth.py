@@ -29,6 +29,8 @@ class LikeliestDepth(Policy):
         UserError: ``price`` is no number; when asked, the model has no such head.
     """
 
+    in_words = "at the depth that the first exit expects, a layer costing {price}"
+
     price: float = number(0.0, -1e6, 1e6)
     own_threshold = ThresholdSpec("price", strict=-8.0, loose=8.0)
     units = ("token",)

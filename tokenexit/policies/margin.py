@@ -25,6 +25,8 @@ class Margin(SurePolicy):
         threshold: 1 (never) to 0 (always, unless the best two are equal).
     """
 
+    in_words = "best class ahead of the second by more than {threshold}"
+
     threshold: float = number(0.8, 0.0, 1.0)
     own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.01, near_one=True)
     kernel_score = "margin"

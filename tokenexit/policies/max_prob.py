@@ -25,6 +25,8 @@ class MaxProb(SurePolicy):
         threshold: 1 (never) to 0 (always).
     """
 
+    in_words = "best class above {threshold}"
+
     threshold: float = number(0.9, 0.0, 1.0)
     own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.05, near_one=True)
     kernel_score = "max_prob"

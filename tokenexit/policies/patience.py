@@ -30,6 +30,8 @@ class Patience(Policy):
         UserError: ``patience`` is not a whole number from 1 to 1000.
     """
 
+    in_words = "same class as the exit before, {patience:time} in a row"
+
     patience: int = whole(2, 1, 1000)
     own_threshold = ThresholdSpec("patience", strict=48, loose=1, integer=True, log=True)
 

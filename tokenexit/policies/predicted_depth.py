@@ -30,6 +30,8 @@ class PredictedDepth(Policy):
         UserError: ``threshold`` is NaN or outside 0..1; when asked, the model has no such head.
     """
 
+    in_words = "the first exit expects no more layers with more than {threshold}"
+
     threshold: float = number(0.9, 0.0, 1.0)
     own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.0)
     units = ("token",)

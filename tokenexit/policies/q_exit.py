@@ -34,6 +34,8 @@ class QExit(Policy):
         UserError: ``threshold`` is NaN or outside 0..1; when asked, the model has no gate.
     """
 
+    in_words = "probability of having left above {threshold}"
+
     threshold: float = number(0.5, 0.0, 1.0)
     own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.0)
     reads_logits = False

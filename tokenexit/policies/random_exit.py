@@ -37,6 +37,8 @@ class RandomExit(Policy):
         UserError: ``rate`` is NaN or outside 0..1, or ``seed`` no whole number of 32 bits.
     """
 
+    in_words = "at random, with {rate} at each exit"
+
     rate: float = number(0.2, 0.0, 1.0)
     seed: int = whole(0, 0, 0xFFFFFFFF)
     own_threshold = ThresholdSpec("rate", strict=0.001, loose=1.0, log=True)

@@ -30,6 +30,8 @@ class Saturation(SurePolicy):
             than a right angle). The first exit has nothing to compare with.
     """
 
+    in_words = "state as at the exit before, cosine above {threshold}"
+
     threshold: float = number(0.95, 0.0, 1.0)
     own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.0, near_one=True)
     kernel_score = "saturation"

@@ -32,6 +32,8 @@ class ValuePatience(Policy):
         UserError: ``threshold`` is no number from 0, or ``times`` no whole number from 1 to 1000.
     """
 
+    in_words = "value moved by less than {threshold}, {times:exit} in a row"
+
     threshold: float = number(0.1, 0.0, math.inf)
     times: int = whole(1, 1, 1000)
     units = ("number",)

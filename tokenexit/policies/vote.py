@@ -40,6 +40,8 @@ class Vote(Policy):
         UserError: ``threshold`` is no number from 0 to 1000, or ``exponent`` none from 0 to 0.9.
     """
 
+    in_words = "{threshold} votes for the class, growing with the exits"
+
     threshold: float = number(1.5, 0.0, 1000.0)
     exponent: float = number(0.5, 0.0, 0.9)
     own_threshold = ThresholdSpec("threshold", strict=DEEPEST, loose=1.0, log=True)

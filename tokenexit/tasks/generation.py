@@ -10,6 +10,7 @@ from tokenexit.data.corpus import SOURCES
 from tokenexit.demo import pairs
 from tokenexit.metrics.rouge import installed
 from tokenexit.tasks.base import TASKS, Task
+from tokenexit.tasks.view import Piece, View
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -12,6 +12,7 @@ from tokenexit.data.texts import UNLABELLED, TextSplit
 from tokenexit.halting import Trace
 from tokenexit.tasks.answers import ClassifiedText
 from tokenexit.tasks.labelled import LabelledTask
+from tokenexit.tasks.view import Piece, View
 
 if TYPE_CHECKING:
     import pyarrow as pa

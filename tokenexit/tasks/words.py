@@ -18,6 +18,7 @@ from tokenexit.policies.pcee import PCEE
 from tokenexit.policies.per_class import PerClass
 from tokenexit.policies.window import Window
 from tokenexit.tasks.labelled import LabelledTask, Rows
+from tokenexit.tasks.view import Piece, View
 
 if TYPE_CHECKING:
     import pyarrow as pa
