@@ -6,6 +6,7 @@ import functools
 import importlib
 import importlib.util
 import re
+import shlex
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -148,3 +149,24 @@ def test_commands_have_the_options_that_pages_give_them(page, blocks_of):
         r"\bpython ((?:recipes|benchmarks|data_scripts)/\w+\.py)", "\n".join(lines)
     ):
         assert (ROOT / script).is_file(), script
+
+
+def test_trainings_have_the_keys_that_pages_give_them(page, blocks_of):
+    from tokenexit.errors import UserError
+    from tokenexit.workflows.recipes import trainable
+    from tokenexit.workflows.train import configured
+
+    wrong = []
+    lines = "\n".join(blocks_of(page, "bash")).replace("\\\n", " ").splitlines()
+    for line in filter(re.compile(r"tokenexit train |python recipes/").search, lines):
+        words = [word for word in shlex.split(line, comments=True) if word != "..."]
+        start = next(i for i, word in enumerate(words) if word == "train" or "recipes/" in word)
+        named = words[start] != "train"
+        task = Path(words[start]).stem if named else words[start + 1]
+        given = words[start + 2 - named :]
+        if task in trainable() and not {"--help", "&&"} & set(given):
+            try:
+                configured(task, given)
+            except UserError as error:
+                wrong.append(f"{line}: {error}")
+    assert not wrong
