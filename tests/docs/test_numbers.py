@@ -87,7 +87,8 @@ def test_the_picture_and_the_output_are_what_the_model_said(script):
 def test_what_the_readme_says_of_fixed_layers():
     static = recorded("pos")["static"]
     second = next(row for row in static if row["layer"] == 2)
-    policy = recorded("pos")["splits"]["test"]
+    policy, single = (recorded("pos")[key]["test"] for key in ("splits", "single"))
+    assert between(ROOT / "README.md", "pos_single") == [f"{100 * single['quality']:.1f}"]
     assert between(ROOT / "README.md", "pos_static") == [f"{100 * second['quality']:.1f}"]
     assert abs(second["quality"] - policy["quality"]) < 0.001
 
