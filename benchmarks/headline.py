@@ -123,19 +123,24 @@ def _kept(quality: Mapping[str, Any]) -> str:
     return f"{100 * quality['relative_quality']:.1f} % ({told})"
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path, what: str) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
+    if not isinstance(found, dict) or (what == "run.py" and "measured" not in found):
+        raise UserError(f"{path} is no file of benchmarks/{what}; give one.")
+    return found
 
 
 def put(text: str, page: Path, mark: str = "headline") -> None:
     """Put a table between the marks of a page.
 
     Raises:
-        UserError: It has none.
+        UserError: It has none, or is no page.
     """
+    if not page.is_file():
+        raise UserError(f"There is no {page}; give a page with the marks of the table.")
     content = page.read_text(encoding="utf-8")
     before, begin, rest = content.partition(f"<!-- {mark} -->")
     _, end, after = rest.partition(f"<!-- /{mark} -->")
@@ -151,7 +156,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--quality", type=Path, default=QUALITY, help="file of quality.py")
     parser.add_argument("--write", type=Path, nargs="*", default=[], help="pages with the marks")
     given = parser.parse_args(argv)
-    text = table(_read(given.clocks), _read(given.quality))
+    text = table(_read(given.clocks, "run.py"), _read(given.quality, "quality.py"))
     print(text)
     for page in given.write:
         put(text, page)

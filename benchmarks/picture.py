@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tokenexit.config import friendly_errors  # noqa: E402
+from tokenexit.errors import UserError  # noqa: E402
 from tokenexit.files import to_json, write_text  # noqa: E402
 
 TEXTS = (
@@ -125,6 +126,8 @@ def main(argv: Sequence[str]) -> None:
     record = given.out.with_suffix(".json")
     if given.run is not None:
         write_text(record, to_json(answers(given.run, given.texts), indent=1) + "\n")
+    if not record.is_file():
+        raise UserError(f"There is no {record} to draw; give the folder of a tagger.")
     found = json.loads(record.read_text(encoding="utf-8"))
     write_text(given.out.with_suffix(".svg"), picture(found))
 

@@ -88,7 +88,11 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--again", nargs="*", default=[], help="names to evaluate once more")
     given = parser.parse_args(argv)
     known = json.loads(given.out.read_text(encoding="utf-8")) if given.out.is_file() else {}
-    for name, (case, model, policy) in wanted(given.models).items():
+    runs = wanted(given.models)
+    strange = set(given.again) - runs.keys()
+    if strange:
+        raise UserError(f"--again names {sorted(strange)}; there are {sorted(runs)}.")
+    for name, (case, model, policy) in runs.items():
         data = given.data / case.data
         absent = [str(path) for path in (model, data) if not path.exists()]
         if absent:
