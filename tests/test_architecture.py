@@ -30,7 +30,7 @@ FLOORS = (
     ("metrics",),
     ("signals", "scores", "transfer", "wording", "demo"),
     ("guarantees", "policies", "gates", "scorers", "precision", "oracle", "promises", "widths"),
-    ("context", "embeddings", "reducers", "results"),
+    ("context", "embeddings", "reducers", "results", "selectors"),
     ("heads",),
     ("objectives", "methods"),
     ("backbones",),

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from tokenexit.methods import METHODS, settings_of
+from tokenexit.objectives import from_config
+from tokenexit.objectives.selected import Selected
 
 JOINT, UNIFORM = {"name": "joint", "weights": "depth"}, {"name": "joint", "weights": "uniform"}
 ENTROPY = {"name": "entropy"}
@@ -169,6 +171,11 @@ def test_networks_are_narrowed_between_phases():
     assert dynabert[1]["prepare"] == [{"name": "rewire"}]
     assert [phase["objective"].get("states", 0.1) for phase in dynabert[1:]] == [0.1, 1.0, 0]
     assert [phase.get("teacher") for phase in dynabert] == [None, "previous", "previous", None]
+    ebert = settings_of("ebert", "text")
+    assert ebert["heads"]["selectors"]["inner"] == 64
+    phase = ebert["train"]["phases"][1]
+    assert from_config(phase["objective"]) == Selected(0.5, price=4.0, parts=5.0, mode="sampled")
+    assert phase["scorer_lr"] == 0.02
     cost_eff = settings_of("cost_eff", "text")["train"]["phases"]
     pruned = [phase for phase in cost_eff if phase.get("prepare") == [{"name": "prune"}]]
     assert len(pruned) == 6

@@ -65,6 +65,9 @@ class Backbone(Adapter):
     widths: Widths | None = None
     """What its layers have kept, with an entry a layer, if they have been sliced."""
 
+    selected: float | None = None
+    """How sure selectors must be of a head or neuron of a text for it to be computed, if asked."""
+
     @property
     def base(self) -> Any:
         """The model without its head."""

@@ -251,6 +251,8 @@ class Inference(Generic[N]):
         network: Any = self._adapter(made.model)
         if made.widths is not None:
             network.widths = made.widths
+        if self.widths is not None and self.widths.selected is not None:
+            network.selected = self.widths.selected
         return _Made(network, made, snapshot, how(original), device)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -56,7 +56,7 @@ def make(
     Raises:
         UserError: Of weights that are no numbers, or widths that do not fit.
     """
-    if widths is not None:
+    if widths is not None and widths.selected is None:
         return _narrow(network, pack, precision, widths)
     if precision is not None:
         check_numbers(network.model)

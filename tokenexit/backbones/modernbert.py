@@ -16,6 +16,7 @@ from transformers.models.modernbert.modeling_modernbert import rotate_half
 
 from tokenexit.backbones.base import BACKBONES, Backbone, LayerCost
 from tokenexit.backbones.channels import Channels, ChannelsOfLayer
+from tokenexit.backbones.choosing import PartLinear
 from tokenexit.backbones.inference_modules import is_linear
 from tokenexit.backbones.projected import tiny
 from tokenexit.backbones.reduced import Reduced
@@ -79,7 +80,7 @@ class ModernBertBackbone(Backbone):
         # One fused matrix, rows of which are queries, keys and values in turn.
         layer = self.base.layers[index]
         fused = layer.attn.Wqkv
-        if isinstance(fused, Reduced):
+        if isinstance(fused, Reduced | PartLinear):
             return fused.part(part)(layer.attn_norm(rows))
         if not is_linear(fused):  # such as one with an adapter
             return fused(layer.attn_norm(rows))[..., part]

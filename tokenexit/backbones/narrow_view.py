@@ -30,7 +30,11 @@ class NarrowView:
             return whole
         made = self._made
         if made is None or made[1] != widths or not made[0].fits(whole.model):
-            made = Snapshot(whole.model), widths, sliced(whole, widths, learn=True)
+            view = sliced(whole, widths, learn=True) if widths.selected is None else None
+            if view is None:
+                view = type(whole)(whole.model)
+                view.selected = widths.selected
+            made = Snapshot(whole.model), widths, view
             self._made = made
         return made[2]
 

@@ -123,6 +123,7 @@ def _around(module: nn.Module, held: dict[str, nn.Module | None]) -> nn.Module:
     made: nn.Module = type(module).__new__(type(module))
     made.__dict__.update(module.__dict__)
     made._modules = held
+    made.__dict__.update({name: one for name, one in held.items() if name in module.__dict__})
     own: Any = made.__dict__.get("forward")
     if isinstance(own, MethodType) and own.__self__ is module:
         made.forward = MethodType(own.__func__, made)

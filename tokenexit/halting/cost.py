@@ -1,8 +1,8 @@
 """Multiply-accumulates in closed form, from the rows a run really worked on.
 
 Embeddings, norms, activations and softmax are not multiply-accumulates and count nothing,
-here as in torch's counter. Exit heads, gates, scorers and the confidence score count. So do the
-lower layers of n-grams that are computed; those that are looked up count nothing.
+here as in torch's counter. Exit heads, gates, scorers, selectors and the confidence score count. So
+do the lower layers of n-grams that are computed; those that are looked up count nothing.
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ def macs(backbone: Backbone, heads: ExitHeads, work: Work) -> int:
         if done.scored:
             assert heads.scorers is not None
             total += done.scored * heads.scorers.at(index + 1).macs
-        total += done.embedded * heads.embeddings.macs
+        total += done.embedded * heads.embeddings.macs - done.unselected
+        if done.selecting:
+            assert heads.selectors is not None
+            total += done.selecting * heads.selectors.macs(index + 1)
         total += done.context * (0 if heads.context is None else heads.context.macs)
     return total
 

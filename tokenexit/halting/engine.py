@@ -31,6 +31,7 @@ from tokenexit.halting.packing import Mask, PackedBatch
 from tokenexit.halting.received import Received
 from tokenexit.halting.reduction import Reduction
 from tokenexit.halting.rows import HALTED, Halted, LiveRows
+from tokenexit.halting.selecting import Selecting, check_beside
 from tokenexit.halting.stretch import Stretch
 from tokenexit.halting.trace import LayerWork, Work
 from tokenexit.halting.visitor import Visitor
@@ -38,6 +39,7 @@ from tokenexit.halting.weighing import Weighing
 from tokenexit.heads import ExitHeads
 from tokenexit.reducers import Reducer, RowWeights
 from tokenexit.reducers.base import OF_ATTENTION
+from tokenexit.selectors import Choose
 from tokenexit.signals import Signals
 
 Skip = Callable[[int], Tensor | None]
@@ -69,6 +71,7 @@ def encode(
     without: Collection[int] = (),
     weights: RowWeights | None = None,
     stretch: Stretch | None = None,
+    choose: Choose | None = None,
 ) -> Work:
     """Run a packed batch, letting words leave as the visitor says.
 
@@ -95,12 +98,15 @@ def encode(
         stretch: Which layers, where texts go on with others between them; it is told who does. With
             ``copy`` and without reducer.
         weights: Weighs rows instead of taking them out, for training; in the place of a reducer.
+        choose: What of a layer each text computes, by the heads' selectors; ``backbone.selected``
+            says it otherwise, if anything does.
 
     Returns:
         The work done at each layer.
 
     Raises:
-        UserError: ``halted`` is unknown, or the reducer would drop words.
+        UserError: ``halted`` is unknown, the reducer would drop words, or widths are selected where
+            rows are weighed or the attention is read.
     """
     if halted not in HALTED:
         raise unknown_name("rule for halted states", halted, HALTED)
@@ -123,6 +129,10 @@ def encode(
     weighing = None
     if weights is not None:
         weighing = Weighing(weights, batch, embedded, num_layers, heads.scorers)
+    selecting = None
+    if choose is not None or backbone.selected is not None:
+        check_beside(reducer, weights)
+        selecting = Selecting(backbone, heads, batch, choose)
     previous = None if stretch is None else stretch.seen_before()
     past = None if stretch is None else stretch.past
     reads_past = heads.reads_past
@@ -143,11 +153,12 @@ def encode(
             within = None  # the rows that stay are all that is read
         if weighing is not None and layer not in without:
             weighing.before(layer, rows)
-        if weighing is None and top and states is None and within is None and backbone.row_by_row:
+        first_do = backbone.row_by_row and (selecting is None or selecting.of_first_rows)
+        if weighing is None and top and states is None and within is None and first_do:
             rows.only_first_rows()
         if layer not in without:
             left_out = None if skip is None else skip(layer)
-            how = absorb, eager, left_out, within, weighing
+            how = absorb, eager, left_out, within, weighing, selecting
             work[layer - 1] = _run_layer(backbone, layer - 1, rows, *how)
         if reduction is not None:
             work[layer - 1] += reduction.work[layer]
@@ -217,6 +228,7 @@ def _run_layer(
     left_out: Tensor | None,
     within: Reduction | None,
     weighing: Weighing | None,
+    selecting: Selecting | None,
 ) -> LayerWork:
     """One layer on the active rows; those of sequences that leave it out stay as they are."""
     reads = "nothing" if within is None else within.reducer.reads
@@ -225,6 +237,10 @@ def _run_layer(
     rows.plan(backbone.hidden_size, backbone.num_heads, absorb)
     if not rows.num_active:
         return LayerWork()
+    if selecting is not None:
+        new, work = selecting.layer(index, rows, eager)
+        _write(rows, rows.asking()[0], new, left_out)
+        return work
     active, places = rows.asking()
     states, positions, asking = rows.read_by(active, places)
     received = Received(states, asking, reads == "first") if told else None
@@ -236,7 +252,7 @@ def _run_layer(
     at = states, places, positions, rows.layout
     seen = {"asking": asking, "received": received, "weights": keys}
     read = attend(backbone, index, active, *at, eager=eager, **seen)
-    work = _rows_worked(rows)
+    work = rows.layout.work(rows.num_active)
     if reads == "first" and not eager:
         work += LayerWork(ranked=work.projected)
     if within is not None:
@@ -249,6 +265,12 @@ def _run_layer(
         new = backbone.combine(index, active, read)
     else:
         new = weighing.combine(backbone, index + 1, rows, active, read, received)
+    _write(rows, active, new, left_out)
+    return work
+
+
+def _write(rows: LiveRows, active: Tensor, new: Tensor, left_out: Tensor | None) -> None:
+    """Replace the states of active rows, but of those that are held or leave the layer out."""
     held = rows.held()
     if held is not None:
         new = torch.where(held[:, None], active, new)
@@ -256,19 +278,6 @@ def _run_layer(
         here = left_out[rows.asking_sequence()]
         new = torch.where(here[:, None], active, new)
     rows.write(new)
-    return work
-
-
-def _rows_worked(rows: LiveRows) -> LayerWork:
-    layout = rows.layout
-    return LayerWork(
-        active=rows.num_active,
-        projected=layout.num_projected,
-        pairs=layout.pairs,
-        absorbed=layout.absorbed_rows,
-        absorbed_pairs=layout.absorbed_pairs,
-        calls=1,
-    )
 
 
 def _record(states: list[Tensor], rows: LiveRows, embedded: Tensor) -> None:

@@ -32,6 +32,7 @@ import torch
 from torch import Tensor
 
 from tokenexit.halting.packing import Index, Mask
+from tokenexit.halting.trace import LayerWork
 from tokenexit.transfer import send
 
 # A sentence joins a group while its keys fill at least this share of the padded width:
@@ -105,6 +106,17 @@ class Layout:
     pairs: int
     absorbed_rows: int
     absorbed_pairs: int
+
+    def work(self, active: int) -> LayerWork:
+        """What attending is for so many rows that ask."""
+        return LayerWork(
+            active=active,
+            projected=self.num_projected,
+            pairs=self.pairs,
+            absorbed=self.absorbed_rows,
+            absorbed_pairs=self.absorbed_pairs,
+            calls=1,
+        )
 
 
 def cheaper_absorbed(asking: Any, attended: Any, width: int, heads: int) -> Any:

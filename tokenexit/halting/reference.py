@@ -16,11 +16,13 @@ from tokenexit.backbones import Backbone
 from tokenexit.halting.packing import PackedBatch
 from tokenexit.halting.reference_embedding import embed_dense
 from tokenexit.halting.reference_reduction import DenseReduction
+from tokenexit.halting.reference_selecting import DenseSelecting
 from tokenexit.halting.reference_weighing import DenseWeighing
 from tokenexit.halting.rows import Halted
 from tokenexit.halting.visitor import Visitor
 from tokenexit.heads import ExitHeads
 from tokenexit.reducers import Reducer, RowWeights
+from tokenexit.selectors import Choose
 from tokenexit.signals import Signals
 
 
@@ -34,6 +36,7 @@ def encode_dense(
     classes: Sequence[str] = (),
     reducer: Reducer | None = None,
     weights: RowWeights | None = None,
+    choose: Choose | None = None,
 ) -> list[Tensor]:
     """Run a batch at full width and mask what has halted.
 
@@ -46,6 +49,7 @@ def encode_dense(
         classes: Names of the classes.
         reducer: Takes rows out, text by text.
         weights: Weighs them instead, likewise.
+        choose: What of a layer each text computes, likewise; see ``encode``.
 
     Returns:
         States of all token rows after each layer, ``[T, H]`` each.
@@ -82,6 +86,9 @@ def encode_dense(
     weighing = None
     if weights is not None:
         weighing = DenseWeighing(backbone, weights, ids, batch.lengths, heads.scorers)
+    selecting = None
+    if choose is not None or backbone.selected is not None:
+        selecting = DenseSelecting(backbone, heads, batch.lengths, choose)
     previous: Tensor | None = None
     past: list[Tensor] = []
     states = [hidden[cell] for _ in range(lower)]
@@ -94,6 +101,8 @@ def encode_dense(
             attended = attended & kept_row
         if weighing is not None:
             new = weighing.layer(layer, hidden, halted_row, attended)
+        elif selecting is not None:
+            new = selecting.layer(layer, hidden, halted_row | ~kept_row, attended)
         else:
             new = backbone.layer(layer - 1, hidden, backbone.context(hidden, attended.long()))
         if asked is not None and asked.reducer.place == "within":

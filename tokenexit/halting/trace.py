@@ -34,6 +34,9 @@ class LayerWork(NamedTuple):
         ranked: Pairs of rows compared for a reducer, by a product as wide as the state: first rows
             with what they read, or every two of a text.
         embedded: Rows of n-grams that embeddings computed, at the first layer.
+        selecting: Texts of which the layer's selectors were asked.
+        unselected: Multiply-accumulates, of those that the other numbers stand for, that were left
+            out with heads and neurons that texts did not select.
     """
 
     active: int = 0
@@ -49,6 +52,8 @@ class LayerWork(NamedTuple):
     scored: int = 0
     ranked: int = 0
     embedded: int = 0
+    selecting: int = 0
+    unselected: int = 0
 
     def __add__(self, other: LayerWork) -> LayerWork:  # type: ignore[override]
         return LayerWork(*(a + b for a, b in zip(self, other, strict=True)))

@@ -13,11 +13,12 @@ from tokenexit.errors import UserError, unknown_name
 from tokenexit.gates import build_gate
 from tokenexit.heads.base import ExitHead, build_head
 from tokenexit.scorers import RowScorers
+from tokenexit.selectors import WidthSelectors
 
 POOLS = ("first", "mean")
 """Which of a word's or text's states an exit below the top reads."""
 
-BESIDE = ("gate", "pool", "context", "scorers")
+BESIDE = ("gate", "pool", "context", "scorers", "selectors")
 """Keys of ``heads`` that are no settings of a single head."""
 
 
@@ -43,7 +44,8 @@ class ExitHeads(nn.Module):
         config: Head configuration; ``gate: true`` adds a linear gate, ``gate: {name: ...}`` others.
             ``pool: mean`` shows heads the mean of all tokens of a word or text, and not the first.
             ``context`` describes a context gate that was fitted to them, see ``GateConfig``.
-            ``scorers`` adds those that a reducer reads, see ``RowScorers``.
+            ``scorers`` adds those that a reducer reads, see ``RowScorers``. ``selectors`` has to be
+            put beside the heads by whoever knows the network's layers, see ``WidthSelectors``.
         layers: Exit layers, counted from 1, the top excluded.
         width: Width of the states.
         num_classes: Number of classes.
@@ -76,6 +78,7 @@ class ExitHeads(nn.Module):
         if self.gate is not None:
             self.gate.attach(dict(self.exits.items()))
         self.embeddings: Embeddings = Plain()
+        self.selectors: WidthSelectors | None = None
         context = config.get("context")
         self.context: ContextGate | None = None
         if context is not None:

@@ -18,6 +18,8 @@ def products_of(model: Any) -> str:
         return "torch"
     if getattr(model, "reducer", None) is not None:
         return "torch: kernels do not know reducers"
+    if getattr(model, "selects", False):
+        return "torch: kernels do not know widths that texts select"
     if not getattr(model, "own_embeddings", True):
         return "torch: kernels do not know embeddings that stand for layers"
     status = kernels.status()

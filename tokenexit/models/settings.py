@@ -16,6 +16,7 @@ from tokenexit.models.scale import Scale
 from tokenexit.models.splitting.splitter import splitter as splitter_of
 from tokenexit.policies import from_config
 from tokenexit.reducers.base import check_scorers
+from tokenexit.selectors import check_selectors
 from tokenexit.tasks import Task, task_named
 
 FORMAT_VERSION = 1
@@ -144,5 +145,5 @@ def _check(settings: ExitSettings) -> None:
     if first_exit(settings.embeddings, exits[-1]) > exits[0]:
         raise UserError(f"embeddings stand for layers that have exits, {list(exits)}.")
     if settings.widths is not None:
-        widths.from_config(settings.widths)
+        check_selectors(widths.from_config(settings.widths), settings.heads.get("selectors"))
     check_told(settings.training, settings.calibration, settings.results)

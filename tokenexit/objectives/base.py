@@ -163,6 +163,9 @@ class Objective(ABC):
     scores: ClassVar[bool] = False
     """Whether it trains scorers of rows, and needs some."""
 
+    selects: ClassVar[bool] = False
+    """Whether it trains selectors of heads and neurons, and needs some."""
+
     bars: ClassVar[bool] = False
     """Whether it trains bars of scorers, and needs some."""
 
@@ -245,6 +248,11 @@ def check_heads(objective: Objective, heads: Mapping[str, Any] | None) -> None:
         raise UserError(
             f"The objective {OBJECTIVES.name_of(type(objective))} trains {what}, and the model has "
             f"none: set heads.scorers={wanted}."
+        )
+    if objective.selects and not heads.get("selectors"):
+        raise UserError(
+            f"The objective {OBJECTIVES.name_of(type(objective))} trains selectors of heads and "
+            "neurons, and the model has none: set heads.selectors=true."
         )
     given = {"head": heads.get("name", "linear"), "gate": heads.get("gate")}
     for kind, found in given.items():

@@ -37,8 +37,10 @@ class ObjectiveCase:
         asks = self.objective.asks
         gate: Any = {"name": asks["gate"]} if "gate" in asks else "gate" in self.objective.trains
         scorers: Any = {"name": "mlp", "inner": 4, "bar": 0.5} if self.objective.scores else None
+        selectors: Any = {"inner": 4, "blocks": 4} if self.objective.selects else None
+        beside: Any = {"gate": gate, "scorers": scorers, "selectors": selectors}
         head = asks.get("head", "linear")
-        return tiny_tagger(sharp=4.0, head=head, gate=gate, scorers=scorers, double=True).train()
+        return tiny_tagger(sharp=4.0, head=head, double=True, **beside).train()
 
     def sentences(self, count: int = 5) -> list[Sentence]:
         """Some with words that have no gold class."""

@@ -34,6 +34,7 @@ def tiny_tagger(
     exit_layers: tuple[int, ...] | None = None,
     double: bool = False,
     scorers: dict[str, Any] | None = None,
+    selectors: dict[str, Any] | None = None,
 ) -> ExitModelForTokenClassification:
     """A fresh tagger.
 
@@ -47,6 +48,7 @@ def tiny_tagger(
         exit_layers: Layers with an exit; all when None.
         double: Whether to compute in float64, where sums agree in whatever order.
         scorers: Settings of its scorers of rows, if it has any.
+        selectors: Settings of its selectors of heads and neurons, likewise.
     """
     torch.manual_seed(seed)
     shape = {"num_hidden_layers": layers, "hidden_size": 16, "intermediate_size": 24}
@@ -63,12 +65,13 @@ def tiny_tagger(
         tiny_tokenizer(),
         len(LABELS),
     )
+    beside = {"gate": gate, "scorers": scorers, "selectors": selectors}
     model = ExitModelForTokenClassification.from_transformers(
         network,
         tiny_tokenizer(),
         LABELS,
         exit_layers=exit_layers,
-        heads={"name": head, "dropout": dropout, "gate": gate, "scorers": scorers},
+        heads={"name": head, "dropout": dropout, **beside},
     )
     with torch.no_grad():
         for part in (*model.heads.exits.values(), model.backbone.final_head()):

@@ -78,6 +78,7 @@ class EncoderLossModule(LossModule):
         """See ``LossModule``."""
         model = self.model
         part = SubNetwork(model.reducer) if route.part is None else route.part
+        thinned = part.reducer is not None or part.weights is not None
         encode(
             self._backbone(part.widths),
             model.heads,
@@ -87,10 +88,11 @@ class EncoderLossModule(LossModule):
             fork=route.fork,
             skip=route.skip,
             states=route.states,
-            compact=route.compact or part.reducer is not None or part.weights is not None,
+            compact=route.compact or thinned or part.choose is not None,
             reducer=part.reducer,
             without=part.without,
             weights=part.weights,
+            choose=part.choose,
         )
 
     def _backbone(self, widths: Widths | None) -> Backbone:

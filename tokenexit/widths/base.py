@@ -23,6 +23,8 @@ class Widths:
     Args:
         heads: A share in 0..1, of which each layer keeps the first, or an entry a layer.
         neurons: Of the feed-forward blocks, likewise.
+        selected: In place of these, each text computes what the model's selectors are at least so
+            sure of, a probability in 0..1; nothing is selected when None.
 
     Raises:
         UserError: A share or an entry that keeps nothing, or is no such thing.
@@ -30,8 +32,11 @@ class Widths:
 
     heads: Part = 1.0
     neurons: Part = 1.0
+    selected: float | None = None
 
     def __post_init__(self) -> None:
+        if self.selected is not None:
+            self._check_selected()
         for name in ("heads", "neurons"):
             given = getattr(self, name)
             if isinstance(given, tuple):
@@ -43,6 +48,23 @@ class Widths:
                 )
             else:
                 object.__setattr__(self, name, float(given))
+
+    def _check_selected(self) -> None:
+        if not _is_number(self.selected) or not 0 <= float(self.selected or 0) <= 1:
+            raise UserError(
+                "selected of widths is the probability from which a head or a block of neurons is "
+                f"computed, from 0 to 1, not {self.selected!r}."
+            )
+        if (self.heads, self.neurons) != (1.0, 1.0):
+            raise UserError(
+                "Selected widths choose among all heads and neurons: give selected alone, or heads "
+                "and neurons without it."
+            )
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is left out of all texts alike."""
+        return (self.heads, self.neurons) == (1.0, 1.0)
 
     def of(self, heads: Sequence[int], neurons: Sequence[int]) -> Widths:
         """The same for a network, with an entry a layer.
@@ -75,6 +97,8 @@ class Widths:
 
     def to_config(self) -> dict[str, Any]:
         """As plain data, ready for JSON or YAML."""
+        if self.selected is not None:
+            return {"selected": self.selected}
         return {"heads": _plain(self.heads), "neurons": _plain(self.neurons)}
 
     def to_json(self) -> str:

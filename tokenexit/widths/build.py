@@ -12,15 +12,15 @@ from tokenexit.widths.base import Widths
 WidthsLike = Widths | Mapping[str, Any] | float | str
 """What stands for widths: themselves, a share for all, or their parts as plain data or text."""
 
-PARTS = ("heads", "neurons")
+PARTS = ("heads", "neurons", "selected")
 
 
 def from_config(config: WidthsLike) -> Widths:
     """Build widths from plain data.
 
     Args:
-        config: ``0.5``, ``{"heads": 0.5, "neurons": [96, 96, [0, 3, 5]]}``, the same as JSON or
-            YAML text, or widths (returned as they are).
+        config: ``0.5``, ``{"heads": 0.5, "neurons": [96, 96, [0, 3, 5]]}``, ``{"selected": 0.5}``,
+            the same as JSON or YAML text, or widths (returned as they are).
 
     Raises:
         UserError: Something else; says what is allowed.

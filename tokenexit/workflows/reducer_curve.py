@@ -24,6 +24,9 @@ Dial = Reducer | Widths
 SHARES = (1.0, 0.75, 0.5, 0.25)
 """Widths that are run."""
 
+SURENESS = (0.0, 0.3, 0.5, 0.7)
+"""Of selectors, likewise: none is left out at 0."""
+
 
 def dial_of(model: Any) -> Dial | None:
     """The reducer of a model, else its widths; None where it has neither."""
@@ -34,13 +37,17 @@ def reducer_settings(folder: Path, reducer: Dial, count: int) -> list[Dial | Non
     """Settings to run, the most work first: none, and those on the frontier of a calibration.
 
     Where there was none, the reducer as it is and values of its threshold. Of widths that are a
-    share of each layer, other shares; those of pruned layers as they are.
+    share of each layer, other shares; those of pruned layers as they are. Of selected ones, how
+    sure selectors have to be.
 
     Args:
         folder: Of the run.
         reducer: Of its model, or its widths.
         count: Settings at most, beside none.
     """
+    if isinstance(reducer, Widths) and reducer.selected is not None:
+        chosen = [Widths(selected=sure) for sure in SURENESS[: max(count, 1)]]
+        return [*dict.fromkeys([*chosen, reducer])]
     if isinstance(reducer, Widths):
         by_share = isinstance(reducer.heads, float) and isinstance(reducer.neurons, float)
         shares = [Widths(share, share) for share in SHARES[: max(count, 1)]] if by_share else []

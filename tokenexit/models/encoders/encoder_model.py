@@ -24,6 +24,7 @@ from tokenexit.models.encoders.exits import collect_exits
 from tokenexit.models.encoders.forward import ExitOutput, check_unserved, read_rows
 from tokenexit.models.encoders.labeller import Labeller
 from tokenexit.models.encoders.run import run
+from tokenexit.models.encoders.selected import put_selectors
 from tokenexit.models.encoders.vocabulary import check_vocabulary, embeddings
 from tokenexit.models.folders.names import TABLE
 from tokenexit.policies import Policy, PolicyLike
@@ -78,6 +79,7 @@ class EncoderModel(ExitEncoder, Labeller):
         size = shape.hidden_size, len(settings.labels), shape.num_layers
         heads = ExitHeads(settings.heads, exits[:-1], *size)
         put_embeddings(heads, settings.embeddings, shape)
+        put_selectors(heads, settings.heads, shape)
         loaded.fill(heads, loaded.weights)
         model = cls(loaded.network, loaded.tokenizer, heads, settings)
         table = loaded.origin.with_name(TABLE)
@@ -154,6 +156,7 @@ def new_parts(
     shape = adapt(network)
     exits = check_exit_layers(exit_layers, shape.num_layers)
     stack = ExitHeads(kind, exits[:-1], shape.hidden_size, len(labels), shape.num_layers)
+    put_selectors(stack, kind, shape)
     for layer in stack.layers:
         stack.at(layer).start_from(own_pooler(network, shape.hidden_size))
     stack.to(device=network.device, dtype=network.dtype)

@@ -14,18 +14,21 @@ from tokenexit.backbones.narrow_view import NarrowView
 from tokenexit.context import ContextGate
 from tokenexit.errors import UserError
 from tokenexit.halting.compiled import CompiledEncoder, compile_encoder
+from tokenexit.halting.selecting import check_beside
 from tokenexit.heads import ExitHeads, check_top
 from tokenexit.models.context_gate import Judged, named_weights
 from tokenexit.models.encoders.embedded import Embedded
 from tokenexit.models.encoders.embedded import without_static as without_static_layers
 from tokenexit.models.encoders.encoding import TextWindow
 from tokenexit.models.encoders.reconstruction import DepthEstimator
+from tokenexit.models.encoders.selected import check_selected
 from tokenexit.models.exit_model import ExitModel
 from tokenexit.models.scale import Scale
 from tokenexit.models.settings import ExitSettings
 from tokenexit.reducers import Reducer, ReducerLike, from_config
 from tokenexit.reducers.base import check_fate, check_scorers
 from tokenexit.reducers.reconstruction import Reconstruction
+from tokenexit.selectors import check_selectors
 from tokenexit.static import StaticEncoder, check_network
 from tokenexit.widths import Widths, WidthsLike
 from tokenexit.widths import from_config as widths_from_config
@@ -113,11 +116,14 @@ class ExitEncoder(Judged, Embedded, ExitModel):
             backbone: From ``for_inference``.
 
         Returns:
-            None where there are no kernels, a reducer is used, embeddings stand for layers, or they
-            do not know the family or what has been done to it: torch's operators compute the same.
+            None where there are no kernels, a reducer or selected widths are used, embeddings stand
+            for layers, or they do not know the family or what has been done to it: torch's
+            operators compute the same.
         """
         precision = self._inference.precision
         if precision not in kernels.KINDS or self.reducer is not None or not self.own_embeddings:
+            return None
+        if backbone.selected is not None:
             return None
 
         def make() -> CompiledEncoder | None:
@@ -155,6 +161,8 @@ class ExitEncoder(Judged, Embedded, ExitModel):
             chosen = chosen.with_special(self.tokenizer.all_special_ids)
             check_fate(chosen, words=not self.backbone.of_texts)
             check_scorers(chosen, self.heads.scorers)
+            if self.selects:
+                check_beside(chosen)
             if self.runtime == "static":
                 raise without_static(chosen)
         model: Any = self
@@ -170,6 +178,11 @@ class ExitEncoder(Judged, Embedded, ExitModel):
         return self._widths[1]
 
     @property
+    def selects(self) -> bool:
+        """Whether texts select their heads and neurons."""
+        return self.widths is not None and self.widths.selected is not None
+
+    @property
     def _narrower(self) -> Widths | None:
         """The same where they leave anything out."""
         return None if self.widths == Widths() else self.widths
@@ -183,13 +196,15 @@ class ExitEncoder(Judged, Embedded, ExitModel):
 
         Args:
             widths: A share of each layer's, such as ``0.5``, of which the first are kept;
-                ``{"heads": 0.5, "neurons": [96, 96, [0, 3, 5]]}``; or ``tokenexit.widths.Widths``.
+                ``{"heads": 0.5, "neurons": [96, 96, [0, 3, 5]]}``; ``{"selected": 0.5}`` for those
+                that selectors choose for each text; or ``tokenexit.widths.Widths``.
 
         Returns:
             This model.
 
         Raises:
-            UserError: They do not fit the network, or it has none that can be taken out.
+            UserError: They do not fit the network, or it has none that can be taken out; or they
+                are selected, and there are no selectors or what does not serve them is used.
         """
         chosen = None if widths is None else widths_from_config(widths)
         if chosen is not None:
@@ -198,7 +213,13 @@ class ExitEncoder(Judged, Embedded, ExitModel):
                     "The model looks states of n-grams up that whole layers have made, and widths "
                     "would make others: take the table away first, model.use_table(None)."
                 )
-            sliced(self.backbone, chosen, learn=True)
+            check_selectors(chosen, self.heads.selectors)
+            how = self._inference.precision, self.device.type, self.runtime == "static"
+            check_selected(chosen, *how)
+            if chosen.selected is not None:
+                check_beside(self.reducer)
+            else:
+                sliced(self.backbone, chosen, learn=True)
         model: Any = self
         model.configure(widths=None if chosen is None else chosen.to_config())
         return self
@@ -219,7 +240,15 @@ class ExitEncoder(Judged, Embedded, ExitModel):
         assert estimator is not None
         return estimator.estimate(windows)
 
+    def use(
+        self, precision: str | None = None, runtime: str | None = None, *, free: bool = False
+    ) -> Self:
+        """See ``ExitModel``; where widths are selected, weights and layers stay as they are."""
+        check_selected(self.widths, precision, self.device.type, runtime == "static")
+        return super().use(precision, runtime, free=free)
+
     def _check_static(self, inference: Inference[Any]) -> None:
+        check_selected(self.widths, None, "", static=True)
         if self.reducer is not None:
             raise without_static(self.reducer)
         if not self.own_embeddings:
@@ -275,7 +304,8 @@ class ExitEncoder(Judged, Embedded, ExitModel):
             "top": [self.backbone.final_head()],
             "heads": [self.heads.exits],
         }
-        beside = {"gate": self.heads.gate, "scorers": self.heads.scorers}
+        names = "gate", "scorers", "selectors"
+        beside = {name: getattr(self.heads, name) for name in names}
         found |= {name: [part] for name, part in beside.items() if part is not None}
         lower = self.lower_modules()
         return found | ({"lower": lower} if lower else {})
@@ -286,9 +316,11 @@ class ExitEncoder(Judged, Embedded, ExitModel):
         yield from self.heads.parameters()
 
     def scorer_parameters(self) -> Iterator[nn.Parameter]:
-        """Those of them that belong to scorers; their bars learn as heads do."""
+        """Those of them that belong to scorers and selectors; bars learn as heads do."""
         if self.heads.scorers is not None:
             yield from self.heads.scorers.scorers.parameters()
+        if self.heads.selectors is not None:
+            yield from self.heads.selectors.parameters()
 
 
 def without_static(reducer: Reducer) -> UserError:

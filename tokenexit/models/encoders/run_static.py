@@ -14,6 +14,7 @@ from tokenexit.models.encoders.embedded import without_static as without_static_
 from tokenexit.models.encoders.encoding import TextWindow
 from tokenexit.models.encoders.exit_encoder import ExitEncoder, without_static
 from tokenexit.models.encoders.run_by_depth import check_by_depth
+from tokenexit.models.encoders.selected import check_selected
 from tokenexit.models.progress import tracked
 from tokenexit.policies import Policy
 from tokenexit.policies.rule import Rule
@@ -49,6 +50,7 @@ def planned(
     if asked != "static":
         return None
     try:
+        check_selected(model.widths, None, "", static=True)
         if model.reducer is not None:
             raise without_static(model.reducer)
         if not model.own_embeddings:

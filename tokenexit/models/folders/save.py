@@ -110,8 +110,10 @@ def _apart(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _weights(model: Saveable) -> dict[str, Tensor] | None:
     """The network's weights if they are not saved as they are: what widths leave out is zero."""
-    told = model.settings.widths
-    return None if told is None else zeroed(adapt(model.network), from_config(told))
+    told = None if model.settings.widths is None else from_config(model.settings.widths)
+    if told is None or told.selected is not None:
+        return None
+    return zeroed(adapt(model.network), told)
 
 
 def _shell(network: PreTrainedModel) -> PreTrainedModel:
