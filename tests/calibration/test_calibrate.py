@@ -36,7 +36,9 @@ def validation(splits):
 def found(tagger, validation):
     """The default families, all of them run by the engine."""
     count = len(labelled_task("ner").families(tagger.labels))
-    return calibrate(tagger, validation, CalibrateConfig(min_quality=0.97, grid=8, verify=count))
+    return calibrate(
+        tagger, validation, CalibrateConfig(loose=True, min_quality=0.97, grid=8, verify=count)
+    )
 
 
 def kept(found, candidate):
@@ -81,7 +83,7 @@ def test_candidates_are_verified_by_real_runs(found, tagger, validation):
 
 
 def test_only_the_most_promising_families_are_run(tagger, validation):
-    config = CalibrateConfig(min_quality=0.97, grid=8, verify=1)
+    config = CalibrateConfig(loose=True, min_quality=0.97, grid=8, verify=1)
     names = {
         c.policy["name"]
         for c in calibrate(
@@ -99,7 +101,7 @@ def test_it_is_plain_data(found):
 
 
 def test_a_confident_promise_is_kept_in_resamples(tagger, validation):
-    config = CalibrateConfig(min_quality=0.95, confidence=0.9, **QUICK)
+    config = CalibrateConfig(loose=True, min_quality=0.95, confidence=0.9, **QUICK)
     careful = calibrate(tagger, validation, config, families=[Entropy()])
     plain = calibrate(tagger, validation, replace(config, confidence=None), families=[Entropy()])
     assert careful.target == {"min_quality": 0.95, "confidence": 0.9}
@@ -110,7 +112,7 @@ def test_a_confident_promise_is_kept_in_resamples(tagger, validation):
 
 
 def test_a_part_of_the_split_may_do(tagger, validation):
-    config = CalibrateConfig(min_quality=0.9, limit=10, **QUICK)
+    config = CalibrateConfig(loose=True, min_quality=0.9, limit=10, **QUICK)
     found = calibrate(tagger, validation, config, families=[Entropy()])
     assert found.chosen["n_sentences"] == 10
     assert calibrate(tagger, validation, config, families=[Entropy()]) == found
@@ -119,7 +121,7 @@ def test_a_part_of_the_split_may_do(tagger, validation):
 
 
 def test_everything_can_be_asked_for(tagger, validation):
-    config = CalibrateConfig(min_quality=1.0, **QUICK)
+    config = CalibrateConfig(loose=True, min_quality=1.0, **QUICK)
     found = calibrate(tagger, validation, config, families=[Margin()])
     assert found.reached
     assert found.chosen["quality"] >= found.quality_full_depth
@@ -130,7 +132,7 @@ def test_full_depth_is_always_a_way_out(tagger, validation):
     worse = calibrate(
         tagger,
         validation,
-        CalibrateConfig(min_quality=1.0, grid=2),
+        CalibrateConfig(loose=True, min_quality=1.0, grid=2),
         families=[AllOf((AssignedDepth(1), Entropy(0.9)))],
     )
     assert worse.reached
@@ -163,7 +165,7 @@ def test_an_unreachable_speedup_gives_the_fastest_and_says_so(tagger, validation
 
 
 def test_both_targets_mean_quality(tagger, validation):
-    config = CalibrateConfig(min_quality=0.9, speedup=3.0, **QUICK)
+    config = CalibrateConfig(loose=True, min_quality=0.9, speedup=3.0, **QUICK)
     found = calibrate(tagger, validation, config, families=[Entropy()])
     assert found.target == {"min_quality": 0.9}
     assert found.chosen["relative_quality"] >= 0.9
@@ -180,7 +182,7 @@ def test_both_targets_mean_quality(tagger, validation):
 )
 def test_families_that_cannot_be_calibrated(family, message, tagger, validation):
     with pytest.raises(UserError, match=message):
-        calibrate(tagger, validation, CalibrateConfig(), families=[Entropy(), family])
+        calibrate(tagger, validation, CalibrateConfig(loose=True), families=[Entropy(), family])
 
 
 def test_a_split_without_words_is_refused(tagger):
@@ -195,7 +197,7 @@ def test_a_split_without_words_is_refused(tagger):
 def test_unknown_labels_are_refused_or_kept(tagger, validation, caplog):
     few = validation.head(8)
     strange = replace(few, tags=[["B-FOOD", *tags[1:]] for tags in few.tags])
-    config = CalibrateConfig(min_quality=0.5, **QUICK)
+    config = CalibrateConfig(loose=True, min_quality=0.5, **QUICK)
     with pytest.raises(UserError, match="B-FOOD"):
         calibrate(tagger, strange, config, families=[Entropy()])
     with caplog.at_level(logging.WARNING, logger="tokenexit"):
@@ -208,7 +210,9 @@ def test_unknown_labels_are_refused_or_kept(tagger, validation, caplog):
 
 def test_the_model_is_not_changed(tagger, validation):
     before = tagger.settings
-    calibrate(tagger, validation.head(6), CalibrateConfig(**QUICK), families=[Entropy()])
+    calibrate(
+        tagger, validation.head(6), CalibrateConfig(loose=True, **QUICK), families=[Entropy()]
+    )
     assert tagger.settings == before
     assert not tagger.training
 
@@ -231,7 +235,7 @@ class Agreement(Promise):
 def test_a_promise_of_ones_own_is_kept(tagger, validation, asked, saves, beside, monkeypatch):
     """Here all texts agree at full depth alone, and most do wherever words leave."""
     monkeypatch.setitem(PROMISES._members, "agreement", Agreement)
-    config = CalibrateConfig(promises={"agreement": asked}, **beside, **QUICK)
+    config = CalibrateConfig(loose=True, promises={"agreement": asked}, **beside, **QUICK)
     found = calibrate(tagger, validation, config, families=[Entropy()])
     assert found.reached
     assert found.target == {**beside, "agreement": asked}

@@ -37,7 +37,7 @@ def test_impossible_wishes_are_refused(given, name):
     ("given", "target"),
     [
         ({}, ("min_quality", 0.99)),
-        ({"min_quality": 1}, ("min_quality", 1)),
+        ({"min_quality": 1, "loose": True}, ("min_quality", 1)),
         ({"speedup": 1}, ("speedup", 1)),
         ({"min_quality": 0.5, "speedup": 2.0}, ("min_quality", 0.5)),
         ({"latency": 3.0}, ("latency", 3.0)),

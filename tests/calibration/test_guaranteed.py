@@ -13,7 +13,7 @@ from tokenexit.calibration.candidate_list import Listed, frontier, thinned
 from tokenexit.calibration.counted import counted_labels
 from tokenexit.errors import UserError
 from tokenexit.evaluation.evaluate import evaluate
-from tokenexit.policies import Entropy, from_config
+from tokenexit.policies import Entropy, Margin, from_config
 from tokenexit.policies.never import Never
 from tokenexit.promises.sentences import promise_sentences
 
@@ -66,7 +66,8 @@ def test_a_promise_is_tested_by_real_runs(tagger, splits):
 
 
 def test_half_of_the_texts_make_the_list_where_nothing_else_does(tagger, splits):
-    found = ask(tagger, splits["validation"], "differs <= 0.3 with 80%")
+    config = CalibrateConfig(guarantee="differs <= 0.3 with 80%", grid=8)
+    found = calibrate(tagger, splits["validation"], config, families=[Entropy(), Margin()])
     assert (found.promise["n"], found.promise["family_chosen_on"]) == (23, 22)
 
 

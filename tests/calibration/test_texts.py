@@ -69,7 +69,7 @@ FAMILIES = [policies.Margin(0.5), policies.AssignedDepth(3)]
 
 
 def test_keeps_its_promise_with_the_least_work_that_was_tried(model, split):
-    found = calibrate(model, split, CalibrateConfig(min_quality=0.9), families=FAMILIES)
+    found = calibrate(model, split, CalibrateConfig(loose=True, min_quality=0.9), families=FAMILIES)
     assert found.reached
     goal = 0.9 * found.quality_full_depth
     assert len(found.candidates) == 1 + RUNS * len(FAMILIES)
@@ -81,7 +81,7 @@ def test_keeps_its_promise_with_the_least_work_that_was_tried(model, split):
 
 
 def test_confidence_asks_for_more(model, split):
-    plain = CalibrateConfig(min_quality=0.9)
+    plain = CalibrateConfig(loose=True, min_quality=0.9)
     loose = calibrate(model, split, plain, families=FAMILIES[:1])
     careful = replace(plain, confidence=0.95)
     sure = calibrate(model, split, careful, families=FAMILIES[:1])
@@ -105,7 +105,7 @@ def test_a_saving_that_is_out_of_reach_is_told(model, split, caplog):
 
 
 def test_a_sample_is_drawn_and_stays_the_same(model, split):
-    config = CalibrateConfig(min_quality=0.9, limit=5)
+    config = CalibrateConfig(loose=True, min_quality=0.9, limit=5)
     found = [calibrate(model, split, config, families=FAMILIES[:1]) for _ in range(2)]
     assert found[0] == found[1]
     assert found[0].chosen["n_sentences"] == 5
@@ -114,7 +114,7 @@ def test_a_sample_is_drawn_and_stays_the_same(model, split):
 def test_a_promise_about_texts_not_yet_written(model):
     """Real runs only; what may differ is any token of a text. References are not needed."""
     bare = PairSplit(ALL[:120], None, None, "here")
-    config = CalibrateConfig(risk=0.3, delta=0.1, grid=6, limit=120)
+    config = CalibrateConfig(risk=0.3, grid=6, limit=120)
     found = calibrate(model, bare, config, families=FAMILIES[:1])
     ours, deep = (model.predict(ALL[:120], policy=p) for p in (found.policy, policies.Never()))
     changed = sum(a.token_ids != b.token_ids for a, b in zip(ours, deep, strict=True))
@@ -161,7 +161,7 @@ def by(model):
 
 @pytest.mark.parametrize("metric", ["ter", "chrf", "rougeL"])
 def test_another_metric_can_be_the_quality(by, split, metric):
-    config = CalibrateConfig(min_quality=0.9)
+    config = CalibrateConfig(loose=True, min_quality=0.9)
     found = calibrate(by(metric), split, config, families=FAMILIES[:1])
     chosen = found.chosen
     assert chosen["metric"] == found.measured["metric"] == metric
@@ -180,7 +180,7 @@ def test_the_fastest_that_is_asked_for_has_the_fewest_errors(by, split):
 
 
 def test_confidence_needs_a_metric_of_sums(by, split):
-    config = CalibrateConfig(min_quality=0.9, confidence=0.9)
+    config = CalibrateConfig(loose=True, min_quality=0.9, confidence=0.9)
     found = calibrate(by("ter"), split, config, families=FAMILIES[:1])
     assert found.chosen["relative_quality"] >= 0.9
     with pytest.raises(UserError, match="Chrf gives no parts"):

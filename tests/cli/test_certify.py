@@ -93,10 +93,11 @@ def count(folder, honest=False):
 
     path = folder / "traces" / "certificate.parquet"
     table = pq.read_table(path)
-    place = table.column_names.index("1.changed")
+    setting = next(n for n in table.column_names if n[0].isdigit() and n.endswith(".changed"))
+    place = table.column_names.index(setting)
     values = table.column(place).to_numpy().copy()
     values[np.flatnonzero(values == 0)[0]] = 1
-    pq.write_table(table.set_column(place, "1.changed", pa.array(values)), path)
+    pq.write_table(table.set_column(place, setting, pa.array(values)), path)
     if not honest:  # whoever changes the one changes the other as well
         name = fingerprint(path)
         changed(folder / "certificate.json", lambda told: told["trace"].update(sha256=name))
@@ -122,7 +123,7 @@ def everywhere(folder):
 TAMPERED = {
     "a looser policy everywhere": (everywhere, ".policy.threshold"),
     "weights": (weights, "model.files.exit_heads.safetensors"),
-    "a count": (count, "sequence.1.texts_lost.differs"),
+    "a count": (count, ".texts_lost.differs"),
     "a count, and its file": (lambda folder: count(folder, True), "trace.sha256"),
     "no trace": (lambda folder: (folder / "traces/certificate.parquet").unlink(), "is missing"),
     "the model's policy": (

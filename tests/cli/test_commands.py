@@ -145,7 +145,7 @@ class TestCalibrate:
 
     def test_updates_the_folder(self, ok, own_run, corpus, tmp_path, tagger):
         before = {p.name: load_file(p) for p in own_run.glob("*.safetensors")}
-        args = ["--data", corpus, "--min-quality", 0.9, "--policy", "margin"]
+        args = ["--data", corpus, "--min-quality", 0.9, "--loose", "--policy", "margin"]
         shown = ok("calibrate", own_run, *args, "--json", tmp_path / "found.json")
         found, exits = read(own_run / "calibration.json"), read(own_run / "exit_config.json")
         assert found == read(tmp_path / "found.json")
@@ -194,7 +194,7 @@ class TestCalibrate:
         assert again["chosen"]["relative_quality"] >= 1
         assert again["target"] == {"latency": 1e6}
         assert again["timing"]["cost_model"] == found["timing"]["cost_model"]
-        ok(*args, "--min-quality", 0.9)
+        ok(*args, "--min-quality", 0.9, "--loose")
         assert read(own_run / "calibration.json")["timing"] is None
 
     def test_a_dry_run_changes_nothing(self, ok, own_run, corpus, tmp_path):

@@ -28,7 +28,13 @@ DECODER = {
     "num_decoder_layers": 3, "vocab_size": 300,
 }  # fmt: skip
 TRAIN = {"max_steps": 4, "batch_size": 6, "epochs": 5}
-CALIBRATE = {"grid": 4, "verify": 1, "limit": 4, "reducer": {"rounds": 1, "children": 2}}
+CALIBRATE = {
+    "grid": 4,
+    "verify": 1,
+    "limit": 4,
+    "loose": True,
+    "reducer": {"rounds": 1, "children": 2},
+}
 COMMON = {"train": TRAIN, "calibrate": CALIBRATE}
 SCHEMAS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "text": (ClassificationConfig, run_task, {**COMMON, "model": ENCODER}),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tokenexit.guarantees import parse
 from tokenexit.methods import METHODS, settings_of
 from tokenexit.objectives import from_config
 from tokenexit.objectives.selected import Selected
@@ -162,6 +163,9 @@ def test_calm_decays_its_margin():
     decayed, *others = settings["calibrate"]["policies"]
     assert decayed == {"name": "decay", "policy": {"name": "margin"}}
     assert [family["name"] for family in others] == ["saturation", "learned_gate"]
+    textual, risk = parse(settings["calibrate"]["guarantee"])
+    assert (textual.loss, risk.loss) == ("chrf differs", "chrf loss")
+    assert (textual.delta, risk.delta) == (0.05, 0.05)
 
 
 def test_networks_are_narrowed_between_phases():

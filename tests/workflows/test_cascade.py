@@ -31,7 +31,7 @@ SMALL = {
         "max_position_embeddings": 32,
     },
     "train": {"max_steps": 60, "batch_size": 8, "epochs": 20, "lr": 3e-3, "head_lr": 3e-3},
-    "calibrate": {"grid": 8, "verify": 1},
+    "calibrate": {"grid": 8, "verify": 1, "loose": True},
 }
 COLOURS = {"warm": "red orange yellow", "cold": "blue green violet"}
 
@@ -119,7 +119,7 @@ def test_calibrate_changes_the_folder(finished, data, tmp_path, monkeypatch, cap
 
     folder = shutil.copytree(finished, tmp_path / "cascade")
     argv = ["calibrate", str(folder), "--data", str(data), "--policy", "margin"]
-    monkeypatch.setattr("sys.argv", ["tokenexit", *argv, "--min-quality", "0.5"])
+    monkeypatch.setattr("sys.argv", ["tokenexit", *argv, "--min-quality", "0.5", "--loose"])
     with pytest.raises(SystemExit) as stop:
         cli.main()
     assert stop.value.code == 0

@@ -32,7 +32,7 @@ SMALL = {
     },
     "heads": {"name": "linear", "gate": True},
     "train": {"max_steps": 60, "batch_size": 8, "epochs": 20, "lr": 3e-3, "head_lr": 3e-3},
-    "calibrate": {"grid": 4, "verify": 1},
+    "calibrate": {"grid": 4, "verify": 1, "loose": True},
 }
 COLOURS = {"warm": "red orange yellow", "cold": "blue green violet"}
 

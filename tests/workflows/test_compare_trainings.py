@@ -70,7 +70,7 @@ def pairs(tmp_path_factory):
 def config(folder, data, task, *trainings, **changes):
     steps = TrainConfig(max_steps=12, batch_size=8, lr=1e-2, head_lr=1e-2, epochs=99)
     given = {
-        "calibrate": CalibrateConfig(grid=3, verify=1, policies=[{"name": "entropy"}]),
+        "calibrate": CalibrateConfig(loose=True, grid=3, verify=1, policies=[{"name": "entropy"}]),
         "settings": 2, "clock": False, "train": steps, "model": ENCODER,
     }  # fmt: skip
     return CompareMethodsConfig(
@@ -134,7 +134,7 @@ def test_word_classes_over_two_seeds_with_one_added_later(tags, tmp_path):
 @pytest.mark.slow
 def test_a_context_gate_goes_on_with_the_training_it_is_fitted_to(tags, tmp_path):
     gate = "context_gate(inner=0,features=[entropy],reach=0,history=1,epochs=1)"
-    few = CalibrateConfig(grid=3, verify=1)
+    few = CalibrateConfig(loose=True, grid=3, verify=1)
     trainings = ["joint", f"joint+{gate}"]
     compare_methods(config(tmp_path / "out", tags, "pos", *trainings, calibrate=few))
     plain, gated = list(runs_of(tmp_path / "out").values())[2:]
@@ -154,7 +154,7 @@ def test_generators_are_compared_and_what_fails_is_told(pairs, tmp_path):
     given = {
         "model": GENERATOR, "clock": True, "clock_texts": 2, "repeats": 1,
         "recipe": {"generation": {"max_new_tokens": 6}, "max_target": 8, "metric": "chrf"},
-        "calibrate": CalibrateConfig(grid=3, verify=1, policies=[{"name": "margin"}]),
+        "calibrate": CalibrateConfig(loose=True, grid=3, verify=1, policies=[{"name": "margin"}]),
     }  # fmt: skip
     trainings = ["joint", "halt_and_copy(policy=margin)", "frozen_distillation"]
     compare_methods(config(tmp_path / "out", pairs, "translation", *trainings, **given))

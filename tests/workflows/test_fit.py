@@ -29,7 +29,7 @@ WORDS = {"red": "warm", "orange": "warm", "blue": "cold", "green": "cold"}
 ROWS = [{"sentence": f"it is {word}", "label": label} for word, label in WORDS.items()] * 16
 SETTINGS: dict[str, Any] = {
     "train": {"max_steps": 40, "epochs": 20, "batch_size": 16, "lr": 5e-3, "head_lr": 5e-3},
-    "calibrate": {"grid": 3, "verify": 1},
+    "calibrate": {"grid": 3, "verify": 1, "loose": True},
 }
 FEW = {**SETTINGS, "train": {"max_steps": 2}}
 

@@ -18,9 +18,11 @@ from tokenexit.training import TrainConfig
 from tokenexit.workflows.selection import (
     EPOCH,
     FITTING,
+    LOOKS,
     RECORD,
     STOPPING,
     TRAINING,
+    looks_before,
     selection,
     used_before,
     uses_of,
@@ -61,6 +63,29 @@ def test_otherwise_all_texts_serve_for_both_and_it_is_known(config, uses, count)
     assert held.choosing is held.calibrating is texts
     assert held.design is None
     assert held.used_for == uses
+
+
+def test_epochs_share_what_may_go_wrong_where_quality_is_promised():
+    """All texts choose and test, unless heads are fitted to them: those are endlessly many."""
+    config, train = CalibrateConfig(), split(30)
+    held = selection(split(100), config, [EPOCH], train)
+    assert held.choosing is held.calibrating
+    assert held.design is not None
+    assert len(held.design) == 30
+    assert held.after(100, looks=3).shared_by == 3
+    assert held.after(0, looks=3).shared_by == 3
+    assert selection(split(100), config, [], train).after(100, looks=3).shared_by == 1
+    halved = selection(split(100), config, [EPOCH, FITTING], train)
+    assert len(halved.calibrating) == 50
+    assert halved.after(50, looks=3).shared_by == 1
+    loose = selection(split(100), CalibrateConfig(loose=True), [FITTING], train)
+    assert loose.choosing is loose.calibrating
+
+
+def test_a_model_says_among_how_many_its_texts_chose():
+    assert looks_before({LOOKS: 4}, [EPOCH]) == 4
+    assert looks_before({LOOKS: 4}, []) == looks_before({LOOKS: 4}, [FITTING]) == 1
+    assert looks_before({}, [EPOCH]) == looks_before(None, [EPOCH]) == 1  # of before
 
 
 @pytest.mark.parametrize("chosen_on", [0, 50, 100])

@@ -39,7 +39,7 @@ SMALL = {
     },
     "train": {"max_steps": 3, "batch_size": 8, "objective": {"name": "joint"}},
     "generation": {"max_new_tokens": 4},
-    "calibrate": {"limit": 4},
+    "calibrate": {"limit": 4, "loose": True},
     "validate_on": 4,
     "task": "translation",
 }
@@ -157,7 +157,10 @@ def test_a_run_measured_by_errors(data, tmp_path):
     ("told", "message"),
     [
         (["metric=f1"], "metric of texts 'f1'"),
-        (["metric=chrf", "calibrate.confidence=0.9"], "Chrf gives no parts"),
+        (
+            ["metric=chrf", "calibrate.confidence=0.9", "calibrate.loose=true"],
+            "Chrf gives no parts",
+        ),
     ],
 )
 def test_a_metric_that_cannot_be_is_refused_before_training(data, tmp_path, told, message):
@@ -190,6 +193,7 @@ def test_a_promise_rests_on_texts_that_chose_nothing(data, tmp_path):
     training = json.loads((out / "exit_config.json").read_text())["training"]
     assert training["validation_used_for"] == ["choosing the epoch"]
     assert training["validation_chosen_on"] == 3
+    assert training["validation_looks"] == 2
     before, _ = run("later")
     assert before["data_used_for"] == ["choosing the epoch"]
     found, out = run("later", *risk, "resume=true")

@@ -163,7 +163,7 @@ def test_a_context_gate_is_fitted_and_calibrated(small_bert, corpus, tmp_path):
             model=small_bert,
             train=TrainConfig(max_steps=4, batch_size=16),
             context_gate=ContextGateConfig(fit=True, inner=0, epochs=1, rounds=2),
-            calibrate=CalibrateConfig(policies=[{"name": "context_gate"}], grid=4),
+            calibrate=CalibrateConfig(policies=[{"name": "context_gate"}], grid=4, loose=True),
         )
     )
     model = ExitModelForTokenClassification.from_pretrained(run)

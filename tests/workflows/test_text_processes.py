@@ -50,6 +50,7 @@ def arguments(tmp_path_factory: Any) -> list[str]:
         f"model={json.dumps(MODEL)}",
         "generation={max_new_tokens: 6}",
         "calibrate.limit=5",
+        "calibrate.loose=true",
         "validate_on=5",
         "max_target=20",
         "train.batch_size=10",

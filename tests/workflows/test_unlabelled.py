@@ -32,7 +32,7 @@ SMALL: dict[str, Any] = {
     "heads": {"name": "linear", "dropout": 0.0},
     # Every step sees every text, so that only what is learned from them can differ.
     "train": {"max_steps": 8, "batch_size": 100, "epochs": 8, "lr": 3e-3, "head_lr": 3e-3},
-    "calibrate": {"grid": 4, "verify": 1},
+    "calibrate": {"grid": 4, "verify": 1, "loose": True},
 }  # fmt: skip
 LONG = ("train.max_steps=40", "train.lr=0.01", "train.head_lr=0.01")
 LABELS = {"warm": "red orange yellow", "cold": "blue green violet"}

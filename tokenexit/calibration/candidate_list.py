@@ -1,8 +1,10 @@
 """Which settings are tested, and in which order: fixed on texts that test nothing.
 
 Of all families' settings those are kept that no cheaper one equals on the choosing texts; they are
-tested from the safest to the cheapest (Pareto testing, Laufer-Goldshtein et al. 2023). A list that
-does not suit the testing texts costs savings, never the promise.
+tested from the safest to the cheapest (Pareto testing, Laufer-Goldshtein et al. 2023). On texts
+that a model learned from, rather loose exits lose nothing yet, so that stricter settings of the
+same family come first. A list that does not suit the testing texts costs savings, never the
+promise.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ from tokenexit.policies.never import Never
 MOST = 16
 """Settings that are tested at most: each is a real run."""
 
+LEAD = 5
+"""Of these, settings that are stricter than the safest on the choosing texts."""
+
 RUNS = 8
 """Settings of each family, where each is a real run on the choosing texts."""
 
@@ -40,11 +45,13 @@ class Listed:
         safety: Least mean of what promises count, over what full depth has; below 0 where one is
             broken on these texts.
         cost: Share of the layers that it takes.
+        family: Number of the family that it is of.
     """
 
     policy: Policy
     safety: float
     cost: float
+    family: int = 0
 
 
 def candidate_list(
@@ -64,14 +71,35 @@ def candidate_list(
         seen: What settings give on these texts, where it is known.
     """
     seen = seen or (by_simulation(work) if work.simulated else by_runs(work))
-    tried = []
-    for family in families:
-        for policy in reversed(settings_of(work, [family], settings)):
-            tried.append(listed(policy, guarantees, seen))
+    tried: list[Listed] = []
+    for number, family in enumerate(families):
+        own = settings_of(work, [family], settings)
+        while own:
+            tried.append(replace(listed(own.pop(), guarantees, seen), family=number))
             # Runs cost: from each family's loose end until nothing more is lost.
             if not work.simulated and (tried[-1].safety >= 1 or tried[-1].cost >= 1):
                 break
-    return [one.policy for one in thinned(frontier(tried))]
+        tried += unseen(own, tried[-1])
+    best = frontier(tried)
+    first = lead(tried, best)
+    return [one.policy for one in [*first, *thinned(best, MOST - len(first))]]
+
+
+def unseen(stricter: Sequence[Policy], last: Listed) -> list[Listed]:
+    """Settings stricter than one that loses nothing: their cost is between that and all layers."""
+    if last.cost >= 1:
+        return []
+    steps = [(place + 1) / (len(stricter) + 1) for place in range(len(stricter))]
+    costs = [1 - (1 - last.cost) * step for step in steps]
+    told = zip(stricter, costs, strict=True)
+    return [Listed(policy, -np.inf, cost, last.family) for policy, cost in told]
+
+
+def lead(tried: Sequence[Listed], best: Sequence[Listed]) -> list[Listed]:
+    """Stricter settings of the family that a list begins with, the strictest first."""
+    own = [one for one in tried for begin in best[:1] if one.family == begin.family]
+    stricter = [one for one in own if best[0].cost < one.cost < 1]
+    return _spread(sorted(stricter, key=lambda one: -one.cost), LEAD)
 
 
 def settings_of(work: Workload, families: Sequence[Policy], settings: int) -> list[Policy]:
@@ -144,12 +172,17 @@ def frontier(tried: Sequence[Listed]) -> list[Listed]:
 def thinned(listed: Sequence[Listed], most: int = MOST) -> list[Listed]:
     """So many of them at most, evenly by cost; hopeless ones are left out first."""
     hopeful = [one for one in listed if one.safety >= -ROOM] or list(listed[:1])
-    if len(hopeful) <= most:
-        return hopeful
-    costs = np.array([one.cost for one in hopeful])
+    return _spread(hopeful, most)
+
+
+def _spread(listed: Sequence[Listed], most: int) -> list[Listed]:
+    """So many at most, evenly by cost."""
+    if len(listed) <= most:
+        return list(listed)
+    costs = np.array([one.cost for one in listed])
     wanted = np.linspace(costs[0], costs[-1], most)
     places = sorted({int(np.abs(costs - cost).argmin()) for cost in wanted})
-    return [hopeful[place] for place in places]
+    return [listed[place] for place in places]
 
 
 def safety(guarantees: Sequence[Guarantee], exits: Columns, full: Columns) -> float:

@@ -22,7 +22,11 @@ OWN = ("min_quality", "speedup", "latency", "risk")
 
 @dataclass(frozen=True)
 class CalibrateConfig:
-    """The promise the policy has to keep, on the validation split.
+    """What the policy has to keep.
+
+    ``min_quality`` is a promise about texts not yet seen, tested on the validation split. It is a
+    target, met on these texts alone, where ``loose`` says so, where the clock decides, or where a
+    reducer is chosen on the same texts.
 
     With both targets given, ``min_quality`` decides and ``speedup`` is only reported. ``latency``
     alone asks for the best quality within it; beside ``min_quality``, the fastest choice that keeps
@@ -31,7 +35,11 @@ class CalibrateConfig:
     """
 
     min_quality: float | None = field(
-        default=None, metadata={"help": "share of full-depth quality to keep (0.99 by default)"}
+        default=None,
+        metadata={
+            "help": "share of full-depth quality to keep (0.99 by default), promised for texts not "
+            "yet seen"
+        },
     )
     speedup: float | None = field(
         default=None, metadata={"help": "layers to save instead: depth over mean exit layer"}
@@ -49,11 +57,21 @@ class CalibrateConfig:
     )
     confidence: float | None = field(
         default=None,
-        metadata={"help": "keep min_quality in this share of bootstrap resamples, such as 0.9"},
+        metadata={
+            "help": "probability with which min_quality is promised (0.9 by default); with loose, "
+            "share of bootstrap resamples that keep it"
+        },
+    )
+    loose: bool = field(
+        default=False,
+        metadata={"help": "take min_quality for a target on these texts, not for a promise"},
     )
     risk: float | None = field(
         default=None,
-        metadata={"help": "share of unseen texts that may differ from full depth, such as 0.05"},
+        metadata={
+            "help": "share of unseen texts that may differ from full depth, such as 0.05; with "
+            "delta=0.1 short for guarantee='differs <= 0.05 with 90%'"
+        },
     )
     delta: float | None = field(
         default=None,
@@ -97,6 +115,7 @@ class CalibrateConfig:
                 f"calibrate.confidence must be between 0 and 1, not {self.confidence!r}."
             )
         self._check_guarantee()
+        self._check_kept()
         self._check_promises()
         self._check_risk()
         self._check_clock()
@@ -116,7 +135,16 @@ class CalibrateConfig:
             beside = others[0] if others else "minimise=time"
             raise UserError(
                 f"calibrate.guarantee is tested alone: leave calibrate.{beside} out, or say it as "
-                f"a part of the guarantee ({self.guarantee!r} and ...)."
+                f"a part of the guarantee ({self.guarantee!r} and ...); calibrate.guarantee=null "
+                "where a method sets it."
+            )
+
+    def _check_kept(self) -> None:
+        if self.promises_quality and self.target[1] >= 1:
+            raise UserError(
+                "calibrate.min_quality=1 leaves exits nothing to lose, which no number of texts "
+                "promises. Ask for less, such as 0.999, or set calibrate.loose=true for a target "
+                "on the validation texts alone."
             )
 
     def _check_promises(self) -> None:
@@ -206,8 +234,21 @@ class CalibrateConfig:
 
     @property
     def guarantees(self) -> tuple[Guarantee, ...]:
-        """What ``guarantee`` says; nothing where it is empty."""
-        return () if self.guarantee is None else parse(self.guarantee)
+        """What ``guarantee`` says, or ``risk`` with ``delta``, which is the same in other words."""
+        if self.guarantee is not None:
+            return parse(self.guarantee)
+        if self.risk is None or self.delta is None:
+            return ()
+        loss = "differs" if self.risk_of == "text" else "words of a text changed"
+        return (Guarantee(loss, self.risk, self.delta),)
+
+    @property
+    def promises_quality(self) -> bool:
+        """Whether ``min_quality`` is a promise about unseen texts, where the task has one."""
+        if self.loose or self.by_clock or self.reducer.by is not None:
+            return False
+        others = self.guarantee is not None or self.risk is not None
+        return not others and self.target[0] == "min_quality"
 
     @property
     def unlabelled(self) -> bool:

@@ -64,7 +64,7 @@ class Generating(Workload):
         """See ``Workload``."""
         for policy in families:
             check_generator_policy(policy)
-        if config.confidence is not None:
+        if config.confidence is not None and not config.promises_quality:
             check_parts(self._metric)
         if config.promise is not None and config.promise.of != "text":
             raise UserError(

@@ -127,16 +127,17 @@ def check_goals(config: CalibrateConfig, task: str, metric: str | None = None) -
     """Refuse promises that have no meaning for a task.
 
     Raises:
-        UserError: ``risk`` or ``confidence`` for a regression, or ``confidence`` for a metric
-            other than the task's usual one.
+        UserError: ``risk`` for a regression; ``confidence`` of a target (see
+            ``CalibrateConfig.loose``) for one, or for a metric other than the task's usual one.
     """
     of = labelled_task(task)
-    if config.confidence is not None and metric not in (None, of.metric):
+    resampled = config.confidence is not None and not config.promises_quality
+    if resampled and metric not in (None, of.metric):
         raise UserError(
             f"calibrate.confidence resamples {of.metric}, the usual metric of {task}, and "
             f"not {metric!r}; leave one of the two out."
         )
-    if not of.countable and (config.risk is not None or config.confidence is not None):
+    if not of.countable and (config.risk is not None or resampled):
         raise UserError(
             "calibrate.risk and calibrate.confidence count answers that are wrong or differ, and "
             "numbers are near or far; use calibrate.min_quality or calibrate.speedup."

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from tokenexit.calibration.candidate_list import candidate_list
 from tokenexit.calibration.certificate.evidence import Evidence
-from tokenexit.calibration.guarantee import Certified, halves
+from tokenexit.calibration.guarantee import WITHOUT_LABELS, Certified, halves
+from tokenexit.calibration.loose import Target, loosest, target_met
+from tokenexit.calibration.simulate import grid
 from tokenexit.calibration.workload import Workload
 from tokenexit.errors import UserError
 from tokenexit.evaluation.evaluate import Result
@@ -22,6 +24,10 @@ from tokenexit.policies.never import Never
 
 logger = logging.getLogger(__name__)
 
+Listing = Callable[[Sequence[Guarantee], bool], Sequence[Policy]]
+"""Settings to test, of the promises that they are ordered by; of the testing texts themselves where
+these will test nothing."""
+
 FULL_DEPTH = "The model stays at full depth."
 
 
@@ -32,6 +38,7 @@ def guaranteed(
     *,
     settings: int = 32,
     design: Any = None,
+    target: Target | None = None,
 ) -> Certified:
     """Choose a setting of the families.
 
@@ -41,23 +48,31 @@ def guaranteed(
         guarantees: What has to hold.
         settings: Of a family's threshold, to make the list of.
         design: Texts that fix which settings are tested, in which order, such as training texts;
-            a half of those of ``work`` when None, which then test nothing.
+            a half of those of ``work`` when None, which then test nothing; of one family all its
+            settings are tested then, strict to loose, and all texts test.
+        target: What a setting has to be on the testing texts as well, and which is the best of
+            those that may be served. The loosest one that is so, promise or not, is found too, for
+            the record.
 
     Raises:
         UserError: A promise has no meaning for the model, or needs answers that are not there.
     """
-    tested = work
-    if design is None:
+    tested, grown = work, design is None and len(families) == 1
+    if design is None and not grown:
         chosen, rest = halves(len(work.split), families=2)
         design, tested = work.split.take(chosen), work.on(work.split.take(rest))
 
-    def listed(asked: Sequence[Guarantee]) -> list[Policy]:
-        return candidate_list(work.on(design), families, asked, settings)
+    def listed(asked: Sequence[Guarantee], here: bool) -> list[Policy]:
+        if grown:
+            return [families[0].with_threshold(value) for value in grid(families[0], settings)]
+        return candidate_list(tested if here else work.on(design), families, asked, settings)
 
-    found = _tested(tested, guarantees, listed)
+    found = _tested(tested, guarantees, listed, target=target)
     if found.why and is_main():
-        logger.warning("%s", found.why)
-    return replace(found, promise={**found.promise, "family_chosen_on": len(design)})
+        other = "" if target is None else " calibrate.loose=true asks for a target on these alone."
+        logger.warning("%s%s", found.why, other)
+    chose = 0 if design is None else len(design)
+    return replace(found, promise={**found.promise, "family_chosen_on": chose})
 
 
 def guaranteed_as_it_is(work: Workload, guarantees: Sequence[Guarantee]) -> Certified:
@@ -70,22 +85,24 @@ def guaranteed_as_it_is(work: Workload, guarantees: Sequence[Guarantee]) -> Cert
     Raises:
         UserError: As ``guaranteed``.
     """
-    return _tested(work, guarantees, lambda _: [work.model.policy], "Nothing is certified.")
+    return _tested(work, guarantees, lambda *_: [work.model.policy], "Nothing is certified.")
 
 
 def _tested(
     tested: Workload,
     guarantees: Sequence[Guarantee],
-    listed: Callable[[Sequence[Guarantee]], Sequence[Policy]],
+    listed: Listing,
     otherwise: str = FULL_DEPTH,
+    target: Target | None = None,
 ) -> Certified:
     """Run settings in order until one breaks a promise.
 
     Args:
         tested: The model and the texts.
         guarantees: What has to hold.
-        listed: The settings, of the promises that they are ordered by.
+        listed: The settings.
         otherwise: What follows where none keeps them, in words.
+        target: See ``guaranteed``.
     """
     labelled, keys = tested.labelled, tested.split.keys()
     with in_full_precision(tested.model):
@@ -101,24 +118,44 @@ def _tested(
     runs: list[Result] = []
     counted: list[Columns] = []
 
-    def settings_run() -> Iterator[Columns]:
-        for policy in listed(sequence.in_order or guarantees):
-            result, trace = tested.evaluate(policy, reference)
-            runs.append(result)
-            counted.append(tested.counted(trace, deep))
-            yield counted[-1]
+    def run(policy: Policy) -> Columns:
+        result, trace = tested.evaluate(policy, reference)
+        runs.append(result)
+        counted.append(tested.counted(trace, deep))
+        return counted[-1]
 
-    enough = all(count is not None and count <= len(sequence.order) for count in needed.values())
-    passed, tests = sequence.last(settings_run()) if enough else (0, [])
-    kept, savings = sequence.afterwards(counted[:passed])
     texts = len(sequence.order)
-    why = "" if kept else why_nothing(guarantees, needed, texts, runs[:passed], otherwise)
+    enough = all(count is not None and count <= texts for count in needed.values())
+    queue = listed(sequence.in_order or guarantees, not enough) if enough or target else []
+    passed, tests = sequence.last(map(run, queue)) if enough else (0, [])
+    kept, savings = sequence.afterwards(counted[:passed])
+    told: dict[str, Any] = {}
+    tried, served = runs[:passed], kept
+    if target is not None:
+        more = loosest(
+            queue, runs, target.keeps, lambda policy: tested.evaluate(policy, reference)[0]
+        )
+        told = {"loose": None if more is None else target_met(more)}
+        served = target.best(tried[:kept])
+        if served < kept:  # the others passed as well, and are not served
+            runs, counted, tests = runs[:served], counted[:served], tests[:served]
+    why = ""
+    if kept and not served:
+        why = f"None of the {kept} settings that can be promised is as asked on {texts} texts."
+        why = f"{why} {otherwise}"
+    elif not kept:
+        why = why_nothing(guarantees, needed, texts, tried, otherwise)
+        if tests and not passed:
+            why += missing(sequence.needed(counted[0]), texts)
     policies = [dict(result.policy) for result in runs]
+    best = runs[served - 1] if served else full
+    if not labelled:
+        best = replace(best, notes={**best.notes, "gold": WITHOUT_LABELS})
     return Certified(
-        best=runs[kept - 1] if kept else full,
+        best=best,
         full=full,
         runs=runs,
-        reached=kept > 0,
+        reached=served > 0,
         promise={
             "guarantee": " and ".join(map(str, guarantees)),
             "promise": "; ".join(one.sentence for one in guarantees),
@@ -131,6 +168,7 @@ def _tested(
             "settings_run": len(runs),
             "family_chosen_on": 0,
             "labelled": labelled,
+            **told,
         },
         evidence=Evidence.of(sequence, keys, policies, counted),
         why=why,
@@ -189,3 +227,17 @@ def why_nothing(
         f"{name} cannot be promised on {texts} texts: {count} are needed even if nothing is lost. "
         f"{deep} Add {count - texts} texts, or ask for less."
     )
+
+
+def missing(needed: Mapping[str, int | None], texts: int) -> str:
+    """About how many texts would do where the strictest setting lost too much on fewer, in words.
+
+    Args:
+        needed: Texts, if it goes on to lose as much.
+        texts: On which it was tested.
+    """
+    counts = [count for count in needed.values() if count is not None]
+    if len(counts) < len(needed) or max(counts) <= texts:
+        return ""
+    more = max(counts) - texts
+    return f" At what the strictest one lost there, about {more} more texts would do."

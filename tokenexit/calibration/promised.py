@@ -8,6 +8,7 @@ from tokenexit.calibration.by_clock import Trial, choose
 from tokenexit.calibration.clock.clock import Clock
 from tokenexit.calibration.config import CalibrateConfig
 from tokenexit.calibration.found import Calibration, measured_of, verified
+from tokenexit.calibration.goal import target_of
 from tokenexit.calibration.guarantee import Certified
 from tokenexit.calibration.workload import Workload
 from tokenexit.policies import Policy, from_config
@@ -43,9 +44,12 @@ def promised(
         chosen = choose(clock, config, full, [trial(best, from_config(best.policy))])
         best, timing = chosen.result, chosen.timing
         candidates = chosen.timed([verified(found.full), *candidates])
+    measured = measured_of(
+        best, count, found.promise["family_chosen_on"], figures=bool(config.promises)
+    )
     return Calibration(
-        measured=measured_of(best, count, found.promise["family_chosen_on"]),
-        target=config.goals,
+        measured=measured,
+        target=_target(config, found),
         split=work.name,
         policy=dict(best.policy),
         reached=found.reached,
@@ -60,3 +64,10 @@ def promised(
         cost_model=None if clock is None else clock.costs.to_json(),
         evidence=found.evidence,
     )
+
+
+def _target(config: CalibrateConfig, found: Certified) -> dict[str, Any]:
+    """What was asked; of a share of quality, also what it was promised as."""
+    asked = target_of(config) if config.promises_quality else config.goals
+    promised = found.promise.get("guarantee")
+    return asked if promised is None else {**asked, "guarantee": promised}

@@ -19,9 +19,10 @@ from tokenexit.calibration.found import Calibration
 from tokenexit.calibration.goal import check_family, check_promises
 from tokenexit.calibration.guarantee import certify
 from tokenexit.calibration.guaranteed import guaranteed
+from tokenexit.calibration.kept import as_risk, kept, promises_kept, quality_beside
 from tokenexit.calibration.open import workload_of
 from tokenexit.calibration.promised import promised
-from tokenexit.calibration.sampling import drawn, warn_of_few
+from tokenexit.calibration.sampling import drawn, sample, warn_of_few
 from tokenexit.calibration.trying import Search
 from tokenexit.data.pairs import PairSplit
 from tokenexit.data.tagged import TaggedSplit
@@ -40,6 +41,7 @@ def calibrate(
     batch_size: int = 32,
     on_unknown: str = "error",
     design: TaggedSplit | PairSplit | None = None,
+    looks: int = 1,
     costs: CostModel | None = None,
     watch: Stopwatch = stopwatch,
 ) -> Calibration:
@@ -54,7 +56,9 @@ def calibrate(
         families: Policies whose thresholds are turned; a few that suit the model when None.
         batch_size: Texts a batch; by the clock, those that will run.
         on_unknown: ``error`` or ``keep`` labels outside the training set, as wrong.
-        design: For ``risk``: further texts that choose the family, see ``certify``.
+        design: For promises about unseen texts: further ones, such as training texts, that fix
+            which settings are tested, see ``guaranteed``.
+        looks: Models that the texts of ``split`` chose among, such as epochs: see ``kept``.
         costs: By the clock: what operations cost, if it was measured before.
         watch: By the clock: measures.
 
@@ -69,16 +73,27 @@ def calibrate(
     for policy in policies:
         check_family(policy)
     work.check(config, policies, on_unknown)
-    count = len(split) + (0 if design is None else len(design))
-    split, design = drawn(split, design, config.limit)
+    promising = promises_kept(work, config)
+    asked = list(config.guarantees)
+    count = len(split) + (0 if design is None or promising or asked else len(design))
+    if not (promising or asked):
+        split, design = drawn(split, design, config.limit)
+    elif config.limit is not None:
+        split = sample(split, config.limit)
     work = work.on(split)
-    warn_of_few(config, len(split))
+    if not promising:
+        warn_of_few(config, len(split))
     work.check_texts()
     clock = None
     if config.by_clock:
         clock = clock_of(model, work.inputs, policies, batch_size, known=costs, watch=watch)
-    if config.guarantee is not None:
-        found = guaranteed(work, policies, config.guarantees, settings=config.grid, design=design)
+    if promising:
+        found = kept(work, policies, config, design=design, looks=looks)
+        return promised(found, config, work, count)
+    if asked:
+        quality, target = quality_beside(work, config)
+        told = {"settings": config.grid, "design": design, "target": target}
+        found = as_risk(guaranteed(work, policies, [*asked, *quality], **told), config)
         return promised(found, config, work, count, clock)
     if config.promise is not None:
         found = certify(

@@ -11,10 +11,11 @@ from tokenexit.calibration.clock.clock import Clock
 from tokenexit.calibration.config import CalibrateConfig
 from tokenexit.calibration.found import Calibration, Candidate, measured_of, verified
 from tokenexit.calibration.goal import Goal, fastest, target_of
+from tokenexit.calibration.loose import could_be_promised
 from tokenexit.calibration.workload import Workload
 from tokenexit.evaluation.evaluate import Result
 from tokenexit.evaluation.reference import in_full_precision, is_reduced
-from tokenexit.policies import Policy
+from tokenexit.policies import Policy, from_config
 from tokenexit.policies.assigned_depth import AssignedDepth
 from tokenexit.policies.never import Never
 from tokenexit.promises import Seen
@@ -47,7 +48,7 @@ class Search:
         if confidence is not None:
             share = self.work.sure_share(trace, self.full, confidence)
         ms = self._foretold(policy, trace)
-        trial = Trial(result, ms, self.goal.keeps(_seen(result, share, ms)))
+        trial = Trial(result, ms, self.goal.keeps(seen_of(result, share, ms)))
         self.trials.append(trial)
         return trial
 
@@ -76,16 +77,21 @@ class Search:
             simulated: Settings that were not run.
         """
         candidates = [verified(t.result, t.foretold) for t in [self.never, *self.trials]]
-        timing = None
+        timing, config = None, self.config
         if self.clock is None:
             best, reached = self._saving_most()
         else:
             chosen = choose(self.clock, self.config, self.never, self.trials, self.ratio)
             best, reached, timing = chosen.result, chosen.reached, chosen.timing
             candidates = chosen.timed(candidates)
+        measured = measured_of(best, count, figures=bool(config.promises))
+        if self.goal.kind == "min_quality":
+            policy, delta = from_config(best.policy), config.confidence and 1 - config.confidence
+            could = could_be_promised(self.work, policy, self.full, delta)
+            measured |= {} if could is None else {"could_be_promised": could}
         return Calibration(
-            measured=measured_of(best, count, figures=bool(self.config.promises)),
-            target=target_of(self.config),
+            measured=measured,
+            target=target_of(config),
             split=self.work.name,
             policy=dict(best.policy),
             reached=reached,
@@ -93,7 +99,7 @@ class Search:
             chosen=best.to_json(),
             candidates=[*candidates, *simulated],
             precision=self.work.model.precision,
-            minimise="time" if self.config.by_clock else self.config.minimise,
+            minimise="time" if config.by_clock else config.minimise,
             full_depth_kept=self.never.result.relative_quality,
             timing=timing,
             cost_model=None if self.clock is None else self.clock.costs.to_json(),
@@ -116,7 +122,7 @@ class Search:
         if is_reduced(model):
             result, trace = self.work.evaluate(Never(), self.full)
         ms, goal = self._foretold(Never(), trace), self.goal
-        seen = _seen(result, result.relative_quality, ms)
+        seen = seen_of(result, result.relative_quality, ms)
         keeps = goal.keeps(seen) if goal.strict_first else True
         if goal.kind == "min_quality":
             warn_of_full_depth(result, model.precision, goal.value)
@@ -126,7 +132,13 @@ class Search:
         return None if self.clock is None else self.clock.ms(policy, self.work.exits(trace))
 
 
-def _seen(result: Result, share: float, ms: float | None) -> Seen:
-    """What is compared with what was asked."""
+def seen_of(result: Result, share: float, ms: float | None = None) -> Seen:
+    """What is compared with what was asked.
+
+    Args:
+        result: Of a run.
+        share: Of full-depth quality that it keeps.
+        ms: Milliseconds a text.
+    """
     seen = Seen.of(result.to_json())
     return replace(seen, kept=share, ms=ms)

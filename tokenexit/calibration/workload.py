@@ -11,6 +11,7 @@ from tokenexit.calibration.risk import Losses, Of
 from tokenexit.evaluation.evaluate import Result
 from tokenexit.guarantees.losses import Columns
 from tokenexit.models.encoders.exit_table import ExitTable
+from tokenexit.models.settings import task_of
 from tokenexit.policies import Policy
 
 Run = tuple[Result, Any]
@@ -46,6 +47,12 @@ class Workload(ABC):
     @abstractmethod
     def labelled(self) -> bool:
         """Whether the texts come with right answers."""
+
+    @property
+    def kept(self) -> str | None:
+        """What is promised where a share of quality is to be kept, such as ``f1 kept``."""
+        settings = self.model.settings
+        return task_of(settings).kept_by(settings.metric)
 
     @property
     @abstractmethod

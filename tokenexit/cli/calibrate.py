@@ -30,7 +30,11 @@ def calibrate(
     data: Data = None,
     split: Annotated[str, typer.Option(help="Which split of the data.")] = "validation",
     min_quality: Annotated[
-        float | None, typer.Option(help="Share of full-depth quality to keep (default 0.99).")
+        float | None,
+        typer.Option(
+            help="Share of full-depth quality to keep (default 0.99), promised for texts not yet "
+            "seen: '... kept >= 0.99 with 90%' of the task's quality."
+        ),
     ] = None,
     speedup: Annotated[float | None, typer.Option(help="Layers to save instead.")] = None,
     minimise: Annotated[
@@ -49,11 +53,24 @@ def calibrate(
         ),
     ] = None,
     confidence: Annotated[
-        float | None, typer.Option(help="Keep the quality in this share of bootstrap resamples.")
+        float | None,
+        typer.Option(
+            help="Probability with which --min-quality is promised (default 0.9); with --loose, "
+            "share of bootstrap resamples that keep it."
+        ),
     ] = None,
+    loose: Annotated[
+        bool,
+        typer.Option(
+            "--loose", help="Take --min-quality for a target on these texts, not for a promise."
+        ),
+    ] = False,
     risk: Annotated[
         float | None,
-        typer.Option(help="Share of unseen texts that may differ from full depth; no labels."),
+        typer.Option(
+            help="Share of unseen texts that may differ from full depth, without labels; with "
+            "--delta 0.1 short for --promise 'differs <= 0.05 with 90%'."
+        ),
     ] = None,
     delta: Annotated[
         float | None, typer.Option(help="Probability that the risk is exceeded; else on average.")
@@ -73,7 +90,7 @@ def calibrate(
         str | None,
         typer.Option(
             metavar="SPLIT",
-            help="Split that fixes which settings a --promise tests; the training split if there "
+            help="Split that fixes which settings a promise tests; the training split if there "
             "is one, else a half of the texts.",
         ),
     ] = None,
@@ -103,7 +120,7 @@ def calibrate(
     from tokenexit.reporting.calibration_text import calibration_text, reducer_text
     from tokenexit.workflows.lock import locked
     from tokenexit.workflows.reducing import REDUCER, reduce_first
-    from tokenexit.workflows.selection import used_before
+    from tokenexit.workflows.selection import looks_before, used_before
 
     if not dry_run and not Path(model).is_dir():
         raise UserError(
@@ -116,6 +133,7 @@ def calibrate(
         latency=latency,
         minimise=minimise,  # type: ignore[arg-type]
         confidence=confidence,
+        loose=loose,
         risk=risk,
         delta=delta,
         risk_of=risk_of.value,  # type: ignore[arg-type]
@@ -136,14 +154,17 @@ def calibrate(
             opened.model, part, config, exits=exits, name=split, batch_size=batch_size
         )
         listing = None
-        if config.guarantee is not None and list_from != split:
+        listed = bool(config.guarantees) or config.promises_quality
+        if listed and list_from != split:
             listing = opened.listing(data, list_from, labels, **columns.options())
+        training = opened.model.settings.training
+        used = used_before(training, model, opened.source(data), split)
         found = opened.calibrate(
-            part, split, config, read_policy(policy), batch_size, costs=costs, design=listing
-        )
+            part, split, config, read_policy(policy), batch_size, costs=costs, design=listing,
+            looks=looks_before(training, used),
+        )  # fmt: skip
     if not is_main():
         return
-    used = used_before(opened.model.settings.training, model, opened.source(data), split)
     data_out = {**found.to_json(), "data_used_for": used}
     told: dict[str, Any] = {}
     if not dry_run:

@@ -126,9 +126,7 @@ def checked(folder: Path, place: Machine, rerun: bool, texts: Any) -> tuple[dict
     load_plugins(told["plugin"])
     device = told["device"] and str(told["device"]).partition(":")[0]
     found, evidence = check_certificate(folder, precision=told["precision"], device=device)
-    said = " ".join(
-        ["The certificate holds.", *certificate_sentences({"certificate": summary(found)})]
-    )
+    said = " ".join(certificate_sentences({"certificate": summary(found)}, checked=True))
     if not rerun:
         return found, said
     data, split, batch_size, options = texts

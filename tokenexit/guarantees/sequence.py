@@ -122,12 +122,17 @@ class FixedSequence:
                 return len(tests) - 1, tests
         return len(tests), tests
 
-    def needed(self) -> dict[str, int | None]:
-        """Texts that each promise takes even if nothing is lost, by its text."""
+    def needed(self, exits: Columns | None = None) -> dict[str, int | None]:
+        """Texts that each promise takes, by its text.
+
+        Args:
+            exits: What was counted with a setting that goes on to cost as much, for an estimate;
+                nothing is lost when None.
+        """
         found: dict[str, int | None] = {}
         for guarantee in self.in_order:
             for texts in groups_of(guarantee.every, self.full).values():
-                terms = self._terms(guarantee, self.full, texts)
+                terms = self._terms(guarantee, self.full if exits is None else exits, texts)
                 if guarantee.delta is None:
                     count: int | None = max(1, math.ceil(1 / guarantee.allowed) - 1)
                 elif not len(terms):

@@ -27,7 +27,9 @@ class Risk(Promise):
         return seen.changed
 
     def aim(self, target: Mapping[str, Any], alone: bool) -> str:
-        """See ``Promise``."""
+        """See ``Promise``; where a guarantee is what was tested, that says it."""
+        if target.get("guarantee"):
+            return ""
         what = "of a text's words" if _by_words(target) else "of unseen texts"
         return f"let at most {100 * target['risk']:.4g}% {what} differ from full depth"
 
@@ -48,8 +50,8 @@ class Risk(Promise):
 
     def grounds(self, calibration: Mapping[str, Any]) -> list[str]:
         """What the promise about unseen texts says and rests on."""
-        promise = calibration.get("promise")
-        if not isinstance(promise, Mapping):
+        promise, target = calibration.get("promise"), calibration.get("target") or {}
+        if not isinstance(promise, Mapping) or target.get("guarantee"):
             return []
         never = (calibration.get("policy") or {}).get("name") == "never"
         if never and calibration.get("reached"):

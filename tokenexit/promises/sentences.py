@@ -29,7 +29,8 @@ def goal_text(target: Mapping[str, Any]) -> str:
     """What a calibration aimed at, to follow "the policy was chosen to ..."."""
     parts: list[str] = []
     for promise in promises_of(target):
-        parts.append(promise.aim(target, alone=not parts))
+        if told := promise.aim(target, alone=not parts):
+            parts.append(told)
     return " and ".join(parts) or "meet " + json.dumps(dict(target))
 
 
@@ -72,18 +73,43 @@ def cautions(calibration: Mapping[str, Any], few: bool = True) -> list[str]:
     """What weakens the choice: few texts, or texts that something else was chosen on."""
     target, found = calibration.get("target") or {}, []
     used = [str(name) for name in calibration.get("data_used_for") or ()]
-    if used:
-        weaker = "so that the promise does not strictly hold" if target.get("risk") else (
+    tested = target.get("risk") or target.get("guarantee")
+    promise = calibration.get("promise")
+    if used and not (isinstance(promise, Mapping) and promise.get("looks")):
+        weaker = "so that the promise does not strictly hold" if tested else (
             "so that they flatter the choice a little"
         )  # fmt: skip
         found.append(f"The same texts had served for {_listed(used)} before, {weaker}.")
-    if target.get("min_quality") is not None and not target.get("risk"):
+    if is_target(target):
         texts = _measured(calibration).texts
         if texts is None or texts >= FEW:
             found.append("That is what was measured there, and no promise about other texts.")
         elif few:
             found.append(few_texts(texts))
+        found += _could(calibration, texts)
     return found
+
+
+def is_target(target: Mapping[str, Any]) -> bool:
+    """Whether a share of quality was kept on the texts of the calibration, and not promised."""
+    tested = target.get("risk") or target.get("guarantee")
+    return target.get("min_quality") is not None and not tested
+
+
+def _could(calibration: Mapping[str, Any], texts: int | None) -> list[str]:
+    """What of the choice could be promised, beside the target that it met."""
+    could = (calibration.get("measured") or {}).get("could_be_promised")
+    if not isinstance(could, Mapping) or texts is None:
+        return []
+    delta = number(could.get("delta"))
+    if delta is None:
+        return []
+    share, sure = number(could.get("at_least")), f"with {100 * (1 - delta):.4g}%"
+    what = "no share" if share is None else f"{could.get('loss')} >= {share:.4g}"
+    return [
+        f"Of this setting, fixed beforehand, {what} could be promised {sure} from {whole(texts)} "
+        "texts."
+    ]
 
 
 def few_texts(texts: int) -> str:
@@ -99,7 +125,9 @@ def _choice(
     calibration: Mapping[str, Any], target: Mapping[str, Any], here: Seen, split: str
 ) -> str:
     """Where the choice was made, and what came of it there."""
-    made = f"The policy was chosen on {_where(calibration, here, split)} to {goal_text(target)}"
+    aim = "for a target, to" if is_target(target) else "to"
+    where = _where(calibration, here, split)
+    made = f"The policy was chosen on {where} {aim} {goal_text(target)}"
     if (calibration.get("policy") or {}).get("name") == "never":
         return f"{made}; {_why_never(calibration)}, so the model stays at full depth."
     told = _elsewhere(target, here, past=True)

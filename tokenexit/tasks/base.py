@@ -52,6 +52,8 @@ class Task(ABC):
         figures: Figures that are computed anyhow.
         libraries: Optional ones that scoring needs.
         countable: Whether an answer is equal to another or not; numbers are near or far.
+        kept: What is promised of texts not yet seen where a share of quality is to be kept, such
+            as ``f1 kept``; None where nothing can be.
         pipeline: What the Hub calls it.
         reads: What its models read of a row of a corpus.
         example: A text to show how its models are used.
@@ -70,6 +72,7 @@ class Task(ABC):
     figures: ClassVar[tuple[str, ...]]
     libraries: ClassVar[tuple[str, ...]] = ()
     countable: ClassVar[bool] = True
+    kept: ClassVar[str | None] = None
     pipeline: ClassVar[str]
     reads: ClassVar[Reads]
     example: ClassVar[str]
@@ -127,6 +130,14 @@ class Task(ABC):
     def whole(self) -> bool:
         """Whether a row is all that there is of a text."""
         return self.unit == self.holder
+
+    def kept_by(self, metric: str | None) -> str | None:
+        """What is promised where a share of quality is to be kept.
+
+        Args:
+            metric: What stands for quality; the task's usual one when None.
+        """
+        return self.kept
 
     def check_metric(self, metric: str | None) -> None:
         """Refuse a metric that does not fit, before anything is computed.

@@ -23,6 +23,7 @@ class Classification(ByAccuracy, TextTask):
     """Each text gets a class."""
 
     title = "text classification"
+    kept = "accuracy kept"
 
     def named(self, rows: Rows) -> tuple[list[Any], list[Any]]:
         """One name a text."""

@@ -134,6 +134,7 @@ class Multilabel(TextTask):
     title = "multi-label text classification"
     metric = "micro_f1"
     f1 = True
+    kept = "f1 kept"
     figures = ("micro_f1", "macro_f1", "exact_match")
     split: ClassVar[type[TextSplit]] = LabelSetSplit
     usual: ClassVar[Mapping[str, Any]] = {"heads": {"name": "label_sets", "pool": "mean"}}

@@ -25,6 +25,7 @@ class NamedEntities(WordTask):
     label_kind = "entity tags (BIO)"
     metric = "f1"
     f1 = True
+    kept = "f1 kept"
     figures = (
         "f1", "f1_strict", "precision", "recall", "accuracy", "macro_f1",
     )  # fmt: skip

@@ -16,6 +16,7 @@ class PartsOfSpeech(ByAccuracy, WordTask):
 
     title = "part-of-speech tagging"
     label_kind = "parts of speech"
+    kept = "token accuracy kept"
 
     def write_demo(self, folder: Path) -> None:
         """See ``Task``."""

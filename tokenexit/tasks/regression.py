@@ -39,6 +39,7 @@ class Regression(TextTask):
     figures = ("correlation", "pearson", "spearman", "mse")
     libraries = ("scipy",)
     countable = False
+    kept = "error kept"
     split: ClassVar[type[TextSplit]] = ScoredSplit
     # The usual objective compares probabilities.
     usual: ClassVar[Mapping[str, Any]] = {"train": {"objective": {"name": "joint"}}}

@@ -31,11 +31,13 @@ class Beginning:
         before: Steps of the phases before.
         chosen_on: The most texts that any of their evaluations chose on.
         columns: What was computed before it.
+        looks: Models that their evaluations chose among.
     """
 
     before: int
     chosen_on: int
     columns: Mapping[str, Column]
+    looks: int = 1
 
 
 def newest(folder: Path) -> int | None:
@@ -73,8 +75,8 @@ def keep(
             units = {name: column.unit for name, column in begun.columns.items()}
             values = {name: column.values.contiguous() for name, column in begun.columns.items()}
             save_file(values, partial / COLUMNS)
-            told = {"before": begun.before, "chosen_on": begun.chosen_on, "units": units}
-            told |= {"settings": model.settings.to_json(), "left": left.to_json()}
+            told = {"before": begun.before, "chosen_on": begun.chosen_on, "looks": begun.looks}
+            told |= {"units": units, "settings": model.settings.to_json(), "left": left.to_json()}
             write_json(partial / PHASE_STATE, told)
             sync_tree(partial)
             partial.rename(final)
@@ -104,7 +106,8 @@ def restore(folder: Path, number: int, model: Any, *, teaches: bool = False) -> 
             model.settings = settings
         values = load_file(place / COLUMNS)
         columns = {name: Column(unit, values[name]) for name, unit in told["units"].items()}
-        return Beginning(int(told["before"]), int(told["chosen_on"]), columns)
+        looks = int(told.get("looks", 1))
+        return Beginning(int(told["before"]), int(told["chosen_on"]), columns, looks)
 
 
 def check_begun(number: int, phases: int, folder: Path) -> None:

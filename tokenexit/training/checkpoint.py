@@ -46,6 +46,7 @@ class TrainerState:
         waited: Evaluations since the best one.
         stopped: Whether patience ran out.
         chosen_on: The most texts that any evaluation chose on; 0 where that is not known.
+        looks: Models that evaluations chose among, of all phases together.
         phase: Number of the phase, from 0.
         before: Steps of the phases before.
     """
@@ -57,6 +58,7 @@ class TrainerState:
     waited: int = 0
     stopped: bool = False
     chosen_on: int = 0
+    looks: int = 1
     phase: int = 0
     before: int = 0
 

@@ -7,6 +7,7 @@ what a process computes, so all processes meet in every collective call.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -125,6 +126,8 @@ def _train_phase(run: Run, phase: Phase, begun: Begun) -> TrainerState:
     per_epoch = steps_per_epoch(len(begun.texts), config.batch_size)
     total, seed = config.max_steps or per_epoch * config.epochs, phase.seed(run.seed)
     judging = phase.judge(run.evaluate, model)
+    chooses = judging is not None and (config.keep_best or config.patience is not None)
+    looks = begun.state.looks * (math.ceil(total / per_epoch) if chooses else 1)
 
     accelerator.free_memory()  # of an earlier training with the same accelerator
     adam = build_optimizer(model, config, upper_parameters(module))
@@ -133,7 +136,7 @@ def _train_phase(run: Run, phase: Phase, begun: Begun) -> TrainerState:
     state = load_checkpoint(accelerator, run.checkpoints, begun.state)
     state.stopped = ran_out(state, config.patience)
     known = state.chosen_on or not state.step  # else a checkpoint of before that was counted
-    state.chosen_on = max(state.chosen_on, run.chosen_on) if known else 0
+    state.chosen_on, state.looks = max(state.chosen_on, run.chosen_on) if known else 0, looks
     schedule = build_schedule(adam, total, config.warmup, state.step)
     log = TrainLog(run.folder / "train_log.jsonl", accelerator, state.all_steps)
     plan = steps(

@@ -85,11 +85,11 @@ def begin(run: Run, phase: Phase, before: TrainerState) -> Begun:
     if newest(place) != phase.number:
         left = model.settings
         columns = prepared(phase.prepare, model, _material(run, phase, texts))
-        started = Beginning(before.all_steps, before.chosen_on, columns)
+        started = Beginning(before.all_steps, before.chosen_on, columns, before.looks)
         keep(accelerator, place, phase.number, model, started, left)
     begun = restore(place, phase.number, model)
     module.beside = Beside(_teacher(run, phase), begun.columns, texts)
-    state.before, state.chosen_on = begun.before, begun.chosen_on
+    state.before, state.chosen_on, state.looks = begun.before, begun.chosen_on, begun.looks
     return Begun(texts, module, state)
 
 

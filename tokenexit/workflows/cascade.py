@@ -20,7 +20,7 @@ from tokenexit.workflows.finish import finish
 from tokenexit.workflows.folder import Demo, begin, check_run, run_folder
 from tokenexit.workflows.logs import logger, quiet
 from tokenexit.workflows.recipes import Recipe, recipe_of
-from tokenexit.workflows.selection import COUNT, selection
+from tokenexit.workflows.selection import COUNT, LOOKS, selection
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -110,7 +110,8 @@ def _run(
     cascade.configure(metric=config.metric)
     for stage, used in zip(cascade.stages, uses, strict=True):
         if used:
-            held = held.after((stage.settings.training or {}).get(COUNT, 0))
+            told = stage.settings.training or {}
+            held = held.after(told.get(COUNT, 0), told.get(LOOKS, 1))
     cascade.use(config.precision)
     finish(recipe, cascade, splits, policy, accelerator, held)
     accelerator.wait_for_everyone()

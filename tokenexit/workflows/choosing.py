@@ -63,6 +63,8 @@ def choose_policy(
     if config.calibrate.policies:
         families = [from_config(family) for family in config.calibrate.policies]
     found = replace(recipe.calibrate(model, held, families), data_used_for=held.used_for)
+    of = len(held.calibrating) + (len(held.choosing) if held.halved else 0)
+    found = replace(found, measured={**found.measured, "texts_in_split": of})
     certificate = _certificate(recipe, model, found, held) if main else {}
     model.configure(calibration={**found.for_model(), **certificate})
     if main:
@@ -82,7 +84,7 @@ def _certificate(
     run = Path(recipe.config.output_dir)
     if found.evidence is None or not holds_model(run):
         return {}
-    drawn = held.design is not None and held.design is not held.choosing
+    drawn = held.design is not None and not held.halved
     told = Told(
         data=public_name(recipe.config.data or GENERATED),
         split=found.split,

@@ -174,7 +174,7 @@ def _one(
     config: CompareConfig, opened: Commands, family: Policy, validation: Any, test: Any
 ) -> dict[str, Any]:
     """Calibrate and run one family."""
-    promise = CalibrateConfig(min_quality=config.min_quality, limit=config.limit)
+    promise = CalibrateConfig(min_quality=config.min_quality, loose=True, limit=config.limit)
     found = opened.calibrate(validation, "validation", promise, family, config.batch_size)
     policy = from_config(found.policy)
     result = opened.evaluate(test, "test", policy, batch_size=config.batch_size)

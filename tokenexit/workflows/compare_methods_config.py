@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from tokenexit.calibration import CalibrateConfig
 from tokenexit.config import dump_config
 from tokenexit.config.limits import SEED, about
 from tokenexit.errors import UserError
@@ -46,6 +47,8 @@ class CompareMethodsConfig(BaseConfig):
             "names such as [pabee,deebert], or all of the level, as usual without trainings"
         ),
     )
+    # Targets, so that few texts tell methods apart; promises are for what is served.
+    calibrate: CalibrateConfig = field(default_factory=lambda: CalibrateConfig(loose=True))
     trainings: list[Any] = field(
         default_factory=list,
         metadata=about("heads and objectives, such as [joint, mlp+joint, past_future+imitation]"),

@@ -12,7 +12,7 @@ from tokenexit.config import dump_config
 from tokenexit.evaluation.curve import CurveRow
 from tokenexit.files import write_json
 from tokenexit.workflows.reading import GENERATED, reading_of
-from tokenexit.workflows.selection import COUNT, RECORD, Selection
+from tokenexit.workflows.selection import COUNT, LOOKS, RECORD, Selection
 
 
 def for_model(results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -39,6 +39,7 @@ def training_record(config: Any, held: Selection[Any]) -> dict[str, Any]:
         **dump_config(config)["train"],
         RECORD: list(held.served_for),
         COUNT: held.chosen_on,
+        LOOKS: held.looks,
     }
 
 

@@ -129,4 +129,4 @@ def taught(
     model.use(config.precision)
     if config.context_gate.fit:
         model.use_context(recipe.fitted_gate(model, splits["train"]))
-    return held.after(state.chosen_on)
+    return held.after(state.chosen_on, state.looks)

@@ -3,6 +3,10 @@
 A test on texts that something was chosen on flatters the choice. So where a promise about texts
 not yet seen is asked for, one half of the validation split chooses (the epoch, when to stop, what
 heads are fitted to, the family of the policy) and the other half, seen by nobody before, tests.
+
+Of ``min_quality``, which every run promises, all texts test: one of so many epochs was chosen on
+them, and each could have been tested at its share of what may go wrong (a union bound). What heads
+are fitted to is one of endlessly many, so that there the split is halved as well.
 """
 
 from __future__ import annotations
@@ -21,8 +25,9 @@ from tokenexit.training import TrainConfig
 
 EPOCH, STOPPING, FITTING = "choosing the epoch", "stopping the training", "fitting the heads"
 TRAINING = "training"
-RECORD, COUNT = "validation_used_for", "validation_chosen_on"
-"""Where a model says what its run's validation split served for, and how much of it."""
+RECORD, COUNT, LOOKS = "validation_used_for", "validation_chosen_on", "validation_looks"
+"""Where a model says what its run's validation split served for, how much of it, and how many
+models it chose among."""
 
 LISTING = 1500
 """Training texts that fix which settings a guarantee tests, and in which order."""
@@ -42,6 +47,7 @@ class Selection(Generic[S]):
         used_for: What the texts of ``calibrating`` served for besides.
         served_for: What any text of the split served for.
         chosen_on: How many texts chose.
+        looks: Models that they chose among.
     """
 
     choosing: S
@@ -50,16 +56,29 @@ class Selection(Generic[S]):
     used_for: list[str]
     served_for: list[str]
     chosen_on: int
+    looks: int = 1
 
-    def after(self, chosen_on: int) -> Selection[S]:
+    def after(self, chosen_on: int, looks: int = 1) -> Selection[S]:
         """The same after training, which may have begun with other texts and been resumed.
 
         Args:
             chosen_on: Texts that chose, as training or a model's record says.
+            looks: Models that they chose among.
         """
+        held = replace(self, looks=self.looks * looks)
         if chosen_on == len(self.choosing):
-            return self
-        return replace(self, used_for=self.served_for, chosen_on=chosen_on)
+            return held
+        return replace(held, used_for=self.served_for, chosen_on=chosen_on)
+
+    @property
+    def halved(self) -> bool:
+        """Whether some texts chose and others test."""
+        return self.choosing is not self.calibrating
+
+    @property
+    def shared_by(self) -> int:
+        """Models that share what may go wrong: those among which the texts that test chose."""
+        return self.looks if {*self.used_for} <= {EPOCH, STOPPING} and self.used_for else 1
 
 
 def selection(
@@ -73,10 +92,12 @@ def selection(
         uses: What it serves for before, from ``uses_of``.
         train: Training texts, which may fix what a guarantee tests, so that all of the split tests.
     """
-    uses = list(uses)
+    uses, quality = list(uses), calibrate.promises_quality
     certified = calibrate.promise is not None or calibrate.guarantee is not None
-    if not certified or not uses or len(split) < 2:
-        design = None if calibrate.guarantee is None or train is None else sample(train, LISTING)
+    whole = FITTING not in uses if quality else not certified
+    if whole or not uses or len(split) < 2:
+        listed = train is not None and (quality or calibrate.guarantee is not None)
+        design = sample(train, LISTING) if listed and train is not None else None
         return Selection(split, split, design, uses, uses, len(split))
     first, second = (split.take(rows) for rows in halves(len(split), 2))
     return Selection(first, second, first, [], uses, len(first))
@@ -117,6 +138,18 @@ def used_before(training: Mapping[str, Any] | None, model: str, data: str, split
     if split == "train":
         return [TRAINING]
     return list(training.get(RECORD, [EPOCH])) if split == "validation" else []
+
+
+def looks_before(training: Mapping[str, Any] | None, used: Sequence[str]) -> int:
+    """How many models the run chose among by what is ``used_before``; 1 where that is not known.
+
+    Args:
+        training: What the model says of its training.
+        used: What the split served for.
+    """
+    if not training or not used or not {*used} <= {EPOCH, STOPPING}:
+        return 1
+    return int(training.get(LOOKS, 1))
 
 
 def _same(known: Any, model: str, data: str) -> bool:

@@ -18,7 +18,7 @@ from tokenexit.reporting.calibration_text import calibration_text
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_twice")]
 
 FAMILIES = [Margin(), Entropy()]
-KEEP = {"min_quality": 0.75, "grid": 8, "verify": 2}
+KEEP = {"min_quality": 0.75, "grid": 8, "verify": 2, "loose": True}
 DEAR = {"scored": 1e-3}
 """A machine where questions cost more than layers."""
 

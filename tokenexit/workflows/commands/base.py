@@ -153,13 +153,18 @@ class Commands(ABC):
         Raises:
             UserError: A split that was named is not there.
         """
-        try:
-            found = self.split(data, name or "train", labels, **options)
-        except UserError:
-            if name is not None:
-                raise
-            return None
-        return sample(found, LISTING)
+        splits, source = self._splits(data, labels, options), self.source(data)
+        if (
+            "validation" not in splits
+            and {"train", "all"} & {*splits}
+            and self.reading.owns(source)
+        ):
+            splits = self.held_out(splits)
+        if (name or "train") in splits:
+            return sample(splits[name or "train"], LISTING)
+        if name is not None:
+            raise UserError(f"{source} has no split {name!r} to list settings on: {[*splits]}.")
+        return None
 
     def split(self, data: str | None, name: str, labels: bool = True, /, **options: Any) -> Any:
         """One split of a data set, read as the model's run read its own.
@@ -174,14 +179,7 @@ class Commands(ABC):
             UserError: There is no such split, an option of another kind of model, or the data of
                 the run is not known.
         """
-        source = self.source(data)
-        given = {k: v for k, v in options.items() if v is not None}
-        told = self.reading.for_data(source)
-        if "lang" in given:  # says what to read instead of columns, and they instead of it
-            told = {k: v for k, v in told.items() if k not in ("source_column", "target_column")}
-        elif given.keys() & {"source_column", "target_column"}:
-            told.pop("lang", None)
-        splits = self.read(source, {**told, **given}, labels)
+        splits, source = self._splits(data, labels, options), self.source(data)
         if name == "validation" and name not in splits and self.reading.owns(source):
             splits = self.held_out(splits)
         if name not in splits:
@@ -192,6 +190,17 @@ class Commands(ABC):
                 "--split."
             )
         return splits[name]
+
+    def _splits(self, data: str | None, labels: bool, options: dict[str, Any]) -> dict[str, Any]:
+        """All splits, as ``split`` reads them."""
+        source = self.source(data)
+        given = {k: v for k, v in options.items() if v is not None}
+        told = self.reading.for_data(source)
+        if "lang" in given:  # says what to read instead of columns, and they instead of it
+            told = {k: v for k, v in told.items() if k not in ("source_column", "target_column")}
+        elif given.keys() & {"source_column", "target_column"}:
+            told.pop("lang", None)
+        return self.read(source, {**told, **given}, labels)
 
     def source(self, data: str | None) -> str:
         """The data set that is named, or that of the run.

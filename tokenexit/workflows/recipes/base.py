@@ -250,6 +250,7 @@ class Recipe(ABC):
             batch_size=self.config.batch_size,
             on_unknown="keep",
             design=held.design,
+            looks=held.shared_by,
         )
 
     def fixed(self, model: Any) -> bool:

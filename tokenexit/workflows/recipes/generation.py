@@ -60,7 +60,7 @@ class GenerationRecipe(Recipe):
         return {
             "model": told["model"],
             "train": train,
-            "calibrate": told["calibrate"],
+            "calibrate": {"limit": 100},
             "recipe": {"generation": told["generation"]},
         }
 
@@ -86,7 +86,7 @@ class GenerationRecipe(Recipe):
         if config.encoder_policy:
             check_source_policy(from_config(config.encoder_policy))
         check_settings(config.generation, plain=True)
-        if config.calibrate.confidence is not None:
+        if config.calibrate.confidence is not None and not config.calibrate.promises_quality:
             check_parts(build_metric(config.metric or self.task.metric, "texts"))
 
     def read(self, folder: Path, demo: Demo | None = None) -> dict[str, PairSplit]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from transformers import AutoModelForTokenClassification
@@ -33,16 +34,24 @@ class WordRecipe(LabelRecipe):
     of_words: ClassVar[bool] = True
     auto = AutoModelForTokenClassification
 
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        asked = self.config.calibrate
+        if self.config.decode == CRF and asked.promises_quality:  # what it will say is not known
+            self.config = replace(self.config, calibrate=replace(asked, loose=True))
+
     def check(self) -> None:
         """See ``Recipe``."""
         super().check()
         if self.config.splitter != "auto":
             splitter(self.config.splitter)
-        if self.config.calibrate.risk is not None and self.config.decode == CRF:
+        asked = self.config.calibrate
+        named = "guarantee" if asked.guarantee is not None else "risk"
+        if getattr(asked, named) is not None and self.config.decode == CRF:
             raise UserError(
-                "calibrate.risk cannot promise what decode=crf will say, since a CRF is learned "
-                "after the policy is chosen. Use decode=legal or argmax, or leave calibrate.risk "
-                "out and give the finished model to `tokenexit calibrate --risk`."
+                f"calibrate.{named} cannot promise what decode=crf will say, since a CRF is "
+                f"learned after the policy is chosen. Use decode=legal or argmax, or leave "
+                f"calibrate.{named} out and give the finished model to `tokenexit calibrate`."
             )
 
     def read_source(self, source: str) -> dict[str, TaggedSplit]:
