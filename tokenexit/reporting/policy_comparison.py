@@ -116,8 +116,8 @@ def _protocol(content: Mapping[str, Any]) -> str:
     texts = f"{chosen[0]} validation texts" if chosen and chosen[0] else "the validation split"
     return (
         f"Model `{config['run']}`, data `{config['data']}`. Nothing was trained: each policy was "
-        f"set on {texts} to keep {percent(config['min_quality'], 0)} of full-depth quality there, "
-        "and measured on the test split.\n"
+        f"set on {texts} to keep {percent(config['min_quality'], 0)} of full-depth quality there "
+        "(a target, no promise), and measured on the test split.\n"
     )
 
 
