@@ -23,7 +23,7 @@ def test_it_serves_until_it_is_interrupted(cli, folder, monkeypatch):
     monkeypatch.setattr(PageServer, "serve_forever", serve)
     done = cli("demo", folder, "--no-open", "--port", 0, "--policy", "entropy:0.2")
     assert done.code == 0, done.err
-    assert seen["slider"]["policy"] == "entropy(0.2)"
+    assert seen["slider"]["policy"] == "entropy below 0.2"
     assert seen["name"] == folder.name
     first, last = done.out.splitlines()
     assert first.startswith(f"{folder} answers at http://127.0.0.1:")

@@ -51,7 +51,11 @@ def common(
         bool, typer.Option("--version", callback=show_version, is_eager=True, help="Say which.")
     ] = False,
 ) -> None:
-    """Token-level early exit: evaluate, calibrate, time, use and explain a model folder."""
+    """Token-level early exit: train a model, then calibrate, time, use and explain its folder."""
+
+
+for command in (train, pretrain):
+    app.command(context_settings=OPEN)(command)
 
 
 for command in (
@@ -71,10 +75,6 @@ for command in (
     backbones,
 ):
     app.command()(command)
-
-
-for command in (train, pretrain):
-    app.command(context_settings=OPEN)(command)
 
 
 def main() -> None:

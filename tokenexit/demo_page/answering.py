@@ -15,6 +15,7 @@ from tokenexit.demo_page.timing import in_turn
 from tokenexit.errors import UserError
 from tokenexit.models.settings import task_of
 from tokenexit.policies import Never, Policy
+from tokenexit.policies.in_words import policy_words
 from tokenexit.reporting.palette import FILL_DARK, FILL_LIGHT, ink, ramp
 from tokenexit.tasks.view import View
 
@@ -94,6 +95,7 @@ class Answering:
         layers = [piece.layer for piece in said.pieces]
         return {
             **said.to_dict(),
+            "policy": policy_words(policy),
             "differs": _unlike(said, deep) if self._task.countable else [],
             "full": deep.answer,
             "same": said.answer == deep.answer,

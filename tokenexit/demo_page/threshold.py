@@ -10,8 +10,8 @@ from tokenexit.calibration.text_families import default_text_families
 from tokenexit.errors import UserError
 from tokenexit.models.settings import task_of
 from tokenexit.policies import Policy
+from tokenexit.policies.in_words import policy_words
 from tokenexit.tasks import LabelledTask
-from tokenexit.wording.naming import policy_text
 
 STEPS = 101
 
@@ -44,7 +44,7 @@ class Slider:
         """As a page wants it."""
         spec = self.policy.threshold_spec()
         return {
-            "policy": policy_text(self.policy.to_config()),
+            "policy": policy_words(self.policy),
             "own": self.own,
             "field": "" if spec is None else spec.field.replace("_", " "),
             "values": self.values,

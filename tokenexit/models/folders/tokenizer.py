@@ -34,11 +34,18 @@ def load_tokenizer(source: str | Path, *, split_words: bool = True) -> Any:
     except Exception as error:  # tokenizers has no class of its own for a damaged file
         raise UserError(
             f"The tokenizer of {str(source)!r} cannot be loaded: "
-            f"{installed_by(error) or first_line(error)}"
+            f"{installed_by(error) or first_line(error)}{_elsewhere(source)}"
         ) from error
     if split_words and not tokenizer.is_fast:
         raise UserError(f"The tokenizer of {str(source)!r} is not a fast one, which words need.")
     return tokenizer
+
+
+def _elsewhere(source: str | Path) -> str:
+    """What to do about a source that is not on this disk."""
+    if Path(source).exists():
+        return ""
+    return " Check the name and the network, or give the folder of a checkpoint."
 
 
 def check_tokenizer(tokenizer: Any, folder: Path) -> None:
