@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tokenexit.evaluation import evaluate
-from tokenexit.evaluation.bootstrap import RESAMPLES, relative_quality_bound
+from tokenexit.evaluation.bootstrap import RESAMPLES, paired, relative_quality_bound, text_parts
 from tokenexit.policies.assigned_depth import AssignedDepth
 from tokenexit.policies.entropy import Entropy
 from tokenexit.policies.never import Never
@@ -58,3 +58,43 @@ def test_full_depth_keeps_everything(traces, tagger):
 def test_no_text_keeps_nothing(tagger, splits):
     _, none = evaluate(tagger, splits["test"].head(0), "test", Never())
     assert relative_quality_bound(none, none, tagger.labels, "ner", 0.9) == 0
+
+
+@pytest.mark.parametrize("task", ["ner", "pos"])
+def test_a_difference_and_its_interval_are_those_of_resamples(task, traces, tagger, monkeypatch):
+    monkeypatch.setattr("tokenexit.evaluation.bootstrap.RESAMPLES", 40)
+    both = [traces[name] for name in ("first", "full")]
+    found = paired(*(text_parts(one, tagger.labels, task, 12) for one in both))
+    counts = np.random.default_rng(0).multinomial(12, np.full(12, 1 / 12), 40)
+    pairs = np.array([
+        [resampled(one, np.repeat(np.arange(12), count), tagger.labels, task) for one in both]
+        for count in counts
+    ])  # fmt: skip
+    ours, deep = (resampled(one, range(12), tagger.labels, task) for one in both)
+    assert (found.difference, found.kept) == pytest.approx((ours - deep, ours / deep))
+    expected = np.quantile(pairs[:, 0] - pairs[:, 1], [0.025, 0.975])
+    assert (found.low, found.high) == pytest.approx(tuple(expected))
+    shares = pairs[:, 0] / pairs[:, 1]
+    assert (found.kept_low, found.kept_high) == pytest.approx(
+        tuple(np.quantile(shares, [0.025, 0.975]))
+    )
+
+
+def test_the_interval_of_evaluate_holds_the_difference_it_tells(tagger, splits):
+    figures = evaluate(tagger, splits["test"], "test", AssignedDepth(1))[0].figures
+    low, gap, high = (figures[f"f1_difference{end}"] for end in ("_low", "", "_high"))
+    assert low < gap < high
+    assert figures["kept_low"] <= figures["kept_high"]
+    same = evaluate(tagger, splits["test"], "test", Never())[0].figures
+    assert same["f1_difference"] == same["f1_difference_low"] == same["f1_difference_high"] == 0
+
+
+def test_runs_on_other_texts_are_not_paired():
+    with pytest.raises(ValueError, match="cannot be paired"):
+        paired(np.ones((2, 2)), np.ones((3, 2)))
+
+
+def test_where_the_other_run_is_worth_nothing_there_is_no_share():
+    found = paired(np.array([[1.0, 2.0]]), np.array([[0.0, 2.0]]))
+    assert (found.difference, found.low, found.high) == (0.5, 0.5, 0.5)
+    assert np.isnan(found.kept_low)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from tokenexit.data.tagged import TaggedSplit
+from tokenexit.evaluation.bootstrap import paired, text_parts
 from tokenexit.evaluation.oracle_words import WordOracle, oracle_words
 from tokenexit.evaluation.processes import gather, my_share
 from tokenexit.evaluation.reference import at_full_depth
@@ -119,7 +122,11 @@ def evaluate_labelled(
         assert full is not None
         full_depth = float(graded(full)["quality"])
     metric, quality = str(figures.pop("metric")), float(figures.pop("quality"))
-    changed = changed_shares(trace, full) if full is not None and task.countable else {}
+    beside: dict[str, float] = {}
+    if full is not None and task.countable:
+        beside = changed_shares(trace, full)
+        if metric == task.metric and len(trace):
+            beside |= difference(trace, full, model.labels, task.name, metric)
     return result_of(
         model,
         task,
@@ -131,7 +138,7 @@ def evaluate_labelled(
         split=name,
         n_sentences=len(split),
         mac_ratio=model.mac_ratio(trace),
-        figures={key: float(value) for key, value in figures.items()} | changed,
+        figures={key: float(value) for key, value in figures.items()} | beside,
         oracle=oracle.account(trace, model.labels) if oracle else None,
     ), trace
 
@@ -153,3 +160,24 @@ def changed_shares(trace: Trace, full: Trace) -> dict[str, float]:
         return {"texts_changed": 0.0, "words_changed": 0.0}
     share = changed[words > 0] / words[words > 0]
     return {"texts_changed": float((share > 0).mean()), "words_changed": float(share.mean())}
+
+
+def difference(
+    trace: Trace, full: Trace, labels: Sequence[str], task: str, metric: str
+) -> dict[str, float]:
+    """Quality less that of full depth, and the share kept, with 95 % intervals over texts.
+
+    Args:
+        trace: A run with exits.
+        full: The same texts at full depth.
+        labels: Names of the classes.
+        task: Its name.
+        metric: Its usual figure, which the names begin with.
+    """
+    texts = int(trace.text.max()) + 1
+    found = paired(*(text_parts(run, labels, task, texts) for run in (trace, full)))
+    name = f"{metric}_difference"
+    told = {name: found.difference, f"{name}_low": found.low, f"{name}_high": found.high}
+    if math.isfinite(found.kept):
+        told |= {"kept_low": found.kept_low, "kept_high": found.kept_high}
+    return told

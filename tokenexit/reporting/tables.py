@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tokenexit.errors import printable
+from tokenexit.reporting.difference import difference_lines
 from tokenexit.reporting.files import known
 from tokenexit.reporting.oracle_text import oracle_lines
 from tokenexit.reporting.result import read_result
@@ -60,6 +61,7 @@ def results_text(result: Mapping[str, Any]) -> str:
         "quality": f"{metric_name(r.metric)} {score(r.quality, r.metric)}{r.within}"
         + (against if full is not None else ""),
         **({"": "lower is better; kept is full depth's over that"} if r.lower_is_better else {}),
+        **difference_lines(r),
         **text_lines(r),
         "depth": f"{depth}, {times(r.depth_speedup)} fewer",
         **oracle_lines(r),
