@@ -8,8 +8,10 @@ import pytest
 
 from tokenexit.guarantees import parse
 from tokenexit.methods import METHODS, settings_of
-from tokenexit.objectives import from_config
+from tokenexit.objectives import OBJECTIVES, from_config
 from tokenexit.objectives.selected import Selected
+from tokenexit.workflows.config import TaggingConfig
+from tokenexit.workflows.method import load_with_method
 
 JOINT, UNIFORM = {"name": "joint", "weights": "depth"}, {"name": "joint", "weights": "uniform"}
 ENTROPY = {"name": "entropy"}
@@ -39,7 +41,7 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any], list[dict[str, Any]]]] = {
     "elbert": ("pooled", {"name": "learned_weights"}, [{"name": "confidence_window", "size": 3}]),
     "ensemble": ("linear", {"name": "diversity"}, [{"name": "vote"}]),
     "f_pabee": ("pooled", JOINT, [{"name": "divergence", "patience": 2}]),
-    "fastbert": ("mlp", {"name": "frozen_distillation"}, [ENTROPY]),
+    "fastbert": ("mlp", {"name": "frozen_distillation", "split": 0.0}, [ENTROPY]),
     "gaml_bert": (
         "pooled", {"name": "mutual_distillation", "mode": "aligned"}, [{"name": "patience"}],
     ),
@@ -188,3 +190,22 @@ def test_networks_are_narrowed_between_phases():
     assert cost_eff[-2]["objective"]["answers"] == 0
     assert cost_eff[-1]["objective"]["of"] == "exits"
     assert {phase["teacher"] for phase in cost_eff[2:]} == {2}
+
+
+def test_no_stage_takes_its_steps_from_another():
+    """A budget is that of each stage: stages are phases, not shares of one schedule."""
+    shared = [
+        name
+        for name, method in METHODS.items()
+        for told in [{"objective": {"name": "single"}, **method.train}]
+        for one in [told["objective"], *(p.get("objective", {}) for p in told.get("phases", ()))]
+        if "name" in one and OBJECTIVES.get(one["name"]).staged and one.get("split", "usual") != 0
+    ]
+    assert shared == ["leco"]  # all of it goes on being trained while the form is searched
+    config = TaggingConfig(output_dir="x", train=load_with_method(
+        TaggingConfig, ["method=fastbert", "output_dir=x", "train.max_steps=70"], {}
+    ).train)  # fmt: skip
+    first, second = config.train.each()
+    assert (first.objective["name"], second.objective["name"]) == ("single", "frozen_distillation")
+    assert (first.max_steps, second.max_steps) == (70, 70)
+    assert second.freeze == ["network", "top"]

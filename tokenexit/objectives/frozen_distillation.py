@@ -22,14 +22,18 @@ class FrozenDistillation(Staged):
     and texts without any teach as well, in that stage only.
 
     Args:
-        split: Share of the steps that the first stage takes.
+        split: Share of the steps that the first stage takes; 0 where a phase before was that stage.
 
     Raises:
-        UserError: ``split`` is not between 0 and 1.
+        UserError: ``split`` is neither 0 nor between 0 and 1.
     """
 
     unlabelled = True
     own_heads = True
+
+    def __post_init__(self) -> None:
+        if self.split:
+            super().__post_init__()
 
     def start(self, info: BatchInfo) -> BatchLoss:
         """The top's cross-entropy before the split, imitation after it."""
