@@ -95,28 +95,6 @@ def test_method_tables_hold_what_was_measured(name):
             assert shown[method][column].split()[0] == wanted, method
 
 
-NUMBERS = "no one two three four five six seven eight nine ten eleven twelve".split()
-
-
-def test_how_many_presets_keep_99_percent_is_counted_where_it_is_told():
-    """The sentence of docs/methods_compared.md, where that page is."""
-    page = ROOT / "docs" / "methods_compared.md"
-    if not page.is_file():
-        pytest.skip("the comparison of methods is not told")
-    for corpus, name in (("banking77", "banking77"), ("GoEmotions", "goemotions_sentiment")):
-        with (RESULTS / "methods" / name / "comparison.csv").open(encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        kept = [
-            row["method"]
-            for row in rows
-            if row.get("calibrated_kept_99_at_1.5x") == "True"
-            and METHODS.get(row["method"].partition("+")[0]).fidelity not in ("own", "baseline")
-        ]
-        told = re.search(rf"On {corpus} (\w+) published preset", text(page))
-        assert told, f"{page.name} should count the presets of {corpus}: {len(kept)}"
-        assert told.group(1).lower() == NUMBERS[len(kept)], (corpus, kept)
-
-
 # --- the table of recorded runs ------------------------------------------------------------------
 
 
