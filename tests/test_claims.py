@@ -156,3 +156,44 @@ def test_what_is_kept_is_held_against_the_single_head_of_equal_training(results)
                 for run in runs_of(found)
             ]
             assert cells[6].startswith(f"{100 * np.mean(kept):.1f}")
+
+
+# --- demonstrations ------------------------------------------------------------------------------
+
+DEMOS = sorted((RESULTS / "demos").glob("*.json"))
+
+
+@pytest.fixture
+def demos(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("recipes_demos", RECIPES / "record_demos.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("path", DEMOS, ids=lambda p: p.stem)
+def test_in_demonstrations_no_fixed_layer_is_as_good_as_the_policy(path):
+    found = recorded(path)
+    line = frontier(
+        (point["mac_ratio"], point["quality"])
+        for point in found["curve"]
+        if point["kind"] in ("static", "full")
+    )
+    engine = [point for point in found["curve"] if point["kind"] == "engine"]
+    ahead = [p["quality"] - (line.at(p["mac_ratio"]) or 0.0) for p in engine]
+    assert max(ahead) > 0.002
+    chosen = found["test"]
+    assert chosen["quality"] > (line.at(chosen["mac_ratio"]) or 0.0)
+
+
+@pytest.mark.parametrize("path", DEMOS, ids=lambda p: p.stem)
+def test_demonstrations_were_recorded_on_the_corpora_of_today(path, demos):
+    told = f"record it anew: python recipes/record_demos.py {path.stem}"
+    assert recorded(path)["corpus"] == demos.fingerprint(path.stem), told
+
+
+@pytest.mark.parametrize("path", DEMOS, ids=lambda p: p.stem)
+def test_examples_of_the_pages_are_answered_right_by_the_demonstrations(path, demos):
+    assert recorded(path)["said"] == demos.EXAMPLES.get(path.stem, {})

@@ -6,7 +6,9 @@ Writes train, validation and test parquet with ``tokens``, ``ner_tags`` and ``po
 Words differ in how much context they need, as in real text, so that depth matters:
 function words need none; "Jordan" may be a person, a place, a company or a product, told by a
 word somewhere else; and in the hard templates that word must first be found through a third
-one ("the former is a port and the latter a singer"). Validation and test hold names and words
+one ("the former is a port and the latter a singer"). Nouns that are verbs as well are told apart
+by what stands before them, or by what is said of them elsewhere ("run is a verb here"), be it
+through another word ("plan is used like run"). Validation and test hold names and words
 that training does not.
 """
 
@@ -132,6 +134,16 @@ CLASSES = [
     "the old/NOUN {B:VERB} the {B:NOUN} while the {adj} {noun} can/AUX {B:VERB} {end}",
     "they like/VERB to {B:VERB} back/ADV ; the back/NOUN of the {B:NOUN} {verb} it {end}",
 ]
+# x, y and z are a noun or a verb each, as X, Y and Z say; v is what x is.
+MEANT = [
+    "they said that {x} and {y} came up : {y} is a {Y} here/ADV and {x} a {X} {end}",
+    "they said that {x} and {y} came up : {x} is a {X} here/ADV and {y} a {Y} {end}",
+    "we said that {x} , {y} and {z} differ/VERB : {z} is a {Z} , {x} a {X} and {y} a {Y} {end}",
+    "we said that {x} , {y} and {z} differ/VERB : {y} is a {Y} , {z} a {Z} and {x} a {X} {end}",
+    "as/ADP a {Y} she wrote {y} , as/ADP a {X} she wrote {x} ; {x} and {y} differ/VERB {end}",
+    "they said that {v} is used/VERB like {x} , {y} is a {Y} and {x} a {X} {end}",
+    "she wrote {v} and {y} ; {y} is a {Y} , {x} a {X} and {v} is used/VERB like {x} {end}",
+]
 ENDS = [
     ".", ".", "{adv} .", "since {DATE} .", "during the {adj} {noun} .", "with {PER} .",
     "for a {noun} of the {noun} .", ", although nobody {verb} the {noun} .", "near {LOC} .",
@@ -143,9 +155,9 @@ CLAUSES = {
     "ORG": ["its shares had fallen", "it hired forty clerks", "its staff had merged two shares"],
     "PROD": ["its battery broke", "the screen was not {adj}", "its button had broke/VERB twice"],
 }
-MIX = {  # weights of easy, medium, hard, deep, word classes
-    "ner": (26, 26, 34, 6, 8),
-    "pos": (20, 15, 8, 2, 55),
+MIX = {  # weights of easy, medium, hard, deep, word classes, and those that are said
+    "ner": (26, 26, 34, 6, 8, 0),
+    "pos": (20, 8, 5, 2, 30, 35),
 }
 
 
@@ -165,10 +177,15 @@ class Grammar:
 
     def sentence(self) -> tuple[list[str], list[str], list[str]]:
         """Words, entity tags and word classes of one new sentence."""
-        group = self.rng.choices((EASY, MEDIUM, HARD, DEEP, CLASSES), self.weights)[0]
+        groups = (EASY, MEDIUM, HARD, DEEP, CLASSES, MEANT)
+        group = self.rng.choices(groups, self.weights)[0]
         first, second = self.rng.sample(TYPES, 2)
         codes = self.rng.sample(CODES, 2)
         given = {"T": first, "U": second, "c": codes[0], "d": codes[1]}
+        if group is MEANT:
+            given |= zip("vxyz", self.rng.sample(BOTH, 4), strict=True)
+            given |= zip("XYZ", self.rng.choices(("NOUN", "VERB"), k=3), strict=True)
+            given["V"] = given["X"]
         rows = self._expand(self.rng.choice(group), given)
         words = [word for word, _, _ in rows]
         for place, word in enumerate(words[:-1]):
@@ -190,6 +207,10 @@ class Grammar:
                 rows.append((self._word(slot), "O", POS[slot]))
             elif slot in ("c", "d"):
                 rows.append((given[slot], "O", "NOUN"))
+            elif slot in ("v", "x", "y", "z"):
+                rows.append((given[slot], "O", given[slot.upper()]))
+            elif slot in ("X", "Y", "Z"):
+                rows.append((given[slot].lower(), "O", "NOUN"))
             elif slot.startswith("B:"):
                 rows.append((self.rng.choice(BOTH), "O", slot[2:]))
             elif slot[0] in "tu":

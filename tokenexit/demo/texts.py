@@ -3,10 +3,12 @@
 Writes train, validation and test parquet with ``sentence`` and ``label`` (strings). No download,
 no licence: everything is made up here.
 
-Each text asks for one of six things. In the easy ones a word gives it away; in others two things
-are mentioned and one is refused ("not about my bill, but about delivery"); in the hardest the
-thing meant is told by its place ("of card and account, the latter is what I am calling about").
-Validation and test hold names that training does not.
+Each text asks for one of six things, and texts differ in how much they need, as real ones do. In
+the easy ones a word gives it away. In others two things are mentioned and one is refused ("not
+about my bill, but about delivery"), or the thing meant is told by its place ("of card and account,
+the latter"). In the hardest several people write, and whom to answer is said elsewhere: the thing
+must be found through its owner, or through somebody who "has the question of" its owner.
+Validation and test hold names that training does not, but for those who write.
 """
 
 from __future__ import annotations
@@ -51,6 +53,23 @@ PLACED = (
     "first came a {1} , then a {0} ; the second one is {adj} , the first is settled",
     "first came a {0} , then a {1} ; the first one is {adj} , the second is settled",
 )
+OWNED = (  # people by capital letters; A asks for {0}, B for {1} and C for {2}
+    "{B} wrote about the {1} and {A} about the {0} ; please answer {A}",
+    "{A} wrote about the {0} and {B} about the {1} ; please answer {A}",
+    "please answer {A} first : {B} has a {1} and {A} a {0}",
+    "the {1} is for {B} , the {0} for {A} , and {A} is on the phone",
+    "{A} asked for a {0} , {B} for a {1} and {C} for a {2} ; call {A}",
+    "{C} asked for a {2} , {B} for a {1} and {A} for a {0} ; call {A}",
+    "call {A} back . {B} has lost a {1} , {A} a {0} and {C} a {2}",
+)
+PASSED_ON = (
+    "{D} has the question of {A} . {A} wrote about the {0} and {B} about the {1} ; answer {D}",
+    "{B} wrote about the {1} and {A} about the {0} ; {D} asks like {A} , so answer {D}",
+    "answer {D} , who asks like {A} . {A} has a {0} , {B} a {1} and {C} a {2}",
+)
+GROUPS = (EASY, REFUSED, PLACED, OWNED, PASSED_ON)
+WEIGHTS = (45, 15, 10, 22, 8)
+WRITERS = "Anna Boris Clara David Elena Frank Grace Hugo Irene Jonas".split()
 DAYS = "Monday Tuesday Wednesday Thursday Friday yesterday March".split()
 ADJECTIVES = "broken late strange missing doubled odd unclear".split()
 STARTS = "Al Be Cor Da El Fi Gre Ha Is Jo Ka Lu Mi No Ol Pe".split()
@@ -73,14 +92,15 @@ def splits_of(row: Callable[[random.Random, str], T], texts: int, seed: int) -> 
 
 
 def _row(rng: random.Random, names: str) -> dict[str, str]:
-    label, other = rng.sample(sorted(WANTED), 2)
-    template = rng.choice(rng.choices((EASY, REFUSED, PLACED), (5, 3, 2))[0])
-    words = [rng.choice(WANTED[kind].split()) for kind in (label, other)]
+    label, *others = rng.sample(sorted(WANTED), 3)
+    template = rng.choice(rng.choices(GROUPS, WEIGHTS)[0])
+    words = [rng.choice(WANTED[kind].split()) for kind in (label, *others)]
     sentence = template.format(
         *words,
         day=rng.choice(DAYS),
         adj=rng.choice(ADJECTIVES),
         name=rng.choice(STARTS) + rng.choice(ENDS[names]),
+        **dict(zip("ABCD", rng.sample(WRITERS, 4), strict=True)),
     )
     return {"sentence": sentence, "label": label}
 
