@@ -16,6 +16,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,8 @@ def _against(run: Path, single: Path) -> dict[str, float] | None:
     if len(traces[0]) != len(traces[1]) or (traces[0].gold != traces[1].gold).any():
         raise UserError(f"{single} was not measured on the texts of {run}.")
     texts = int(traces[0].text.max(initial=-1)) + 1
-    return asdict(paired(*(text_parts(t, told["labels"], told["task"], texts) for t in traces)))
+    found = paired(*(text_parts(t, told["labels"], told["task"], texts) for t in traces))
+    return asdict(found) if isfinite(found.kept_low) else None
 
 
 def _calibration(path: Path) -> dict[str, Any] | None:

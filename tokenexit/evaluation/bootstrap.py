@@ -66,9 +66,8 @@ def paired(
         share, shares = np.divide(one, two), first / second
     shares = shares[np.isfinite(shares)]
     kept = np.quantile(shares, [tail, 1 - tail]) if len(shares) else (np.nan, np.nan)
-    return Paired(
-        float(one - two), float(low), float(high), float(share), float(kept[0]), float(kept[1])
-    )
+    share = share if np.isfinite(share) else np.nan
+    return Paired(*map(float, (one - two, low, high, share, *kept)))
 
 
 def relative_quality_bound(
