@@ -142,7 +142,8 @@ def _against(run: Path, single: Path) -> dict[str, float] | None:
     if len(traces[0]) != len(traces[1]) or (traces[0].gold != traces[1].gold).any():
         raise UserError(f"{single} was not measured on the texts of {run}.")
     texts = int(traces[0].text.max(initial=-1)) + 1
-    found = paired(*(text_parts(t, told["labels"], told["task"], texts) for t in traces))
+    ours, others = (text_parts(t, told["labels"], told["task"], texts) for t in traces)
+    found = paired(ours, others)
     return asdict(found) if isfinite(found.kept_low) else None
 
 

@@ -175,7 +175,8 @@ def difference(
         metric: Its usual figure, which the names begin with.
     """
     texts = int(trace.text.max()) + 1
-    found = paired(*(text_parts(run, labels, task, texts) for run in (trace, full)))
+    ours, deep = (text_parts(run, labels, task, texts) for run in (trace, full))
+    found = paired(ours, deep)
     name = f"{metric}_difference"
     told = {name: found.difference, f"{name}_low": found.low, f"{name}_high": found.high}
     if math.isfinite(found.kept):
