@@ -10,13 +10,13 @@ full depth has.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from tokenexit.guarantees.losses.base import Columns, Loss, ratio
+from tokenexit.guarantees.losses.base import LOSSES, Columns, Loss, OnAverage, ratio
 from tokenexit.guarantees.terms import Numbers, Terms
 
 
@@ -36,6 +36,9 @@ class Likeness:
         return np.array(found, dtype=np.float64)
 
 
+L = TypeVar("L", bound=Likeness)
+
+
 @lru_cache(maxsize=1)
 def _measure(kind: type[Likeness]) -> Likeness:
     return kind()
@@ -47,20 +50,13 @@ def _likeness(kind: type[Likeness], text: str, references: tuple[str, ...]) -> f
     return _measure(kind).of(text, references)
 
 
-class Differs(Loss):
+class Differs(OnAverage):
     """Textual consistency: 1 less the likeness to full depth's text; no references are needed."""
 
     needs = ("said",)
     labelled = False
+    kind = "share"
     likeness: type[Likeness]
-
-    def terms(self, exits: Columns, full: Columns, allowed: float) -> Terms:
-        """See ``Loss``."""
-        return Terms.lost(self._distances(exits, full), allowed, "share")
-
-    def measured(self, exits: Columns, full: Columns) -> float:
-        """The mean distance."""
-        return float(self._distances(exits, full).mean())
 
     def words(self, allowed: float) -> str:
         """See ``Loss``."""
@@ -69,24 +65,17 @@ class Differs(Loss):
             f"{self.likeness.title}, averaged over texts"
         )
 
-    def _distances(self, exits: Columns, full: Columns) -> Numbers:
+    def lost(self, exits: Columns, full: Columns) -> Numbers:
+        """See ``OnAverage``."""
         said: Any = full["said"]
         return np.clip(1 - self.likeness().each(exits["said"], [[text] for text in said]), 0, 1)
 
 
-class Costs(Loss):
+class Costs(OnAverage):
     """Risk consistency: points of likeness to the references that exits cost."""
 
     needs = ("said", "references")
     likeness: type[Likeness]
-
-    def terms(self, exits: Columns, full: Columns, allowed: float) -> Terms:
-        """See ``Loss``."""
-        return Terms.lost(self._losses(exits, full), allowed, "signed")
-
-    def measured(self, exits: Columns, full: Columns) -> float:
-        """The mean difference."""
-        return float(self._losses(exits, full).mean())
 
     def words(self, allowed: float) -> str:
         """See ``Loss``."""
@@ -95,7 +84,8 @@ class Costs(Loss):
             "over texts"
         )
 
-    def _losses(self, exits: Columns, full: Columns) -> Numbers:
+    def lost(self, exits: Columns, full: Columns) -> Numbers:
+        """See ``OnAverage``."""
         measure, known = self.likeness(), full["references"]
         return measure.each(full["said"], known) - measure.each(exits["said"], known)
 
@@ -128,3 +118,17 @@ class Kept(Loss):
     def _both(self, exits: Columns, full: Columns) -> tuple[Numbers, Numbers]:
         measure, known = self.likeness(), full["references"]
         return measure.each(exits["said"], known), measure.each(full["said"], known)
+
+
+def promised(phrase: str) -> Callable[[type[L]], type[L]]:
+    """Class decorator: register the promises by a likeness, each phrase with a word behind it."""
+
+    def add(likeness: type[L]) -> type[L]:
+        for word, base in (("differs", Differs), ("loss", Costs), ("kept", Kept)):
+            told = {"likeness": likeness, "__doc__": base.__doc__, "__module__": __name__}
+            LOSSES.register(f"{phrase} {word}")(
+                type(f"{likeness.__name__}{base.__name__}", (base,), told)
+            )
+        return likeness
+
+    return add

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenexit.extras import require_libraries
 from tokenexit.metrics.base import METRICS
-from tokenexit.metrics.by_sacrebleu import BySacreBleu
+from tokenexit.metrics.by_sacrebleu import BySacreBleu, of_sacrebleu
 
 
 @METRICS.register("bleu")
@@ -18,13 +17,11 @@ class Bleu(BySacreBleu):
     """BLEU of the whole split, by sacreBLEU with its defaults, from 0 to 1."""
 
     title = "BLEU"
+    kind = "bleu.BLEU"
 
     def __init__(self) -> None:
-        require_libraries("sacrebleu")
-        from sacrebleu.metrics.bleu import BLEU
-
-        super().__init__(BLEU())
-        self._by_text = BLEU(effective_order=True)
+        super().__init__()
+        self._by_text = of_sacrebleu(self.kind, effective_order=True)
 
     def parts(
         self, predictions: Sequence[str], references: Sequence[Sequence[str]]

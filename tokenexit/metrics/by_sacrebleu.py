@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from itertools import zip_longest
-from typing import Any
+from typing import Any, ClassVar
 
+from tokenexit.extras import require_libraries
 from tokenexit.metrics.base import Metric
 
 
-class BySacreBleu(Metric):
-    """Of the whole split, with sacreBLEU's defaults, from 0 to 1.
+def of_sacrebleu(kind: str, **settings: Any) -> Any:
+    """A metric of sacreBLEU.
 
     Args:
-        metric: One of sacreBLEU's.
+        kind: Its class and the module that has it, ``bleu.BLEU``.
+        settings: Of the metric.
+
+    Raises:
+        UserError: The package is not there.
     """
+    require_libraries("sacrebleu")
+    module, _, name = kind.partition(".")
+    return getattr(importlib.import_module(f"sacrebleu.metrics.{module}"), name)(**settings)
+
+
+class BySacreBleu(Metric):
+    """Of the whole split, with sacreBLEU's defaults, from 0 to 1."""
 
     scale = 100
 
-    def __init__(self, metric: Any) -> None:
-        self._metric = metric
+    kind: ClassVar[str]
+    """See ``of_sacrebleu``."""
+
+    def __init__(self) -> None:
+        self._metric = of_sacrebleu(self.kind)
 
     def score(self, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> float:
         """See ``Metric``."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tokenexit.extras import require_libraries
 from tokenexit.metrics.base import METRICS
 from tokenexit.metrics.by_sacrebleu import BySacreBleu
 
@@ -12,9 +11,4 @@ class Chrf(BySacreBleu):
     """chrF2 of the whole split, by sacreBLEU with its defaults, from 0 to 1."""
 
     title = "chrF"
-
-    def __init__(self) -> None:
-        require_libraries("sacrebleu")
-        from sacrebleu.metrics.chrf import CHRF
-
-        super().__init__(CHRF())
+    kind = "chrf.CHRF"

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenexit.extras import require_libraries
 from tokenexit.metrics.base import METRICS
 from tokenexit.metrics.by_sacrebleu import BySacreBleu
 
@@ -19,12 +18,7 @@ class Ter(BySacreBleu):
 
     title = "TER"
     lower_is_better = True
-
-    def __init__(self) -> None:
-        require_libraries("sacrebleu")
-        from sacrebleu.metrics.ter import TER
-
-        super().__init__(TER())
+    kind = "ter.TER"
 
     def parts(
         self, predictions: Sequence[str], references: Sequence[Sequence[str]]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tokenexit.errors import UserError
-from tokenexit.guarantees.terms import Numbers, Terms
+from tokenexit.guarantees.terms import Kind, Numbers, Terms
 from tokenexit.registry import Registry
 
 LOSSES: Registry[Loss] = Registry("loss", "tokenexit.guarantees.losses")
@@ -92,6 +92,25 @@ class Loss(ABC):
                 f"The number of the promise {self.name!r} must lie between {self.low:g} and "
                 f"{self.high:g}, not {allowed!r}."
             )
+
+
+class OnAverage(Loss):
+    """A loss that is the mean over texts of what each loses."""
+
+    kind: ClassVar[Kind] = "signed"
+    """Whether a text may gain: ``share`` where it loses from 0 to 1."""
+
+    @abstractmethod
+    def lost(self, exits: Columns, full: Columns) -> Numbers:
+        """What each text loses, ``[n]``."""
+
+    def terms(self, exits: Columns, full: Columns, allowed: float) -> Terms:
+        """See ``Loss``."""
+        return Terms.lost(self.lost(exits, full), allowed, self.kind)
+
+    def measured(self, exits: Columns, full: Columns) -> float:
+        """The mean."""
+        return float(self.lost(exits, full).mean())
 
 
 def column(columns: Columns, name: str) -> Any:

@@ -8,11 +8,12 @@ from tokenexit.guarantees.losses.base import (
     LOSSES,
     Columns,
     Loss,
+    OnAverage,
     column,
     most_counted,
     ratio,
 )
-from tokenexit.guarantees.terms import Terms
+from tokenexit.guarantees.terms import Numbers, Terms
 
 
 class _Kept(Loss):
@@ -78,18 +79,14 @@ class ExactMatchKept(AccuracyKept):
 
 
 @LOSSES.register("accuracy loss")
-class AccuracyLoss(Loss):
+class AccuracyLoss(OnAverage):
     """Points of accuracy on texts that exits cost; what they mend counts against it."""
 
     needs = ("right",)
 
-    def terms(self, exits: Columns, full: Columns, allowed: float) -> Terms:
-        """See ``Loss``."""
-        return Terms.lost(column(full, "right") - column(exits, "right"), allowed, "signed")
-
-    def measured(self, exits: Columns, full: Columns) -> float:
-        """The difference of the two accuracies."""
-        return float((column(full, "right") - column(exits, "right")).mean())
+    def lost(self, exits: Columns, full: Columns) -> Numbers:
+        """See ``OnAverage``."""
+        return column(full, "right") - column(exits, "right")
 
     def words(self, allowed: float) -> str:
         """See ``Loss``."""

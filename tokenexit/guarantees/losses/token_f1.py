@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from tokenexit.guarantees.likeness import Costs, Differs, Kept, Likeness
-from tokenexit.guarantees.losses.base import LOSSES
+from tokenexit.guarantees.likeness import Likeness, promised
 
 
+@promised("token f1")
 class TokenF1(Likeness):
     """Words shared, whatever their order, of the best reference; case and spaces do not count."""
 
@@ -23,24 +23,3 @@ def _f1(text: str, known: str) -> float:
     said, meant = Counter(text.casefold().split()), Counter(known.casefold().split())
     both = said.total() + meant.total()
     return 2 * (said & meant).total() / both if both else 1.0
-
-
-@LOSSES.register("token f1 differs")
-class TokenF1Differs(Differs):
-    """Textual consistency by the words that are shared with full depth's text."""
-
-    likeness = TokenF1
-
-
-@LOSSES.register("token f1 loss")
-class TokenF1Loss(Costs):
-    """Points of token F1 against the references that exits cost."""
-
-    likeness = TokenF1
-
-
-@LOSSES.register("token f1 kept")
-class TokenF1Kept(Kept):
-    """The share of full depth's token F1 that is kept."""
-
-    likeness = TokenF1

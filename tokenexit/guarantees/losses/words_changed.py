@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tokenexit.guarantees.losses.base import LOSSES, Columns, Loss, column, ratio
-from tokenexit.guarantees.terms import Terms
+from tokenexit.guarantees.losses.base import LOSSES, Columns, Loss, OnAverage, column, ratio
+from tokenexit.guarantees.terms import Numbers, Terms
 
 
 @LOSSES.register("words changed")
@@ -34,19 +34,12 @@ class WordsChanged(Loss):
 
 
 @LOSSES.register("words of a text changed")
-class WordsOfATextChanged(Loss):
+class WordsOfATextChanged(OnAverage):
     """The share of a text's words, averaged over texts; all texts count alike."""
 
     needs = ("changed", "rows")
     labelled = False
-
-    def terms(self, exits: Columns, full: Columns, allowed: float) -> Terms:
-        """See ``Loss``."""
-        return Terms.lost(self._shares(exits, full), allowed, "share")
-
-    def measured(self, exits: Columns, full: Columns) -> float:
-        """The mean of the shares."""
-        return float(self._shares(exits, full).mean())
+    kind = "share"
 
     def words(self, allowed: float) -> str:
         """See ``Loss``."""
@@ -55,5 +48,6 @@ class WordsOfATextChanged(Loss):
             "texts"
         )
 
-    def _shares(self, exits: Columns, full: Columns) -> np.ndarray:
+    def lost(self, exits: Columns, full: Columns) -> Numbers:
+        """See ``OnAverage``."""
         return column(exits, "changed") / np.maximum(column(full, "rows"), 1)
