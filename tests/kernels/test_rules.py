@@ -16,7 +16,7 @@ from tokenexit import policies, scores
 from tokenexit.halting.compiled.rules import KNOWN, as_compiled
 from tokenexit.policies import Policy
 from tokenexit.policies.rule import Network, Rule, one_score
-from tokenexit.policies.rule_decide import begin, decide
+from tokenexit.policies.rule_decide import Seen, begin, decide
 
 LAYERS = 5
 NAMES = ("O", "B-PER", "B-LOC", *(f"I-{number}" for number in range(20)))
@@ -130,7 +130,7 @@ def test_encoders_decide_as_the_reference(policy: Policy, share: float, encoder:
         for layer in filter(lambda layer: rule.asked[layer - 1], range(1, LAYERS + 1)):
             logits = table[layer - 1][words.alive].contiguous()
             seen = words.seen(rule, logits)
-            halt, remembered = decide(rule, layer, remembered, **seen)
+            halt, remembered = decide(rule, layer, remembered, Seen(**seen))
             gone, _ = ask_encoder(encoder, rule, layer, words, logits, kept)
             assert gone.tolist() == halt.tolist(), layer
             left += int(halt.sum())

@@ -17,7 +17,7 @@ from tokenexit.decoding.compiled import structs
 from tokenexit.decoding.compiled.rule import SCORES
 from tokenexit.policies import Policy
 from tokenexit.policies.rule import Rule
-from tokenexit.policies.rule_decide import begin, decide
+from tokenexit.policies.rule_decide import Seen, begin, decide
 
 LAYERS, ROWS, PART = 5, 12, 32
 CLOSE = {"rtol": 2e-5, "atol": 2e-6, "equal_nan": True}
@@ -94,7 +94,7 @@ def test_decoders_decide_as_the_reference(policy: Policy, share: float, decoder:
             seen: dict[str, Any] = {"logits": logits}
             if depths is not None:
                 seen = {"number": depths[alive].float()}
-            halt, remembered = decide(rule, layer, remembered, **seen)
+            halt, remembered = decide(rule, layer, remembered, Seen(**seen))
             gone, _ = ask(decoder, rule, layer, logits, kept)
             assert gone.tolist() == halt.tolist(), layer
             alive, remembered = alive[~halt], remembered.of(~halt)

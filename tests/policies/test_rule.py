@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from tokenexit import policies
 from tokenexit.policies import POLICIES, Policy, index_state
 from tokenexit.policies.rule import OF_LOGITS, Rule
-from tokenexit.policies.rule_decide import Remembered, begin, decide
+from tokenexit.policies.rule_decide import Remembered, Seen, begin, decide
 
 LAYERS, CLASSES = 6, 4
 ONE_SCORE = [policies.Entropy, policies.MaxProb, policies.Margin, policies.LearnedGate]
@@ -111,9 +111,8 @@ def numbers(rule: Rule, signals: Any, memory: list[Any]) -> dict[str, Tensor]:
 
 def ask(rule: Rule, signals: Any, kept: Remembered, memory: list[Any]) -> tuple[Tensor, Remembered]:
     seen = numbers(rule, signals, memory) if rule.asked[signals.layer - 1] else {}
-    return decide(
-        rule, signals.layer, kept, sequence=signals.sequence, position=signals.position, **seen
-    )
+    rows = Seen(sequence=signals.sequence, position=signals.position, **seen)
+    return decide(rule, signals.layer, kept, rows)
 
 
 def agree(policy: Policy, trace: Any, exits: Any = None) -> list[int]:

@@ -9,7 +9,7 @@ from tokenexit import policies
 from tokenexit.errors import UserError
 from tokenexit.policies import index_state
 from tokenexit.policies.rule import Rule
-from tokenexit.policies.rule_decide import begin, decide
+from tokenexit.policies.rule_decide import Seen, begin, decide
 
 STEPS = 8
 DECAYING = [
@@ -42,7 +42,7 @@ def test_thresholds_of_every_step(policy, make_trace):
             at = torch.full((len(active),), step)
             signals = trace.signals(layer, active, step=at, num_steps=STEPS)
             halt, state = policy.step(signals, state)
-            found, kept = decide(rule, layer, kept, logits=signals.logits)
+            found, kept = decide(rule, layer, kept, Seen(signals.logits))
             assert torch.equal(halt, found)
             active, state, kept = active[~halt], index_state(state, ~halt), kept.of(~halt)
 
@@ -81,7 +81,7 @@ def test_lists_of_words(policy, make_trace):
             if words is None:
                 words = whole.topk(min(rule.shortlist, 4), dim=-1).indices
             logits = whole.gather(1, words)
-        found, kept = decide(rule, layer, kept, logits=logits)
+        found, kept = decide(rule, layer, kept, Seen(logits))
         assert torch.equal(halt, found)
         active, state, kept = active[~halt], index_state(state, ~halt), kept.of(~halt)
         words = None if words is None else words[~halt]

@@ -78,16 +78,9 @@ class Limits:
 ANY_NUMBER = Limits()
 
 
-def about(
-    text: str,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    above: float | None = None,
-    below: float | None = None,
-) -> dict[str, Any]:
-    """Metadata of a field: what ``--help`` says of it, and the numbers it may be."""
-    return {"help": text, "limits": Limits(low, high, above, below)}
+def about(text: str, **limits: float | None) -> dict[str, Any]:
+    """Metadata of a field: what ``--help`` says of it, and the ``Limits`` of its numbers."""
+    return {"help": text, "limits": Limits(**limits)}
 
 
 def check_limits(config: Any, prefix: str = "") -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from tokenexit.halting.visitor import PolicyVisitor
 from tokenexit.policies import Policy
 from tokenexit.policies.rule import OF_LOGITS, Rule
-from tokenexit.policies.rule_decide import begin, decide, score
+from tokenexit.policies.rule_decide import Seen, begin, decide, score
 from tokenexit.signals import Signals
 
 
@@ -39,14 +39,8 @@ class RuleVisitor(PolicyVisitor):
         if layer == signals.num_layers or not rule.asked[layer - 1]:
             return None
         if not self._alone:
-            halt, self._state = decide(
-                rule,
-                layer,
-                self._state,
-                logits=signals.logits,
-                sequence=signals.sequence,
-                position=signals.position,
-            )
+            rows = Seen(signals.logits, None, signals.sequence, signals.position)
+            halt, self._state = decide(rule, layer, self._state, rows)
             return halt
         logits, line = signals.logits, self._lines[layer - 1]
         number, _ = score(rule, logits, None)

@@ -18,11 +18,7 @@ from tokenexit.signals import Signals
 class TwoStage(Staged):
     """DeeBERT (Xin et al. 2020): fine-tune the top, then train exits with the rest frozen.
 
-    Args:
-        split: Share of the steps that the first stage takes.
-
-    Raises:
-        UserError: ``split`` is not between 0 and 1.
+    ``split`` is as of ``Staged``.
     """
 
     regression = True

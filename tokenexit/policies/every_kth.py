@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 
-from tokenexit.policies.base import POLICIES, Policy
+from tokenexit.policies.base import POLICIES
 from tokenexit.policies.divergence import Divergence
 from tokenexit.policies.entropy import Entropy
 from tokenexit.policies.value import whole
@@ -23,14 +23,10 @@ class EveryKth(AskedAt):
     Args:
         policy: Who decides there.
         k: Distance of the layers; 1 is the inner policy itself.
-
-    Raises:
-        UserError: ``policy`` is no policy, or ``k`` no whole number from 1 to 1000.
     """
 
     in_words = "{policy}, asked every {k:layer}"
 
-    policy: Policy = field(default=Entropy(0.1))
     k: int = whole(2, 1, 1000)
 
     def asks(self, layer: int) -> bool:

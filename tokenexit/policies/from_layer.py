@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 
-from tokenexit.policies.base import POLICIES, Policy
+from tokenexit.policies.base import POLICIES
 from tokenexit.policies.entropy import Entropy
 from tokenexit.policies.patience import Patience
 from tokenexit.policies.value import whole
@@ -23,14 +23,10 @@ class FromLayer(AskedAt):
     Args:
         policy: Who decides from there.
         layer: First layer at which anybody may halt, from 1.
-
-    Raises:
-        UserError: ``policy`` is no policy, or ``layer`` no whole number from 1 to 1000.
     """
 
     in_words = "{policy}, from layer {layer:d} on"
 
-    policy: Policy = field(default=Entropy(0.1))
     layer: int = whole(2, 1, 1000)
 
     def asks(self, layer: int) -> bool:

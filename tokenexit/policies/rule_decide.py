@@ -29,6 +29,26 @@ class Remembered:
         return Remembered(None if self.last is None else self.last[rows], self.count[rows])
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What is seen of rows at one layer.
+
+    Attributes:
+        logits: Class scores, ``[N, C]``, for scores ``OF_LOGITS``; of the shortlist's words
+            where there is one.
+        number: The number itself, ``[N]``, for all other scores: the gate, the cosine of states,
+            the assigned depth.
+        sequence: Which sentence each row belongs to, ``[N]``, for windows and sentences. Rows
+            come in order of sentence and place.
+        position: Their places in it, ``[N]``, likewise.
+    """
+
+    logits: Tensor | None = None
+    number: Tensor | None = None
+    sequence: Tensor | None = None
+    position: Tensor | None = None
+
+
 def begin(rule: Rule, num_rows: int) -> Remembered:
     """What is kept of rows that have seen no exit yet."""
     last = None
@@ -43,11 +63,7 @@ def decide(
     rule: Rule,
     layer: int,
     kept: Remembered,
-    *,
-    logits: Tensor | None = None,
-    number: Tensor | None = None,
-    sequence: Tensor | None = None,
-    position: Tensor | None = None,
+    rows: Seen,
 ) -> tuple[Tensor, Remembered]:
     """Who halts at one layer.
 
@@ -55,20 +71,14 @@ def decide(
         rule: At a decoding step, that of the step.
         layer: From 1.
         kept: What was kept of the rows that arrive.
-        logits: Class scores, ``[N, C]``, for scores ``OF_LOGITS``; of the shortlist's words
-            where there is one.
-        number: The number itself, ``[N]``, for all other scores: the gate, the cosine of states,
-            the assigned depth.
-        sequence: Which sentence each row belongs to, ``[N]``, for windows and sentences. Rows
-            come in order of sentence and place.
-        position: Their places in it, ``[N]``, likewise.
+        rows: What is seen of them.
 
     Returns:
         Who halts, ``[N]`` bool, and what is kept of all rows.
     """
     if not rule.asked[layer - 1]:
         return torch.zeros(len(kept.count), dtype=torch.bool), kept
-    last = kept.last
+    last, logits, number, sequence = kept.last, rows.logits, rows.number, rows.sequence
     if logits is not None:
         number, last = score(rule, logits, last)
     assert number is not None
@@ -84,8 +94,8 @@ def decide(
         if rule.pool == "sentence":
             halt = _whole(halt, sequence)
         if rule.window > 1:
-            assert position is not None
-            halt = _window(halt, sequence, position, rule.window // 2)
+            assert rows.position is not None
+            halt = _window(halt, sequence, rows.position, rule.window // 2)
     return halt, Remembered(last, count)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from abc import abstractmethod
+from dataclasses import dataclass, field
 from typing import Self
 
 import torch
 from torch import Tensor
 
 from tokenexit.policies.base import Policy, State, ThresholdSpec, check_inner_policy, rule_of
+from tokenexit.policies.entropy import Entropy
 from tokenexit.policies.rule import Network, Rule
 from tokenexit.signals import Signals
 
@@ -43,9 +45,15 @@ class WrapperPolicy(Policy):
         return dataclasses.replace(self, policy=self.policy.with_threshold(value))  # type: ignore[call-arg]
 
 
+@dataclass(frozen=True)
 class AskedAt(WrapperPolicy):
-    """An inner policy that is asked at some layers only; at others nobody leaves."""
+    """An inner policy that is asked at some layers only; at others nobody leaves.
 
+    Raises:
+        UserError: ``policy`` is no policy, or a layer or distance no whole number from 1 to 1000.
+    """
+
+    policy: Policy = field(default=Entropy(0.1))
     units = ("word", "token", "text", "number")
 
     @abstractmethod

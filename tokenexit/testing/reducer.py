@@ -19,11 +19,8 @@ REDUCER: Contract[Reducer] = Contract("reducer")
 def check_reducer(reducer: str | Reducer | type[Reducer]) -> None:
     """Check that a reducer keeps its promises.
 
-    Args:
-        reducer: A reducer, or a registered class or its name, whose ``examples`` are all checked.
-
-    Raises:
-        AssertionError: It breaks one; the message says which, and how to mend it.
+    It is a reducer, or a registered class or its name, whose ``examples`` are all checked. An
+    ``AssertionError`` says which it breaks, and how to mend it.
     """
     for example in instances(reducer, REDUCERS):
         REDUCER.hold(example, repr(example))

@@ -119,7 +119,7 @@ def _written(
 
     batch = pad_sources(model, ids)
     mask = batch["attention_mask"]
-    memory = encode_sources(model, batch["input_ids"], mask, decoder=decoder)[0]
+    memory = encode_sources(model, (batch["input_ids"], mask), decoder=decoder)[0]
     generator: Any = Generator(decoder.model, start, len(ids))
     given: Any = BaseModelOutput(last_hidden_state=memory)  # type: ignore[arg-type]
     found = generator.generate(attention_mask=mask, encoder_outputs=given, **greedily(model))

@@ -53,7 +53,7 @@ def read_steps(
     batch = PairBatch.of(pairs, pad, model.device)
     decoder = model.inference_decoder
     watcher = _Watcher(decoder.finish if states else None)
-    memory = encode_sources(model, batch.input_ids, batch.attention_mask, decoder=decoder)[0]
+    memory = encode_sources(model, (batch.input_ids, batch.attention_mask), decoder=decoder)[0]
     teacher_forcing(decoder, model.exits(decoder), batch, watcher, memory=memory)
     assert watcher.seen is not None
     sequence = watcher.seen.sequence.cpu().clone()

@@ -90,7 +90,7 @@ class Seq2SeqLossModule(LossModule):
             visitor,
             fork=route.fork,
             skip=route.skip,
-            memory=encode_sources(model, *sources, padded=padded)[0],
+            memory=encode_sources(model, sources, padded=padded)[0],
             compact=route.compact,
         )
         if route.states is not None:

@@ -63,7 +63,7 @@ def finish(
     model.configure(results=for_model(results))
     setting = chosen.threshold_value() if chosen.threshold_spec() is not None else None
     settings, moved = curve_values(chosen, setting), SettingTraces()
-    points = recipe.curve(model, splits[name], name, last, settings, keep=moved.add)
+    points = recipe.curve(model, splits[name], last, settings, keep=moved.add)
     if main:
         model.save_pretrained(run)
         save_curve(points, run / "pareto.csv")

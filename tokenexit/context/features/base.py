@@ -63,12 +63,17 @@ class Feature(ABC):
     remembers: ClassVar[bool] = False
     """Whether it looks at exits before; of neighbours only what is now is known."""
 
+    as_wide_as: ClassVar[str | None] = None
+    """What of the shape says how many numbers there are, if anything."""
+
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
 
     @property
     def width(self) -> int:
         """How many numbers a row has."""
+        if self.as_wide_as is not None:
+            return getattr(self.shape, self.as_wide_as)
         return self.shape.classes if self.of_classes else 1
 
     @abstractmethod
@@ -100,12 +105,8 @@ class Earlier(Feature):
     """A feature of the last ``history`` exits; before there were so many, they said ``absent``."""
 
     remembers = True
+    as_wide_as = "history"
     absent: ClassVar[float]
-
-    @property
-    def width(self) -> int:
-        """One number for each exit that is remembered."""
-        return self.shape.history
 
     @abstractmethod
     def keep(self, seen: Seen) -> Tensor:
@@ -131,11 +132,7 @@ class OfSteps(Plain):
 
     of_logits = False
     of_steps = True
-
-    @property
-    def width(self) -> int:
-        """One number for each token that is remembered."""
-        return self.shape.reach
+    as_wide_as = "reach"
 
     @abstractmethod
     def known(self, seen: Seen) -> Tensor | None:

@@ -14,11 +14,7 @@ class Projection(Plain):
 
     of_logits = False
     reads_states = True
-
-    @property
-    def width(self) -> int:
-        """Columns of the matrix."""
-        return self.shape.projection
+    as_wide_as = "projection"
 
     def numbers(self, seen: Seen) -> Tensor:
         """See ``Plain``."""

@@ -14,11 +14,7 @@ class State(Plain):
 
     of_logits = False
     reads_states = True
-
-    @property
-    def width(self) -> int:
-        """That of the network."""
-        return self.shape.width
+    as_wide_as = "width"
 
     def numbers(self, seen: Seen) -> Tensor:
         """See ``Plain``."""

@@ -24,6 +24,15 @@ from tokenexit.policies import PolicyLike, from_config
 from tokenexit.policies.base import check_unit
 
 
+def _common(values: Sequence[str]) -> str:
+    return values[0] if len(set(values)) == 1 else "+".join(values)
+
+
+def _of_stages(name: str) -> property:
+    """Something of each model, once where it is the same of all."""
+    return property(lambda self: _common([getattr(stage, name) for stage in self.stages]))
+
+
 class Stages(TextLabeller):
     """The part of a cascade that has to do with its models.
 
@@ -92,25 +101,17 @@ class Stages(TextLabeller):
             stage.use(precision, runtime, free=free)
         return self
 
-    @property
-    def precision(self) -> str:
-        """What inference computes with: of all models, or of each from the cheapest on."""
-        return _common([stage.precision for stage in self.stages])
+    precision = _of_stages("precision")
+    """What inference computes with: of all models, or of each from the cheapest on."""
 
-    @property
-    def products(self) -> str:
-        """By what it is multiplied, likewise."""
-        return _common([stage.products for stage in self.stages])
+    products = _of_stages("products")
+    """By what it is multiplied, likewise."""
 
-    @property
-    def runtime(self) -> str:
-        """Who plans inference, likewise."""
-        return _common([stage.runtime for stage in self.stages])
+    runtime = _of_stages("runtime")
+    """Who plans inference, likewise."""
 
-    @property
-    def runtime_used(self) -> str:
-        """Who plans it now, likewise."""
-        return _common([stage.runtime_used for stage in self.stages])
+    runtime_used = _of_stages("runtime_used")
+    """Who plans it now, likewise."""
 
     def reads_as_last(self, number: int) -> bool:
         """Whether stage ``number`` gets the same tokens of every text as the last."""
@@ -136,10 +137,6 @@ class Stages(TextLabeller):
 
 def _limit(stage: ExitModelForSequenceClassification) -> int:
     return min(stage.backbone.max_length, int(stage.tokenizer.model_max_length))
-
-
-def _common(values: Sequence[str]) -> str:
-    return values[0] if len(set(values)) == 1 else "+".join(values)
 
 
 def check_runtime(runtime: str | None) -> None:

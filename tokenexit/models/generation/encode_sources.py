@@ -16,8 +16,7 @@ from tokenexit.policies.never import Never
 
 def encode_sources(
     model: ExitSeq2Seq,
-    input_ids: Tensor,
-    mask: Tensor,
+    sources: tuple[Tensor, Tensor],
     policy: PolicyLike | None = None,
     decoder: Decoder | None = None,
     padded: bool | None = None,
@@ -26,8 +25,7 @@ def encode_sources(
 
     Args:
         model: The generator; while training its own modules are used, with gradients.
-        input_ids: ``[B, S]``.
-        mask: ``[B, S]``.
+        sources: Ids and mask, ``[B, S]`` each.
         policy: Which tokens leave the encoder early; the model's own when None.
         decoder: The model's ``inference_decoder``, if it has been asked for already.
         padded: Whether any source is padded, where the host knows; see ``Decoder.encode``.
@@ -42,8 +40,8 @@ def encode_sources(
     if decoder is None:
         decoder = model.decoder if torch.is_grad_enabled() else model.inference_decoder
     if isinstance(chosen, Never):
-        states = encode_compiled(model._inference, decoder, input_ids, mask)
-        return decoder.encode(input_ids, mask, padded) if states is None else states, None
+        states = encode_compiled(model._inference, decoder, *sources)
+        return decoder.encode(*sources, padded) if states is None else states, None
     check_source_policy(chosen)
-    found = encode_source(decoder.source_encoder(), input_ids, mask, chosen)
+    found = encode_source(decoder.source_encoder(), *sources, chosen)
     return found.memory, found.work

@@ -105,7 +105,7 @@ def encode_inputs(
         if input_ids is None:
             raise UserError("There is nothing to read: give input_ids, or encoder_outputs.")
         mask = check_inputs(model, input_ids, attention_mask)
-        states, work = encode_sources(model, input_ids, mask, encoder_policy, decoder)
+        states, work = encode_sources(model, (input_ids, mask), encoder_policy, decoder)
         return Memory(states, mask, input_ids, work)
     name, value = ("inputs_embeds", embeds) if outputs is None else ("encoder_outputs", outputs)
     if embeds is not None and (outputs is not None or input_ids is not None):

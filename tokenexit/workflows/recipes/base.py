@@ -64,6 +64,10 @@ class TrainingData:
     held_out: Sequence[Any] = ()
 
 
+Values = Sequence[float]
+"""Of a threshold."""
+
+
 @dataclass(frozen=True)
 class Measured:
     """The finished model on one split.
@@ -269,20 +273,13 @@ class Recipe(ABC):
 
     @abstractmethod
     def curve(
-        self,
-        model: Any,
-        split: Any,
-        name: str,
-        last: Measured,
-        values: Sequence[float],
-        keep: Keep | None = None,
+        self, model: Any, split: Any, last: Measured, values: Values, keep: Keep | None = None
     ) -> list[CurveRow]:
         """Quality and cost at settings of the model's policy.
 
         Args:
             model: The model.
             split: To measure on.
-            name: Its name.
             last: The model's own policy on it.
             values: Of the threshold.
             keep: Takes each point with its trace.

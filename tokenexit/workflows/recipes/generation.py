@@ -27,7 +27,7 @@ from tokenexit.tasks.generation import Generation
 from tokenexit.training.fit_gate_texts import fit_gate_texts, step_config
 from tokenexit.training.seq2seq_loss import Seq2SeqLossModule
 from tokenexit.workflows.folder import Demo, generated
-from tokenexit.workflows.recipes.base import Measure, Measured, Recipe, TrainingData, Whole
+from tokenexit.workflows.recipes.base import Measure, Measured, Recipe, TrainingData, Values, Whole
 from tokenexit.workflows.recipes.generators import (
     build_generator,
     usual_prefixes,
@@ -208,15 +208,14 @@ class GenerationRecipe(Recipe):
         self,
         model: ExitModelForSeq2SeqLM,
         split: PairSplit,
-        name: str,
         last: Measured,
-        values: Sequence[float],
+        values: Values,
         keep: Keep | None = None,
     ) -> list[CurveRow]:
         """See ``Recipe``."""
 
         def run(policy: Policy) -> Any:
-            size = self.config.batch_size
+            name, size = last.result.split, self.config.batch_size
             return evaluate_texts(model, split, name, policy, full=last.deep, batch_size=size)
 
         assert last.full is not None

@@ -38,7 +38,7 @@ from tokenexit.tasks.scoring.gold import class_numbers
 from tokenexit.training.fit import fit_heads
 from tokenexit.training.fit_gate import fit_gate, gate_config
 from tokenexit.workflows.folder import Demo, generated
-from tokenexit.workflows.recipes.base import Measure, Measured, Recipe, TrainingData, Whole
+from tokenexit.workflows.recipes.base import Measure, Measured, Recipe, TrainingData, Values, Whole
 from tokenexit.workflows.recipes.counted import counted_reducer
 from tokenexit.workflows.selection import uses_of
 
@@ -215,19 +215,13 @@ class LabelRecipe(Recipe):
         return Measured(result, save)
 
     def curve(
-        self,
-        model: Any,
-        split: Any,
-        name: str,
-        last: Measured,
-        values: Sequence[float],
-        keep: Keep | None = None,
+        self, model: Any, split: Any, last: Measured, values: Values, keep: Keep | None = None
     ) -> list[CurveRow]:
         """See ``Recipe``."""
         return trace_curve(
             model,
             split,
-            name,
+            last.result.split,
             model.policy,
             values,
             batch_size=self.config.batch_size,
