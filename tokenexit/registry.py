@@ -78,6 +78,10 @@ class Registry(Generic[T]):
         self._load()
         return sorted(self._members.items())
 
+    def by_class(self) -> dict[str, type[T]]:
+        """All members by the names of their classes."""
+        return {member.__name__: member for _, member in self.items()}
+
     def _load(self) -> None:
         if self._loaded:
             return

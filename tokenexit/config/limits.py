@@ -83,6 +83,18 @@ def about(text: str, **limits: float | None) -> dict[str, Any]:
     return {"help": text, "limits": Limits(**limits)}
 
 
+def setting(default: Any, text: str, **limits: float | None) -> Any:
+    """A field of a configuration.
+
+    Args:
+        default: Its value, or what makes one.
+        text: As of ``about``.
+        limits: Likewise.
+    """
+    made: dict[str, Any] = {"default_factory" if callable(default) else "default": default}
+    return dataclasses.field(**made, metadata=about(text, **limits))
+
+
 def check_limits(config: Any, prefix: str = "") -> None:
     """Refuse a number out of the range its field was declared with; for ``__post_init__``.
 

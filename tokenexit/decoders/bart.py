@@ -95,6 +95,13 @@ class BartDecoder(Decoder):
         """Rows after the norm that post-norm families put behind a block and its residual."""
         return rows if self._pre_norm else norm(rows)
 
+    def _attended(
+        self, layer: Any, attention: Any, norm: Any, rows: Tensor, read: Tensor
+    ) -> Tensor:
+        """Output projection and residual, then the norm of post-norm families."""
+        rows = residual(rows, attention.out_proj, read, partial(_drop, layer))
+        return self._after(norm, rows)
+
     def self_projections(self, index: int, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Query, and key beside value."""
         layer = self._layers[index]
@@ -115,8 +122,7 @@ class BartDecoder(Decoder):
     def after_self(self, index: int, rows: Tensor, read: Tensor) -> Tensor:
         """Output projection and residual, then the norm of post-norm families."""
         layer = self._layers[index]
-        rows = residual(rows, layer.self_attn.out_proj, read, partial(_drop, layer))
-        return self._after(layer.self_attn_layer_norm, rows)
+        return self._attended(layer, layer.self_attn, layer.self_attn_layer_norm, rows, read)
 
     def cross_query(self, index: int, rows: Tensor) -> Tensor:
         """Query projection."""
@@ -132,8 +138,7 @@ class BartDecoder(Decoder):
     def after_cross(self, index: int, rows: Tensor, read: Tensor) -> Tensor:
         """Output projection and residual, then the norm of post-norm families."""
         layer = self._layers[index]
-        rows = residual(rows, layer.encoder_attn.out_proj, read, partial(_drop, layer))
-        return self._after(layer.encoder_attn_layer_norm, rows)
+        return self._attended(layer, layer.encoder_attn, layer.encoder_attn_layer_norm, rows, read)
 
     def feed_forward(self, index: int, rows: Tensor) -> Tensor:
         """Feed-forward block with residual, its norm first or last."""

@@ -27,13 +27,13 @@ class BartEncoder(Projected, SourceEncoder):
     num_layers = of_config("encoder_layers")
     num_heads = of_config("encoder_attention_heads")
 
-    @cached_property
-    def _pre_norm(self) -> bool:
-        return self.config.model_type in PRE_NORM
-
     def cost(self, index: int) -> LayerCost:
         """Multiply-accumulates of a layer."""
         return LayerCost.of(self.hidden_size, 2 * self.hidden_size * self.config.encoder_ffn_dim)
+
+    @cached_property
+    def _pre_norm(self) -> bool:
+        return self.config.model_type in PRE_NORM
 
     def embed(self, input_ids: Tensor, positions: Tensor, segments: Tensor | None = None) -> Tensor:
         """Word and position embeddings."""

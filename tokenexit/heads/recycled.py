@@ -18,10 +18,10 @@ class RecycledHead(ExitHead):
     as a linear head would: ``D`` starts as the identity, ``R`` as nothing.
 
     Args:
-        width: Width of the states, ``H``.
-        num_classes: ``C``.
-        place: Number of exits before this one.
-        dropout: Dropout before the output while training.
+        width: As of ``build_head``.
+        num_classes: As there.
+        place: As there.
+        dropout: Before the output while training.
     """
 
     reads_past = True

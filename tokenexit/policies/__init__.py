@@ -23,13 +23,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    members = _by_class_name()
+    members = POLICIES.by_class()
     return members[name] if name in members else renamed(__name__, name, {"Knob": ThresholdSpec})
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *_by_class_name()])
-
-
-def _by_class_name() -> dict[str, type[Policy]]:
-    return {member.__name__: member for _, member in POLICIES.items()}
+    return sorted([*__all__, *POLICIES.by_class()])

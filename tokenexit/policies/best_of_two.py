@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from tokenexit.policies.base import POLICIES, ThresholdSpec
-from tokenexit.policies.threshold import SurePolicy
+from tokenexit.policies.threshold import ThresholdPolicy
 from tokenexit.policies.value import number
 from tokenexit.signals import Signals
 
 
 @POLICIES.register("best_of_two")
 @dataclass(frozen=True)
-class BestOfTwo(SurePolicy):
+class BestOfTwo(ThresholdPolicy):
     """Halt when, of the two best classes alone, the best has a probability above ``threshold``.
 
     Where classes are all sets of labels, the two best differ in one label, the one that is least
@@ -31,6 +31,7 @@ class BestOfTwo(SurePolicy):
 
     threshold: float = number(0.9, 0.5, 1.0)
     own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.51, near_one=True)
+    sure_is_low = False
 
     def score(self, signals: Signals) -> Tensor:
         """The best against the second, ``[N]``."""

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
-from tokenexit import scores
 from tokenexit.policies.base import POLICIES, ThresholdSpec
-from tokenexit.policies.threshold import ThresholdPolicy
+from tokenexit.policies.threshold import ScorePolicy
 from tokenexit.policies.value import number
-from tokenexit.signals import Signals
 
 
 @POLICIES.register("energy")
 @dataclass(frozen=True)
-class Energy(ThresholdPolicy):
+class Energy(ScorePolicy):
     """Halt when ``-logsumexp(logits)`` is below ``threshold``.
 
     E-LANG (Akbari et al. 2022). It reads the size of the logits, which softmax throws away,
@@ -33,7 +29,3 @@ class Energy(ThresholdPolicy):
     threshold: float = number(-8.0, -1e9, 1e9)
     own_threshold = ThresholdSpec("threshold", strict=-30.0, loose=0.0)
     kernel_score = "energy"
-
-    def score(self, signals: Signals) -> Tensor:
-        """Free energy, ``[N]``."""
-        return scores.energy(signals.logits)

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
-from tokenexit import scores
 from tokenexit.policies.base import POLICIES, ThresholdSpec
-from tokenexit.policies.threshold import ThresholdPolicy
+from tokenexit.policies.threshold import ScorePolicy
 from tokenexit.policies.value import number
-from tokenexit.signals import Signals
 
 
 @POLICIES.register("entropy")
 @dataclass(frozen=True)
-class Entropy(ThresholdPolicy):
+class Entropy(ScorePolicy):
     """Halt when normalised entropy is below ``threshold``.
 
     DeeBERT (Xin et al. 2020) and FastBERT (Liu et al. 2020); normalised by ``log C`` as in
@@ -33,7 +29,3 @@ class Entropy(ThresholdPolicy):
     threshold: float = number(0.1, 0.0, 1.0)
     own_threshold = ThresholdSpec("threshold", strict=1e-4, loose=0.9, log=True)
     kernel_score = "entropy"
-
-    def score(self, signals: Signals) -> Tensor:
-        """Normalised entropy, ``[N]``."""
-        return scores.entropy(signals.logits)

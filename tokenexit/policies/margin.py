@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
-from tokenexit import scores
 from tokenexit.policies.base import POLICIES, ThresholdSpec
-from tokenexit.policies.threshold import SurePolicy
+from tokenexit.policies.threshold import ScorePolicy
 from tokenexit.policies.value import number
-from tokenexit.signals import Signals
 
 
 @POLICIES.register("margin")
 @dataclass(frozen=True)
-class Margin(SurePolicy):
+class Margin(ScorePolicy):
     """Halt when the two largest probabilities differ by more than ``threshold``.
 
     CALM's softmax response (Schuster et al. 2022), which suits large vocabularies: the
@@ -30,7 +26,4 @@ class Margin(SurePolicy):
     threshold: float = number(0.8, 0.0, 1.0)
     own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.01, near_one=True)
     kernel_score = "margin"
-
-    def score(self, signals: Signals) -> Tensor:
-        """Best minus second probability, ``[N]``."""
-        return scores.margin(signals.logits)
+    sure_is_low = False

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
-from tokenexit import scores
 from tokenexit.policies.base import POLICIES, ThresholdSpec
-from tokenexit.policies.threshold import SurePolicy
+from tokenexit.policies.threshold import ScorePolicy
 from tokenexit.policies.value import number
-from tokenexit.signals import Signals
 
 
 @POLICIES.register("max_prob")
 @dataclass(frozen=True)
-class MaxProb(SurePolicy):
+class MaxProb(ScorePolicy):
     """Halt when the largest probability is above ``threshold``.
 
     The Right Tool for the Job (Schwartz et al. 2020), CascadeBERT (Li et al. 2021). Calibrate
@@ -30,7 +26,4 @@ class MaxProb(SurePolicy):
     threshold: float = number(0.9, 0.0, 1.0)
     own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.05, near_one=True)
     kernel_score = "max_prob"
-
-    def score(self, signals: Signals) -> Tensor:
-        """Largest probability, ``[N]``."""
-        return scores.max_prob(signals.logits)
+    sure_is_low = False

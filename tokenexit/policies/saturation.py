@@ -10,14 +10,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tokenexit.policies.base import POLICIES, ThresholdSpec
-from tokenexit.policies.threshold import SurePolicy
+from tokenexit.policies.threshold import ThresholdPolicy
 from tokenexit.policies.value import number
 from tokenexit.signals import Signals
 
 
 @POLICIES.register("saturation")
 @dataclass(frozen=True)
-class Saturation(SurePolicy):
+class Saturation(ThresholdPolicy):
     """Halt when the cosine of this exit's state and the previous exit's is above ``threshold``.
 
     CALM's hidden-state saturation (Schuster et al. 2022), which compares successive layers;
@@ -35,6 +35,7 @@ class Saturation(SurePolicy):
     threshold: float = number(0.95, 0.0, 1.0)
     own_threshold = ThresholdSpec("threshold", strict=1.0, loose=0.0, near_one=True)
     kernel_score = "saturation"
+    sure_is_low = False
 
     def score(self, signals: Signals) -> Tensor:
         """Cosine of the two states, ``[N]`` in -1..1; -1 at the first exit."""

@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 
 from torch import Tensor
 
+from tokenexit import scores
 from tokenexit.policies.base import Policy, State
 from tokenexit.policies.rule import Network, Rule, Score, one_score
 from tokenexit.signals import Signals
@@ -63,7 +64,9 @@ class ThresholdPolicy(Policy):
         return [usual, usual.with_threshold(round((usual.threshold + spec.loose) / 2, 3))]
 
 
-class SurePolicy(ThresholdPolicy):
-    """A row halts when its score, which says how sure its exit is, is above ``threshold``."""
+class ScorePolicy(ThresholdPolicy):
+    """A row halts by one of ``scores``, under the name that kernels have for it."""
 
-    sure_is_low = False
+    def score(self, signals: Signals) -> Tensor:
+        """One number a row, of its logits, ``[N]`` float32."""
+        return getattr(scores, str(self.kernel_score))(signals.logits)

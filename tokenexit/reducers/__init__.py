@@ -29,15 +29,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    members = _by_class_name()
+    members = REDUCERS.by_class()
     if name not in members:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return members[name]
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *_by_class_name()])
-
-
-def _by_class_name() -> dict[str, type[Reducer]]:
-    return {member.__name__: member for _, member in REDUCERS.items()}
+    return sorted([*__all__, *REDUCERS.by_class()])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from tokenexit.config.limits import about, check_limits
+from tokenexit.config.limits import check_limits, setting
 from tokenexit.config.schema import keys_of
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.objectives.base import check_smoothing
@@ -25,94 +25,62 @@ class TrainConfig:
     that neither changes the result.
     """
 
-    epochs: int = field(default=3, metadata=about("passes over the training split", low=1))
-    max_steps: int | None = field(default=None, metadata=about("stop after so many steps", low=1))
-    batch_size: int = field(
-        default=32, metadata=about("sentences a step, over all processes", low=1)
+    epochs: int = setting(3, "passes over the training split", low=1)
+    max_steps: int | None = setting(None, "stop after so many steps", low=1)
+    batch_size: int = setting(32, "sentences a step, over all processes", low=1)
+    accumulation: int = setting(1, "micro-batches a step is cut into", low=1)
+    lr: float = setting(2e-4, "peak learning rate of the network", above=0)
+    head_lr: float = setting(1e-3, "peak learning rate of heads and gate", above=0)
+    embedding_lr: float | None = setting(
+        None, "peak learning rate of the word embeddings; that of the network when empty", above=0
     )
-    accumulation: int = field(default=1, metadata=about("micro-batches a step is cut into", low=1))
-    lr: float = field(default=2e-4, metadata=about("peak learning rate of the network", above=0))
-    head_lr: float = field(
-        default=1e-3, metadata=about("peak learning rate of heads and gate", above=0)
+    scorer_lr: float | None = setting(
+        None, "peak learning rate of row scorers; that of heads when empty", above=0
     )
-    embedding_lr: float | None = field(
-        default=None,
-        metadata=about(
-            "peak learning rate of the word embeddings; that of the network when empty", above=0
-        ),
+    weight_decay: float = setting(0.01, "AdamW weight decay", low=0)
+    warmup: float = setting(0.1, "share of the steps that warm up", low=0, below=1)
+    clip: float = setting(1.0, "largest gradient norm; 0 for none", low=0)
+    objective: dict[str, Any] = setting(
+        lambda: {"name": "halt_and_copy"}, "how the exits are trained: name and settings"
     )
-    scorer_lr: float | None = field(
-        default=None,
-        metadata=about("peak learning rate of row scorers; that of heads when empty", above=0),
+    label_smoothing: float = setting(
+        0.0, "share of each target spread over all classes; 0 for none"
     )
-    weight_decay: float = field(default=0.01, metadata=about("AdamW weight decay", low=0))
-    warmup: float = field(
-        default=0.1, metadata=about("share of the steps that warm up", low=0, below=1)
+    gradient_equilibrium: bool = setting(False, "balance the exits' gradients (ElasticBERT)")
+    bucket: bool | None = setting(
+        None,
+        "whether a step's texts are of like length; when empty, pairs of texts are, tagged "
+        "texts are not",
     )
-    clip: float = field(default=1.0, metadata=about("largest gradient norm; 0 for none", low=0))
-    objective: dict[str, Any] = field(
-        default_factory=lambda: {"name": "halt_and_copy"},
-        metadata=about("how the exits are trained: name and settings"),
+    pad_to: int = setting(
+        1, "pad pairs of texts to multiples of so many tokens; 8 suits GPUs", low=1
     )
-    label_smoothing: float = field(
-        default=0.0, metadata=about("share of each target spread over all classes; 0 for none")
+    precision: str = setting("no", "no, bf16 or fp16 autocast")
+    checkpoint_every: int | None = setting(
+        None, "steps between checkpoints; once an epoch when empty", low=1
     )
-    gradient_equilibrium: bool = field(
-        default=False, metadata=about("balance the exits' gradients (ElasticBERT)")
+    keep_best: bool = setting(True, "keep the weights of the best evaluation, rather than the last")
+    patience: int | None = setting(
+        None, "stop after so many evaluations without a better one; never when empty", low=1
     )
-    bucket: bool | None = field(
-        default=None,
-        metadata=about(
-            "whether a step's texts are of like length; when empty, pairs of texts are, tagged "
-            "texts are not"
-        ),
+    freeze: list[str] = setting(
+        list, "parts that stay as they are: network, top, heads, gate, embeddings, ..."
     )
-    pad_to: int = field(
-        default=1,
-        metadata=about("pad pairs of texts to multiples of so many tokens; 8 suits GPUs", low=1),
+    teacher: str | int | None = setting(
+        None, "who teaches: previous (the model before), a phase's number, or a folder"
     )
-    precision: str = field(default="no", metadata=about("no, bf16 or fp16 autocast"))
-    checkpoint_every: int | None = field(
-        default=None, metadata=about("steps between checkpoints; once an epoch when empty", low=1)
+    splits: dict[str, float] = setting(
+        dict, "shares that the training texts are dealt into at random, by name"
     )
-    keep_best: bool = field(
-        default=True,
-        metadata=about("keep the weights of the best evaluation, rather than the last"),
+    split: str | None = setting(None, "share of the texts to learn from, of splits; all if empty")
+    prepare: list[dict[str, Any]] = setting(
+        list, "what is computed of the model and the texts before, or done to the model"
     )
-    patience: int | None = field(
-        default=None,
-        metadata=about(
-            "stop after so many evaluations without a better one; never when empty", low=1
-        ),
+    phases: list[dict[str, Any]] = setting(
+        list, "trainings one after another: what each sets of train; just one if empty"
     )
-    freeze: list[str] = field(
-        default_factory=list,
-        metadata=about("parts that stay as they are: network, top, heads, gate, embeddings, ..."),
-    )
-    teacher: str | int | None = field(
-        default=None,
-        metadata=about("who teaches: previous (the model before), a phase's number, or a folder"),
-    )
-    splits: dict[str, float] = field(
-        default_factory=dict,
-        metadata=about("shares that the training texts are dealt into at random, by name"),
-    )
-    split: str | None = field(
-        default=None,
-        metadata=about("share of the texts to learn from, of splits; all if empty"),
-    )
-    prepare: list[dict[str, Any]] = field(
-        default_factory=list,
-        metadata=about("what is computed of the model and the texts before, or done to the model"),
-    )
-    phases: list[dict[str, Any]] = field(
-        default_factory=list,
-        metadata=about("trainings one after another: what each sets of train; just one if empty"),
-    )
-    log_every: int = field(default=20, metadata=about("steps between log entries", low=1))
-    trackers: list[str] = field(
-        default_factory=list, metadata=about("besides the JSONL log: tensorboard, wandb, ...")
-    )
+    log_every: int = setting(20, "steps between log entries", low=1)
+    trackers: list[str] = setting(list, "besides the JSONL log: tensorboard, wandb, ...")
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:

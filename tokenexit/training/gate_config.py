@@ -105,16 +105,15 @@ class ContextGateConfig:
             num_classes=num_classes,
             classes=classes,
             unit=unit,
-            features=tuple(self.features),
-            neighbours=tuple(self.neighbours),
-            reach=self.reach,
-            history=self.history,
-            projection=self.projection,
-            inner=self.inner,
-            shared=self.shared,
-            target=self.target,
             fingerprint=fingerprint,
+            **self._asked(),
         )
+
+    def _asked(self) -> dict[str, Any]:
+        """What a gate's own configuration has as well."""
+        both = {field.name for field in fields(GateConfig)} & vars(self).keys()
+        told = {name: getattr(self, name) for name in both}
+        return {name: tuple(v) if isinstance(v, list) else v for name, v in told.items()}
 
     def chosen(self, count: int, seed: int) -> list[int]:
         """Which of ``count`` texts it is fitted on, in order: all, or ``limit`` drawn at random."""

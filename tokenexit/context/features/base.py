@@ -101,6 +101,13 @@ class Plain(Feature):
         return self.numbers(seen), None
 
 
+class OfState(Plain):
+    """A feature of the state, of which no logits are read."""
+
+    of_logits = False
+    reads_states = True
+
+
 class Earlier(Feature):
     """A feature of the last ``history`` exits; before there were so many, they said ``absent``."""
 

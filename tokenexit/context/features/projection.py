@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from tokenexit.context.features.base import FEATURES, Plain
+from tokenexit.context.features.base import FEATURES, OfState
 from tokenexit.context.seen import Seen
 
 
 @FEATURES.register("projection")
-class Projection(Plain):
+class Projection(OfState):
     """The state by a matrix that is learned with the gate; no logits are read."""
 
-    of_logits = False
-    reads_states = True
     as_wide_as = "projection"
 
     def numbers(self, seen: Seen) -> Tensor:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from tokenexit.context.features.base import FEATURES, Plain
+from tokenexit.context.features.base import FEATURES, OfState
 from tokenexit.context.seen import Seen
 
 
 @FEATURES.register("state")
-class State(Plain):
+class State(OfState):
     """All numbers of the state: dearer than a projection, and far cheaper than a vocabulary."""
 
-    of_logits = False
-    reads_states = True
     as_wide_as = "width"
 
     def numbers(self, seen: Seen) -> Tensor:

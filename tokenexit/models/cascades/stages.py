@@ -24,15 +24,6 @@ from tokenexit.policies import PolicyLike, from_config
 from tokenexit.policies.base import check_unit
 
 
-def _common(values: Sequence[str]) -> str:
-    return values[0] if len(set(values)) == 1 else "+".join(values)
-
-
-def _of_stages(name: str) -> property:
-    """Something of each model, once where it is the same of all."""
-    return property(lambda self: _common([getattr(stage, name) for stage in self.stages]))
-
-
 class Stages(TextLabeller):
     """The part of a cascade that has to do with its models.
 
@@ -101,17 +92,30 @@ class Stages(TextLabeller):
             stage.use(precision, runtime, free=free)
         return self
 
-    precision = _of_stages("precision")
-    """What inference computes with: of all models, or of each from the cheapest on."""
+    @property
+    def precision(self) -> str:
+        """What inference computes with: of all models, or of each from the cheapest on."""
+        return self._common("precision")
 
-    products = _of_stages("products")
-    """By what it is multiplied, likewise."""
+    @property
+    def products(self) -> str:
+        """By what it is multiplied, likewise."""
+        return self._common("products")
 
-    runtime = _of_stages("runtime")
-    """Who plans inference, likewise."""
+    @property
+    def runtime(self) -> str:
+        """Who plans inference, likewise."""
+        return self._common("runtime")
 
-    runtime_used = _of_stages("runtime_used")
-    """Who plans it now, likewise."""
+    @property
+    def runtime_used(self) -> str:
+        """Who plans it now, likewise."""
+        return self._common("runtime_used")
+
+    def _common(self, name: str) -> str:
+        """Something of each model, once where it is the same of all."""
+        values = [getattr(stage, name) for stage in self.stages]
+        return values[0] if len(set(values)) == 1 else "+".join(values)
 
     def reads_as_last(self, number: int) -> bool:
         """Whether stage ``number`` gets the same tokens of every text as the last."""

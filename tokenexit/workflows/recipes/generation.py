@@ -205,12 +205,7 @@ class GenerationRecipe(Recipe):
         return Measured(result, lambda path: trace.save(path, split, deep, oracle), full, deep)
 
     def curve(
-        self,
-        model: ExitModelForSeq2SeqLM,
-        split: PairSplit,
-        last: Measured,
-        values: Values,
-        keep: Keep | None = None,
+        self, model: Any, split: Any, last: Measured, values: Values, keep: Keep | None = None
     ) -> list[CurveRow]:
         """See ``Recipe``."""
 
