@@ -32,29 +32,49 @@ class CompareMethodsConfig(BaseConfig):
 
     output_dir: str = field(metadata=about("where the comparison and its runs go"))
     data: str | None = setting(None, "Hub id, folder or file; generated data when empty")
-    model: str | dict[str, Any] | None = setting(None, "Hub id or folder all start from, or a description of a fresh small model; "
-            "bert-base-uncased or google-t5/t5-small when empty")
-    methods: list[str] | str | None = setting(None, "names such as [pabee,deebert], or all of the level, as usual without trainings")
+    model: str | dict[str, Any] | None = setting(
+        None,
+        "Hub id or folder all start from, or a description of a fresh small model; "
+        "bert-base-uncased or google-t5/t5-small when empty",
+    )
+    methods: list[str] | str | None = setting(
+        None, "names such as [pabee,deebert], or all of the level, as usual without trainings"
+    )
     # Targets, so that few texts tell methods apart; promises are for what is served.
     calibrate: CalibrateConfig = field(default_factory=lambda: CalibrateConfig(loose=True))
-    trainings: list[Any] = setting(list, "heads and objectives, such as [joint, mlp+joint, past_future+imitation]")
+    trainings: list[Any] = setting(
+        list, "heads and objectives, such as [joint, mlp+joint, past_future+imitation]"
+    )
     seeds: list[int] = setting(lambda: [0], "a run for each", low=0, high=SEED)
-    level: Literal["sentence", "token", "step"] | None = setting(None, "what leaves: texts, words or generated tokens; what the task says if empty")
+    level: Literal["sentence", "token", "step"] | None = setting(
+        None, "what leaves: texts, words or generated tokens; what the task says if empty"
+    )
     task: str | None = setting(None, "what is learned; the level's usual task when empty")
-    recipe: dict[str, Any] = setting(dict, "other keys of the task's recipe, for all: lang, max_target, generation ...")
+    recipe: dict[str, Any] = setting(
+        dict, "other keys of the task's recipe, for all: lang, max_target, generation ..."
+    )
     column: str | None = setting(None, "column of the texts, or of the tags")
     pair_column: str | None = setting(None, "column of the second texts")
     label_column: str = setting("label", "column of the texts' labels")
     convert_tags: bool = setting(False, "convert BIOES and IOB1 tags to BIO")
-    pool: Literal["first", "mean"] | None = setting(None, "what all heads below the top read of a text or word; each preset's own")
-    settings: int = setting(12, "settings of a policy's threshold to run at most, the loosest in any case", low=1)
+    pool: Literal["first", "mean"] | None = setting(
+        None, "what all heads below the top read of a text or word; each preset's own"
+    )
+    settings: int = setting(
+        12, "settings of a policy's threshold to run at most, the loosest in any case", low=1
+    )
     clock: bool = setting(True, "time a few settings as well")
     clock_texts: int = setting(32, "test texts to time", low=1)
     clock_batch: int = setting(1, "texts a batch when timing", low=1)
     repeats: int = setting(3, "timed passes", low=1)
-    keep_checkpoints: bool = setting(False, "keep trainer states, from which methods added later can take a training")
-    elue_reference: list[list[float]] = setting(list, "points that the ELUE score is against, [share of multiply-accumulates, quality] each, "
-            "such as ElasticBERT's on this data; the first layers of this comparison when empty")
+    keep_checkpoints: bool = setting(
+        False, "keep trainer states, from which methods added later can take a training"
+    )
+    elue_reference: list[list[float]] = setting(
+        list,
+        "points that the ELUE score is against, [share of multiply-accumulates, quality] each, "
+        "such as ElasticBERT's on this data; the first layers of this comparison when empty",
+    )
     jobs: int = setting(1, "runs at the same time, a process each; a GPU holds several", low=1)
     retry: bool = setting(False, "try again what has failed")
 
