@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from tokenexit.calibration import CalibrateConfig
 from tokenexit.config import dump_config
-from tokenexit.config.limits import SEED, about
+from tokenexit.config.limits import SEED, about, setting
 from tokenexit.errors import UserError
 from tokenexit.tasks import task_named, tasks_by_policy_unit
 from tokenexit.training import TrainConfig
