@@ -200,3 +200,17 @@ def test_a_promise_about_what_is_written(model):
         assert found.promise["n"] == len(set(ALL[:60]))
     with pytest.raises(UserError, match="these have one: chrf"):
         calibrate(model, split, CalibrateConfig(guarantee="f1 kept >= 0.9"), design=other)
+
+
+def test_a_share_of_quality_is_promised_of_chrf(model):
+    """BLEU itself is no mean over texts; it is kept on the testing ones as well."""
+    split, other = turned(ALL[:60]), turned(ALL[60:90])
+    config = CalibrateConfig(min_quality=0.6)
+    found = calibrate(model, split, config, families=[policies.MaxProb()], design=other)
+    assert found.target == {"min_quality": 0.6, "guarantee": "chrf kept >= 0.6 with 90%"}
+    assert found.reached
+    assert found.chosen["metric"] == "bleu"
+    assert found.chosen["relative_quality"] >= 0.6
+    assert found.chosen["depth_speedup"] > 1
+    assert found.promise["family_chosen_on"] == 30
+    assert found.promise["loose"]["relative_quality"] >= 0.6

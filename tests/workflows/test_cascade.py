@@ -78,6 +78,7 @@ def test_the_run_folder_is_whole(finished):
     assert {p.name for p in (finished / "traces").iterdir()} == {
         "validation.parquet",
         "test.parquet",
+        "settings.parquet",
     }
     page = (finished / "report.html").read_text(encoding="utf-8")
     assert "a layer stands for a model" in page

@@ -104,6 +104,7 @@ def test_a_promise_of_a_tagger_rests_on_texts_that_chose_nothing(places, tmp_pat
     assert found["measured"]["texts_in_split"] == 8
     log = [json.loads(line) for line in (run / "train_log.jsonl").read_text().splitlines()]
     assert sum("validation_quality" in entry for entry in log) == 2
+    assert json.loads((run / "exit_config.json").read_text())["training"]["validation_looks"] == 2
     test = json.loads((run / "metrics.json").read_text())["splits"]["test"]
     assert 0 <= test["figures"]["texts_changed"] <= 1
     assert "4 of the 8 texts of the validation split (4 others chose among policies)" in (

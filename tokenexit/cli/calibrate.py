@@ -155,7 +155,7 @@ def calibrate(
         )
         listing = None
         listed = bool(config.guarantees) or config.promises_quality
-        if listed and list_from != split:
+        if listed and (list_from or "train") != split:
             listing = opened.listing(data, list_from, labels, **columns.options())
         training = opened.model.settings.training
         used = used_before(training, model, opened.source(data), split)

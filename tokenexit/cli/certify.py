@@ -173,7 +173,7 @@ def tested(
     opened = open_model(str(folder), place)
     part = opened.split(data, split, labels, **options)
     listing = None
-    if choose and list_from != split:
+    if choose and (list_from or "train") != split:
         listing = opened.listing(data, list_from, labels, **options)
     families = None if family is None else [read_policy(family)]
     found = certified(
