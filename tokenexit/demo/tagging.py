@@ -186,14 +186,15 @@ class Grammar:
 
     def _meant(self) -> str:
         """Words that are nouns or verbs as is said of them, in any order; v is what x is."""
-        names = list("xyz")[: self.rng.randint(2, 3)]
-        said = [f"{{{name}}} is a {{{name.upper()}}}" for name in names]
-        if self.rng.random() < 0.35:
-            names, said = [*names, "v"], [*said, "{v} is used/VERB like {x}"]
-        self.rng.shuffle(names)
+        names = self.rng.choice(("xy", "xyz", "vx", "vxy"))
+        said = [
+            "{v} is used/VERB like {x}" if name == "v" else f"{{{name}}} is a {{{name.upper()}}}"
+            for name in names
+        ]
         self.rng.shuffle(said)
-        listed = " , ".join(f"{{{name}}}" for name in names[:-1]) + f" and {{{names[-1]}}}"
-        return f"{{lead}} they said that {listed} differ/VERB : {' , '.join(said)} {{end}}"
+        *first, last = (f"{{{name}}}" for name in self.rng.sample(names, len(names)))
+        listed = " , ".join(first) + f" and {last}"
+        return f"{{lead}} they said of {listed} : {' , '.join(said)} ."
 
     def _expand(self, template: str, given: dict[str, str]) -> list[tuple[str, str, str]]:
         rows = []
