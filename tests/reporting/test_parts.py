@@ -20,6 +20,7 @@ from tokenexit.reporting.heatmap import heat_map
 from tokenexit.reporting.progress import MOST, progress_of
 from tokenexit.reporting.reliability import reliability
 from tokenexit.reporting.run import load_run
+from tokenexit.reporting.sample import SAMPLE
 from tokenexit.reporting.word_trace import WordTrace
 from tokenexit.wording.naming import policy_text
 
@@ -168,9 +169,9 @@ def test_simulation_and_run_of_one_setting_share_a_line():
         }
     )
     assert [(v.policy, v.simulated, v.chosen, v.kept) for v in verified] == [
-        ("entropy(0.1)", 0.91, True, False)
+        ("entropy below 0.1", 0.91, True, False)
     ]
-    assert [s.policy for s in simulated] == ["entropy(0.2)"]
+    assert [s.policy for s in simulated] == ["entropy below 0.2"]
 
 
 def test_labels_are_sorted_by_depth(run: Path):
@@ -191,7 +192,7 @@ def test_the_sample_has_no_text_twice(run: Path):
     groups = heat_map(load_run(run))
     numbers = [line.number for group in groups for line in group.lines]
     assert len(groups) == 3
-    assert len(numbers) == len(set(numbers)) == 40
+    assert len(numbers) == len(set(numbers)) == SAMPLE
 
 
 def test_labels_unknown_to_the_model_have_a_name(run: Path):

@@ -16,20 +16,25 @@ from tokenexit.reporting import write_report
 from tokenexit.reporting.charts import Bar, axis, bar_chart
 from tokenexit.reporting.panels import PANELS, Panel, Picture
 from tokenexit.reporting.run import RunData
+from tokenexit.reporting.sample import SAMPLE
 from tokenexit.testing import check_panel
 
 Make = Callable[..., Path]
 SECTIONS = (
-    "results curve exits classes words reliability training calibration configuration".split()
-)
+    "results clock curve words exits classes reliability training calibration configuration"
+).split()
 FILES = (
     "metrics.json",
     "calibration.json",
     "pareto.csv",
     "traces/test.parquet",
+    "traces/settings.parquet",
+    "bench.json",
     "train_log.jsonl",
     "config.yaml",
 )
+BESIDE = ("traces/settings.parquet", "bench.json")
+"""Files that are nothing without others."""
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 
 
@@ -123,7 +128,7 @@ def test_words_are_escaped(make_run: Make):
     assert "&lt;script&gt;alert" in html
     assert "{{ 7 * 7 }}" in html
     assert "<b>run" not in html
-    assert Page(html).tags.count("script") == 1
+    assert Page(html).tags.count("script") == 2  # the page's, and what the slider reads
 
 
 def test_words_tell_their_story_without_a_script(run: Path):
@@ -154,7 +159,7 @@ def test_a_missing_file_names_the_command_that_makes_it(make_run: Make):
     assert "tokenexit calibrate RUN" in html
 
 
-@pytest.mark.parametrize("name", FILES[:-1])
+@pytest.mark.parametrize("name", [f for f in FILES[:-1] if f not in BESIDE])
 def test_one_file_is_enough(make_run: Make, name: str):
     skip = tuple(other for other in FILES if other != name)
     Page(report(make_run(skip=skip)))
@@ -196,7 +201,7 @@ def test_a_run_that_learned_nothing(run: Path):
 def test_long_texts_and_many_texts_are_sampled(make_run: Make):
     texts = [[(f"w{n}", n % 2) for n in range(90)] for _ in range(100)]
     html = report(make_run(texts=texts))
-    assert html.count('<span class="words"') == 40
+    assert html.count('<span class="words"') == SAMPLE
     assert "and 20 more words" in html
 
 
@@ -214,6 +219,9 @@ def test_long_texts_and_many_texts_are_sampled(make_run: Make):
         ("traces/test.parquet", "no parquet"),
         ("train_log.jsonl", '{"step": 1}\n{"st\n{"step": 3}\n'),
         ("train_log.jsonl", "[1]\n"),
+        ("traces/settings.parquet", "no parquet"),
+        ("bench.json", '{"rows": []}'),
+        ("bench.json", '{"rows": 7}'),
         ("config.yaml", b"\xff\xfe"),
     ],
 )

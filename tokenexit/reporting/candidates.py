@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tokenexit.errors import UserError
+from tokenexit.policies.in_words import policy_words
 from tokenexit.promises import Seen, promises_of
-from tokenexit.wording.naming import policy_text
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _tried(row: Mapping[str, Any], calibration: Mapping[str, Any]) -> Tried:
     found = (promise.keeps(target[promise.name], seen) for promise in promises_of(target))
     kept = next((kept for kept in found if kept is not None), None) if verified else None
     return Tried(
-        policy=policy_text(row.get("policy")),
+        policy=policy_words(row.get("policy")),
         simulated=row.get("quality_simulated"),
         simulated_speedup=row.get("depth_speedup_simulated"),
         quality=row.get("quality"),

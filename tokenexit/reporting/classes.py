@@ -1,66 +1,112 @@
-"""Which labels need depth."""
+"""How good each label or type is, and how deep its rows go."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tokenexit.reporting.run import RunData
+from tokenexit.reporting.word_trace import WordTrace
+from tokenexit.tasks import TASKS, LabelledTask, Rows
+from tokenexit.tasks.scoring.kinds import KindCount, count_classes
 
 
 @dataclass(frozen=True)
 class ClassDepth:
-    """Where the words of one label left.
+    """The rows of one label, or of one type of entity.
 
     Attributes:
-        label: The label.
-        count: Its words.
-        depth: Their mean exit layer.
-        accuracy: Share predicted right; None where labels are predictions themselves.
+        label: The label or type.
+        count: Its rows.
+        true: Gold answers of it: entities rather than their words. None where labels are
+            predictions themselves, as in the following.
+        precision: Share of what was said that is right.
+        recall: Share of what is true that was said.
+        f1: Their harmonic mean.
+        depth: Mean exit layer of its rows.
         shares: Share of them that left at each layer, from the first.
     """
 
     label: str
     count: int
+    true: int | None
+    precision: float | None
+    recall: float | None
+    f1: float | None
     depth: float
-    accuracy: float | None
     shares: tuple[float, ...]
 
 
 def class_depths(run: RunData) -> tuple[list[ClassDepth], bool]:
-    """Depth of each label, the deepest first, and whether labels are gold ones.
+    """Each label or type, the deepest first, and whether they are gold ones.
 
-    Without any gold label, words are grouped by prediction.
+    Without any gold label, rows are grouped by prediction.
     """
     words = run.words
     if words is None or not len(words) or words.numbers:
         return [], True
-    gold = bool(words.known.any())
-    label = words.gold if gold else words.prediction
-    layers = range(1, run.num_layers + 1)
-    found = []
-    for number in np.unique(label[words.known] if gold else label):
-        mine = label == number
-        left = words.exit_layer[mine]
-        found.append(
-            ClassDepth(
-                label=run.label(int(number)),
-                count=int(mine.sum()),
-                depth=float(left.mean()),
-                accuracy=float((words.prediction[mine] == number).mean()) if gold else None,
-                shares=tuple(float((left == layer).mean()) for layer in layers),
-            )
-        )
-    return sorted(found, key=lambda row: -row.depth), gold
+    if words.known.any():
+        counted = [_row(run, words, one.name, one.mine, one) for one in _kinds(run, words)]
+    else:
+        counted = [
+            _row(run, words, run.label(int(number)), words.prediction == number, None)
+            for number in np.unique(words.prediction)
+        ]
+    # Of what was said and never true there are no rows; it comes last.
+    deepest = sorted(counted, key=lambda row: -row.depth if row.count else 0.0)
+    return deepest, bool(words.known.any())
 
 
 def entity_depths(run: RunData) -> tuple[float, float] | None:
     """Mean exit layer of words outside and inside entities; None for other tasks."""
-    rows, gold = class_depths(run)
-    outside = [row for row in rows if row.label == "O"]
-    inside = [row for row in rows if row.label[:2] in ("B-", "I-")]
-    if not gold or not outside or not inside:
+    words = run.words
+    if words is None or not len(words) or run.task != "ner":
         return None
-    total = sum(row.count for row in inside)
-    return outside[0].depth, sum(row.count * row.depth for row in inside) / total
+    names = np.array([run.label(int(number)) for number in words.gold], dtype=object)
+    outside = words.known & (names == "O")
+    inside = words.known & ~outside
+    if not outside.any() or not inside.any():
+        return None
+    return float(words.exit_layer[outside].mean()), float(words.exit_layer[inside].mean())
+
+
+def _kinds(run: RunData, words: WordTrace) -> list[KindCount]:
+    """Answers by kind, as the task has them; by class where nobody knows the task."""
+    assert words.gold_code is not None
+    known = words.known
+    most = int(max(words.prediction.max(), words.gold.max()))
+    labels = [run.label(number) for number in range(most + 1)]
+    labels += list((run.metrics or {}).get("labels") or ())[len(labels) :]
+    rows = Rows(words.prediction[known], words.gold_code[known], words.text[known], labels)
+    kind = dict(TASKS.items()).get(run.task)
+    task = None if kind is None else kind(run.task)
+    found = task.by_kind(rows) if isinstance(task, LabelledTask) else []
+    found = found or count_classes(rows.prediction, rows.gold, labels)
+    return [one._replace(mine=_whole(one.mine, known)) for one in found]
+
+
+def _whole(mine: NDArray[np.bool_], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Rows among all, from rows among those with a gold answer."""
+    found = np.zeros(len(known), dtype=bool)
+    found[np.flatnonzero(known)[mine]] = True
+    return found
+
+
+def _row(
+    run: RunData, words: WordTrace, label: str, mine: NDArray[np.bool_], counted: KindCount | None
+) -> ClassDepth:
+    left = words.exit_layer[mine]
+    return ClassDepth(
+        label=label,
+        count=len(left),
+        true=None if counted is None else counted.true,
+        precision=None if counted is None else counted.precision,
+        recall=None if counted is None else counted.recall,
+        f1=None if counted is None else counted.f1,
+        depth=float(left.mean()) if len(left) else float("nan"),
+        shares=tuple(float((left == n).mean()) for n in range(1, run.num_layers + 1))
+        if len(left)
+        else (),
+    )

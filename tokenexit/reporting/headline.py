@@ -8,7 +8,7 @@ from tokenexit.promises.sentences import promise_sentences
 from tokenexit.reporting.files import known
 from tokenexit.reporting.run import RunData
 from tokenexit.reporting.text_figures import text_sentences
-from tokenexit.wording.naming import capital, metric_name, percent, score, times
+from tokenexit.wording.naming import capital, metric_name, milliseconds, percent, score, times
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,21 @@ def headline_figures(run: RunData) -> list[Figure]:
     return [
         Figure("Quality kept", percent(result.relative_quality), f"{whole}."),
         Figure(f"Fewer {run.step}s", times(result.depth_speedup), f"{depth} on average."),
-        Figure("Compute left", percent(result.mac_ratio, 0), f"{compute}."),
+        _time(run) or Figure("Compute left", percent(result.mac_ratio, 0), f"{compute}."),
     ]
+
+
+def _time(run: RunData) -> Figure | None:
+    """Milliseconds a text, of the largest batches that were timed."""
+    bench = run.benches[0] if run.benches else None
+    if bench is None or bench.policy_ms is None:
+        return None
+    faster = f"{times(bench.total)} as fast as plain transformers, {bench.batches}"
+    return Figure(
+        "Time a text",
+        milliseconds(bench.policy_ms),
+        f"{faster}; exits alone {times(bench.exits)}.",
+    )
 
 
 def headline_sentences(run: RunData) -> list[str]:

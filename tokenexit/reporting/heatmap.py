@@ -31,14 +31,21 @@ class Cell:
         layer: Layer at which it left.
         wrong: Whether its gold label is another one.
         strong: Whether it belongs to an entity.
-        tip: What a hover tells.
+        head: What a hover tells first; empty where that is the word, and all there is to see.
+        note: What it tells then.
     """
 
     word: str
     layer: int
     wrong: bool
     strong: bool
-    tip: str
+    head: str
+    note: str
+
+    @property
+    def tip(self) -> str:
+        """What a hover tells."""
+        return f"{self.head}\n{self.note}" if self.head else self.note
 
 
 @dataclass(frozen=True)
@@ -60,19 +67,30 @@ class Group:
 
 
 def heat_map(run: RunData) -> list[Group]:
-    """Choose texts: with errors, with deep words, and a draw at even distances."""
+    """Choose texts: a draw at even distances, with errors, and with deep words."""
     words = run.words
     if words is None or not len(words):
         return []
+    bounds = shown_bounds(run, words)
     wrong, deep = TITLES[run.unit]
     chosen = sample(
-        len(words.bounds),
+        len(bounds),
         {
-            wrong: [int(words.wrong[a:b].sum()) for a, b in words.bounds],
-            deep: [_depth(words, a, b) for a, b in words.bounds],
+            wrong: [int(words.wrong[a:b].sum()) for a, b in bounds],
+            deep: [_depth(words, a, b) for a, b in bounds],
         },
     )
-    return [Group(title, [_line(run, words, r) for r in rows]) for title, rows in chosen.items()]
+    return [
+        Group(title, [heatmap_line(run, words, *bounds[row]) for row in rows])
+        for title, rows in chosen.items()
+    ]
+
+
+def shown_bounds(run: RunData, words: WordTrace) -> list[tuple[int, int]]:
+    """Bounds of texts that may be shown: those whose other settings are known, if any are."""
+    held = set() if run.settings is None else run.settings.texts
+    moved = [bound for bound in words.bounds if int(words.text[bound[0]]) in held]
+    return moved or words.bounds
 
 
 def _depth(words: WordTrace, start: int, end: int) -> float:
@@ -80,8 +98,8 @@ def _depth(words: WordTrace, start: int, end: int) -> float:
     return float(np.sort(words.exit_layer[start:end])[-3:].mean())
 
 
-def _line(run: RunData, words: WordTrace, row: int) -> HeatmapLine:
-    start, end = words.bounds[row]
+def heatmap_line(run: RunData, words: WordTrace, start: int, end: int) -> HeatmapLine:
+    """One text, from its first word to one past its last."""
     shown = range(start, min(end, start + LONGEST))
     return HeatmapLine(
         number=int(words.text[start]),
@@ -91,21 +109,26 @@ def _line(run: RunData, words: WordTrace, row: int) -> HeatmapLine:
     )
 
 
+def _sure(words: WordTrace, place: int) -> bool:
+    """Whether it is known how sure an exit was; a number comes without."""
+    return not words.numbers and bool(np.isfinite(words.confidence[place]))
+
+
 def _cell(run: RunData, words: WordTrace, place: int) -> Cell:
     label = fixed if words.numbers else run.label
     predicted = label(words.prediction[place].item())
     gold = label(words.gold[place].item()) if words.known[place] else None
     layer = int(words.exit_layer[place])
-    tip = [
-        words.word[place],
+    note = [
         f"predicted {predicted}" + (f", gold {gold}" if gold else ""),
         f"left at layer {layer} of {run.num_layers}",
-        *([] if words.numbers else [f"confidence {words.confidence[place]:.2f}"]),
+        *([f"confidence {words.confidence[place]:.2f}"] if _sure(words, place) else []),
     ]
     return Cell(
         word=words.word[place],
         layer=layer,
         wrong=bool(words.wrong[place]),
         strong=(gold or predicted)[:2] in ("B-", "I-"),
-        tip="\n".join(tip),
+        head="" if run.unit == run.holder else words.word[place],
+        note="\n".join(note),
     )

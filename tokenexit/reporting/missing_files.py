@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tokenexit.reporting.run import CALIBRATION, LOG, METRICS, PARETO, TRACE, RunData
+from tokenexit.reporting.run import (
+    CALIBRATION,
+    LOG,
+    METRICS,
+    PARETO,
+    SETTINGS,
+    TRACE,
+    RunData,
+)
+
+BENCH = "bench.json"
 
 
 @dataclass(frozen=True)
@@ -22,15 +32,18 @@ def missing_files(run: RunData) -> dict[str, MissingFile]:
     calibrate = "tokenexit calibrate RUN --data DATA --split validation --min-quality 0.99"
     if run.generates:
         calibrate = again
+    makes = {CALIBRATION: calibrate, BENCH: f"tokenexit bench RUN --json RUN/{BENCH}"}
     held = {
         METRICS: run.metrics,
         PARETO: run.pareto,
         TRACE: run.generated_trace if run.generates else run.words,
         LOG: run.log,
         CALIBRATION: run.calibration,
+        SETTINGS: run.settings,
+        BENCH: run.benches or None,
     }
     return {
-        name: MissingFile(name, calibrate if name == CALIBRATION else again)
+        name: MissingFile(name, makes.get(name, again))
         for name, data in held.items()
         if data is None
     }

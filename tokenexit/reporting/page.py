@@ -14,25 +14,34 @@ from tokenexit.errors import UserError
 from tokenexit.files import write_text
 from tokenexit.promises.sentences import cautions, goal_text
 from tokenexit.reporting import palette
+from tokenexit.reporting.calibration_tables import simulated_table, timed_table, verified_table
 from tokenexit.reporting.candidates import tried
-from tokenexit.reporting.classes import class_depths, entity_depths
+from tokenexit.reporting.classes import entity_depths
 from tokenexit.reporting.curve import curve_of
 from tokenexit.reporting.files import AGAIN, read_json
 from tokenexit.reporting.headline import headline_figures, headline_sentences
 from tokenexit.reporting.heatmap import heat_map
 from tokenexit.reporting.missing_files import missing_files
-from tokenexit.reporting.panels import draw
+from tokenexit.reporting.oracle_tables import alarms_table, late_table, payers_table
+from tokenexit.reporting.panels import Drawn, draw
 from tokenexit.reporting.panels.curve import curve_note
 from tokenexit.reporting.payers import payers
-from tokenexit.reporting.reliability import reliability
+from tokenexit.reporting.reliability import reliability, reliability_table
 from tokenexit.reporting.render import render
+from tokenexit.reporting.result_tables import (
+    against_full_depth,
+    further_table,
+    oracle_known,
+    results_table,
+)
 from tokenexit.reporting.run import RunData, load_run
 from tokenexit.reporting.seeds import SEEDS, failures, seeds_note, seeds_table
-from tokenexit.reporting.text_figures import further_metrics, text_figures
+from tokenexit.reporting.text_figures import further_metrics
 from tokenexit.reporting.text_map import text_map
-from tokenexit.wording.clock import timed_rows
+from tokenexit.wording.clock import timed_rows, where
+from tokenexit.wording.naming import capital
 
-SCRIPT = Path(__file__).parent / "templates" / "tooltip.js"
+SCRIPTS = ("tooltip.js", "slider.js", "fold.js")
 
 
 def write_report(run: str | Path) -> Path:
@@ -77,13 +86,16 @@ def seeds_page(folder: Path, record: Mapping[str, Any]) -> str:
 
 def page(run: RunData) -> str:
     """The report as HTML."""
-    curve = curve_of(run)
-    script = SCRIPT.read_text(encoding="utf-8")
+    curve, panels = curve_of(run), draw(run)
+    folder = Path(__file__).parent / "templates"
+    script = "\n".join((folder / name).read_text(encoding="utf-8") for name in SCRIPTS)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return render(
         "page.html.j2",
         run=run,
         metrics=run.metrics or {},
+        made=_made(run),
+        links=_links(run, panels),
         missing_files=missing_files(run),
         layers=range(1, run.num_layers + 1),
         colours=_colours(run.num_layers),
@@ -92,39 +104,84 @@ def page(run: RunData) -> str:
         figures=headline_figures(run),
         sentences=headline_sentences(run),
         metric=run.metric,
-        panels=draw(run),
+        panels=panels,
         curve=curve,
         curve_note=curve_note(curve) if curve else "",
-        payers=payers(run),
-        oracle_known=any(result.oracle for result in run.results.values()),
-        further=further_metrics(run.headline) if run.headline else {},
-        text_figures={name: text_figures(result) for name, result in run.results.items()},
+        results=results_table(run),
+        oracle_known=oracle_known(run),
+        against=against_full_depth(run),
+        further=further_table(run),
+        further_texts=further_metrics(run.headline) if run.headline else {},
         **_exits(run),
+        **_oracle(run),
         **_calibration(run),
     )
 
 
+def _made(run: RunData) -> dict[str, str]:
+    """Version and day of the results, as they were saved; not those of this page."""
+    made = (run.metrics or {}).get("made")
+    told = {key: str(made[key]) for key in ("tokenexit", "date") if made.get(key)} if made else {}
+    return {{"date": "measured on"}.get(key, key): value for key, value in told.items()}
+
+
+def _links(run: RunData, panels: Mapping[str, Drawn]) -> list[tuple[str, str]]:
+    """Sections that are there, in order."""
+    labelled = not run.generates
+    there = {
+        "results": "Results",
+        "clock": "Clock",
+        "curve": "Quality and compute",
+        "words": f"{capital(run.unit)}s" if labelled else "Texts",
+        "use": "Use it" if panels["use"].pictures else "",
+        "classes": "Labels" if labelled and run.task != "regression" else "",
+        "exits": "Exits",
+        "oracle": "Oracle" if panels["oracle"].pictures else "",
+        "reliability": "Reliability" if labelled else "",
+        "training": "Training",
+        "more": "More" if panels["more"].pictures else "",
+        "calibration": "Calibration",
+        "configuration": "Configuration",
+    }
+    return [(ident, name) for ident, name in there.items() if name]
+
+
 def _exits(run: RunData) -> dict[str, Any]:
-    classes, by_gold = class_depths(run)
+    measured = reliability(run.words) if run.words is not None else []
     return {
         "groups": text_map(run) if run.generates else heat_map(run),
-        "classes": classes,
-        "by_gold": by_gold,
         "entity_depths": entity_depths(run),
-        "reliability": reliability(run.words) if run.words is not None else [],
+        "reliability": measured,
+        "reliability_table": reliability_table(measured, run.unit),
+    }
+
+
+def _oracle(run: RunData) -> dict[str, Any]:
+    found = payers(run)
+    if found is None:
+        return {"payers": None}
+    return {
+        "payers": found,
+        "payers_table": payers_table(run, found),
+        "alarms_table": alarms_table(run, found),
+        "late_table": late_table(run, found),
     }
 
 
 def _calibration(run: RunData) -> dict[str, Any]:
     calibration = run.calibration or {}
     verified, simulated = tried(calibration)
+    timed = timed_rows(calibration)
+    own = verified_table(verified, run.metric, bool(timed), not run.generates)
     return {
         "calibration": calibration,
         "target": goal_text(calibration.get("target") or {}),
         "cautions": cautions(calibration),
-        "timed": timed_rows(calibration),
-        "verified": verified,
-        "simulated": simulated,
+        "timed": timed,
+        "timed_where": where(calibration["timing"]) if timed else "",
+        "timed_table": timed_table(timed),
+        "verified": own if verified else None,
+        "simulated": simulated_table(simulated),
     }
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tokenexit.reporting.table import Table
 from tokenexit.reporting.word_trace import WordTrace
+from tokenexit.wording.naming import capital, fixed, whole
 
 BINS = 15
 """As in Guo et al. (2017)."""
@@ -72,6 +75,20 @@ def reliability(words: WordTrace) -> list[Reliability]:
         for number in np.unique(layer)
     ]
     return [pooled, *exits]
+
+
+def reliability_table(found: Sequence[Reliability], unit: str) -> Table:
+    """All exits together, then each one.
+
+    Args:
+        found: See ``reliability``.
+        unit: What leaves at an exit.
+    """
+    rows = [
+        [str(r.layer or "all"), whole(r.count), *map(fixed, (r.confidence, r.accuracy, r.ece))]
+        for r in found
+    ]
+    return Table(["Exit", f"{capital(unit)}s", "Mean confidence", "Accuracy", "ECE"], rows)
 
 
 def _measure(layer: int, confidence: NDArray, right: NDArray) -> Reliability:

@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from tokenexit.policies.in_words import policy_words
 from tokenexit.wording import naming
 
 
@@ -21,13 +22,15 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
     environment.filters |= {
         "fixed": naming.fixed,
         "percent": naming.percent,
         "times": naming.times,
         "ms": naming.milliseconds,
         "whole": naming.whole,
-        "policy": naming.policy_text,
+        "policy": policy_words,
+        "table": lambda table: render("table.html.j2", table=table),
         "metric": naming.metric_name,
         "score": naming.score,
         "capital": naming.capital,

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from tokenexit.errors import UserError
+from tokenexit.reporting.bench import Bench, read_benches
 from tokenexit.reporting.curve_point import CurvePoint, read_curve_points
 from tokenexit.reporting.files import AGAIN, number, read_json, read_jsonl, read_table, read_text
 from tokenexit.reporting.generated_trace import GeneratedTrace, generated_trace_of, is_generated
 from tokenexit.reporting.result import DEEPEST, read_result
+from tokenexit.reporting.setting_trace import SettingTrace, setting_trace_of
 from tokenexit.reporting.word_trace import WordTrace, word_trace_of
 from tokenexit.results import Result
 from tokenexit.tasks import HOLDERS, unit_of
 
 METRICS, CALIBRATION, PARETO = "metrics.json", "calibration.json", "pareto.csv"
 TRACE, TRACE_WITHOUT_TEST = "traces/test.parquet", "traces/validation.parquet"
+SETTINGS = "traces/settings.parquet"
 LOG, CONFIG, EXITS = "train_log.jsonl", "config.yaml", "exit_config.json"
 CASCADE = "cascade.json"
 
@@ -40,6 +43,8 @@ class RunData:
         config: ``config.yaml``, as text.
         exits: ``exit_config.json`` of the model.
         is_cascade: Whether it is a cascade, whose "layers" are complete models.
+        settings: ``traces/settings.parquet``.
+        benches: ``bench.json`` and ``bench-32.json``, by size of the batches.
     """
 
     folder: Path
@@ -53,6 +58,8 @@ class RunData:
     config: str | None
     exits: Mapping[str, Any] | None
     is_cascade: bool = False
+    settings: SettingTrace | None = None
+    benches: Sequence[Bench] = ()
 
     @property
     def headline(self) -> Result | None:
@@ -147,6 +154,7 @@ def load_run(folder: str | Path) -> RunData:
         )
     metrics = read_json(folder / METRICS)
     results = _results(metrics, folder / METRICS)
+    moved = read_table(folder / SETTINGS)
     words, generated = _trace(folder, labelled=any(not r.generates for r in results.values()))
     return RunData(
         folder=folder,
@@ -160,6 +168,8 @@ def load_run(folder: str | Path) -> RunData:
         config=read_text(folder / CONFIG),
         exits=read_json(folder / EXITS),
         is_cascade=(folder / CASCADE).is_file(),
+        settings=None if moved is None else setting_trace_of(moved, folder / SETTINGS),
+        benches=read_benches(folder),
     )
 
 

@@ -6,7 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-SAMPLE = 40
+SAMPLE = 18
+"""Texts that are shown."""
+
+
+DRAWN = "A draw at even distances, not picked"
 
 
 def sample(count: int, wanted: Mapping[str, Sequence[float]]) -> dict[str, list[int]]:
@@ -17,7 +21,7 @@ def sample(count: int, wanted: Mapping[str, Sequence[float]]) -> dict[str, list[
         wanted: By reason, how well each text serves it; 0 when not at all.
 
     Returns:
-        Numbers of texts by reason, in order of the data.
+        Numbers of texts by reason, the draw first, each in order of the data.
     """
     rest = list(range(count))
     if count <= SAMPLE:
@@ -28,8 +32,7 @@ def sample(count: int, wanted: Mapping[str, Sequence[float]]) -> dict[str, list[
         rest = sorted(set(rest) - set(found[reason]))
     evenly = np.linspace(0, len(rest) - 1, SAMPLE - sum(map(len, found.values()))).astype(int)
     drawn = [rest[row] for row in sorted(set(evenly.tolist()))]
-    found["A draw at even distances, not picked"] = drawn
-    return {reason: rows for reason, rows in found.items() if rows}
+    return {reason: rows for reason, rows in {DRAWN: drawn, **found}.items() if rows}
 
 
 def _best(scores: Sequence[float], among: list[int], count: int) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -57,15 +58,35 @@ def text_map(run: RunData) -> list[Group]:
     written = run.generated_trace
     if written is None or not len(written):
         return []
-    wanted = {"Texts with the deepest tokens": [_depth(text) for text in written.texts]}
+    texts = _shown(run, written)
+    wanted = {"Texts with the deepest tokens": [_depth(text) for text in texts]}
     if written.compared:
-        unlike = [_unlike(text) for text in written.texts]
+        unlike = [_unlike(text) for text in texts]
         wanted = {"Texts that differ most from full depth": unlike, **wanted}
-    chosen = sample(len(written.texts), wanted)
+    chosen = sample(len(texts), wanted)
     return [
-        Group(title, [_passage(written, written.texts[row], run.num_layers) for row in rows])
+        Group(title, [_passage(written, texts[row], run.num_layers) for row in rows])
         for title, rows in chosen.items()
     ]
+
+
+def _shown(run: RunData, written: GeneratedTrace) -> Sequence[GeneratedText]:
+    """Texts that may be shown: those whose other settings are known, if any are."""
+    held = set() if run.settings is None else run.settings.texts
+    return [text for text in written.texts if text.number in held] or written.texts
+
+
+def text_cells(
+    written: GeneratedTrace, text: GeneratedText, layers: int
+) -> tuple[list[Token], int]:
+    """The tokens of one text that are shown, and how many more there are."""
+    shown = subwords(text.tokens, written.marking)
+    notes = _notes(written, text)
+    cells = [
+        _cell(text, place, subword, notes[place], layers)
+        for place, subword in enumerate(shown[:LONGEST])
+    ]
+    return cells, len(shown) - len(cells)
 
 
 def _depth(text: GeneratedText) -> float:
@@ -82,18 +103,13 @@ def _unlike(text: GeneratedText) -> float:
 
 
 def _passage(written: GeneratedTrace, text: GeneratedText, layers: int) -> Passage:
-    shown = subwords(text.tokens, written.marking)
-    notes = _notes(written, text)
-    cells = [
-        _cell(text, place, subword, notes[place], layers)
-        for place, subword in enumerate(shown[:LONGEST])
-    ]
+    cells, left_out = text_cells(written, text, layers)
     deep = None if text.full is None else joined(subwords(text.full, written.marking))
     return Passage(
         number=text.number,
         depth=sum(text.exit_layers) / len(text.exit_layers),
         cells=cells,
-        left_out=len(shown) - len(cells),
+        left_out=left_out,
         source=_short(text.source),
         reference=_short(text.reference),
         full=_short(deep),
@@ -104,15 +120,16 @@ def _passage(written: GeneratedTrace, text: GeneratedText, layers: int) -> Passa
 def _cell(
     text: GeneratedText, place: int, subword: Subword, note: str | None, layers: int
 ) -> Token:
-    tip = [text.tokens[place], f"left at layer {text.exit_layers[place]} of {layers}"]
+    told = [f"left at layer {text.exit_layers[place]} of {layers}"]
     if text.full is not None:
-        tip.append(note or "as at full depth")
+        told.append(note or "as at full depth")
     return Token(
         word=subword.text or EMPTY,
         layer=text.exit_layers[place],
         wrong=note is not None,
         strong=False,
-        tip="\n".join(tip),
+        head=text.tokens[place],
+        note="\n".join(told),
         spaced=subword.spaced,
         special=subword.special,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,12 +36,15 @@ class WordTrace(WordRows):
         oracle_layer: Layer at which the oracle lets it leave; None where that was not saved.
         top_class: Class that the top names at full depth, likewise.
         exit_class: Class that the exit named at which it left, likewise.
+        gold_code: Gold classes as evaluation numbers them, those that the model does not know
+            included; None of numbers.
     """
 
     word: list[str]
     oracle_layer: NDArray[np.int64] | None = None
     top_class: NDArray[np.int64] | None = None
     exit_class: NDArray[np.int64] | None = None
+    gold_code: NDArray[np.int64] | None = None
 
     @property
     def numbers(self) -> bool:
@@ -65,6 +68,17 @@ class WordTrace(WordRows):
             return []
         cuts = (np.flatnonzero(np.diff(self.text)) + 1).tolist()
         return list(zip([0, *cuts], [*cuts, len(self)], strict=True))
+
+    def part(self, start: int, end: int) -> WordTrace:
+        """Some of the words alone.
+
+        Args:
+            start: The first.
+            end: One past the last.
+        """
+        held = {field.name: getattr(self, field.name) for field in fields(self)}
+        part: dict[str, Any] = {n: v if v is None else v[start:end] for n, v in held.items()}
+        return WordTrace(**part)
 
 
 def word_trace_of(table: pa.Table, path: Path) -> WordTrace:
@@ -91,7 +105,7 @@ def word_trace_of(table: pa.Table, path: Path) -> WordTrace:
         word = [f"#{columns['position'][row] + 1}" for row in order]
     numbers = columns["prediction"].dtype.kind == "f"
     if not numbers:  # labels that the model does not know are one class to a reader
-        gold = columns["gold"]
+        gold = columns["gold_code"] = columns["gold"]
         columns["gold"] = np.where((gold < 0) & (gold != UNKNOWN), -1, gold)
     if set(BESIDE) <= set(table.column_names):
         columns |= {n: whole_column(table, n, n == BESIDE[0], MOST, path) for n in BESIDE}

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from tokenexit.tasks.labelled import LabelledTask, Rows
 from tokenexit.tasks.scoring.accuracy import accuracy_figures, right_of
+from tokenexit.tasks.scoring.kinds import KindCount, count_classes
 
 
 class ByAccuracy(LabelledTask):
@@ -23,6 +24,10 @@ class ByAccuracy(LabelledTask):
     def quick(self, rows: Rows) -> float:
         """See ``LabelledTask``."""
         return float((rows.prediction == rows.gold).mean())
+
+    def by_kind(self, rows: Rows) -> list[KindCount]:
+        """See ``LabelledTask``."""
+        return count_classes(rows.prediction, rows.gold, rows.labels)
 
     def parts(self, rows: Rows, texts: int) -> NDArray[np.float64]:
         """See ``LabelledTask``."""

@@ -16,6 +16,7 @@ from tokenexit.metrics import build_metric, measure
 from tokenexit.policies import Policy
 from tokenexit.tasks.base import Scored, Task
 from tokenexit.tasks.scoring.accuracy import right_of
+from tokenexit.tasks.scoring.kinds import KindCount
 
 Answers = NDArray[Any]
 """Classes, or numbers, ``[W]``: one a row, by text and position."""
@@ -94,6 +95,14 @@ class LabelledTask(Task):
             UserError: The figure is not made of sums over texts.
         """
         raise UserError(f"{self.metric}, the figure of {self.name}, is not made of sums.")
+
+    def by_kind(self, rows: Rows) -> list[KindCount]:
+        """Answers counted by class, label or type; none where they are not of kinds.
+
+        Args:
+            rows: Those with a gold answer.
+        """
+        return []
 
     def counted(self, rows: Rows, texts: int) -> dict[str, NDArray[np.float64]]:
         """What promises count of right answers by text, ``[texts]`` each; see ``Columns``.

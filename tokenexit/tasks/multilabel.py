@@ -32,6 +32,7 @@ from tokenexit.policies.pcee import PCEE
 from tokenexit.tasks.base import TASKS
 from tokenexit.tasks.labelled import Answers, Rows
 from tokenexit.tasks.scoring.gold import FIRST_UNSEEN, UNKNOWN
+from tokenexit.tasks.scoring.kinds import KindCount, count_kinds
 from tokenexit.tasks.texts import TextTask
 
 if TYPE_CHECKING:
@@ -198,6 +199,12 @@ class Multilabel(TextTask):
     def quick(self, rows: Rows) -> float:
         """See ``LabelledTask``."""
         return self.scored(rows)["micro_f1"]
+
+    def by_kind(self, rows: Rows) -> list[KindCount]:
+        """See ``LabelledTask``; of each label, whatever set it is in."""
+        found, true = (members(one, rows.labels) for one in (rows.prediction, rows.gold))
+        own = singles(rows.labels)
+        return count_kinds(own, found[:, :-1], true[:, :-1])
 
     def parts(self, rows: Rows, texts: int) -> NDArray[np.float64]:
         """See ``LabelledTask``."""

@@ -13,6 +13,7 @@ from tokenexit.tasks.base import TASKS
 from tokenexit.tasks.labelled import Rows
 from tokenexit.tasks.scoring.accuracy import accuracy_figures
 from tokenexit.tasks.scoring.entities import entity_figures
+from tokenexit.tasks.scoring.kinds import KindCount, count_entities
 from tokenexit.tasks.scoring.spans import fast_span_f1, span_starts
 from tokenexit.tasks.words import WordTask
 
@@ -47,6 +48,10 @@ class NamedEntities(WordTask):
     def quick(self, rows: Rows) -> float:
         """See ``LabelledTask``."""
         return fast_span_f1(*rows)
+
+    def by_kind(self, rows: Rows) -> list[KindCount]:
+        """See ``LabelledTask``."""
+        return count_entities(*rows)
 
     def parts(self, rows: Rows, texts: int) -> NDArray[np.float64]:
         """See ``LabelledTask``."""

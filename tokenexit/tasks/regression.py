@@ -40,6 +40,7 @@ class Regression(TextTask):
     libraries = ("scipy",)
     countable = False
     kept = "error kept"
+    shown = "result.value, result.exit_layer"
     split: ClassVar[type[TextSplit]] = ScoredSplit
     # The usual objective compares probabilities.
     usual: ClassVar[Mapping[str, Any]] = {"train": {"objective": {"name": "joint"}}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from tokenexit.reporting.panels.base import PANELS, SECTIONS, Panel
@@ -11,7 +12,10 @@ from tokenexit.reporting.panels.picture import Picture
 from tokenexit.reporting.run import RunData, load_run
 from tokenexit.testing.contract import Contract, require
 
-PARTS = ("metrics", "results", "calibration", "pareto", "words", "written", "log", "exits")
+PARTS = (
+    "metrics", "results", "calibration", "pareto", "words", "generated_trace", "log", "exits",
+    "settings", "benches",
+)  # fmt: skip
 """What a run may be without."""
 
 
@@ -24,7 +28,8 @@ class PanelCase:
 
     def without(self, *names: str) -> RunData:
         """The run without some of its files."""
-        empty = {name: {} if name == "results" else None for name in names}
+        empty: dict[str, Any] = {"results": {}, "benches": ()}
+        empty = {name: empty.get(name) for name in names}
         known = {field.name for field in fields(self.run)}
         return replace(self.run, **{name: part for name, part in empty.items() if name in known})
 
@@ -58,14 +63,15 @@ def has_a_place(case: PanelCase) -> None:
 
 @PANEL.promise
 def draws_pictures(case: PanelCase) -> None:
-    """It draws titled SVGs that fetch nothing, the same each time."""
+    """It draws titled SVGs or pieces of HTML that fetch nothing, the same each time."""
     pictures = case.panel.draw(case.run)
     again = case.panel.draw(case.run)
     require(list(pictures) == list(again), "drawn twice, its pictures differ.")
     for picture in pictures:
         require(isinstance(picture, Picture) and picture.title, f"{picture!r} has no title.")
         chart = ElementTree.fromstring(str(picture.chart))
-        require(chart.tag.endswith("svg"), f"the chart of {picture.title!r} is a {chart.tag}.")
+        tag = chart.tag.rpartition("}")[2]
+        require(tag in ("svg", "div"), f"the chart of {picture.title!r} is a {tag}, no svg or div.")
         links = [value for node in chart.iter() for value in node.attrib.values() if "//" in value]
         require(not links, f"the chart of {picture.title!r} fetches {links}; a page stands alone.")
 

@@ -16,12 +16,15 @@ from tokenexit.reporting.run import RunData
 PANELS: Registry[Panel] = Registry("report panel", "tokenexit.reporting.panels")
 """Every panel by name. To add one, register a subclass of ``Panel`` in a file of its own."""
 
-SECTIONS = ("curve", "exits", "oracle", "reliability", "training", "more")
-"""Parts of the page that hold pictures."""
+SECTIONS = (
+    "clock", "curve", "words", "use", "exits", "classes", "oracle", "reliability", "training",
+    "more",
+)  # fmt: skip
+"""Parts of the page that hold panels."""
 
 
 class Panel(ABC):
-    """One picture of a run's page, or a few of one kind.
+    """One picture of a run's page, or a few of one kind; or a piece of HTML in its place.
 
     Attributes:
         section: Where they stand; ``more`` is a section of its own, after the others.

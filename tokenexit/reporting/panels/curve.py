@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from tokenexit.policies.in_words import policy_words
 from tokenexit.reporting.charts import SHAPES, Key, Line, Point, axis, line_chart
 from tokenexit.reporting.curve import Curve, curve_of
 from tokenexit.reporting.curve_point import CurvePoint
@@ -11,7 +12,7 @@ from tokenexit.reporting.palette import FAMILIES_LIGHT
 from tokenexit.reporting.panels.base import PANELS, Panel
 from tokenexit.reporting.panels.picture import Picture
 from tokenexit.reporting.run import RunData
-from tokenexit.wording.naming import capital, fixed, metric_name, policy_text, score
+from tokenexit.wording.naming import capital, fixed, metric_name, score
 
 Compute = Callable[[CurvePoint], float | None]
 
@@ -40,7 +41,8 @@ class QualityAndCompute(Panel):
 
 
 def _keys(curve: Curve) -> list[Key]:
-    keys = [Key(name, *_look(row)) for row, name in enumerate(curve.families)]
+    families = (_family(name, points) for name, points in curve.families.items())
+    keys = [Key(name, *_look(row)) for row, name in enumerate(families)]
     if curve.static:
         keys.append(
             Key(f"baseline: all {curve.unit}s stop at one layer", "static dashed", "square")
@@ -54,6 +56,12 @@ def _keys(curve: Curve) -> list[Key]:
     if curve.oracle is not None:
         keys.append(Key(_oracle_text(curve.oracle), "oracle dashed"))
     return keys
+
+
+def _family(name: str, points: Sequence[CurvePoint]) -> str:
+    """All settings of one threshold in words, which is ``t``; the name where they say nothing."""
+    told = policy_words(points[0].policy, threshold="t") if points else name
+    return told if told != points[0].policy else name
 
 
 def _floor_text(curve: Curve) -> str:
@@ -130,4 +138,4 @@ def _points(
 def _name(curve: Curve, point: CurvePoint) -> str:
     if point.kind == "static":
         return f"all {curve.unit}s stop at layer {fixed(point.depth, 0)}"
-    return policy_text(point.policy) if point.kind in ("engine", "chosen") else "full depth"
+    return policy_words(point.policy) if point.kind in ("engine", "chosen") else "full depth"

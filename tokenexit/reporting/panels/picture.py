@@ -16,7 +16,7 @@ class Picture:
 
     Attributes:
         title: Heading.
-        chart: The SVG.
+        chart: The SVG, or a ``div`` of HTML that is XML too.
         keys: Legend.
         note: What to know when reading it.
     """
