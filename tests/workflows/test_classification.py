@@ -71,6 +71,13 @@ def test_it_learns_and_the_run_folder_is_whole(finished):
     assert "AutoModelForSequenceClassification" in card
 
 
+def test_its_report_says_how_to_use_it(finished, try_lines):
+    assert set(try_lines(finished)) == {"label", "confidence", "exit_layer", "text"}
+    page = (finished / "report.html").read_text()
+    assert 'id="threshold"' in page
+    assert "<th>Precision</th><th>Recall</th><th>F1</th>" in page
+
+
 def test_the_console_script_serves_it(finished, data):
     opened = open_model(str(finished))
     split = opened.split(str(data), "test")

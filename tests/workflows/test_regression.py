@@ -111,6 +111,11 @@ def test_the_report_tells_numbers_and_no_labels(finished):
     assert "+ 1" in card.split("`value = ")[1]
 
 
+def test_its_report_says_how_to_use_it(finished, try_lines):
+    assert set(try_lines(finished)) == {"value", "exit_layer", "text"}
+    assert 'id="threshold"' in (finished / "report.html").read_text()
+
+
 def test_the_console_script_serves_it(finished, data, capsys):
     opened = open_model(str(finished))
     split = opened.split(str(data), "test")

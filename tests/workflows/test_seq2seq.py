@@ -101,6 +101,11 @@ def test_a_share_of_the_texts_is_read(data, tmp_path):
     assert [len(found[name]) for name in ("train", "validation", "test")] == [7, 6, 2]
 
 
+def test_its_report_says_how_to_use_it(finished, try_lines):
+    assert {"text", "exit_layers"} <= set(try_lines(finished))
+    assert 'id="threshold"' in (finished / "report.html").read_text()
+
+
 def test_the_model_folder_writes_texts(finished):
     writer = ExitModelForSeq2SeqLM.from_pretrained(finished)
     assert len(writer.predict(["number 3", ""])) == 2

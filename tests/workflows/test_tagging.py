@@ -169,3 +169,10 @@ def test_a_context_gate_is_fitted_and_calibrated(small_bert, corpus, tmp_path):
     model = ExitModelForTokenClassification.from_pretrained(run)
     assert model.context is not None
     assert model.policy.to_config()["name"] in ("context_gate", "never")
+
+
+def test_the_report_says_how_to_use_the_model(trained_run, try_lines):
+    assert {"words", "labels", "exit_layers"} <= set(try_lines(trained_run))
+    page = (trained_run / "report.html").read_text()
+    assert 'id="threshold"' in page
+    assert 'class="missing"' in page.split('id="clock"')[1].split("</section>")[0]
