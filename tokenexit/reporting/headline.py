@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tokenexit.promises.sentences import promise_sentences
+from tokenexit.reporting.difference import difference_lines
 from tokenexit.reporting.files import known
 from tokenexit.reporting.run import RunData
 from tokenexit.reporting.text_figures import text_sentences
@@ -73,6 +74,8 @@ def headline_sentences(run: RunData) -> list[str]:
         if result.quality_full_depth == 0 and not result.lower_is_better:
             sentences.append("Full depth scores 0 there, so there was nothing to keep: train more.")
         sentences += text_sentences(result)
+        against_full = difference_lines(result).values()
+        sentences += [f"Against {result.full_name} that is {told}." for told in against_full]
         if result.oracle is not None:
             sentences.append(
                 f"An oracle would let {result.unit}s leave after {result.oracle.exit_layer:.2f} "

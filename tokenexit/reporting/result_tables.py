@@ -58,7 +58,7 @@ def further_table(run: RunData) -> Table | None:
     first = run.headline
     if first is None or first.generates or not first.figures:
         return None
-    names = list(first.figures)
+    names = [name for name in first.figures if "_difference" not in name]  # said in words
     rows = [
         [split, *(fixed(result.figures.get(name), 4) for name in names)]
         for split, result in run.results.items()
