@@ -54,7 +54,8 @@ def example(run: RunData, task: type[Task]) -> str:
     elif words is not None:
         texts = words.word[:200]
     fitting = [printable(text) for text in texts if 20 <= len(text) <= LONGEST and "#1" not in text]
-    fitting = [text for text in fitting if "\n" not in text]
+    # What a shell's echo may take for something else is no example.
+    fitting = [t for t in fitting if not t.startswith("-") and "\n" not in t and "\\" not in t]
     return fitting[0] if fitting else task.example
 
 

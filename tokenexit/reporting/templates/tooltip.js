@@ -20,7 +20,10 @@
   };
   const near = (event) => (event.target.closest ? event.target.closest("[data-tip]") : null);
   document.addEventListener("pointerover", (event) => show(near(event)));
-  document.addEventListener("scroll", () => show(null), { passive: true });
+  document.addEventListener("scroll", () => { // a word that has the focus keeps its tip
+    const word = document.activeElement;
+    show(!tip.hidden && word.matches(".w") ? word : null);
+  }, { passive: true });
   document.addEventListener("focusout", () => show(null));
   const texts = document.querySelectorAll(".words");
   texts.forEach((text) => {
