@@ -109,7 +109,7 @@ def test_headline_speaks_plainly(run: Path):
     html = report(run)
     assert "99.2%" in html
     assert "against 0.951 at full depth" in html
-    assert "chosen on the validation split to keep at least 99% of the full-depth quality." in html
+    assert "for a target, to keep at least 99% of the full-depth quality." in html
     assert "On the test split (120 texts) it keeps 99.2%, as asked." in html
 
 
