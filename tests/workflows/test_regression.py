@@ -103,7 +103,7 @@ def test_the_report_tells_numbers_and_no_labels(finished):
     assert "Where texts leave" in page
     assert "predicted -" in page
     assert "predicts numbers and no confidence" in page
-    assert "Depth by label" not in page
+    assert "By label or type" not in page
     assert "nan" not in page.lower().replace("nanum", "")
     card = (finished / "README.md").read_text()
     assert "pipeline_tag: text-classification" in card
