@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from tokenexit.calibration.risk import RiskControl
 from tokenexit.calibration.rows.config import ReducerGoal
+from tokenexit.config.limits import setting
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.guarantees import Guarantee, parse
 from tokenexit.promises import promises_of
@@ -34,77 +35,50 @@ class CalibrateConfig:
     ``min_quality`` is kept too if it is given.
     """
 
-    min_quality: float | None = field(
-        default=None,
-        metadata={
-            "help": "share of full-depth quality to keep (0.99 by default), promised for texts not "
-            "yet seen"
-        },
+    min_quality: float | None = setting(
+        None,
+        "share of full-depth quality to keep (0.99 by default), promised for texts not yet seen",
     )
-    speedup: float | None = field(
-        default=None, metadata={"help": "layers to save instead: depth over mean exit layer"}
+    speedup: float | None = setting(None, "layers to save instead: depth over mean exit layer")
+    latency: float | None = setting(
+        None, "milliseconds a text may take here, at batch_size texts a batch"
     )
-    latency: float | None = field(
-        default=None,
-        metadata={"help": "milliseconds a text may take here, at batch_size texts a batch"},
+    minimise: Minimised | None = setting(
+        None,
+        "what the choice saves: macs, layers, or time as measured on this machine; by "
+        "default layers of encoders and macs of cascades and generators",
     )
-    minimise: Minimised | None = field(
-        default=None,
-        metadata={
-            "help": "what the choice saves: macs, layers, or time as measured on this machine; by "
-            "default layers of encoders and macs of cascades and generators"
-        },
+    confidence: float | None = setting(
+        None,
+        "probability with which min_quality is promised (0.9 by default); with loose, "
+        "share of bootstrap resamples that keep it",
     )
-    confidence: float | None = field(
-        default=None,
-        metadata={
-            "help": "probability with which min_quality is promised (0.9 by default); with loose, "
-            "share of bootstrap resamples that keep it"
-        },
+    loose: bool = setting(False, "take min_quality for a target on these texts, not for a promise")
+    risk: float | None = setting(
+        None,
+        "share of unseen texts that may differ from full depth, such as 0.05; with "
+        "delta=0.1 short for guarantee='differs <= 0.05 with 90%'",
     )
-    loose: bool = field(
-        default=False,
-        metadata={"help": "take min_quality for a target on these texts, not for a promise"},
+    delta: float | None = setting(
+        None, "probability that risk is exceeded; null promises it on average"
     )
-    risk: float | None = field(
-        default=None,
-        metadata={
-            "help": "share of unseen texts that may differ from full depth, such as 0.05; with "
-            "delta=0.1 short for guarantee='differs <= 0.05 with 90%'"
-        },
+    risk_of: Literal["text", "words"] = setting(
+        "text", "what may differ: anything in a text, or the share of its words"
     )
-    delta: float | None = field(
-        default=None,
-        metadata={"help": "probability that risk is exceeded; null promises it on average"},
+    risk_among: Literal["all", "disagreeing"] = setting(
+        "all", "texts that risk is a share of: all, or where some exit disagrees"
     )
-    risk_of: Literal["text", "words"] = field(
-        default="text",
-        metadata={"help": "what may differ: anything in a text, or the share of its words"},
+    promises: dict[str, float] = setting(
+        dict, "further promises by name, such as those of a plug-in"
     )
-    risk_among: Literal["all", "disagreeing"] = field(
-        default="all",
-        metadata={"help": "texts that risk is a share of: all, or where some exit disagrees"},
+    guarantee: str | None = setting(
+        None,
+        "what holds with a stated probability on unseen texts, such as 'f1 kept >= 0.99 with 90%'",
     )
-    promises: dict[str, float] = field(
-        default_factory=dict,
-        metadata={"help": "further promises by name, such as those of a plug-in"},
-    )
-    guarantee: str | None = field(
-        default=None,
-        metadata={
-            "help": "what holds with a stated probability on unseen texts, such as "
-            "'f1 kept >= 0.99 with 90%'"
-        },
-    )
-    limit: int | None = field(
-        default=None, metadata={"help": "texts to calibrate on, drawn at random; all by default"}
-    )
-    policies: list[dict[str, Any]] = field(
-        default_factory=list,
-        metadata={"help": "families to search; a default few when empty"},
-    )
-    verify: int = field(default=3, metadata={"help": "families to verify by real runs"})
-    grid: int = field(default=32, metadata={"help": "settings of a threshold to simulate"})
+    limit: int | None = setting(None, "texts to calibrate on, drawn at random; all by default")
+    policies: list[dict[str, Any]] = setting(list, "families to search; a default few when empty")
+    verify: int = setting(3, "families to verify by real runs")
+    grid: int = setting(32, "settings of a threshold to simulate")
     reducer: ReducerGoal = field(default_factory=ReducerGoal)
 
     def __post_init__(self) -> None:

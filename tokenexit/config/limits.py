@@ -11,8 +11,6 @@ from tokenexit.errors import UserError
 
 SEED = 2**32 - 1
 """The largest seed that numpy takes."""
-THREADS = 4096
-"""More than any machine has; far more end a process rather than speed it up."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +74,10 @@ class Limits:
 
 
 ANY_NUMBER = Limits()
+
+
+THREADS = 4096
+"""More than any machine has; far more end a process rather than speed it up."""
 
 
 def about(text: str, **limits: float | None) -> dict[str, Any]:

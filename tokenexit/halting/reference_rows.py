@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -73,3 +74,31 @@ class DenseRows:
         scores = queries @ read.transpose(1, 2) * backbone.scaling(index)
         bias = backbone.bias(index, queries[None], read[None], asking[None], keys[None])
         return scores if bias is None else scores + bias[0]
+
+
+def text_by_text(
+    hidden: Tensor,
+    done: Tensor,
+    read: Tensor,
+    lengths: Sequence[int],
+    compute: Callable[[int, Tensor, Tensor, Tensor], Tensor],
+) -> Tensor:
+    """States after a layer, ``[B, M, H]``; of rows that are done they are nothing.
+
+    Args:
+        hidden: States that enter it, ``[B, M, H]``.
+        done: Rows that ask no more, ``[B, M]`` bool.
+        read: Rows that the layer may read, ``[B, M]`` bool.
+        lengths: Tokens of each text.
+        compute: New states of a text, by its number, its states, and which of its rows ask and
+            are read.
+    """
+    texts = []
+    for text, length in enumerate(lengths):
+        asking = (~done[text, :length]).nonzero().squeeze(-1)
+        new = hidden[text]
+        if len(asking):
+            keys = read[text, :length].nonzero().squeeze(-1)
+            new = new.index_copy(0, asking, compute(text, new, asking, keys))
+        texts.append(new)
+    return torch.stack(texts)

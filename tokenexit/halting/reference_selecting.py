@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -9,6 +11,7 @@ from torch import Tensor, nn
 from tokenexit.backbones import Backbone
 from tokenexit.backbones.twin import with_parts
 from tokenexit.halting.packing import Index
+from tokenexit.halting.reference_rows import text_by_text
 from tokenexit.heads import ExitHeads
 from tokenexit.selectors import Asked, Choose, WidthSelectors, at_least
 
@@ -40,15 +43,8 @@ class DenseSelecting:
             still: Rows that ask no more, ``[B, M]`` bool.
             read: Rows that the layer may read.
         """
-        texts = []
-        for text, length in enumerate(self._lengths):
-            asking = (~still[text, :length]).nonzero().squeeze(-1)
-            new = hidden[text]
-            if len(asking):
-                keys = read[text, :length].nonzero().squeeze(-1)
-                new = new.index_copy(0, asking, self._text(layer, text, new, asking, keys))
-            texts.append(new)
-        return torch.stack(texts)
+        compute = partial(self._text, layer)
+        return text_by_text(hidden, still, read, self._lengths, compute)
 
     def _text(self, layer: int, text: int, hidden: Tensor, asking: Tensor, keys: Tensor) -> Tensor:
         backbone, index = self._backbone, layer - 1

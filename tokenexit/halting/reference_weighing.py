@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from tokenexit.backbones import Backbone
-from tokenexit.halting.reference_rows import DenseRows
+from tokenexit.halting.reference_rows import DenseRows, text_by_text
 from tokenexit.reducers import RowWeights
 
 
@@ -30,15 +31,8 @@ class DenseWeighing(DenseRows):
             halted: Rows of words that have halted, ``[B, M]`` bool.
             read: Rows that the layer may read.
         """
-        texts = []
-        for text, length in enumerate(self._lengths):
-            asking = (~halted[text, :length]).nonzero().squeeze(-1)
-            new = hidden[text]
-            if len(asking):
-                keys = read[text].nonzero().squeeze(-1)
-                new = new.index_copy(0, asking, self._text(layer, text, new, asking, keys))
-            texts.append(new)
-        return torch.stack(texts)
+        compute = partial(self._text, layer)
+        return text_by_text(hidden, halted, read, self._lengths, compute)
 
     def _text(self, layer: int, text: int, hidden: Tensor, asking: Tensor, keys: Tensor) -> Tensor:
         by, backbone, index = self._by, self._backbone, layer - 1

@@ -11,7 +11,7 @@ from tokenexit.errors import UserError, unknown_name
 from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective, draw
 from tokenexit.objectives.joint import JointLoss
 from tokenexit.objectives.sub_network import SubNetwork
-from tokenexit.objectives.weights import layer_weights
+from tokenexit.objectives.weights import beside_top
 from tokenexit.selectors import Asked, kept
 from tokenexit.selectors.stack import PARTS
 from tokenexit.signals import Signals
@@ -66,16 +66,11 @@ class Selected(Objective):
             raise UserError("selected.keep must be above 0 and at most 1, selected.tau above 0.")
         if self.mode not in MODES:
             raise unknown_name("selected.mode", self.mode, MODES)
-        if self.weights is not None:
-            layer_weights(self.weights, (1,))
+        beside_top(self.weights, (1,))
 
     def start(self, info: BatchInfo) -> BatchLoss:
         """The network, each text with what is chosen for it."""
-        top = info.exit_layers[-1]
-        weights = {top: 1.0}
-        if self.weights is not None:
-            weights = layer_weights(self.weights, info.exit_layers)
-        return _Selected(self, info, weights)
+        return _Selected(self, info, beside_top(self.weights, info.exit_layers))
 
 
 class Chosen:

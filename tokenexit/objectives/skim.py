@@ -12,7 +12,7 @@ from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objectiv
 from tokenexit.objectives.joint import JointLoss
 from tokenexit.objectives.row_draws import row_draws
 from tokenexit.objectives.sub_network import SubNetwork
-from tokenexit.objectives.weights import layer_weights
+from tokenexit.objectives.weights import beside_top
 from tokenexit.policies import State
 from tokenexit.reducers import Reducer, Rows, Softened
 from tokenexit.reducers.scored import Scored
@@ -57,16 +57,11 @@ class Skim(Objective):
             raise UserError(f"skim.tau must be a number above 0, not {self.tau!r}.")
         if self.mode not in MODES:
             raise unknown_name("skim.mode", self.mode, MODES)
-        if self.weights is not None:
-            layer_weights(self.weights, (1,))
+        beside_top(self.weights, (1,))
 
     def start(self, info: BatchInfo) -> BatchLoss:
         """The network with its rows weighed."""
-        top = info.exit_layers[-1]
-        weights = {top: 1.0}
-        if self.weights is not None:
-            weights = layer_weights(self.weights, info.exit_layers)
-        return _Skim(self, info, weights)
+        return _Skim(self, info, beside_top(self.weights, info.exit_layers))
 
     def finished(self, learned: object, reducer: Reducer | None) -> Reducer:
         """The reducer that was trained with."""

@@ -16,10 +16,6 @@ BINS = 15
 """As in Guo et al. (2017)."""
 
 
-ENOUGH = 20
-"""Words a bin needs to be drawn."""
-
-
 @dataclass(frozen=True)
 class Bin:
     """Words of similar confidence.
@@ -33,6 +29,10 @@ class Bin:
     confidence: float
     accuracy: float
     count: int
+
+
+ENOUGH = 20
+"""Words a bin needs to be drawn."""
 
 
 @dataclass(frozen=True)

@@ -197,11 +197,11 @@ class LossModule(nn.Module):
         model, laid = self.model, self.lay(part)
         exits, words = model.settings.exit_layers, laid.num_words
         info = BatchInfo(
-            step=step,
-            progress=progress,
-            seed=seed,
-            exit_layers=exits,
-            num_words=words,
+            step,
+            progress,
+            seed,
+            exits,
+            words,
             learned=self.learned,
             device=model.device,
             **laid.places(),

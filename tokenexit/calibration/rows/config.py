@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
-from tokenexit.config.limits import about, check_limits
+from tokenexit.config.limits import check_limits, setting
 from tokenexit.errors import UserError, unknown_name
 
 WAYS = ("threshold", "search")
@@ -19,35 +19,25 @@ class ReducerGoal:
     that keeps ``min_quality`` is taken, and has to be within ``speedup`` as well.
     """
 
-    by: Literal["threshold", "search"] | None = field(
-        default=None,
-        metadata=about(
-            "turn the reducer's threshold, or search shares of rows layer by layer, as the "
-            "Length-Adaptive Transformer does; as it is if empty"
-        ),
+    by: Literal["threshold", "search"] | None = setting(
+        None,
+        "turn the reducer's threshold, or search shares of rows layer by layer, as the "
+        "Length-Adaptive Transformer does; as it is if empty",
     )
-    min_quality: float | None = field(
-        default=None,
-        metadata=about("share of quality to keep, 0.99 if nothing is asked", above=0, high=1),
+    min_quality: float | None = setting(
+        None, "share of quality to keep, 0.99 if nothing is asked", above=0, high=1
     )
-    speedup: float | None = field(
-        default=None, metadata=about("multiply-accumulates of the plain model over its own", low=1)
+    speedup: float | None = setting(
+        None, "multiply-accumulates of the plain model over its own", low=1
     )
-    settings: int = field(
-        default=12, metadata=about("settings of the threshold to run at most", low=2)
-    )
-    rounds: int = field(default=30, metadata=about("of the search; 30 to 100 are published", low=0))
-    children: int = field(
-        default=30,
-        metadata=about("settings a round that are mutated, and that are averages", low=1),
-    )
-    ratio: float = field(
-        default=0.8,
-        metadata=about(
-            "smallest share of rows from layer to layer that the search begins with",
-            above=0,
-            below=1,
-        ),
+    settings: int = setting(12, "settings of the threshold to run at most", low=2)
+    rounds: int = setting(30, "of the search; 30 to 100 are published", low=0)
+    children: int = setting(30, "settings a round that are mutated, and that are averages", low=1)
+    ratio: float = setting(
+        0.8,
+        "smallest share of rows from layer to layer that the search begins with",
+        above=0,
+        below=1,
     )
 
     def __post_init__(self) -> None:

@@ -15,9 +15,6 @@ GAP = 0.22
 WIDEST = 88
 """Of a bar; two layers need no slabs."""
 
-CROWDED = 34
-"""Width of a bar's place below which texts above the bars would meet."""
-
 
 @dataclass(frozen=True)
 class Bar:
@@ -36,6 +33,10 @@ class Bar:
     text: str
     tip: str
     css: str
+
+
+CROWDED = 34
+"""Width of a bar's place below which texts above the bars would meet."""
 
 
 def bar_chart(
