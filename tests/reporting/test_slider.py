@@ -94,6 +94,7 @@ def test_a_calibration_by_the_clock_gives_times_too(run: Path):
     (line,) = times_by_depth(load_run(run))
     assert (line.ms_a_layer, line.at(3)) == (1.0, 6.0)
     clock = write_report(run).read_text().split('id="clock"')[1].split("</section>")[0]
+    assert "<th>Timed in turns</th>" in clock
     assert "entropy below 0.1" in clock
     assert "9.00\N{NO-BREAK SPACE}ms" in clock
 

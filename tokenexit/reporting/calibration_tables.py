@@ -22,7 +22,7 @@ def timed_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     Args:
         rows: See ``wording.clock.timed_rows``.
     """
-    head = ["Policy, timed in turns", "What it is", "ms a text", "10th to 90th percentile"]
+    head = ["Timed in turns", "What it is", "ms a text", "10th to 90th percentile"]
     cells = [
         [
             _named(policy_words(row.get("policy")), bool(row.get("chosen"))),
