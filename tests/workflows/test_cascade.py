@@ -60,6 +60,10 @@ def finished(data: Path, tmp_path_factory: Any) -> Path:
     return run_task(load(data, tmp_path_factory.mktemp("runs") / "cascade"))
 
 
+def test_its_report_says_how_to_use_it(finished, try_lines):
+    assert {"label", "confidence", "exit_layer"} <= set(try_lines(finished))
+
+
 def test_the_run_folder_is_whole(finished):
     metrics = json.loads((finished / "metrics.json").read_text())
     assert metrics["num_layers"] == 2
