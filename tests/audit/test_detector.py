@@ -73,10 +73,10 @@ def test_false_alarms_are_as_far_apart_as_was_asked():
 
 def test_a_doubling_is_found_soon_even_after_good_years():
     rng = np.random.default_rng(2)
-    good, bad = rng.random((60, 2000)) < 0.025, rng.random((60, 3000)) < 0.10
+    good, bad = rng.random((500, 2000)) < 0.025, rng.random((500, 1500)) < 0.10
     streams = np.concatenate([good, bad], axis=1) * 1.0
     found = run_lengths(Detector.of_more(0.05), streams, start=2000)
-    assert np.median(found) <= 240
+    assert np.median(found) <= 200  # 193 of 2,000 streams (benchmarks/audits.py)
 
 
 def test_costs_of_exits_are_found_and_gains_are_not():

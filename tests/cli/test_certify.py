@@ -209,8 +209,12 @@ def test_the_policy_of_a_model_is_certified_as_it_is(own, corpus, cli):
     done = cli(*told, "differs <= 0.5 with 80%", "--promise", "layers saved >= 1.01")
     assert done.code == 0, done.err
     assert "from 47 texts of the test split: at most 50% of texts differ" in done.out
+    # The test split of this corpus is a part of the training split.
+    assert "47 of the 47 texts of the test split stand in the training split as well" in done.err
+    assert "47 of them stand in the training split as well." in done.out
     held = read(own / "certificate.json")
     assert (held["certified"], len(held["sequence"]), held["list"]["from"]) == (1, 1, None)
+    assert held["data"]["trained_on"] == 47
     check_certificate(own)
     after = read(own / "exit_config.json")
     assert after["calibration"].pop("certificate") != before["calibration"].pop("certificate")
@@ -252,6 +256,18 @@ def test_what_has_no_meaning_is_refused(told, said, calibrated, corpus, cli):
     assert done.code == 2
     assert said in done.err
     check_certificate(calibrated)  # which is still there
+
+
+def test_texts_of_their_own_were_not_trained_on(own, cli, tmp_path, caplog):
+    texts = tmp_path / "texts.jsonl"
+    rows = [{"tokens": ["Rice", "is", "good", str(n)]} for n in range(30)]
+    rows += rows[:10]  # which count once
+    texts.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    done = cli("certify", own, "--data", texts, "--promise", "differs <= 0.9")
+    assert "stand in the training split" not in done.err
+    held = read(own / "certificate.json")
+    assert held["data"]["trained_on"] == 0
+    assert (held["data"]["texts"], held["test"]["texts"]) == (40, 30)
 
 
 def test_a_labelled_promise_needs_labels(own, cli, tmp_path):

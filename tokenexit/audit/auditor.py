@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from tokenexit.audit.detector import Detector
 from tokenexit.audit.drawing import is_drawn
@@ -21,11 +21,22 @@ FORMAT = 1
 KEPT = 10_000
 """Audited texts whose answers wait for labels at most; the oldest are forgotten."""
 
+TOGETHER = 8
+"""Texts that are audited in one batch: alone each would cost three times as much."""
+
 _HOW = {
     "exit_layer", "exit_layers", "confidence", "confidences", "entities", "text", "words",
     "offsets", "tokens", "token_texts",
 }  # fmt: skip
 """Of a result, what does not say what was answered."""
+
+
+class _Drawn(NamedTuple):
+    """A text that was drawn: how many were served before it, and what was answered."""
+
+    number: int
+    text: Any
+    said: Any
 
 
 class Audit:
@@ -74,6 +85,7 @@ class Audit:
         self.counts = {"served": 0, "audited": 0, "differ": 0, "rows": 0, "layers": 0}
         self.alarms: list[dict[str, Any]] = []
         self._waiting: dict[str, list[Any]] = {}
+        self._drawn: list[_Drawn] = []
         if state is not None:
             self._resume(state)
 
@@ -90,13 +102,18 @@ class Audit:
     def serve(self, texts: Iterable[Any], **options: Any) -> Iterator[Any]:
         """Results of texts, in order, while they are read; as ``predict_iter``.
 
+        A few drawn texts wait for each other, and are audited at the end at the latest.
+
         Args:
             texts: As ``predict`` of the model takes them, endless ones as well.
             options: As ``predict``.
         """
-        items = iter(texts)
-        while block := list(islice(items, self.batch_size)):
-            yield from self._block(block, options)
+        items, given = iter(texts), {"batch_size": self.batch_size, **options}
+        try:
+            while block := list(islice(items, self.batch_size)):
+                yield from self._block(block, given)
+        finally:
+            self._audit(given)
 
     def label(self, number: int, answer: Any) -> None:
         """Tell the right answer of an audited text, whenever it is known.
@@ -170,43 +187,42 @@ class Audit:
 
     def _block(self, block: list[Any], options: Mapping[str, Any]) -> Sequence[Any]:
         first = self.counts["served"]
-        given = {"batch_size": self.batch_size, **options}
-        results = list(self.model.predict(block, policy=self.policy, **given))
+        results = list(self.model.predict(block, policy=self.policy, **options))
         for result in results:
-            layers = _layers(result.to_dict())
+            layers = _layers(result)
             self.counts["rows"] += len(layers)
             self.counts["layers"] += sum(layers)
         self.counts["served"] += len(block)
-        drawn = [n for n in range(len(block)) if is_drawn(first + n, self.rate, self.seed)]
-        if drawn:
-            self._audit(first, drawn, block, results, given)
+        self._drawn += [
+            _Drawn(first + n, block[n], _said(results[n]))
+            for n in range(len(block))
+            if is_drawn(first + n, self.rate, self.seed)
+        ]
+        if len(self._drawn) >= TOGETHER:
+            self._audit(options)
         return results
 
-    def _audit(
-        self,
-        first: int,
-        drawn: Sequence[int],
-        block: Sequence[Any],
-        results: Sequence[Any],
-        options: Mapping[str, Any],
-    ) -> None:
-        texts = [block[n] for n in drawn]
+    def _audit(self, options: Mapping[str, Any]) -> None:
+        """Run the texts that were drawn again; all were served by the setting in use."""
+        drawn, self._drawn = self._drawn, []
+        if not drawn:
+            return
+        texts = [one.text for one in drawn]
         deep = [_said(one) for one in self.model.predict(texts, policy="never", **options)]
-        here = [_said(results[n]) for n in drawn]
-        looser = self.ladder.looser
-        beside = here
+        beside, looser, rung = [one.said for one in drawn], self.ladder.looser, self.rung
         if looser is not None:
             beside = [_said(one) for one in self.model.predict(texts, policy=looser, **options)]
-        for n, said, wanted, other in zip(drawn, here, deep, beside, strict=True):
+        for one, wanted, other in zip(drawn, deep, beside, strict=True):
             self.counts["audited"] += 1
-            self.counts["differ"] += said != wanted
-            self._waiting[str(first + n)] = [said, wanted]
+            self.counts["differ"] += one.said != wanted
+            self._waiting[str(one.number)] = [one.said, wanted]
             if len(self._waiting) > KEPT:
                 del self._waiting[next(iter(self._waiting))]
-            moved = self.ladder.saw(float(said != wanted), float(other != wanted))
-            if moved.rung != self.ladder.rung:
-                self._tell(moved.rung, first + n)
-            self.ladder = moved
+            if self.rung == rung:  # else it says nothing of the setting that serves from here on
+                moved = self.ladder.saw(float(one.said != wanted), float(other != wanted))
+                if moved.rung != rung:
+                    self._tell(moved.rung, one.number)
+                self.ladder = moved
 
     def _tell(self, rung: int, number: int) -> None:
         now = self.ladder.rungs[rung]
@@ -226,8 +242,9 @@ def _said(result: Any) -> Any:
     return json.loads(json.dumps(next(iter(told.values())) if len(told) == 1 else told))
 
 
-def _layers(told: Mapping[str, Any]) -> list[int]:
-    return list(told["exit_layers"]) if "exit_layers" in told else [told["exit_layer"]]
+def _layers(result: Any) -> Sequence[int]:
+    layers: Sequence[int] | None = getattr(result, "exit_layers", None)
+    return [result.exit_layer] if layers is None else layers
 
 
 def _told_apart(model: Any) -> str:

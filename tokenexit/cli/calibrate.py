@@ -119,6 +119,7 @@ def calibrate(
     from tokenexit.models.folders.card import public_name
     from tokenexit.reporting.calibration_text import calibration_text, reducer_text
     from tokenexit.workflows.lock import locked
+    from tokenexit.workflows.overlap import trained_on
     from tokenexit.workflows.reducing import REDUCER, reduce_first
     from tokenexit.workflows.selection import looks_before, used_before
 
@@ -170,6 +171,7 @@ def calibrate(
     if not dry_run:
         certificate.remove_certificate(Path(model))  # of another policy
     if found.evidence is not None and not dry_run:
+        seen = trained_on(opened, data, part, split, columns.options())
         facts = certificate.Told(
             data=public_name(opened.source(data)),
             split=split,
@@ -177,6 +179,7 @@ def calibrate(
             list_texts=found.measured["texts_choosing"],
             used_for=used,
             batch_size=batch_size,
+            trained_on=seen,
         )
         made = certificate.write_certificate(Path(model), opened.model, found.evidence, facts)
         told = {"certificate": certificate.summary(made)}

@@ -166,6 +166,7 @@ def tested(
     from tokenexit.models.folders.card import public_name
     from tokenexit.policies import from_config
     from tokenexit.promises.certificate import certificate_sentences
+    from tokenexit.workflows.overlap import trained_on
     from tokenexit.workflows.selection import used_before
 
     data, split, batch_size, options = texts
@@ -191,6 +192,7 @@ def tested(
         list_texts=found.promise["family_chosen_on"],
         used_for=used_before(training, str(folder), source, split),
         batch_size=batch_size,
+        trained_on=trained_on(opened, data, part, split, options),
     )
     made = certificate.write_certificate(folder, opened.model, found.evidence, facts)
     own, best = opened.model.policy, from_config(made["policy"])

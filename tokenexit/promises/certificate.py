@@ -32,6 +32,8 @@ def certificate_sentences(calibration: Mapping[str, Any], checked: bool = False)
     used = [str(name) for name in told.get("used_for") or ()]
     if used:
         found += f" But the same texts had served for {', '.join(used)} before."
+    if told.get("trained_on"):
+        found += f" {told['trained_on']} of them stand in the training split as well."
     return [found]
 
 

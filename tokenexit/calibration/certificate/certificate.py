@@ -37,6 +37,8 @@ class Told:
         list_texts: How many of its texts.
         used_for: What the testing texts had served for before, such as choosing the epoch.
         batch_size: Texts a batch.
+        trained_on: How many of the testing texts stand in the training split as well; None where
+            that is not known.
     """
 
     data: str
@@ -45,6 +47,7 @@ class Told:
     list_texts: int = 0
     used_for: Sequence[str] = field(default_factory=tuple)
     batch_size: int = 32
+    trained_on: int | None = None
 
 
 def write_certificate(folder: Path, model: Any, evidence: Evidence, told: Told) -> dict[str, Any]:
@@ -93,6 +96,7 @@ def made(folder: Path, model: Any, evidence: Evidence, told: Told) -> dict[str, 
             "texts": len(evidence.texts),
             "sha256": found.pop("texts_sha256"),
             "used_for": list(told.used_for),
+            "trained_on": told.trained_on,
         },
         "list": {"from": told.list_from, "texts": told.list_texts},
         **found,
@@ -134,6 +138,7 @@ def summary(certificate: Mapping[str, Any]) -> dict[str, Any]:
         "texts": certificate["test"]["texts"],
         "split": data["split"],
         "used_for": list(data["used_for"]),
+        "trained_on": data.get("trained_on"),
         "tested": len(certificate["sequence"]),
         "certified": certificate["certified"],
         "policy": certificate["policy"],
