@@ -75,6 +75,7 @@ def of_run(
     limit: int,
     known: int,
     lang: str,
+    families: Sequence[str] = (),
 ) -> tuple[Evidence, dict[str, list[int]]]:
     """What a run gives on texts it was not trained on, and the list of each promise.
 
@@ -87,6 +88,7 @@ def of_run(
         limit: Training texts that make the lists.
         known: Texts of each of the two splits, if there are as many.
         lang: Direction of a translation, or nothing.
+        families: Policies whose thresholds are turned; the usual ones where there are none.
     """
     from tokenexit.calibration.open import workload_of
     from tokenexit.calibration.sampling import sample
@@ -98,17 +100,17 @@ def of_run(
     works = [workload_of(opened.model, part, "both", 32) for part in parts]
     design = workload_of(opened.model, sample(opened.split(data, "train", True, **told), limit),
                          "train", 32)  # fmt: skip
-    families = works[0].families(by_clock=False)
+    turned = [from_config(one) for one in families] or works[0].families(by_clock=False)
     simulated = works[0].simulated and not engine
     outcomes = [by_simulation(work) if simulated else by_runs(work) for work in works]
     choosing = _remembering(by_simulation(design) if design.simulated else by_runs(design))
     lists = {}
     for text in asked:
-        lists[text] = candidate_list(design, families, parse(text), grid, seen=choosing)
+        lists[text] = candidate_list(design, turned, parse(text), grid, seen=choosing)
         print(f"  {text}: {len(lists[text])} settings", file=sys.stderr, flush=True)
     policies = [one for listed in lists.values() for one in listed]
     if simulated or not works[0].simulated:
-        policies += settings_of(works[0], families, grid)
+        policies += settings_of(works[0], turned, grid)
     policies = list(dict.fromkeys(policies))
     settings = []
     for policy in policies:

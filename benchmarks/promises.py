@@ -163,6 +163,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--traces", type=Path, help="parquet file of traces: made, or read")
     parser.add_argument("--engine", action="store_true", help="run settings, do not simulate them")
     parser.add_argument("--grid", type=int, default=32, help="settings of each family of a run")
+    parser.add_argument("--policy", nargs="*", default=[], help="families, of a run")
     parser.add_argument("--listing", type=int, default=LISTING, help="training texts for lists")
     parser.add_argument("--known", type=int, default=10**6, help="texts of each split of a run")
     parser.add_argument("--promises", nargs="*", default=None, help="others than the usual ones")
@@ -180,6 +181,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         evidence, lists = of_run(
             given.run, given.data, promises, engine=given.engine, grid=given.grid,
             limit=given.listing, known=given.known, lang=given.lang,
+            families=given.policy,
         )  # fmt: skip
         path = given.traces or Path("promise-traces.parquet")
         save(path, evidence, lists)

@@ -270,6 +270,19 @@ def test_texts_of_their_own_were_not_trained_on(own, cli, tmp_path, caplog):
     assert (held["data"]["texts"], held["test"]["texts"]) == (40, 30)
 
 
+def test_documents_count_where_texts_have_them(own, cli, tmp_path):
+    texts = tmp_path / "texts.jsonl"
+    rows = [{"tokens": ["Rice", "is", "good", str(n)], "doc": n // 30} for n in range(60)]
+    texts.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    told = ("certify", own, "--data", texts, "--promise", "differs <= 0.3")
+    for more, count in (((), 60), (("--group-column", "doc"), 2)):
+        cli(*told, *more)
+        held = read(own / "certificate.json")
+        assert held["sequence"][0]["tests"][0]["texts"] == count
+    assert held["certified"] == 0  # of two documents nothing is known
+    assert "no column 'nowhere'" in cli(*told, "--group-column", "nowhere").err
+
+
 def test_a_labelled_promise_needs_labels(own, cli, tmp_path):
     bare = tmp_path / "bare.jsonl"
     bare.write_text('{"tokens": ["Rice", "is", "good"]}\n' * 3, encoding="utf-8")

@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tokenexit.calibration.candidate_list import candidate_list
 from tokenexit.calibration.certificate.evidence import Evidence
 from tokenexit.calibration.guarantee import WITHOUT_LABELS, Certified, halves
@@ -113,7 +116,7 @@ def _tested(
         full, _ = tested.evaluate(Never(), reference)
     columns = tested.counted(deep, deep)
     check_columns(guarantees, columns, labelled)
-    sequence = FixedSequence(guarantees, columns, order_of(keys))
+    sequence = FixedSequence(guarantees, columns, order_of(keys), documents_of(tested.split))
     needed = sequence.needed()
     runs: list[Result] = []
     counted: list[Columns] = []
@@ -173,6 +176,14 @@ def _tested(
         evidence=Evidence.of(sequence, keys, policies, counted),
         why=why,
     )
+
+
+def documents_of(split: Any) -> NDArray[np.int64] | None:
+    """Number of each text's document, ``[n]``; None where each stands for itself."""
+    if split.groups is None:
+        return None
+    numbers: NDArray[np.int64] = np.unique(split.groups, return_inverse=True)[1]
+    return numbers
 
 
 def check_columns(guarantees: Sequence[Guarantee], columns: Columns, labelled: bool) -> None:

@@ -84,6 +84,13 @@ class Columns(OptionGroup):
     source_column: str | None = option("Column of the sources of pairs.")
     target_column: str | None = option("Column of the targets of pairs.")
     lang: Lang = None
+    group_column: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of the texts' documents, where several are from one: a --promise counts "
+            "documents, since texts of one are alike."
+        ),
+    ] = None
     convert_tags: bool | None = option(
         "Convert BIOES and IOB1 tags to BIO.", "--convert-tags/--no-convert-tags"
     )

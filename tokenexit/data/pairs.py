@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,12 +30,14 @@ class PairSplit(Split):
         targets: A text to write for each, or None where there are sources alone.
         references: Every human wording of each target, that one among them; None as ``targets``.
         origin: Where it comes from, for messages.
+        groups: Document of each pair; None where each stands for itself.
     """
 
     sources: list[str]
     targets: list[str] | None
     references: list[list[str]] | None
     origin: str
+    groups: list[str] | None = field(default=None, kw_only=True)
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -52,6 +54,7 @@ class PairSplit(Split):
             sources=[self.sources[row] for row in rows],
             targets=None if self.targets is None else [self.targets[row] for row in rows],
             references=None if self.references is None else [self.references[r] for r in rows],
+            groups=None if self.groups is None else [self.groups[row] for row in rows],
         )
 
 

@@ -6,7 +6,7 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -26,11 +26,13 @@ class TaggedSplit(Split):
         tokens: Words of each sentence; a sentence may be empty.
         tags: One tag a word, or None for text without tags.
         origin: Where it comes from, for messages.
+        groups: Document of each sentence; None where each stands for itself.
     """
 
     tokens: list[list[str]]
     tags: list[list[str]] | None
     origin: str
+    groups: list[str] | None = field(default=None, kw_only=True)
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -72,6 +74,7 @@ class TaggedSplit(Split):
             self,
             tokens=[self.tokens[row] for row in rows],
             tags=None if self.tags is None else [self.tags[row] for row in rows],
+            groups=None if self.groups is None else [self.groups[row] for row in rows],
         )
 
 

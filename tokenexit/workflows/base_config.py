@@ -17,6 +17,9 @@ class BaseConfig:
     output_dir: str = field(metadata=about("run folder"))
     data: str | None = setting(None, "Hub id, folder or file")
     data_name: str | None = setting(None, "configuration of a Hub data set")
+    group_column: str | None = setting(
+        None, "column of the texts' documents; promises then count documents, not texts"
+    )
     model: str | dict[str, Any] | None = setting(
         None, "Hub id or folder, or a description of a fresh small model"
     )

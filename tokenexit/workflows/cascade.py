@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 RunStage = Callable[[Any], Path]
 
 _OF_THE_CASCADE = ("output_dir", "data", "stages", "method", "policy", "calibrate", "column",
-                   "pair_column", "label_column", "data_name", "seed", "seeds", "resume",
-                   "overwrite", "plugins", "threads")  # fmt: skip
+                   "pair_column", "label_column", "group_column", "data_name", "seed", "seeds",
+                   "resume", "overwrite", "plugins", "threads")  # fmt: skip
 """Keys that a stage cannot have of its own."""
 
 

@@ -14,7 +14,7 @@ from tokenexit.workflows.same_run import read_settings, whole_path
 
 OPTIONS: dict[str, type] = {
     "column": str, "label_column": str, "pair_column": str, "source_column": str,
-    "target_column": str, "lang": str, "data_name": str, "convert_tags": bool,
+    "target_column": str, "lang": str, "group_column": str, "data_name": str, "convert_tags": bool,
 }  # fmt: skip
 """Settings of the recipes that say how data is read."""
 GENERATED = "generated"

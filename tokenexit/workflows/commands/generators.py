@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tokenexit.context import ContextGate
+from tokenexit.data.groups import with_groups
 from tokenexit.data.pairs import read_pairs
 from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.policies import Policy
@@ -24,9 +25,9 @@ class Generator(Commands):
 
     def read(self, data: str, options: dict[str, Any], labels: bool = True) -> dict[str, Any]:
         """See ``Commands``."""
-        known = ("lang", "source_column", "target_column", "data_name")
+        known = ("lang", "source_column", "target_column", "group_column", "data_name")
         check_only(options, known, self.kind)
-        return read_pairs(
+        found = read_pairs(
             data,
             lang=options.get("lang"),
             source_column=options.get("source_column"),
@@ -34,6 +35,7 @@ class Generator(Commands):
             name=options.get("data_name"),
             sources_only=not labels,
         )
+        return with_groups(found, data, options.get("group_column"), options.get("data_name"))
 
     def texts(self, split: Any) -> list[str]:
         """See ``Commands``."""

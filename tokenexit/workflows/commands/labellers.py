@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tokenexit.context import ContextGate
+from tokenexit.data.groups import with_groups
 from tokenexit.data.tagged import read_tagged, with_validation
 from tokenexit.data.texts import read_texts
 from tokenexit.errors import UserError
@@ -30,14 +31,16 @@ class Tagger(Commands):
 
     def read(self, data: str, options: dict[str, Any], labels: bool = True) -> dict[str, Any]:
         """See ``Commands``."""
-        check_only(options, ("column", "convert_tags", "data_name"), self.kind)
+        known = ("column", "convert_tags", "group_column", "data_name")
+        check_only(options, known, self.kind)
         column = options.get("column") or f"{self.model.settings.task}_tags"
-        return read_tagged(
+        found = read_tagged(
             data,
             column if labels else None,
             name=options.get("data_name"),
             convert=options.get("convert_tags", False),
         )
+        return with_groups(found, data, options.get("group_column"), options.get("data_name"))
 
     def held_out(self, splits: dict[str, Any]) -> dict[str, Any]:
         """See ``Commands``."""
@@ -69,9 +72,9 @@ class Classifier(Tagger):
 
     def read(self, data: str, options: dict[str, Any], labels: bool = True) -> dict[str, Any]:
         """See ``Commands``."""
-        known = ("column", "pair_column", "label_column", "data_name")
+        known = ("column", "pair_column", "label_column", "group_column", "data_name")
         check_only(options, known, self.kind)
-        return read_texts(
+        found = read_texts(
             data,
             column=options.get("column"),
             pair_column=options.get("pair_column"),
@@ -79,6 +82,7 @@ class Classifier(Tagger):
             name=options.get("data_name"),
             kind=text_task(self.model.settings.task).split,
         )
+        return with_groups(found, data, options.get("group_column"), options.get("data_name"))
 
     def held_out(self, splits: dict[str, Any]) -> dict[str, Any]:
         """See ``Commands``."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from tokenexit.context import ContextGate
+from tokenexit.data.groups import with_groups
 from tokenexit.data.pairs import PairSplit, read_pairs
 from tokenexit.decoding import DRY_RUN, check_settings, plain_decode_macs
 from tokenexit.decoding.source_exits import check_source_policy
@@ -100,6 +101,7 @@ class GenerationRecipe(Recipe):
             target_column=config.target_column,
             name=config.data_name,
         )
+        splits = with_groups(splits, source, config.group_column, config.data_name)
         for needed in ("train", "validation"):
             if needed not in splits:
                 raise UserError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from tokenexit.data.groups import with_groups
 from tokenexit.data.tagged import with_validation
 from tokenexit.data.texts import TextSplit, read_texts
 from tokenexit.errors import UserError
@@ -38,6 +39,7 @@ def read_text_splits(config: ClassificationConfig, task: TextTask, source: str) 
         kind=task.split,
         unlabelled=True,
     )
+    found = with_groups(found, source, config.group_column, config.data_name)
     name = "all" if set(found) == {"all"} else "train"
     train: TextSplit | None = found.get(name)
     bare = train.labelled(False) if train is not None else None
@@ -52,7 +54,10 @@ def read_text_splits(config: ClassificationConfig, task: TextTask, source: str) 
     if any(OBJECTIVES.get(str(phase.objective["name"])).unlabelled for phase in phases):
         known = splits["train"]
         splits["train"] = replace(
-            known, tokens=[*known.tokens, *bare.tokens], tags=[*known.tags, *(bare.tags or [])]
+            known,
+            tokens=[*known.tokens, *bare.tokens],
+            tags=[*known.tags, *(bare.tags or [])],
+            groups=None,
         )
     else:
         logger.warning(

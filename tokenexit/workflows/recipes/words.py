@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from transformers import AutoModelForTokenClassification
 
+from tokenexit.data.groups import with_groups
 from tokenexit.data.tagged import TaggedSplit, label_names, read_tagged, with_validation
 from tokenexit.errors import UserError
 from tokenexit.models.encoders.encoder_model import EncoderModel
@@ -60,6 +61,7 @@ class WordRecipe(LabelRecipe):
         found = read_tagged(
             source, config.tag_column, name=config.data_name, convert=config.convert_tags
         )
+        found = with_groups(found, source, config.group_column, config.data_name)
         return with_validation(found, seed=config.seed)
 
     def labels(self, split: TaggedSplit) -> tuple[str, ...]:
