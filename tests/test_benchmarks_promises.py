@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -88,3 +90,40 @@ def test_traces_of_a_run_are_resampled(engine, trained_run, corpus, tmp_path, sc
     population = promises.read(out)
     assert population.size == 92  # validation and test
     assert population.lists["differs <= 0.3 with 60%"]
+
+
+def test_figures_of_the_page_are_those_recorded():
+    results = SCRIPTS / "results"
+    told, page = {}, (SCRIPTS.parent / "docs" / "promises.md").read_text(encoding="utf-8")
+    for line in page.splitlines():
+        found = re.fullmatch(r"\| (\w+): `(.+)` \| (.+) \|", line)
+        if found:
+            told[found[1], found[2]] = found[3].split(" | ")
+    assert len(told) > 8
+    for (name, promise), (best, *cells) in told.items():
+        path = results / ("promises.json" if name == "made" else f"promises_of_runs/{name}.json")
+        rows = json.loads(path.read_text(encoding="utf-8"))["calibrations"]
+        rows = {row["texts"]: row for row in rows if row["promise"] == promise}
+        here = [rows[texts] for texts in (100, 300, 600, 1000, 5000)]
+        assert best == f"{here[0]['best']:.2f}x"
+        assert cells == [f"{row['saved']:.2f}x, {row['broken']:.1%}" for row in here]
+
+
+def test_no_recorded_promise_was_broken_too_often():
+    paths = [*(SCRIPTS / "results" / "promises_of_runs").glob("*.json")]
+    rows = [
+        row
+        for path in [SCRIPTS / "results" / "promises.json", *paths]
+        for row in json.loads(path.read_text(encoding="utf-8"))["calibrations"]
+    ]
+    assert len(rows) > 200
+    assert max(row["broken"] for row in rows) <= 0.1
+    f1 = {
+        row["texts"]: row
+        for row in json.loads((SCRIPTS / "results/promises_of_runs/bc5cdr.json").read_text())[
+            "calibrations"
+        ]
+        if row["promise"] == "f1 kept >= 0.99"
+    }
+    # Where the best setting saves 3.25x.
+    assert (f1[600]["saved"] >= 2.6, f1[5000]["saved"] >= 2.8) == (True, True)

@@ -11,8 +11,10 @@ import pytest
 from tokenexit.calibration import CalibrateConfig, calibrate
 from tokenexit.calibration.candidate_list import Listed, frontier, thinned
 from tokenexit.calibration.counted import counted_labels
+from tokenexit.calibration.guaranteed import classes_without_texts
 from tokenexit.errors import UserError
 from tokenexit.evaluation.evaluate import evaluate
+from tokenexit.guarantees import parse
 from tokenexit.policies import Entropy, Margin, from_config
 from tokenexit.policies.never import Never
 from tokenexit.promises.sentences import promise_sentences
@@ -135,6 +137,14 @@ def test_it_is_tested_alone(beside, said):
     with pytest.raises(UserError) as error:
         CalibrateConfig(guarantee="differs <= 0.1", **beside)
     assert said in str(error.value)
+
+
+def test_classes_without_texts_are_told():
+    columns = {"class": np.array(["a", "b", "a"], dtype=object)}
+    labels = ["a", "b", "c", "d"]
+    asked = parse("every class differs <= 0.1")
+    assert classes_without_texts(asked, columns, labels) == ["c", "d"]
+    assert classes_without_texts(parse("differs <= 0.1"), columns, labels) == []
 
 
 def test_the_frontier_goes_from_safe_to_cheap():

@@ -116,6 +116,12 @@ def _tested(
         full, _ = tested.evaluate(Never(), reference)
     columns = tested.counted(deep, deep)
     check_columns(guarantees, columns, labelled)
+    absent = classes_without_texts(guarantees, columns, getattr(tested.model, "labels", ()))
+    if absent and is_main():
+        logger.warning(
+            "Nothing is promised of %s: no text of the %s split is of such a class.",
+            ", ".join(absent), tested.name,
+        )  # fmt: skip
     sequence = FixedSequence(guarantees, columns, order_of(keys), documents_of(tested.split))
     needed = sequence.needed()
     runs: list[Result] = []
@@ -172,10 +178,21 @@ def _tested(
             "family_chosen_on": 0,
             "labelled": labelled,
             **told,
+            **({"classes_without_texts": absent} if absent else {}),
         },
         evidence=Evidence.of(sequence, keys, policies, counted),
         why=why,
     )
+
+
+def classes_without_texts(
+    guarantees: Sequence[Guarantee], columns: Columns, labels: Sequence[str]
+) -> list[str]:
+    """Classes that ``every class`` says nothing of, where it is asked for."""
+    if "class" not in columns or all(one.every != "class" for one in guarantees):
+        return []
+    there = set(columns["class"])
+    return [label for label in labels if label not in there]
 
 
 def documents_of(split: Any) -> NDArray[np.int64] | None:
