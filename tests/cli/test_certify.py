@@ -203,14 +203,14 @@ def test_a_reducer_that_is_told_is_part_of_it(own, corpus, cli):
         check_certificate(own)
 
 
-def test_the_policy_of_a_model_is_certified_as_it_is(own, corpus, cli):
+def test_the_policy_of_a_model_is_certified_as_it_is(own, corpus, cli, caplog):
     before = read(own / "exit_config.json")
     told = ("certify", own, "--data", corpus, "--split", "test", "--promise")
     done = cli(*told, "differs <= 0.5 with 80%", "--promise", "layers saved >= 1.01")
     assert done.code == 0, done.err
     assert "from 47 texts of the test split: at most 50% of texts differ" in done.out
     # The test split of this corpus is a part of the training split.
-    assert "47 of the 47 texts of the test split stand in the training split as well" in done.err
+    assert "47 of the 47 texts of the test split stand in the training split" in caplog.text
     assert "47 of them stand in the training split as well." in done.out
     held = read(own / "certificate.json")
     assert (held["certified"], len(held["sequence"]), held["list"]["from"]) == (1, 1, None)
@@ -263,8 +263,8 @@ def test_texts_of_their_own_were_not_trained_on(own, cli, tmp_path, caplog):
     rows = [{"tokens": ["Rice", "is", "good", str(n)]} for n in range(30)]
     rows += rows[:10]  # which count once
     texts.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    done = cli("certify", own, "--data", texts, "--promise", "differs <= 0.9")
-    assert "stand in the training split" not in done.err
+    cli("certify", own, "--data", texts, "--promise", "differs <= 0.9")
+    assert "stand in the training split" not in caplog.text
     held = read(own / "certificate.json")
     assert held["data"]["trained_on"] == 0
     assert (held["data"]["texts"], held["test"]["texts"]) == (40, 30)
