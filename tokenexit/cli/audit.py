@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,11 +12,28 @@ import typer
 
 from tokenexit import files
 from tokenexit.cli.base import certified, open_model, write_json
-from tokenexit.cli.groups import Loading, flat
+from tokenexit.cli.groups import Loading, OptionGroup, flat, option
 from tokenexit.cli.lines import Lines
 from tokenexit.cli.options import BatchSize, Json, Model, Output, RequireCertificate
 from tokenexit.cli.showing import said_once, written
 from tokenexit.errors import UserError
+
+
+@dataclass(frozen=True)
+class Watching(OptionGroup):
+    """What is watched, and how closely."""
+
+    rate: float = option("Share of the texts that is run again.", default=0.01)
+    allowed: float | None = option("Share of texts that may differ: what was promised, else 0.05.")
+    per_false_alarm: float = option(
+        "Audited texts between two false alarms, on average.", default=5000.0
+    )
+    seed: int = option("Of the draw.", default=0)
+    state: Path | None = option("File that keeps what the audit knows, and is gone on with.")
+    labels: str | None = option(
+        'Right answers that are known by now: a line {"number": 17, "answer": ...} each.',
+        metavar="FILE",
+    )
 
 
 @flat
@@ -25,26 +43,7 @@ def audit(
     stream: Annotated[
         str, typer.Option(help="Text file or pipe, one text a line; - for stdin.")
     ] = "-",
-    rate: Annotated[float, typer.Option(help="Share of the texts that is run again.")] = 0.01,
-    allowed: Annotated[
-        float | None,
-        typer.Option(help="Share of texts that may differ: what was promised, else 0.05."),
-    ] = None,
-    per_false_alarm: Annotated[
-        float, typer.Option(help="Audited texts between two false alarms, on average.")
-    ] = 5000.0,
-    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
-    state: Annotated[
-        Path | None,
-        typer.Option(help="File that keeps what the audit knows, and is gone on with."),
-    ] = None,
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help='Right answers that are known by now: a line {"number": 17, "answer": ...} each.',
-        ),
-    ] = None,
+    watch: Watching,
     batch_size: BatchSize = 32,
     output: Output = None,
     require_certificate: RequireCertificate = False,
@@ -60,14 +59,15 @@ def audit(
     from tokenexit.audit.promised import USUAL, allowed_of, ladder_of
 
     lines = Lines(stream)
-    told = read_labels(labels)
+    told, state = read_labels(watch.labels), watch.state
     held = json.loads(state.read_text("utf-8")) if state is not None and state.is_file() else None
     opened = (certified if require_certificate else open_model)(model, place)
     calibration = opened.model.settings.calibration
-    share = allowed if allowed is not None else allowed_of(calibration) or USUAL
+    share = watch.allowed if watch.allowed is not None else allowed_of(calibration) or USUAL
     watching = Audit(
-        opened.model, rate=rate, allowed=share, per_false_alarm=per_false_alarm, seed=seed,
-        ladder=ladder_of(calibration, opened.model.policy), batch_size=batch_size, state=held,
+        opened.model, rate=watch.rate, allowed=share, per_false_alarm=watch.per_false_alarm,
+        seed=watch.seed, ladder=ladder_of(calibration, opened.model.policy),
+        batch_size=batch_size, state=held,
     )  # fmt: skip
     with said_once(), written(output) as write:
         for result in watching.serve(chain.from_iterable(lines.blocks(batch_size))):
