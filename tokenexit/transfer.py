@@ -37,8 +37,10 @@ def join(parts: Sequence[Tensor], pinned: bool = False) -> Tensor:
 
 
 def _bytes(part: Tensor) -> Tensor:
-    # A number that was spread out, as n-grams of one token are, has a stride of its own.
-    return part.contiguous().as_strided((part.numel(),), (1,)).view(torch.uint8)
+    flat = part.contiguous().flatten()
+    if flat.stride() != (1,):  # a number that was spread out, as n-grams of one token are
+        flat = flat.as_strided((flat.numel(),), (1,))
+    return flat.view(torch.uint8)
 
 
 def cut(joined: Tensor, parts: Sequence[Tensor]) -> list[Tensor]:
