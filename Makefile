@@ -1,4 +1,4 @@
-.PHONY: help install test test-fast lint format types docs site tables systems bench
+.PHONY: help install test test-fast lint format types docs site tables notebook systems bench
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,10 @@ tables: ## tables of the README and docs/, from what was measured
 	python benchmarks/reproduced.py --write
 	python benchmarks/table.py benchmarks/results/xeon_2_cores.json --readme docs/benchmarks.md
 	python recipes/record_results.py
+
+notebook: ## docs/quickstart.ipynb anew, with what its cells say
+	pip install nbclient ipykernel
+	python docs/theme/run_quickstart.py
 
 systems: ## the table of docs/systems.md, from what the methods say of themselves
 	{ sed '/^| method /,$$d' docs/systems.md; python -m tokenexit methods --table; } > docs/systems.new
