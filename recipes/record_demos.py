@@ -1,6 +1,6 @@
 """Run the demonstrations and keep what they show in ``recipes/results/demos``.
 
-    python recipes/record_demos.py ner pos classification translation output_dir=runs threads=2
+    python recipes/record_demos.py ner classification translation output_dir=runs threads=2
     python recipes/record_demos.py ner=runs/ner-demo      # only read, from a run that is there
 
 Of each the curve is kept, with stopping everybody at one layer beside it, the seconds it took, and
@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tokenexit.config import friendly_errors
+from tokenexit.config import friendly_errors, from_yaml
 from tokenexit.errors import UserError
 from tokenexit.files import to_json, write_text
 from tokenexit.tasks import task_named
@@ -36,8 +36,6 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "DATE 1997",
         ]
     },
-    "pos": {"the old cook the fish": ["DET", "NOUN", "VERB", "DET", "NOUN"]},
-    "multilabel": {"the parcel is wrong again , I have no question about the bill": ["delivery"]},
     "translation": {"Anna buys a red car.": "Anna kauft ein rotes Auto."},
     "classification": {"where is the parcel that Mina asked for": "delivery"},
 }
@@ -75,23 +73,26 @@ def record(task: str, run: Path, seconds: float | None) -> None:
             for row in csv.DictReader(file)
         ]
     test = metrics["splits"]["test"]
-    model: Any = open_model(str(run)).model
+    config = from_yaml((run / "config.yaml").read_text(encoding="utf-8"), str(run))
+    texts = list(EXAMPLES.get(task, {}))
+    model: Any = open_model(str(run)).model if texts else None
     held = {
         "task": task,
         "corpus": fingerprint(task),
+        "heads": config.get("heads"),
         "seconds": seconds,
         "metric": test["metric"],
         "test": {key: test[key] for key in ("quality", "quality_full_depth", "mac_ratio")},
         "policy": test["policy"],
         "curve": curve,
-        "said": {text: said(model.predict([text])[0]) for text in EXAMPLES.get(task, {})},
+        "said": {text: said(task, model.predict([text])[0]) for text in texts},
     }
     write_text(DEMOS / f"{task}.json", to_json(held, indent=1) + "\n")
 
 
-def said(answer: Any) -> Any:
+def said(task: str, answer: Any) -> Any:
     """An answer as plain data: entities, a class or several, or a text."""
-    if getattr(answer, "entities", None):
+    if task == "ner":
         return [f"{one.type} {one.text}" for one in answer.entities]
     if hasattr(answer, "token_ids"):
         return answer.text

@@ -6,9 +6,7 @@ Writes train, validation and test parquet with ``tokens``, ``ner_tags`` and ``po
 Words differ in how much context they need, as in real text, so that depth matters:
 function words need none; "Jordan" may be a person, a place, a company or a product, told by a
 word somewhere else; and in the hard templates that word must first be found through a third
-one ("the former is a port and the latter a singer"). Nouns that are verbs as well are told apart
-by what stands before them, or by what is said of them elsewhere ("run is a verb here"), be it
-through another word ("plan is used like run"). Validation and test hold names and words
+one ("the former is a port and the latter a singer"). Validation and test hold names and words
 that training does not.
 """
 
@@ -145,9 +143,9 @@ CLAUSES = {
     "ORG": ["its shares had fallen", "it hired forty clerks", "its staff had merged two shares"],
     "PROD": ["its battery broke", "the screen was not {adj}", "its button had broke/VERB twice"],
 }
-MIX = {  # weights of easy, medium, hard, deep, word classes, and those that are said
-    "ner": (26, 26, 34, 6, 8, 0),
-    "pos": (20, 8, 5, 2, 30, 35),
+MIX = {  # weights of easy, medium, hard, deep, word classes
+    "ner": (26, 26, 34, 6, 8),
+    "pos": (20, 15, 8, 2, 55),
 }
 
 
@@ -167,34 +165,17 @@ class Grammar:
 
     def sentence(self) -> tuple[list[str], list[str], list[str]]:
         """Words, entity tags and word classes of one new sentence."""
-        groups = (EASY, MEDIUM, HARD, DEEP, CLASSES, ())
-        group = self.rng.choices(groups, self.weights)[0]
+        group = self.rng.choices((EASY, MEDIUM, HARD, DEEP, CLASSES), self.weights)[0]
         first, second = self.rng.sample(TYPES, 2)
         codes = self.rng.sample(CODES, 2)
         given = {"T": first, "U": second, "c": codes[0], "d": codes[1]}
-        if not group:
-            given |= zip("vxyz", self.rng.sample(BOTH, 4), strict=True)
-            given |= zip("XYZ", self.rng.choices(("NOUN", "VERB"), k=3), strict=True)
-            given["V"] = given["X"]
-        rows = self._expand(self.rng.choice(group) if group else self._meant(), given)
+        rows = self._expand(self.rng.choice(group), given)
         words = [word for word, _, _ in rows]
         for place, word in enumerate(words[:-1]):
             if word == "a" and words[place + 1][0] in "aeiou":
                 words[place] = "an"
         words[0] = words[0][0].upper() + words[0][1:]
         return words, [tag for _, tag, _ in rows], [pos for _, _, pos in rows]
-
-    def _meant(self) -> str:
-        """Words that are nouns or verbs as is said of them, in any order; v is what x is."""
-        names = self.rng.choice(("xy", "xyz", "vx", "vxy"))
-        said = [
-            "{v} is used/VERB like {x}" if name == "v" else f"{{{name}}} is a {{{name.upper()}}}"
-            for name in names
-        ]
-        self.rng.shuffle(said)
-        *first, last = (f"{{{name}}}" for name in self.rng.sample(names, len(names)))
-        listed = " , ".join(first) + f" and {last}"
-        return f"{{lead}} they said of {listed} : {' , '.join(said)} ."
 
     def _expand(self, template: str, given: dict[str, str]) -> list[tuple[str, str, str]]:
         rows = []
@@ -209,10 +190,6 @@ class Grammar:
                 rows.append((self._word(slot), "O", POS[slot]))
             elif slot in ("c", "d"):
                 rows.append((given[slot], "O", "NOUN"))
-            elif slot in ("v", "x", "y", "z"):
-                rows.append((given[slot], "O", given[slot.upper()]))
-            elif slot in ("X", "Y", "Z"):
-                rows.append((given[slot].lower(), "O", "NOUN"))
             elif slot.startswith("B:"):
                 rows.append((self.rng.choice(BOTH), "O", slot[2:]))
             elif slot[0] in "tu":
