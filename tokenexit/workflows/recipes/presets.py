@@ -44,6 +44,11 @@ DEMO_OF_LABELS: dict[str, Any] = {
     "train": {"epochs": 6, "lr": 1e-3, "head_lr": 1e-3},
 }
 
+DEMO_OF_WORDS: dict[str, Any] = {
+    **DEMO_OF_LABELS,
+    "calibrate": {"min_quality": 0.97},  # which entities of so few sentences can promise
+}
+
 DEMO_OF_GENERATION: dict[str, Any] = {
     "model": {
         "model_type": "t5",
