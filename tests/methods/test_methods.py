@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+import torch
 
 from tokenexit.errors import UserError
 from tokenexit.methods import METHODS, UNITS, Method, settings_of
@@ -166,6 +167,15 @@ def test_what_the_user_sets_wins(data):
     plain = load_with_method(ClassificationConfig, ["output_dir=x"], {"train": TRAIN})
     assert plain.method is None
     assert plain.calibrate.policies == []
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU does not compute in int8")
+def test_a_precision_that_serves_no_selected_widths_is_refused_at_once(data, tmp_path):
+    argv = [f"data={data['text']}", f"output_dir={tmp_path / 'run'}", "method=ebert"]
+    config = load_with_method(ClassificationConfig, [*argv, "precision=int8"], SCHEMAS["text"][2])
+    with pytest.raises(UserError, match="'int8' lays out whole layers"):
+        run_task(config)
+    assert not (tmp_path / "run" / "checkpoints").exists()
 
 
 def test_a_method_that_does_not_exist(data):

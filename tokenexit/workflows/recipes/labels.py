@@ -28,6 +28,7 @@ from tokenexit.heads import check_exit_layers
 from tokenexit.models.encoders.classifier import for_training
 from tokenexit.models.encoders.encoder_model import EncoderModel
 from tokenexit.models.encoders.ngram_table import make_table
+from tokenexit.models.encoders.selected import check_selected
 from tokenexit.models.folders import load_network, load_tokenizer
 from tokenexit.models.fresh.encoder import fresh_encoder, train_tokenizer
 from tokenexit.models.fresh.truncate import keep_layers
@@ -37,6 +38,7 @@ from tokenexit.tasks import LabelledTask, labelled_task
 from tokenexit.tasks.scoring.gold import class_numbers
 from tokenexit.training.fit import fit_heads
 from tokenexit.training.fit_gate import fit_gate, gate_config
+from tokenexit.widths import Widths
 from tokenexit.workflows.folder import Demo, generated
 from tokenexit.workflows.recipes.base import Measure, Measured, Recipe, TrainingData, Values, Whole
 from tokenexit.workflows.recipes.counted import counted_reducer
@@ -139,6 +141,9 @@ class LabelRecipe(Recipe):
         model.use_reducer(counted_reducer(model, self.config.reducer, split))
         model.use_embeddings(self.config.embeddings)
         model.use_widths(self.config.widths)
+        if model.heads.selectors is not None:  # said before they are trained
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+            check_selected(Widths(selected=0.5), self.config.precision, device, static=False)
 
     @abstractmethod
     def few(self, text: Sequence[str]) -> Sequence[str]:
