@@ -14,6 +14,7 @@ import pytest
 from tokenexit.cli import main
 
 NOTEBOOK = Path(__file__).parent.parent / "docs" / "quickstart.ipynb"
+pytestmark = pytest.mark.skipif(not NOTEBOOK.is_file(), reason="docs/ is not installed")
 SMALL = {
     "train_on": 60, "validate_on": 50, "test_on": 20, "train": {"max_steps": 2},
     "calibrate": {"loose": True, "verify": 1, "grid": 4},
