@@ -114,3 +114,21 @@ def test_a_task_of_other_rows_is_refused(task):
 def test_bad_settings_are_told(settings, told):
     with pytest.raises(UserError, match=told):
         tokenexit.train("ner", **settings)
+
+
+@pytest.mark.parametrize(
+    ("task", "arguments", "share"),
+    [
+        ("ner", [], 0.97),
+        ("translation", [], 0.95),
+        ("classification", [], None),
+        ("ner", ["calibrate.grid=4"], 0.97),
+        ("ner", ["calibrate.speedup=2"], None),
+        ("ner", ["policy.name=margin"], None),
+        ("ner", ["calibrate.min_quality=0.9"], 0.9),
+        ("translation", ["method=calm"], None),
+        ("ner", ["data=here"], None),
+    ],
+)
+def test_a_demonstration_asks_for_what_its_texts_can_promise(task, arguments, share):
+    assert configured(task, arguments).calibrate.min_quality == share

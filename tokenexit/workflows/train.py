@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,13 @@ def configured(task: str, arguments: Sequence[str]) -> Any:
             load_plugin(plugin)
     recipe = recipe_for(task)
     defaults = {"task": task, "output_dir": f"runs/{task}-demo"}
-    defaults |= recipe.usual(task) if is_own(arguments) else recipe.demo_settings
-    return load_with_method(recipe.schema, arguments, defaults)
+    own = is_own(arguments)
+    defaults |= recipe.usual(task) if own else recipe.demo_settings
+    config = load_with_method(recipe.schema, arguments, defaults)
+    asked = config.calibrate.asked or config.policy or config.calibrate.loose
+    if own or asked or recipe.demo_share is None:
+        return config
+    return replace(config, calibrate=replace(config.calibrate, min_quality=recipe.demo_share))
 
 
 def plugins_of(arguments: Sequence[str]) -> list[str]:

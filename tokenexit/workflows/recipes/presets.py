@@ -44,11 +44,6 @@ DEMO_OF_LABELS: dict[str, Any] = {
     "train": {"epochs": 6, "lr": 1e-3, "head_lr": 1e-3},
 }
 
-DEMO_OF_WORDS: dict[str, Any] = {
-    **DEMO_OF_LABELS,
-    "calibrate": {"min_quality": 0.97},  # which entities of so few sentences can promise
-}
-
 DEMO_OF_GENERATION: dict[str, Any] = {
     "model": {
         "model_type": "t5",
@@ -62,5 +57,4 @@ DEMO_OF_GENERATION: dict[str, Any] = {
     },
     "train": {"epochs": 6, "lr": 2e-3, "head_lr": 2e-3, "objective": OBJECTIVE},
     "generation": {"max_new_tokens": 48},
-    "calibrate": {"min_quality": 0.95},  # which so few texts can promise
 }

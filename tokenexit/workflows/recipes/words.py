@@ -20,7 +20,7 @@ from tokenexit.tasks import Unit
 from tokenexit.tasks.scoring.gold import class_numbers
 from tokenexit.workflows.config import TaggingConfig
 from tokenexit.workflows.recipes.labels import LabelRecipe
-from tokenexit.workflows.recipes.presets import DEMO_OF_LABELS, DEMO_OF_WORDS
+from tokenexit.workflows.recipes.presets import DEMO_OF_LABELS
 from tokenexit.workflows.wording import wording
 
 CRF = "crf"
@@ -30,15 +30,11 @@ class WordRecipe(LabelRecipe):
     """Each word gets a class."""
 
     unit: ClassVar[Unit] = "word"
-    demo_settings: ClassVar[Mapping[str, Any]] = DEMO_OF_WORDS
+    demo_settings: ClassVar[Mapping[str, Any]] = DEMO_OF_LABELS
+    demo_share = 0.97
     schema: ClassVar[type[Any]] = TaggingConfig
     of_words: ClassVar[bool] = True
     auto = AutoModelForTokenClassification
-
-    @classmethod
-    def demo_of_methods(cls) -> dict[str, Any]:
-        """See ``Recipe``; there all keep the same."""
-        return dict(DEMO_OF_LABELS)
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
