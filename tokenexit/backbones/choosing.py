@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import get_ident
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -93,7 +95,7 @@ class _Counts:
 
 
 class Choosing:
-    """One view of a network, for one call of the engine; its weights are the network's.
+    """One view of a network, for one thread at a time; its weights are the network's.
 
     Args:
         backbone: A whole network.
@@ -105,10 +107,10 @@ class Choosing:
     def __init__(self, backbone: Backbone) -> None:
         self._channels = [backbone.channels(index) for index in range(backbone.num_layers)]
         parts: dict[nn.Module, PartLinear] = {}
-        names = {module: name for name, module in backbone.model.named_modules()}
         for one in self._channels:
             for linear in (*one.heads.into, one.heads.out, *one.neurons.into, one.neurons.out):
                 if not is_linear(linear):
+                    names = {module: name for name, module in backbone.model.named_modules()}
                     raise UserError(
                         f"{names.get(linear, 'A layer')} is not a plain linear layer but a "
                         f"{type(linear).__name__}, or has a hook: heads and neurons cannot be "
@@ -174,6 +176,24 @@ class Choosing:
         for linear in channels.into:
             self._parts[linear].rows = rows
         self._parts[channels.out].columns = spans
+
+
+_VIEWS: WeakKeyDictionary[Backbone, dict[int, Choosing]] = WeakKeyDictionary()
+"""Of networks that nobody changes, by thread."""
+
+
+def view_of(backbone: Backbone) -> Choosing:
+    """A view of a network, kept for the thread where the network is a twin for inference.
+
+    Args:
+        backbone: A whole network.
+    """
+    if torch.is_grad_enabled() or backbone.selected is None:
+        return Choosing(backbone)
+    views, thread = _VIEWS.setdefault(backbone, {}), get_ident()
+    if thread not in views:
+        views[thread] = Choosing(backbone)
+    return views[thread]
 
 
 def joined(pairs: Sequence[tuple[int, int]]) -> Spans:

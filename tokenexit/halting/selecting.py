@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tokenexit.backbones import Backbone
-from tokenexit.backbones.choosing import Choosing, joined
+from tokenexit.backbones.choosing import Choosing, joined, view_of
 from tokenexit.errors import UserError
 from tokenexit.halting.attention import attend
 from tokenexit.halting.layout import Layout, arrange
@@ -50,7 +50,7 @@ class Selecting:
             raise UserError("Widths are selected by selectors, and the model has none.")
         self._whole, self._selectors, self._batch = backbone, heads.selectors, batch
         self._choose = at_least(backbone.selected or 0.0) if choose is None else choose
-        self._view = Choosing(backbone)
+        self._view = view_of(backbone)
         starts = np.cumsum(batch.lengths) - batch.lengths
         self.of_first_rows = bool(np.isin(batch.first_row, starts).all())
         """Whether every word is labelled by the first row of its text."""
@@ -178,6 +178,8 @@ class _Texts:
 
     def of(self, texts: Index) -> Index:
         """Rows of some of those present, given by their places."""
+        if len(texts) == len(self.present):
+            return np.arange(len(self._number))
         return np.flatnonzero(np.isin(self._number, texts))
 
 
@@ -223,6 +225,8 @@ def _alike(chosen: Tensor) -> list[tuple[list[int], Index]] | None:
     told = chosen.bool().cpu().numpy()  # the one transfer
     if told.all():
         return None
+    if len(told) == 1:
+        return [(np.flatnonzero(told[0]).tolist(), np.zeros(1, dtype=np.int64))]
     kinds, of = np.unique(told, axis=0, return_inverse=True)
     of = of.reshape(-1)
     return [
