@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from functools import singledispatch
 from typing import Any
 
 from tokenexit.calibration.generated import Generating
 from tokenexit.calibration.labels import Labelling
 from tokenexit.calibration.workload import Workload
-from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.models.kinds import by_kind
 
 
-@singledispatch
 def workload_of(model: Any, split: Any, name: str, batch_size: int) -> Workload:
     """A model and texts, as calibration runs them.
 
@@ -21,9 +19,4 @@ def workload_of(model: Any, split: Any, name: str, batch_size: int) -> Workload:
         name: Name of the split.
         batch_size: Texts a batch.
     """
-    return Labelling(model, split, name, batch_size)
-
-
-@workload_of.register
-def _(model: ExitModelForSeq2SeqLM, split: Any, name: str, batch_size: int) -> Workload:
-    return Generating(model, split, name, batch_size)
+    return by_kind(model, Labelling, Generating)(model, split, name, batch_size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,9 +10,24 @@ import typer
 
 from tokenexit import files
 from tokenexit.cli.base import open_model, progressing, read_policy, write_json
-from tokenexit.cli.groups import Columns, Machine, flat
+from tokenexit.cli.groups import Columns, Machine, OptionGroup, flat, option
 from tokenexit.cli.options import BatchSize, Data, Json, Model, Progress
 from tokenexit.errors import UserError
+
+
+@dataclass(frozen=True)
+class Listed(OptionGroup):
+    """Settings that are tested in the place of the model's own policy."""
+
+    choose: bool = option(
+        "Test a list of settings, not the model's own policy; it stays.", "--choose", default=False
+    )
+    list_from: str | None = option(
+        "With --choose, split that fixes which settings are tested; the training split if there "
+        "is one, else a half of the texts.",
+        metavar="SPLIT",
+    )
+    policy: str | None = option("With --choose, family of the list.")
 
 
 @flat
@@ -27,21 +43,7 @@ def certify(
         list[str] | None,
         typer.Option(metavar="PROMISE", help="'f1 kept >= 0.99 with 90%'; several may be given."),
     ] = None,
-    choose: Annotated[
-        bool,
-        typer.Option(
-            "--choose", help="Test a list of settings, not the model's own policy; it stays."
-        ),
-    ] = False,
-    list_from: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SPLIT",
-            help="With --choose, split that fixes which settings are tested; the training split "
-            "if there is one, else a half of the texts.",
-        ),
-    ] = None,
-    policy: Annotated[str | None, typer.Option(help="With --choose, family of the list.")] = None,
+    listed: Listed,
     check: Annotated[
         bool,
         typer.Option("--check", help="Derive the certificate again from what was counted."),
@@ -62,7 +64,7 @@ def certify(
     from tokenexit.evaluation.processes import is_main
     from tokenexit.workflows.lock import locked
 
-    refuse(model, promise, check, rerun, choose, list_from or policy)
+    refuse(model, promise, check, rerun, listed)
     folder, options = Path(model), columns.options()
     if check:
         found, told = checked(folder, place, rerun, (data, split, batch_size, options))
@@ -73,22 +75,13 @@ def certify(
         if is_main():
             context.with_resource(locked(model, "tokenexit certify"))
         asked = " and ".join(promise or [])
-        found, told = tested(
-            folder, place, asked, (data, split or "test", batch_size, options),
-            choose=choose, list_from=list_from, family=policy,
-        )  # fmt: skip
+        texts = (data, split or "test", batch_size, options)
+        found, told = tested(folder, place, asked, texts, listed)
     write_json(json_file, found)
     typer.echo(told)
 
 
-def refuse(
-    model: str,
-    promise: list[str] | None,
-    check: bool,
-    rerun: bool,
-    choose: bool,
-    listed: str | None,
-) -> None:
+def refuse(model: str, promise: list[str] | None, check: bool, rerun: bool, listed: Listed) -> None:
     """Refuse options that do not go together.
 
     Raises:
@@ -96,7 +89,8 @@ def refuse(
     """
     if not Path(model).is_dir():
         raise UserError(f"{model!r} is no folder here; a certificate stands in a model folder.")
-    if check and (promise or choose or listed):
+    told = listed.list_from or listed.policy
+    if check and (promise or listed.choose or told):
         raise UserError(
             "--check tests what the certificate says; leave --promise, --choose, --list-from and "
             "--policy out."
@@ -105,7 +99,7 @@ def refuse(
         raise UserError("--rerun goes with --check.")
     if not check and not promise:
         raise UserError("Say with --promise what to certify, such as 'differs <= 0.05 with 90%'.")
-    if listed and not choose:
+    if told and not listed.choose:
         raise UserError("--list-from and --policy go with --choose, which tests a list.")
 
 
@@ -145,14 +139,7 @@ def checked(folder: Path, place: Machine, rerun: bool, texts: Any) -> tuple[dict
 
 
 def tested(
-    folder: Path,
-    place: Machine,
-    asked: str,
-    texts: Any,
-    *,
-    choose: bool,
-    list_from: str | None,
-    family: str | None,
+    folder: Path, place: Machine, asked: str, texts: Any, listed: Listed
 ) -> tuple[dict[str, Any], str]:
     """Test promises, and write the certificate.
 
@@ -170,13 +157,14 @@ def tested(
     from tokenexit.workflows.selection import used_before
 
     data, split, batch_size, options = texts
+    choose, list_from = listed.choose, listed.list_from
     labels = any(one.kind.labelled for one in parse(asked))
     opened = open_model(str(folder), place)
     part = opened.split(data, split, labels, **options)
     listing = None
     if choose and (list_from or "train") != split:
         listing = opened.listing(data, list_from, labels, **options)
-    families = None if family is None else [read_policy(family)]
+    families = None if listed.policy is None else [read_policy(listed.policy)]
     found = certified(
         opened.model, part, asked, name=split, batch_size=batch_size, choose=choose,
         families=families, design=listing,

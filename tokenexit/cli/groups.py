@@ -147,6 +147,10 @@ class Loading(Machine):
     )
 
 
+def _tuned(help: str) -> Any:
+    return option(f"With --tune-reducer, {help}")
+
+
 @dataclass(frozen=True)
 class Tuning(OptionGroup):
     """How the reducer is chosen, before the policy."""
@@ -156,12 +160,8 @@ class Tuning(OptionGroup):
         "its threshold, or by searching shares of rows layer by layer.",
         metavar="threshold|search",
     )
-    reducer_quality: float | None = option(
-        "With --tune-reducer, share of the quality without it to keep."
-    )
-    reducer_speedup: float | None = option(
-        "With --tune-reducer, how many times fewer multiply-accumulates."
-    )
+    reducer_quality: float | None = _tuned("share of the quality without it to keep.")
+    reducer_speedup: float | None = _tuned("how many times fewer multiply-accumulates.")
     reducer_rounds: int | None = option("Rounds of --tune-reducer search; 30 by default.", min=0)
 
     def options(self) -> dict[str, Any]:

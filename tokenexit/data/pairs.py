@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from tokenexit.data.split import Split
 from tokenexit.data.table import Table, check_apart, check_texts, described, listed, shown
@@ -46,16 +46,6 @@ class PairSplit(Split):
         """See ``Split``."""
         targets = self.targets or [""] * len(self)
         return [f"{a}\x1e{b}" for a, b in zip(self.sources, targets, strict=True)]
-
-    def take(self, rows: range | list[int]) -> Self:
-        """The pairs at these places."""
-        return replace(
-            self,
-            sources=[self.sources[row] for row in rows],
-            targets=None if self.targets is None else [self.targets[row] for row in rows],
-            references=None if self.references is None else [self.references[r] for r in rows],
-            groups=None if self.groups is None else [self.groups[row] for row in rows],
-        )
 
 
 def read_pairs(

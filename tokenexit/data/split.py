@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from typing import Self
+from dataclasses import fields, replace
+from typing import Any, Self
 
 from tokenexit.errors import UserError
 
@@ -21,9 +22,16 @@ class Split(ABC):
     @abstractmethod
     def __len__(self) -> int: ...
 
-    @abstractmethod
     def take(self, rows: range | list[int]) -> Self:
-        """The rows at these places."""
+        """The rows at these places: all fields of a split but ``origin`` are columns or None."""
+        one: Any = self
+        columns = {field.name: getattr(self, field.name) for field in fields(one)}
+        taken = {
+            name: [column[row] for row in rows]
+            for name, column in columns.items()
+            if name != "origin" and column is not None
+        }
+        return replace(one, **taken)
 
     @abstractmethod
     def keys(self) -> list[str]:

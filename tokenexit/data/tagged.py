@@ -68,15 +68,6 @@ class TaggedSplit(Split):
             for tokens, told in zip(self.tokens, tags, strict=True)
         ]
 
-    def take(self, rows: range | list[int]) -> Self:
-        """The sentences at these places."""
-        return replace(
-            self,
-            tokens=[self.tokens[row] for row in rows],
-            tags=None if self.tags is None else [self.tags[row] for row in rows],
-            groups=None if self.groups is None else [self.groups[row] for row in rows],
-        )
-
 
 def read_tagged(
     source: str | Path,

@@ -19,21 +19,30 @@ _AT_ONCE = 50
 
 
 @dataclass(frozen=True)
-class Paired:
-    """Quality less that of another run on the same texts, and the share of it, with intervals.
+class Difference:
+    """Quality less that of another run on the same texts, with its interval.
 
     Attributes:
         difference: On all texts.
-        low: Lower end of its confidence interval.
+        low: Lower end of the confidence interval.
         high: Upper end.
-        kept: Quality over the other's; NaN where that is 0.
-        kept_low: Lower end.
-        kept_high: Upper end.
     """
 
     difference: float
     low: float
     high: float
+
+
+@dataclass(frozen=True)
+class Paired(Difference):
+    """The same, and the share of that quality, likewise.
+
+    Attributes:
+        kept: Quality over the other's; NaN where that is 0.
+        kept_low: Lower end.
+        kept_high: Upper end.
+    """
+
     kept: float
     kept_low: float
     kept_high: float

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import singledispatch
 from typing import Any, overload
 
 from tokenexit.data.pairs import PairSplit
@@ -13,6 +12,7 @@ from tokenexit.evaluation.text_trace import TextTrace
 from tokenexit.halting import Trace
 from tokenexit.models.encoders.labeller import Labeller
 from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.models.kinds import by_kind
 from tokenexit.policies import Policy
 from tokenexit.results import Result
 
@@ -54,15 +54,5 @@ def evaluate(
     Raises:
         UserError: The split has nothing to compare with, or what the model does not know.
     """
-    return _way(model)(model, split, name, policy, **options)
-
-
-@singledispatch
-def _way(model: Any) -> Any:
-    """How a model is measured; most label."""
-    return evaluate_labelled
-
-
-@_way.register
-def _(model: ExitModelForSeq2SeqLM) -> Any:
-    return evaluate_texts
+    measure = by_kind(model, evaluate_labelled, evaluate_texts)
+    return measure(model, split, name, policy, **options)

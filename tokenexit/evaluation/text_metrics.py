@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenexit.errors import UserError, unknown_name
-from tokenexit.evaluation.bootstrap import RESAMPLES
+from tokenexit.evaluation.bootstrap import RESAMPLES, Difference
 from tokenexit.extras import require_libraries
 from tokenexit.metrics import Metric
 from tokenexit.results import kept
@@ -56,21 +56,15 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class BleuDifference:
-    """BLEU less that of another run, 0 to 1, and how sure it is.
+class BleuDifference(Difference):
+    """BLEU less that of another run, and how sure it is.
 
     Attributes:
-        difference: On all texts.
         mean: Over resamples.
-        low: Lower end of the confidence interval.
-        high: Upper end.
         p_value: As sacreBLEU's paired bootstrap gives it, but 1 where nothing differs.
     """
 
-    difference: float
     mean: float
-    low: float
-    high: float
     p_value: float
 
 
@@ -155,7 +149,7 @@ def bleu_difference(
     away = np.abs(drawn) - np.abs(drawn).mean()
     beyond = int((away >= abs(ours - deep)).sum())
     p_value = (beyond + 1) / (RESAMPLES + 1)
-    return BleuDifference(ours - deep, float(drawn.mean()), float(low), float(high), p_value)
+    return BleuDifference(ours - deep, float(low), float(high), float(drawn.mean()), p_value)
 
 
 def check_parts(metric: Metric) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from tokenexit.decoding import DecodeWork
 from tokenexit.extras import require_libraries
 from tokenexit.files import replacing
+from tokenexit.halting.trace import Depths
 from tokenexit.models.generation.generate_texts import GeneratedText
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ BESIDE = ("source", "reference", "full_depth", "full_depth_oracle")
 
 
 @dataclass(frozen=True, eq=False)
-class TextTrace:
+class TextTrace(Depths):
     """Generated texts, in order of their sources.
 
     Attributes:
@@ -54,16 +55,6 @@ class TextTrace:
     def exit_layers(self) -> np.ndarray:
         """Layer at which each token left, text after text."""
         return np.array([e for output in self.outputs for e in output.exit_layers], dtype=np.int64)
-
-    @property
-    def mean_exit_layer(self) -> float:
-        """Average depth of a token; 0 without tokens."""
-        return float(self.exit_layers.mean()) if len(self) else 0.0
-
-    @property
-    def histogram(self) -> list[int]:
-        """Tokens that left at each layer, from the first."""
-        return np.bincount(self.exit_layers, minlength=self.num_layers + 1)[1:].tolist()
 
     @property
     def by_position(self) -> list[float]:

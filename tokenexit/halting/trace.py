@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import reduce
@@ -97,8 +98,34 @@ ROW_FIELDS = tuple(field.name for field in fields(WordRows))
 """What is saved of a run, a column each."""
 
 
+class Depths(ABC):
+    """Where the rows of a run left.
+
+    Attributes:
+        num_layers: Depth of the network.
+    """
+
+    num_layers: int
+
+    @property
+    @abstractmethod
+    def exit_layers(self) -> NDArray[np.int64]:
+        """Layer at which each row left."""
+
+    @property
+    def mean_exit_layer(self) -> float:
+        """Average depth of a row; 0 without rows."""
+        layers = self.exit_layers
+        return float(layers.mean()) if len(layers) else 0.0
+
+    @property
+    def histogram(self) -> list[int]:
+        """Rows that left at each layer, from the first."""
+        return np.bincount(self.exit_layers, minlength=self.num_layers + 1)[1:].tolist()
+
+
 @dataclass(frozen=True, eq=False)
-class Trace(WordRows):
+class Trace(WordRows, Depths):
     """Words with what else a run knows of them, and the work that it was.
 
     Attributes:
@@ -115,14 +142,9 @@ class Trace(WordRows):
     num_layers: int
 
     @property
-    def mean_exit_layer(self) -> float:
-        """Average depth of a word; 0 without words."""
-        return float(self.exit_layer.mean()) if len(self) else 0.0
-
-    @property
-    def histogram(self) -> list[int]:
-        """Words that left at each layer, from the first."""
-        return np.bincount(self.exit_layer, minlength=self.num_layers + 1)[1:].tolist()
+    def exit_layers(self) -> NDArray[np.int64]:
+        """Of each word."""
+        return self.exit_layer
 
     def save(
         self,

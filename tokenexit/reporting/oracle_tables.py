@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from tokenexit.reporting.oracle_text import tally_cells
 from tokenexit.reporting.payers import Example, Payers
 from tokenexit.reporting.run import RunData
 from tokenexit.reporting.table import Table
-from tokenexit.wording.naming import capital, fixed, percent, whole
+from tokenexit.wording.naming import capital, fixed, whole
 
 
 def payers_table(run: RunData, payers: Payers) -> Table:
@@ -15,21 +16,7 @@ def payers_table(run: RunData, payers: Payers) -> Table:
         f"Mean exit {run.step}", "Oracle's", "Reached", "False alarms", "Late",
         f"{capital(run.step)}s lost", "Of all lost",
     ]  # fmt: skip
-    rows = [
-        [
-            row.label,
-            whole(row.rows),
-            fixed(row.exit_layer, 2),
-            fixed(row.oracle_layer, 2),
-            percent(row.reached),
-            whole(row.false_alarms),
-            whole(row.late),
-            whole(row.layers_lost),
-            percent(row.share_of_lost),
-        ]
-        for row in payers.classes
-    ]
-    return Table(head, rows)
+    return Table(head, [tally_cells(row, whole) for row in payers.classes])
 
 
 def alarms_table(run: RunData, payers: Payers) -> Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tokenexit.errors import printable
@@ -50,7 +50,7 @@ def oracle_table(result: Mapping[str, Any]) -> str:
         return f"No oracle: the {r.split} split has nothing to compare."
     kind = "kind of token" if r.generates else "label of full depth"
     shown = r.oracle.by_class[:MOST]
-    rows = [(kind, f"{r.unit}s", *_HEADER), *map(_cells, shown), _cells(r.oracle.all)]
+    rows = [[kind, f"{r.unit}s", *_HEADER], *map(tally_cells, [*shown, r.oracle.all])]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(
@@ -67,18 +67,16 @@ def oracle_table(result: Mapping[str, Any]) -> str:
     return printable("\n" + "\n".join(lines))
 
 
-def _cells(one: Tally) -> tuple[str, ...]:
-    return (
+def tally_cells(one: Tally, whole: Callable[[int], str] = str) -> list[str]:
+    """A line of a table of who pays; ``whole`` writes counts."""
+    return [
         one.label,
-        str(one.rows),
-        fixed(one.exit_layer, 2),
-        fixed(one.oracle_layer, 2),
+        whole(one.rows),
+        *(fixed(layer, 2) for layer in (one.exit_layer, one.oracle_layer)),
         percent(one.reached),
-        str(one.false_alarms),
-        str(one.late),
-        str(one.layers_lost),
+        *map(whole, (one.false_alarms, one.late, one.layers_lost)),
         percent(one.share_of_lost),
-    )
+    ]
 
 
 def _of(count: int, total: Tally) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import singledispatch
 from typing import Any, cast
 
 import torch
@@ -17,7 +16,7 @@ from tokenexit.evaluation.bench.peers import chosen_peers, entrants
 from tokenexit.evaluation.bench.race import Timed, race
 from tokenexit.evaluation.bench.result import BenchResult
 from tokenexit.evaluation.bench.rows import padding, rows_of, speedups
-from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
+from tokenexit.models.kinds import by_kind
 from tokenexit.policies import Policy
 
 
@@ -49,7 +48,8 @@ def bench(
             other.
     """
     peers = chosen_peers(against)
-    field: Field[Any] = _field(model)(model, texts, policy, batch_size, **options)
+    kind = by_kind(model, EncoderField, GeneratorField)
+    field: Field[Any] = kind(model, texts, policy, batch_size, **options)
     if not field.items:
         raise UserError(f"There is no {field.asked} to time.")
     own, more = field.own(), field.more()
@@ -87,14 +87,3 @@ def bench(
         ran=what_ran([name for peer in peers for name in peer.packages], model.products),
         **field.told(found[len(own) : len(own) + len(more)], three),
     )
-
-
-@singledispatch
-def _field(model: Any) -> Any:
-    """Who takes part; most models label."""
-    return EncoderField
-
-
-@_field.register
-def _(model: ExitModelForSeq2SeqLM) -> Any:
-    return GeneratorField

@@ -26,13 +26,7 @@ class QualityAndCompute(Panel):
     def draw(self, run: RunData) -> list[Picture]:
         """See ``Panel``."""
         curve = curve_of(run)
-        if curve is None:
-            return []
-        macs = "Multiply-accumulates, plain model = 1"
-        return [
-            _picture(curve, "macs", macs, lambda p: p.mac_ratio),
-            _picture(curve, "depth", "Mean exit layer", lambda p: p.depth, curve.oracle),
-        ]
+        return [] if curve is None else _pictures(curve)
 
     def keys(self, run: RunData) -> list[Key]:
         """See ``Panel``."""
@@ -85,6 +79,14 @@ def _look(row: int) -> tuple[str, str]:
     """Colour and shape of a family; shapes move on when colours begin again."""
     count = len(FAMILIES_LIGHT)
     return f"k{row % count}", SHAPES[(row + row // count) % len(SHAPES)]
+
+
+def _pictures(curve: Curve) -> list[Picture]:
+    macs = "Multiply-accumulates, plain model = 1"
+    return [
+        _picture(curve, "macs", macs, lambda p: p.mac_ratio),
+        _picture(curve, "depth", "Mean exit layer", lambda p: p.depth, curve.oracle),
+    ]
 
 
 def _picture(

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from tokenexit.calibration import CalibrateConfig, calibrate
 from tokenexit.calibration.found import Calibration
 from tokenexit.calibration.sampling import sample
+from tokenexit.data.groups import with_groups
 from tokenexit.errors import UserError
 from tokenexit.evaluation.bench import BenchResult, bench
 from tokenexit.evaluation.evaluate import evaluate
@@ -36,6 +37,8 @@ class Commands(ABC):
     model: Any
     loader: ClassVar[Any]
     kind: ClassVar[str]
+    columns: ClassVar[tuple[str, ...]]
+    """What else its ``read`` can be told."""
     predicting: ClassVar[tuple[str, ...]] = ()
     """What else its ``predict`` can be told."""
     measuring: ClassVar[tuple[str, ...]] = ()
@@ -60,9 +63,21 @@ class Commands(ABC):
         placed = loaded.to(state().device if device is None else device)
         self.model = placed.use(precision, runtime)
 
-    @abstractmethod
     def read(self, data: str, options: dict[str, Any], labels: bool = True) -> dict[str, Any]:
-        """Splits of a data set; without ``labels``, of texts that need not have any."""
+        """Splits of a data set; without ``labels``, of texts that need not have any.
+
+        Raises:
+            UserError: An option of another kind of model, or data that cannot be read.
+        """
+        check_only(options, (*self.columns, "group_column", "data_name"), self.kind)
+        name = options.get("data_name")
+        told = {column: options[column] for column in self.columns if column in options}
+        found = self._read(data, name, labels, **told)
+        return with_groups(found, data, options.get("group_column"), name)
+
+    @abstractmethod
+    def _read(self, data: str, name: str | None, labels: bool, **told: Any) -> dict[str, Any]:
+        """The same without documents; told is what of ``columns`` the user says."""
 
     @abstractmethod
     def texts(self, split: Any) -> Sequence[Any]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from tokenexit.context import ContextGate
-from tokenexit.data.groups import with_groups
 from tokenexit.data.pairs import read_pairs
 from tokenexit.models.generation.seq2seq import ExitModelForSeq2SeqLM
 from tokenexit.policies import Policy
 from tokenexit.results import Result
 from tokenexit.tasks import generation_task
 from tokenexit.training.fit_gate_texts import fit_gate_texts
-from tokenexit.workflows.commands.base import Commands, check_only
+from tokenexit.workflows.commands.base import Commands
 
 
 class Generator(Commands):
@@ -20,22 +19,12 @@ class Generator(Commands):
 
     loader = ExitModelForSeq2SeqLM
     kind = "text generators"
+    columns = ("lang", "source_column", "target_column")
     predicting = timing = ("pending", "batching", "max_wait")
     measuring = ("pending", "also")
 
-    def read(self, data: str, options: dict[str, Any], labels: bool = True) -> dict[str, Any]:
-        """See ``Commands``."""
-        known = ("lang", "source_column", "target_column", "group_column", "data_name")
-        check_only(options, known, self.kind)
-        found = read_pairs(
-            data,
-            lang=options.get("lang"),
-            source_column=options.get("source_column"),
-            target_column=options.get("target_column"),
-            name=options.get("data_name"),
-            sources_only=not labels,
-        )
-        return with_groups(found, data, options.get("group_column"), options.get("data_name"))
+    def _read(self, data: str, name: str | None, labels: bool, **told: Any) -> dict[str, Any]:
+        return dict(read_pairs(data, name=name, sources_only=not labels, **told))
 
     def texts(self, split: Any) -> list[str]:
         """See ``Commands``."""

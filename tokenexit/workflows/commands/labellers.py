@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tokenexit.context import ContextGate
-from tokenexit.data.groups import with_groups
 from tokenexit.data.tagged import read_tagged, with_validation
 from tokenexit.data.texts import read_texts
 from tokenexit.errors import UserError
@@ -16,7 +15,7 @@ from tokenexit.models.words.token_classification import ExitModelForTokenClassif
 from tokenexit.tasks.naming import text_task
 from tokenexit.tasks.scoring.gold import class_numbers
 from tokenexit.training.fit_gate import fit_gate
-from tokenexit.workflows.commands.base import Commands, check_only
+from tokenexit.workflows.commands.base import Commands
 
 
 class Tagger(Commands):
@@ -26,21 +25,14 @@ class Tagger(Commands):
 
     loader = ExitModelForTokenClassification
     kind = "taggers"
+    columns = ("column", "convert_tags")
     predicting = ("decode", "splitter", "pretokenized")
     measuring = ("decode", "on_unknown")
 
-    def read(self, data: str, options: dict[str, Any], labels: bool = True) -> dict[str, Any]:
-        """See ``Commands``."""
-        known = ("column", "convert_tags", "group_column", "data_name")
-        check_only(options, known, self.kind)
-        column = options.get("column") or f"{self.model.settings.task}_tags"
-        found = read_tagged(
-            data,
-            column if labels else None,
-            name=options.get("data_name"),
-            convert=options.get("convert_tags", False),
-        )
-        return with_groups(found, data, options.get("group_column"), options.get("data_name"))
+    def _read(self, data: str, name: str | None, labels: bool, **told: Any) -> dict[str, Any]:
+        column = told.get("column") or f"{self.model.settings.task}_tags"
+        convert = told.get("convert_tags", False)
+        return dict(read_tagged(data, column if labels else None, name=name, convert=convert))
 
     def held_out(self, splits: dict[str, Any]) -> dict[str, Any]:
         """See ``Commands``."""
@@ -61,6 +53,7 @@ class Classifier(Tagger):
 
     loader = ExitModelForSequenceClassification
     kind = "text classifiers"
+    columns = ("column", "pair_column", "label_column")
     predicting = ()
 
     def _given(self, options: Mapping[str, Any], *known: str) -> dict[str, Any]:
@@ -70,19 +63,11 @@ class Classifier(Tagger):
             options = {name: value for name, value in options.items() if name != "batching"}
         return super()._given(options, *known)
 
-    def read(self, data: str, options: dict[str, Any], labels: bool = True) -> dict[str, Any]:
-        """See ``Commands``."""
-        known = ("column", "pair_column", "label_column", "group_column", "data_name")
-        check_only(options, known, self.kind)
-        found = read_texts(
-            data,
-            column=options.get("column"),
-            pair_column=options.get("pair_column"),
-            label_column=options.get("label_column", "label") if labels else None,
-            name=options.get("data_name"),
-            kind=text_task(self.model.settings.task).split,
-        )
-        return with_groups(found, data, options.get("group_column"), options.get("data_name"))
+    def _read(self, data: str, name: str | None, labels: bool, **told: Any) -> dict[str, Any]:
+        if not labels:
+            told["label_column"] = None
+        kind = text_task(self.model.settings.task).split
+        return dict(read_texts(data, name=name, kind=kind, **told))
 
     def held_out(self, splits: dict[str, Any]) -> dict[str, Any]:
         """See ``Commands``."""

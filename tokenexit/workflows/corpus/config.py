@@ -111,11 +111,6 @@ class CorpusConfig:
     @property
     def options(self) -> dict[str, Any]:
         """What ``predict`` of its model is told."""
-        return {
-            "decode": self.decode,
-            "pending": self.pending,
-            "batching": self.batching,
-            "max_wait": self.max_wait,
-            "splitter": self.splitter,
-            "pretokenized": self.pretokenized or None,
-        }
+        names = ("decode", "pending", "batching", "max_wait", "splitter")
+        told = {name: getattr(self, name) for name in names}
+        return {**told, "pretokenized": self.pretokenized or None}
