@@ -1,4 +1,4 @@
-"""The commands of ``docs/promises.md`` run as they are written, one after the other."""
+"""The commands of ``docs/promises.md`` and of the README run as they are written."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).parents[2] / "docs" / "promises.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "promises.md"
 pytestmark = pytest.mark.skipif(not PAGE.is_file(), reason="docs/ is not installed")
 
 _path = Path(__file__).parents[1] / "workflows" / "trained.py"
@@ -47,3 +48,23 @@ def test_make_test_again_and_watch(trained_run, corpus, tmp_path, monkeypatch, c
     again = next(done for line, done in said.items() if "--rerun" in line)
     assert "0 of 47 texts come out otherwise" in again.out
     assert json.loads((own / "certificate.json").read_text())["certified"] == 1
+
+
+def test_the_promise_of_the_readme(trained_run, corpus, tmp_path, monkeypatch, cli, caplog):
+    own = tmp_path / "runs" / "mine"
+    shutil.copytree(trained_run, own, ignore=shutil.ignore_patterns("checkpoints"))
+    (tmp_path / "FOLDER").symlink_to(corpus)
+    (tmp_path / "text.txt").write_text("Ada was born in London .\n")
+    monkeypatch.chdir(tmp_path)
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    calibrate, predict = (
+        next(line for line in lines if line.startswith(f"tokenexit {command} "))
+        for command in ("calibrate", "predict")
+    )
+    promise = shlex.split(calibrate)[-1]
+    assert "--promise" in calibrate
+    said = cli(*shlex.split(calibrate)[1:])
+    assert said.code == 0, said.err
+    assert promise in said.out
+    assert "cannot be promised on 45 texts: " in caplog.text
+    assert cli(*shlex.split(predict)[1:]).code == 0
