@@ -70,16 +70,8 @@ class AlbertBackbone(Projected):
 
     def embedding_recipe(self) -> EmbeddingRecipe | None:
         """The embeddings as data."""
-        parts = self.base.embeddings
-        if not as_data.known(parts) or not as_data.dropout(parts.dropout):
-            return None
-        return as_data.embedding(
-            tokens=parts.word_embeddings,
-            places=parts.position_embeddings,
-            segments=parts.token_type_embeddings,
-            norm=parts.LayerNorm,
-            project=self.base.encoder.embedding_hidden_mapping_in,
-        )
+        project = self.base.encoder.embedding_hidden_mapping_in
+        return as_data.embedding_like_bert(self.base.embeddings, project=project)
 
     def top_recipe(self) -> HeadRecipe | None:
         """The classifier of words or texts as data."""

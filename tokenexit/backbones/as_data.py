@@ -109,6 +109,30 @@ def embedding(
     return EmbeddingRecipe(rows, scale, first_place=first_place, padding=padding, **parts)
 
 
+def embedding_like_bert(
+    parts: Any, *, project: Any = None, first_place: int = 0, padding: int | None = None
+) -> EmbeddingRecipe | None:
+    """Words, places and, where there are any, segments, as BERT and its kin add them, as data.
+
+    Args:
+        parts: The family's module of them, with a norm and dropout.
+        project: As in ``EmbeddingRecipe``, likewise the others.
+        first_place: Row of the first place.
+        padding: Token whose places are not counted.
+    """
+    if not known(parts) or not dropout(parts.dropout):
+        return None
+    return embedding(
+        parts.word_embeddings,
+        places=parts.position_embeddings,
+        segments=getattr(parts, "token_type_embeddings", None),
+        norm=parts.LayerNorm,
+        project=project,
+        first_place=first_place,
+        padding=padding,
+    )
+
+
 def head(
     project: Any, dense: Any = None, activation: Any = None, *, drops: Sequence[Any] = ()
 ) -> HeadRecipe | None:

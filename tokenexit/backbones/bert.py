@@ -110,16 +110,9 @@ class BertBackbone(Projected):
 
     def embedding_recipe(self) -> EmbeddingRecipe | None:
         """The embeddings as data."""
-        parts = self.base.embeddings
-        if not as_data.known(parts) or not as_data.dropout(parts.dropout):
-            return None
-        project = getattr(self.base, "embeddings_project", None)
-        return as_data.embedding(
-            tokens=parts.word_embeddings,
-            places=parts.position_embeddings,
-            segments=parts.token_type_embeddings,
-            norm=parts.LayerNorm,
-            project=project,
+        return as_data.embedding_like_bert(
+            self.base.embeddings,
+            project=getattr(self.base, "embeddings_project", None),
             first_place=self._first_position,
             padding=self._padding if self._first_position else None,
         )

@@ -63,12 +63,7 @@ class DistilBertBackbone(Projected):
 
     def embedding_recipe(self) -> EmbeddingRecipe | None:
         """The embeddings as data."""
-        parts = self.base.embeddings
-        if not as_data.known(parts) or not as_data.dropout(parts.dropout):
-            return None
-        return as_data.embedding(
-            tokens=parts.word_embeddings, places=parts.position_embeddings, norm=parts.LayerNorm
-        )
+        return as_data.embedding_like_bert(self.base.embeddings)
 
     def top_recipe(self) -> HeadRecipe | None:
         """The classifier of words or texts as data."""
@@ -86,12 +81,5 @@ class DistilBertBackbone(Projected):
     @classmethod
     def example_config(cls, model_type: str) -> PretrainedConfig:
         """Four layers of width 32."""
-        return AutoConfig.for_model(
-            model_type,
-            vocab_size=120,
-            dim=32,
-            n_layers=4,
-            n_heads=4,
-            hidden_dim=48,
-            max_position_embeddings=66,
-        )
+        sizes = {"dim": 32, "n_layers": 4, "n_heads": 4, "hidden_dim": 48}
+        return AutoConfig.for_model(model_type, vocab_size=120, max_position_embeddings=66, **sizes)

@@ -17,7 +17,6 @@ from tokenexit.decoding.layer import propagate, run_layer
 from tokenexit.decoding.outcome import Rows, Step, StepOutcome
 from tokenexit.decoding.sequences import DecodingSettings, Sequences
 from tokenexit.decoding.source import Source
-from tokenexit.decoding.trail import last_tokens
 from tokenexit.policies import Policy, index_state
 from tokenexit.policies.never import Never
 from tokenexit.signals import Signals
@@ -167,15 +166,8 @@ class Decoding(Sequences):
     def _signals(
         self, layer: int, seen: Tensor, rows: Rows, previous: Callable[[], Tensor] | None
     ) -> Signals:
-        return rows.signals(
-            layer,
-            self.decoder.num_layers,
-            seen,
-            num_steps=self.max_steps,
-            previous=previous,
-            **last_tokens(self.trail, rows.sequence),
-            **self.exits.heads(layer, self.work, self.trail),
-        )
+        told = {"num_steps": self.max_steps, "previous": previous}
+        return self.exits.signals(rows, layer, seen, self.work, self.trail, **told)
 
     def _leave(self, layer: int, block: Block, hidden: Tensor) -> None:
         """Tokens go no further; what later tokens need of them is kept."""

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from tokenexit.context import ContextGate
 from tokenexit.decoders import Decoder
-from tokenexit.decoding.trail import Trail
+from tokenexit.decoding.outcome import Rows
+from tokenexit.decoding.trail import Trail, last_tokens
 from tokenexit.decoding.work import DecodeWork
 from tokenexit.errors import UserError
 from tokenexit.gates import LinearGate
@@ -86,6 +87,28 @@ class Exits:
             "depth_head": None if self.depth is None else partial(self._needed, layer, work),
             "context": None if self.context is None else partial(self._judged, layer, work, trail),
         }
+
+    def signals(
+        self,
+        rows: Rows,
+        layer: int,
+        hidden: Tensor,
+        work: DecodeWork,
+        trail: Trail | None = None,
+        **more: Any,
+    ) -> Signals:
+        """What policies see of the sequences that arrived at an exit.
+
+        Args:
+            rows: The sequences.
+            layer: The exit, from 1.
+            hidden: Their states, ``[N, H]``.
+            work: See ``heads``.
+            trail: What became of their last tokens; None where none looks back.
+            more: What else ``Signals`` takes.
+        """
+        heads, last = self.heads(layer, work, trail), last_tokens(trail, rows.sequence)
+        return rows.signals(layer, self._decoder.num_layers, hidden, **heads, **last, **more)
 
     def _vocabulary(self, layer: int, work: DecodeWork, hidden: Tensor) -> Tensor:
         size = self._vocabulary_size

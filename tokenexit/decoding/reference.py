@@ -14,7 +14,7 @@ from tokenexit.decoders import Decoder
 from tokenexit.decoding.exits import Exits
 from tokenexit.decoding.layer import Pending
 from tokenexit.decoding.outcome import Rows
-from tokenexit.decoding.trail import Trail, last_tokens
+from tokenexit.decoding.trail import Trail
 from tokenexit.decoding.work import DecodeWork
 from tokenexit.policies import Policy
 
@@ -97,15 +97,9 @@ class _Text:
             if layer not in exits.layers:
                 continue
             hidden = self.columns[newest][layer]
-            signals = row.signals(
-                layer,
-                top,
-                hidden,
-                num_steps=max_steps,
-                previous=None if previous is None else lambda before=previous: before,
-                **last_tokens(self.trail, row.sequence),
-                **exits.heads(layer, DecodeWork(top), self.trail),
-            )
+            before = None if previous is None else lambda before=previous: before
+            told = {"num_steps": max_steps, "previous": before}
+            signals = exits.signals(row, layer, hidden, DecodeWork(top), self.trail, **told)
             halt, state = policy.step(signals, state)
             if halt.item():
                 return self._left(layer)

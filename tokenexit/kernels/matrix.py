@@ -12,6 +12,7 @@ from torch import Tensor
 from tokenexit.errors import UserError, unknown_name
 from tokenexit.kernels.library import Library
 from tokenexit.kernels.reference import quantize_weight
+from tokenexit.kernels.structs import INT, POINTER, fields
 
 KINDS = {"int8": 0, "fp32": 1, "bf16": 2}
 """How weights are stored, with the number that stands for it in source/api.h."""
@@ -26,15 +27,7 @@ PANEL = 64
 class _Struct(ctypes.Structure):
     """As Matrix in source/api.h."""
 
-    _fields_ = (
-        ("kind", ctypes.c_int32),
-        ("K", ctypes.c_int32),
-        ("N", ctypes.c_int32),
-        ("w", ctypes.c_void_p),
-        ("scale", ctypes.c_void_p),
-        ("sum", ctypes.c_void_p),
-        ("bias", ctypes.c_void_p),
-    )
+    _fields_ = (*fields(INT, "kind K N"), *fields(POINTER, "w scale sum bias"))
 
 
 class Matrix:

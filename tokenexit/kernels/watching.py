@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tokenexit.kernels.library import Library
+from tokenexit.kernels.structs import LONG, POINTER, fields
 
 _ALL_AFTER = 8192
 """Rows computed until everything has been looked at."""
@@ -19,11 +20,9 @@ class _Watched(ctypes.Structure):
     """As Watched in source/watched.h."""
 
     _fields_ = (
-        ("numbers", ctypes.c_void_p),
-        ("rows", ctypes.c_int64),
-        ("width", ctypes.c_int64),
-        ("seen", ctypes.c_void_p),
-        ("column", ctypes.c_void_p),
+        ("numbers", POINTER),
+        *fields(LONG, "rows width"),
+        *fields(POINTER, "seen column"),
     )
 
 

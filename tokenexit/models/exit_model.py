@@ -39,6 +39,8 @@ class ExitModel(SavedModel):
     auto_class: ClassVar[Any]
     """transformers' class that builds the network."""
 
+    layout = folders
+
     dry_run_settings: ClassVar[Mapping[str, Any]] = {}
     """Of ``predict``, when a folder is tried that does not say whether it was changed."""
 
@@ -191,13 +193,6 @@ class ExitModel(SavedModel):
 
     def write_further(self, folder: Path) -> None:
         """Write what else goes with the weights into a folder; by default nothing."""
-
-    def settings_files(self) -> dict[str, str]:
-        """Files that say everything but weights, by name."""
-        return folders.settings_files(self)
-
-    def _save(self, folder: Path) -> None:
-        folders.save(self, folder)
 
     @classmethod
     def _load(cls, folder: str | Path, use: Use, hub: dict[str, Any]) -> Self:

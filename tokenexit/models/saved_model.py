@@ -6,7 +6,8 @@ from abc import abstractmethod
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Self
+from types import ModuleType
+from typing import Any, ClassVar, Self
 
 import torch
 from huggingface_hub import ModelHubMixin
@@ -30,6 +31,9 @@ class SavedModel(Predicts, nn.Module, ModelHubMixin, library_name="tokenexit"):
     """A model that is saved in a folder of its own."""
 
     settings: ExitSettings
+
+    layout: ClassVar[ModuleType]
+    """What its folder is written by: ``settings_files`` and ``save``."""
 
     @abstractmethod
     def use(
@@ -63,9 +67,9 @@ class SavedModel(Predicts, nn.Module, ModelHubMixin, library_name="tokenexit"):
         # Training stands above models, which know it by name alone and only when asked.
         return import_module("tokenexit.workflows.fit").fit(self, train, validation, **settings)
 
-    @abstractmethod
     def settings_files(self) -> dict[str, str]:
         """Files that say everything but weights, by name."""
+        return self.layout.settings_files(self)
 
     def save_pretrained(  # type: ignore[override]
         self, save_directory: str | Path, **kwargs: Any
@@ -80,13 +84,9 @@ class SavedModel(Predicts, nn.Module, ModelHubMixin, library_name="tokenexit"):
         push = kwargs.pop("push_to_hub", False)
         repo = kwargs.pop("repo_id", None)
         folder = Path(save_directory)
-        self._save(folder)
+        self.layout.save(self, folder)
         if push:
             self.push_to_hub(repo or folder.name, **kwargs)
-
-    @abstractmethod
-    def _save(self, folder: Path) -> None:
-        """Write the folder."""
 
     @classmethod
     @torch.inference_mode(False)

@@ -17,7 +17,7 @@ from tokenexit.decoding.cache import DecoderCache, Index
 from tokenexit.decoding.exits import Exits, check_generator_policy
 from tokenexit.decoding.layer import propagate, run_layer
 from tokenexit.decoding.outcome import Rows
-from tokenexit.decoding.trail import Trail, last_tokens
+from tokenexit.decoding.trail import Trail
 from tokenexit.decoding.work import DecodeWork
 from tokenexit.errors import UserError
 from tokenexit.policies import Policy
@@ -181,15 +181,8 @@ class EagerLanes(Lanes):
         previous: Callable[[], Tensor] | None,
     ) -> Signals:
         rows = Rows.of(self._tokens[at], self._tensor(places))
-        return rows.signals(
-            layer,
-            self._decoder.num_layers,
-            hidden,
-            num_steps=self._max_steps,
-            previous=previous,
-            **last_tokens(self._trail, rows.sequence),
-            **self._exits.heads(layer, self.work, self._trail),
-        )
+        told = {"num_steps": self._max_steps, "previous": previous}
+        return self._exits.signals(rows, layer, hidden, self.work, self._trail, **told)
 
     def _tensor(self, values: np.ndarray) -> Tensor:
         return torch.from_numpy(values).to(self._device)

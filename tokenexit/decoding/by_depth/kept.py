@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from tokenexit.policies.base import State
+from tokenexit.policies.base import State, index_state
 
 
 class Kept:
@@ -26,7 +26,7 @@ class Kept:
 
     def take(self, slots: Tensor) -> State:
         """What was kept of some slots, ``[n]``."""
-        return _taken(self._store, slots)
+        return index_state(self._store, slots)
 
     def _put(self, store: Any, slots: Tensor, values: State) -> Any:
         if values is None:
@@ -38,11 +38,3 @@ class Kept:
         stores = (None,) * len(values) if store is None else store
         pairs = zip(stores, values, strict=True)
         return tuple(self._put(store, slots, part) for store, part in pairs)
-
-
-def _taken(store: Any, slots: Tensor) -> State:
-    if store is None:
-        return None
-    if isinstance(store, Tensor):
-        return store[slots]
-    return tuple(_taken(part, slots) for part in store)

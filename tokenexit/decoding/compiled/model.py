@@ -14,6 +14,7 @@ from tokenexit.decoders.recipe import DecoderRecipe, LayerParts
 from tokenexit.decoding.compiled import structs
 from tokenexit.decoding.compiled.room import Room
 from tokenexit.kernels import ACTIVATIONS, Library
+from tokenexit.kernels.structs import zeros_of_none
 
 _NORMS = {"layer": 1, "rms": 2}
 
@@ -122,9 +123,8 @@ class CompiledDecoder:
         self._kept.append(matrix)
         return matrix.pointer
 
-    def _norm(self, norm: Norm | None) -> structs.Norm:
-        if norm is None:
-            return structs.Norm()
+    @zeros_of_none(structs.Norm)
+    def _norm(self, norm: Norm) -> structs.Norm:
         return structs.Norm(
             kind=_NORMS[norm.kind],
             epsilon=norm.epsilon,

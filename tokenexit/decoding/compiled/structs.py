@@ -8,26 +8,22 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-INT, FLOAT, POINTER = ctypes.c_int32, ctypes.c_float, ctypes.c_void_p
-
-
-def _fields(kind: Any, names: str) -> tuple[tuple[str, Any], ...]:
-    return tuple((name, kind) for name in names.split())
+from tokenexit.kernels.structs import FLOAT, INT, LONG, POINTER, fields
 
 
 class Norm(ctypes.Structure):
     """``DecoderNorm``."""
 
-    _fields_ = (("kind", INT), ("epsilon", FLOAT), *_fields(POINTER, "weight bias"))
+    _fields_ = (("kind", INT), ("epsilon", FLOAT), *fields(POINTER, "weight bias"))
 
 
 class Layer(ctypes.Structure):
     """``DecoderLayer``."""
 
     _fields_ = (
-        *_fields(Norm, "self_norm cross_norm feed_norm"),
-        *_fields(POINTER, "query_key_value key_value out cross_query cross_key_value cross_out"),
-        *_fields(POINTER, "inner gate outer"),
+        *fields(Norm, "self_norm cross_norm feed_norm"),
+        *fields(POINTER, "query_key_value key_value out cross_query cross_key_value cross_out"),
+        *fields(POINTER, "inner gate outer"),
     )
 
 
@@ -35,12 +31,12 @@ class Model(ctypes.Structure):
     """``DecoderModel``."""
 
     _fields_ = (
-        *_fields(INT, "layers hidden heads head_size vocabulary num_words"),
-        *_fields(INT, "pre_norm activation narrow"),
-        *_fields(FLOAT, "scaling word_scale final_scale"),
-        *_fields(POINTER, "words places"),
-        *_fields(Norm, "embed_norm final_norm"),
-        *_fields(POINTER, "head layer"),
+        *fields(INT, "layers hidden heads head_size vocabulary num_words"),
+        *fields(INT, "pre_norm activation narrow"),
+        *fields(FLOAT, "scaling word_scale final_scale"),
+        *fields(POINTER, "words places"),
+        *fields(Norm, "embed_norm final_norm"),
+        *fields(POINTER, "head layer"),
     )
 
 
@@ -48,8 +44,8 @@ class Cache(ctypes.Structure):
     """``DecoderCache``."""
 
     _fields_ = (
-        *_fields(INT, "rows length blocks reach unused bias_width"),
-        *_fields(POINTER, "keys values states table filled users stack bias"),
+        *fields(INT, "rows length blocks reach unused bias_width"),
+        *fields(POINTER, "keys values states table filled users stack bias"),
     )
 
 
@@ -57,24 +53,24 @@ class Source(ctypes.Structure):
     """``DecoderSource``."""
 
     _fields_ = (
-        *_fields(INT, "count tokens blocks longest"),
-        *_fields(POINTER, "memory start first number keys values made"),
+        *fields(INT, "count tokens blocks longest"),
+        *fields(POINTER, "memory start first number keys values made"),
     )
 
 
 class Batch(ctypes.Structure):
     """``DecodeBatch``."""
 
-    _fields_ = _fields(POINTER, "model cache source origin")
+    _fields_ = fields(POINTER, "model cache source origin")
 
 
 class Gate(ctypes.Structure):
     """``DecodeGate``."""
 
     _fields_ = (
-        *_fields(INT, "inputs inner num_features remembers"),
-        *_fields(POINTER, "features place weight bias out out_bias"),
-        ("macs", ctypes.c_int64),
+        *fields(INT, "inputs inner num_features remembers"),
+        *fields(POINTER, "features place weight bias out out_bias"),
+        ("macs", LONG),
     )
 
 
@@ -82,8 +78,8 @@ class Rule(ctypes.Structure):
     """``DecodeRule``."""
 
     _fields_ = (
-        *_fields(INT, "score low patience classes steps shortlist"),
-        *_fields(POINTER, "exits asked thresholds depths table gate context"),
+        *fields(INT, "score low patience classes steps shortlist"),
+        *fields(POINTER, "exits asked thresholds depths table gate context"),
     )
 
 
@@ -91,10 +87,10 @@ class Step(ctypes.Structure):
     """``DecodeStep``."""
 
     _fields_ = (
-        *_fields(INT, "pending num_banned"),
+        *fields(INT, "pending num_banned"),
         ("rule", Rule),
-        *_fields(POINTER, "banned words logits layers work depths doubts"),
-        *_fields(INT, "trail_width trail_reach"),
+        *fields(POINTER, "banned words logits layers work depths doubts"),
+        *fields(INT, "trail_width trail_reach"),
     )
 
 
@@ -102,8 +98,8 @@ class Run(ctypes.Structure):
     """``DecodeRun``."""
 
     _fields_ = (
-        *_fields(INT, "steps most live num_ends stop_at free_from padding reserved"),
-        *_fields(POINTER, "ends rows tokens layers"),
+        *fields(INT, "steps most live num_ends stop_at free_from padding reserved"),
+        *fields(POINTER, "ends rows tokens layers"),
     )
 
 

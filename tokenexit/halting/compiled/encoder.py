@@ -28,6 +28,7 @@ from tokenexit.heads import ExitHeads
 from tokenexit.heads.linear import LinearHead
 from tokenexit.heads.mlp import MLPHead
 from tokenexit.heads.pooled import PooledHead
+from tokenexit.kernels.structs import zeros_of_none
 
 _LEAST_SPAN = 64
 """Places that position biases reach at least."""
@@ -223,26 +224,23 @@ class _Builder:
             padding=-1 if recipe.padding is None else recipe.padding,
         )
 
-    def head(self, recipe: HeadRecipe | None) -> structs.Head:
-        if recipe is None:
-            return structs.Head()
+    @zeros_of_none(structs.Head)
+    def head(self, recipe: HeadRecipe) -> structs.Head:
         return structs.Head(
             dense=self.dense(recipe.dense),
             project=self.dense(recipe.project),
             activation=kernels.ACTIVATIONS[recipe.activation],
         )
 
-    def dense(self, linear: Linear | None) -> structs.Dense:
-        if linear is None:
-            return structs.Dense()
+    @zeros_of_none(structs.Dense)
+    def dense(self, linear: Linear) -> structs.Dense:
         outputs, inputs = linear.weight.shape
         return structs.Dense(
             self.place(linear.weight), self.place(linear.bias), inputs=inputs, outputs=outputs
         )
 
-    def norm(self, recipe: Norm | None) -> structs.Norm:
-        if recipe is None:
-            return structs.Norm()
+    @zeros_of_none(structs.Norm)
+    def norm(self, recipe: Norm) -> structs.Norm:
         return structs.Norm(
             weight=self.place(recipe.weight),
             bias=self.place(recipe.bias),

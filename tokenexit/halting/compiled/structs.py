@@ -7,7 +7,7 @@ import ctypes
 import numpy as np
 from torch import Tensor
 
-INT, FLOAT, POINTER = ctypes.c_int32, ctypes.c_float, ctypes.c_void_p
+from tokenexit.kernels.structs import FLOAT, INT, POINTER
 
 WORK = 6
 """Numbers of a layer's work."""

@@ -95,17 +95,34 @@ inline int fill(const Decoding &on, int layer, const Tokens &t) {
   return count;
 }
 
-// What one token reads with all its heads, read [I] from query [I]: n places in the blocks number.
-// bias: of the first head, those of others bias_stride behind; or null.
+// Keys and values of a layer, of a cache or a source, and room to read up to longest of them.
 template <class T>
-inline void read_blocks(const DecoderModel &m, const T *keys, const T *values, const int32_t *number, int n,
-                        const float *query, const float *bias, size_t bias_stride, float *share, float *read) {
-  for (int h = 0; h < m.heads; ++h) {
-    const Blocks<T> blocks = {keys + at(h, head_size(m)), values + at(h, head_size(m)), number, block_size(m)};
-    attend_blocks(query + at(h, m.head_size), blocks, n, m.head_size, m.scaling,
-                  bias ? bias + at(h, bias_stride) : nullptr, share, read + at(h, m.head_size));
+class Reader {
+public:
+  template <class Side>
+  Reader(const DecoderModel &m, const Side &side, int layer, int longest)
+      : m_(m), keys_(block_of<T>(m, side.keys, side.blocks, layer, 0)),
+        values_(block_of<T>(m, side.values, side.blocks, layer, 0)),
+        share_(scratch_.floats(round_up(longest, BLOCK))) {}
+
+  // What one token reads with all its heads, read [I] from query [I]: n places in the blocks number.
+  // bias: of the first head, those of others bias_stride behind; or null.
+  void operator()(const int32_t *number, int n, const float *query, const float *bias, size_t bias_stride,
+                  float *read) const {
+    for (int h = 0; h < m_.heads; ++h) {
+      const Blocks<T> blocks = {keys_ + at(h, head_size(m_)), values_ + at(h, head_size(m_)), number,
+                                block_size(m_)};
+      attend_blocks(query + at(h, m_.head_size), blocks, n, m_.head_size, m_.scaling,
+                    bias ? bias + at(h, bias_stride) : nullptr, share_, read + at(h, m_.head_size));
+    }
   }
-}
+
+private:
+  Scratch scratch_; // before what is taken from it
+  const DecoderModel &m_;
+  const T *keys_, *values_;
+  float *share_;
+};
 
 // What each token reads of its sequence, itself included: read [n, I] from joined [n, 3I].
 template <class T>
@@ -113,32 +130,27 @@ inline void read_own(const Decoding &on, int layer, const Tokens &t, const float
   const DecoderModel &m = on.model;
   const DecoderCache &c = on.cache;
   const int width = m.heads * m.head_size;
-  const T *keys = block_of<T>(m, c.keys, c.blocks, layer, 0), *values = block_of<T>(m, c.values, c.blocks, layer, 0);
-  Scratch scratch;
-  float *share = scratch.floats(round_up(c.length, BLOCK));
+  const Reader<T> reader(m, c, layer, c.length);
   for (int i = 0; i < t.count; ++i) {
     const float *own = joined + at(i, 3 * width);
     const int n = t.place[i] + 1;
     put_token(on, layer, t.row[i], t.place[i], own + width, own + 2 * width);
     on.cache.filled[at(t.row[i], m.layers) + layer] = n;
-    read_blocks(m, keys, values, c.table + at(t.row[i], c.reach), n, own,
-                c.bias ? c.bias + c.bias_width - n : nullptr, c.bias_width, share, read + at(i, width));
+    reader(c.table + at(t.row[i], c.reach), n, own, c.bias ? c.bias + c.bias_width - n : nullptr, c.bias_width,
+           read + at(i, width));
   }
 }
 
 // What each token reads of its source: read [n, I] from query [n, I].
 template <class T>
 inline void read_source(const Decoding &on, int layer, const Tokens &t, const float *query, float *read) {
-  const DecoderModel &m = on.model;
   const DecoderSource &s = on.source;
-  const int width = m.heads * m.head_size;
-  const T *keys = block_of<T>(m, s.keys, s.blocks, layer, 0), *values = block_of<T>(m, s.values, s.blocks, layer, 0);
-  Scratch scratch;
-  float *share = scratch.floats(round_up(s.longest, BLOCK));
+  const int width = on.model.heads * on.model.head_size;
+  const Reader<T> reader(on.model, s, layer, s.longest);
   for (int i = 0; i < t.count; ++i) {
     const int from = on.origin[t.row[i]];
-    read_blocks(m, keys, values, s.number + s.first[from], s.start[from + 1] - s.start[from], query + at(i, width),
-                nullptr, 0, share, read + at(i, width));
+    reader(s.number + s.first[from], s.start[from + 1] - s.start[from], query + at(i, width), nullptr, 0,
+           read + at(i, width));
   }
 }
 

@@ -33,14 +33,8 @@ class CascadeForSequenceClassification(Stages, tags=["early-exit", "text-classif
             a policy that has no meaning for texts.
     """
 
+    layout = cascade_folder
     look_ahead = 16  # what one model lets pass is pooled for the next
-
-    def settings_files(self) -> dict[str, str]:
-        """Files that say everything but weights, by name."""
-        return cascade_folder.settings_files(self)
-
-    def _save(self, folder: Path) -> None:
-        cascade_folder.save(self, folder)
 
     @classmethod
     def _load(cls, folder: str | Path, use: Use, hub: dict[str, Any]) -> Self:

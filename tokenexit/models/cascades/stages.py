@@ -24,6 +24,16 @@ from tokenexit.policies import PolicyLike, from_config
 from tokenexit.policies.base import check_unit
 
 
+def _of_each(name: str, what: str) -> property:
+    """Something of each model from the cheapest on, told once where it is the same of all."""
+
+    def told(self: Stages) -> str:
+        values = [getattr(stage, name) for stage in self.stages]
+        return values[0] if len(set(values)) == 1 else "+".join(values)
+
+    return property(told, doc=f"{what}: of all models, or of each from the cheapest on.")
+
+
 class Stages(TextLabeller):
     """The part of a cascade that has to do with its models.
 
@@ -92,30 +102,10 @@ class Stages(TextLabeller):
             stage.use(precision, runtime, free=free)
         return self
 
-    @property
-    def precision(self) -> str:
-        """What inference computes with: of all models, or of each from the cheapest on."""
-        return self._common("precision")
-
-    @property
-    def products(self) -> str:
-        """By what it is multiplied, likewise."""
-        return self._common("products")
-
-    @property
-    def runtime(self) -> str:
-        """Who plans inference, likewise."""
-        return self._common("runtime")
-
-    @property
-    def runtime_used(self) -> str:
-        """Who plans it now, likewise."""
-        return self._common("runtime_used")
-
-    def _common(self, name: str) -> str:
-        """Something of each model, once where it is the same of all."""
-        values = [getattr(stage, name) for stage in self.stages]
-        return values[0] if len(set(values)) == 1 else "+".join(values)
+    precision = _of_each("precision", "What inference computes with")  # type: ignore[override]
+    products = _of_each("products", "By what it is multiplied")  # type: ignore[override]
+    runtime = _of_each("runtime", "Who plans inference")
+    runtime_used = _of_each("runtime_used", "Who plans it now")  # type: ignore[override]
 
     def reads_as_last(self, number: int) -> bool:
         """Whether stage ``number`` gets the same tokens of every text as the last."""
