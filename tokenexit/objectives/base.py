@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 import torch
@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from tokenexit.errors import UserError
 from tokenexit.objectives.info import BatchInfo
+from tokenexit.objectives.settings import CHECK
 from tokenexit.objectives.sub_network import SubNetwork
 from tokenexit.objectives.weights import layer_weights as _layer_weights
 from tokenexit.policies import Policy
@@ -183,6 +184,12 @@ class Objective(ABC):
 
     reads_columns: ClassVar[Mapping[str, str]] = {}
     """Columns that it needs, each with its unit: ``text``, ``word`` or ``row``."""
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            if CHECK in one.metadata:
+                name = f"{OBJECTIVES.name_of(type(self))}.{one.name}"
+                one.metadata[CHECK](name, getattr(self, one.name))
 
     def learned(self, exit_layers: tuple[int, ...]) -> nn.Module | None:
         """Parameters of the objective's own, such as weights of the exits; none by default."""

@@ -9,8 +9,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from tokenexit.errors import UserError
 from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective
+from tokenexit.objectives.joint import JointLoss
+from tokenexit.objectives.settings import number
 from tokenexit.objectives.weights import layer_weights
 from tokenexit.signals import Signals
 
@@ -34,32 +35,27 @@ class DACT(Objective):
         UserError: A setting is out of range.
     """
 
-    ponder: float = 0.05
-    exits: float = 0.5
+    ponder: float = number(0.05, low=0)
+    exits: float = number(0.5, low=0, high=1)
 
     asks: ClassVar[Mapping[str, str]] = {"gate": "units"}
 
-    def __post_init__(self) -> None:
-        if not self.ponder >= 0:
-            raise UserError(f"dact.ponder must be 0 or more, not {self.ponder!r}.")
-        if not 0 <= self.exits <= 1:
-            raise UserError(f"dact.exits must be from 0 to 1, not {self.exits!r}.")
-
     def start(self, info: BatchInfo) -> BatchLoss:
         """Mix the answers exit by exit."""
-        return _Mixing(self, layer_weights("uniform", info.exit_layers))
+        weights = layer_weights("uniform", info.exit_layers)
+        return _Mixing(self, {layer: self.exits * weight for layer, weight in weights.items()})
 
 
-class _Mixing(BatchLoss):
+class _Mixing(JointLoss):
     def __init__(self, settings: DACT, weights: dict[int, float]) -> None:
-        super().__init__()
-        self._settings, self._weights = settings, weights
+        super().__init__(weights)
+        self._settings = settings
         self._answer: Tensor | None = None
         self._on: Tensor | None = None
 
     def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
         assert signals.target is not None
-        self.cross_entropy(signals, self._settings.exits * self._weights[signals.layer])
+        super().arrive(signals, words)
         said = signals.logits.float().softmax(dim=-1)
         on = torch.ones_like(said[:, 0]) if self._on is None else self._on
         before = torch.zeros_like(said) if self._answer is None else self._answer

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from tokenexit import scores
-from tokenexit.errors import UserError
 from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective
+from tokenexit.objectives.joint import JointLoss
+from tokenexit.objectives.settings import exit_weights, number
 from tokenexit.objectives.weights import layer_weights
 from tokenexit.signals import Signals
 
@@ -32,32 +33,26 @@ class Diversity(Objective):
         UserError: A setting is out of range.
     """
 
-    share: float = 0.1
-    weights: str | float = "depth"
-
-    def __post_init__(self) -> None:
-        layer_weights(self.weights, (1,))
-        if not self.share >= 0:
-            raise UserError(f"diversity.share must be 0 or more, not {self.share!r}.")
+    share: float = number(0.1, low=0)
+    weights: str | float = exit_weights("depth")
 
     def start(self, info: BatchInfo) -> BatchLoss:
         """Keep what earlier exits said."""
         return _Diverse(layer_weights(self.weights, info.exit_layers), self.share)
 
 
-class _Diverse(BatchLoss):
+class _Diverse(JointLoss):
     def __init__(self, weights: dict[int, float], share: float) -> None:
-        super().__init__()
-        self._weights, self._share = weights, share
+        super().__init__(weights)
+        self._share = share
         self._said: list[Tensor] = []
 
     def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
-        assert signals.target is not None
-        weight = self._weights[signals.layer]
-        self.cross_entropy(signals, weight)
+        super().arrive(signals, words)
         said = scores.log_probabilities(signals.logits.index_select(0, signals.known))
         if self._said and self._share:
             gaps = torch.stack([scores.divergence(said, other) for other in self._said])
-            self.add(-self._share * weight * gaps.min(dim=0).values.sum())
+            weight = self._share * self._weights[signals.layer]
+            self.add(-weight * gaps.min(dim=0).values.sum())
         self._said.append(said.detach())
         return None

@@ -9,8 +9,8 @@ from typing import ClassVar
 from torch import Tensor
 from torch.nn import functional as F
 
-from tokenexit.errors import UserError
 from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective
+from tokenexit.objectives.settings import exit_weights, number
 from tokenexit.objectives.weights import layer_weights
 from tokenexit.signals import Signals
 
@@ -32,15 +32,10 @@ class Imitation(Objective):
         UserError: A setting is out of range, or the heads do not imitate.
     """
 
-    share: float = 0.5
-    weights: str | float = "depth"
+    share: float = number(0.5, low=0, below=1)
+    weights: str | float = exit_weights("depth")
 
     asks: ClassVar[Mapping[str, str]] = {"head": "past_future"}
-
-    def __post_init__(self) -> None:
-        layer_weights(self.weights, (1,))
-        if not 0 <= self.share < 1:
-            raise UserError(f"imitation.share must be from 0 to below 1, not {self.share!r}.")
 
     def start(self, info: BatchInfo) -> BatchLoss:
         """Keep the guesses; each later state is compared when it is there."""
@@ -59,8 +54,8 @@ class _Imitating(BatchLoss):
         known = signals.known
         state, place = signals.hidden[known].detach().float(), len(self._guesses)
         pairs = max(len(self._weights) * (len(self._weights) - 1) / 2, 1)
-        for number, guesses in enumerate(self._guesses):
-            guess = guesses[:, place - number - 1].float()
+        for before, guesses in enumerate(self._guesses):
+            guess = guesses[:, place - before - 1].float()
             gap = 1 - F.cosine_similarity(guess, state, dim=-1)
             self.add(self._share / pairs * gap.sum())
         if signals.layer < signals.num_layers:

@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from tokenexit.errors import UserError
 from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective
+from tokenexit.objectives.leaving import Leaving
+from tokenexit.objectives.settings import number
 from tokenexit.signals import Signals
 
 
@@ -33,45 +33,27 @@ class PALBERT(Objective):
         UserError: A setting is out of range.
     """
 
-    beta: float = 0.5
-    prior: float = 0.1
+    beta: float = number(0.5, low=0)
+    prior: float = number(0.1, above=0, below=1)
 
     asks: ClassVar[Mapping[str, str]] = {"gate": "pair"}
-
-    def __post_init__(self) -> None:
-        if not self.beta >= 0:
-            raise UserError(f"palbert.beta must be 0 or more, not {self.beta!r}.")
-        if not 0 < self.prior < 1:
-            raise UserError(f"palbert.prior must be between 0 and 1, not {self.prior!r}.")
 
     def start(self, info: BatchInfo) -> BatchLoss:
         """Follow what is left of every row."""
         return _Pondering(self)
 
 
-class _Pondering(BatchLoss):
-    def __init__(self, settings: PALBERT) -> None:
-        super().__init__()
-        self._settings = settings
-        self._left: Tensor | None = None
-        self._place = 0
+class _Pondering(Leaving[PALBERT]):
+    _place = 0
 
-    def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
-        assert signals.target is not None
-        self.note(signals)
-        known = signals.known
-        logits, target = signals.logits[known].float(), signals.target[known]
-        smooth = self.label_smoothing
-        entropy = F.cross_entropy(logits, target, reduction="none", label_smoothing=smooth)
-        left = torch.ones_like(entropy) if self._left is None else self._left
+    def spread(self, signals: Signals, entropy: Tensor, left: Tensor) -> Tensor:
         top = signals.layer == signals.num_layers
-        leaving = torch.ones_like(entropy) if top else signals.gate[known]
+        leaving = torch.ones_like(left) if top else signals.gate[signals.known]
         share = left * leaving
-        self._left = left * (1 - leaving)
         self.add((share * entropy).sum())
         rate, place = self._settings.prior, self._place
         expected = (1 - rate) ** place * (1.0 if top else rate)
         gap = expected * (torch.log(torch.tensor(expected)) - share.clamp_min(1e-9).log())
         self.add(self._settings.beta * gap.sum())
         self._place += 1
-        return None
+        return left * (1 - leaving)

@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from tokenexit.errors import UserError
 from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective
+from tokenexit.objectives.leaving import Leaving
+from tokenexit.objectives.settings import number
 from tokenexit.signals import Signals
 
 
@@ -36,48 +36,32 @@ class Routed(Objective):
         UserError: A setting is out of range.
     """
 
-    price: float = 0.3
-    balance: float = 0.1
+    price: float = number(0.3, low=0)
+    balance: float = number(0.1, low=0)
 
     asks: ClassVar[Mapping[str, str]] = {"gate": "router"}
-
-    def __post_init__(self) -> None:
-        for name in ("price", "balance"):
-            value = getattr(self, name)
-            if not value >= 0:
-                raise UserError(f"routed.{name} must be 0 or more, not {value!r}.")
 
     def start(self, info: BatchInfo) -> BatchLoss:
         """Follow what is left of every row."""
         return _Routing(self)
 
 
-class _Routing(BatchLoss):
+class _Routing(Leaving[Routed]):
     def __init__(self, settings: Routed) -> None:
-        super().__init__()
-        self._settings = settings
-        self._left: Tensor | None = None
+        super().__init__(settings)
         self._sent: Tensor | None = None
         self._uses: list[Tensor] = []
 
-    def arrive(self, signals: Signals, words: Tensor) -> Tensor | None:
-        assert signals.target is not None
-        self.note(signals)
-        known = signals.known
-        logits, target = signals.logits[known].float(), signals.target[known]
-        entropy = F.cross_entropy(
-            logits, target, reduction="none", label_smoothing=self.label_smoothing
-        )
-        left = torch.ones_like(entropy) if self._left is None else self._left
+    def spread(self, signals: Signals, entropy: Tensor, left: Tensor) -> Tensor:
         here = torch.ones_like(left, dtype=torch.bool) if self._sent is None else self._sent
         top = signals.layer == signals.num_layers
-        on = torch.zeros_like(left) if top else signals.gate[known]
+        on = torch.zeros_like(left) if top else signals.gate[signals.known]
         share, stays = left * (1 - on), on <= 0.5
         depth = signals.layer / signals.num_layers
         self.add((share * (entropy + self._settings.price * depth)).sum())
         self._uses.append((here & stays).float().mean().detach() * share.sum())
-        self._left, self._sent = left * on, here & ~stays
-        if top and self._settings.balance and len(known):
+        self._sent = here & ~stays
+        if top and self._settings.balance and len(left):
             used = torch.stack(self._uses).sum() * len(self._uses)
             self.add(self._settings.balance * used)
-        return None
+        return left * on

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tokenexit.errors import UserError, unknown_name
-from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective, draw
+from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, draw
+from tokenexit.objectives.beside_top import BesideTop
 from tokenexit.objectives.joint import JointLoss
+from tokenexit.objectives.settings import choice, exit_weights, number
 from tokenexit.objectives.sub_network import SubNetwork
-from tokenexit.objectives.weights import beside_top
 from tokenexit.selectors import Asked, kept
 from tokenexit.selectors.stack import PARTS
 from tokenexit.signals import Signals
@@ -24,7 +24,7 @@ MODES = ("sampled", "straight")
 
 @OBJECTIVES.register("selected")
 @dataclass(frozen=True)
-class Selected(Objective):
+class Selected(BesideTop):
     """EBERT (Liu et al. 2021): cross-entropy, and how far the batch is from its budget.
 
     ``price ((s - s*)^2 + parts/L sum_l (p_l - s*)^2 + parts/L sum_l (q_l - s*)^2)``, with ``s`` the
@@ -46,31 +46,18 @@ class Selected(Objective):
         UserError: A setting is unknown or out of range.
     """
 
-    keep: float = 0.5
-    price: float = 4.0
-    parts: float = 5.0
-    mode: str = "sampled"
-    tau: float = 1.0
+    keep: float = number(0.5, above=0, high=1)
+    price: float = number(4.0, low=0)
+    parts: float = number(5.0, low=0)
+    mode: str = choice("sampled", MODES)
+    tau: float = number(1.0, above=0)
     threshold: float = 0.5
-    weights: str | float | None = None
-    regression = True
-    reduces = True
+    weights: str | float | None = exit_weights(None)
     selects = True
-
-    def __post_init__(self) -> None:
-        for name in ("price", "parts", "keep", "tau"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not 0 <= value < float("inf"):
-                raise UserError(f"selected.{name} must be a number from 0, not {value!r}.")
-        if not 0 < self.keep <= 1 or not self.tau:
-            raise UserError("selected.keep must be above 0 and at most 1, selected.tau above 0.")
-        if self.mode not in MODES:
-            raise unknown_name("selected.mode", self.mode, MODES)
-        beside_top(self.weights, (1,))
 
     def start(self, info: BatchInfo) -> BatchLoss:
         """The network, each text with what is chosen for it."""
-        return _Selected(self, info, beside_top(self.weights, info.exit_layers))
+        return _Selected(self, info, self.of_exits(info))
 
 
 class Chosen:

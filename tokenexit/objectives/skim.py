@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tokenexit.errors import UserError, unknown_name
-from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective
+from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss
+from tokenexit.objectives.beside_top import BesideTop
 from tokenexit.objectives.joint import JointLoss
 from tokenexit.objectives.row_draws import row_draws
+from tokenexit.objectives.settings import choice, exit_weights, number
 from tokenexit.objectives.sub_network import SubNetwork
-from tokenexit.objectives.weights import beside_top
 from tokenexit.policies import State
 from tokenexit.reducers import Reducer, Rows, Softened
 from tokenexit.reducers.scored import Scored
@@ -24,7 +24,7 @@ _SALT = 5000
 
 @OBJECTIVES.register("skim")
 @dataclass(frozen=True)
-class Skim(Objective):
+class Skim(BesideTop):
     """Transkimmer (Guan et al. 2022): cross-entropy and ``price`` times the rows that are kept.
 
     What the model's reducer would take out, by its scorers, weighs nothing in the step; the
@@ -42,26 +42,15 @@ class Skim(Objective):
         UserError: A setting is unknown or out of range.
     """
 
-    price: float = 0.5
-    mode: Mode = "sampled"
-    tau: float = 1.0
-    weights: str | float | None = None
-    regression = True
-    reduces = True
+    price: float = number(0.5, low=0)
+    mode: Mode = choice("sampled", MODES)
+    tau: float = number(1.0, above=0)
+    weights: str | float | None = exit_weights(None)
     scores = True
-
-    def __post_init__(self) -> None:
-        if not (isinstance(self.price, int | float) and 0 <= self.price < float("inf")):
-            raise UserError(f"skim.price must be a number from 0, not {self.price!r}.")
-        if not (isinstance(self.tau, int | float) and 0 < self.tau < float("inf")):
-            raise UserError(f"skim.tau must be a number above 0, not {self.tau!r}.")
-        if self.mode not in MODES:
-            raise unknown_name("skim.mode", self.mode, MODES)
-        beside_top(self.weights, (1,))
 
     def start(self, info: BatchInfo) -> BatchLoss:
         """The network with its rows weighed."""
-        return _Skim(self, info, beside_top(self.weights, info.exit_layers))
+        return _Skim(self, info, self.of_exits(info))
 
     def finished(self, learned: object, reducer: Reducer | None) -> Reducer:
         """The reducer that was trained with."""

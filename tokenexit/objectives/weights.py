@@ -31,8 +31,3 @@ def layer_weights(rule: str | float, exit_layers: tuple[int, ...]) -> dict[int, 
     *lower, top = exit_layers
     shared = {layer: (1 - share) * layer / sum(lower) for layer in lower}
     return {**shared, top: share if lower else 1.0}
-
-
-def beside_top(rule: str | float | None, layers: tuple[int, ...]) -> dict[int, float]:
-    """As ``layer_weights``; where there is no rule the top alone has a loss."""
-    return {layers[-1]: 1.0} if rule is None else layer_weights(rule, layers)
