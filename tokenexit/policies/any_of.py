@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
 
 from torch import Tensor
 
 from tokenexit.policies.base import POLICIES
-from tokenexit.policies.entropy import Entropy
 from tokenexit.policies.group import Together
-from tokenexit.policies.patience import Patience
 
 
 @POLICIES.register("any_of")
@@ -28,8 +25,3 @@ class AnyOf(Together):
     def agreed(self, decisions: Tensor) -> Tensor:
         """See ``Together``."""
         return decisions.any(dim=0)
-
-    @classmethod
-    def examples(cls) -> list[Self]:
-        """A confident or patient rule."""
-        return [cls((Entropy(0.3), Patience(2)))]

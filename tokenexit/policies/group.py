@@ -13,6 +13,8 @@ from torch import Tensor
 
 from tokenexit.errors import UserError
 from tokenexit.policies.base import Policy, State, ThresholdSpec, check_policies
+from tokenexit.policies.entropy import Entropy
+from tokenexit.policies.patience import Patience
 from tokenexit.signals import Signals
 
 
@@ -75,6 +77,11 @@ class Together(GroupPolicy):
     @abstractmethod
     def agreed(self, decisions: Tensor) -> Tensor:
         """Who halts by the members' decisions, ``[P, N] -> [N]``, bool."""
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """A rule for the sure and one for those that stay the same."""
+        return [cls((Entropy(0.6), Patience(1)))]
 
     def step(self, signals: Signals, state: State) -> tuple[Tensor, State]:
         """Ask all of them."""
