@@ -113,6 +113,18 @@ class OnAverage(Loss):
         return float(self.lost(exits, full).mean())
 
 
+class OfSums(Loss):
+    """A loss that is one sum over another, so that long texts count more than short ones."""
+
+    sums: ClassVar[tuple[str, str]]
+    """A column of the run with exits, and the one of full depth under it."""
+
+    def measured(self, exits: Columns, full: Columns) -> float:
+        """The sum over all texts with exits, by that at full depth."""
+        over, under = self.sums
+        return ratio(float(column(exits, over).sum()), float(column(full, under).sum()))
+
+
 def column(columns: Columns, name: str) -> Any:
     """A column as numbers, ``[n]`` float64."""
     return np.asarray(columns[name], dtype=np.float64)

@@ -7,31 +7,27 @@ from typing import ClassVar
 from tokenexit.guarantees.losses.base import (
     LOSSES,
     Columns,
-    Loss,
+    OfSums,
     OnAverage,
     column,
     most_counted,
-    ratio,
 )
 from tokenexit.guarantees.terms import Numbers, Terms
 
 
-class _Kept(Loss):
-    """Right answers over those of full depth."""
+class _Kept(OfSums):
+    """What is right over what is right at full depth."""
 
     at_least = True
     needs = ("right",)
+    sums = ("right", "right")
     noun: ClassVar[str]
 
     def terms(self, exits: Columns, full: Columns, allowed: float) -> Terms:
         """See ``Loss``."""
-        right = column(full, "right")
-        z = column(exits, "right") - allowed * right
+        right = column(full, self.needs[0])
+        z = column(exits, self.needs[0]) - allowed * right
         return Terms.clipped(z, z, most_counted(right, allowed))
-
-    def measured(self, exits: Columns, full: Columns) -> float:
-        """Right answers over those of full depth."""
-        return ratio(float(column(exits, "right").sum()), float(column(full, "right").sum()))
 
     def words(self, allowed: float) -> str:
         """See ``Loss``."""
@@ -46,7 +42,7 @@ class AccuracyKept(_Kept):
 
     def terms(self, exits: Columns, full: Columns, allowed: float) -> Terms:
         """See ``Loss``; a text is right or not, so that it loses no more than was allowed."""
-        z = column(exits, "right") - allowed * column(full, "right")
+        z = column(exits, self.needs[0]) - allowed * column(full, self.needs[0])
         return Terms(z, z, -allowed)
 
 
@@ -66,16 +62,8 @@ class ExactMatchKept(AccuracyKept):
     """The share of full depth's texts that are right as a whole."""
 
     needs = ("exact",)
+    sums = ("exact", "exact")
     noun = "exact matches"
-
-    def terms(self, exits: Columns, full: Columns, allowed: float) -> Terms:
-        """See ``Loss``."""
-        z = column(exits, "exact") - allowed * column(full, "exact")
-        return Terms(z, z, -allowed)
-
-    def measured(self, exits: Columns, full: Columns) -> float:
-        """Exact matches over those of full depth."""
-        return ratio(float(column(exits, "exact").sum()), float(column(full, "exact").sum()))
 
 
 @LOSSES.register("accuracy loss")

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from tokenexit.guarantees.losses.base import LOSSES, Columns, Loss, OnAverage, column, ratio
+from tokenexit.guarantees.losses.base import LOSSES, Columns, OfSums, OnAverage, column
 from tokenexit.guarantees.terms import Numbers, Terms
 
 
 @LOSSES.register("words changed")
-class WordsChanged(Loss):
+class WordsChanged(OfSums):
     """So many of all words; a long text counts more than a short one. No labels are needed.
 
     A text may lose all its words, so that the longest one says how much is lost at most.
     """
 
     needs = ("changed", "rows")
+    sums = ("changed", "rows")
     labelled = False
 
     def terms(self, exits: Columns, full: Columns, allowed: float) -> Terms:
@@ -23,10 +24,6 @@ class WordsChanged(Loss):
         words = column(full, "rows")
         z = allowed * words - column(exits, "changed")
         return Terms(z, z, -max(float(words.max(initial=1.0)), 1.0))
-
-    def measured(self, exits: Columns, full: Columns) -> float:
-        """Share of words that differ."""
-        return ratio(float(column(exits, "changed").sum()), float(column(full, "rows").sum()))
 
     def words(self, allowed: float) -> str:
         """See ``Loss``."""
