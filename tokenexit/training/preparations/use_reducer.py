@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from tokenexit.errors import UserError
 from tokenexit.reducers import ReducerLike, from_config
-from tokenexit.training.column import Column
-from tokenexit.training.preparations.base import PREPARATIONS, Material, Preparation
+from tokenexit.training.preparations.base import PREPARATIONS
+from tokenexit.training.preparations.use_part import UsePart
 
 
 @PREPARATIONS.register("use_reducer")
 @dataclass(frozen=True)
-class UseReducer(Preparation):
+class UseReducer(UsePart):
     """Give the model a reducer, for the evaluations of the phase and for all that comes after.
 
     Args:
@@ -26,12 +23,5 @@ class UseReducer(Preparation):
 
     reducer: ReducerLike | None = None
 
-    def __post_init__(self) -> None:
-        if self.reducer is not None:
-            object.__setattr__(self, "reducer", from_config(self.reducer))
-
-    def __call__(self, model: Any, material: Material) -> Mapping[str, Column] | None:
-        """Change the model."""
-        if not hasattr(model, "use_reducer"):
-            raise UserError(f"A {type(model).__name__} has no rows that could be taken out.")
-        model.use_reducer(self.reducer)
+    of = "rows"
+    build = staticmethod(from_config)
