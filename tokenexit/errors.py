@@ -47,6 +47,23 @@ def close_name(given: object, names: Iterable[str]) -> str | None:
     return small[close[0]] if close else None
 
 
+def check_names(kind: str, given: Iterable[object], allowed: Iterable[str]) -> None:
+    """Refuse names that do not exist, as ``unknown_name`` says it of the first.
+
+    Args:
+        kind: What the names stand for.
+        given: What the user wrote, such as the keys of a mapping.
+        allowed: Every name there is.
+
+    Raises:
+        UserError: One of them is not allowed.
+    """
+    names = tuple(allowed)
+    for name in given:
+        if name not in names:
+            raise unknown_name(kind, name, names)
+
+
 def unknown_name(kind: str, given: object, allowed: Iterable[str]) -> UserError:
     """Build the error for a name that does not exist, with the nearest one that does.
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tokenexit.errors import UserError, unknown_name
+from tokenexit.errors import UserError, check_names
 from tokenexit.widths import Widths
 
 PARTS = ("heads", "neurons")
@@ -125,9 +125,7 @@ def _settings(config: Any) -> tuple[int, int | None]:
             'heads.selectors must be true or a mapping such as {"inner": 64, "blocks": 24}, not '
             f"{config!r}."
         )
-    for key in given:
-        if key not in SETTINGS:
-            raise unknown_name("setting of heads.selectors", key, SETTINGS)
+    check_names("setting of heads.selectors", given, SETTINGS)
     inner, blocks = given.get("inner", 64), given.get("blocks", 24)
     for name, value in (("inner", inner), ("blocks", blocks)):
         if (name, value) != ("blocks", None) and (type(value) is not int or value < 1):

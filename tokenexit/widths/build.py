@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tokenexit.config import from_yaml
-from tokenexit.errors import UserError, unknown_name
+from tokenexit.errors import UserError, check_names
 from tokenexit.widths.base import Widths
 
 WidthsLike = Widths | Mapping[str, Any] | float | str
@@ -40,9 +40,7 @@ def from_config(config: WidthsLike) -> Widths:
             'Widths are a share such as 0.5, or a mapping such as {"heads": 0.5, "neurons": 0.5}, '
             f"not {config!r}."
         )
-    for key in given:
-        if key not in PARTS:
-            raise unknown_name("part of widths", key, PARTS)
+    check_names("part of widths", given, PARTS)
     return Widths(**{key: _revive(value) for key, value in given.items()})
 
 
