@@ -63,8 +63,8 @@ def test_draws_are_of_the_text_whatever_the_batch():
     [
         ({"keep": 0}, "keep must be above 0"),
         ({"keep": 1.5}, "at most 1"),
-        ({"tau": 0}, "tau above 0"),
-        ({"price": -1}, "price must be a number from 0"),
+        ({"tau": 0}, "tau must be above 0"),
+        ({"price": -1}, "price must be 0 or more"),
         ({"mode": "soft"}, "sampled, straight"),
     ],
 )

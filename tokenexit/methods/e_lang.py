@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from tokenexit.methods.base import METHODS, Method
+from tokenexit.methods.base import METHODS
+from tokenexit.methods.tangobert import TangoBERT
 
 
 @METHODS.register("e_lang")
-class ELANG(Method):
+class ELANG(TangoBERT):
     """Energy routes between two complete models, fine-tuned as usual (Akbari et al. 2022).
 
     The paper takes two checkpoints of different sizes, and routes sequences for generation as well;
@@ -15,11 +16,6 @@ class ELANG(Method):
     """
 
     paper = "Akbari et al. 2022"
-    fidelity = (
-        "first model: two layers cut from the network, unless stages names one; no generation"
-    )
+    fidelity = f"{TangoBERT.fidelity}; no generation"
     checked = "energies and who is asked next: tests/models/test_cascade.py"
-    units = ("text",)
-    train = {"objective": {"name": "single"}}
-    stages = ({"keep_layers": 2}, {})
     policies = ({"name": "energy"},)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective
 from tokenexit.objectives.joint import JointLoss
+from tokenexit.objectives.settings import exit_weights
 from tokenexit.objectives.weights import layer_weights
 
 
@@ -21,11 +22,8 @@ class Alternating(Objective):
         weights: Weights of the odd steps, ``depth`` or ``uniform`` (as published).
     """
 
-    weights: str | float = "uniform"
+    weights: str | float = exit_weights("uniform")
     regression = True
-
-    def __post_init__(self) -> None:
-        layer_weights(self.weights, (1,))
 
     def start(self, info: BatchInfo) -> BatchLoss:
         """Which turn it is depends on the step alone."""

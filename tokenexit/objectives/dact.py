@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective
 from tokenexit.objectives.joint import JointLoss
-from tokenexit.objectives.settings import number
+from tokenexit.objectives.settings import number, share
 from tokenexit.objectives.weights import layer_weights
 from tokenexit.signals import Signals
 
@@ -36,7 +36,7 @@ class DACT(Objective):
     """
 
     ponder: float = number(0.05, low=0)
-    exits: float = number(0.5, low=0, high=1)
+    exits: float = share(0.5)
 
     asks: ClassVar[Mapping[str, str]] = {"gate": "units"}
 

@@ -8,8 +8,8 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from tokenexit.errors import unknown_name
 from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective, draw
+from tokenexit.objectives.settings import choice, exit_weights
 from tokenexit.objectives.weights import layer_weights
 from tokenexit.signals import Signals
 from tokenexit.transfer import send
@@ -48,13 +48,8 @@ class MixedDepth(Objective):
         UserError: A setting is unknown or out of range.
     """
 
-    per: str = "token"
-    weights: str | float = "uniform"
-
-    def __post_init__(self) -> None:
-        layer_weights(self.weights, (1,))
-        if self.per not in UNITS:
-            raise unknown_name("mixed_depth.per", self.per, UNITS)
+    per: str = choice("token", UNITS)
+    weights: str | float = exit_weights("uniform")
 
     def start(self, info: BatchInfo) -> BatchLoss:
         """Exits are drawn by the place of a sentence in the step, and of a word in it."""

@@ -8,8 +8,8 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional as F
 
-from tokenexit.errors import UserError
 from tokenexit.objectives.base import OBJECTIVES, BatchInfo, BatchLoss, Objective
+from tokenexit.objectives.settings import exit_weights, number, share
 from tokenexit.objectives.weights import layer_weights
 from tokenexit.renamed import renamed
 from tokenexit.signals import Signals
@@ -34,18 +34,9 @@ class SelfDistillation(Objective):
         UserError: A setting is out of range.
     """
 
-    share: float = 0.5
-    temperature: float = 2.0
-    weights: str | float = "depth"
-
-    def __post_init__(self) -> None:
-        layer_weights(self.weights, (1,))
-        if not 0 <= self.share <= 1:
-            raise UserError(f"self_distillation.share must be from 0 to 1, not {self.share!r}.")
-        if not self.temperature > 0:
-            raise UserError(
-                f"self_distillation.temperature must be above 0, not {self.temperature!r}."
-            )
+    share: float = share(0.5)
+    temperature: float = number(2.0, above=0)
+    weights: str | float = exit_weights("depth")
 
     def start(self, info: BatchInfo) -> BatchLoss:
         """Collect every exit's logits; the divergences are added when the top is known."""

@@ -26,6 +26,11 @@ def number(default: float, **limits: float) -> Any:
     return _checked(default, check)
 
 
+def share(default: float) -> Any:
+    """A field of an objective that takes shares, 0 and 1 with them."""
+    return number(default, low=0, high=1)
+
+
 def choice(default: str, allowed: Sequence[str]) -> Any:
     """A field of an objective that takes some names."""
 
