@@ -65,6 +65,7 @@ def test_draws_are_of_the_text_whatever_the_batch():
         ({"keep": 1.5}, "at most 1"),
         ({"tau": 0}, "tau must be above 0"),
         ({"price": -1}, "price must be 0 or more"),
+        ({"price": "4"}, "price must be a number, 0 or more"),
         ({"mode": "soft"}, "sampled, straight"),
     ],
 )
