@@ -50,7 +50,7 @@ class Answering:
             "name": self._name,
             "title": task.title,
             "unit": task.unit,
-            "holder": "source" if task.kind == "generator" else task.holder,
+            "holder": task.given,
             "pairs": self._pairs,
             "depth": depth,
             "step": "layer" if getattr(self._model, "uniform_depth", True) else "model",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,7 @@ class SettingTraces:
             trace: The run.
         """
         if point.kind in MOVED:
-            rows = _of_texts if isinstance(trace, TextTrace) else _of_words
-            columns = rows(trace, self._chosen(trace))  # pyright: ignore[reportArgumentType]
+            columns = _columns(trace, self._chosen(trace))
             self._parts.append({"policy": [point.policy] * len(columns["text"]), **columns})
 
     def save(self, path: Path) -> None:
@@ -67,12 +67,19 @@ class SettingTraces:
         return texts[np.linspace(0, len(texts) - 1, self._most).astype(int)]
 
 
+@singledispatch
+def _columns(trace: Trace | TextTrace, texts: np.ndarray) -> dict[str, Any]:
+    raise TypeError(type(trace).__name__)
+
+
+@_columns.register
 def _of_words(trace: Trace, texts: np.ndarray) -> dict[str, Any]:
     kept = np.isin(trace.text, texts)
     names = ("text", "position", "exit_layer", "prediction")
     return {name: getattr(trace, name)[kept] for name in names}
 
 
+@_columns.register
 def _of_texts(trace: TextTrace, texts: np.ndarray) -> dict[str, Any]:
     wanted = set(texts.tolist())
     rows = [

@@ -134,7 +134,7 @@ def _links(run: RunData, panels: Mapping[str, Drawn]) -> list[tuple[str, str]]:
         "curve": "Quality and compute",
         "words": f"{capital(run.unit)}s" if labelled else "Texts",
         "use": "Use it" if panels["use"].pictures else "",
-        "classes": "Labels" if labelled and run.task != "regression" else "",
+        "classes": "Labels" if panels["classes"].pictures else "",
         "exits": "Exits",
         "oracle": "Oracle" if panels["oracle"].pictures else "",
         "reliability": "Reliability" if labelled else "",

@@ -57,6 +57,9 @@ class Task(ABC):
         pipeline: What the Hub calls it.
         reads: What its models read of a row of a corpus.
         example: A text to show how its models are used.
+        given: What one of them is given, in a word.
+        shown: Fields of a result that lines of Python print.
+        sorts: What is counted by its sort, and the name of a sort; None for rows by label.
         usual: Settings of a run that suit it better than the recipe's own.
     """
 
@@ -76,6 +79,9 @@ class Task(ABC):
     pipeline: ClassVar[str]
     reads: ClassVar[Reads]
     example: ClassVar[str]
+    given: ClassVar[str] = "text"
+    shown: ClassVar[str] = "result"
+    sorts: ClassVar[tuple[str, str] | None] = None
     usual: ClassVar[Mapping[str, Any]] = {}
 
     def __init_subclass__(cls, **options: Any) -> None:

@@ -36,6 +36,8 @@ class Generation(Task):
     pipeline = "text2text-generation"
     reads = SOURCES
     example = "A text to read."
+    given = "source"
+    shown = "result.text, result.exit_layers"
     demo: ClassVar[str] = "data_to_text"
 
     def answer_fields(self, labels: Sequence[str], pairs: bool = False) -> dict[str, pa.DataType]:

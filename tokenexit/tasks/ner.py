@@ -31,6 +31,7 @@ class NamedEntities(WordTask):
         "f1", "f1_strict", "precision", "recall", "accuracy", "macro_f1",
     )  # fmt: skip
     libraries = ("seqeval", "sklearn")
+    sorts = ("Entities", "Type")
 
     def write_demo(self, folder: Path) -> None:
         """See ``Task``."""

@@ -36,6 +36,8 @@ class WordTask(LabelledTask):
     pipeline = "token-classification"
     reads = WORDS
     example = "Ada Lovelace was born in London ."
+    given = "sentence"
+    shown = "list(zip(result.words, result.labels, result.exit_layers))"
 
     def answer_fields(self, labels: Sequence[str], pairs: bool = False) -> dict[str, pa.DataType]:
         """See ``Task``; entities where there are labels of entities."""

@@ -66,12 +66,12 @@ def says_what_departs(name: str) -> None:
 def is_made_of_what_there_is(name: str) -> None:
     """Its objective, heads and policies exist, and policies have a meaning for its units."""
     method = METHODS.get(name)
+    if method.regression is not None:
+        for objective in learned(settings_of(name, "number")["train"]):
+            check_regression(objective)
     for unit in (*method.units, *(["number"] if method.regression is not None else [])):
         settings = settings_of(name, unit)
         found = learned(settings["train"])
-        if unit == "number":
-            for objective in found:
-                check_regression(objective)
         for family in settings["calibrate"]["policies"]:
             policy = policies.from_config(family)
             check_unit(policy, unit)

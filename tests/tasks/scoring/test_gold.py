@@ -13,8 +13,7 @@ from seqeval.scheme import IOB2
 from sklearn import metrics as sk
 
 from tokenexit.data.tagged import TaggedSplit
-from tokenexit.evaluation.bootstrap import _counts
-from tokenexit.tasks import labelled_task
+from tokenexit.tasks import Rows, labelled_task
 from tokenexit.tasks.scoring.gold import UNKNOWN, class_numbers
 from tokenexit.tasks.scoring.spans import fast_span_f1, span_starts
 
@@ -101,8 +100,8 @@ def test_the_bootstrap_counts_the_same_spans():
     texts = [["B-ORG", "I-ORG", "B-ORG"], ["B-PER", "O", "I-LOC"]]
     guesses = [["O", "O", "O"], ["B-PER", "O", "O"]]
     found, gold, text = arrays(labels, texts, guesses)
-    trace = type("T", (), {"prediction": found, "gold": gold, "text": text})
-    assert _counts(trace, labels, "ner", 2).tolist() == [[0, 2], [2, 3]]  # type: ignore[arg-type]
+    rows = Rows(found, gold, text, labels)
+    assert labelled_task("ner").parts(rows, 2).tolist() == [[0, 2], [2, 3]]
 
 
 @pytest.mark.parametrize(

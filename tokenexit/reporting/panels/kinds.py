@@ -10,6 +10,7 @@ from tokenexit.reporting.panels.picture import Picture
 from tokenexit.reporting.render import render
 from tokenexit.reporting.run import RunData
 from tokenexit.reporting.table import Table
+from tokenexit.tasks import TASKS
 from tokenexit.wording.naming import NOTHING, capital, fixed, whole
 
 
@@ -24,14 +25,20 @@ class Kinds(Panel):
         rows, gold = class_depths(run)
         if not rows:
             return []
-        entities = run.task == "ner" and gold
-        said = "Type" if entities else "Label" if gold else "Predicted label"
-        head = [said, "Entities" if entities else f"{capital(run.unit)}s"]
+        rows_by = (f"{capital(run.unit)}s", "Label" if gold else "Predicted label")
+        counted, said = (_counted(run) if gold else None) or rows_by
+        head = [said, counted]
         head += ["Precision", "Recall", "F1"] if gold else []
         head += ["Mean exit layer", f"Left at layer 1 to {run.num_layers}"]
         table = Table(head, [_cells(row, gold) for row in rows])
         note = "" if gold else f"No gold labels were saved: {run.unit}s are grouped by prediction."
         return [Picture(f"By {said.lower()}", render("table.html.j2", table=table), note=note)]
+
+
+def _counted(run: RunData) -> tuple[str, str] | None:
+    """What the task counts by kind, other than rows by label."""
+    task = dict(TASKS.items()).get(run.task)
+    return None if task is None else task.sorts
 
 
 def _cells(row: ClassDepth, gold: bool) -> list[str]:

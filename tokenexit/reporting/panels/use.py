@@ -10,7 +10,6 @@ from tokenexit.reporting.panels.picture import Picture
 from tokenexit.reporting.render import render
 from tokenexit.reporting.run import RunData
 from tokenexit.tasks import TASKS, Task
-from tokenexit.tasks.texts import TextTask
 
 LONGEST = 80
 """Letters of the text that serves as an example."""
@@ -35,7 +34,7 @@ class UseThisModel(Panel):
             loader="CascadeForSequenceClassification" if run.is_cascade else task.loader,
             name=repr(name),
             example=repr(text),
-            lines=_lines(task),
+            lines=task.shown,
             predict=f"echo {shlex.quote(text)} | tokenexit predict {shlex.quote(name)} -",
             bench=f"tokenexit bench {shlex.quote(name)} --json {shlex.quote(name)}/bench.json",
         )
@@ -49,20 +48,9 @@ def example(run: RunData, task: type[Task]) -> str:
     texts: list[str] = []
     if trace is not None:
         texts = [text.source for text in trace.texts[:200] if text.source]
-    elif words is not None and task.unit == "word":
-        texts = [" ".join(words.word[start:end]) for start, end in words.bounds[:200]]
     elif words is not None:
-        texts = words.word[:200]
+        texts = [" ".join(words.word[start:end]) for start, end in words.bounds[:200]]
     fitting = [printable(text) for text in texts if 20 <= len(text) <= LONGEST and "#1" not in text]
     # What a shell's echo may take for something else is no example.
     fitting = [t for t in fitting if not t.startswith("-") and "\n" not in t and "\\" not in t]
     return fitting[0] if fitting else task.example
-
-
-def _lines(task: type[Task]) -> str:
-    """What is printed of a result."""
-    if task.kind == "generator":
-        return "result.text, result.exit_layers"
-    if issubclass(task, TextTask):
-        return task.shown
-    return "list(zip(result.words, result.labels, result.exit_layers))"
