@@ -21,6 +21,9 @@ class AlbertBackbone(Projected):
     Each of the ``inner_group_num`` layers inside a group counts as a layer of its own.
     """
 
+    attention = "attention"
+    query_key_value = ("query", "key", "value")
+    dropout = "attention_dropout"
     absorbs = True
 
     @cached_property
@@ -33,13 +36,6 @@ class AlbertBackbone(Projected):
         # The encoder divides in floats; where groups do not fit evenly, so must we.
         group = int(repeat / (self.config.num_hidden_layers / self.config.num_hidden_groups))
         return self.base.encoder.albert_layer_groups[group].albert_layers[inner]
-
-    def _projections(self, index: int) -> tuple[Any, Any, Any]:
-        attention = self._layer(index).attention
-        return attention.query, attention.key, attention.value
-
-    def _dropout(self, index: int) -> Any:
-        return self._layer(index).attention.attention_dropout
 
     def embed(self, input_ids: Tensor, positions: Tensor, segments: Tensor | None = None) -> Tensor:
         """Word, position and segment embeddings, widened to the width of the layers."""

@@ -25,14 +25,9 @@ class BertBackbone(Projected):
     """Post-norm encoder with absolute positions."""
 
     stack = "encoder.layer"
+    attention = "attention.self"
+    query_key_value = ("query", "key", "value")
     absorbs = True
-
-    def _projections(self, index: int) -> tuple[Any, Any, Any]:
-        attention = self._layer(index).attention.self
-        return attention.query, attention.key, attention.value
-
-    def _dropout(self, index: int) -> Any:
-        return self._layer(index).attention.self.dropout
 
     @cached_property
     def _first_position(self) -> int:

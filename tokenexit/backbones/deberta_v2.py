@@ -28,6 +28,8 @@ class DebertaV2Backbone(Projected):
     """
 
     stack = "encoder.layer"
+    attention = "attention.self"
+    query_key_value = ("query_proj", "key_proj", "value_proj")
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__(model)
@@ -39,16 +41,6 @@ class DebertaV2Backbone(Projected):
                 "-small, -base, -large or microsoft/mdeberta-v3-base."
             )
         self._buckets: dict[tuple[int, int, torch.device], Tensor] = {}
-
-    def _projections(self, index: int) -> tuple[Any, Any, Any]:
-        attention = self._attention(index)
-        return attention.query_proj, attention.key_proj, attention.value_proj
-
-    def _dropout(self, index: int) -> Any:
-        return self._attention(index).dropout
-
-    def _attention(self, index: int) -> Any:
-        return self._layer(index).attention.self
 
     def _dense(self, index: int) -> tuple[Any, Any, Any]:
         layer = self._layer(index)

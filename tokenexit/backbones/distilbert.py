@@ -20,15 +20,10 @@ class DistilBertBackbone(Projected):
     """Post-norm encoder with absolute positions and no segments."""
 
     stack = "transformer.layer"
+    attention = "attention"
+    query_key_value = ("q_lin", "k_lin", "v_lin")
     absorbs = True
     num_neurons = of_config("hidden_dim")
-
-    def _projections(self, index: int) -> tuple[Any, Any, Any]:
-        attention = self._layer(index).attention
-        return attention.q_lin, attention.k_lin, attention.v_lin
-
-    def _dropout(self, index: int) -> Any:
-        return self._layer(index).attention.dropout
 
     def embed(self, input_ids: Tensor, positions: Tensor, segments: Tensor | None = None) -> Tensor:
         """Word and position embeddings."""

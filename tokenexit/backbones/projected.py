@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
@@ -45,6 +44,15 @@ class Parts:
 class Projected(Backbone):
     """A family that says where its modules are; what is done with them is written here."""
 
+    attention: ClassVar[str]
+    """Path of the attention in a layer."""
+
+    query_key_value: ClassVar[tuple[str, str, str]]
+    """Names of its projections."""
+
+    dropout: ClassVar[str] = "dropout"
+    """Name of its dropout on weights: a module, or a number that counts while it is trained."""
+
     absorbs: ClassVar[bool] = False
     """Whether states may be read unprojected; not where positions enter scores."""
 
@@ -57,13 +65,12 @@ class Projected(Backbone):
         """The model's own layer."""
         return attrgetter(self.stack)(self.base)[index]
 
-    @abstractmethod
+    def _attention(self, index: int) -> Any:
+        return attrgetter(self.attention)(self._layer(index))
+
     def _projections(self, index: int) -> tuple[Any, Any, Any]:
         """Of queries, keys and values."""
-
-    @abstractmethod
-    def _dropout(self, index: int) -> Any:
-        """What has the dropout on attention weights: its module, or the attention's."""
+        return attrgetter(*self.query_key_value)(self._attention(index))
 
     def _dense(self, index: int) -> tuple[Any, Any, Any] | None:
         """As ``Parts.dense``, of families whose layers may be sliced; else None."""
@@ -104,10 +111,10 @@ class Projected(Backbone):
 
     def attention_dropout(self, index: int) -> float:
         """The layer's dropout on attention weights while training."""
-        dropout = self._dropout(index)
-        if not dropout.training:
-            return 0.0
-        return float(dropout.p if hasattr(dropout, "p") else dropout.dropout)
+        attention = self._attention(index)
+        dropout = getattr(attention, self.dropout)
+        training = getattr(dropout, "training", attention.training)
+        return float(getattr(dropout, "p", dropout)) if training else 0.0
 
     def cost(self, index: int) -> LayerCost:
         """Multiply-accumulates of layer ``index``, of whose feed-forward block two matrices."""

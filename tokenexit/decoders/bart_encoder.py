@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property, partial
-from typing import Any
 
 from torch import Tensor
 from torch.nn.functional import dropout
@@ -24,8 +23,9 @@ class BartEncoder(Projected, SourceEncoder):
     """Encoder with absolute positions; its norms lie before or after each block."""
 
     stack = "layers"
+    attention = "self_attn"
+    query_key_value = ("q_proj", "k_proj", "v_proj")
     num_layers = of_config("encoder_layers")
-    num_heads = of_config("encoder_attention_heads")
 
     def cost(self, index: int) -> LayerCost:
         """Multiply-accumulates of a layer."""
@@ -45,13 +45,6 @@ class BartEncoder(Projected, SourceEncoder):
         else:
             hidden = words * base.embed_scale + places.view_as(words)
         return dropout(hidden, base.dropout, base.training)
-
-    def _projections(self, index: int) -> tuple[Any, Any, Any]:
-        attention = self._layer(index).self_attn
-        return attention.q_proj, attention.k_proj, attention.v_proj
-
-    def _dropout(self, index: int) -> Any:
-        return self._layer(index).self_attn
 
     def _asked(self, index: int, rows: Tensor) -> Tensor:
         return self._layer(index).self_attn_layer_norm(rows) if self._pre_norm else rows

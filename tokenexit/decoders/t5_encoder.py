@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from tokenexit.backbones import as_data
-from tokenexit.backbones.adapter import of_config
 from tokenexit.backbones.base import LayerCost
 from tokenexit.backbones.inference_modules import InferenceModule, residual
 from tokenexit.backbones.projected import Parts, Projected
@@ -20,8 +19,8 @@ class T5Encoder(Projected, SourceEncoder):
     """Pre-norm encoder with relative positions, the same bias in every layer."""
 
     stack = "block"
-    num_layers = of_config("num_layers")
-    num_heads = of_config("num_heads")
+    attention = "layer.0.SelfAttention"
+    query_key_value = ("q", "k", "v")
 
     @property
     def max_length(self) -> int:
@@ -52,13 +51,6 @@ class T5Encoder(Projected, SourceEncoder):
         """The model's own layer."""
         bias, mask = context
         return self._layer(index)(hidden, attention_mask=mask, position_bias=bias)[0]
-
-    def _projections(self, index: int) -> tuple[Any, Any, Any]:
-        attention = self._layer(index).layer[0].SelfAttention
-        return attention.q, attention.k, attention.v
-
-    def _dropout(self, index: int) -> Any:
-        return self._layer(index).layer[0].SelfAttention
 
     def _asked(self, index: int, rows: Tensor) -> Tensor:
         return self._layer(index).layer[0].layer_norm(rows)
