@@ -6,12 +6,14 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest
 
+from tokenexit.errors import UserError
 from tokenexit.guarantees import Terms
 from tokenexit.guarantees.bounds import BOUNDS, bound_for
 from tokenexit.guarantees.bounds.betting import Betting, log_wealth
 from tokenexit.guarantees.bounds.binomial import Binomial, binomial_bound
+from tokenexit.guarantees.bounds.hoeffding_bentkus import HoeffdingBentkus
 
 DELTA, DRAWS = 0.1, 1000
 MOST = DELTA + 3 * math.sqrt(DELTA * (1 - DELTA) / DRAWS)
@@ -28,6 +30,40 @@ def test_the_binomial_is_that_of_scipy():
         assert Binomial().evidence(terms, 0.1) == pytest.approx(-math.log(p))
     high = binomtest(3, 100).proportion_ci(confidence_level=0.8, method="exact").high
     assert binomial_bound(3, 100, 0.1) == pytest.approx(high)
+
+
+def test_hoeffding_bentkus_is_the_published_one():
+    loss, allowed, count = np.array([0.25, 0.0, 0.5, 0.0] * 50), 0.3, 200
+    mean = loss.mean()
+    tail = math.e * binom.cdf(math.ceil(count * mean), count, allowed)
+    parting = mean * math.log(mean / allowed) + (1 - mean) * math.log((1 - mean) / (1 - allowed))
+    terms = Terms.lost(loss, allowed, "share")
+    assert HoeffdingBentkus().evidence(terms, 0.1) == pytest.approx(
+        -math.log(min(math.exp(-count * parting), tail))
+    )
+    assert HoeffdingBentkus().needed(Terms.lost(np.zeros(7), 0.05, "binary"), 0.1) == 45
+    # CALM's risk counts gains as well; here they are no losses, and help nothing.
+    gains = Terms.lost(np.where(loss > 0, loss, -1.0), allowed, "signed")
+    assert HoeffdingBentkus().evidence(gains, 0.1) == HoeffdingBentkus().evidence(terms, 0.1)
+
+
+def test_hoeffding_bentkus_lets_a_broken_promise_pass_seldom():
+    rng, passed = np.random.default_rng(0), 0
+    for _ in range(DRAWS):
+        terms = Terms.lost((rng.random(150) < 0.1).astype(float), 0.1, "share")
+        passed += HoeffdingBentkus().passes(terms, DELTA)
+    assert 0 < passed <= MOST * DRAWS
+
+
+def test_a_bound_that_is_named_judges_or_refuses():
+    share = Terms.lost(np.zeros(5), 0.1, "share")
+    assert isinstance(bound_for(share, name="hoeffding-bentkus"), HoeffdingBentkus)
+    assert isinstance(bound_for(share), Betting)
+    ratio = Terms(np.zeros(5), np.ones(5), -2.0)
+    with pytest.raises(UserError, match=r"hoeffding-bentkus says nothing .* these do: betting"):
+        bound_for(ratio, name="hoeffding-bentkus")
+    with pytest.raises(UserError, match="these do: betting"):
+        bound_for(share, resumed=True, name="hoeffding-bentkus")
 
 
 def test_texts_needed():
@@ -58,7 +94,8 @@ def test_which_bound():
     assert isinstance(bound_for(Terms.lost(np.zeros(2), 0.1, "binary")), Binomial)
     assert isinstance(bound_for(Terms.lost(np.zeros(2), 0.1, "share")), Betting)
     assert isinstance(bound_for(Terms.lost(np.zeros(2), 0.1, "binary"), resumed=True), Betting)
-    assert [name for name, _ in BOUNDS.items()] == ["betting", "exact binomial"]
+    places = [bound.place for _, bound in BOUNDS.items()]
+    assert len(set(places)) == len(places)
 
 
 def test_stakes_do_not_look_ahead():

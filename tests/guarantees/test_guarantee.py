@@ -18,11 +18,13 @@ KINDS = {name: cls() for name, cls in LOSSES.items()}
     share=st.floats(0.001, 0.999),
     delta=st.one_of(st.none(), st.sampled_from([0.1, 0.05, 0.01, 0.25])),
     every=st.sampled_from([None, "class", "length:0-10,11-30,31-", "domain"]),
+    bound=st.sampled_from([None, "betting", "hoeffding-bentkus", "exact binomial"]),
 )
-def test_it_reads_what_it_writes(loss, share, delta, every):
+def test_it_reads_what_it_writes(loss, share, delta, every, bound):
     allowed = round(1 + share if loss == "layers saved" else share, 6)
-    made = Guarantee(loss, allowed, delta, every)
+    made = Guarantee(loss, allowed, delta, every, bound if delta else None)
     assert Guarantee.parse(str(made)) == made
+    assert Guarantee(**made.to_json()) == made
     assert parse(str(made)) == (made,)
     assert made.sentence
 
@@ -48,6 +50,9 @@ def test_in_words():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("differs <= 0.05 by betting on average", "Unknown bound"),
+        ("differs <= 0.05 on average by betting", "tested by no bound"),
+        ("differs <= 0.05 with 90% by beting", "Did you mean 'betting'"),
         ("be good", "is no promise; these are"),
         ("f1 kept <= 0.99", "is written with >="),
         ("differs >= 0.05", "is written with <="),

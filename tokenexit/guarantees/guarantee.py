@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from tokenexit.errors import UserError, unknown_name
+from tokenexit.guarantees.bounds import BOUNDS
 from tokenexit.guarantees.losses import LOSSES, Loss
 
 USUAL_DELTA = 0.1
@@ -14,7 +15,8 @@ USUAL_DELTA = 0.1
 
 _FORM = re.compile(
     r"(?:every\s+(?P<every>\S+)\s+)?(?P<loss>[A-Za-z][\w ]*?)\s*(?P<sign><=|>=)\s*"
-    r"(?P<number>[-+.\de]+)(?:\s+(?:with\s+(?P<sure>[-+.\de]+)\s*%|(?P<average>on average)))?\s*"
+    r"(?P<number>[-+.\de]+)(?:\s+(?:with\s+(?P<sure>[-+.\de]+)\s*%|(?P<average>on average)))?"
+    r"(?:\s+by\s+(?P<bound>[a-z][-\w ]*?))?\s*"
 )
 _EXAMPLES = '"f1 kept >= 0.99 with 90%", "differs <= 0.05 with 95%", "layers saved >= 1.5"'
 
@@ -31,15 +33,21 @@ class Guarantee:
         every: ``class``, or ``length:0-10,11-``, or the name of a column: each group of texts is
             promised the same. No ``delta`` is divided: a setting passes where all groups do, so
             that the first one that breaks a promise must fool that promise's own test.
+        bound: Name of the bound it is tested by; the sharpest when None.
     """
 
     loss: str
     allowed: float
     delta: float | None = USUAL_DELTA
     every: str | None = None
+    bound: str | None = None
 
     def __post_init__(self) -> None:
         LOSSES.get(self.loss)().check(self.allowed)
+        if self.bound is not None:
+            BOUNDS.get(self.bound)
+            if self.delta is None:
+                raise UserError("A promise on average is tested by no bound; leave out the bound.")
         if self.delta is not None and not 0 < self.delta < 1:
             raise UserError(
                 f"A promise holds with more than 0% and less than 100%, not with "
@@ -61,17 +69,18 @@ class Guarantee:
         if found["sign"] != wanted:
             raise UserError(f"The promise {loss.name!r} is written with {wanted}: {text!r}.")
         if found["average"]:
-            return cls(loss.name, allowed, None, found["every"])
+            return cls(loss.name, allowed, None, found["every"], found["bound"])
         delta = USUAL_DELTA
         if found["sure"]:
             delta = round(1 - _number(found["sure"], text) / 100, 12)
-        return cls(loss.name, allowed, delta, found["every"])
+        return cls(loss.name, allowed, delta, found["every"], found["bound"])
 
     def __str__(self) -> str:
         every = f"every {self.every} " if self.every else ""
         sure = "on average" if self.delta is None else f"with {100 * (1 - self.delta):.10g}%"
         sign = ">=" if self.kind.at_least else "<="
-        return f"{every}{self.loss} {sign} {self.allowed:.10g} {sure}"
+        by = f" by {self.bound}" if self.bound else ""
+        return f"{every}{self.loss} {sign} {self.allowed:.10g} {sure}{by}"
 
     @property
     def kind(self) -> Loss:
@@ -89,9 +98,10 @@ class Guarantee:
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
-        return {
+        told = {
             "loss": self.loss, "allowed": self.allowed, "delta": self.delta, "every": self.every,
         }  # fmt: skip
+        return told if self.bound is None else {**told, "bound": self.bound}
 
 
 def parse(text: str) -> tuple[Guarantee, ...]:

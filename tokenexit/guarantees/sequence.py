@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenexit.errors import UserError
-from tokenexit.guarantees.bounds import BOUNDS, bound_for
+from tokenexit.guarantees.bounds import BOUNDS, Bound, bound_for
 from tokenexit.guarantees.groups import groups_of
 from tokenexit.guarantees.guarantee import Guarantee
 from tokenexit.guarantees.losses import Columns
@@ -138,7 +138,7 @@ class FixedSequence:
                 elif not len(terms):
                     count = None
                 else:
-                    count = bound_for(terms, self.resumed).needed(terms, guarantee.delta)
+                    count = self._bound(guarantee, terms).needed(terms, guarantee.delta)
                 held = found.get(str(guarantee), 0)
                 found[str(guarantee)] = (
                     None if None in (held, count) else max(held or 0, count or 0)
@@ -175,10 +175,13 @@ class FixedSequence:
         if guarantee.delta is None:
             room = self._room(guarantee, group, terms)
             return Tested(*about, room, room >= 0 and len(terms) > 0, "conformal risk control")
-        bound = bound_for(terms, self.resumed)
+        bound = self._bound(guarantee, terms)
         evidence = bound.evidence(terms, guarantee.delta, self.horizon) if len(terms) else 0.0
         passed = bound.passes(terms, guarantee.delta, self.horizon)
         return Tested(*about, evidence, passed, BOUNDS.name_of(type(bound)))
+
+    def _bound(self, guarantee: Guarantee, terms: Terms) -> Bound:
+        return bound_for(terms, self.resumed, guarantee.bound)
 
     def _room(self, guarantee: Guarantee, group: str, terms: Terms) -> float:
         """What is allowed less the average that conformal risk control bounds.

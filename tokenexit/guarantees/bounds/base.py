@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from tokenexit.errors import UserError
 from tokenexit.guarantees.terms import Kind, Terms
 from tokenexit.registry import Registry
 
@@ -30,6 +31,10 @@ class Bound(ABC):
 
     resumable: ClassVar[bool] = False
     """Whether one may add texts and look again, as often as one likes, at no cost."""
+
+    def serves(self, terms: Terms) -> bool:
+        """Whether it can judge such terms."""
+        return terms.kind in self.kinds
 
     @abstractmethod
     def evidence(self, terms: Terms, delta: float, horizon: int | None = None) -> float:
@@ -72,12 +77,30 @@ class Bound(ABC):
         return high
 
 
-def bound_for(terms: Terms, resumed: bool = False) -> Bound:
-    """The sharpest bound for these terms; one that allows looks in between if ``resumed``."""
-    fitting = [cls for _, cls in BOUNDS.items() if terms.kind in cls.kinds]
-    if resumed:
-        fitting = [cls for cls in fitting if cls.resumable]
-    return min(fitting, key=lambda cls: cls.place)()
+def bound_for(terms: Terms, resumed: bool = False, name: str | None = None) -> Bound:
+    """The sharpest bound for these terms, or the one that is named.
+
+    Args:
+        terms: What it is to judge.
+        resumed: Whether it has to allow looks in between.
+        name: Of the bound.
+
+    Raises:
+        UserError: That one cannot judge them.
+    """
+    bounds = {key: cls() for key, cls in BOUNDS.items()}
+    fitting = {
+        key: bound
+        for key, bound in bounds.items()
+        if bound.serves(terms) and (bound.resumable or not resumed)
+    }
+    if name is None:
+        return min(fitting.values(), key=lambda bound: bound.place)
+    if name not in fitting:
+        raise UserError(
+            f"The bound {name} says nothing of such a promise; these do: {', '.join(fitting)}."
+        )
+    return fitting[name]
 
 
 def _repeated(terms: Terms, count: int) -> Terms:

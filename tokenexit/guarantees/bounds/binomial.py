@@ -22,8 +22,13 @@ class Binomial(Bound):
     def evidence(self, terms: Terms, delta: float, horizon: int | None = None) -> float:
         """See ``Bound``; neither ``delta`` nor ``horizon`` changes it."""
         lost = int(np.count_nonzero(terms.loss > 0.5))
-        chance = float(_special().bdtr(lost, len(terms), terms.allowed))
-        return math.inf if chance == 0 else -math.log(chance)
+        return -log_binomial(lost, len(terms), terms.allowed)
+
+
+def log_binomial(lost: int, texts: int, share: float) -> float:
+    """Log probability that at most ``lost`` of so many are, each with probability ``share``."""
+    chance = float(_special().bdtr(lost, texts, share))
+    return -math.inf if chance == 0 else math.log(chance)
 
 
 def binomial_bound(lost: int, texts: int, delta: float) -> float:
