@@ -27,6 +27,10 @@ def hook(monkeypatch: pytest.MonkeyPatch) -> Any:
     stub = ModuleType(name)
     stub.BuildHookInterface = Base  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, name, stub)
+    name = "hatchling.metadata.plugin.interface"
+    stub = ModuleType(name)
+    stub.MetadataHookInterface = object  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, name, stub)
     monkeypatch.delenv("TOKENEXIT_KERNELS", raising=False)
     spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
     assert spec is not None
