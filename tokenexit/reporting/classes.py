@@ -7,10 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tokenexit.errors import UserError
 from tokenexit.reporting.run import RunData
 from tokenexit.reporting.word_trace import WordTrace
 from tokenexit.tasks import TASKS, LabelledTask, Rows
 from tokenexit.tasks.scoring.kinds import KindCount, count_classes
+
+MOST_CLASSES = 1_000_000
+"""A trace with a class beyond is damaged."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,11 @@ def _kinds(run: RunData, words: WordTrace) -> list[KindCount]:
     assert words.gold_code is not None
     known = words.known
     most = int(max(words.prediction.max(), words.gold.max()))
+    if most >= MOST_CLASSES:
+        raise UserError(
+            f"The trace has a class {most}, which no model has: it is damaged. Copy the run folder "
+            "again, or evaluate the run anew."
+        )
     labels = [run.label(number) for number in range(most + 1)]
     labels += list((run.metrics or {}).get("labels") or ())[len(labels) :]
     rows = Rows(words.prediction[known], words.gold_code[known], words.text[known], labels)
