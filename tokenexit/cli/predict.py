@@ -71,9 +71,9 @@ def predict(
     told, output_dir = corpus.options(), corpus.output_dir
     if output is not None and output_dir is not None:
         raise UserError("--output is one file and --output-dir a folder of parts; give one.")
-    chosen, opened = read_policy(policy), None
+    opened = None
     if require_certificate:
-        opened = certified(model, place, chosen, decode)
+        opened = certified(model, place, read_policy(policy), decode)
     if wants_corpus(file, output_dir, told):
         machine = place.options()
         own = {"model": model, "data": file, "policy": policy, "batch_size": batch_size}
@@ -88,6 +88,7 @@ def predict(
         return
     lines = Lines(file)
     opened = opened or open_model(model, place)
+    chosen = read_policy(policy)  # which may be a plug-in's
     size = batch_size * (_BLOCK if generating.batching == "by_depth" else opened.model.look_ahead)
     found = (
         result
