@@ -20,7 +20,7 @@ CLASSES = frozenset(
     "Seq2SeqConfig TextSplit ScoredSplit PairSplit TextTrace".split()
 )
 MOST = 14
-"""Branches outside of tasks: nine today, of which two are of files and of what is saved."""
+"""Branches outside of tasks, of which two are of files and of what is saved."""
 
 
 def asked(node: ast.expr) -> str:
