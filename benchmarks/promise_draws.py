@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,23 +31,19 @@ def last_passed(
         settings: The same texts at each setting that is tested, in order.
         drawn: Texts of each calibration, ``[draws, texts]``.
     """
-    if any(g.every or g.loss in _ALONE or not g.kind.strict_first for g in asked):
+    if any(g.every or not g.kind.strict_first for g in asked):
         return np.array([_one(asked, full, settings, texts) for texts in drawn])
     kept = np.zeros(len(drawn), dtype=np.int64)
     alive = np.arange(len(drawn))
     for exits in settings:
         for guarantee in asked:
-            terms = _terms(guarantee, exits, full, drawn.shape[1])
+            terms = guarantee.kind.terms(exits, full, guarantee.allowed)
             size = max(1, BLOCK // drawn.shape[1])
             parts = [alive[n : n + size] for n in range(0, len(alive), size)]
             passed = [_passed(guarantee, terms, drawn[part]) for part in parts]
             alive = alive[np.concatenate(passed)] if parts else alive
         kept[alive] += 1
     return kept
-
-
-_ALONE = ("words changed",)
-"""How much a text may lose depends on the texts that were drawn."""
 
 
 def _one(
@@ -66,29 +61,10 @@ def _one(
     return sequence.afterwards([here(exits) for exits in settings[:kept]])[0]
 
 
-def _terms(guarantee: Guarantee, exits: Columns, full: Columns, texts: int) -> Terms:
-    """Of all known texts, as if so many were tested: their number may say how much counts."""
-    known = len(full["rows"])
-    places = np.arange(math.ceil(known / texts) * texts) % known
-    read = guarantee.kind.needs
-    parts = [
-        guarantee.kind.terms(*(take({n: c[n] for n in read}, some) for c in (exits, full)),
-                             guarantee.allowed)
-        for some in places.reshape(-1, texts)
-    ]  # fmt: skip
-    floor = parts[0].floor  # nearly the same in all
-    low, high = (
-        np.maximum(np.concatenate(ends)[:known], floor)
-        for ends in ([one.low for one in parts], [one.high for one in parts])
-    )
-    same = all(one.high is one.low for one in parts)
-    return replace(parts[0], low=low, high=low if same else high)
-
-
 def _passed(guarantee: Guarantee, terms: Terms, drawn: np.ndarray) -> np.ndarray:
     """Whether the promise may be given, of each calibration."""
     assert guarantee.delta is not None
-    here = terms.take(drawn)
+    here = terms.take(drawn).settled()
     if isinstance(bound_for(terms), Binomial):
         lost = np.count_nonzero(here.loss > 0.5, axis=-1)
         found: np.ndarray = bdtr(lost, drawn.shape[1], terms.allowed) <= guarantee.delta

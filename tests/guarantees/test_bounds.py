@@ -75,9 +75,9 @@ def test_texts_needed():
     # the first ones are smaller
     kept = np.full(9, 0.01 * 1.57)
     for most, boldest in ((2.0, 310), (4.0, 619)):
-        count = Betting().needed(Terms.clipped(kept, kept, most), 0.1)
+        count = Betting().needed(Terms.counted(kept, kept, most), 0.1)
         assert boldest <= count <= 1.03 * boldest
-    assert Betting().needed(Terms.clipped(0 * kept, 0 * kept, 2.0), 0.1) is None
+    assert Betting().needed(Terms.counted(0 * kept, 0 * kept, 2.0), 0.1) is None
 
 
 @pytest.mark.parametrize("kind", ["binary", "share", "signed"])
@@ -102,7 +102,7 @@ def test_stakes_do_not_look_ahead():
     rng = np.random.default_rng(0)
     z = rng.normal(0.1, 0.5, 100)
     other = np.concatenate([z[:60], rng.normal(-1, 1, 40)])
-    one, two = (log_wealth(Terms.clipped(x, x, 2.0), 0.1) for x in (z, other))
+    one, two = (log_wealth(Terms.counted(x, x, 2.0), 0.1) for x in (z, other))
     np.testing.assert_array_equal(one[:60], two[:60])
 
 
@@ -164,7 +164,7 @@ def test_many_draws_at_once_are_as_one_by_one(kind):
     if kind == "share":
         many = Terms.lost(loss, 0.1, "share")
     else:
-        many = Terms.clipped(0.1 - loss, 0.12 - loss, 0.5)
+        many = Terms.counted(0.1 - loss, 0.12 - loss, 0.5)
     each = [
         log_wealth(Terms(low, low if kind == "share" else high, many.floor, many.kind), 0.1)
         for low, high in zip(many.low, many.high, strict=True)

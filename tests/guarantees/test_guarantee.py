@@ -38,7 +38,7 @@ def test_several_are_joined():
 
 def test_in_words():
     assert Guarantee.parse("f1 kept>=.99").sentence == (
-        "at least 99% of full depth's F1 is kept (two to four wrong entities of one text count at "
+        "at least 99% of full depth's F1 is kept (one to four wrong entities of one text count at "
         "most), with 90% probability"
     )
     assert Guarantee.parse("every class differs <= 0.05 on average").sentence == (

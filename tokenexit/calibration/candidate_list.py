@@ -189,7 +189,10 @@ def safety(guarantees: Sequence[Guarantee], exits: Columns, full: Columns) -> fl
     """The least mean over promises and groups, in units of what full depth has to spare."""
     found = []
     for guarantee in guarantees:
-        made, spare = (guarantee.kind.terms(c, full, guarantee.allowed) for c in (exits, full))
+        made, spare = (
+            guarantee.kind.terms(columns, full, guarantee.allowed).settled()
+            for columns in (exits, full)
+        )
         for texts in groups_of(guarantee.every, full).values():
             if len(texts):
                 room = max(abs(float(spare.middle[texts].mean())), 1e-12)

@@ -145,16 +145,18 @@ class FixedSequence:
                 )
         return found
 
+    def counts_up_to(self, guarantee: Guarantee) -> float:
+        """What a text loses counts up to this: the least limit, of all groups."""
+        groups = groups_of(guarantee.every, self.full).values()
+        return min(
+            self._settled(guarantee, self.full, texts).counts_up_to
+            for texts in (list(groups) or [self.order])
+        )
+
     def _terms(self, guarantee: Guarantee, exits: Columns, group: NDArray[np.int64]) -> Terms:
         terms = guarantee.kind.terms(exits, self.full, guarantee.allowed)
         if not (np.isfinite(terms.low).all() and np.isfinite(terms.high).all()):
             raise UserError(f"{guarantee.loss!r} is not finite on some text; look at its answers.")
-        least = float(min(terms.low.min(initial=0.0), terms.high.min(initial=0.0)))
-        if least < terms.floor - 1e-9:
-            raise UserError(
-                f"{guarantee.loss!r} gave {least:g} for a text, below its floor {terms.floor:g}: "
-                "no bound holds for it."
-            )
         texts = self.order[np.isin(self.order, group)]
         if self.documents is None:
             return terms.take(texts)
@@ -164,10 +166,22 @@ class FixedSequence:
         rank = np.argsort(np.argsort(first))
         return terms.take(texts).pooled(rank[place])
 
+    def _settled(self, guarantee: Guarantee, exits: Columns, group: NDArray[np.int64]) -> Terms:
+        terms = self._terms(guarantee, exits, group).settled(self.horizon)
+        least, floor = np.minimum(terms.low, terms.high), np.asarray(terms.floor)
+        below = least < floor - 1e-9
+        if below.any():
+            given, at_least = least[below][0], np.broadcast_to(floor, least.shape)[below][0]
+            raise UserError(
+                f"{guarantee.loss!r} gave {given:g} for a text, below its floor {at_least:g}: no "
+                "bound holds for it."
+            )
+        return terms
+
     def _one(
         self, guarantee: Guarantee, group: str, exits: Columns, texts: NDArray[np.int64]
     ) -> Tested:
-        terms = self._terms(guarantee, exits, texts)
+        terms = self._settled(guarantee, exits, texts)
         here = {name: _some(values, texts) for name, values in exits.items()}
         deep = {name: _some(values, texts) for name, values in self.full.items()}
         measured = guarantee.kind.measured(here, deep) if len(texts) else math.nan

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-Numbers = NDArray[np.float64]
-"""One number a text, ``[n]``."""
+from tokenexit.guarantees.limits import Limit, Numbers
 
 Kind = Literal["binary", "share", "signed"]
 """``binary``: a text is lost or not; ``share``: so much of it, from 0 to 1; ``signed``: exits may
@@ -31,15 +31,18 @@ class Terms:
     Attributes:
         low: ``z`` at ``F = 0``, ``[n]``.
         high: ``z`` at ``F = 1``, ``[n]``; ``low`` itself where nothing is unknown.
-        floor: The least possible ``z``, below 0.
+        floor: The least possible ``z``, below 0; of each text where ``settled`` says so, ``[n]``.
         kind: What is known of ``z`` beside: ``1 + floor - z`` is the loss of ``binary`` and
             ``share``.
+        limit: Sets the floor of each text by those before it, once texts are in order; None where
+            the floor is known.
     """
 
     low: Numbers
     high: Numbers
-    floor: float
+    floor: float | Numbers
     kind: Kind = "signed"
+    limit: Limit | None = None
 
     @classmethod
     def lost(cls, loss: Numbers, allowed: float, kind: Kind) -> Self:
@@ -48,14 +51,38 @@ class Terms:
         return cls(z, z, allowed - 1.0, kind)
 
     @classmethod
-    def clipped(cls, low: Numbers, high: Numbers, most: float) -> Self:
-        """Numbers without a floor of their own: what a text loses counts up to ``most``.
+    def counted(cls, low: Numbers, high: Numbers, limit: Limit | float) -> Self:
+        """Numbers without a floor of their own: what a text loses counts up to a limit.
 
-        Both ends are clipped, never ``z`` itself: the line between clipped ends lies on or above
-        the clipped line, and stays a line, of which the ends are still the extremes.
+        Args:
+            low: As above.
+            high: As above.
+            limit: One for all, or a rule that sets each from the texts before it.
         """
-        clipped = np.maximum(low, -most)
-        return cls(clipped, clipped if high is low else np.maximum(high, -most), -most)
+        if isinstance(limit, int | float):
+            return cls(low, high, -float(limit))._clipped()
+        return cls(low, high, -limit.least, limit=limit)
+
+    def settled(self, horizon: int | None = None) -> Self:
+        """With a floor under each text. Texts are in their order.
+
+        Args:
+            horizon: Texts that the test was planned for; those that there are when None.
+        """
+        if self.limit is None:
+            return self
+        limits = self.limit.before(horizon or self.low.shape[-1])
+        return replace(self, floor=-limits, limit=None)._clipped()
+
+    def _clipped(self) -> Self:
+        """Both ends are clipped, never ``z`` itself.
+
+        The line between clipped ends lies on or above the clipped line, and stays a line, of which
+        the ends are still the extremes.
+        """
+        low = np.maximum(self.low, self.floor)
+        high = low if self.high is self.low else np.maximum(self.high, self.floor)
+        return replace(self, low=low, high=high)
 
     def __len__(self) -> int:
         return len(self.low)
@@ -73,12 +100,20 @@ class Terms:
     @property
     def allowed(self) -> float:
         """The loss that is allowed, of kinds ``binary`` and ``share``."""
-        return 1.0 + self.floor
+        return float(1.0 + np.min(self.floor))
+
+    @property
+    def counts_up_to(self) -> float:
+        """What a text loses counts up to this, wherever the test looked: the least limit."""
+        return float(np.min(-np.asarray(self.floor), initial=math.inf))
 
     def take(self, texts: NDArray[np.int64]) -> Self:
         """Those of some texts, in that order."""
         low = self.low[texts]
-        return replace(self, low=low, high=low if self.high is self.low else self.high[texts])
+        high = low if self.high is self.low else self.high[texts]
+        floor = self.floor[texts] if isinstance(self.floor, np.ndarray) else self.floor
+        limit = self.limit and self.limit.take(texts)
+        return replace(self, low=low, high=high, floor=floor, limit=limit)
 
     def pooled(self, groups: NDArray[np.int64]) -> Self:
         """One number a document, the mean of its texts, ``[D]``.
@@ -91,6 +126,6 @@ class Terms:
         sizes = np.bincount(groups)
         low = np.bincount(groups, self.low) / sizes
         high = low if self.high is self.low else np.bincount(groups, self.high) / sizes
-        return replace(
-            self, low=low, high=high, kind="share" if self.kind == "binary" else self.kind
-        )
+        limit = self.limit and self.limit.pooled(groups)
+        kind = "share" if self.kind == "binary" else self.kind
+        return replace(self, low=low, high=high, kind=kind, limit=limit)

@@ -50,12 +50,11 @@ def texts_hash(hashes: Sequence[str]) -> str:
 def _promise(
     one: Guarantee, sequence: FixedSequence, needed: dict[str, int | None]
 ) -> dict[str, Any]:
-    unharmed = one.kind.terms(sequence.full, sequence.full, one.allowed)
     return {
         "promise": str(one),
         "sentence": one.sentence,
         **one.to_json(),
-        "clip": -unharmed.floor,
+        "clip": sequence.counts_up_to(one),
         "needed": needed.get(str(one)),
     }
 

@@ -104,5 +104,5 @@ def bound_for(terms: Terms, resumed: bool = False, name: str | None = None) -> B
 
 
 def _repeated(terms: Terms, count: int) -> Terms:
-    """So many texts, the same in turn."""
-    return terms.take(np.arange(count) % len(terms))
+    """So many texts, the same in turn, as if as many were planned."""
+    return terms.take(np.arange(count) % len(terms)).settled()

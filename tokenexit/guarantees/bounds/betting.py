@@ -53,13 +53,13 @@ def stakes(terms: Terms, delta: float, horizon: int) -> Numbers:
     far where losses lie between 0 and 1, about 0 elsewhere.
     """
     count = np.arange(1, terms.low.shape[-1] + 1)
+    floor = np.asarray(terms.floor)
     if terms.kind == "signed":
-        first = terms.floor**2 / 4
-        spread = (first + np.square(terms.middle).cumsum(axis=-1)) / (count + 1)
+        first, squares = np.square(floor) / 4, np.square(terms.middle)
     else:
-        first, loss = 0.25, terms.loss
+        loss = terms.loss
         mean = (0.5 + loss.cumsum(axis=-1)) / (count + 1)
-        spread = (first + np.square(loss - mean).cumsum(axis=-1)) / (count + 1)
-    before = np.concatenate([np.full_like(spread[..., :1], first), spread[..., :-1]], axis=-1)
+        first, squares = np.asarray(0.25), np.square(loss - mean)
+    before = (first + squares.cumsum(axis=-1) - squares) / count
     wanted = np.sqrt(2 * math.log(1 / delta) / (horizon * before))
-    return np.minimum(BOLDEST / -terms.floor, wanted)
+    return np.minimum(BOLDEST / -floor, wanted)

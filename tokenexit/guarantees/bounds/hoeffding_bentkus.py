@@ -28,7 +28,7 @@ class HoeffdingBentkus(Bound):
 
     def serves(self, terms: Terms) -> bool:
         """Not ratios such as F1, nor losses without an upper end."""
-        return super().serves(terms) and terms.high is terms.low and terms.floor > -1
+        return super().serves(terms) and terms.high is terms.low and bool(np.min(terms.floor) > -1)
 
     def evidence(self, terms: Terms, delta: float, horizon: int | None = None) -> float:
         """See ``Bound``; neither ``delta`` nor ``horizon`` changes it."""

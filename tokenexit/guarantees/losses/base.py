@@ -25,16 +25,6 @@ gold ones together;
 was written; ``references``: of each text one or more; ``exact``: whether all of a text is right.
 """
 
-SPANS = 4.0
-"""Up to so much of what one text loses is counted, where a text may lose any amount; for F1, where
-a wrong entity costs up to 2, two to four of them."""
-
-FEWER = 2.0
-"""The same where full depth has little to spare on all texts together."""
-
-SPARE = 14.0
-"""From so much on it has enough: half again as much as a promise takes of which nothing is lost."""
-
 
 class Loss(ABC):
     """One thing that may be promised. A value without state, registered under its phrase.
@@ -128,16 +118,6 @@ class OfSums(Loss):
 def column(columns: Columns, name: str) -> Any:
     """A column as numbers, ``[n]`` float64."""
     return np.asarray(columns[name], dtype=np.float64)
-
-
-def most_counted(quality: Numbers, kept: float) -> float:
-    """Up to how much of a text's loss counts: fixed by full depth alone, never by what exits lose.
-
-    Args:
-        quality: What full depth has of each text, such as right words, ``[n]``.
-        kept: The share of it that is promised.
-    """
-    return FEWER if (1 - kept) * float(quality.sum()) < SPARE else SPANS
 
 
 def ratio(over: float, under: float) -> float:

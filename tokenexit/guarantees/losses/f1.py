@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from tokenexit.guarantees.limits import SPANS, BySpare, Numbers
 from tokenexit.guarantees.losses.base import (
     LOSSES,
-    SPANS,
     Columns,
     Loss,
     column,
-    most_counted,
     ratio,
 )
-from tokenexit.guarantees.terms import Numbers, Terms
+from tokenexit.guarantees.terms import Terms
 
-AT_MOST = " (two to four wrong entities of one text count at most)"
+AT_MOST = " (one to four wrong entities of one text count at most)"
 
 
 def _parts(columns: Columns) -> tuple[Numbers, Numbers]:
@@ -43,7 +42,7 @@ class F1Kept(Loss):
         (right, both), (right_full, both_full) = _parts(exits), _parts(full)
         low = right - allowed * right_full
         high = low + allowed * (both_full - both)
-        return Terms.clipped(low, high, most_counted(right_full, allowed))
+        return Terms.counted(low, high, BySpare((1 - allowed) * right_full))
 
     def measured(self, exits: Columns, full: Columns) -> float:
         """F1 over that of full depth."""
@@ -64,7 +63,7 @@ class F1Loss(Loss):
         """See ``Loss``: ``a' - a + F (b - b') + allowed b'``."""
         (right, both), (right_full, both_full) = _parts(exits), _parts(full)
         low = right - right_full + allowed * both
-        return Terms.clipped(low, low + both_full - both, SPANS)
+        return Terms.counted(low, low + both_full - both, SPANS)
 
     def measured(self, exits: Columns, full: Columns) -> float:
         """The difference of the two F1."""

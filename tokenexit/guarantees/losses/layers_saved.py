@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from tokenexit.guarantees.losses.base import LOSSES, SPANS, Columns, Loss, column, ratio
+from tokenexit.guarantees.limits import SPANS
+from tokenexit.guarantees.losses.base import LOSSES, Columns, Loss, column, ratio
 from tokenexit.guarantees.terms import Terms
 
 
@@ -24,7 +25,7 @@ class LayersSaved(Loss):
         deep, rows = column(exits, "deep"), column(exits, "rows")
         depth = max(1.0, ratio(float(deep.sum()), float(rows.sum())) if rows.any() else 1.0)
         z = (deep / allowed - column(exits, "layers")) / depth
-        return Terms.clipped(z, z, SPANS)
+        return Terms.counted(z, z, SPANS)
 
     def measured(self, exits: Columns, full: Columns) -> float:
         """Layers of so many rows without exits over those that were computed."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from tokenexit.guarantees.limits import BySpare, Numbers
 from tokenexit.guarantees.losses.base import (
     LOSSES,
     Columns,
     OfSums,
     OnAverage,
     column,
-    most_counted,
 )
-from tokenexit.guarantees.terms import Numbers, Terms
+from tokenexit.guarantees.terms import Terms
 
 
 class _Kept(OfSums):
@@ -27,7 +27,7 @@ class _Kept(OfSums):
         """See ``Loss``."""
         right = column(full, self.needs[0])
         z = column(exits, self.needs[0]) - allowed * right
-        return Terms.clipped(z, z, most_counted(right, allowed))
+        return Terms.counted(z, z, BySpare((1 - allowed) * right))
 
     def words(self, allowed: float) -> str:
         """See ``Loss``."""

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
+from tokenexit.guarantees.limits import ByLongest, Numbers
 from tokenexit.guarantees.losses.base import LOSSES, Columns, OfSums, OnAverage, column
-from tokenexit.guarantees.terms import Numbers, Terms
+from tokenexit.guarantees.terms import Terms
+
+FEW = 20.0
+"""Words of a text that count in any case."""
 
 
 @LOSSES.register("words changed")
 class WordsChanged(OfSums):
     """So many of all words; a long text counts more than a short one. No labels are needed.
 
-    A text may lose all its words, so that the longest one says how much is lost at most.
+    A text may lose all its words: of one longer than all before it so many count as the longest of
+    them has, and ``FEW`` at least.
     """
 
     needs = ("changed", "rows")
@@ -23,11 +28,14 @@ class WordsChanged(OfSums):
         """See ``Loss``."""
         words = column(full, "rows")
         z = allowed * words - column(exits, "changed")
-        return Terms(z, z, -max(float(words.max(initial=1.0)), 1.0))
+        return Terms.counted(z, z, ByLongest(words, FEW))
 
     def words(self, allowed: float) -> str:
         """See ``Loss``."""
-        return f"at most {100 * allowed:.4g}% of all words differ from full depth"
+        return (
+            f"at most {100 * allowed:.4g}% of all words differ from full depth ({FEW:g} of one "
+            "text count at most, or as many as an earlier one has)"
+        )
 
 
 @LOSSES.register("words of a text changed")
