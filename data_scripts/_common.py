@@ -19,8 +19,8 @@ from tokenexit.files import replacing
 Splits = dict[str, TaggedSplit]
 
 
-def parse(description: str | None, argv: list[str] | None) -> argparse.Namespace:
-    """Parse the arguments that every prepare script takes."""
+def parser_of(description: str | None) -> argparse.ArgumentParser:
+    """What every prepare script takes."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -30,7 +30,12 @@ def parse(description: str | None, argv: list[str] | None) -> argparse.Namespace
     source.add_argument("--hub", metavar="ID", help="a Hub data set")
     parser.add_argument("--name", help="configuration of the Hub data set")
     parser.add_argument("--revision", help="branch of the Hub data set: refs/convert/parquet, ...")
-    return parser.parse_args(argv)
+    return parser
+
+
+def parse(description: str | None, argv: list[str] | None) -> argparse.Namespace:
+    """Parse the arguments of a script that takes no others."""
+    return parser_of(description).parse_args(argv)
 
 
 def read(args: argparse.Namespace, column: str) -> Splits:

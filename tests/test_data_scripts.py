@@ -11,7 +11,7 @@ import pytest
 from tokenexit.data.bio import is_bio, spans, to_bio
 from tokenexit.data.pairs import read_pairs
 from tokenexit.data.tagged import label_names, read_tagged
-from tokenexit.data.texts import read_texts
+from tokenexit.data.texts import ScoredSplit, read_texts
 from tokenexit.tasks.multilabel import LabelSetSplit
 
 SCRIPTS = Path(__file__).parents[1] / "data_scripts"
@@ -221,6 +221,19 @@ def test_sentences_are_labelled_by_what_they_mention(script, tmp_path: Path, cap
     assert split.tokens == [["a b c"], ["d"]]
     assert split.tags == [["W|X"], ["none"]]
     assert label([str(tmp_path / "out"), "--input", str(tmp_path / "none.txt")]) == 2
+
+
+def test_sentences_are_scored_by_their_tags(script, tmp_path: Path, capsys) -> None:
+    (tmp_path / "train.txt").write_text("a NOUN\nb VERB\nc PROPN\nd X\n\ne VERB\n", "utf-8")
+    score = script("score_sentences").main
+    told = [str(tmp_path / "out"), "--input", str(tmp_path / "train.txt"), "--tags"]
+    assert score([*told, "NOUN", "PROPN"]) == 0
+    assert "train: 2 sentences, 0.250 +- 0.250" in capsys.readouterr().out
+    split = read_texts(tmp_path / "out", kind=ScoredSplit)["train"]
+    assert split.tokens == [["a b c d"], ["e"]]
+    assert [float(score) for [score] in split.tags] == [0.5, 0.0]
+    assert score([*told, "NOUNS"]) == 2
+    assert "No word has NOUNS; there are NOUN, PROPN, VERB, X." in capsys.readouterr().err
 
 
 def test_wnut17_with_its_own_file_names(script, tmp_path: Path) -> None:
