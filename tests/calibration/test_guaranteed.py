@@ -84,6 +84,17 @@ def test_too_few_texts_are_told(tagger, splits, caplog):
     assert "needs 230 texts even if nothing is lost, and 45 tested it" in told
 
 
+def test_documents_are_told_where_they_count(tagger, splits, caplog):
+    groups = [str(n // 3) for n in range(45)]
+    split = replace(splits["validation"], groups=groups)
+    with caplog.at_level(logging.WARNING, logger="tokenexit"):
+        found = ask(tagger, split, "differs <= 0.05", design=splits["train"])
+    assert "on 15 documents: 48 are needed even if nothing is lost" in caplog.text
+    assert "Add 33 documents" in caplog.text
+    told = " ".join(promise_sentences(found.to_json(), {}))
+    assert "needs 48 documents even if nothing is lost, and 15 tested it" in told
+
+
 def test_labels_are_not_needed_where_nothing_reads_them(tagger, splits):
     bare = replace(splits["validation"], tags=None)
     found = ask(tagger, bare, "differs <= 0.3 with 80%", design=replace(splits["train"], tags=None))

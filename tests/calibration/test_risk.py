@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tokenexit.calibration import CalibrateConfig, calibrate
-from tokenexit.calibration.guarantee import halves
+from tokenexit.calibration.dealing import halves
 from tokenexit.calibration.risk import (
     RiskControl,
     binomial_bound,
@@ -128,6 +128,14 @@ class TestOrder:
         assert sorted(design + tested) == list(range(101))
         assert halves(101, 2) == (design, tested)
         assert design != list(range(50))
+
+    def test_halves_cut_no_document_in_two(self):
+        documents = np.arange(40) // 4
+        design, tested = halves(40, 2, documents)
+        assert (len(design), len(tested)) == (20, 20)
+        assert sorted(design + tested) == list(range(40))
+        assert not {*documents[design]} & {*documents[tested]}
+        assert halves(40, 1, documents) == ([], list(range(40)))
 
 
 DRAWS = 2000

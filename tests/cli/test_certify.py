@@ -272,14 +272,17 @@ def test_texts_of_their_own_were_not_trained_on(own, cli, tmp_path, caplog):
 
 def test_documents_count_where_texts_have_them(own, cli, tmp_path):
     texts = tmp_path / "texts.jsonl"
-    rows = [{"tokens": ["Rice", "is", "good", str(n)], "doc": n // 30} for n in range(60)]
+    rows = [{"tokens": ["Rice", "is", "good", str(n)], "doc": n // 4} for n in range(60)]
     texts.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     told = ("certify", own, "--data", texts, "--promise", "differs <= 0.3")
-    for more, count in (((), 60), (("--group-column", "doc"), 2)):
+    for more, count in (((), 60), (("--group-column", "doc"), 15)):
         cli(*told, *more)
         held = read(own / "certificate.json")
         assert held["sequence"][0]["tests"][0]["texts"] == count
-    assert held["certified"] == 0  # of two documents nothing is known
+    two = [{**row, "doc": row["doc"] % 2} for row in rows]
+    texts.write_text("\n".join(map(json.dumps, two)), encoding="utf-8")
+    assert "cannot be promised on 2 documents" in cli(*told, "--group-column", "doc").err
+    assert read(own / "certificate.json")["certified"] == 0
     assert "no column 'nowhere'" in cli(*told, "--group-column", "nowhere").err
 
 

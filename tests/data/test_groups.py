@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tokenexit.calibration.guaranteed import documents_of
+from tokenexit.calibration.dealing import documents_of
 from tokenexit.data.groups import with_groups
 from tokenexit.data.pairs import read_pairs
 from tokenexit.data.tagged import read_tagged, with_validation

@@ -76,6 +76,14 @@ def test_documents_are_the_texts_that_count():
     assert (kept, tested.texts) == (0, 8)
 
 
+def test_what_is_counted_has_a_name():
+    full, order = {"changed": np.zeros(6)}, np.array([0, 1, 2, 4])
+    texts = FixedSequence([Guarantee("differs", 0.05)], full, order)
+    documents = FixedSequence(texts.guarantees, full, order, np.array([0, 0, 1, 2, 1, 3]))
+    assert (texts.units, texts.unit) == (4, "texts")
+    assert (documents.units, documents.unit) == (2, "documents")
+
+
 def test_on_average_texts_that_were_lost_stay_lost():
     first, other = lost(8), {"changed": (np.arange(400) >= 392) * 1.0}
     given = sequence("differs <= 0.05 on average")

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from tokenexit.calibration import CalibrateConfig
-from tokenexit.calibration.guarantee import halves, needs
+from tokenexit.calibration.dealing import halves
+from tokenexit.calibration.guarantee import needs
 from tokenexit.calibration.risk import RiskControl
 from tokenexit.data.pairs import PairSplit
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.training import TrainConfig
 from tokenexit.workflows.selection import (
+    COUNT,
     EPOCH,
     FITTING,
     LOOKS,
@@ -80,6 +82,19 @@ def test_epochs_share_what_may_go_wrong_where_quality_is_promised():
     assert halved.after(50, looks=3).shared_by == 1
     loose = selection(split(100), CalibrateConfig(loose=True), [FITTING], train)
     assert loose.choosing is loose.calibrating
+
+
+def test_texts_that_chose_among_one_model_chose_nothing():
+    held = selection(split(100), CalibrateConfig(), [EPOCH], split(30))
+    assert held.after(100, looks=1).spent_on == []
+    assert held.after(100, looks=3).spent_on == [EPOCH]
+    assert held.after(0, looks=1).spent_on == [EPOCH]  # it is not known what did
+    loose = selection(split(100), CalibrateConfig(loose=True), [EPOCH, FITTING], split(30))
+    assert loose.after(100, looks=1).spent_on == [EPOCH, FITTING]
+    told = {"data": "corpora/news", RECORD: [EPOCH], COUNT: 100, LOOKS: 1}
+    assert used_before(told, "runs/ner", "corpora/news", "validation") == []
+    assert used_before({**told, LOOKS: 2}, "runs/ner", "corpora/news", "validation") == [EPOCH]
+    assert used_before({**told, COUNT: 0}, "runs/ner", "corpora/news", "validation") == [EPOCH]
 
 
 def test_a_model_says_among_how_many_its_texts_chose():

@@ -9,7 +9,6 @@ of the choice, and no part of ``delta`` is spent on it.
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,6 +18,7 @@ import numpy as np
 
 from tokenexit.calibration.certificate.evidence import Evidence
 from tokenexit.calibration.conformal import conformal_setting, disagreeing, worst_scores
+from tokenexit.calibration.dealing import documents_of, halves
 from tokenexit.calibration.risk import Losses, RiskControl, text_losses
 from tokenexit.calibration.simulate import grid
 from tokenexit.calibration.workload import Workload
@@ -88,7 +88,7 @@ def certify(
     """
     tested = work
     if design is None:
-        chosen, rest = halves(len(work.split), len(families))
+        chosen, rest = halves(len(work.split), len(families), documents_of(work.split))
         design, tested = work.split.take(chosen), work.on(work.split.take(rest))
     family = families[0]
     if len(design) and len(families) > 1:
@@ -213,19 +213,6 @@ def statement(promise: RiskControl, settings: Sequence[Losses], runs: int) -> di
         "bound": promise.bound(counted),
         "settings_run": runs,
     }
-
-
-def halves(count: int, families: int) -> tuple[list[int], list[int]]:
-    """Texts that choose among families, and texts that test; nobody chooses among one.
-
-    Args:
-        count: Texts.
-        families: Families.
-    """
-    if families == 1:
-        return [], list(range(count))
-    order = random.Random(0).sample(range(count), count)
-    return sorted(order[: count // 2]), sorted(order[count // 2 :])
 
 
 def _conformal(

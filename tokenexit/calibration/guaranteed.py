@@ -7,12 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tokenexit.calibration.candidate_list import candidate_list
 from tokenexit.calibration.certificate.evidence import Evidence
-from tokenexit.calibration.guarantee import WITHOUT_LABELS, Certified, halves
+from tokenexit.calibration.dealing import documents_of, halves
+from tokenexit.calibration.guarantee import WITHOUT_LABELS, Certified
 from tokenexit.calibration.loose import Target, loosest, target_met
 from tokenexit.calibration.simulate import grid
 from tokenexit.calibration.workload import Workload
@@ -62,7 +60,7 @@ def guaranteed(
     """
     tested, grown = work, design is None and len(families) == 1
     if design is None and not grown:
-        chosen, rest = halves(len(work.split), families=2)
+        chosen, rest = halves(len(work.split), families=2, documents=documents_of(work.split))
         design, tested = work.split.take(chosen), work.on(work.split.take(rest))
 
     def listed(asked: Sequence[Guarantee], here: bool) -> list[Policy]:
@@ -133,7 +131,7 @@ def _tested(
         counted.append(tested.counted(trace, deep))
         return counted[-1]
 
-    texts = len(sequence.order)
+    texts, unit = sequence.units, sequence.unit
     enough = all(count is not None and count <= texts for count in needed.values())
     queue = listed(sequence.in_order or guarantees, not enough) if enough or target else []
     passed, tests = sequence.last(map(run, queue)) if enough else (0, [])
@@ -150,12 +148,12 @@ def _tested(
             runs, counted, tests = runs[:served], counted[:served], tests[:served]
     why = ""
     if kept and not served:
-        why = f"None of the {kept} settings that can be promised is as asked on {texts} texts."
+        why = f"None of the {kept} settings that can be promised is as asked on {texts} {unit}."
         why = f"{why} {otherwise}"
     elif not kept:
-        why = why_nothing(guarantees, needed, texts, tried, otherwise)
+        why = why_nothing(guarantees, needed, texts, tried, otherwise, unit)
         if tests and not passed:
-            why += missing(sequence.needed(counted[0]), texts)
+            why += missing(sequence.needed(counted[0]), texts, unit)
     policies = [dict(result.policy) for result in runs]
     best = runs[served - 1] if served else full
     if not labelled:
@@ -170,6 +168,7 @@ def _tested(
             "promise": "; ".join(one.sentence for one in guarantees),
             "method": "settings tested strict to loose until one fails",
             "n": texts,
+            "unit": unit,
             "needed": needed,
             "sequence": policies,
             "tests": [[one.to_json() for one in setting] for setting in tests],
@@ -193,14 +192,6 @@ def classes_without_texts(
         return []
     there = set(columns["class"])
     return [label for label in labels if label not in there]
-
-
-def documents_of(split: Any) -> NDArray[np.int64] | None:
-    """Number of each text's document, ``[n]``; None where each stands for itself."""
-    if split.groups is None:
-        return None
-    numbers: NDArray[np.int64] = np.unique(split.groups, return_inverse=True)[1]
-    return numbers
 
 
 def check_columns(guarantees: Sequence[Guarantee], columns: Columns, labelled: bool) -> None:
@@ -233,6 +224,7 @@ def why_nothing(
     texts: int,
     passed: Sequence[Result],
     deep: str = FULL_DEPTH,
+    unit: str = "texts",
 ) -> str:
     """That nobody leaves early, why, and what would help, in words."""
     asked = " and ".join(map(str, guarantees))
@@ -240,32 +232,33 @@ def why_nothing(
     if passed:
         return (
             f"No setting that keeps what is to be kept can be promised to save so much: {asked}, "
-            f"on {texts} texts. The loosest that keeps it saved {passed[-1].depth_speedup:.2f}x "
+            f"on {texts} {unit}. The loosest that keeps it saved {passed[-1].depth_speedup:.2f}x "
             f"there. {deep}"
         )
     if not short:
-        return f"No setting that saves layers can be promised: {asked}, on {texts} texts. {deep}"
+        return f"No setting that saves layers can be promised: {asked}, on {texts} {unit}. {deep}"
     name, count = max(short.items(), key=lambda item: item[1] or float("inf"))
     if count is None:
         return (
-            f"{name} cannot be promised on any number of texts like these {texts}: full depth has "
+            f"{name} cannot be promised on any number of {unit} like these {texts}: full depth has "
             f"nothing to spare on them. {deep}"
         )
     return (
-        f"{name} cannot be promised on {texts} texts: {count} are needed even if nothing is lost. "
-        f"{deep} Add {count - texts} texts, or ask for less."
+        f"{name} cannot be promised on {texts} {unit}: {count} are needed even if nothing is lost. "
+        f"{deep} Add {count - texts} {unit}, or ask for less."
     )
 
 
-def missing(needed: Mapping[str, int | None], texts: int) -> str:
+def missing(needed: Mapping[str, int | None], texts: int, unit: str = "texts") -> str:
     """About how many texts would do where the strictest setting lost too much on fewer, in words.
 
     Args:
         needed: Texts, if it goes on to lose as much.
         texts: On which it was tested.
+        unit: What they are.
     """
     counts = [count for count in needed.values() if count is not None]
     if len(counts) < len(needed) or max(counts) <= texts:
         return ""
     more = max(counts) - texts
-    return f" At what the strictest one lost there, about {more} more texts would do."
+    return f" At what the strictest one lost there, about {more} more {unit} would do."

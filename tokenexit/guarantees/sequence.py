@@ -73,6 +73,18 @@ class FixedSequence:
     _worst: dict[tuple[str, str], NDArray[np.float64]] = field(default_factory=dict)
 
     @property
+    def unit(self) -> str:
+        """What a promise counts, in the plural."""
+        return "texts" if self.documents is None else "documents"
+
+    @property
+    def units(self) -> int:
+        """How many of them test."""
+        if self.documents is None:
+            return len(self.order)
+        return len(np.unique(self.documents[self.order]))
+
+    @property
     def in_order(self) -> list[Guarantee]:
         """Those that strict settings keep sooner."""
         return [one for one in self.guarantees if one.kind.strict_first]

@@ -43,10 +43,11 @@ class GuaranteePromise(Promise):
             return [f"Only full depth keeps the promise{lacking}.", *_loose(calibration, promise)]
         tests = promise.get("tests") or []
         passed = [row for row in tests if all(one.get("passed") for one in row)]
+        tested = f"{promise.get('n')} {_unit(promise)}"
         stopped = ", where the next failed" if len(passed) < len(tests) else ""
         return [
             f"The promise, for texts drawn as those were: {promise.get('promise')}. It was tested "
-            f"on {promise.get('n')} texts, setting by setting from the safest; {len(passed)} of "
+            f"on {tested}, setting by setting from the safest; {len(passed)} of "
             f"{len(tests)} passed{stopped}, and the last that did is used.",
             *_shared(promise),
             *_loose(calibration, promise),
@@ -85,4 +86,10 @@ def _lacking(promise: Mapping[str, Any]) -> str:
     if not few:
         return ""
     name, count = max(few.items(), key=lambda item: item[1])
-    return f": {name} needs {count} texts even if nothing is lost, and {promise.get('n')} tested it"
+    needs = f"{name} needs {count} {_unit(promise)} even if nothing is lost"
+    return f": {needs}, and {promise.get('n')} tested it"
+
+
+def _unit(promise: Mapping[str, Any]) -> str:
+    """What it counts, in the plural."""
+    return str(promise.get("unit", "texts"))

@@ -19,6 +19,7 @@ from tokenexit.models.folders.card import public_name
 from tokenexit.models.folders.names import holds_model
 from tokenexit.policies import Policy, from_config
 from tokenexit.workflows.logs import logger
+from tokenexit.workflows.overlap import shared
 from tokenexit.workflows.reading import GENERATED
 from tokenexit.workflows.recipes import Recipe
 from tokenexit.workflows.reducing import REDUCER, reduce_first
@@ -62,7 +63,7 @@ def choose_policy(
     families = [policy] if policy is not None else None
     if config.calibrate.policies:
         families = [from_config(family) for family in config.calibrate.policies]
-    found = replace(recipe.calibrate(model, held, families), data_used_for=held.used_for)
+    found = replace(recipe.calibrate(model, held, families), data_used_for=held.spent_on)
     of = len(held.calibrating) + (len(held.choosing) if held.halved else 0)
     found = replace(found, measured={**found.measured, "texts_in_split": of})
     certificate = _certificate(recipe, model, found, held) if main else {}
@@ -85,12 +86,14 @@ def _certificate(
     if found.evidence is None or not holds_model(run):
         return {}
     drawn = held.design is not None and not held.halved
+    train, tested = held.train, held.calibrating
     told = Told(
         data=public_name(recipe.config.data or GENERATED),
         split=found.split,
         list_from="train" if drawn else found.split,
         list_texts=found.measured["texts_choosing"],
         used_for=found.data_used_for,
+        trained_on=None if train is None else shared(train, tested, found.split),
         batch_size=recipe.config.batch_size,
     )
     return {"certificate": summary(write_certificate(run, model, found.evidence, told))}

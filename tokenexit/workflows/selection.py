@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from tokenexit.calibration import CalibrateConfig
-from tokenexit.calibration.guarantee import halves
+from tokenexit.calibration.dealing import documents_of, halves
 from tokenexit.calibration.sampling import sample
 from tokenexit.data.pairs import PairSplit
 from tokenexit.data.tagged import TaggedSplit
@@ -48,6 +48,7 @@ class Selection(Generic[S]):
         served_for: What any text of the split served for.
         chosen_on: How many texts chose.
         looks: Models that they chose among.
+        train: The training split, if it is known.
     """
 
     choosing: S
@@ -57,6 +58,7 @@ class Selection(Generic[S]):
     served_for: list[str]
     chosen_on: int
     looks: int = 1
+    train: S | None = None
 
     def after(self, chosen_on: int, looks: int = 1) -> Selection[S]:
         """The same after training, which may have begun with other texts and been resumed.
@@ -74,6 +76,12 @@ class Selection(Generic[S]):
     def halved(self) -> bool:
         """Whether some texts chose and others test."""
         return self.choosing is not self.calibrating
+
+    @property
+    def spent_on(self) -> list[str]:
+        """``used_for``, where there was anything to choose among."""
+        known = self.chosen_on == len(self.choosing)
+        return [] if known and _one_only(self.used_for, self.looks) else self.used_for
 
     @property
     def shared_by(self) -> int:
@@ -98,9 +106,10 @@ def selection(
     if whole or not uses or len(split) < 2:
         listed = train is not None and (quality or calibrate.guarantee is not None)
         design = sample(train, LISTING) if listed and train is not None else None
-        return Selection(split, split, design, uses, uses, len(split))
-    first, second = (split.take(rows) for rows in halves(len(split), 2))
-    return Selection(first, second, first, [], uses, len(first))
+        return Selection(split, split, design, uses, uses, len(split), train=train)
+    dealt = halves(len(split), 2, documents_of(split))
+    first, second = (split.take(rows) for rows in dealt)
+    return Selection(first, second, first, [], uses, len(first), train=train)
 
 
 def uses_of(train: TrainConfig, heads: Any = None) -> list[str]:
@@ -137,7 +146,9 @@ def used_before(training: Mapping[str, Any] | None, model: str, data: str, split
         return []
     if split == "train":
         return [TRAINING]
-    return list(training.get(RECORD, [EPOCH])) if split == "validation" else []
+    used = list(training.get(RECORD, [EPOCH])) if split == "validation" else []
+    known = training.get(COUNT) and LOOKS in training
+    return [] if known and _one_only(used, int(training[LOOKS])) else used
 
 
 def looks_before(training: Mapping[str, Any] | None, used: Sequence[str]) -> int:
@@ -150,6 +161,11 @@ def looks_before(training: Mapping[str, Any] | None, used: Sequence[str]) -> int
     if not training or not used or not {*used} <= {EPOCH, STOPPING}:
         return 1
     return int(training.get(LOOKS, 1))
+
+
+def _one_only(used: Sequence[str], looks: int) -> bool:
+    """Whether texts that served for this had one model to choose among, and chose nothing."""
+    return looks == 1 and {*used} <= {EPOCH, STOPPING}
 
 
 def _same(known: Any, model: str, data: str) -> bool:
