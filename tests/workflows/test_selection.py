@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,8 @@ from tokenexit.calibration.risk import RiskControl
 from tokenexit.data.pairs import PairSplit
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.training import TrainConfig
+from tokenexit.workflows.config import TaggingConfig
+from tokenexit.workflows.run import run_task
 from tokenexit.workflows.selection import (
     COUNT,
     EPOCH,
@@ -181,3 +184,21 @@ def test_the_help_of_the_recipes_knows_the_default():
     assert limit.default is None
     assert "all by default" in limit.metadata["help"]
     assert replace(RISK, limit=5).limit == 5
+
+
+def test_a_certificate_of_a_recipe_says_which_texts_were_trained_on(
+    corpus: Path, tmp_path: Path, small_bert: dict
+):
+    run_task(
+        TaggingConfig(
+            output_dir=str(tmp_path / "run"),
+            data=str(corpus),
+            model=small_bert,
+            train=TrainConfig(max_steps=3),
+            calibrate=CalibrateConfig(guarantee="differs <= 0.9 with 60%", grid=4),
+        )
+    )
+    told = json.loads((tmp_path / "run" / "certificate.json").read_text("utf-8"))
+    # All validation texts are training texts; one half of them chose, and these did not.
+    assert told["data"]["trained_on"] == told["data"]["texts"] == 23
+    assert told["data"]["used_for"] == []
