@@ -15,6 +15,9 @@ from tokenexit.halting.layout import Group, Layout, take
 from tokenexit.halting.received import Received
 from tokenexit.halting.weighted import weighted_softmax
 
+CACHED = 1 << 20
+"""So many attention weights are made at a time."""
+
 FEW = 48
 """So many rows more in a product take no longer than making another."""
 
@@ -133,8 +136,9 @@ def read_projected(
             family does not ask.
         mask: Which keys are real, ``[S, 1, 1, M]`` bool, or None when all are.
         eager: Products and softmax one by one.
-        note: Is told the weights, ``[S, heads, A, M]``, for which ``eager`` is meant.
-        of_first: Whether those of the first query of each will do, ``[S, heads, 1, M]``.
+        note: Is told the weights, their mean over heads, ``[S, A, M]``, for which ``eager`` is
+            meant.
+        of_first: Whether those of the first query of each will do, ``[S, 1, M]``.
         share: What each key weighs, ``[S, M]``, for which ``eager`` is meant.
     """
     heads = backbone.heads(index)
@@ -144,28 +148,58 @@ def read_projected(
         mask = bias if mask is None else bias.masked_fill(~mask, float("-inf"))
     dropout, scale = backbone.attention_dropout(index), backbone.scaling(index)
     if eager or share is not None or (note is not None and not of_first):
-        weights = _weights(asked, key, scale, mask, share)
+        read, heard = [], []
+        for some in _parts(asked, key):
+            weights = _weights(asked[some], key[some], scale, _some(mask, some), _some(share, some))
+            if note is not None:
+                heard.append(_mean(weights[:, :, :1] if of_first else weights))
+            weights = F.dropout(weights, dropout, training=dropout > 0)
+            read.append(torch.matmul(weights, value[some]))
         if note is not None:
-            note(weights[:, :, :1] if of_first else weights)
-        weights = F.dropout(weights, dropout, training=dropout > 0)
-        read = torch.matmul(weights, value)
-    else:
-        if note is not None:
-            first = None if mask is None else mask[:, :, :1]
-            note(_weights(asked[:, :, :1].detach(), key.detach(), scale, first))
-        read = F.scaled_dot_product_attention(
-            asked, key, value, attn_mask=mask, dropout_p=dropout, scale=scale
-        )
-    return read.transpose(1, 2)
+            note(_joined(heard))
+        return _joined(read).transpose(1, 2)
+    if note is not None:
+        first = None if mask is None else mask[:, :, :1]
+        note(_mean(_weights(asked[:, :, :1].detach(), key.detach(), scale, first)))
+    return F.scaled_dot_product_attention(
+        asked, key, value, attn_mask=mask, dropout_p=dropout, scale=scale
+    ).transpose(1, 2)
+
+
+def _parts(asked: Tensor, key: Tensor) -> list[slice]:
+    """Texts whose attention weights together stay in a processor's cache.
+
+    All at once where gradients need them afterwards, and on other devices.
+    """
+    size, heads, queries, _ = asked.shape
+    if asked.requires_grad or key.requires_grad or asked.device.type != "cpu":
+        return [slice(0, size)]
+    step = max(1, CACHED // max(1, heads * queries * key.shape[2]))
+    return [slice(start, start + step) for start in range(0, size, step)]
+
+
+def _some(values: Tensor | None, texts: slice) -> Tensor | None:
+    """Of these texts; of all where one serves for all."""
+    return values if values is None or len(values) == 1 else values[texts]
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _mean(weights: Tensor) -> Tensor:
+    """Over heads, without gradient, ``[S, heads, A, M] -> [S, A, M]``."""
+    kind = torch.promote_types(weights.dtype, torch.float32)
+    return weights.detach().to(kind).mean(dim=1)
 
 
 def _weights(
     asked: Tensor, key: Tensor, scale: float, mask: Tensor | None, share: Tensor | None = None
 ) -> Tensor:
     """Attention weights, ``[S, heads, A, M]``."""
-    scores = torch.matmul(asked, key.transpose(2, 3)) * scale
+    scores = torch.matmul(asked, key.transpose(2, 3)).mul_(scale)
     if mask is not None and mask.dtype == torch.bool:
-        scores = scores.masked_fill(~mask, float("-inf"))
+        scores = scores.masked_fill_(~mask, float("-inf"))
     elif mask is not None:
         scores = scores + mask
     if share is not None:

@@ -40,10 +40,15 @@ class Received:
         self._asking = self._rows if asking is None else asking
         self._voices = None if voices is None else voices.detach()
 
-    def add(self, group: Group, weights: Tensor) -> None:
-        """Add the weights of one group, ``[S, heads, A, M]``; of the first row, ``A`` is 1."""
-        size, _, queries, _ = weights.shape
-        shares = weights.detach().to(self.total.dtype).mean(dim=1)
+    def add(self, group: Group, shares: Tensor) -> None:
+        """Add what the rows of one group read.
+
+        Args:
+            group: The rows.
+            shares: Weights, their mean over heads, ``[S, A, M]``; of first rows ``A`` is 1.
+        """
+        size, queries, _ = shares.shape
+        shares = shares.to(self.total.dtype)
         read = take(self._rows, group.key_slice, group.key_index, size)
         if self.first:
             self.total.index_add_(0, read.flatten(), shares[:, 0].flatten())
