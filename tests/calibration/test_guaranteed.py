@@ -9,9 +9,16 @@ import numpy as np
 import pytest
 
 from tokenexit.calibration import CalibrateConfig, calibrate
-from tokenexit.calibration.candidate_list import Listed, frontier, thinned
+from tokenexit.calibration.candidate_list import (
+    Listed,
+    by_runs,
+    by_simulation,
+    frontier,
+    thinned,
+)
 from tokenexit.calibration.counted import counted_labels
 from tokenexit.calibration.guaranteed import classes_without_texts
+from tokenexit.calibration.open import workload_of
 from tokenexit.errors import UserError
 from tokenexit.evaluation.evaluate import evaluate
 from tokenexit.guarantees import parse
@@ -43,6 +50,17 @@ def test_what_is_counted_of_a_tagger(tagger, splits):
     assert found["brier"].sum() == pytest.approx(np.square(words).sum())
     assert list(found["length"]) == [len(tokens) for tokens in split.tokens]
     assert "class" not in found
+
+
+def test_simulation_counts_what_runs_count(tagger, splits):
+    """So every promise can be simulated: at full depth, and where each leaves at the first exit."""
+    work = workload_of(tagger, splits["validation"], "validation", 32)
+    simulated, run = by_simulation(work), by_runs(work)
+    for policy in (Never(), Entropy(1.0)):
+        found, expected = simulated.at(policy), run.at(policy)
+        assert found.keys() == expected.keys() == simulated.full.keys()
+        for name, values in expected.items():
+            np.testing.assert_allclose(found[name], values, rtol=1e-4, err_msg=name)
 
 
 def test_a_promise_is_tested_by_real_runs(tagger, splits):

@@ -137,13 +137,14 @@ def by_simulation(work: Workload) -> Outcomes:
     deep = table.said(table.logits[-1])[mine]
 
     def counted(layers: np.ndarray, said: np.ndarray) -> Columns:
-        return counted_rows(work.model, work.split, words, said, layers, deep, table.num_layers)
+        return counted_rows(
+            work.model, work.split, words, said[mine], layers[mine], deep, table.num_layers,
+            table.log_probs_at(layers)[mine],
+        )  # fmt: skip
 
-    def at(policy: Policy) -> Columns:
-        layers, said = table.simulate(policy)
-        return counted(layers[mine], said[mine])
-
-    return Outcomes(counted(np.full(len(deep), table.num_layers), deep), at)
+    top = np.full(len(mine), table.exit_layers[-1])
+    full = counted(top, table.said(table.logits[-1]))
+    return Outcomes(full, lambda policy: counted(*table.simulate(policy)))
 
 
 def by_runs(work: Workload) -> Outcomes:

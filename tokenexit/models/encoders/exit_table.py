@@ -79,6 +79,11 @@ class ExitTable:
             best[..., self.mine] = np.array(chosen).reshape(scores.shape[:-1])
         return best
 
+    def log_probs_at(self, layers: np.ndarray) -> np.ndarray:
+        """Log-probabilities at the exit of each word, ``[W] -> [W, C]``."""
+        exits = torch.from_numpy(np.searchsorted(self.exit_layers, layers))
+        return self.log_probs[exits, torch.arange(len(layers))].numpy()
+
     def simulate(self, policy: Policy) -> tuple[np.ndarray, np.ndarray]:
         """Exit layers and predictions if halting changed nobody's states, ``[W]`` each.
 
