@@ -32,6 +32,12 @@ _small = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_small)
 wordpiece, make_tagger = _small.wordpiece, _small.make_tagger
 
+_spec = importlib.util.spec_from_file_location("browser", Path(__file__).with_name("browser.py"))
+assert _spec is not None
+assert _spec.loader is not None
+_browser = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_browser)
+
 
 class Reply(NamedTuple):
     code: int
@@ -86,6 +92,16 @@ def server(answering: Callable[..., Answering]) -> Iterator[PageServer]:
         yield page
         page.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def page(server: PageServer, tmp_path: Path) -> Iterator[Any]:
+    """The page in a browser, once it has asked."""
+    if _browser.CHROMIUM is None:
+        pytest.skip("no Chromium here")
+    with _browser.Browser(tmp_path / "profile", server.url) as tab:
+        tab.until("document.querySelectorAll('#pieces .word').length > 0")
+        yield tab
 
 
 @pytest.fixture
