@@ -113,6 +113,30 @@ def test_documents_are_told_where_they_count(tagger, splits, caplog):
     assert "needs 48 documents even if nothing is lost, and 15 tested it" in told
 
 
+def test_documents_count_on_average_and_without_a_promise(tagger, splits):
+    split = replace(splits["validation"], groups=[str(n // 9) for n in range(45)])
+    config = CalibrateConfig(risk=0.4, grid=8)
+    found = calibrate(tagger, split, config, families=[Entropy()])
+    assert (found.promise["n"], found.promise["unit"]) == (5, "documents")
+    assert "It rests on 5 documents" in " ".join(promise_sentences(found.to_json(), {}))
+    loose = calibrate(
+        tagger, split, CalibrateConfig(min_quality=0.9, loose=True), families=[Entropy()]
+    )
+    assert loose.measured["could_be_promised"]["documents"] == 5
+    assert "could be promised with 90% from 5 documents" in " ".join(
+        promise_sentences(loose.to_json(), {})
+    )
+
+
+def test_texts_that_come_again_are_told(tagger, splits, caplog):
+    split = splits["validation"]
+    twice = split.take([*range(45), *range(20)])
+    with caplog.at_level(logging.WARNING, logger="tokenexit"):
+        found = ask(tagger, twice, "differs <= 0.3 with 80%", design=splits["train"])
+    assert found.promise["repeats"] == len(twice) - found.promise["n"] >= 20
+    assert "of the 65 texts repeat another of them; each counts once" in caplog.text
+
+
 def test_labels_are_not_needed_where_nothing_reads_them(tagger, splits):
     bare = replace(splits["validation"], tags=None)
     found = ask(tagger, bare, "differs <= 0.3 with 80%", design=replace(splits["train"], tags=None))
@@ -131,8 +155,10 @@ def test_savings_are_tested_at_settings_that_passed(tagger, splits, caplog):
     savings = found.promise["tests_of_savings"]
     assert len(savings) == sum(row[0]["passed"] for row in found.promise["tests"])
     assert savings[-1][0]["measured"] == pytest.approx(found.chosen["depth_speedup"])
-    # the level is shared by all settings that passed
-    assert f"with {100 - 10 / len(savings):.10g}%" in savings[0][0]["guarantee"]
+    # the level is shared by the settings that passed: a half, a sixth, a twelfth, ...
+    levels = [100 - 10 / (place * (place + 1)) for place in range(1, len(savings) + 1)]
+    for level, [tested] in zip(levels, savings, strict=True):
+        assert f"with {level:.10g}%" in tested["guarantee"]
     with caplog.at_level(logging.WARNING, logger="tokenexit"):
         none = ask(tagger, split, "differs <= 0.4 with 80% and layers saved >= 2.9", design=train)
     assert none.policy == {"name": "never"}
@@ -142,7 +168,8 @@ def test_savings_are_tested_at_settings_that_passed(tagger, splits, caplog):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("chrf loss <= 0.01", "has no meaning for this model; these have one: accuracy kept"),
+        ("chrf loss <= 0.01", "has no meaning for this model; these have one: brier loss"),
+        ("accuracy loss <= 0.02", "'accuracy loss' has no meaning for this model; these have one"),
         ("every class differs <= 0.1", "no 'class' to be told apart by; they have: length"),
     ],
 )

@@ -73,3 +73,22 @@ def test_mistakes_are_explained(text, said):
     with pytest.raises(UserError) as error:
         parse(text)
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("every length:0-10,11- differs <= 0.1", "of every length of 0-10, 11-: at most 10% of"),
+        ("differs <= 0.05 with 99.999%", "with 99.999% probability"),
+        ("f1 kept >= 0.9999999", "at least 99.99999% of full depth's F1"),
+        ("layers saved >= 2.12345678", "at least 2.12345678"),
+    ],
+)
+def test_a_sentence_claims_no_more_than_was_asked(text, told):
+    assert told in Guarantee.parse(text).sentence
+
+
+def test_a_sentence_says_that_documents_counted():
+    promise = Guarantee.parse("differs <= 0.05")
+    assert "documents counting alike, each by the mean of its texts" in promise.told("documents")
+    assert promise.told() == promise.sentence

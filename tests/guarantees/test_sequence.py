@@ -113,3 +113,31 @@ def test_no_texts_promise_nothing():
     empty = {name: values[:0] for name, values in FULL.items()}
     given = FixedSequence([Guarantee("differs", 0.05)], empty, np.arange(0))
     assert given.last([{"changed": np.zeros(0)}])[0] == 0
+
+
+@pytest.mark.parametrize("allowed", [0.1, 0.05, 0.02, 0.01])
+def test_on_average_what_is_needed_is_enough(allowed):
+    for texts, passes in ((round(1 / allowed) - 1, True), (round(1 / allowed) - 2, False)):
+        full = {"changed": np.zeros(texts)}
+        one = FixedSequence([Guarantee("differs", allowed, None)], full, np.arange(texts))
+        assert one.needed() == {str(one.guarantees[0]): round(1 / allowed) - 1}
+        assert one.test(full)[0].passed == passes
+
+
+@pytest.mark.parametrize(
+    ("every", "said"),
+    [
+        ("class:0-10", "Ranges are of numbers, and 'class' is none"),
+        ("length:10-0", "ends before it begins"),
+        ("changed", "is what is counted of texts"),
+        ("length:0-10", "lie in none of the ranges"),
+    ],
+)
+def test_groups_that_are_none_are_refused(every, said):
+    full = {
+        "changed": np.zeros(3), "length": np.array([3, 4, 50]),
+        "class": np.array(["a", "b", "b"], dtype=object),
+    }  # fmt: skip
+    one = FixedSequence([Guarantee("differs", 0.05, every=every)], full, np.arange(3))
+    with pytest.raises(UserError, match=said):
+        one.test(full)

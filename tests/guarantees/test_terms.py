@@ -137,7 +137,7 @@ def test_a_loss_that_lies_about_its_floor_is_refused(monkeypatch):
 
 
 def test_what_is_not_finite_is_refused():
-    full = {"brier": np.array([0.1, np.nan])}
+    full = {"brier": np.array([0.1, np.nan]), "rows": np.ones(2)}
     sequence = FixedSequence([Guarantee("brier loss", 0.05)], full, np.arange(2))
     with pytest.raises(UserError, match="not finite"):
         sequence.test(full)

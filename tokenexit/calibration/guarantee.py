@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tokenexit.calibration.certificate.evidence import Evidence
 from tokenexit.calibration.conformal import conformal_setting, disagreeing, worst_scores
@@ -95,7 +96,7 @@ def certify(
         family = _best(work.on(design), families, promise, settings)
     full, measure = _runner(tested, promise)
     found = None
-    if work.simulated and min_quality is None:
+    if work.simulated and min_quality is None and documents_of(tested.split) is None:
         found = _conformal(tested, family, promise, measure, full)
     if found is None and promise.among != "all":
         raise UserError(
@@ -109,6 +110,8 @@ def certify(
         given = partial(measure, family)
         found = run_until_failure(promise, values, given, full, min_quality, set_aside=len(design))
     facts = {"family_chosen_on": len(design), "labelled": work.labelled}
+    if documents_of(tested.split) is not None:
+        facts |= {"unit": "documents"}
     best = found.best
     if not work.labelled:
         best = replace(best, notes={**best.notes, "gold": WITHOUT_LABELS})
@@ -124,9 +127,12 @@ def _runner(work: Workload, promise: RiskControl) -> tuple[Result, MeasureOf]:
     if is_reduced(work.model):
         full, _ = work.evaluate(Never(), reference)
 
+    documents = documents_of(work.split)
+
     def measure(family: Policy, value: float) -> tuple[Result, Losses]:
         result, trace = work.evaluate(family.with_threshold(value), reference)
-        return result, work.losses(trace, deep, promise.of)
+        losses = work.losses(trace, deep, promise.of)
+        return result, losses if documents is None else of_documents(losses, documents, promise)
 
     return full, measure
 
@@ -174,6 +180,22 @@ def run_until_failure(
         reached=place > 0,
         promise=statement(promise, losses, len(runs)),
     )
+
+
+def of_documents(losses: Losses, documents: NDArray[np.int64], promise: RiskControl) -> Losses:
+    """What documents lose: on average the mean of their texts, else all if one text is lost.
+
+    Args:
+        losses: Of the texts, ``[n]``.
+        documents: Number of each text's document, from 0, ``[n]``.
+        promise: What is promised.
+    """
+    if promise.delta is None:
+        mean: Losses = np.bincount(documents, losses) / np.bincount(documents)
+        return mean
+    most = np.zeros(documents.max(initial=-1) + 1)
+    np.maximum.at(most, documents, losses)
+    return most
 
 
 def needs(promise: RiskControl, texts: int, set_aside: int) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from tokenexit.calibration.candidate_list import candidate_list
 from tokenexit.calibration.certificate.evidence import Evidence
 from tokenexit.calibration.dealing import documents_of, halves
@@ -19,7 +21,7 @@ from tokenexit.evaluation.evaluate import Result
 from tokenexit.evaluation.processes import is_main
 from tokenexit.evaluation.reference import in_full_precision, is_reduced
 from tokenexit.guarantees import FixedSequence, Guarantee, order_of
-from tokenexit.guarantees.losses import LOSSES, Columns
+from tokenexit.guarantees.losses import LOSSES, Columns, Loss
 from tokenexit.policies import Policy
 from tokenexit.policies.never import Never
 
@@ -28,6 +30,9 @@ logger = logging.getLogger(__name__)
 Listing = Callable[[Sequence[Guarantee], bool], Sequence[Policy]]
 """Settings to test, of the promises that they are ordered by; of the testing texts themselves where
 these will test nothing."""
+
+OFTEN = 0.05
+"""Share of repeated texts above which it is said what they count."""
 
 FULL_DEPTH = "The model stays at full depth."
 
@@ -131,7 +136,13 @@ def _tested(
         counted.append(tested.counted(trace, deep))
         return counted[-1]
 
-    texts, unit = sequence.units, sequence.unit
+    texts, unit, repeats = sequence.units, sequence.unit, len(keys) - len(sequence.order)
+    if repeats > OFTEN * len(keys) and is_main():
+        logger.warning(
+            "%d of the %d texts repeat another of them; each counts once, so that the promise is "
+            "about different texts, not about how often they come.",
+            repeats, len(keys),
+        )  # fmt: skip
     enough = all(count is not None and count <= texts for count in needed.values())
     queue = listed(sequence.in_order or guarantees, not enough) if enough or target else []
     passed, tests = sequence.last(map(run, queue)) if enough else (0, [])
@@ -165,10 +176,11 @@ def _tested(
         reached=served > 0,
         promise={
             "guarantee": " and ".join(map(str, guarantees)),
-            "promise": "; ".join(one.sentence for one in guarantees),
+            "promise": "; ".join(one.told(unit) for one in guarantees),
             "method": "settings tested strict to loose until one fails",
             "n": texts,
             "unit": unit,
+            "repeats": repeats,
             "needed": needed,
             "sequence": policies,
             "tests": [[one.to_json() for one in setting] for setting in tests],
@@ -202,20 +214,24 @@ def check_columns(guarantees: Sequence[Guarantee], columns: Columns, labelled: b
             message says which promises have one.
     """
     for guarantee in guarantees:
-        if all(name in columns for name in guarantee.kind.needs):
+        if _serves(guarantee.kind, columns):
             continue
         if guarantee.kind.labelled and not labelled:
             raise UserError(
                 f"The promise {guarantee.loss!r} needs texts with right answers, and these have "
                 "none; 'differs' needs none."
             )
-        served = [
-            name for name, cls in LOSSES.items() if all(need in columns for need in cls.needs)
-        ]
+        served = [name for name, cls in LOSSES.items() if _serves(cls(), columns)]
         raise UserError(
             f"The promise {guarantee.loss!r} has no meaning for this model; these have one: "
             f"{', '.join(served)}."
         )
+
+
+def _serves(loss: Loss, columns: Columns) -> bool:
+    """Whether it can be counted; of words, nothing that is about one answer a text."""
+    words = bool((np.asarray(columns["rows"]) != 1).any())
+    return all(name in columns for name in loss.needs) and not (words and loss.of_whole_texts)
 
 
 def why_nothing(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tokenexit.calibration.dealing import documents_of
 from tokenexit.calibration.workload import Run, Workload
 from tokenexit.evaluation.evaluate import Result
 from tokenexit.guarantees import FixedSequence, Guarantee, order_of
@@ -77,21 +78,24 @@ def could_be_promised(
         delta: Probability with which such a promise may be broken; the usual one when None.
 
     Returns:
-        ``loss``, ``at_least``, None where no share can be, and ``delta``; None where the task has
-        no such promise.
+        ``loss``, ``at_least``, None where no share can be, ``delta``, and ``documents`` where these
+        count; None where the task has no such promise.
     """
     loss, delta = work.kept, delta or USUAL_DELTA
     if loss is None or not work.labelled or policy == Never():
         return None
     deep, exits = work.counted(full[1], full[1]), work.counted(work.trace(policy), full[1])
-    order = order_of(work.split.keys())
+    order, documents = order_of(work.split.keys()), documents_of(work.split)
+
+    def sequence(share: float) -> FixedSequence:
+        return FixedSequence([Guarantee(loss, share, delta)], deep, order, documents)
 
     def passes(share: float) -> bool:
-        one = Guarantee(loss, share, delta)
-        return all(row.passed for row in FixedSequence([one], deep, order).test(exits))
+        return all(row.passed for row in sequence(share).test(exits))
 
     low, high = 0, 1000  # in tenths of a percent
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if passes(middle / 1000) else (low, middle)
-    return {"loss": loss, "at_least": low / 1000 or None, "delta": delta}
+    told = {"loss": loss, "at_least": low / 1000 or None, "delta": delta}
+    return told if documents is None else {**told, "documents": sequence(0.5).units}

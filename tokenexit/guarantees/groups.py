@@ -12,6 +12,11 @@ from tokenexit.guarantees.losses import Columns
 
 _SPAN = re.compile(r"(\d+)-(\d*)")
 
+COUNTED = frozenset(
+    "rows changed layers deep right exact f1_over f1_under error most brier said references".split()
+)
+"""What exits cost is counted in these."""
+
 
 def groups_of(every: str | None, columns: Columns) -> dict[str, NDArray[np.int64]]:
     """Numbers of the texts of each group.
@@ -32,7 +37,13 @@ def groups_of(every: str | None, columns: Columns) -> dict[str, NDArray[np.int64
         raise UserError(
             f"Texts have no {name!r} to be told apart by; they have: {', '.join(there) or 'none'}."
         )
+    if name in COUNTED:
+        raise UserError(f"{name!r} is what is counted of texts, and tells no groups apart.")
     values = np.asarray(columns[name])
+    if spans and values.dtype.kind not in "biuf":
+        raise UserError(
+            f"Ranges are of numbers, and {name!r} is none; write 'every {name}' for each of them."
+        )
     if not spans:
         return {str(one): np.flatnonzero(values == one) for one in np.unique(values)}
     found = {}
@@ -41,6 +52,8 @@ def groups_of(every: str | None, columns: Columns) -> dict[str, NDArray[np.int64
         if ends is None:
             raise UserError(f"{span!r} is no range such as 0-10 or 31-, in {every!r}.")
         high = np.inf if not ends[2] else float(ends[2])
+        if high < float(ends[1]):
+            raise UserError(f"{span!r} ends before it begins, in {every!r}.")
         found[span.strip()] = np.flatnonzero((values >= float(ends[1])) & (values <= high))
     outside = len(values) - len(np.unique(np.concatenate(list(found.values()))))
     if outside:

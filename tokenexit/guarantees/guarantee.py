@@ -51,7 +51,7 @@ class Guarantee:
         if self.delta is not None and not 0 < self.delta < 1:
             raise UserError(
                 f"A promise holds with more than 0% and less than 100%, not with "
-                f"{100 * (1 - self.delta):.6g}%."
+                f"{100 * (1 - self.delta):.10g}%."
             )
 
     @classmethod
@@ -90,11 +90,25 @@ class Guarantee:
     @property
     def sentence(self) -> str:
         """In words, the same wherever it is told."""
-        each = "" if self.every is None else f"of every {self.every.partition(':')[0]}: "
+        return self.told()
+
+    def told(self, unit: str = "texts") -> str:
+        """The same where documents count.
+
+        Args:
+            unit: What was tested, ``texts`` or ``documents``.
+        """
+        each = ""
+        if self.every is not None:
+            name, _, spans = self.every.partition(":")
+            each = f"of every {name}: "
+            if spans:
+                each = f"of every {name} of {spans.replace(',', ', ')}: "
         sure = "on average over calibrations"
         if self.delta is not None:
-            sure = f"with {100 * (1 - self.delta):.4g}% probability"
-        return f"{each}{self.kind.words(self.allowed)}, {sure}"
+            sure = f"with {100 * (1 - self.delta):.10g}% probability"
+        mean = "" if unit == "texts" else f", {unit} counting alike, each by the mean of its texts"
+        return f"{each}{self.kind.words(self.allowed)}{mean}, {sure}"
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""

@@ -80,7 +80,7 @@ class Costs(OnAverage):
     def words(self, allowed: float) -> str:
         """See ``Loss``."""
         return (
-            f"exits cost at most {100 * allowed:.4g} points of {self.likeness.title}, averaged "
+            f"exits cost at most {100 * allowed:.10g} points of {self.likeness.title}, averaged "
             "over texts"
         )
 
@@ -111,7 +111,7 @@ class Kept(Loss):
     def words(self, allowed: float) -> str:
         """See ``Loss``."""
         return (
-            f"at least {100 * allowed:.6g}% of full depth's {self.likeness.title}, averaged over "
+            f"at least {100 * allowed:.10g}% of full depth's {self.likeness.title}, averaged over "
             "texts, is kept"
         )
 

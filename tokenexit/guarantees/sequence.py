@@ -3,7 +3,7 @@
 So the first test does not pay for the others (fixed-sequence testing in Learn then Test,
 Angelopoulos et al. 2021), and the last setting that passed may be served. What loose settings keep
 sooner, such as layers saved, is tested afterwards, at the settings that passed; these share its
-``delta``.
+``delta``, the first of them half of it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from tokenexit.guarantees.groups import groups_of
 from tokenexit.guarantees.guarantee import Guarantee
 from tokenexit.guarantees.losses import Columns
 from tokenexit.guarantees.terms import Terms
+
+PLAY = 1e-12
+"""Sums of losses are whole numbers up to rounding."""
 
 
 @dataclass(frozen=True)
@@ -99,10 +102,13 @@ class FixedSequence:
             The place of the setting that may be served, from 1, 0 for none; and the tests.
         """
         others = [one for one in self.guarantees if not one.kind.strict_first]
-        shared = [replace(g, delta=g.delta and g.delta / max(len(passed), 1)) for g in others]
-        tests = [self.test(exits, shared) for exits in passed] if others else []
         if not others:
             return len(passed), []
+        tests = []
+        for place, exits in enumerate(passed, 1):
+            part = place * (place + 1)  # 1/2 + 1/6 + 1/12 + ... is 1, however many settings pass
+            shared = [replace(one, delta=one.delta and one.delta / part) for one in others]
+            tests.append(self.test(exits, shared))
         kept = [n for n, row in enumerate(tests, 1) if all(one.passed for one in row)]
         return max(kept, default=0), tests
 
@@ -200,7 +206,7 @@ class FixedSequence:
         about = (str(guarantee), group, len(terms), measured)
         if guarantee.delta is None:
             room = self._room(guarantee, group, terms)
-            return Tested(*about, room, room >= 0 and len(terms) > 0, "conformal risk control")
+            return Tested(*about, room, room >= -PLAY and len(terms) > 0, "conformal risk control")
         bound = self._bound(guarantee, terms)
         evidence = bound.evidence(terms, guarantee.delta, self.horizon) if len(terms) else 0.0
         passed = bound.passes(terms, guarantee.delta, self.horizon)

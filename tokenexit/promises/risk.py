@@ -59,9 +59,10 @@ class Risk(Promise):
         if not calibration.get("reached"):
             return [f"Only full depth keeps the promise: {promise.get('promise')}."]
         bound = number(promise.get("bound"))
+        tested = f"{promise.get('n')} {promise.get('unit', 'texts')}"
         return [
             f"The promise, for texts drawn as those were: {promise.get('promise')}. It rests on "
-            f"{promise.get('n')} texts, of which {promise.get('texts_changed')} differ (bound "
+            f"{tested}, of which {promise.get('texts_changed')} differ (bound "
             f"{percent(bound, 2)}; {promise.get('method')})."
         ]
 

@@ -106,10 +106,9 @@ def _could(calibration: Mapping[str, Any], texts: int | None) -> list[str]:
         return []
     share, sure = number(could.get("at_least")), f"with {100 * (1 - delta):.4g}%"
     what = "no share" if share is None else f"{could.get('loss')} >= {share:.4g}"
-    return [
-        f"Of this setting, fixed beforehand, {what} could be promised {sure} from {whole(texts)} "
-        "texts."
-    ]
+    units = could.get("documents")
+    tested = f"{whole(texts)} texts" if units is None else f"{whole(int(units))} documents"
+    return [f"Of this setting, fixed beforehand, {what} could be promised {sure} from {tested}."]
 
 
 def few_texts(texts: int) -> str:

@@ -29,7 +29,9 @@ def verdict(evidence: Evidence) -> dict[str, Any]:
             "order": "of sha256 of seed, 0x1f and text; of equal texts the first",
             "seed": 0,
             "texts": len(sequence.order),
-            "horizon": len(sequence.order),
+            "unit": sequence.unit,
+            "units": sequence.units,
+            "horizon": sequence.units,
         },
         "texts_sha256": texts_hash(evidence.texts),
         "sequence": [
@@ -52,7 +54,7 @@ def _promise(
 ) -> dict[str, Any]:
     return {
         "promise": str(one),
-        "sentence": one.sentence,
+        "sentence": one.told(sequence.unit),
         **one.to_json(),
         "clip": sequence.counts_up_to(one),
         "needed": needed.get(str(one)),

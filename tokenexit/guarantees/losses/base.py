@@ -42,6 +42,9 @@ class Loss(ABC):
     needs: ClassVar[tuple[str, ...]]
     """Columns that it reads of a run with exits and of one at full depth."""
 
+    of_whole_texts: ClassVar[bool] = False
+    """Whether it is about answers to whole texts, not to their words."""
+
     labelled: ClassVar[bool] = True
     """Whether right answers are needed."""
 

@@ -25,4 +25,4 @@ class Differs(Loss):
 
     def words(self, allowed: float) -> str:
         """See ``Loss``."""
-        return f"at most {100 * allowed:.4g}% of texts differ anywhere from full depth"
+        return f"at most {100 * allowed:.10g}% of texts differ anywhere from full depth"

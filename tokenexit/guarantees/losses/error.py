@@ -9,13 +9,15 @@ import numpy as np
 from tokenexit.guarantees.losses.base import LOSSES, Columns, Loss, column, ratio
 from tokenexit.guarantees.terms import Numbers, Terms
 
+COUNTED = " (each error counts up to twice the spread of the training values)"
+
 
 @LOSSES.register("error loss")
 class ErrorLoss(Loss):
     """What exits add to the absolute error, which counts up to ``most`` a text.
 
     ``most`` is a column, twice the spread of the training values: a loss without a largest value
-    cannot be bounded.
+    cannot be bounded. What was measured is told as it is.
     """
 
     high = math.inf
@@ -28,11 +30,11 @@ class ErrorLoss(Loss):
 
     def measured(self, exits: Columns, full: Columns) -> float:
         """The difference of the two mean errors."""
-        return float(self._losses(exits, full).mean())
+        return float((column(exits, "error") - column(full, "error")).mean())
 
     def words(self, allowed: float) -> str:
         """See ``Loss``."""
-        return f"exits add at most {allowed:.4g} to the absolute error"
+        return f"exits add at most {allowed:.10g} to the absolute error{COUNTED}"
 
     def _most(self, full: Columns) -> float:
         return float(column(full, "most").max(initial=0.0))
@@ -57,12 +59,15 @@ class ErrorKept(Loss):
 
     def measured(self, exits: Columns, full: Columns) -> float:
         """The ratio of the two mean errors."""
-        here, deep = _errors(exits, full)
+        here, deep = column(exits, "error"), column(full, "error")
         return ratio(float(deep.sum()), float(here.sum()))
 
     def words(self, allowed: float) -> str:
         """See ``Loss``."""
-        return f"full depth's absolute error is at least {100 * allowed:.6g}% of that with exits"
+        return (
+            f"full depth's absolute error is at least {100 * allowed:.10g}% of that with exits"
+            f"{COUNTED}"
+        )
 
 
 def _errors(exits: Columns, full: Columns) -> tuple[Numbers, Numbers]:

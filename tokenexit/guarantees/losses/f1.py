@@ -50,7 +50,7 @@ class F1Kept(Loss):
 
     def words(self, allowed: float) -> str:
         """See ``Loss``."""
-        return f"at least {100 * allowed:.6g}% of full depth's F1 is kept{AT_MOST}"
+        return f"at least {100 * allowed:.10g}% of full depth's F1 is kept{AT_MOST}"
 
 
 @LOSSES.register("f1 loss")
@@ -71,4 +71,4 @@ class F1Loss(Loss):
 
     def words(self, allowed: float) -> str:
         """See ``Loss``."""
-        return f"exits cost at most {100 * allowed:.4g} points of F1{AT_MOST}"
+        return f"exits cost at most {100 * allowed:.10g} points of F1{AT_MOST}"

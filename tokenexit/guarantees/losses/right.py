@@ -31,7 +31,7 @@ class _Kept(OfSums):
 
     def words(self, allowed: float) -> str:
         """See ``Loss``."""
-        return f"at least {100 * allowed:.6g}% of full depth's {self.noun} is kept"
+        return f"at least {100 * allowed:.10g}% of full depth's {self.noun} is kept"
 
 
 @LOSSES.register("accuracy kept")
@@ -39,6 +39,7 @@ class AccuracyKept(_Kept):
     """The share of full depth's accuracy on texts."""
 
     noun = "accuracy"
+    of_whole_texts = True
 
     def terms(self, exits: Columns, full: Columns, allowed: float) -> Terms:
         """See ``Loss``; a text is right or not, so that it loses no more than was allowed."""
@@ -63,6 +64,7 @@ class ExactMatchKept(AccuracyKept):
 
     needs = ("exact",)
     sums = ("exact", "exact")
+    of_whole_texts = False  # of words all have to be right
     noun = "exact matches"
 
 
@@ -71,6 +73,7 @@ class AccuracyLoss(OnAverage):
     """Points of accuracy on texts that exits cost; what they mend counts against it."""
 
     needs = ("right",)
+    of_whole_texts = True
 
     def lost(self, exits: Columns, full: Columns) -> Numbers:
         """See ``OnAverage``."""
@@ -78,4 +81,4 @@ class AccuracyLoss(OnAverage):
 
     def words(self, allowed: float) -> str:
         """See ``Loss``."""
-        return f"exits cost at most {100 * allowed:.4g} points of accuracy"
+        return f"exits cost at most {100 * allowed:.10g} points of accuracy"

@@ -33,7 +33,7 @@ class WordsChanged(OfSums):
     def words(self, allowed: float) -> str:
         """See ``Loss``."""
         return (
-            f"at most {100 * allowed:.4g}% of all words differ from full depth ({FEW:g} of one "
+            f"at most {100 * allowed:.10g}% of all words differ from full depth ({FEW:g} of one "
             "text count at most, or as many as an earlier one has)"
         )
 
@@ -49,8 +49,8 @@ class WordsOfATextChanged(OnAverage):
     def words(self, allowed: float) -> str:
         """See ``Loss``."""
         return (
-            f"at most {100 * allowed:.4g}% of a text's words differ from full depth, averaged over "
-            "texts"
+            f"at most {100 * allowed:.10g}% of a text's words differ from full depth, averaged "
+            "over texts"
         )
 
     def lost(self, exits: Columns, full: Columns) -> Numbers:
