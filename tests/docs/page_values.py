@@ -1,0 +1,185 @@
+"""Values in the recorded files, as ``page_sentences.py`` asks for them; shares in points of 100."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+
+
+@functools.cache
+def recorded(path: str) -> Any:
+    """A JSON file, by its path in the repository."""
+    return json.loads((ROOT / path).read_text(encoding="utf-8"))
+
+
+def bench(name: str) -> Any:
+    return recorded(f"benchmarks/results/{name}.json")
+
+
+def recipe(name: str) -> Any:
+    return recorded(f"recipes/results/{name}.json")
+
+
+def clock(case: str, key: str, who: str = "") -> float:
+    """Of a case of the clocks: a value of its own, or of one of those who took turns, in int8."""
+    results = {one["case"]: one["result"] for one in bench("xeon_2_cores")["measured"]}
+    if not who:
+        return results[case][key]
+    rows = [row for row in results[case]["rows"] if row["name"].startswith(who)]
+    return next(row[key] for row in rows if row["precision"] == "int8")
+
+
+def of_bound(precision: str) -> tuple[float, float]:
+    """The least and the most of what the arithmetic allows, of the taggers with kernels."""
+    found = [
+        100 * clock(f"{run}, {precision}, batch {size}", "of_bound")
+        for run in ("ewt", "pos")
+        for size in (1, 8, 32)
+    ]
+    return min(found), max(found)
+
+
+def two_threads(run: str) -> float:
+    """How many times as fast as one thread they are, as the table of the clocks says it."""
+    one, two = (
+        clock(f"{run}, int8, batch 32{how}", "ms_per_text", "ours, policy")
+        for how in ("", ", 2 threads")
+    )
+    return one / two
+
+
+def waited(costs: str, batch: int, slots: int, key: str = "") -> float:
+    """Of the account of rows that wait: the best by depth over full depth, or another value."""
+    row = next(
+        row for row in bench("waiting")[costs] if (row["batch"], row["in_flight"]) == (batch, slots)
+    )
+    return row[key] if key else max(row["by_depth"].values())
+
+
+def quality(run: str, key: str = "quality") -> float:
+    return 100 * bench("quality")[run]["result"][key]
+
+
+def kept_at_fixed_layer(name: str, layer: int) -> float:
+    found = recipe(name)
+    fixed = next(row["quality"] for row in found["static"] if row["layer"] == layer)
+    return 100 * fixed / found["splits"]["test"]["quality_full_depth"]
+
+
+def kept_on_curve(name: str, layers: float) -> tuple[float, float]:
+    """Quality kept on the test split by the setting that saves nearly so many times the layers."""
+    found = recipe(name)
+    curve = [p for p in found["curve"] if p["kind"] == "engine"]
+    near = min(curve, key=lambda p: abs(float(p["depth_speedup"]) - layers))
+    full = found["splits"]["test"]["quality_full_depth"]
+    return 100 * float(near["quality"]) / full, float(near["depth_speedup"])
+
+
+def split(name: str, which: str, key: str) -> float:
+    return (1 if key == "depth_speedup" else 100) * recipe(name)["splits"][which][key]
+
+
+def single(name: str, which: str) -> float:
+    """Quality of the network with its top head alone."""
+    return 100 * recipe(name)["single"][which]["quality"]
+
+
+def chosen_gates() -> tuple[float, float]:
+    """Mean of what three fits save and keep on test, at 99 % of validation."""
+    fits = [bench("gates/ewt_int8")["fits"][name] for name in ("{}", '{"seed": 1}', '{"seed": 2}')]
+    rungs = [
+        max(
+            (rung for rung in fit["curve"] if rung["validation_kept"] >= 0.99),
+            key=lambda rung: rung["validation_fewer"],
+        )
+        for fit in fits
+    ]
+    fewer, kept = (sum(rung[f"test_{key}"] for rung in rungs) / 3 for key in ("fewer", "kept"))
+    return fewer, 100 * kept
+
+
+def strictest(name: str, fit: str) -> tuple[float, float]:
+    rung = bench(f"gates/{name}_int8")["fits"][fit]["curve"][0]
+    return 100 * rung["validation_kept"], rung["validation_fewer"]
+
+
+def policy_within(name: str, policy: str, times: int) -> float:
+    """Quality on the test split of the policy within a budget of so many times less arithmetic."""
+    results = recorded(f"recipes/results/policies/{name}/compare.json")["results"]
+    return 100 * results[policy]["budgets"][str(times)]["test"]["quality"]
+
+
+def in_batches_of_32() -> tuple[float, float]:
+    """The slowest and the fastest of the policies of both taggers, over plain transformers."""
+    found = [
+        run["bench"]["32"]["speedup_median"]
+        for name in ("ewt", "pos")
+        for run in dict(
+            recorded(f"recipes/results/policies/{name}/compare.json")["results"]
+        ).values()
+    ]
+    return min(found), max(found)
+
+
+def trained(folder: str, method: str, key: str, seed: str = "") -> float:
+    """Mean over the seeds of a comparison of trainings, or of one."""
+    path = ROOT / "recipes" / "results" / "trainings" / folder / "comparison.csv"
+    with path.open(encoding="utf-8") as file:
+        found = [
+            float(row[key])
+            for row in csv.DictReader(file)
+            if row["method"] == method and seed in ("", row["seed"])
+        ]
+    return (1 if key.endswith("speedup") else 100) * sum(found) / len(found)
+
+
+def stopped(folder: str, method: str, layer: float) -> float:
+    """Quality on the test split where everybody stops at a layer, mean over the seeds."""
+    path = ROOT / "recipes" / "results" / "trainings" / folder / "curves.csv"
+    with path.open(encoding="utf-8") as file:
+        found = [
+            float(row["quality"])
+            for row in csv.DictReader(file)
+            if (row["method"], row["kind"]) == (method, "static") and float(row["value"]) == layer
+        ]
+    return 100 * sum(found) / len(found)
+
+
+def calibrated_e2e() -> tuple[float, float]:
+    path = ROOT / "recipes" / "results" / "trainings" / "e2e" / "comparison.csv"
+    with path.open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["method"] != "first_layers"]
+    kept = [100 * float(row["calibrated_relative_quality"]) for row in rows]
+    return min(kept), max(kept)
+
+
+def both_ways(way: str, entropy: float, ratio: float | None = None) -> tuple[float, float]:
+    """Multiply-accumulates saved and quality kept on the test split, with exits and a reducer."""
+    found = bench("exits_and_reducers")
+    row = next(
+        row
+        for row in found["ways"][way]["test"]
+        if (row["entropy"], row["ratio"]) == (entropy, ratio)
+    )
+    return 1 / row["macs"], 100 * row["quality"] / found["full"]["test"]
+
+
+def cells(*names: str) -> tuple[int, float]:
+    """How many calibrations were simulated, and how often the worst broke its promise."""
+    rows = [row for name in names for row in bench(name)["calibrations"]]
+    return len(rows), 100 * max(row["broken"] for row in rows)
+
+
+RUNS = [f"promises_of_runs/{name}" for name in ("bc5cdr", "e2e", "ende", "ewt", "pos")]
+
+
+def found_after(before: float, after: float) -> float:
+    changes = bench("audits")["simulated"]["changes"]
+    return next(
+        one["found_after"] for one in changes if (one["before"], one["after"]) == (before, after)
+    )
