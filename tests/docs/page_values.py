@@ -5,16 +5,36 @@ from __future__ import annotations
 import csv
 import functools
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
 
 
+opened: set[Path] = set()
+"""Files that were asked for: a page has to name those of its figures."""
+
+
+def content(path: str) -> list[str]:
+    """Lines of a file, by its path in the repository."""
+    opened.add(ROOT / path)
+    return lines(ROOT / path)
+
+
 @functools.cache
+def lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()
+
+
 def recorded(path: str) -> Any:
-    """A JSON file, by its path in the repository."""
-    return json.loads((ROOT / path).read_text(encoding="utf-8"))
+    opened.add(ROOT / path)
+    return parsed(ROOT / path)
+
+
+@functools.cache
+def parsed(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def bench(name: str) -> Any:
@@ -62,7 +82,8 @@ def waited(costs: str, batch: int, slots: int, key: str = "") -> float:
 
 
 def quality(run: str, key: str = "quality") -> float:
-    return 100 * bench("quality")[run]["result"][key]
+    found = bench("quality")[run]["result"][key]
+    return found if key == "depth_speedup" else 100 * found
 
 
 def kept_at_fixed_layer(name: str, layer: int) -> float:
@@ -89,22 +110,32 @@ def single(name: str, which: str) -> float:
     return 100 * recipe(name)["single"][which]["quality"]
 
 
-def chosen_gates() -> tuple[float, float]:
-    """Mean of what three fits save and keep on test, at 99 % of validation."""
-    fits = [bench("gates/ewt_int8")["fits"][name] for name in ("{}", '{"seed": 1}', '{"seed": 2}')]
+def gate(name: str, fit: str = "{}") -> Any:
+    """Rungs of a fit, from the strictest."""
+    return bench(f"gates/{name}_int8")["fits"][fit]["curve"]
+
+
+def on_test(name: str, fit: str, fewer: float) -> tuple[float, float]:
+    """Layers saved and quality kept on the test split by the rung that saves nearly so many."""
+    near = min(gate(name, fit), key=lambda rung: abs(rung["test_fewer"] - fewer))
+    return near["test_fewer"], 100 * near["test_kept"]
+
+
+def chosen_gates(name: str = "ewt", fits: int = 3) -> list[tuple[float, float]]:
+    """What the first fits save and keep on test, at 99 % of validation."""
     rungs = [
         max(
-            (rung for rung in fit["curve"] if rung["validation_kept"] >= 0.99),
+            (rung for rung in gate(name, fit) if rung["validation_kept"] >= 0.99),
             key=lambda rung: rung["validation_fewer"],
         )
-        for fit in fits
+        for fit in ("{}", '{"seed": 1}', '{"seed": 2}')[:fits]
     ]
-    fewer, kept = (sum(rung[f"test_{key}"] for rung in rungs) / 3 for key in ("fewer", "kept"))
-    return fewer, 100 * kept
+    return [(rung["test_fewer"], 100 * rung["test_kept"]) for rung in rungs]
 
 
 def strictest(name: str, fit: str) -> tuple[float, float]:
-    rung = bench(f"gates/{name}_int8")["fits"][fit]["curve"][0]
+    """Quality kept and layers saved on validation by the strictest rung."""
+    rung = gate(name, fit)[0]
     return 100 * rung["validation_kept"], rung["validation_fewer"]
 
 
@@ -126,34 +157,41 @@ def in_batches_of_32() -> tuple[float, float]:
     return min(found), max(found)
 
 
+def compared(folder: str, name: str = "comparison") -> list[dict[str, str]]:
+    """Rows of a table of a comparison of trainings."""
+    rows = list(csv.DictReader(content(f"recipes/results/trainings/{folder}/{name}.csv")))
+    return [{**row, "layer": row.get("value", "").removesuffix(".0")} for row in rows]
+
+
 def trained(folder: str, method: str, key: str, seed: str = "") -> float:
     """Mean over the seeds of a comparison of trainings, or of one."""
-    path = ROOT / "recipes" / "results" / "trainings" / folder / "comparison.csv"
-    with path.open(encoding="utf-8") as file:
-        found = [
-            float(row[key])
-            for row in csv.DictReader(file)
-            if row["method"] == method and seed in ("", row["seed"])
-        ]
+    found = [
+        float(row[key])
+        for row in compared(folder)
+        if row["method"] == method and seed in ("", row["seed"])
+    ]
     return (1 if key.endswith("speedup") else 100) * sum(found) / len(found)
 
 
-def stopped(folder: str, method: str, layer: float) -> float:
+def calibrated(folder: str, method: str, seed: str, kept: str = "relative_quality") -> list[float]:
+    """Layers saved and quality kept by the policy that validation chose."""
+    keys = ("calibrated_depth_speedup", f"calibrated_{kept}")
+    return [trained(folder, method, key, seed) for key in keys]
+
+
+def stopped(folder: str, method: str, layer: int) -> float:
     """Quality on the test split where everybody stops at a layer, mean over the seeds."""
-    path = ROOT / "recipes" / "results" / "trainings" / folder / "curves.csv"
-    with path.open(encoding="utf-8") as file:
-        found = [
-            float(row["quality"])
-            for row in csv.DictReader(file)
-            if (row["method"], row["kind"]) == (method, "static") and float(row["value"]) == layer
-        ]
+    found = [
+        float(row["quality"])
+        for row in compared(folder, "curves")
+        if (row["method"], row["kind"], row["layer"]) == (method, "static", str(layer))
+    ]
     return 100 * sum(found) / len(found)
 
 
 def calibrated_e2e() -> tuple[float, float]:
-    path = ROOT / "recipes" / "results" / "trainings" / "e2e" / "comparison.csv"
-    with path.open(encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["method"] != "first_layers"]
+    """The least and the most that calibrated policies keep."""
+    rows = [row for row in compared("e2e") if row["method"] != "first_layers"]
     kept = [100 * float(row["calibrated_relative_quality"]) for row in rows]
     return min(kept), max(kept)
 
@@ -173,6 +211,11 @@ def cells(*names: str) -> tuple[int, float]:
     """How many calibrations were simulated, and how often the worst broke its promise."""
     rows = [row for name in names for row in bench(name)["calibrations"]]
     return len(rows), 100 * max(row["broken"] for row in rows)
+
+
+def texts_without_loss(lost: float, delta: float) -> int:
+    """How many texts of which none is lost tell with so much doubt that no more are lost."""
+    return math.ceil(math.log(delta) / math.log(1 - lost))
 
 
 RUNS = [f"promises_of_runs/{name}" for name in ("bc5cdr", "e2e", "ende", "ewt", "pos")]
