@@ -24,6 +24,7 @@ from page_values import (
     recipe,
     single,
     split,
+    texts_for_f1,
     texts_without_loss,
     two_threads,
     waited,
@@ -222,6 +223,15 @@ SAID: dict[str, list[tuple[str, Callable[[], Sequence[float]]]]] = {
         ),
     ],
     "docs/promises.md": [
+        (
+            "takes {} texts where each has two entities that full depth finds, {} where each has "
+            "one and {} where every third has one; `>= 0.98` takes {}, {} and {}",
+            lambda: [
+                texts_for_f1(kept, right)
+                for kept in (0.99, 0.98)
+                for right in ([2], [1], [1, 0, 0])
+            ],
+        ),
         (
             "| `differs <= ... with 90%` | {} | {} | {} | {} |",
             lambda: [texts_without_loss(lost, 0.1) for lost in (0.01, 0.02, 0.05, 0.1)],

@@ -9,6 +9,10 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from tokenexit.guarantees import FixedSequence, parse
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -216,6 +220,16 @@ def cells(*names: str) -> tuple[int, float]:
 def texts_without_loss(lost: float, delta: float) -> int:
     """How many texts of which none is lost tell with so much doubt that no more are lost."""
     return math.ceil(math.log(delta) / math.log(1 - lost))
+
+
+def texts_for_f1(kept: float, right: list[int]) -> int:
+    """The same of entities, where texts have so many that full depth finds, by turns."""
+    found = 2.0 * np.tile(right, 1000)
+    full = {"f1_over": found, "f1_under": found}
+    asked = parse(f"f1 kept >= {kept} with 90%")
+    [count] = FixedSequence(asked, full, np.arange(len(found))).needed().values()
+    assert count is not None
+    return count
 
 
 RUNS = [f"promises_of_runs/{name}" for name in ("bc5cdr", "e2e", "ende", "ewt", "pos")]
