@@ -34,6 +34,7 @@ site: ## these pages as a site, on http://127.0.0.1:8000
 tables: ## tables of the README and docs/, from what was measured
 	python benchmarks/headline.py --write README.md docs/benchmarks.md docs/choose_an_engine.md
 	python benchmarks/reproduced.py --write
+	python benchmarks/waiting.py --out benchmarks/results/waiting.json --write
 	python benchmarks/table.py benchmarks/results/xeon_2_cores.json --readme docs/benchmarks.md
 	python recipes/record_results.py
 

@@ -93,18 +93,6 @@ def test_what_the_readme_says_of_fixed_layers():
     assert abs(second["quality"] - policy["quality"]) < 0.001
 
 
-def test_what_the_clocked_policies_keep():
-    quality = json.loads((BENCHMARKS / "results" / "quality.json").read_text())
-    kept, saved = (
-        {name: quality[name]["result"][key] for name in ("ewt", "ewt_one", "pos")}
-        for key in ("relative_quality", "depth_speedup")
-    )
-    text = re.sub(r"\s+", " ", (DOCS / "benchmarks.md").read_text(encoding="utf-8"))
-    assert f"EWT keeps {100 * kept['ewt']:.1f} % at {saved['ewt']:.2f}x fewer layers" in text
-    assert f"parts of speech {100 * kept['pos']:.1f} % at {saved['pos']:.2f}x" in text
-    assert f"(`ewt_one`: {100 * kept['ewt_one']:.1f} %)" in text
-
-
 def spent(case: str) -> dict[str, float]:
     """Milliseconds a text by who, of a case of the clocks; of engines in int8."""
     measured = json.loads((BENCHMARKS / "results" / "xeon_2_cores.json").read_text())["measured"]
