@@ -232,7 +232,10 @@ def texts_for_f1(kept: float, right: list[int]) -> int:
     return count
 
 
-RUNS = [f"promises_of_runs/{name}" for name in ("bc5cdr", "e2e", "ende", "ewt", "pos")]
+RUNS = [
+    f"promises_of_runs/{path.stem}"
+    for path in sorted((ROOT / "benchmarks" / "results" / "promises_of_runs").glob("*.json"))
+]
 
 
 def found_after(before: float, after: float) -> float:
