@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,11 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from tokenexit.calibration.certificate.check import check_certificate
+from tokenexit.calibration.certificate.folder import APART, UNCERTIFIED
 from tokenexit.errors import UserError
 from tokenexit.models.folders.contents import fingerprint
+from tokenexit.models.settings import ExitSettings
+from tokenexit.workflows.selection import EPOCH, POLICY, TRAINING
 
 _path = Path(__file__).parents[1] / "workflows" / "trained.py"
 _spec = importlib.util.spec_from_file_location("trained", _path)
@@ -134,7 +138,7 @@ TAMPERED = {
     ),
     "decode": (
         lambda folder: changed(folder / "exit_config.json", lambda c: c.update(decode="crf")),
-        "run.decode",
+        "settings.decode is",
     ),
 }  # fmt: skip
 FIELDS = {
@@ -155,8 +159,61 @@ FIELDS = {
         "sequence.1.policy",
     ),
     "no list": (lambda c: c.update(sequence="all"), "sequence is 'all'"),
-    "format": (lambda c: c.update(format=2), "has format 2"),
+    "format": (lambda c: c.update(format=3), "has format 3"),
+    "an older format": (lambda c: c.update(format=1), "made by an older version of tokenexit"),
+    "no settings": (lambda c: c.pop("settings"), "is damaged"),
+    "a setting": (lambda c: c["settings"].update(halted="restore"), "settings.halted is 'restore'"),
 }
+
+
+SETTINGS = {
+    "generation": ({"max_new_tokens": 12}, "settings.generation.max_new_tokens is nothing in it"),
+    "source_prefix": ("translate: ", "settings.source_prefix is '' in it and 'translate: ' here"),
+    "source_lang": ("en", "settings.source_lang is nothing in it and 'en' here"),
+    "target_lang": ("de", "settings.target_lang"),
+    "splitter": ("words+clitics", "settings.splitter is 'words' in it and 'words+clitics' here"),
+    "batching": ("by_depth", "settings.batching"),
+    "metric": ("accuracy", "settings.metric"),
+    "halted": ("restore", "settings.halted"),
+    "pending": ("eager", "settings.pending"),
+    "encoder_policy": ({"name": "entropy", "threshold": 0.5}, "settings.encoder_policy."),
+    "exit_layers": ([1, 3], "the length of settings.exit_layers is 3 in it and 2 here"),
+    "heads": ({"name": "linear", "dropout": 0.5}, "settings.heads."),
+    "widths": ({"heads": 0.5}, "settings.widths is nothing in it"),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_no_setting_may_change(name, own):
+    value, said = SETTINGS[name]
+    changed(own / "exit_config.json", lambda told: told.update({name: value}))
+    with pytest.raises(UserError) as error:
+        check_certificate(own)
+    assert said in str(error.value)
+
+
+def test_every_setting_is_certified_or_said_to_be_none(calibrated):
+    told = read(calibrated / "certificate.json")
+    names = {field.name for field in fields(ExitSettings)}
+    assert names - told["settings"].keys() == {*APART, "calibration", "training", "results"}
+    assert names - told["settings"].keys() < {*APART, *UNCERTIFIED}
+
+
+def test_what_was_done_to_a_model_may_change(own):
+    def change(told):
+        told.update(results=None)
+        told["training"].update(seed=7)
+
+    changed(own / "exit_config.json", change)
+    check_certificate(own)
+
+
+def test_every_file_that_was_saved_is_certified(own):
+    (own / "rules.txt").write_text("a b", encoding="utf-8")
+    check_certificate(own)  # a file of the user's own
+    changed(own / "exit_config.json", lambda told: told["files"].update({"rules.txt": "0"}))
+    with pytest.raises(UserError, match=r"model\.files\.rules\.txt is nothing in it"):
+        check_certificate(own)
 
 
 @pytest.mark.parametrize("name", [*TAMPERED, *FIELDS])
@@ -197,9 +254,9 @@ def test_a_reducer_that_is_told_is_part_of_it(own, corpus, cli):
     told = ("--promise", "differs <= 0.8", "--policy", "entropy", "--reducer", "significance:0.5")
     done = cli("calibrate", own, "--data", corpus, *told)
     assert done.code == 0, done.err
-    assert check_certificate(own)[0]["run"]["reducer"]["name"] == "significance"
+    assert check_certificate(own)[0]["settings"]["reducer"]["name"] == "significance"
     changed(own / "exit_config.json", lambda c: c.pop("reducer"))
-    with pytest.raises(UserError, match=r"run\.reducer"):
+    with pytest.raises(UserError, match=r"settings\.reducer"):
         check_certificate(own)
 
 
@@ -256,6 +313,82 @@ def test_what_has_no_meaning_is_refused(told, said, calibrated, corpus, cli):
     assert done.code == 2
     assert said in done.err
     check_certificate(calibrated)  # which is still there
+
+
+def test_texts_that_chose_the_policy_do_not_test_it_unseen(own, corpus, cli, tmp_path):
+    told = ("--policy", "entropy", "--min-quality", 0.97, "--loose")
+    done = cli("calibrate", own, "--data", corpus, "--split", "test", *told)
+    assert done.code == 0, done.err
+    copied = Path(shutil.copytree(corpus, tmp_path / "elsewhere"))
+    for data, split, used in (
+        (corpus, "test", [POLICY]),
+        (copied, "test", [POLICY]),
+        (copied / "test.parquet", "test", [POLICY]),
+        (corpus, "validation", [EPOCH]),
+        (copied, "validation", [EPOCH]),
+        (copied, "train", [TRAINING, POLICY]),  # of which the test split is a part
+    ):
+        promise = ("--promise", "differs <= 0.9 with 60%")
+        done = cli("certify", own, "--data", data, "--split", split, *promise)
+        held = read(own / "certificate.json")["data"]
+        assert (held["used_for"], held["not_known"]) == (used, []), (data, split)
+        assert f"had served for {', '.join(used)} before" in done.out, (data, split)
+    # Another calibration chooses anew.
+    assert cli("calibrate", own, "--data", corpus, "--split", "test", *told).code == 0
+    assert read(own / "calibration.json")["data_used_for"] == []
+    listed = ("--promise", "differs <= 0.9 with 60%", "--choose", "--policy", "entropy")
+    cli("certify", own, "--data", corpus, "--split", "test", *listed)
+    assert read(own / "certificate.json")["data"]["used_for"] == []
+
+
+def test_what_an_older_calibration_used_is_not_known(own, corpus, cli):
+    def older(told):
+        del told["calibration"]["texts_used"], told["training"]["texts_used"]
+
+    changed(own / "exit_config.json", older)
+    told = ("certify", own, "--promise", "differs <= 0.9 with 60%", "--split", "test", "--data")
+    done = cli(*told, corpus)
+    held = read(own / "certificate.json")["data"]
+    assert (held["used_for"], held["not_known"]) == ([], [POLICY])
+    assert "Whether they had served for choosing the policy is not known." in done.out
+    done = cli(*told, corpus / "test.parquet")
+    assert read(own / "certificate.json")["data"]["not_known"] == [TRAINING, EPOCH, POLICY]
+    assert "for training or choosing the epoch or choosing the policy is not known" in done.out
+
+
+def test_epochs_are_allowed_for_wherever_the_texts_lie(own, corpus, cli, tmp_path):
+    copied = Path(shutil.copytree(corpus, tmp_path / "elsewhere"))
+    looks = []
+    for data in (corpus, copied):
+        told = ("--min-quality", 0.4, "--policy", "entropy")
+        assert cli("calibrate", own, "--data", data, *told).code == 0
+        found = read(own / "calibration.json")
+        assert found["data_used_for"] == found["certificate"]["used_for"] == [EPOCH]
+        looks.append(found["promise"]["looks"])
+    assert looks[0] == looks[1] > 1
+
+
+def test_training_texts_are_counted_whatever_columns_they_have(own, corpus, cli, tmp_path):
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(corpus / "test.parquet").to_pylist()
+    texts = tmp_path / "texts.jsonl"
+    lines = [json.dumps({**row, "doc": n}) for n, row in enumerate(rows)]
+    texts.write_text("\n".join(lines), encoding="utf-8")
+    told = ("certify", own, "--data", texts, "--promise", "differs <= 0.9 with 60%")
+    for more in ((), ("--group-column", "doc")):
+        cli(*told, *more)
+        assert read(own / "certificate.json")["data"]["trained_on"] == len(rows)
+
+
+def test_one_text_is_one_text(own, corpus, cli, tmp_path):
+    text = tmp_path / "text.jsonl"
+    text.write_text('{"tokens": ["Rice", "is", "good"]}\n', encoding="utf-8")
+    cli("certify", own, "--data", text, "--promise", "differs <= 0.9 with 5%")
+    check = ("certify", own, "--check")
+    assert "from 1 text of the test split" in cli(*check).out
+    rerun = cli(*check, "--rerun", "--data", text).out
+    assert "0 of 1 text come out otherwise" in rerun
 
 
 def test_texts_of_their_own_were_not_trained_on(own, cli, tmp_path, caplog):
@@ -317,8 +450,14 @@ def test_predict_may_ask_for_a_certificate(own, folder, cli, tmp_path):
     for more, said in {
         ("--policy", "never"): "Never() is to run",
         ("--precision", "int8"): "run.precision is 'fp32' in it and 'int8' here",
-        ("--decode", "argmax"): "run.decode",
-        ("--widths", "0.5"): "run.widths",
+        ("--decode", "argmax"): "settings.decode is 'legal' in it and 'argmax' here",
+        ("--splitter", "words+clitics"): "settings.splitter is 'words' in it",
+        ("--pending", "eager"): "settings.pending is",
+        ("--batching", "by_depth"): "settings.batching is nothing in it and 'by_depth' here",
+        ("--runtime", "static"): "run.runtime is",
+        ("--dtype", "bfloat16"): "run.precision is",
+        ("--reducer", "significance:0.5"): "settings.reducer",
+        ("--widths", "0.5"): "settings.widths",
         ("--output-dir", tmp_path / "none", "--policy", "never"): "Never() is to run",
     }.items():
         done = cli(*told, *more)

@@ -56,13 +56,17 @@ def audit(
     back. It guards the exits: what full depth itself gets wrong it does not see.
     """
     from tokenexit.audit import Audit
-    from tokenexit.audit.promised import USUAL, allowed_of, ladder_of
+    from tokenexit.audit.promised import USUAL, allowed_of, certified_of, ladder_of
 
     lines = Lines(stream)
     told, state = read_labels(watch.labels), watch.state
     held = json.loads(state.read_text("utf-8")) if state is not None and state.is_file() else None
-    opened = (certified if require_certificate else open_model)(model, place)
-    calibration = opened.model.settings.calibration
+    if require_certificate:  # which says what may serve, not what the model tells of itself
+        opened, certificate = certified(model, place)
+        calibration = certified_of(certificate)
+    else:
+        opened = open_model(model, place)
+        calibration = opened.model.settings.calibration
     share = watch.allowed if watch.allowed is not None else allowed_of(calibration) or USUAL
     watching = Audit(
         opened.model, rate=watch.rate, allowed=share, per_false_alarm=watch.per_false_alarm,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tokenexit.wording.naming import counted
+
 
 def certificate_sentences(calibration: Mapping[str, Any], checked: bool = False) -> list[str]:
     """What the certificate of a model says, and where it ends; nothing where there is none.
@@ -16,7 +18,7 @@ def certificate_sentences(calibration: Mapping[str, Any], checked: bool = False)
     told = calibration.get("certificate")
     if not isinstance(told, Mapping):
         return []
-    texts = f"{told.get('texts')} texts of the {told.get('split')} split"
+    texts = f"{_texts(told.get('texts'))} of the {told.get('split')} split"
     check = "; `tokenexit certify MODEL --check` derives it anew from what was counted"
     says = "Its certificate says"
     if checked:
@@ -32,9 +34,17 @@ def certificate_sentences(calibration: Mapping[str, Any], checked: bool = False)
     used = [str(name) for name in told.get("used_for") or ()]
     if used:
         found += f" But the same texts had served for {', '.join(used)} before."
-    if told.get("trained_on"):
-        found += f" {told['trained_on']} of them stand in the training split as well."
+    unknown = [str(name) for name in told.get("not_known") or ()]
+    if unknown:
+        found += f" Whether they had served for {' or '.join(unknown)} is not known."
+    if trained := told.get("trained_on"):
+        found += f" {trained} of them {'stands' if trained == 1 else 'stand'} in the training split"
+        found += " as well."
     return [found]
+
+
+def _texts(count: Any) -> str:
+    return counted(count, "text") if isinstance(count, int) else f"{count} texts"
 
 
 def _said(calibration: Mapping[str, Any], told: Mapping[str, Any]) -> bool:

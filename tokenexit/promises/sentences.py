@@ -24,6 +24,9 @@ _DRAWS = ((50, "7 in 10"), (FEW, "4 in 10"))
 """How often a share of 99% kept on so many texts was less on fresh ones, in simulated taggers
 calibrated by the default families (72 % of draws at 30 texts, 44 % at 200, 24 % at 1,000)."""
 
+_SHARED = ("choosing the epoch", "stopping the training")
+"""Uses for which a promise allows by itself, in ``workflows.selection``."""
+
 
 def goal_text(target: Mapping[str, Any]) -> str:
     """What a calibration aimed at, to follow "the policy was chosen to ..."."""
@@ -75,11 +78,15 @@ def cautions(calibration: Mapping[str, Any], few: bool = True) -> list[str]:
     used = [str(name) for name in calibration.get("data_used_for") or ()]
     tested = target.get("risk") or target.get("guarantee")
     promise = calibration.get("promise")
-    if used and not (isinstance(promise, Mapping) and promise.get("looks")):
+    if isinstance(promise, Mapping) and promise.get("looks"):
+        used = [name for name in used if name not in _SHARED]
+    if used:
         weaker = "so that the promise does not strictly hold" if tested else (
             "so that they flatter the choice a little"
         )  # fmt: skip
         found.append(f"The same texts had served for {_listed(used)} before, {weaker}.")
+    if unknown := [str(name) for name in calibration.get("data_not_known") or ()]:
+        found.append(f"Whether the same texts had served for {' or '.join(unknown)} is not known.")
     if is_target(target):
         texts = _measured(calibration).texts
         if texts is None or texts >= FEW:
