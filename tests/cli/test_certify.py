@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
+from tokenexit.audit.promised import allowed_of, certified_of
 from tokenexit.calibration.certificate.check import check_certificate
 from tokenexit.calibration.certificate.folder import APART, UNCERTIFIED
 from tokenexit.errors import UserError
@@ -466,6 +467,25 @@ def test_predict_may_ask_for_a_certificate(own, folder, cli, tmp_path):
     changed(own / "exit_config.json", looser)
     assert "does not hold" in cli(*told).err
     assert "has no certificate.json" in cli("predict", folder, text, "--require-certificate").err
+
+
+def test_an_audit_goes_by_the_certificate_not_by_what_the_model_tells(own, cli, tmp_path):
+    text, report = tmp_path / "in.txt", tmp_path / "report.json"
+    text.write_text("Ada was here .")
+    certificate, policy = read(own / "certificate.json"), read(own / "exit_config.json")["policy"]
+
+    def change(told):
+        loose = {**policy, "threshold": 1.0}
+        told["calibration"]["promise"]["sequence"] = [loose, policy]
+        told["calibration"]["target"]["guarantee"] = "differs <= 0.9"
+
+    changed(own / "exit_config.json", change)
+    told = ("audit", own, "--stream", text, "--json", report)
+    for more, rungs in (((), 3), (("--require-certificate",), certificate["certified"] + 1)):
+        assert cli(*told, *more).code == 0
+        assert read(report)["rungs"] == rungs
+    assert certified_of(certificate)["target"]["guarantee"] == PROMISE
+    assert allowed_of(certified_of(certificate)) == 0.3
 
 
 def test_what_certifies_no_exit_is_not_served(own, corpus, cli, tmp_path):
