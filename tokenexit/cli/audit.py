@@ -104,16 +104,18 @@ def read_labels(file: str | None) -> list[tuple[int, Any]]:
 
 def report_text(report: dict[str, Any]) -> str:
     """The report as lines for a terminal."""
+    from tokenexit.wording.naming import of_texts
+
     share, depth = report["differ_share"], report["mean_exit_layer"]
     lines = {
-        "served": f"{report['served']} texts, {report['audited']} of them audited",
+        "served": f"{of_texts(report['served'])}, {report['audited']} of them audited",
         "differ": "nothing was audited" if share is None else f"{share:.2%} of the audited texts",
         "depth": "nothing left" if depth is None else f"layer {depth:.2f} on average, "
         f"{report['layers_saved']:.2f}x fewer layers",
         "setting": f"{report['rung']} of {report['rungs'] - 1} (0 is full depth): "
         + json.dumps(report["policy"]),
         "alarms": "; ".join(
-            f"{one['kind']} after {one['served']} texts" for one in report["alarms"]
+            f"{one['kind']} after {of_texts(one['served'])}" for one in report["alarms"]
         ) or "none",
     }  # fmt: skip
     if report["labels"]["seen"]:

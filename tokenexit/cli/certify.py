@@ -115,7 +115,7 @@ def checked(folder: Path, place: Machine, rerun: bool, where: Any) -> tuple[dict
     from tokenexit.calibration.open import workload_of
     from tokenexit.cli.base import load_plugins
     from tokenexit.promises.certificate import certificate_sentences
-    from tokenexit.wording.naming import counted
+    from tokenexit.wording.naming import of_texts
 
     told = place.options()
     load_plugins(told["plugin"])
@@ -130,7 +130,7 @@ def checked(folder: Path, place: Machine, rerun: bool, where: Any) -> tuple[dict
     labels = any(one.kind.labelled for one in evidence.guarantees)
     part = opened.split(data, name, labels, **options)
     differ = texts_that_differ(workload_of(opened.model, part, name, batch_size), evidence)
-    texts, here = counted(len(evidence.texts), "text"), opened.model.device.type
+    texts, here = of_texts(len(evidence.texts)), opened.model.device.type
     come = "comes" if differ == 1 else "come"
     if differ and here == found["run"]["device"]:
         raise UserError(

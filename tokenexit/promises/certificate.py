@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tokenexit.wording.naming import counted
+from tokenexit.wording.naming import of_texts
 
 
 def certificate_sentences(calibration: Mapping[str, Any], checked: bool = False) -> list[str]:
@@ -44,7 +44,7 @@ def certificate_sentences(calibration: Mapping[str, Any], checked: bool = False)
 
 
 def _texts(count: Any) -> str:
-    return counted(count, "text") if isinstance(count, int) else f"{count} texts"
+    return of_texts(count) if isinstance(count, int) else f"{count} texts"
 
 
 def _said(calibration: Mapping[str, Any], told: Mapping[str, Any]) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from tokenexit.errors import UserError
 from tokenexit.promises.base import PROMISES, Promise, Seen, beside, number
-from tokenexit.wording.naming import percent
+from tokenexit.wording.naming import of_texts, percent
 
 
 @PROMISES.register("risk")
@@ -61,9 +61,16 @@ class Risk(Promise):
         bound = number(promise.get("bound"))
         return [
             f"The promise, for texts drawn as those were: {promise.get('promise')}. It rests on "
-            f"{promise.get('n')} texts, of which {promise.get('texts_changed')} differ (bound "
+            f"{_texts(promise)} (bound "
             f"{percent(bound, 2)}; {promise.get('method')})."
         ]
+
+
+def _texts(promise: Mapping[str, Any]) -> str:
+    """How many there are, and how many differ."""
+    count, changed = promise.get("n"), promise.get("texts_changed")
+    texts = of_texts(count) if isinstance(count, int) else f"{count} texts"
+    return f"{texts}, of which {changed} {'differs' if changed == 1 else 'differ'}"
 
 
 def _by_words(target: Mapping[str, Any]) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 from tokenexit.promises.base import Seen, number, promises_of
 from tokenexit.promises.certificate import certificate_sentences
 from tokenexit.wording.clock import chosen_ms, clock_sentences
-from tokenexit.wording.naming import whole
+from tokenexit.wording.naming import of_texts, whole
 
 FEW = 300
 """Texts below which a quality that was kept says little of other texts."""
@@ -114,17 +114,20 @@ def _could(calibration: Mapping[str, Any], texts: int | None) -> list[str]:
     share, sure = number(could.get("at_least")), f"with {100 * (1 - delta):.4g}%"
     what = "no share" if share is None else f"{could.get('loss')} >= {share:.4g}"
     return [
-        f"Of this setting, fixed beforehand, {what} could be promised {sure} from {whole(texts)} "
-        "texts."
+        f"Of this setting, fixed beforehand, {what} could be promised {sure} from "
+        f"{of_texts(texts)}."
     ]
 
 
 def few_texts(texts: int) -> str:
     """That so few texts say little of others."""
     often = next(share for most, share in _DRAWS if texts <= most)
+    told = f"{texts} texts are few, and no promise about others"
+    if texts == 1:
+        told = "1 text is few, and no promise about others"
     return (
-        f"{texts} texts are few, and no promise about others: in simulations about {often} choices "
-        "that kept 99% of the quality on so few kept less on other texts. Calibrate on more."
+        f"{told}: in simulations about {often} choices that kept 99% of the quality on so few kept "
+        "less on other texts. Calibrate on more."
     )
 
 
@@ -168,10 +171,10 @@ def _where(calibration: Mapping[str, Any], here: Seen, split: str) -> str:
     if here.texts is None:
         return f"the {split} split"
     if of is None:
-        return f"{whole(here.texts)} texts of the {split} split"
+        return f"{of_texts(here.texts)} of the {split} split"
     if of <= here.texts:
-        return f"all {whole(here.texts)} texts of the {split} split"
-    also = f" ({whole(int(beside_them))} others chose among policies)" if beside_them else ""
+        return f"{'' if here.texts == 1 else 'all '}{of_texts(here.texts)} of the {split} split"
+    also = f" ({_others(int(beside_them))} chose among policies)" if beside_them else ""
     return f"{whole(here.texts)} of the {whole(int(of))} texts of the {split} split{also}"
 
 
@@ -185,7 +188,11 @@ def _measured(calibration: Mapping[str, Any]) -> Seen:
 
 
 def _size(seen: Seen) -> str:
-    return "" if seen.texts is None else f" ({whole(seen.texts)} texts)"
+    return "" if seen.texts is None else f" ({of_texts(seen.texts)})"
+
+
+def _others(count: int) -> str:
+    return "1 other" if count == 1 else f"{whole(count)} others"
 
 
 def _listed(names: Sequence[str]) -> str:

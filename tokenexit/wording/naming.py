@@ -97,6 +97,11 @@ def counted(count: int, one: str, many: str = "") -> str:
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 
+def of_texts(count: int) -> str:
+    """A count of texts, in groups of three."""
+    return f"{whole(count)} {'text' if count == 1 else 'texts'}"
+
+
 def policy_text(policy: Any) -> str:
     """A policy in one line: ``window(entropy(0.1), 3)``.
 

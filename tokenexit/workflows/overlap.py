@@ -10,7 +10,7 @@ from tokenexit.data.split import Split
 from tokenexit.data.tagged import held_out_of
 from tokenexit.errors import UserError
 from tokenexit.evaluation.processes import is_main
-from tokenexit.wording.naming import counted
+from tokenexit.wording.naming import of_texts
 from tokenexit.workflows.commands import Commands
 from tokenexit.workflows.used_texts import asked
 
@@ -51,7 +51,7 @@ def shared(train: Split, split: Split, name: str) -> int:
         logger.warning(
             "%d of the %s of the %s split %s in the training split as well; what exits "
             "lose on %s says less of texts not yet seen.",
-            count, counted(len(split), "text"), name, *_WORDS[count == 1],
+            count, of_texts(len(split)), name, *_WORDS[count == 1],
         )  # fmt: skip
     return count
 
