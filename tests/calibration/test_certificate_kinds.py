@@ -159,7 +159,7 @@ def test_a_certificate_is_made_checked_and_run_again(made, promise, tmp_path):
     for policy in evidence.policies:
         policy["threshold"] = 1.0  # of those nobody leaves early
     assert texts_that_differ(work, evidence) > 0
-    with pytest.raises(UserError, match="1 of its 24 texts are not in this split"):
+    with pytest.raises(UserError, match="1 of its 24 texts is not in this split"):
         texts_that_differ(work.on(split.take(range(23))), evidence)
     weights = next(path for path in sorted(tmp_path.rglob("model.safetensors")))
     weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\1")
