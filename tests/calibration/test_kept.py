@@ -62,7 +62,9 @@ def test_models_that_the_texts_chose_among_share_the_level(tagger, splits):
     assert shared.target["guarantee"] == "f1 kept >= 0.8 with 80%"
     assert shared.promise["tests"][0][0]["guarantee"] == "f1 kept >= 0.8 with 95%"
     assert shared.chosen["depth_speedup"] <= alone.chosen["depth_speedup"]
-    told = " ".join(promise_sentences(shared.to_json() | {"data_used_for": ["x"]}, {}))
+    told = " ".join(
+        promise_sentences(shared.to_json() | {"data_used_for": ["choosing the epoch"]}, {})
+    )
     assert "One of 4 evaluated models was chosen on the same texts" in told
     assert "with 80% probability" in told
     assert "does not strictly hold" not in told

@@ -5,61 +5,30 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
+from tokenexit.audit.promised import allowed_of, certified_of
 from tokenexit.calibration.certificate.check import check_certificate
+from tokenexit.calibration.certificate.folder import APART, UNCERTIFIED
 from tokenexit.errors import UserError
 from tokenexit.models.folders.contents import fingerprint
+from tokenexit.models.settings import ExitSettings
 
-_path = Path(__file__).parents[1] / "workflows" / "trained.py"
-_spec = importlib.util.spec_from_file_location("trained", _path)
+_path = Path(__file__).with_name("certified.py")
+_spec = importlib.util.spec_from_file_location("certified", _path)
 assert _spec is not None
 assert _spec.loader is not None
-_trained = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_trained)
-_no_accelerator_left = _trained._no_accelerator_left
-corpus, trained_run, own_run = _trained.corpus, _trained.trained_run, _trained.own_run
-
-PROMISE = "differs <= 0.3 with 80%"
-
-
-def read(path):
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def changed(path, change):
-    data = read(path)
-    change(data)
-    path.write_text(json.dumps(data), encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def calibrated(trained_run, corpus, tmp_path_factory):
-    """A run whose policy keeps a promise; not to be changed."""
-    import typer
-    from typer.testing import CliRunner
-
-    from tokenexit.cli.calibrate import calibrate
-
-    folder = tmp_path_factory.mktemp("certified") / "run"
-    shutil.copytree(trained_run, folder, ignore=shutil.ignore_patterns("checkpoints"))
-    app = typer.Typer()
-    app.command()(calibrate)
-    told = ["--data", corpus, "--promise", PROMISE, "--policy", "entropy", "--list-from", "train"]
-    done = CliRunner().invoke(app, [str(one) for one in (folder, *told)], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    assert "derives it anew" in done.output
-    return folder
-
-
-@pytest.fixture
-def own(calibrated, tmp_path):
-    """A copy that may be changed."""
-    return Path(shutil.copytree(calibrated, tmp_path / "run"))
+_shared = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_shared)
+_no_accelerator_left = _shared._no_accelerator_left
+corpus, trained_run = _shared.corpus, _shared.trained_run
+calibrated, own, read, changed = _shared.calibrated, _shared.own, _shared.read, _shared.changed
+PROMISE = _shared.PROMISE
 
 
 def test_it_says_what_was_tested_and_holds(calibrated, corpus, cli):
@@ -134,7 +103,7 @@ TAMPERED = {
     ),
     "decode": (
         lambda folder: changed(folder / "exit_config.json", lambda c: c.update(decode="crf")),
-        "run.decode",
+        "settings.decode is",
     ),
 }  # fmt: skip
 FIELDS = {
@@ -155,8 +124,61 @@ FIELDS = {
         "sequence.1.policy",
     ),
     "no list": (lambda c: c.update(sequence="all"), "sequence is 'all'"),
-    "format": (lambda c: c.update(format=2), "has format 2"),
+    "format": (lambda c: c.update(format=3), "has format 3"),
+    "an older format": (lambda c: c.update(format=1), "made by an older version of tokenexit"),
+    "no settings": (lambda c: c.pop("settings"), "is damaged"),
+    "a setting": (lambda c: c["settings"].update(halted="restore"), "settings.halted is 'restore'"),
 }
+
+
+SETTINGS = {
+    "generation": ({"max_new_tokens": 12}, "settings.generation.max_new_tokens is nothing in it"),
+    "source_prefix": ("translate: ", "settings.source_prefix is '' in it and 'translate: ' here"),
+    "source_lang": ("en", "settings.source_lang is nothing in it and 'en' here"),
+    "target_lang": ("de", "settings.target_lang"),
+    "splitter": ("words+clitics", "settings.splitter is 'words' in it and 'words+clitics' here"),
+    "batching": ("by_depth", "settings.batching"),
+    "metric": ("accuracy", "settings.metric"),
+    "halted": ("restore", "settings.halted"),
+    "pending": ("eager", "settings.pending"),
+    "encoder_policy": ({"name": "entropy", "threshold": 0.5}, "settings.encoder_policy."),
+    "exit_layers": ([1, 3], "the length of settings.exit_layers is 3 in it and 2 here"),
+    "heads": ({"name": "linear", "dropout": 0.5}, "settings.heads."),
+    "widths": ({"heads": 0.5}, "settings.widths is nothing in it"),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_no_setting_may_change(name, own):
+    value, said = SETTINGS[name]
+    changed(own / "exit_config.json", lambda told: told.update({name: value}))
+    with pytest.raises(UserError) as error:
+        check_certificate(own)
+    assert said in str(error.value)
+
+
+def test_every_setting_is_certified_or_said_to_be_none(calibrated):
+    told = read(calibrated / "certificate.json")
+    names = {field.name for field in fields(ExitSettings)}
+    assert names - told["settings"].keys() == {*APART, "calibration", "training", "results"}
+    assert names - told["settings"].keys() < {*APART, *UNCERTIFIED}
+
+
+def test_what_was_done_to_a_model_may_change(own):
+    def change(told):
+        told.update(results=None)
+        told["training"].update(seed=7)
+
+    changed(own / "exit_config.json", change)
+    check_certificate(own)
+
+
+def test_every_file_that_was_saved_is_certified(own):
+    (own / "rules.txt").write_text("a b", encoding="utf-8")
+    check_certificate(own)  # a file of the user's own
+    changed(own / "exit_config.json", lambda told: told["files"].update({"rules.txt": "0"}))
+    with pytest.raises(UserError, match=r"model\.files\.rules\.txt is nothing in it"):
+        check_certificate(own)
 
 
 @pytest.mark.parametrize("name", [*TAMPERED, *FIELDS])
@@ -178,13 +200,6 @@ def test_another_precision_is_refused(calibrated, cli):
     assert "run.precision is 'fp32' in it and 'int8' here" in done.err
 
 
-def test_other_texts_are_refused(calibrated, corpus, cli):
-    told = ("--check", "--rerun", "--data", corpus, "--split", "test")
-    done = cli("certify", calibrated, *told)
-    assert done.code == 2
-    assert "are not in this split" in done.err
-
-
 def test_another_calibration_takes_it_away(own, corpus, cli):
     done = cli("calibrate", own, "--data", corpus, "--speedup", 1.2, "--policy", "entropy")
     assert done.code == 0, done.err
@@ -197,9 +212,9 @@ def test_a_reducer_that_is_told_is_part_of_it(own, corpus, cli):
     told = ("--promise", "differs <= 0.8", "--policy", "entropy", "--reducer", "significance:0.5")
     done = cli("calibrate", own, "--data", corpus, *told)
     assert done.code == 0, done.err
-    assert check_certificate(own)[0]["run"]["reducer"]["name"] == "significance"
+    assert check_certificate(own)[0]["settings"]["reducer"]["name"] == "significance"
     changed(own / "exit_config.json", lambda c: c.pop("reducer"))
-    with pytest.raises(UserError, match=r"run\.reducer"):
+    with pytest.raises(UserError, match=r"settings\.reducer"):
         check_certificate(own)
 
 
@@ -258,42 +273,6 @@ def test_what_has_no_meaning_is_refused(told, said, calibrated, corpus, cli):
     check_certificate(calibrated)  # which is still there
 
 
-def test_texts_of_their_own_were_not_trained_on(own, cli, tmp_path, caplog):
-    texts = tmp_path / "texts.jsonl"
-    rows = [{"tokens": ["Rice", "is", "good", str(n)]} for n in range(30)]
-    rows += rows[:10]  # which count once
-    texts.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    cli("certify", own, "--data", texts, "--promise", "differs <= 0.9")
-    assert "stand in the training split" not in caplog.text
-    held = read(own / "certificate.json")
-    assert held["data"]["trained_on"] == 0
-    assert (held["data"]["texts"], held["test"]["texts"]) == (40, 30)
-
-
-def test_documents_count_where_texts_have_them(own, cli, tmp_path):
-    texts = tmp_path / "texts.jsonl"
-    rows = [{"tokens": ["Rice", "is", "good", str(n)], "doc": n // 4} for n in range(60)]
-    texts.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    told = ("certify", own, "--data", texts, "--promise", "differs <= 0.3")
-    for more, count in (((), 60), (("--group-column", "doc"), 15)):
-        cli(*told, *more)
-        held = read(own / "certificate.json")
-        assert held["sequence"][0]["tests"][0]["texts"] == count
-    two = [{**row, "doc": row["doc"] % 2} for row in rows]
-    texts.write_text("\n".join(map(json.dumps, two)), encoding="utf-8")
-    assert "cannot be promised on 2 documents" in cli(*told, "--group-column", "doc").err
-    assert read(own / "certificate.json")["certified"] == 0
-    assert "no column 'nowhere'" in cli(*told, "--group-column", "nowhere").err
-
-
-def test_a_labelled_promise_needs_labels(own, cli, tmp_path):
-    bare = tmp_path / "bare.jsonl"
-    bare.write_text('{"tokens": ["Rice", "is", "good"]}\n' * 3, encoding="utf-8")
-    done = cli("certify", own, "--data", bare, "--promise", "f1 kept >= 0.9")
-    assert done.code == 2
-    assert "ner_tags" in done.err
-
-
 def test_the_certificate_of_another_model_is_refused(calibrated, folder, tmp_path, cli):
     other = Path(shutil.copytree(folder, tmp_path / "other"))
     assert "has no certificate.json" in cli("certify", other, "--check").err
@@ -317,8 +296,14 @@ def test_predict_may_ask_for_a_certificate(own, folder, cli, tmp_path):
     for more, said in {
         ("--policy", "never"): "Never() is to run",
         ("--precision", "int8"): "run.precision is 'fp32' in it and 'int8' here",
-        ("--decode", "argmax"): "run.decode",
-        ("--widths", "0.5"): "run.widths",
+        ("--decode", "argmax"): "settings.decode is 'legal' in it and 'argmax' here",
+        ("--splitter", "words+clitics"): "settings.splitter is 'words' in it",
+        ("--pending", "eager"): "settings.pending is",
+        ("--batching", "by_depth"): "settings.batching is nothing in it and 'by_depth' here",
+        ("--runtime", "static"): "run.runtime is",
+        ("--dtype", "bfloat16"): "run.precision is",
+        ("--reducer", "significance:0.5"): "settings.reducer",
+        ("--widths", "0.5"): "settings.widths",
         ("--output-dir", tmp_path / "none", "--policy", "never"): "Never() is to run",
     }.items():
         done = cli(*told, *more)
@@ -327,6 +312,25 @@ def test_predict_may_ask_for_a_certificate(own, folder, cli, tmp_path):
     changed(own / "exit_config.json", looser)
     assert "does not hold" in cli(*told).err
     assert "has no certificate.json" in cli("predict", folder, text, "--require-certificate").err
+
+
+def test_an_audit_goes_by_the_certificate_not_by_what_the_model_tells(own, cli, tmp_path):
+    text, report = tmp_path / "in.txt", tmp_path / "report.json"
+    text.write_text("Ada was here .")
+    certificate, policy = read(own / "certificate.json"), read(own / "exit_config.json")["policy"]
+
+    def change(told):
+        loose = {**policy, "threshold": 1.0}
+        told["calibration"]["promise"]["sequence"] = [loose, policy]
+        told["calibration"]["target"]["guarantee"] = "differs <= 0.9"
+
+    changed(own / "exit_config.json", change)
+    told = ("audit", own, "--stream", text, "--json", report)
+    for more, rungs in (((), 3), (("--require-certificate",), certificate["certified"] + 1)):
+        assert cli(*told, *more).code == 0
+        assert read(report)["rungs"] == rungs
+    assert certified_of(certificate)["target"]["guarantee"] == PROMISE
+    assert allowed_of(certified_of(certificate)) == 0.3
 
 
 def test_what_certifies_no_exit_is_not_served(own, corpus, cli, tmp_path):

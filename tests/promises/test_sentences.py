@@ -210,6 +210,40 @@ def test_a_share_is_shown_on_its_side_of_the_goal(value: float, asked: float):
     assert math.isclose(shown, 100 * value, abs_tol=0.051)
 
 
+def test_one_text_is_told_in_the_singular():
+    told = {
+        "target": {"min_quality": 0.99}, "policy": MARGIN, "split": "test", "reached": True,
+        "measured": {
+            "n_sentences": 1, "texts_in_split": 1, "relative_quality": 1.0,
+            "could_be_promised": {"delta": 0.1, "at_least": 0.2, "loss": "f1 kept"},
+        },
+        "certificate": {
+            "promise": "all is well", "texts": 1, "split": "test", "certified": 1,
+            "precision": "fp32", "device": "cpu", "trained_on": 1, "not_known": ["training"],
+        },
+    }  # fmt: skip
+    said = " ".join(promise_sentences(told, {}))
+    assert "1 texts" not in said
+    for part in (
+        "chosen on 1 text of the test split", "1 text is few", "with 90% from 1 text.",
+        "from 1 text of the test split: all is well", "1 of them stands in the training split",
+        "Whether they had served for training is not known.",
+    ):  # fmt: skip
+        assert part in said
+    promise = {"promise": "all is well", "n": 1, "tests": [], "unit": "documents"}
+    told |= {"target": {"guarantee": "differs <= 0.1 with 90%"}, "promise": promise}
+    assert "It was tested on 1 document," in " ".join(promise_sentences(told, {}))
+
+
+def test_what_is_not_known_of_the_texts_is_told():
+    told = {"target": {"guarantee": "differs <= 0.1 with 90%"}, "policy": MARGIN}
+    told |= {"data_used_for": ["choosing the epoch", "fitting the gate"], "promise": {"looks": 3}}
+    said = " ".join(promise_sentences(told, {}))
+    assert "had served for fitting the gate before, so that the promise does not" in said
+    said = " ".join(promise_sentences({**told, "data_not_known": ["training"]}, {}))
+    assert "Whether the same texts had served for training is not known." in said
+
+
 def test_goals_in_words():
     assert goal_text({"min_quality": 0.995, "confidence": 0.9}) == (
         "keep at least 99.5% of the full-depth quality in 90% of resamples"

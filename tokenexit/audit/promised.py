@@ -24,6 +24,19 @@ def ladder_of(calibration: Mapping[str, Any] | None, policy: Policy) -> Sequence
     return tested[: tested.index(policy) + 1] if policy in tested else [policy]
 
 
+def certified_of(certificate: Mapping[str, Any]) -> dict[str, Any]:
+    """What a certificate says of the same: its promises, and the settings that passed.
+
+    Args:
+        certificate: One that holds.
+    """
+    passed = certificate["sequence"][: certificate["certified"]]
+    return {
+        "target": {"guarantee": " and ".join(one["promise"] for one in certificate["promises"])},
+        "promise": {"sequence": [one["policy"] for one in passed]},
+    }
+
+
 def allowed_of(calibration: Mapping[str, Any] | None) -> float | None:
     """The share of texts that may differ, where that was promised."""
     calibration = calibration or {}

@@ -73,9 +73,10 @@ def kept(
         design=design,
         target=target_of(work, config),
     )
-    told = {"guarantee": str(promise), "promise": promise.sentence}
+    unit = str(found.promise["unit"])
+    told = {"guarantee": str(promise), "promise": promise.told(unit)}
     if looks > 1:
-        told |= {"looks": looks, "tested": tested.sentence, "tested_at": 1 - level}
+        told |= {"looks": looks, "tested": tested.told(unit), "tested_at": 1 - level}
     return replace(found, promise={**found.promise, **told})
 
 

@@ -56,13 +56,17 @@ def audit(
     back. It guards the exits: what full depth itself gets wrong it does not see.
     """
     from tokenexit.audit import Audit
-    from tokenexit.audit.promised import USUAL, allowed_of, ladder_of
+    from tokenexit.audit.promised import USUAL, allowed_of, certified_of, ladder_of
 
     lines = Lines(stream)
     told, state = read_labels(watch.labels), watch.state
     held = json.loads(state.read_text("utf-8")) if state is not None and state.is_file() else None
-    opened = (certified if require_certificate else open_model)(model, place)
-    calibration = opened.model.settings.calibration
+    if require_certificate:  # which says what may serve, not what the model tells of itself
+        opened, certificate = certified(model, place)
+        calibration = certified_of(certificate)
+    else:
+        opened = open_model(model, place)
+        calibration = opened.model.settings.calibration
     share = watch.allowed if watch.allowed is not None else allowed_of(calibration) or USUAL
     watching = Audit(
         opened.model, rate=watch.rate, allowed=share, per_false_alarm=watch.per_false_alarm,
@@ -100,16 +104,18 @@ def read_labels(file: str | None) -> list[tuple[int, Any]]:
 
 def report_text(report: dict[str, Any]) -> str:
     """The report as lines for a terminal."""
+    from tokenexit.wording.naming import of_texts
+
     share, depth = report["differ_share"], report["mean_exit_layer"]
     lines = {
-        "served": f"{report['served']} texts, {report['audited']} of them audited",
+        "served": f"{of_texts(report['served'])}, {report['audited']} of them audited",
         "differ": "nothing was audited" if share is None else f"{share:.2%} of the audited texts",
         "depth": "nothing left" if depth is None else f"layer {depth:.2f} on average, "
         f"{report['layers_saved']:.2f}x fewer layers",
         "setting": f"{report['rung']} of {report['rungs'] - 1} (0 is full depth): "
         + json.dumps(report["policy"]),
         "alarms": "; ".join(
-            f"{one['kind']} after {one['served']} texts" for one in report["alarms"]
+            f"{one['kind']} after {of_texts(one['served'])}" for one in report["alarms"]
         ) or "none",
     }  # fmt: skip
     if report["labels"]["seen"]:

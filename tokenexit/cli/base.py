@@ -31,9 +31,15 @@ def open_model(model: str, place: Machine) -> Commands:
 
 
 def certified(
-    model: str, place: Machine, policy: Any = None, decode: str | None = None
-) -> Commands:
-    """The same, of a model whose certificate holds for what is going to run.
+    model: str, place: Machine, policy: Any = None, **settings: Any
+) -> tuple[Commands, dict[str, Any]]:
+    """The same, of a model whose certificate holds for what is going to run; and the certificate.
+
+    Args:
+        model: Its folder.
+        place: Where and how it computes.
+        policy: What is going to run in place of its own.
+        settings: The same of other settings; None for the model's own.
 
     Raises:
         UserError: It does not.
@@ -41,8 +47,7 @@ def certified(
     from tokenexit.calibration.certificate import require_certificate
 
     opened = open_model(model, place)
-    require_certificate(opened.model, model, policy=policy, decode=decode)
-    return opened
+    return opened, require_certificate(opened.model, model, policy=policy, **settings)
 
 
 def load_plugins(sources: list[str] | None) -> None:

@@ -118,10 +118,10 @@ def calibrate(
     from tokenexit.models.folders import save_settings
     from tokenexit.models.folders.card import public_name
     from tokenexit.reporting.calibration_text import calibration_text, reducer_text
+    from tokenexit.workflows import selection as known
     from tokenexit.workflows.lock import locked
     from tokenexit.workflows.overlap import trained_on
     from tokenexit.workflows.reducing import REDUCER, reduce_first
-    from tokenexit.workflows.selection import looks_before, used_before
 
     if not dry_run and not Path(model).is_dir():
         raise UserError(
@@ -158,40 +158,46 @@ def calibrate(
         listed = bool(config.guarantees) or config.promises_quality
         if listed and (list_from or "train") != split:
             listing = opened.listing(data, list_from, labels, **columns.options())
-        training = opened.model.settings.training
-        used = used_before(training, model, opened.source(data), split)
+        training, source = opened.model.settings.training, opened.source(data)
+        if reduced is not None or place.reducer is not None:
+            training = known.noted(training, {known.REDUCER: [part if reduced else None]})
+        used = known.used_before(training, model, source, split, part)
+        unknown = known.not_known(training, model, source)
         found = opened.calibrate(
             part, split, config, read_policy(policy), batch_size, costs=costs, design=listing,
-            looks=looks_before(training, used),
+            looks=known.looks_before(training, used),
         )  # fmt: skip
     if not is_main():
         return
-    data_out = {**found.to_json(), "data_used_for": used}
-    told: dict[str, Any] = {}
+    chose = {known.POLICY: [part], known.LISTED: [listing if list_from != "train" else None]}
+    told = known.noted({"data_used_for": used, "data_not_known": unknown}, chose)
     if not dry_run:
         certificate.remove_certificate(Path(model))  # of another policy
     if found.evidence is not None and not dry_run:
         seen = trained_on(opened, data, part, split, columns.options())
         facts = certificate.Told(
-            data=public_name(opened.source(data)),
+            data=public_name(source),
             split=split,
             list_from=split if listing is None else list_from or "train",
             list_texts=found.measured["texts_choosing"],
             used_for=used,
+            not_known=unknown,
             batch_size=batch_size,
             trained_on=seen,
         )
         made = certificate.write_certificate(Path(model), opened.model, found.evidence, facts)
-        told = {"certificate": certificate.summary(made)}
-    data_out |= told
+        told["certificate"] = certificate.summary(made)
+    data_out = {**found.to_json(), **told}
     if reduced is not None:
         data_out["reducer"] = reduced.to_json()
         typer.echo(reducer_text(data_out["reducer"]))
     typer.echo(calibration_text(data_out))
     if not dry_run:
-        short = {**found.for_model(), "data_used_for": used, **told}
+        short = {**found.for_model(), **told}
         # Results were measured with the policy of before.
-        opened.model.configure(policy=found.policy, calibration=short, results=None)
+        opened.model.configure(
+            policy=found.policy, calibration=short, results=None, training=training
+        )
         record = {"calibration.json": files.to_json(data_out, indent=2) + "\n"}
         if reduced is not None:
             record[REDUCER] = files.to_json(reduced.to_json(), indent=2) + "\n"

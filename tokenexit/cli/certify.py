@@ -103,7 +103,7 @@ def refuse(model: str, promise: list[str] | None, check: bool, rerun: bool, list
         raise UserError("--list-from and --policy go with --choose, which tests a list.")
 
 
-def checked(folder: Path, place: Machine, rerun: bool, texts: Any) -> tuple[dict[str, Any], str]:
+def checked(folder: Path, place: Machine, rerun: bool, where: Any) -> tuple[dict[str, Any], str]:
     """The certificate of a folder and what to say of it.
 
     Raises:
@@ -115,6 +115,7 @@ def checked(folder: Path, place: Machine, rerun: bool, texts: Any) -> tuple[dict
     from tokenexit.calibration.open import workload_of
     from tokenexit.cli.base import load_plugins
     from tokenexit.promises.certificate import certificate_sentences
+    from tokenexit.wording.naming import of_texts
 
     told = place.options()
     load_plugins(told["plugin"])
@@ -123,19 +124,20 @@ def checked(folder: Path, place: Machine, rerun: bool, texts: Any) -> tuple[dict
     said = " ".join(certificate_sentences({"certificate": summary(found)}, checked=True))
     if not rerun:
         return found, said
-    data, split, batch_size, options = texts
+    data, split, batch_size, options = where
     opened = open_model(str(folder), place)
     name = split or found["data"]["split"]
     labels = any(one.kind.labelled for one in evidence.guarantees)
     part = opened.split(data, name, labels, **options)
     differ = texts_that_differ(workload_of(opened.model, part, name, batch_size), evidence)
-    count, here = len(evidence.texts), opened.model.device.type
+    texts, here = of_texts(len(evidence.texts)), opened.model.device.type
+    come = "comes" if differ == 1 else "come"
     if differ and here == found["run"]["device"]:
         raise UserError(
-            f"The certificate does not hold: run again, {differ} of its {count} texts come out "
-            "otherwise."
+            f"The certificate does not hold: run again, {differ} of its {texts} "
+            f"{come} out otherwise."
         )
-    return found, f"{said} Run again on {here}, {differ} of {count} texts come out otherwise."
+    return found, f"{said} Run again on {here}, {differ} of {texts} {come} out otherwise."
 
 
 def tested(
@@ -153,8 +155,8 @@ def tested(
     from tokenexit.models.folders.card import public_name
     from tokenexit.policies import from_config
     from tokenexit.promises.certificate import certificate_sentences
+    from tokenexit.workflows import selection as known
     from tokenexit.workflows.overlap import trained_on
-    from tokenexit.workflows.selection import used_before
 
     data, split, batch_size, options = texts
     choose, list_from = listed.choose, listed.list_from
@@ -172,13 +174,19 @@ def tested(
     assert found.evidence is not None
     if not is_main():
         raise typer.Exit
-    source, training = opened.source(data), opened.model.settings.training
+    source, settings = opened.source(data), opened.model.settings
+    used = known.used_before(settings.training, str(folder), source, split, part)
+    unknown = known.not_known(settings.training, str(folder), source)
+    if not choose:  # else the policy that is there is not tested
+        chose, may_have = known.chosen_before(settings.calibration, part)
+        used, unknown = used + chose, unknown + may_have
     facts = certificate.Told(
         data=public_name(source),
         split=split,
         list_from=None if not choose else split if listing is None else list_from or "train",
         list_texts=found.promise["family_chosen_on"],
-        used_for=used_before(training, str(folder), source, split),
+        used_for=used,
+        not_known=unknown,
         batch_size=batch_size,
         trained_on=trained_on(opened, data, part, split, options),
     )

@@ -66,6 +66,7 @@ def fit_gate(
     """
     from tokenexit.evaluation.processes import is_main
     from tokenexit.models.folders import save
+    from tokenexit.workflows import selection as known
     from tokenexit.workflows.lock import locked
 
     if not Path(model).is_dir():
@@ -79,6 +80,8 @@ def fit_gate(
     if not is_main():
         return
     opened.model.use_context(gate)
+    training = known.noted(opened.model.settings.training, {known.FITTING_GATE: [part]})
+    opened.model.configure(training=training)
     save(opened.model, Path(model))
     typer.echo(
         f"A gate of {gate.inputs} numbers ({gate.macs:,} multiply-accumulates a question) for the "

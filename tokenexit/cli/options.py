@@ -45,7 +45,7 @@ RequireCertificate = Annotated[
     typer.Option(
         "--require-certificate",
         help="Refuse a model whose certificate does not hold, or is of another policy, precision, "
-        "device or decoding than is going to run.",
+        "device, runtime or setting than is going to run.",
     ),
 ]
 Plugin = Annotated[

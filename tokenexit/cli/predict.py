@@ -29,6 +29,9 @@ from tokenexit.errors import UserError
 _BLOCK = 16
 """Batches of lines that are written together by depth: ended texts give way within them."""
 
+_HARMLESS = ("max_wait", "pretokenized")
+"""Options that are no settings of a model: how long texts wait, and how words stand in a file."""
+
 
 @flat
 def predict(
@@ -73,7 +76,8 @@ def predict(
         raise UserError("--output is one file and --output-dir a folder of parts; give one.")
     opened = None
     if require_certificate:
-        opened = certified(model, place, read_policy(policy), decode)
+        changes = {name: value for name, value in options.items() if name not in _HARMLESS}
+        opened, _ = certified(model, place, read_policy(policy), **changes)
     if wants_corpus(file, output_dir, told):
         machine = place.options()
         own = {"model": model, "data": file, "policy": policy, "batch_size": batch_size}

@@ -202,6 +202,11 @@ def check_labels(
     return split
 
 
+def held_out_of(train: Split) -> str:
+    """Origin of the texts that are held out of a training split."""
+    return f"{train.origin} (held out)"
+
+
 def with_validation(
     splits: dict[str, TaggedSplit], fraction: float = 0.1, seed: int = 0
 ) -> dict[str, TaggedSplit]:
@@ -227,7 +232,7 @@ def with_validation(
     count = min(max(1, round(fraction * len(train))), len(train) - 1)
     chosen = set(random.Random(seed).sample(range(len(train)), count))
     kept = train.take([row for row in range(len(train)) if row not in chosen])
-    held = replace(train.take(sorted(chosen)), origin=f"{train.origin} (held out)")
+    held = replace(train.take(sorted(chosen)), origin=held_out_of(train))
     logger.info(
         "%s has no validation split: %d of %d training sentences were held out as one (seed %d).",
         train.origin, count, len(train), seed,

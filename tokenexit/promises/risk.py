@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from tokenexit.errors import UserError
 from tokenexit.promises.base import PROMISES, Promise, Seen, beside, number
-from tokenexit.wording.naming import percent
+from tokenexit.wording.naming import of_texts, percent
 
 
 @PROMISES.register("risk")
@@ -59,12 +59,19 @@ class Risk(Promise):
         if not calibration.get("reached"):
             return [f"Only full depth keeps the promise: {promise.get('promise')}."]
         bound = number(promise.get("bound"))
-        tested = f"{promise.get('n')} {promise.get('unit', 'texts')}"
         return [
             f"The promise, for texts drawn as those were: {promise.get('promise')}. It rests on "
-            f"{tested}, of which {promise.get('texts_changed')} differ (bound "
+            f"{_texts(promise)} (bound "
             f"{percent(bound, 2)}; {promise.get('method')})."
         ]
+
+
+def _texts(promise: Mapping[str, Any]) -> str:
+    """How many there are, and how many differ."""
+    count, changed = promise.get("n"), promise.get("texts_changed")
+    unit = str(promise.get("unit", "texts"))
+    tested = of_texts(count, unit) if isinstance(count, int) else f"{count} {unit}"
+    return f"{tested}, of which {changed} {'differs' if changed == 1 else 'differ'}"
 
 
 def _by_words(target: Mapping[str, Any]) -> bool:

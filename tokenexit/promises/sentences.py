@@ -15,7 +15,7 @@ from typing import Any
 from tokenexit.promises.base import Seen, number, promises_of
 from tokenexit.promises.certificate import certificate_sentences
 from tokenexit.wording.clock import chosen_ms, clock_sentences
-from tokenexit.wording.naming import whole
+from tokenexit.wording.naming import of_texts, whole
 
 FEW = 300
 """Texts below which a quality that was kept says little of other texts."""
@@ -23,6 +23,9 @@ FEW = 300
 _DRAWS = ((50, "7 in 10"), (FEW, "4 in 10"))
 """How often a share of 99% kept on so many texts was less on fresh ones, in simulated taggers
 calibrated by the default families (72 % of draws at 30 texts, 44 % at 200, 24 % at 1,000)."""
+
+_SHARED = ("choosing the epoch", "stopping the training")
+"""Uses for which a promise allows by itself, in ``workflows.selection``."""
 
 
 def goal_text(target: Mapping[str, Any]) -> str:
@@ -75,11 +78,15 @@ def cautions(calibration: Mapping[str, Any], few: bool = True) -> list[str]:
     used = [str(name) for name in calibration.get("data_used_for") or ()]
     tested = target.get("risk") or target.get("guarantee")
     promise = calibration.get("promise")
-    if used and not (isinstance(promise, Mapping) and promise.get("looks")):
+    if isinstance(promise, Mapping) and promise.get("looks"):
+        used = [name for name in used if name not in _SHARED]
+    if used:
         weaker = "so that the promise does not strictly hold" if tested else (
             "so that they flatter the choice a little"
         )  # fmt: skip
         found.append(f"The same texts had served for {_listed(used)} before, {weaker}.")
+    if unknown := [str(name) for name in calibration.get("data_not_known") or ()]:
+        found.append(f"Whether the same texts had served for {' or '.join(unknown)} is not known.")
     if is_target(target):
         texts = _measured(calibration).texts
         if texts is None or texts >= FEW:
@@ -107,16 +114,19 @@ def _could(calibration: Mapping[str, Any], texts: int | None) -> list[str]:
     share, sure = number(could.get("at_least")), f"with {100 * (1 - delta):.4g}%"
     what = "no share" if share is None else f"{could.get('loss')} >= {share:.4g}"
     units = could.get("documents")
-    tested = f"{whole(texts)} texts" if units is None else f"{whole(int(units))} documents"
+    tested = of_texts(texts) if units is None else of_texts(int(units), "documents")
     return [f"Of this setting, fixed beforehand, {what} could be promised {sure} from {tested}."]
 
 
 def few_texts(texts: int) -> str:
     """That so few texts say little of others."""
     often = next(share for most, share in _DRAWS if texts <= most)
+    told = f"{texts} texts are few, and no promise about others"
+    if texts == 1:
+        told = "1 text is few, and no promise about others"
     return (
-        f"{texts} texts are few, and no promise about others: in simulations about {often} choices "
-        "that kept 99% of the quality on so few kept less on other texts. Calibrate on more."
+        f"{told}: in simulations about {often} choices that kept 99% of the quality on so few kept "
+        "less on other texts. Calibrate on more."
     )
 
 
@@ -160,10 +170,10 @@ def _where(calibration: Mapping[str, Any], here: Seen, split: str) -> str:
     if here.texts is None:
         return f"the {split} split"
     if of is None:
-        return f"{whole(here.texts)} texts of the {split} split"
+        return f"{of_texts(here.texts)} of the {split} split"
     if of <= here.texts:
-        return f"all {whole(here.texts)} texts of the {split} split"
-    also = f" ({whole(int(beside_them))} others chose among policies)" if beside_them else ""
+        return f"{'' if here.texts == 1 else 'all '}{of_texts(here.texts)} of the {split} split"
+    also = f" ({_others(int(beside_them))} chose among policies)" if beside_them else ""
     return f"{whole(here.texts)} of the {whole(int(of))} texts of the {split} split{also}"
 
 
@@ -177,7 +187,11 @@ def _measured(calibration: Mapping[str, Any]) -> Seen:
 
 
 def _size(seen: Seen) -> str:
-    return "" if seen.texts is None else f" ({whole(seen.texts)} texts)"
+    return "" if seen.texts is None else f" ({of_texts(seen.texts)})"
+
+
+def _others(count: int) -> str:
+    return "1 other" if count == 1 else f"{whole(count)} others"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -97,6 +97,11 @@ def counted(count: int, one: str, many: str = "") -> str:
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 
+def of_texts(count: int, unit: str = "texts") -> str:
+    """A count of texts, or of documents, in groups of three."""
+    return f"{whole(count)} {unit.removesuffix('s') if count == 1 else unit}"
+
+
 def policy_text(policy: Any) -> str:
     """A policy in one line: ``window(entropy(0.1), 3)``.
 

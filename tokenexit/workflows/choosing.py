@@ -18,6 +18,7 @@ from tokenexit.files import write_json
 from tokenexit.models.folders.card import public_name
 from tokenexit.models.folders.names import holds_model
 from tokenexit.policies import Policy, from_config
+from tokenexit.workflows import selection as known
 from tokenexit.workflows.logs import logger
 from tokenexit.workflows.overlap import shared
 from tokenexit.workflows.reading import GENERATED
@@ -53,6 +54,8 @@ def choose_policy(
     reduced, left = reduce_first(model, held.calibrating, config.calibrate, **told)
     if reduced is not None:
         recipe = type(recipe)(replace(config, calibrate=left))
+        spent = {known.REDUCER: [held.calibrating]}
+        model.configure(training=known.noted(model.settings.training, spent))
         if main:
             write_json(run / REDUCER, reduced.to_json())
             logger.info("calibrated reducer: %s", model.reducer)
@@ -63,13 +66,16 @@ def choose_policy(
     families = [policy] if policy is not None else None
     if config.calibrate.policies:
         families = [from_config(family) for family in config.calibrate.policies]
-    found = replace(recipe.calibrate(model, held, families), data_used_for=held.spent_on)
+    used = [*held.spent_on, *([known.REDUCER] if reduced is not None else [])]
+    found = replace(recipe.calibrate(model, held, families), data_used_for=used)
     of = len(held.calibrating) + (len(held.choosing) if held.halved else 0)
     found = replace(found, measured={**found.measured, "texts_in_split": of})
     certificate = _certificate(recipe, model, found, held) if main else {}
-    model.configure(calibration={**found.for_model(), **certificate})
+    chose = [held.calibrating, held.choosing if held.halved else None]
+    told = known.noted(certificate, {known.POLICY: chose})
+    model.configure(calibration={**found.for_model(), **told})
     if main:
-        write_json(run / "calibration.json", {**found.to_json(), **certificate})
+        write_json(run / "calibration.json", {**found.to_json(), **told})
         if found.cost_model is not None:
             write_json(run / COSTS, found.cost_model)
     chosen = from_config(found.policy)

@@ -13,6 +13,7 @@ from tokenexit.evaluation.curve import CurveRow
 from tokenexit.files import write_json
 from tokenexit.workflows.reading import GENERATED, reading_of
 from tokenexit.workflows.selection import COUNT, LOOKS, RECORD, Selection
+from tokenexit.workflows.used_texts import TEXTS
 
 
 def for_model(results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -40,6 +41,7 @@ def training_record(config: Any, held: Selection[Any]) -> dict[str, Any]:
         RECORD: list(held.served_for),
         COUNT: held.chosen_on,
         LOOKS: held.looks,
+        TEXTS: held.texts_used,
     }
 
 

@@ -20,11 +20,15 @@ from tokenexit.calibration import CalibrateConfig
 from tokenexit.calibration.dealing import documents_of, halves
 from tokenexit.calibration.sampling import sample
 from tokenexit.data.pairs import PairSplit
+from tokenexit.data.split import Split
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.training import TrainConfig
+from tokenexit.workflows.used_texts import TEXTS, are_of, is_of, record_of
 
 EPOCH, STOPPING, FITTING = "choosing the epoch", "stopping the training", "fitting the heads"
-TRAINING = "training"
+FITTING_GATE = "fitting the gate"
+TRAINING, VALIDATION = "training", "validation"
+POLICY, REDUCER, LISTED = "choosing the policy", "choosing the reducer", "listing the settings"
 RECORD, COUNT, LOOKS = "validation_used_for", "validation_chosen_on", "validation_looks"
 """Where a model says what its run's validation split served for, how much of it, and how many
 models it chose among."""
@@ -76,6 +80,14 @@ class Selection(Generic[S]):
     def halved(self) -> bool:
         """Whether some texts chose and others test."""
         return self.choosing is not self.calibrating
+
+    @property
+    def texts_used(self) -> dict[str, Any]:
+        """Which texts served for the training and its choices, to be found again."""
+        sure = self.chosen_on == len(self.choosing)
+        chose = [self.choosing] if sure else [self.choosing, self.calibrating]
+        known = {} if self.train is None else {TRAINING: record_of(self.train)}
+        return {**known, VALIDATION: record_of(*chose)}
 
     @property
     def spent_on(self) -> list[str]:
@@ -133,20 +145,97 @@ def uses_of(train: TrainConfig, heads: Any = None) -> list[str]:
     return [name for name, used in uses.items() if used]
 
 
-def used_before(training: Mapping[str, Any] | None, model: str, data: str, split: str) -> list[str]:
+def used_before(
+    training: Mapping[str, Any] | None,
+    model: str,
+    data: str,
+    split: str,
+    texts: Split | None = None,
+) -> list[str]:
     """What a split of a data set served for in the run that made a model, as far as is known.
+
+    Texts are found again by what they say; models of older versions know paths alone.
 
     Args:
         training: What the model says of its training.
         model: Its folder.
         data: The data set, as it is named now.
         split: Name of the split.
+        texts: Its texts.
     """
-    if not training or not _same(training.get("data"), model, data):
+    if not training:
         return []
-    if split == "train":
+    known, here = _texts(training), _same(training.get("data"), model, data)
+    if (here and split == "train") or (texts is not None and is_of(known.get(TRAINING), texts)):
         return [TRAINING]
-    used = list(training.get(RECORD, [EPOCH])) if split == "validation" else []
+    chose = here and split == VALIDATION
+    if texts is not None and VALIDATION in known:
+        chose = are_of(known[VALIDATION], texts)
+    used = _chose(training) if chose else []
+    later = (FITTING_GATE, REDUCER) if texts is not None else ()
+    return [*used, *(use for use in later if texts is not None and are_of(known.get(use), texts))]
+
+
+def not_known(training: Mapping[str, Any] | None, model: str, data: str) -> list[str]:
+    """What texts may have served for in the run that made a model, where nobody can tell.
+
+    Args:
+        training: What the model says of its training.
+        model: Its folder.
+        data: The data set, as it is named now.
+    """
+    if not training or "data" not in training:
+        return [TRAINING]
+    if VALIDATION in _texts(training) or _same(training.get("data"), model, data):
+        return []
+    return [TRAINING, *_chose(training)]
+
+
+def chosen_before(
+    calibration: Mapping[str, Any] | None, texts: Split
+) -> tuple[list[str], list[str]]:
+    """What texts served for when the policy of a model was chosen.
+
+    Args:
+        calibration: What the model says of it.
+        texts: The texts.
+
+    Returns:
+        What is known, and what nobody can tell.
+    """
+    if not calibration or "policy" not in calibration:  # nobody chose, or a certificate alone
+        return [], []
+    known = _texts(calibration)
+    if POLICY not in known:
+        return [], [POLICY]
+    return [use for use in (POLICY, LISTED) if are_of(known.get(use), texts)], []
+
+
+def noted(
+    told: Mapping[str, Any] | None, uses: Mapping[str, Sequence[Split | None]]
+) -> dict[str, Any]:
+    """What a model says of its training or calibration, with which texts served for something.
+
+    Args:
+        told: What it says so far.
+        uses: The texts by what they served for; without any, what was said of it is forgotten.
+    """
+    found = {use: one for use, one in _texts(told or {}).items() if use not in uses}
+    for use, splits in uses.items():
+        texts = [split for split in splits if split is not None]
+        if texts:
+            found[use] = record_of(*texts)
+    return {**(told or {}), TEXTS: found}
+
+
+def _texts(told: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = told.get(TEXTS)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _chose(training: Mapping[str, Any]) -> list[str]:
+    """What the validation split of a run chose."""
+    used = list(training.get(RECORD, [EPOCH]))
     known = training.get(COUNT) and LOOKS in training
     return [] if known and _one_only(used, int(training[LOOKS])) else used
 

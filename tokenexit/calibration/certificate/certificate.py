@@ -12,7 +12,7 @@ from typing import Any
 
 from tokenexit import files
 from tokenexit.calibration.certificate.evidence import Evidence
-from tokenexit.calibration.certificate.folder import files_of, how_of, said_by
+from tokenexit.calibration.certificate.folder import files_of, said_by, settings_of
 from tokenexit.calibration.certificate.trace import TRACE, save_trace
 from tokenexit.calibration.certificate.verdict import verdict
 from tokenexit.errors import UserError
@@ -22,7 +22,8 @@ from tokenexit.models.folders.contents import fingerprint
 CERTIFICATE = "certificate.json"
 """In the folder of the model."""
 
-FORMAT = 1
+FORMAT = 2
+"""Of the first, settings such as those of generation were not certified."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Told:
             model's own policy alone was.
         list_texts: How many of its texts.
         used_for: What the testing texts had served for before, such as choosing the epoch.
+        not_known: What they may have served for besides, which nobody can tell.
         batch_size: Texts a batch.
         trained_on: How many of the testing texts stand in the training split as well; None where
             that is not known.
@@ -46,6 +48,7 @@ class Told:
     list_from: str | None = None
     list_texts: int = 0
     used_for: Sequence[str] = field(default_factory=tuple)
+    not_known: Sequence[str] = field(default_factory=tuple)
     batch_size: int = 32
     trained_on: int | None = None
 
@@ -72,8 +75,6 @@ def write_certificate(folder: Path, model: Any, evidence: Evidence, told: Told) 
 def made(folder: Path, model: Any, evidence: Evidence, told: Told) -> dict[str, Any]:
     """The certificate of evidence whose trace is written, as plain data."""
     said, found = said_by(folder), verdict(evidence)
-    # A reducer, say, that was told is saved after this.
-    now = {n: value for n, value in how_of(model.settings).items() if n in said["run"]}
     return {
         "format": FORMAT,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -82,9 +83,8 @@ def made(folder: Path, model: Any, evidence: Evidence, told: Told) -> dict[str, 
             **{name: version(name) for name in ("torch", "transformers", "numpy")},
         },
         "model": {"files": files_of(folder), "task": said["task"], "labels": said["labels"]},
+        "settings": settings_of(model),  # a reducer, say, that was told is saved after this
         "run": {
-            **said["run"],
-            **now,
             "precision": model.precision,
             "runtime": getattr(model, "runtime_used", "eager"),
             "device": model.device.type,
@@ -96,6 +96,7 @@ def made(folder: Path, model: Any, evidence: Evidence, told: Told) -> dict[str, 
             "texts": len(evidence.texts),
             "sha256": found.pop("texts_sha256"),
             "used_for": list(told.used_for),
+            "not_known": list(told.not_known),
             "trained_on": told.trained_on,
         },
         "list": {"from": told.list_from, "texts": told.list_texts},
@@ -117,6 +118,11 @@ def read_certificate(folder: Path) -> dict[str, Any]:
             "tokenexit calibrate --promise, or tokenexit certify --promise."
         )
     found = read_json(path)
+    if found.get("format") == 1:
+        raise UserError(
+            f"{path} was made by an older version of tokenexit, which did not certify all settings "
+            "of the model. Make it again with tokenexit certify --promise, or tokenexit calibrate."
+        )
     if found.get("format") != FORMAT:
         raise UserError(
             f"{path} has format {found.get('format')!r}; this version of tokenexit reads {FORMAT}."
@@ -136,8 +142,11 @@ def summary(certificate: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "promise": "; ".join(one["sentence"] for one in certificate["promises"]),
         "texts": certificate["test"]["texts"],
+        "unit": certificate["test"]["unit"],
+        "units": certificate["test"]["units"],
         "split": data["split"],
         "used_for": list(data["used_for"]),
+        "not_known": list(data["not_known"]),
         "trained_on": data.get("trained_on"),
         "tested": len(certificate["sequence"]),
         "certified": certificate["certified"],

@@ -25,7 +25,8 @@ def check_certificate(folder: Path, **told: str | None) -> tuple[dict[str, Any],
 
     Args:
         folder: The model's.
-        told: How the model is to run, ``precision`` and ``device``; None for what the folder says.
+        told: How the model is to run, ``precision``, ``device`` and ``runtime``; None for what the
+            folder says, if it does.
 
     Returns:
         The certificate, and its evidence.
@@ -51,8 +52,9 @@ def _checked(
     same("model.files", model["files"], files_of(folder))
     for name in ("task", "labels"):
         same(f"model.{name}", model[name], said[name])
-    here = said["run"] | {name: value for name, value in told.items() if value is not None}
-    for name, value in here.items():
+    same("settings", certificate["settings"], said["settings"])
+    here = {name: value for name, value in told.items() if value is not None}
+    for name, value in ({"precision": said["precision"]} | here).items():
         same(f"run.{name}", run.get(name), value)
     trace = folder / TRACE
     same("trace.file", certificate["trace"]["file"], TRACE)

@@ -2,57 +2,81 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from tokenexit.errors import UserError
+from tokenexit.files import to_json
+from tokenexit.models.cascades import folder as cascades
 from tokenexit.models.folders import CASCADE, CONFIG, is_cascade, read_json, read_settings
-from tokenexit.models.folders.contents import fingerprint
+from tokenexit.models.folders.contents import FILES, fingerprint
 from tokenexit.models.folders.names import CARD, MARKERS, of_a_model
 from tokenexit.models.settings import ExitSettings
 from tokenexit.precision import precision_of
 
-HOW = ("halted", "decode", "reducer", "widths", "embeddings", "encoder_policy", "pending")
-"""Settings that change answers beside the policy."""
+APART = ("task", "labels", "policy")
+"""Settings that a certificate has in places of their own."""
+
+UNCERTIFIED = ("calibration", "training", "results", "format_version", FILES)
+"""Entries of a model's settings on which no answer depends: they say what was done to it. All
+others are certified, so that one that is added later is as well."""
 
 
 def files_of(folder: Path) -> dict[str, str]:
     """SHA-256 of each file of weights, network and tokenizer, of all stages of a cascade."""
     found: dict[str, str] = {}
     for name, place in _networks(folder).items():
+        noted = read_json(place / CONFIG).get(FILES) or ()  # of what it was saved with
         for path in sorted(place.iterdir()):
-            ours = of_a_model(path.name) and path.name not in (*MARKERS, CARD)
-            if path.is_file() and ours:
+            ours = of_a_model(path.name) or path.name in noted
+            if path.is_file() and ours and path.name not in (*MARKERS, CARD):
                 found[f"{name}{path.name}"] = fingerprint(path)
     return found
 
 
 def said_by(folder: Path) -> dict[str, Any]:
-    """Its task, labels and policy, and how it runs where nothing else is told."""
+    """Its task, labels, policy, precision and other settings."""
     if is_cascade(folder):
-        said = read_json(folder / CASCADE)
-        task, how = "classification", {"stages": list(said.get("stages") or ())}
-        policy, labels = said.get("policy"), said.get("labels")
+        said = asdict(cascades.read_record(folder / CASCADE))
+        stages = {name: read_settings(folder / name) for name in said["stages"]}
+        said |= {"task": stages[said["stages"][-1]].task}
+        settings = _of_a_cascade(said, stages)
     else:
-        settings = read_settings(folder)
-        task, policy, labels = settings.task, settings.policy, settings.labels
-        how = how_of(settings)
+        said = asdict(read_settings(folder))
+        settings = _certified(said)
     precisions = [_precision(place) for place in _networks(folder).values()]
     several = len(set(precisions)) > 1
     return {
-        "task": task,
-        "labels": list(labels or ()),
-        "policy": dict(policy or {}),
-        "run": {"precision": "+".join(precisions) if several else precisions[0], **how},
+        "task": said["task"],
+        "labels": list(said["labels"] or ()),
+        "policy": dict(said["policy"] or {}),
+        "precision": "+".join(precisions) if several else precisions[0],
+        "settings": settings,
     }
 
 
-def how_of(settings: ExitSettings) -> dict[str, Any]:
-    """Settings that change answers, as plain data."""
-    return {name: _plain(getattr(settings, name)) for name in HOW}
+def settings_of(model: Any) -> dict[str, Any]:
+    """All settings of a loaded model that its answers may depend on, as plain data."""
+    if not hasattr(model, "stages"):
+        return _certified(asdict(model.settings))
+    said = cascades.said(model)
+    stages = {n: one.settings for n, one in zip(said["stages"], model.stages, strict=True)}
+    return _of_a_cascade(said, stages)
+
+
+def _of_a_cascade(said: Mapping[str, Any], stages: Mapping[str, ExitSettings]) -> dict[str, Any]:
+    return _certified(said) | {name: _certified(asdict(one)) for name, one in stages.items()}
+
+
+def _certified(settings: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {n: value for n, value in settings.items() if n not in (*APART, *UNCERTIFIED)}
+    plain: dict[str, Any] = json.loads(to_json(kept))
+    return plain
 
 
 def _networks(folder: Path) -> dict[str, Path]:
@@ -69,7 +93,3 @@ def _precision(place: Path) -> str:
     config = read_json(place / "config.json")
     name = config.get("dtype") or config.get("torch_dtype") or "float32"
     return precision_of(getattr(torch, str(name).removeprefix("torch."), torch.float32))
-
-
-def _plain(value: Any) -> Any:
-    return dict(value) if isinstance(value, Mapping) else value

@@ -16,6 +16,7 @@ from tokenexit.guarantees.losses import Columns
 from tokenexit.guarantees.order import text_hash
 from tokenexit.policies import from_config
 from tokenexit.policies.never import Never
+from tokenexit.wording.naming import of_texts
 
 
 def texts_that_differ(work: Workload, evidence: Evidence) -> int:
@@ -47,9 +48,10 @@ def _places(keys: list[str], evidence: Evidence) -> list[int]:
     places = [there[text].popleft() for text in evidence.texts if there[text]]
     missing = len(evidence.texts) - len(places)
     if missing:
+        are, have = ("is", "has") if missing == 1 else ("are", "have")
         raise UserError(
-            f"The certificate does not hold: {missing} of its {len(evidence.texts)} texts are not "
-            "in this split, or have other answers here. Give the data it names."
+            f"The certificate does not hold: {missing} of its {of_texts(len(evidence.texts))} "
+            f"{are} not in this split, or {have} other answers here. Give the data it names."
         )
     return places
 

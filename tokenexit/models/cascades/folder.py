@@ -31,7 +31,7 @@ _KEPT = ("calibration", "metric", "training", "results")
 
 
 @dataclass(frozen=True)
-class _Record:
+class Record:
     """Contents of ``cascade.json``."""
 
     stages: tuple[str, ...]
@@ -56,15 +56,7 @@ def stage_name(number: int) -> str:
 
 def settings_files(cascade: Stages) -> dict[str, str]:
     """Everything but the stages: ``cascade.json``, and the card."""
-    settings = cascade.settings
-    record = {
-        "format_version": FORMAT_VERSION,
-        "stages": names(cascade),
-        "labels": list(settings.labels),
-        "policy": dict(settings.policy),
-        "allow_different_tokenizers": cascade.allow_different_tokenizers,
-        **{name: getattr(settings, name) for name in _KEPT},
-    }
+    settings, record = cascade.settings, {"format_version": FORMAT_VERSION, **said(cascade)}
     stages = [
         (name, stage.network.config.model_type, stage.backbone.num_layers)
         for name, stage in zip(names(cascade), cascade.stages, strict=True)
@@ -72,6 +64,18 @@ def settings_files(cascade: Stages) -> dict[str, str]:
     return {
         CASCADE: to_json(record, indent=2) + "\n",
         "README.md": cascade_card(settings, type(cascade).__name__, stages),
+    }
+
+
+def said(cascade: Stages) -> dict[str, Any]:
+    """What ``cascade.json`` says of a cascade, as plain data."""
+    settings = cascade.settings
+    return {
+        "stages": names(cascade),
+        "labels": list(settings.labels),
+        "policy": dict(settings.policy),
+        "allow_different_tokenizers": cascade.allow_different_tokenizers,
+        **{name: getattr(settings, name) for name in _KEPT},
     }
 
 
@@ -95,7 +99,7 @@ def read(
     if not is_cascade(folder):
         check_kind(folder, "CascadeForSequenceClassification")
     path = folder / CASCADE
-    record = _read_record(path)
+    record = read_record(path)
     stages = [
         ExitModelForSequenceClassification.from_pretrained(folder / name, **options)
         for name in record.stages
@@ -131,12 +135,17 @@ def save(cascade: Stages, folder: Path) -> None:
     replace_model(folder, write)
 
 
-def _read_record(path: Path) -> _Record:
+def read_record(path: Path) -> Record:
+    """Read ``cascade.json``.
+
+    Raises:
+        UserError: It is damaged, of a newer format, or names stages that are not there.
+    """
     data = read_json(path)
     check_version(data, FORMAT_VERSION, str(path))
     if not isinstance(data.get("stages"), list):
         raise UserError(f"{path} lists no stages; the file is incomplete. Copy the folder again.")
-    record = checked(_Record, data, str(path))
+    record = checked(Record, data, str(path))
     with named(str(path)):
         check_told(record.training, record.calibration, record.results)
         from_config(record.policy)
