@@ -7,6 +7,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +16,14 @@ CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
 SECONDS = 60.0
+MOVED = """
+import os, sys
+ends = [os.dup(int(one)) for one in sys.argv[1:3]]  # 3 or 4 may be one of them
+for end, place in zip(ends, (3, 4)):
+    os.dup2(end, place)
+    os.set_inheritable(place, True)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 KEYS = {"ArrowLeft": 37, "ArrowRight": 39}
 
 
@@ -39,7 +48,7 @@ class Browser:
         ]  # fmt: skip
         # Chromium reads what is asked from its descriptor 3 and answers on 4.
         self._process = subprocess.Popen(
-            ["/bin/sh", "-c", f'exec "$@" 3<&{theirs} 4>&{answers}', "sh", *command],
+            [sys.executable, "-c", MOVED, str(theirs), str(answers), *command],
             pass_fds=(theirs, answers), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         os.close(theirs)

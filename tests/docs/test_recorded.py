@@ -122,6 +122,13 @@ def test_rows_that_wait_are_those_of_the_account(monkeypatch):
     assert f"<!-- waiting -->\n{wanted}\n<!-- /waiting -->" in page
 
 
+def test_the_clock_of_trainings_is_that_of_its_file(monkeypatch):
+    found = json.loads((ROOT / "benchmarks" / "results" / "trainings_clock.json").read_text())
+    wanted = loaded(monkeypatch, "trainings_clock").table(found["measured"])
+    page = (DOCS / "trainings.md").read_text(encoding="utf-8")
+    assert f"<!-- clock -->\n{wanted}\n<!-- /clock -->" in page
+
+
 @pytest.mark.slow
 def test_the_account_comes_out_the_same_again(monkeypatch):
     found = json.loads((ROOT / "benchmarks" / "results" / "waiting.json").read_text())
