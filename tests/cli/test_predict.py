@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -195,6 +196,8 @@ def test_it_ends_quietly_when_nobody_reads_on_or_somebody_stops_it(folder, tmp_p
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=ENV,
+        # Where tests run in the background interrupts are ignored, and a child inherits that.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     ) as program:
         assert program.stdin is not None
         assert program.stdout is not None
@@ -203,5 +206,5 @@ def test_it_ends_quietly_when_nobody_reads_on_or_somebody_stops_it(folder, tmp_p
         program.stdin.flush()
         program.stdout.readline()
         program.send_signal(signal.SIGINT)
-        assert program.wait() == 130
+        assert program.wait(timeout=120) == 130
         assert program.stderr.read().strip() == b""
