@@ -91,8 +91,13 @@ def main(
         The exit code: 2 on a user's mistake.
     """
     args = parse(description, argv)
+    return attempt(lambda: write(reader(args, column), column, args.output))
+
+
+def attempt(work: Callable[[], None]) -> int:
+    """Do it; the exit code is 2 on a user's mistake, which is told."""
     try:
-        write(reader(args, column), column, args.output)
+        work()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -14,11 +14,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from _common import parse, read
+from _common import attempt, parse, read
 
 from tokenexit.data.bio import entity_types
 from tokenexit.data.tagged import TaggedSplit
-from tokenexit.errors import UserError
 from tokenexit.files import replacing
 
 
@@ -48,12 +47,7 @@ def write(splits: dict[str, TaggedSplit], output: Path) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run from the command line; the exit code is 2 on a user's mistake."""
     args = parse(__doc__, argv)
-    try:
-        write(read(args, "ner_tags"), args.output)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return attempt(lambda: write(read(args, "ner_tags"), args.output))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from _common import parser_of, read
+from _common import attempt, parser_of, read
 
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.errors import UserError
@@ -55,12 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = parser_of(__doc__)
     parser.add_argument("--tags", nargs="+", required=True, help="words with these are counted")
     args = parser.parse_args(argv)
-    try:
-        write(read(args, "pos_tags"), args.tags, args.output)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return attempt(lambda: write(read(args, "pos_tags"), args.tags, args.output))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from tokenexit.promises.base import PROMISES, Promise, Seen, number
-from tokenexit.wording.naming import times
+from tokenexit.wording.naming import of_texts, times
 
 
 @PROMISES.register("guarantee")
@@ -43,7 +43,7 @@ class GuaranteePromise(Promise):
             return [f"Only full depth keeps the promise{lacking}.", *_loose(calibration, promise)]
         tests = promise.get("tests") or []
         passed = [row for row in tests if all(one.get("passed") for one in row)]
-        tested = f"{promise.get('n')} {_unit(promise, promise.get('n'))}"
+        tested = of_texts(int(promise.get("n") or 0), str(promise.get("unit", "texts")))
         stopped = ", where the next failed" if len(passed) < len(tests) else ""
         return [
             f"The promise, for texts drawn as those were: {promise.get('promise')}. It was tested "
@@ -86,11 +86,5 @@ def _lacking(promise: Mapping[str, Any]) -> str:
     if not few:
         return ""
     name, count = max(few.items(), key=lambda item: item[1])
-    needs = f"{name} needs {count} {_unit(promise, count)} even if nothing is lost"
-    return f": {needs}, and {promise.get('n')} tested it"
-
-
-def _unit(promise: Mapping[str, Any], count: Any) -> str:
-    """What it counts."""
-    unit = str(promise.get("unit", "texts"))
-    return unit.removesuffix("s") if count == 1 else unit
+    needed = of_texts(count, str(promise.get("unit", "texts")))
+    return f": {name} needs {needed} even if nothing is lost, and {promise.get('n')} tested it"
