@@ -46,6 +46,7 @@ ASKED = (
     "exact match kept >= 0.98", "f1 kept >= 0.99", "f1 loss <= 0.01", "error loss <= 0.05",
     "error kept >= 0.95", "brier loss <= 0.02", "every class differs <= 0.1",
     "f1 kept >= 0.98 and differs <= 0.1",
+    "differs <= 0.05 and layers saved >= 2.4",
 )  # fmt: skip
 LISTING = 1500
 
