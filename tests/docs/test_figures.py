@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import re
 import sys
 from pathlib import Path
@@ -117,9 +118,18 @@ def blank(pattern: str, text: str) -> str:
     return re.sub(pattern, lambda found: "\n" * found[0].count("\n"), text, flags=re.DOTALL)
 
 
+def written(page: Path) -> str:
+    """A page, of a notebook what its cells of text say; what it prints is run by ``make``."""
+    text = page.read_text(encoding="utf-8")
+    if page.suffix != ".ipynb":
+        return text
+    cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown"]
+    return "\n\n".join("".join(cell["source"]) for cell in cells)
+
+
 def prose(page: Path) -> str:
     """A page without code, figures that scripts put between marks, and tables that are held."""
-    text = blank(r"```.*?```|`[^`\n]*`", page.read_text(encoding="utf-8"))
+    text = blank(r"```.*?```|`[^`\n]*`", written(page))
     text = blank(r"<!-- (\w+) -->.*?<!-- /\1 -->", text)
     return blank(r"(?m)^\|[^\n]*$", text) if page.name in TABLES else text
 
@@ -170,6 +180,10 @@ def test_every_figure_is_recorded_or_defined(page: Path) -> None:
     )
 
 
+def test_every_figure_of_the_notebook_is_defined() -> None:
+    assert unknown_in(ROOT / "docs" / "quickstart.ipynb") == []
+
+
 def test_definitions_are_on_their_pages() -> None:
     for name, figures in DEFINED.items():
         text = (ROOT / ("" if name == "README.md" else "docs") / name).read_text(encoding="utf-8")
@@ -183,3 +197,7 @@ def test_a_figure_of_no_file_is_noticed(tmp_path: Path, monkeypatch: pytest.Monk
         "It keeps 99 % in `0.5` and\n```\n1.2x\n```\nis 7.77 times as fast, 3 % or 8 ms."
     )
     assert [line.split("'")[1] for line in unknown_in(page)] == ["7.77 times", "3 %", "8 ms"]
+    cells = [{"cell_type": kind, "source": ["It is\n", "1.2x"]} for kind in ("code", "markdown")]
+    notebook = tmp_path / "page.ipynb"
+    notebook.write_text(json.dumps({"cells": cells}))
+    assert unknown_in(notebook) == ["page.ipynb:2: '1.2x' in: 1.2x"]
