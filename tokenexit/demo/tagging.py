@@ -50,6 +50,8 @@ REAL = {
 SUFFIX = {"noun": "ment ness age er".split(), "adj": "ful ous ive ish".split()}
 SUFFIX |= {"adv": ["ly"], "verb": ["ed"]}
 POS = {"noun": "NOUN", "adj": "ADJ", "adv": "ADV", "verb": "VERB"}
+# Words that any class may have.
+ANY = "light round cross square calm cool clean level fit blind dry still plain double".split()
 # Nouns and verbs alike.
 BOTH = "book run plan report watch play ship train walk design order test fish light cook".split()
 
@@ -57,7 +59,7 @@ LEXICON = {  # every other word of the templates
     "DET": "the a",
     "PRON": "it he she they we everyone its his her people who which nobody",
     "ADP": "of in from near with for on by up during like than before since",
-    "AUX": "is was had were would did",
+    "AUX": "is are was had were would did",
     "CCONJ": "and or but",
     "SCONJ": "while because although that",
     "PART": "to not",
@@ -132,6 +134,22 @@ CLASSES = [
     "the old/NOUN {B:VERB} the {B:NOUN} while the {adj} {noun} can/AUX {B:VERB} {end}",
     "they like/VERB to {B:VERB} back/ADV ; the back/NOUN of the {B:NOUN} {verb} it {end}",
 ]
+# A word is of the class of another one that it is like, beside one that it is not like. {X} and {x}
+# are of one class, {Y} and {y} of another.
+LIKENESS = [
+    "{X} is not like {y} but like {x} {end}",
+    "{lead} {X} is like {x} and not like {y} {end}",
+    "we said that {X} , not like {y} but like {x} , {verb} the {noun} {end}",
+    "nobody took {X} and {X} for {y} , because they are like {x} {end}",
+    "{X} , which is not like the {adj} {y} , is like {x} {end}",
+    "{lead} {X} , {X} and {X} are not like {y} but like {x} {end}",
+    "{X} , {X} and {X} are like {x} , while {Y} and {Y} are like {y} {end}",
+    "{X} {verb} the {noun} because it is like {x} , while {Y} is like {y} {end}",
+    "like {x} , but not like {y} , is {X} , said the {noun} {end}",
+    "{X} and {Y} came up : the former is like {x} and the latter like {y} {end}",
+    "{X} and {Y} came up : the latter is like {y} and the former like {x} {end}",
+    "the {noun} {verb} {x} and {y} ; {X} is like the first , {Y} like the second {end}",
+]
 ENDS = [
     ".", ".", "{adv} .", "since {DATE} .", "during the {adj} {noun} .", "with {PER} .",
     "for a {noun} of the {noun} .", ", although nobody {verb} the {noun} .", "near {LOC} .",
@@ -143,9 +161,9 @@ CLAUSES = {
     "ORG": ["its shares had fallen", "it hired forty clerks", "its staff had merged two shares"],
     "PROD": ["its battery broke", "the screen was not {adj}", "its button had broke/VERB twice"],
 }
-MIX = {  # weights of easy, medium, hard, deep, word classes
-    "ner": (26, 26, 34, 6, 8),
-    "pos": (20, 15, 8, 2, 55),
+MIX = {  # weights of easy, medium, hard, deep, word classes, likeness
+    "ner": (26, 26, 34, 6, 8, 0),
+    "pos": (12, 6, 4, 2, 26, 50),
 }
 
 
@@ -165,10 +183,13 @@ class Grammar:
 
     def sentence(self) -> tuple[list[str], list[str], list[str]]:
         """Words, entity tags and word classes of one new sentence."""
-        group = self.rng.choices((EASY, MEDIUM, HARD, DEEP, CLASSES), self.weights)[0]
+        groups = (EASY, MEDIUM, HARD, DEEP, CLASSES, LIKENESS)
+        group = self.rng.choices(groups, self.weights)[0]
         first, second = self.rng.sample(TYPES, 2)
         codes = self.rng.sample(CODES, 2)
         given = {"T": first, "U": second, "c": codes[0], "d": codes[1]}
+        if group is LIKENESS:
+            given |= dict(zip("XY", self.rng.sample(list(POS), 2), strict=True))
         rows = self._expand(self.rng.choice(group), given)
         words = [word for word, _, _ in rows]
         for place, word in enumerate(words[:-1]):
@@ -190,6 +211,11 @@ class Grammar:
                 rows.append((self._word(slot), "O", POS[slot]))
             elif slot in ("c", "d"):
                 rows.append((given[slot], "O", "NOUN"))
+            elif slot in ("X", "Y"):
+                rows.append((self.rng.choice(ANY), "O", POS[given[slot]]))
+            elif slot in ("x", "y"):
+                kind = given[slot.upper()]
+                rows.append((self._word(kind), "O", POS[kind]))
             elif slot.startswith("B:"):
                 rows.append((self.rng.choice(BOTH), "O", slot[2:]))
             elif slot[0] in "tu":
