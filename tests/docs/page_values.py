@@ -200,7 +200,7 @@ def calibrated_e2e() -> tuple[float, float]:
     return min(kept), max(kept)
 
 
-def both_ways(way: str, entropy: float, ratio: float | None = None) -> tuple[float, float]:
+def both_ways(way: str, entropy: float | None, ratio: float | None = None) -> tuple[float, float]:
     """Multiply-accumulates saved and quality kept on the test split, with exits and a reducer."""
     found = bench("exits_and_reducers")
     row = next(

@@ -140,7 +140,7 @@ def test_reducers_are_those_of_their_files(monkeypatch):
     both = json.loads((results / "exits_and_reducers.json").read_text())
     lines = loaded(monkeypatch, "exits_and_reducers").table(both, (1.0, 0.99, 0.97, 0.95))
     rows = [line for line in lines if line.startswith("|")]
-    assert len(rows) == 10
+    assert len(rows) == 14
     assert "\n".join(rows) in text
     long = json.loads((results / "long_texts.json").read_text())["measured"]
     for row in tables(loaded(monkeypatch, "long_texts").table(long)):
