@@ -213,7 +213,8 @@ SAID: dict[str, list[tuple[str, Callable[[], Sequence[float]]]]] = {
         ),
         (
             "{:.2f}x at {:.1f} % of the full quality against {:.2f}x at {:.1f} % for exits and "
-            "{:.2f}x at {:.1f} % for the reducer, and {:.2f}x at {:.1f} % against {:.2f}x at {:.1f} %",
+            "{:.2f}x at {:.1f} % for the reducer, and {:.2f}x at {:.1f} % against {:.2f}x at "
+            "{:.1f} %",
             lambda: [
                 *both_ways("both", 0.8, 0.7),
                 *both_ways("exits", 0.85),
