@@ -100,9 +100,21 @@ def test_demo_names_are_ambiguous(demo) -> None:
     assert types["May"] == {"PER", "DATE"}
 
 
+def test_demo_words_are_of_the_class_of_what_they_are_like(demo) -> None:
+    compared: dict[str, set[str]] = {}
+    for row in demo.make("pos", 800, 0)["train"]:
+        words, classes = row["tokens"], row["pos_tags"]
+        if words[1:4] == ["is", "not", "like"] and words[5:7] == ["but", "like"]:
+            assert classes[0] == classes[7] != classes[4]
+            compared.setdefault(words[0].lower(), set()).add(classes[0])
+    assert set(compared) <= set(demo.ANY)
+    assert set.union(*compared.values()) == set(demo.POS.values())
+    assert max(map(len, compared.values())) > 1
+
+
 def test_every_word_of_the_templates_has_a_class(demo) -> None:
     groups = (demo.EASY, demo.MEDIUM, demo.HARD, demo.DEEP, demo.CLASSES, demo.ENDS, demo.LEADS)
-    for template in itertools.chain(*groups, *demo.CLAUSES.values()):
+    for template in itertools.chain(*groups, demo.LIKENESS, *demo.CLAUSES.values()):
         for item in template.split():
             assert item.startswith("{") or "/" in item or item in demo.WORD_POS, template
 
