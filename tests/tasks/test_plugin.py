@@ -11,6 +11,7 @@ from tokenexit.errors import UserError
 from tokenexit.tasks import TASKS
 from tokenexit.testing import check_task
 from tokenexit.workflows.commands import open_model
+from tokenexit.workflows.compare_methods_config import CompareMethodsConfig
 from tokenexit.workflows.train import configured
 
 FILE = """
@@ -47,6 +48,10 @@ def test_it_trains_evaluates_and_predicts(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="Unknown task 'fair'"):
         configured("fair", ["data=x"])
     (tmp_path / "settings.yaml").write_text(f"plugins: [{plugin}]\n")
+    with pytest.raises(UserError, match="Unknown task 'fair'"):
+        CompareMethodsConfig(output_dir="x", task="fair")
+    compared = CompareMethodsConfig(output_dir="x", task="fair", plugins=[str(plugin)])
+    assert (compared.level, compared.task) == ("sentence", "fair")
     assert configured("fair", [str(tmp_path / "settings.yaml"), "data=x"]).task == "fair"
     (tmp_path / "data").mkdir()
     check_task("fair")

@@ -97,6 +97,12 @@ def test_bad_settings_are_refused(told, why):
         preparation({"name": "prune", **told})
 
 
+def test_a_setting_that_is_refused_is_told_alone():
+    with pytest.raises(UserError) as told:
+        preparation({"name": "prune", "heads": 0})
+    assert str(told.value) == "prune.heads must be a whole number above 0, not 0."
+
+
 def test_a_teacher_is_as_wide_as_before_its_pupil_was_pruned(toy, tmp_path):
     model = toy.build(double=True).eval()
     texts, left = toy.sentences(model, 6), model.settings

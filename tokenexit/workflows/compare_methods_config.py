@@ -9,6 +9,7 @@ from tokenexit.calibration import CalibrateConfig
 from tokenexit.config import dump_config
 from tokenexit.config.limits import SEED, about, setting
 from tokenexit.errors import UserError
+from tokenexit.registry import load_plugin
 from tokenexit.tasks import task_named, tasks_by_policy_unit
 from tokenexit.training import TrainConfig
 from tokenexit.units import LEVEL_OF, UNIT_OF
@@ -95,6 +96,8 @@ class CompareMethodsConfig(BaseConfig):
             raise UserError("Runs beside each other disturb the clock: jobs=1, or clock=false.")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise UserError(f"seeds must be one or more different numbers, not {self.seeds!r}.")
+        for plugin in self.plugins:  # one of them may bring the task
+            load_plugin(plugin)
         unit = UNIT_OF[self.level] if self.level else self._unit_of_task()
         level, tasks = LEVEL_OF[unit], tasks_by_policy_unit(unit)
         served = ", ".join(tasks)

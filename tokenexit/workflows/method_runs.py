@@ -13,7 +13,6 @@ from typing import Any
 from tokenexit.config import dump_config, load_config
 from tokenexit.errors import UserError
 from tokenexit.methods import METHODS, settings_of
-from tokenexit.registry import load_plugin
 from tokenexit.reporting.comparison import FINE_TUNING, STATIC
 from tokenexit.tasks import task_named
 from tokenexit.training.checkpoint import complete, remove_checkpoints
@@ -99,8 +98,6 @@ def plan(config: CompareMethodsConfig) -> list[MethodRun]:
         UserError: Unknown method or part of a training, with the nearest name; a key that has no
             meaning for the task; or a training that the recipe cannot be told.
     """
-    for plugin in config.plugins:
-        load_plugin(plugin)
     _check_keys(config)
     wanted = config.wanted
     names = [name for name, _ in METHODS.items()] if wanted is None else wanted

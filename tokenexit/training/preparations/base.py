@@ -97,6 +97,8 @@ def from_config(config: Mapping[str, Any]) -> Preparation:
     settings = settings_of(config, cls, "preparation")
     try:
         return cls(**settings)
+    except UserError:
+        raise
     except (TypeError, ValueError) as error:
         raise UserError(f"{name!r} cannot be built from {settings}: {error}.") from error
 
