@@ -31,6 +31,13 @@ CORPORA = {"banking77": "banking77", "goemotions_sentiment": "GoEmotions", "snli
 SAVED = "calibrated_depth_speedup"
 OURS = ("this project", "own")
 NOT_PUBLISHED = (*OURS, "static baseline", "plain fine-tuning")
+BUDGETS = {
+    "1.5x": "two thirds of its multiply-accumulates",
+    "2x": "half of them",
+    "3x": "a third",
+}
+"""Columns of thresholds chosen on the validation split."""
+
 UNLEARNED = {"snli_cad": ("palbert",)}
 """Left out of who keeps what: it had hardly begun to learn, so there was little to keep."""
 
@@ -115,7 +122,31 @@ def chosen() -> str:
             + (f"Baselines: {', '.join(baselines)}. " if baselines else "")
             + f"With thresholds chosen on the test split itself: {hindsight or 'none'}."
         )
+        lines += [f"  - {line}" for budget in BUDGETS if (line := within(runs, budget))]
     return "\n".join(lines)
+
+
+def within(runs: Mapping[str, Sequence[Mapping[str, str]]], budget: str) -> str:
+    """Who keeps 99 % of plain fine-tuning's quality with so little work, chosen on validation.
+
+    Args:
+        runs: Of a comparison, by method.
+        budget: A key of ``BUDGETS``.
+
+    Returns:
+        Empty where the comparison is of a time when nobody was asked that.
+    """
+    key, single = f"chosen_{budget}", _mean(runs["single"], "full_depth")
+    if not any(key in run for own in runs.values() for run in own):
+        return ""
+    shares = {
+        method: 100 * _mean(own, key) / single
+        for method, own in runs.items()
+        if all(run[key] for run in own)
+    }
+    kept = sorted((-share, method) for method, share in shares.items() if share >= 99)
+    told = ", ".join(f"`{method}` {-share:.1f} %" for share, method in kept)
+    return f"Of plain fine-tuning's quality, with {BUDGETS[budget]}: {told or 'nobody 99 %'}."
 
 
 def _all(runs: Sequence[Mapping[str, str]], key: str) -> bool:
