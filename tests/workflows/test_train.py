@@ -121,6 +121,7 @@ def test_bad_settings_are_told(settings, told):
     [
         ("ner", [], 0.97),
         ("translation", [], 0.95),
+        ("pos", [], None),
         ("classification", [], None),
         ("ner", ["calibrate.grid=4"], 0.97),
         ("ner", ["calibrate.speedup=2"], None),

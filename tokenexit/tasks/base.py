@@ -61,6 +61,7 @@ class Task(ABC):
         shown: Fields of a result that lines of Python print.
         sorts: What is counted by its sort, and the name of a sort; None for rows by label.
         usual: Settings of a run that suit it better than the recipe's own.
+        demo_share: Share of quality that its few generated texts can promise; None for the usual.
     """
 
     title: ClassVar[str]
@@ -83,6 +84,7 @@ class Task(ABC):
     shown: ClassVar[str] = "result"
     sorts: ClassVar[tuple[str, str] | None] = None
     usual: ClassVar[Mapping[str, Any]] = {}
+    demo_share: ClassVar[float | None] = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

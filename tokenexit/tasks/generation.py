@@ -39,6 +39,7 @@ class Generation(Task):
     given = "source"
     shown = "result.text, result.exit_layers"
     demo: ClassVar[str] = "data_to_text"
+    demo_share = 0.95
 
     def answer_fields(self, labels: Sequence[str], pairs: bool = False) -> dict[str, pa.DataType]:
         """See ``Task``."""

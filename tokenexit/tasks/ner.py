@@ -32,6 +32,7 @@ class NamedEntities(WordTask):
     )  # fmt: skip
     libraries = ("seqeval", "sklearn")
     sorts = ("Entities", "Type")
+    demo_share = 0.97
 
     def write_demo(self, folder: Path) -> None:
         """See ``Task``."""

@@ -46,9 +46,10 @@ def configured(task: str, arguments: Sequence[str]) -> Any:
     defaults |= recipe.usual(task) if own else recipe.demo_settings
     config = load_with_method(recipe.schema, arguments, defaults)
     asked = config.calibrate.asked or config.policy or config.calibrate.loose
-    if own or asked or recipe.demo_share is None:
+    share = task_named(task).demo_share
+    if own or asked or share is None:
         return config
-    return replace(config, calibrate=replace(config.calibrate, min_quality=recipe.demo_share))
+    return replace(config, calibrate=replace(config.calibrate, min_quality=share))
 
 
 def plugins_of(arguments: Sequence[str]) -> list[str]:

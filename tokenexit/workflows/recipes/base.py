@@ -95,14 +95,12 @@ class Recipe(ABC):
         unit: What its rows are; it trains all tasks with such rows.
         schema: Its configuration, whose task is the usual one unless it is told.
         demo_settings: What is set where neither data nor model is given.
-        demo_share: Share of quality that its few texts can promise, where nothing is asked.
         of_words: Whether its tokenizer gets words.
         usual_model: What a comparison starts from when it is not told.
     """
 
     unit: ClassVar[Unit]
     demo_settings: ClassVar[Mapping[str, Any]]
-    demo_share: ClassVar[float | None] = None
     schema: ClassVar[type[Any]]
     of_words: ClassVar[bool] = False
     usual_model: ClassVar[str] = "bert-base-uncased"

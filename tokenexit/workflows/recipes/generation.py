@@ -45,7 +45,6 @@ class GenerationRecipe(Recipe):
 
     unit: ClassVar[Unit] = "token"
     demo_settings: ClassVar[Mapping[str, Any]] = DEMO_OF_GENERATION
-    demo_share = 0.95
     schema: ClassVar[type[Any]] = Seq2SeqConfig
     usual_model: ClassVar[str] = "google-t5/t5-small"
 

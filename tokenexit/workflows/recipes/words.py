@@ -31,7 +31,6 @@ class WordRecipe(LabelRecipe):
 
     unit: ClassVar[Unit] = "word"
     demo_settings: ClassVar[Mapping[str, Any]] = DEMO_OF_LABELS
-    demo_share = 0.97
     schema: ClassVar[type[Any]] = TaggingConfig
     of_words: ClassVar[bool] = True
     auto = AutoModelForTokenClassification
