@@ -1,6 +1,6 @@
 """Run the demonstrations and keep what they show in ``recipes/results/demos``.
 
-    python recipes/record_demos.py ner classification translation output_dir=runs threads=2
+    python recipes/record_demos.py ner pos classification translation output_dir=runs threads=2
     python recipes/record_demos.py ner=runs/ner-demo      # only read, from a run that is there
 
 Of each the curve is kept, with stopping everybody at one layer beside it, the seconds it took, and
@@ -35,6 +35,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "ORG Denver Motors",
             "DATE 1997",
         ]
+    },
+    "pos": {
+        "the old cook the fish": "DET NOUN VERB DET NOUN".split(),
+        "Light is not like quickly but like garden .": (
+            "NOUN AUX PART ADP ADV CCONJ ADP NOUN PUNCT".split()
+        ),
     },
     "translation": {"Anna buys a red car.": "Anna kauft ein rotes Auto."},
     "classification": {"where is the parcel that Mina asked for": "delivery"},
