@@ -167,6 +167,15 @@ def test_what_is_kept_is_held_against_the_single_head_of_equal_training(results)
 
 DEMOS = sorted((RESULTS / "demos").glob("*.json"))
 
+NOT_AHEAD = {
+    "translation": (
+        "how_to/generation.md",
+        "On the generated sentences of the demonstration a policy is no better than stopping every "
+        "token at one layer",
+    ),
+}
+"""Demonstrations in which a fixed layer is as good, and where a page says so."""
+
 
 @pytest.fixture
 def demos(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
@@ -179,7 +188,7 @@ def demos(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.mark.parametrize("path", DEMOS, ids=lambda p: p.stem)
-def test_in_demonstrations_no_fixed_layer_is_as_good_as_the_policy(path):
+def test_demonstrations_say_whether_a_fixed_layer_is_as_good_as_the_policy(path):
     found = recorded(path)
     line = frontier(
         (point["mac_ratio"], point["quality"])
@@ -188,6 +197,11 @@ def test_in_demonstrations_no_fixed_layer_is_as_good_as_the_policy(path):
     )
     engine = [point for point in found["curve"] if point["kind"] == "engine"]
     ahead = [p["quality"] - (line.at(p["mac_ratio"]) or 0.0) for p in engine]
+    if path.stem in NOT_AHEAD:
+        page, told = NOT_AHEAD[path.stem]
+        assert max(ahead) <= 0.002, "it is ahead now: let the page say so"
+        assert told in " ".join(text(ROOT / "docs" / page).split())
+        return
     assert max(ahead) > 0.002
     chosen = found["test"]
     assert chosen["quality"] > (line.at(chosen["mac_ratio"]) or 0.0)
