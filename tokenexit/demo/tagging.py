@@ -6,7 +6,8 @@ Writes train, validation and test parquet with ``tokens``, ``ner_tags`` and ``po
 Words differ in how much context they need, as in real text, so that depth matters:
 function words need none; "Jordan" may be a person, a place, a company or a product, told by a
 word somewhere else; and in the hard templates that word must first be found through a third
-one ("the former is a port and the latter a singer"). Validation and test hold names and words
+one ("the former is a port and the latter a singer"). The class of "light" may be that of a word it
+is said to be like. Validation and test hold names and words
 that training does not.
 """
 
