@@ -3,7 +3,7 @@ r"""Exits against what a sceptic would do: cut the network to k layers and fine-
     python benchmarks/cut_networks.py task=ner data=DATA/bc5cdr model=MODEL seeds=[0,1,2] \
         train.epochs=4 output_dir=runs/cut-bc5cdr
     python benchmarks/cut_networks.py table runs/cut-bc5cdr runs/cut-ewt       # Markdown, printed
-    python benchmarks/cut_networks.py record bc5cdr runs/cut-bc5cdr            # into results/cut
+    python benchmarks/cut_networks.py record bc5cdr runs/cut-bc5cdr            # and kept, and shown
 
 Every cut is a training of its own, on the schedule, batches and seeds of those with exits
 (`trainings`, as recipes/compare_methods.py takes them), and so are the whole network with its top
@@ -31,6 +31,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from cut_table import merged, tables  # noqa: E402
+from headline import put  # noqa: E402
 
 from tokenexit.backbones import adapt  # noqa: E402
 from tokenexit.config import friendly_errors, load_config  # noqa: E402
@@ -43,6 +44,7 @@ from tokenexit.workflows.compare_methods import compare_methods  # noqa: E402
 from tokenexit.workflows.compare_methods_config import CompareMethodsConfig  # noqa: E402
 
 RESULTS = HERE / "results" / "cut"
+PAGE, MARK = HERE.parent / "docs" / "benchmarks.md", "cut"
 RECORD = "cut_networks.json"
 CURVE = "cut_networks"
 POINT = ("quality", "mac_ratio", "validation_quality", "validation_mac_ratio")
@@ -198,6 +200,15 @@ def read(folders: Sequence[str]) -> list[dict[str, Any]]:
     return merged(found)
 
 
+def of_page() -> str:
+    """What was recorded so far, as the page has it."""
+    kept = sorted(RESULTS.glob("*.json"))
+    return (
+        tables([json.loads(path.read_text(encoding="utf-8")) for path in kept])
+        or "No such run is recorded here yet."
+    )
+
+
 def main(argv: list[str]) -> None:
     """Run, or print or keep what was run."""
     if argv[:1] == ["table"]:
@@ -206,6 +217,7 @@ def main(argv: list[str]) -> None:
         if len(argv) < 3 or len(found := read(argv[2:])) != 1:
             raise UserError("Give a name and folders of one corpus: record NAME FOLDER ...")
         write_text(RESULTS / f"{argv[1]}.json", to_json(found[0], indent=1) + "\n")
+        put(of_page(), PAGE, MARK)
         print(tables(found))
     else:
         config = load_config(CutConfig, argv, {"output_dir": "runs/cut-networks"})

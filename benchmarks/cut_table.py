@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
@@ -100,23 +101,49 @@ def _head(name: str) -> str:
     return "exits, all stopped at one layer" if name == STATIC else f"exits, `{name}`"
 
 
-def _calibrated(name: str, record: Record) -> str:
-    runs = [run["calibrated"] for run in record["exits"][name].values()]
-    cost = mean(run["mac_ratio"] for run in runs)
-    quality = mean(run["quality"] for run in runs)
+@dataclass(frozen=True)
+class Match:
+    """Calibrated exits beside the smallest cut that is as good, means over seeds.
+
+    Attributes:
+        cost: Multiply-accumulates of the exits over those of the whole network.
+        layers: Of the cut; None where none is as good.
+        cut_cost: Its multiply-accumulates over those of the whole network.
+    """
+
+    cost: float
+    layers: int | None = None
+    cut_cost: float | None = None
+
+
+def as_good(record: Record, training: str) -> Match:
+    """The smallest cut that is as good as calibrated exits, the whole network among them.
+
+    Args:
+        record: Of a corpus.
+        training: Of the exits.
+    """
+    runs = [run["calibrated"] for run in record["exits"][training].values()]
+    cost, quality = (mean(run[key] for run in runs) for key in ("mac_ratio", "quality"))
     equal = [
-        (mean(one["mac_ratio"] for one in seeds.values()), layers)
+        (mean(one["mac_ratio"] for one in seeds.values()), int(layers))
         for layers, seeds in record["cuts"].items()
         if mean(one["quality"] for one in seeds.values()) >= quality - EDGE
     ]
-    told = f"{_points([run['quality'] for run in runs])} at {cost:.2f}"
-    if not equal:
+    cut_cost, layers = min(equal, default=(None, None))
+    return Match(cost, layers, cut_cost)
+
+
+def _calibrated(name: str, record: Record) -> str:
+    found = as_good(record, name)
+    runs = [run["calibrated"] for run in record["exits"][name].values()]
+    told = f"{_points([run['quality'] for run in runs])} at {found.cost:.2f}"
+    if found.cut_cost is None:
         return f"- `{name}`, calibrated: {told}; no cut is as good."
-    cheapest, layers = min(equal)
-    won = "cheaper" if cheapest < cost else "dearer"
+    won = "cheaper" if found.cut_cost < found.cost else "dearer"
     return (
-        f"- `{name}`, calibrated: {told}; the smallest cut as good as that has {layers} layers "
-        f"and takes {cheapest:.2f}, which is {won}."
+        f"- `{name}`, calibrated: {told}; the smallest cut as good as that has {found.layers} "
+        f"layers and takes {found.cut_cost:.2f}, which is {won}."
     )
 
 

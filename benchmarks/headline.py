@@ -5,7 +5,9 @@
 
 Clocks are those of ``run.py`` (``results/xeon_2_cores.json``: int8, one thread, compiled kernels),
 qualities those of ``quality.py``. Where ours is faster without exits, or its policy lets nobody
-leave, the cell is marked, and the quality of that batch size is the one without exits.
+leave, the cell is marked, and the quality of that batch size is the one without exits. Where cut
+networks were recorded (``cut_networks.py``), the last column has the smallest of them that is as
+good as exits, and its multiply-accumulates over theirs.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(ROOT)]
+
+from cut_table import STATIC, Match, as_good  # noqa: E402
 
 from tokenexit.config import friendly_errors  # noqa: E402
 from tokenexit.errors import UserError  # noqa: E402
@@ -27,6 +31,7 @@ from tokenexit.files import write_text  # noqa: E402
 
 RESULTS = Path(__file__).resolve().parent / "results"
 CLOCKS, QUALITY = RESULTS / "xeon_2_cores.json", RESULTS / "quality.json"
+CUT = RESULTS / "cut"
 SIZES = (1, 32)
 TASKS = {
     "ewt": "entities (EWT)",
@@ -90,8 +95,30 @@ def measured(clocks: Mapping[str, Any], quality: Mapping[str, Any]) -> Iterator[
             yield model, [cell(by_case[name], model, quality) for name in names]
 
 
-def table(clocks: Mapping[str, Any], quality: Mapping[str, Any]) -> str:
-    """All of it as Markdown."""
+def cuts() -> dict[str, Match]:
+    """The smallest cut that is as good as exits, of each run that has them."""
+    found = {}
+    for path in sorted(CUT.glob("*.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        trained = [name for name in record["exits"] if name != STATIC]
+        if trained:
+            found[path.stem] = as_good(record, trained[0])
+    return found
+
+
+def table(
+    clocks: Mapping[str, Any],
+    quality: Mapping[str, Any],
+    cut: Mapping[str, Match] | None = None,
+) -> str:
+    """All of it as Markdown.
+
+    Args:
+        clocks: What ``run.py`` found.
+        quality: What ``quality.py`` found.
+        cut: As ``cuts`` finds them, which is taken when None.
+    """
+    cut = cuts() if cut is None else cut
     rows = list(measured(clocks, quality))
     if not rows:
         raise UserError("No run has clocks and quality; run benchmarks/run.py and quality.py.")
@@ -101,16 +128,28 @@ def table(clocks: Mapping[str, Any], quality: Mapping[str, Any]) -> str:
         ["task", "batch", "plain", same or "best other", "ours int8", "quality kept"],
         ["---", *["--:"] * 4, "---"],
     ]
+    shown = any(model in cut for model, _ in rows)
+    for line, told in zip(lines, ("cut as good", "---"), strict=True):
+        line += [told] * shown
     for model, cells in rows:
         for size, one in zip(SIZES, cells, strict=True):
             other = _ms(one.other) + ("" if same else f" ({one.engine})")
             told = [str(size), _ms(one.plain), other, _ours(one), _kept(one.quality)]
+            told += [_cut(cut.get(model)) if size == SIZES[0] else ""] * shown
             lines.append([TASKS[model] if size == SIZES[0] else "", *told])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _ours(one: Cell) -> str:
     return f"**{_ms(one.ours)}**" + ("" if one.exits else MARK)
+
+
+def _cut(found: Match | None) -> str:
+    if found is None:
+        return ""
+    if found.cut_cost is None:
+        return "none"
+    return f"{found.layers} layers, {found.cut_cost / found.cost:.2f}x the work"
 
 
 def _ms(value: float) -> str:

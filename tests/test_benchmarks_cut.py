@@ -146,3 +146,31 @@ def test_seeds_of_several_folders_are_one_table_but_none_counts_twice(script, fo
     (other / script.RECORD).write_text(json.dumps({**record, "train": {"lr": 2}}))
     with pytest.raises(UserError, match="other trainings"):
         script.read([str(folder), str(other)])
+
+
+def test_the_headline_has_the_smallest_cut_as_good(script, folder, tmp_path, monkeypatch):
+    import cut_table
+    import headline
+
+    record = json.loads((folder / script.RECORD).read_text())
+    monkeypatch.setattr(headline, "CUT", tmp_path / "cut")
+    (tmp_path / "cut").mkdir()
+    (tmp_path / "cut" / "ewt.json").write_text(json.dumps(record))
+    clocks, quality = (json.loads(path.read_text()) for path in (headline.CLOCKS, headline.QUALITY))
+    head, _, first, second, *rest = headline.table(clocks, quality).splitlines()
+    assert head.endswith("| cut as good |")
+    assert first.endswith("| 4 layers, 2.50x the work |")
+    assert second.endswith("|  |")
+    assert all(line.count("|") == head.count("|") for line in rest)
+    best = cut_table.Match(0.4)
+    assert headline.table(clocks, quality, {"ewt": best}).splitlines()[2].endswith("| none |")
+
+
+def test_a_recorded_corpus_comes_into_the_page(script, folder, tmp_path, monkeypatch):
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- cut -->\nnothing\n<!-- /cut -->\nafter\n")
+    monkeypatch.setattr(script, "RESULTS", tmp_path / "cut")
+    monkeypatch.setattr(script, "PAGE", page)
+    script.main(["record", "corpus", str(folder)])
+    assert "**corpus**, f1" in page.read_text()
+    assert page.read_text().startswith("before\n<!-- cut -->\n**corpus**")

@@ -65,6 +65,11 @@ def test_results_are_those_of_the_script(script):
     assert between(DOCS / "benchmarks.md", "results") == [wanted]
 
 
+def test_cut_networks_are_those_of_the_script(script):
+    wanted = script(BENCHMARKS / "cut_networks.py").of_page()
+    assert between(DOCS / "benchmarks.md", "cut") == [wanted]
+
+
 def test_clocks_are_those_of_the_script(script):
     table = script(BENCHMARKS / "table.py")
     wanted = table.tables(table.read([BENCHMARKS / "results" / "xeon_2_cores.json"]))
