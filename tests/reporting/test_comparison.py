@@ -204,6 +204,11 @@ def test_the_files(runs, tmp_path):
     assert "1 epoch over 2000 training texts, in batches of 16" in told
     assert "```\ndo it\n```" in text
     assert "- `bad-seed0`: it | broke" in text
+    later = {name: {**run, "command": "then this"} for name, run in list(runs.items())[:2]}
+    both = write_comparison(
+        tmp_path, {"command": "do it", "settings": settings, "runs": runs | later}
+    )
+    assert "```\nthen this\ndo it\n```" in both.read_text(encoding="utf-8")
     with (tmp_path / "curves.csv").open(encoding="utf-8") as file:
         curves = list(csv.DictReader(file))
     assert len(curves) == 1 + 3 + 4

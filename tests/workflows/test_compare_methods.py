@@ -87,7 +87,9 @@ def pair(config, tmp_path_factory):
 
 
 def read(folder):
-    return json.loads((folder / "comparison.json").read_text())["runs"]
+    """What was measured, whatever command did it."""
+    runs = json.loads((folder / "comparison.json").read_text())["runs"]
+    return {name: {k: v for k, v in run.items() if k != "command"} for name, run in runs.items()}
 
 
 def rows_of(path):

@@ -84,8 +84,10 @@ def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]], first: tuple[str, 
 def _readme(content: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], has_figure: bool) -> str:
     done = measured(content["runs"])
     parts = ["# Methods under one protocol\n"]
-    if content.get("command"):
-        parts.append(f"```\n{content['command']}\n```\n")
+    told = content.get("command", "")
+    commands = dict.fromkeys(run.get("command", told) for run in content["runs"].values())
+    if shown := "\n".join(filter(None, commands)):
+        parts.append(f"```\n{shown}\n```\n")
     parts.append(_protocol(content, rows))
     parts.append(table(rows))
     parts += filter(None, (_fewer_seeds(rows), _suggestion(rows), _lead(rows)))

@@ -94,7 +94,8 @@ class _Record:
         if path.is_file():
             held = read_record(path)
             refuse_others(path, held["settings"], self.content["settings"], _completed)
-            self.content["runs"] = held["runs"]
+            earlier = {"command": held.get("command", "")}
+            self.content["runs"] = {name: earlier | one for name, one in held["runs"].items()}
         path.parent.mkdir(parents=True, exist_ok=True)
         self.save()
 
@@ -106,6 +107,7 @@ class _Record:
     def add(self, run: MethodRun, found: dict[str, Any]) -> None:
         """Keep a result, and bring the table and the figure up to date."""
         about = {"method": run.method, "seed": run.seed, "paper": run.paper}
+        about["command"] = self.content["command"]
         about |= {"curve": run.curve} if run.curve else {}
         self.runs[run.name] = {**about, **found}
         self.save()
