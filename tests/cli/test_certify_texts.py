@@ -7,7 +7,7 @@ import json
 import shutil
 from pathlib import Path
 
-from tokenexit.workflows.selection import EPOCH, FITTING_GATE, POLICY, REDUCER, TRAINING
+from tokenexit.workflows.served_texts import EPOCH, FITTING_GATE, POLICY, REDUCER, TRAINING
 
 _path = Path(__file__).with_name("certified.py")
 _spec = importlib.util.spec_from_file_location("certified", _path)

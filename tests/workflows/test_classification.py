@@ -123,3 +123,17 @@ def test_rows_are_taken_out_in_training_and_after(data, tmp_path):
     figures = json.loads((run / "metrics.json").read_text())["splits"]["test"]
     assert figures["quality"] > 0.8
     assert figures["mac_ratio"] < 0.95
+
+
+def test_a_run_that_goes_on_from_another_knows_what_its_texts_were(
+    finished, data, tmp_path, caplog
+):
+    told = [f"data={data}", f"output_dir={tmp_path / 'run'}", f"model={finished}",
+            "train.epochs=1", "train.max_steps=null"]  # fmt: skip
+    run = run_task(load_config(ClassificationConfig, told, SMALL))
+    kept = json.loads((run / "exit_config.json").read_text(encoding="utf-8"))
+    assert kept["training"]["validation_looks"] == 1
+    assert [one["validation_looks"] for one in kept["training"]["earlier_trainings"]] == [10]
+    assert kept["calibration"]["data_used_for"] == ["training"]  # they begin the training split
+    assert "trained on texts that are validation texts here" in caplog.text
+    assert "earlier" not in (run / "README.md").read_text(encoding="utf-8")

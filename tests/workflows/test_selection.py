@@ -18,27 +18,12 @@ from tokenexit.data.pairs import PairSplit
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.training import TrainConfig
 from tokenexit.workflows.config import TaggingConfig
-from tokenexit.workflows.record import training_record
 from tokenexit.workflows.run import run_task
-from tokenexit.workflows.selection import (
-    COUNT,
+from tokenexit.workflows.selection import selection, uses_of
+from tokenexit.workflows.served_texts import (
     EPOCH,
     FITTING,
-    FITTING_GATE,
-    LISTED,
-    LOOKS,
-    POLICY,
-    RECORD,
-    REDUCER,
     STOPPING,
-    TRAINING,
-    chosen_before,
-    looks_before,
-    not_known,
-    noted,
-    selection,
-    used_before,
-    uses_of,
 )
 
 pytestmark = pytest.mark.slow
@@ -102,16 +87,6 @@ def test_texts_that_chose_among_one_model_chose_nothing():
     assert held.after(0, looks=1).spent_on == [EPOCH]  # it is not known what did
     loose = selection(split(100), CalibrateConfig(loose=True), [EPOCH, FITTING], split(30))
     assert loose.after(100, looks=1).spent_on == [EPOCH, FITTING]
-    told = {"data": "corpora/news", RECORD: [EPOCH], COUNT: 100, LOOKS: 1}
-    assert used_before(told, "runs/ner", "corpora/news", "validation") == []
-    assert used_before({**told, LOOKS: 2}, "runs/ner", "corpora/news", "validation") == [EPOCH]
-    assert used_before({**told, COUNT: 0}, "runs/ner", "corpora/news", "validation") == [EPOCH]
-
-
-def test_a_model_says_among_how_many_its_texts_chose():
-    assert looks_before({LOOKS: 4}, [EPOCH]) == 4
-    assert looks_before({LOOKS: 4}, []) == looks_before({LOOKS: 4}, [FITTING]) == 1
-    assert looks_before({}, [EPOCH]) == looks_before(None, [EPOCH]) == 1  # of before
 
 
 @pytest.mark.parametrize("chosen_on", [0, 50, 100])
@@ -137,90 +112,6 @@ def test_a_training_that_began_with_other_texts_is_found_out(chosen_on: int):
 def test_what_the_validation_split_serves_for(settings, fitted, uses):
     heads = SimpleNamespace(layers=(1,), at=lambda _: SimpleNamespace(fitted_on=fitted))
     assert uses_of(TrainConfig(**settings), heads) == uses
-
-
-def test_a_run_says_what_its_data_served_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(tmp_path)
-    made = {"data": "corpora/news", RECORD: [EPOCH, FITTING]}
-
-    def used(data: str, name: str = "validation", training=made) -> list[str]:
-        return used_before(training, "runs/ner", data, name)
-
-    assert used("corpora/news") == used(str(tmp_path / "corpora/news")) == [EPOCH, FITTING]
-    assert used("corpora/news", "train") == [TRAINING]
-    assert used("corpora/news", "test") == used("corpora/other") == []
-    assert used("corpora/news", training={"data": "corpora/news"}) == [EPOCH]  # of before
-    assert used("runs/ner/data", training={**made, "data": "generated"}) == [EPOCH, FITTING]
-    assert used("corpora/news", training=None) == used("x", training={"data": {"a": 1}}) == []
-
-
-def test_texts_are_known_by_what_they_say():
-    """Wherever they lie, in whatever order, whole or in part."""
-    held = selection(split(400), CalibrateConfig(), [EPOCH], words("train", 300))
-    told = {"data": "corpora/news", **training_record(TaggingConfig(output_dir="run"), held)}
-    told = {**told, "data": "corpora/news", LOOKS: 6}
-
-    def used(texts: TaggedSplit) -> list[str]:
-        return used_before(told, "runs/ner", "elsewhere", "all", texts)
-
-    whole = split(400)
-    bare = replace(whole, tags=None)  # read without answers
-    for texts in (whole, bare, whole.take(range(399, -1, -1)), whole.take(range(1, 400)),
-                  whole.take(range(40)), split(2000)):  # fmt: skip
-        assert used(texts) == [EPOCH]
-    assert looks_before(told, used(whole)) == 6
-    assert used(words("train", 300)) == [TRAINING]
-    assert used(words("other", 300)) == []
-    # Short texts come again by themselves.
-    assert used(join(words("other", 300), split(9))) == []
-    assert used(join(words("other", 300), split(100))) == [EPOCH]
-    # The name of a split says nothing where its texts are known.
-    assert used_before(told, "runs/ner", "corpora/news", "validation", words("x", 9)) == []
-    assert not_known(told, "runs/ner", "elsewhere") == []
-
-
-def words(name: str, count: int) -> TaggedSplit:
-    return TaggedSplit([[name, str(n)] for n in range(count)], [["O", "O"]] * count, "here")
-
-
-def join(one: TaggedSplit, other: TaggedSplit) -> TaggedSplit:
-    return TaggedSplit([*one.tokens, *other.tokens], [*(one.tags or []), *(other.tags or [])], "x")
-
-
-def test_half_of_a_split_that_chose_is_that_half():
-    held = selection(split(100), RISK, [EPOCH])
-    record = TaggingConfig(output_dir="run")
-
-    def used(held, texts: TaggedSplit) -> list[str]:
-        return used_before(training_record(record, held), "run", "data", "test", texts)
-
-    two = held.after(50, looks=2)
-    assert used(two, held.choosing) == used(two, split(100)) == [EPOCH]
-    assert used(two, held.calibrating) == []
-    assert used(held.after(100, looks=2), held.calibrating) == [EPOCH]  # a run that was resumed
-
-
-def test_what_nobody_can_tell_is_said():
-    older = {"data": "corpora/news", RECORD: [EPOCH]}
-    assert not_known(older, "runs/ner", "corpora/news") == []
-    assert not_known(older, "runs/ner", "elsewhere") == [TRAINING, EPOCH]
-    assert not_known({**older, RECORD: []}, "runs/ner", "elsewhere") == [TRAINING]
-    assert not_known(None, "runs/ner", "x") == not_known(noted(None, {}), "m", "x") == [TRAINING]
-    texts = split(20)
-    assert chosen_before(None, texts) == chosen_before({"certificate": {}}, texts) == ([], [])
-    assert chosen_before({"policy": {}}, texts) == ([], [POLICY])
-    told = noted({"policy": {}}, {POLICY: [texts], LISTED: [words("list", 9), None]})
-    assert chosen_before(told, texts) == ([POLICY], [])
-    assert chosen_before(told, words("list", 9)) == ([LISTED], [])
-    assert chosen_before(noted(told, {POLICY: [split(0)]}), texts) == ([], [])
-
-
-def test_gates_and_reducers_that_texts_chose_are_told():
-    texts = split(20)
-    told = noted({"data": "corpora/news", RECORD: []}, {FITTING_GATE: [texts], REDUCER: [texts]})
-    assert used_before(told, "runs/ner", "x", "test", texts) == [FITTING_GATE, REDUCER]
-    told = noted(told, {REDUCER: []})
-    assert used_before(told, "runs/ner", "x", "test", texts) == [FITTING_GATE]
 
 
 @pytest.mark.parametrize(

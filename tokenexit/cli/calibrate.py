@@ -118,7 +118,7 @@ def calibrate(
     from tokenexit.models.folders import save_settings
     from tokenexit.models.folders.card import public_name
     from tokenexit.reporting.calibration_text import calibration_text, reducer_text
-    from tokenexit.workflows import selection as known
+    from tokenexit.workflows import served_texts as known
     from tokenexit.workflows.lock import locked
     from tokenexit.workflows.overlap import trained_on
     from tokenexit.workflows.reducing import REDUCER, reduce_first
@@ -161,11 +161,11 @@ def calibrate(
         training, source = opened.model.settings.training, opened.source(data)
         if reduced is not None or place.reducer is not None:
             training = known.noted(training, {known.REDUCER: [part if reduced else None]})
-        used = known.used_before(training, model, source, split, part)
+        used, looks = known.served_before(training, model, source, split, part)
         unknown = known.not_known(training, model, source)
         found = opened.calibrate(
             part, split, config, read_policy(policy), batch_size, costs=costs, design=listing,
-            looks=known.looks_before(training, used),
+            looks=looks,
         )  # fmt: skip
     if not is_main():
         return

@@ -155,7 +155,7 @@ def tested(
     from tokenexit.models.folders.card import public_name
     from tokenexit.policies import from_config
     from tokenexit.promises.certificate import certificate_sentences
-    from tokenexit.workflows import selection as known
+    from tokenexit.workflows import served_texts as known
     from tokenexit.workflows.overlap import trained_on
 
     data, split, batch_size, options = texts
@@ -175,7 +175,7 @@ def tested(
     if not is_main():
         raise typer.Exit
     source, settings = opened.source(data), opened.model.settings
-    used = known.used_before(settings.training, str(folder), source, split, part)
+    used, _ = known.served_before(settings.training, str(folder), source, split, part)
     unknown = known.not_known(settings.training, str(folder), source)
     if not choose:  # else the policy that is there is not tested
         chose, may_have = known.chosen_before(settings.calibration, part)

@@ -66,7 +66,7 @@ def fit_gate(
     """
     from tokenexit.evaluation.processes import is_main
     from tokenexit.models.folders import save
-    from tokenexit.workflows import selection as known
+    from tokenexit.workflows import served_texts as known
     from tokenexit.workflows.lock import locked
 
     if not Path(model).is_dir():

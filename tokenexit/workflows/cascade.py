@@ -20,7 +20,8 @@ from tokenexit.workflows.finish import finish
 from tokenexit.workflows.folder import Demo, begin, check_run, run_folder
 from tokenexit.workflows.logs import logger, quiet
 from tokenexit.workflows.recipes import Recipe, recipe_of
-from tokenexit.workflows.selection import COUNT, LOOKS, selection
+from tokenexit.workflows.selection import selection
+from tokenexit.workflows.served_texts import COUNT, EARLIER, LOOKS
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -112,6 +113,8 @@ def _run(
         if used:
             told = stage.settings.training or {}
             held = held.after(told.get(COUNT, 0), told.get(LOOKS, 1))
+        before = (stage.settings.training or {}).get(EARLIER, ())
+        held = held.going_on({EARLIER: before}, "", "")
     cascade.use(config.precision)
     finish(recipe, cascade, splits, policy, accelerator, held)
     accelerator.wait_for_everyone()

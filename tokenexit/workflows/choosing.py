@@ -18,7 +18,7 @@ from tokenexit.files import write_json
 from tokenexit.models.folders.card import public_name
 from tokenexit.models.folders.names import holds_model
 from tokenexit.policies import Policy, from_config
-from tokenexit.workflows import selection as known
+from tokenexit.workflows import served_texts as known
 from tokenexit.workflows.logs import logger
 from tokenexit.workflows.overlap import shared
 from tokenexit.workflows.reading import GENERATED

@@ -12,7 +12,8 @@ from tokenexit.config import dump_config
 from tokenexit.evaluation.curve import CurveRow
 from tokenexit.files import write_json
 from tokenexit.workflows.reading import GENERATED, reading_of
-from tokenexit.workflows.selection import COUNT, LOOKS, RECORD, Selection
+from tokenexit.workflows.selection import Selection
+from tokenexit.workflows.served_texts import COUNT, EARLIER, LOOKS, RECORD
 from tokenexit.workflows.used_texts import TEXTS
 
 
@@ -42,6 +43,7 @@ def training_record(config: Any, held: Selection[Any]) -> dict[str, Any]:
         COUNT: held.chosen_on,
         LOOKS: held.looks,
         TEXTS: held.texts_used,
+        **({EARLIER: list(held.earlier)} if held.earlier else {}),
     }
 
 

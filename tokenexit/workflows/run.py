@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from tokenexit.calibration.rows.choose import check_tunable
 from tokenexit.extras import require_libraries
+from tokenexit.models.folders.kinds import read_settings
+from tokenexit.models.folders.names import CONFIG
 from tokenexit.policies import Policy
 from tokenexit.training import check_phases, make_accelerator, train
 from tokenexit.workflows.cascade import train_cascade
@@ -17,6 +19,7 @@ from tokenexit.workflows.logs import logger, quiet
 from tokenexit.workflows.recipes import Recipe, recipe_of
 from tokenexit.workflows.seeds import run_seeds
 from tokenexit.workflows.selection import Selection, selection
+from tokenexit.workflows.served_texts import TRAINING
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -110,6 +113,13 @@ def taught(
     if hint := recipe.hint(model):
         say("%s", hint)
     held = selection(splits["validation"], config.calibrate, recipe.uses(model), splits["train"])
+    held = held.going_on(_earlier(model, config.model), str(config.model), str(config.data))
+    if TRAINING in held.used_for and accelerator.is_main_process:
+        logger.warning(
+            "The earlier run that this one goes on from was trained on texts that are validation "
+            "texts here, so what is promised by them does not strictly hold. Keep the splits "
+            "apart, or calibrate on texts that neither run has seen (tokenexit calibrate)."
+        )
     data = recipe.training_data(model, splits, held.choosing)
     if begins is not None:
         begins()
@@ -130,3 +140,11 @@ def taught(
     if config.context_gate.fit:
         model.use_context(recipe.fitted_gate(model, splits["train"]))
     return held.after(state.chosen_on, state.looks)
+
+
+def _earlier(model: Any, source: Any) -> Mapping[str, Any] | None:
+    """What is known of the training that a run goes on from: the model's own, or its folder's."""
+    if model.settings.training is not None:
+        return model.settings.training
+    folder = Path(source) if isinstance(source, str) else None
+    return read_settings(folder).training if folder and (folder / CONFIG).is_file() else None

@@ -13,25 +13,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from tokenexit.calibration import CalibrateConfig
 from tokenexit.calibration.dealing import documents_of, halves
 from tokenexit.calibration.sampling import sample
 from tokenexit.data.pairs import PairSplit
-from tokenexit.data.split import Split
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.training import TrainConfig
-from tokenexit.workflows.used_texts import TEXTS, are_of, is_of, record_of
-
-EPOCH, STOPPING, FITTING = "choosing the epoch", "stopping the training", "fitting the heads"
-FITTING_GATE = "fitting the gate"
-TRAINING, VALIDATION = "training", "validation"
-POLICY, REDUCER, LISTED = "choosing the policy", "choosing the reducer", "listing the settings"
-RECORD, COUNT, LOOKS = "validation_used_for", "validation_chosen_on", "validation_looks"
-"""Where a model says what its run's validation split served for, how much of it, and how many
-models it chose among."""
+from tokenexit.workflows.served_texts import (
+    EPOCH,
+    FITTING,
+    STOPPING,
+    TRAINING,
+    VALIDATION,
+    earlier_of,
+    one_only,
+    served_before,
+)
+from tokenexit.workflows.used_texts import record_of
 
 LISTING = 1500
 """Training texts that fix which settings a guarantee tests, and in which order."""
@@ -53,6 +53,8 @@ class Selection(Generic[S]):
         chosen_on: How many texts chose.
         looks: Models that they chose among.
         train: The training split, if it is known.
+        earlier: What is known of the trainings that this one went on from.
+        earlier_looks: Models among which the texts of ``calibrating`` had chosen there.
     """
 
     choosing: S
@@ -63,6 +65,25 @@ class Selection(Generic[S]):
     chosen_on: int
     looks: int = 1
     train: S | None = None
+    earlier: Sequence[Mapping[str, Any]] = ()
+    earlier_looks: int = 1
+
+    def going_on(self, training: Mapping[str, Any] | None, model: str, data: str) -> Selection[S]:
+        """The same where the weights to begin with are those of an earlier run.
+
+        Args:
+            training: What the model says of that training.
+            model: Its folder.
+            data: The data set of this run.
+        """
+        used, looks = served_before(training, model, data, VALIDATION, self.calibrating)
+        return replace(
+            self,
+            used_for=list(dict.fromkeys([*self.used_for, *used])),
+            served_for=list(dict.fromkeys([*self.served_for, *used])),
+            earlier=[*self.earlier, *earlier_of(training)],
+            earlier_looks=self.earlier_looks * looks,
+        )
 
     def after(self, chosen_on: int, looks: int = 1) -> Selection[S]:
         """The same after training, which may have begun with other texts and been resumed.
@@ -93,12 +114,14 @@ class Selection(Generic[S]):
     def spent_on(self) -> list[str]:
         """``used_for``, where there was anything to choose among."""
         known = self.chosen_on == len(self.choosing)
-        return [] if known and _one_only(self.used_for, self.looks) else self.used_for
+        looks = self.looks * self.earlier_looks
+        return [] if known and one_only(self.used_for, looks) else self.used_for
 
     @property
     def shared_by(self) -> int:
         """Models that share what may go wrong: those among which the texts that test chose."""
-        return self.looks if {*self.used_for} <= {EPOCH, STOPPING} and self.used_for else 1
+        chose = bool(self.used_for) and {*self.used_for} <= {EPOCH, STOPPING}
+        return self.looks * self.earlier_looks if chose else 1
 
 
 def selection(
@@ -143,123 +166,3 @@ def uses_of(train: TrainConfig, heads: Any = None) -> list[str]:
         FITTING: fitted,
     }
     return [name for name, used in uses.items() if used]
-
-
-def used_before(
-    training: Mapping[str, Any] | None,
-    model: str,
-    data: str,
-    split: str,
-    texts: Split | None = None,
-) -> list[str]:
-    """What a split of a data set served for in the run that made a model, as far as is known.
-
-    Texts are found again by what they say; models of older versions know paths alone.
-
-    Args:
-        training: What the model says of its training.
-        model: Its folder.
-        data: The data set, as it is named now.
-        split: Name of the split.
-        texts: Its texts.
-    """
-    if not training:
-        return []
-    known, here = _texts(training), _same(training.get("data"), model, data)
-    if (here and split == "train") or (texts is not None and is_of(known.get(TRAINING), texts)):
-        return [TRAINING]
-    chose = here and split == VALIDATION
-    if texts is not None and VALIDATION in known:
-        chose = are_of(known[VALIDATION], texts)
-    used = _chose(training) if chose else []
-    later = (FITTING_GATE, REDUCER) if texts is not None else ()
-    return [*used, *(use for use in later if texts is not None and are_of(known.get(use), texts))]
-
-
-def not_known(training: Mapping[str, Any] | None, model: str, data: str) -> list[str]:
-    """What texts may have served for in the run that made a model, where nobody can tell.
-
-    Args:
-        training: What the model says of its training.
-        model: Its folder.
-        data: The data set, as it is named now.
-    """
-    if not training or "data" not in training:
-        return [TRAINING]
-    if VALIDATION in _texts(training) or _same(training.get("data"), model, data):
-        return []
-    return [TRAINING, *_chose(training)]
-
-
-def chosen_before(
-    calibration: Mapping[str, Any] | None, texts: Split
-) -> tuple[list[str], list[str]]:
-    """What texts served for when the policy of a model was chosen.
-
-    Args:
-        calibration: What the model says of it.
-        texts: The texts.
-
-    Returns:
-        What is known, and what nobody can tell.
-    """
-    if not calibration or "policy" not in calibration:  # nobody chose, or a certificate alone
-        return [], []
-    known = _texts(calibration)
-    if POLICY not in known:
-        return [], [POLICY]
-    return [use for use in (POLICY, LISTED) if are_of(known.get(use), texts)], []
-
-
-def noted(
-    told: Mapping[str, Any] | None, uses: Mapping[str, Sequence[Split | None]]
-) -> dict[str, Any]:
-    """What a model says of its training or calibration, with which texts served for something.
-
-    Args:
-        told: What it says so far.
-        uses: The texts by what they served for; without any, what was said of it is forgotten.
-    """
-    found = {use: one for use, one in _texts(told or {}).items() if use not in uses}
-    for use, splits in uses.items():
-        texts = [split for split in splits if split is not None]
-        if texts:
-            found[use] = record_of(*texts)
-    return {**(told or {}), TEXTS: found}
-
-
-def _texts(told: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = told.get(TEXTS)
-    return found if isinstance(found, Mapping) else {}
-
-
-def _chose(training: Mapping[str, Any]) -> list[str]:
-    """What the validation split of a run chose."""
-    used = list(training.get(RECORD, [EPOCH]))
-    known = training.get(COUNT) and LOOKS in training
-    return [] if known and _one_only(used, int(training[LOOKS])) else used
-
-
-def looks_before(training: Mapping[str, Any] | None, used: Sequence[str]) -> int:
-    """How many models the run chose among by what is ``used_before``; 1 where that is not known.
-
-    Args:
-        training: What the model says of its training.
-        used: What the split served for.
-    """
-    if not training or not used or not {*used} <= {EPOCH, STOPPING}:
-        return 1
-    return int(training.get(LOOKS, 1))
-
-
-def _one_only(used: Sequence[str], looks: int) -> bool:
-    """Whether texts that served for this had one model to choose among, and chose nothing."""
-    return looks == 1 and {*used} <= {EPOCH, STOPPING}
-
-
-def _same(known: Any, model: str, data: str) -> bool:
-    """Whether a data set is that of a run; generated data lie in the run's folder."""
-    if not isinstance(known, str):
-        return False
-    source = Path(model) / "data" if known == "generated" else Path(known)
-    return known == data or source.resolve() == Path(data).resolve()

@@ -38,13 +38,14 @@ def record_of(*splits: Split) -> dict[str, Any]:
     return {"texts": len(hashes), "sha256": texts_hash(hashes), "sample": few}
 
 
-def is_of(record: Any, split: Split) -> bool:
-    """Whether a record is of all texts of a split and of no others."""
-    return isinstance(record, Mapping) and record.get("sha256") == record_of(split)["sha256"]
+def are_of(record: Any, split: Split, least: int = 1) -> bool:
+    """Whether a record is of so many texts of a split that they count, as far as it tells.
 
-
-def are_of(record: Any, split: Split) -> bool:
-    """Whether a record is of so many texts of a split that they count, as far as it tells."""
+    Args:
+        record: Of some texts.
+        split: Others.
+        least: Of the few hashes of the record that must be among them.
+    """
     if not isinstance(record, Mapping) or not len(split):
         return False
     here = {text_hash(text) for text in asked(split)}
@@ -53,4 +54,4 @@ def are_of(record: Any, split: Split) -> bool:
     told, count = str(record.get("sample") or ""), int(record.get("texts") or 0)
     few = {told[start : start + DIGITS] for start in range(0, len(told), DIGITS)}
     there = len(few & {one[:DIGITS] for one in here})
-    return bool(there) and there / len(few) * count >= FEW * len(here)
+    return there >= min(least, len(few)) > 0 and there / len(few) * count >= FEW * len(here)

@@ -121,7 +121,7 @@ def _facts(training: Mapping[str, Any]) -> dict[str, str]:
     """Settings of the training; folders by their last name, as a card is for others to read."""
     facts = {}
     for key, value in training.items():
-        if key == "texts_used":  # hashes, which tell a reader nothing
+        if key in ("texts_used", "earlier_trainings"):  # hashes, which tell a reader nothing
             continue
         if key in ("model", "data"):
             facts[key] = public_name(value)
