@@ -154,14 +154,14 @@ def test_texts_of_the_run_that_another_went_on_from_are_not_forgotten():
     config, texts = CalibrateConfig(), split(100)
     first = selection(texts, config, [EPOCH], words("train", 300)).after(100, looks=3)
     second = selection(texts, config, [EPOCH], words("other", 300))
-    second = second.going_on(record_of_run(first), "runs/a", "x").after(100, looks=2)
+    second = second.going_on(record_of_run(first)).after(100, looks=2)
     assert second.shared_by == 6
     told = record_of_run(second)
     assert (told[LOOKS], [one[LOOKS] for one in told[EARLIER]]) == (2, [3])
     assert served_before(told, "runs/b", "x", "validation", texts) == ([EPOCH], 6)
     # A third has one epoch, so nothing to choose among, but its texts chose before.
     third = selection(texts, config, [], words("third", 300))
-    third = third.going_on(told, "runs/b", "x").after(100, looks=1)
+    third = third.going_on(told).after(100, looks=1)
     assert (third.spent_on, third.shared_by) == ([EPOCH], 6)
     last = record_of_run(third)
     assert len(last[EARLIER]) == 2
@@ -177,20 +177,20 @@ def test_other_texts_of_an_earlier_run_cost_nothing():
     config, texts = CalibrateConfig(), split(100)
     first = selection(words("held out", 80), config, [EPOCH], words("train", 300)).after(80, 3)
     held = selection(texts, config, [EPOCH], words("other", 300))
-    held = held.going_on(record_of_run(first), "runs/a", "x").after(100, looks=2)
+    held = held.going_on(record_of_run(first)).after(100, looks=2)
     assert (held.used_for, held.shared_by) == ([EPOCH], 2)
     told = record_of_run(held)
     assert served_before(told, "runs/b", "x", "validation", texts) == ([EPOCH], 2)
     assert served_before(told, "runs/b", "x", "other", words("held out", 80)) == ([EPOCH], 3)
-    assert held.going_on(None, "", "").earlier_looks == 1
+    assert held.going_on(None).earlier_looks == 1
 
 
 def test_validation_texts_that_an_earlier_run_was_trained_on_are_told():
     first = selection(words("dev", 90), CalibrateConfig(), [], words("train", 300)).after(90)
     held = selection(words("train", 300).take(range(60)), CalibrateConfig(), [], words("more", 9))
-    held = held.going_on(record_of_run(first), "runs/a", "x").after(60)
+    held = held.going_on(record_of_run(first)).after(60)
     assert held.spent_on == [TRAINING]
     # One short text comes again by itself.
     again = join(words("new", 59), words("train", 300).take(range(1)))
     held = selection(again, CalibrateConfig(), [], words("more", 9))
-    assert held.going_on(record_of_run(first), "runs/a", "x").used_for == []
+    assert held.going_on(record_of_run(first)).used_for == []

@@ -113,8 +113,7 @@ def _run(
         if used:
             told = stage.settings.training or {}
             held = held.after(told.get(COUNT, 0), told.get(LOOKS, 1))
-        before = (stage.settings.training or {}).get(EARLIER, ())
-        held = held.going_on({EARLIER: before}, "", "")
+        held = held.going_on({EARLIER: (stage.settings.training or {}).get(EARLIER, ())})
     cascade.use(config.precision)
     finish(recipe, cascade, splits, policy, accelerator, held)
     accelerator.wait_for_everyone()

@@ -113,7 +113,7 @@ def taught(
     if hint := recipe.hint(model):
         say("%s", hint)
     held = selection(splits["validation"], config.calibrate, recipe.uses(model), splits["train"])
-    held = held.going_on(_earlier(model, config.model), str(config.model), str(config.data))
+    held = held.going_on(_earlier(model, config.model))
     if TRAINING in held.used_for and accelerator.is_main_process:
         logger.warning(
             "The earlier run that this one goes on from was trained on texts that are validation "

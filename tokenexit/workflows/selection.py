@@ -22,6 +22,7 @@ from tokenexit.data.pairs import PairSplit
 from tokenexit.data.tagged import TaggedSplit
 from tokenexit.training import TrainConfig
 from tokenexit.workflows.served_texts import (
+    EARLIER,
     EPOCH,
     FITTING,
     STOPPING,
@@ -68,20 +69,19 @@ class Selection(Generic[S]):
     earlier: Sequence[Mapping[str, Any]] = ()
     earlier_looks: int = 1
 
-    def going_on(self, training: Mapping[str, Any] | None, model: str, data: str) -> Selection[S]:
+    def going_on(self, training: Mapping[str, Any] | None) -> Selection[S]:
         """The same where the weights to begin with are those of an earlier run.
 
         Args:
-            training: What the model says of that training.
-            model: Its folder.
-            data: The data set of this run.
+            training: What its model says of its training.
         """
-        used, looks = served_before(training, model, data, VALIDATION, self.calibrating)
+        earlier = earlier_of(training)
+        used, looks = served_before({EARLIER: earlier}, "", "", VALIDATION, self.calibrating)
         return replace(
             self,
             used_for=list(dict.fromkeys([*self.used_for, *used])),
             served_for=list(dict.fromkeys([*self.served_for, *used])),
-            earlier=[*self.earlier, *earlier_of(training)],
+            earlier=[*self.earlier, *earlier],
             earlier_looks=self.earlier_looks * looks,
         )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tokenexit.data.split import Split
-from tokenexit.workflows.used_texts import TEXTS, are_of, record_of
+from tokenexit.workflows.used_texts import TEXTS, are_of, is_of, record_of
 
 EPOCH, STOPPING, FITTING = "choosing the epoch", "stopping the training", "fitting the heads"
 FITTING_GATE = "fitting the gate"
@@ -26,8 +26,8 @@ EARLIER = "earlier_trainings"
 """Where it says the same of the trainings that its own went on from, the latest first."""
 
 SEEN = 3
-"""Texts of a record's few that must come again before they count as trained on: one or two short
-texts come again by themselves."""
+"""Texts of a record's few that must come again before they count as trained on in an earlier run:
+one or two short texts come again by themselves."""
 
 
 class Served(NamedTuple):
@@ -67,7 +67,7 @@ def served_before(
         return Served([], 1)
     found = [(training, _used(training, model, data, split, texts))]
     if texts is not None:
-        found += [(one, _used(one, "", "", "", texts)) for one in training.get(EARLIER, ())]
+        found += [(one, _used_earlier(one, texts)) for one in training.get(EARLIER, ())]
     looks = 1
     for one, used in found:
         looks *= int(one.get(LOOKS, 1)) if used and {*used} <= {EPOCH, STOPPING} else 1
@@ -78,12 +78,19 @@ def _used(
     training: Mapping[str, Any], model: str, data: str, split: str, texts: Split | None
 ) -> list[str]:
     known, here = _texts(training), _same(training.get("data"), model, data)
-    taught = texts is not None and are_of(known.get(TRAINING), texts, least=SEEN)
-    if taught or (here and split == "train"):
+    if (here and split == "train") or (texts is not None and is_of(known.get(TRAINING), texts)):
         return [TRAINING]
     chose = here and split == VALIDATION
     if texts is not None and VALIDATION in known:
         chose = are_of(known[VALIDATION], texts)
+    return [*(_chose(training) if chose else []), *_later(known, texts)]
+
+
+def _used_earlier(training: Mapping[str, Any], texts: Split) -> list[str]:
+    known = _texts(training)
+    if are_of(known.get(TRAINING), texts, least=SEEN):  # nobody has that split to count in
+        return [TRAINING]
+    chose = are_of(known.get(VALIDATION), texts)
     return [*(_chose(training) if chose else []), *_later(known, texts)]
 
 

@@ -38,6 +38,11 @@ def record_of(*splits: Split) -> dict[str, Any]:
     return {"texts": len(hashes), "sha256": texts_hash(hashes), "sample": few}
 
 
+def is_of(record: Any, split: Split) -> bool:
+    """Whether a record is of all texts of a split and of no others."""
+    return isinstance(record, Mapping) and record.get("sha256") == record_of(split)["sha256"]
+
+
 def are_of(record: Any, split: Split, least: int = 1) -> bool:
     """Whether a record is of so many texts of a split that they count, as far as it tells.
 
