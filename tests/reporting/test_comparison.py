@@ -235,6 +235,10 @@ def test_the_picture_names_the_best_of_many(runs):
     assert len(named) == BEST + 1
     assert len(lines) == 31  # fine-tuning alone is a point
     assert [line.name for line in lines if line.dashed] == ["first_layers"]
+    on_both = {"validation_quality": 0.95, "validation_mac_ratio": 0.6}
+    first = run("m0", 0.9, {**point(0.6, 0.95), **on_both}, point(0.4, 0.6), point(0.2, 0.5))
+    of_more = drawn_lines({**runs, "m0-seed0": first})
+    assert "m0" in [line.name for line in of_more if line.colour]  # at 1.5x, and last at 2x
 
     figure = comparison_figure(runs)
     assert figure is not None

@@ -35,6 +35,9 @@ BEST = 5
 WORTH = 0.85
 """Share of the best quality above which the named lines are shown whole."""
 
+BUDGETS = ("chosen_1.5x", "chosen_2x", "chosen_3x")
+"""Whoever is first in one of these columns is drawn in colour."""
+
 SPACE = 17
 """Between two names."""
 
@@ -118,17 +121,31 @@ def comparison_figure(runs: Mapping[str, Mapping[str, Any]]) -> str | None:
 def drawn_lines(runs: Mapping[str, Mapping[str, Any]]) -> list[Drawn]:
     """A line a method, grey ones first, so that the named ones lie above them."""
     grey, bright, static = [], [], []
-    ranking = [e["method"] for e in means(summaries(runs)) if e["method"] != FINE_TUNING]
-    dynamic = [method for method in ranking if method != STATIC]
+    entries = [e for e in means(summaries(runs)) if e["method"] != FINE_TUNING]
+    ranking = [entry["method"] for entry in entries]
+    dynamic = _best([entry for entry in entries if entry["method"] != STATIC])
     for method in ranking:
         points = _mean_line([run for run in measured(runs).values() if run["method"] == method])
         if method == STATIC:
             static.append(Drawn(method, points, _BASELINE, dashed=True, shape="square"))
-        elif (place := dynamic.index(method)) < BEST:
+        elif method in dynamic:
+            place = dynamic.index(method)
             bright.append(Drawn(method, points, FAMILIES_LIGHT[place], shape=SHAPES[place]))
         else:
             grey.append(Drawn(method, points))
     return [*grey, *static, *bright[::-1]]
+
+
+def _best(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The first of each budget, then those of the table's first column, in its order."""
+    names = [entry["method"] for entry in entries]
+    firsts = [
+        max(known, key=lambda entry: entry[key][0])["method"]
+        for key in BUDGETS
+        if (known := [entry for entry in entries if entry.get(key)])
+    ]
+    chosen = list(dict.fromkeys([*firsts, *names]))[:BEST]
+    return sorted(chosen, key=names.index)
 
 
 def _mean_line(runs: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
