@@ -12,7 +12,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("output_dir")
     parser.add_argument("--task", choices=MAKERS, default="translation")
-    parser.add_argument("--pairs", type=int, default=4000, help="training pairs")
+    parser.add_argument("--pairs", type=int, help="for training; by default as many as in the demo")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
     try:

@@ -1,6 +1,6 @@
 """Run the demonstrations and keep what they show in ``recipes/results/demos``.
 
-    python recipes/record_demos.py ner pos classification translation output_dir=runs threads=2
+    python recipes/record_demos.py ner pos translation output_dir=runs threads=2
     python recipes/record_demos.py ner=runs/ner-demo      # only read, from a run that is there
 
 Of each the curve is kept, with stopping everybody at one layer beside it, the seconds it took, and
@@ -42,7 +42,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "NOUN AUX PART ADP ADV CCONJ ADP NOUN PUNCT".split()
         ),
     },
-    "translation": {"Anna buys a red car.": "Anna kauft ein rotes Auto."},
+    "translation": {"Maria finds a small key.": "Maria findet einen kleinen Schlüssel."},
+    "data_to_text": {
+        "name[The Blue Fox], kind[pub], rating[4]": "The Blue Fox is a pub. It is rated good."
+    },
     "classification": {"where is the parcel that Mina asked for": "delivery"},
 }
 """By task: texts of the pages, and what is right."""

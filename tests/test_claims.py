@@ -167,13 +167,14 @@ def test_what_is_kept_is_held_against_the_single_head_of_equal_training(results)
 
 DEMOS = sorted((RESULTS / "demos").glob("*.json"))
 
-NOT_AHEAD = {
-    "translation": (
+NOT_AHEAD = dict.fromkeys(
+    ("data_to_text", "summarization"),
+    (
         "how_to/generation.md",
-        "On the generated sentences of the demonstration a policy is no better than stopping every "
-        "token at one layer",
+        "On those of data to text and of summarization it is not: two of their four decoder layers "
+        "are as good for everybody.",
     ),
-}
+)
 """Demonstrations in which a fixed layer is as good, and where a page says so."""
 
 
@@ -197,14 +198,23 @@ def test_demonstrations_say_whether_a_fixed_layer_is_as_good_as_the_policy(path)
     )
     engine = [point for point in found["curve"] if point["kind"] == "engine"]
     ahead = [p["quality"] - (line.at(p["mac_ratio"]) or 0.0) for p in engine]
+    chosen = found["test"]
+    gained = chosen["quality"] - (line.at(chosen["mac_ratio"]) or 0.0)
     if path.stem in NOT_AHEAD:
         page, told = NOT_AHEAD[path.stem]
-        assert max(ahead) <= 0.002, "it is ahead now: let the page say so"
+        assert gained <= 0.002, "it is ahead now: let the page say so"
         assert told in " ".join(text(ROOT / "docs" / page).split())
+        two = next(p for p in found["curve"] if p["policy"].get("depth") == 2)
+        assert two["quality"] > chosen["quality"]
+        assert two["mac_ratio"] <= chosen["mac_ratio"] + 0.005
         return
     assert max(ahead) > 0.002
-    chosen = found["test"]
-    assert chosen["quality"] > (line.at(chosen["mac_ratio"]) or 0.0)
+    assert gained > 0
+
+
+@pytest.mark.parametrize("path", DEMOS, ids=lambda p: p.stem)
+def test_demonstrations_take_less_than_three_minutes(path):
+    assert recorded(path)["seconds"] < 180
 
 
 @pytest.mark.parametrize("path", DEMOS, ids=lambda p: p.stem)
@@ -215,4 +225,4 @@ def test_demonstrations_were_recorded_on_the_corpora_of_today(path, demos):
 
 @pytest.mark.parametrize("path", DEMOS, ids=lambda p: p.stem)
 def test_examples_of_the_pages_are_answered_right_by_the_demonstrations(path, demos):
-    assert recorded(path)["said"] == demos.EXAMPLES[path.stem]
+    assert recorded(path)["said"] == demos.EXAMPLES.get(path.stem, {})
