@@ -142,8 +142,11 @@ def test_reducers_are_those_of_their_files(monkeypatch):
     rows = [line for line in lines if line.startswith("|")]
     assert len(rows) == 14
     assert "\n".join(rows) in text
+    script = loaded(monkeypatch, "long_texts")
+    easier = json.loads((results / "long_texts_sources.json").read_text())["measured"]
+    assert f"<!-- sources -->\n{script.table(easier)}\n<!-- /sources -->" in text
     long = json.loads((results / "long_texts.json").read_text())["measured"]
-    for row in tables(loaded(monkeypatch, "long_texts").table(long)):
+    for row in tables(script.table(long)):
         told = next(line for line in text.splitlines() if line.startswith(f"| `{row['system']}("))
         *figures, _ = list(row.values())[2:]
         assert " | ".join(figures) in told
